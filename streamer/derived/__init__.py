@@ -1,0 +1,1 @@
+"""What follows from the catalogue: the metric table of the README."""

@@ -1,0 +1,1 @@
+"""What happened: the five inputs, their envelopes, and the reasons for which one is rejected."""

@@ -1,0 +1,185 @@
+"""Here is what can happen: the facts an event states, in one normal form.
+
+Times are integer milliseconds since the epoch, durations integer milliseconds, money integer
+hundredths, QA scores integer hundredths of a point. None means unknown, never 0 and never "".
+The same structs are what a journey keeps, as msgpack arrays: fields may be added at the end only.
+"""
+
+import hashlib
+from typing import ClassVar, NamedTuple
+
+import msgspec
+
+CHANNELS = ("voice", "chat", "email", "sms", "social", "video", "message", "task", "callback", "other")
+OUTCOMES = ("answered", "abandoned", "timeout", "voicemail", "overflow", "callback")
+TRANSFERS = ("none", "agent", "queue", "external")
+DIRECTIONS = ("inbound", "outbound")
+QUESTIONS = ("nps", "csat", "ces", "effort", "cnx", "resolved_first")
+DIMENSIONS = ("site", "queue", "team", "agent", "channel", "reason", "language")
+
+_canonical = msgspec.msgpack.Encoder()
+
+
+class Identity(NamedTuple):
+    """What makes two events speak of the same fact. `kind`: s segment, v survey, r response,
+    e evaluation, c customer value."""
+
+    kind: str
+    source: str
+    id: str
+
+
+class Fact(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
+    """What every fact has. Equal versions are decided by the greater `digest()`."""
+
+    kind: ClassVar[str]
+    source: str = ""
+    version: int = 0
+    customer_id: str | None = None
+
+    def digest(self) -> bytes:
+        """SHA-256 over the fact's normal form; 32 bytes."""
+        return hashlib.sha256(_canonical.encode(self)).digest()
+
+
+class Dimensions(Fact, frozen=True, array_like=True, gc=False, kw_only=True):
+    """The dimensions a fact may name itself."""
+
+    site: str | None = None
+    queue: str | None = None
+    team: str | None = None
+    agent_id: str | None = None
+    channel: str | None = None
+    reason: str | None = None
+    language: str | None = None
+
+
+class Segment(Dimensions, frozen=True, array_like=True, gc=False, kw_only=True):
+    """One stay of a contact in one queue (`call-completed`). `segment_id` is "" where the event
+    named none: it is then the contact's own id."""
+
+    kind: ClassVar[str] = "s"
+    contact_id: str
+    segment_id: str = ""
+    direction: str = "inbound"
+    queued_at: int | None = None
+    ended_at: int
+    wait_ms: int | None = None
+    talk_ms: int | None = None
+    hold_ms: int | None = None
+    acw_ms: int | None = None
+    outcome: str
+    transfer: str = "none"
+    resolved: bool | None = None
+    customer_value: int | None = None
+
+    @property
+    def identity(self) -> Identity:
+        return Identity("s", self.source, self.segment_id or self.contact_id)
+
+    @property
+    def time(self) -> int:
+        return self.ended_at
+
+
+class SurveySent(Dimensions, frozen=True, array_like=True, gc=False, kw_only=True):
+    """An invitation to a survey (`survey-sent`)."""
+
+    kind: ClassVar[str] = "v"
+    survey_id: str
+    contact_id: str | None = None
+    sent_at: int
+
+    @property
+    def identity(self) -> Identity:
+        return Identity("v", self.source, self.survey_id)
+
+    @property
+    def time(self) -> int:
+        return self.sent_at
+
+
+class Response(Dimensions, frozen=True, array_like=True, gc=False, kw_only=True):
+    """Answers to a survey (`survey-completed`). A skipped answer is None."""
+
+    kind: ClassVar[str] = "r"
+    response_id: str
+    survey_id: str | None = None
+    contact_id: str | None = None
+    answered_at: int
+    nps: int | None = None
+    csat: int | None = None
+    ces: int | None = None
+    effort: int | None = None
+    cnx: int | None = None
+    resolved_first: bool | None = None
+    comment: str | None = None
+    excluded: bool = False
+
+    @property
+    def identity(self) -> Identity:
+        return Identity("r", self.source, self.response_id)
+
+    @property
+    def time(self) -> int:
+        return self.answered_at
+
+
+class Evaluation(Fact, frozen=True, array_like=True, gc=False, kw_only=True):
+    """A quality evaluation of a contact (`contact-evaluated`); `score` in hundredths, 0..10000."""
+
+    kind: ClassVar[str] = "e"
+    evaluation_id: str
+    contact_id: str | None = None
+    agent_id: str | None = None
+    score: int
+    evaluated_at: int
+    form: str | None = None
+
+    @property
+    def identity(self) -> Identity:
+        return Identity("e", self.source, self.evaluation_id)
+
+    @property
+    def time(self) -> int:
+        return self.evaluated_at
+
+
+class Valuation(Fact, frozen=True, array_like=True, gc=False, kw_only=True):
+    """What a customer is worth (`customer-valued`); `value` in hundredths of the configured
+    currency; `version` is `as_of`."""
+
+    kind: ClassVar[str] = "c"
+    value: int
+    as_of: int
+
+    @property
+    def identity(self) -> Identity:
+        assert self.customer_id is not None
+        return Identity("c", self.source, self.customer_id)
+
+    @property
+    def time(self) -> int:
+        return self.as_of
+
+
+class Tombstone(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The fact of this identity is taken back, unless a higher version says otherwise."""
+
+    identity: Identity
+    version: int
+
+    def digest(self) -> bytes:
+        return hashlib.sha256(_canonical.encode(self)).digest()
+
+
+Stated = Segment | SurveySent | Response | Evaluation | Valuation
+Event = Stated | Tombstone
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """An event that is not counted: `reason` is one of a fixed set of words (a label), `error` a
+    sentence that names the field, what it holds and what was expected."""
+
+    reason: str
+    error: str

@@ -1,0 +1,44 @@
+"""Here is what is counted, and how: the settings that change numbers.
+
+They are stored beside the numbers; a worker that finds other rules there than its own asks for a
+`rebuild` instead of mixing two meanings in one tally.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+SERVICE_LEVEL_FORMULAS = ("negative", "exclude_short", "ignore", "positive", "answered_only")
+UNKNOWN = "unknown"
+
+
+class ServiceLevel(msgspec.Struct, frozen=True):
+    """A queue's target: answered within `within_ms` (equal is within); an abandonment within
+    `short_ms` is short; `formula` is one of SERVICE_LEVEL_FORMULAS."""
+
+    within_ms: int = 20 * SECOND
+    short_ms: int = 5 * SECOND
+    formula: str = "negative"
+
+
+class Rules(msgspec.Struct, frozen=True):
+    """Times in milliseconds. `pairs` are the configured pairs of dimensions, e.g. ("queue", "channel")."""
+
+    horizon_ms: int = 35 * DAY
+    fcr_ms: int = 7 * DAY
+    fcr_same_reason: bool = False
+    crowd: int = 500
+    currency: str = "EUR"
+    offered_counts_overflow: bool = False
+    offered_counts_callback: bool = False
+    service_level: ServiceLevel = ServiceLevel()
+    queues: Mapping[str, ServiceLevel] = {}
+    pairs: tuple[tuple[str, ...], ...] = ()
+
+    def service_level_of(self, queue: str | None) -> ServiceLevel:
+        return self.queues.get(queue or UNKNOWN, self.service_level)

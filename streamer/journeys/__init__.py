@@ -1,0 +1,1 @@
+"""What belongs together: a customer's contacts with their surveys and evaluations."""

@@ -1,0 +1,1 @@
+"""What it means: the counts, the intervals, and the one catalogue of metrics."""

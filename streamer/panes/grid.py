@@ -1,0 +1,49 @@
+"""Here are the two grids of event time, and how cells and group rows are named on the wire.
+
+A cell is one combination of all dimensions; a row is one group: `all`, one value of one dimension,
+or a configured pair. Fields are UTF-8, parts joined by U+001F.
+"""
+
+from typing import Final
+
+from streamer.events.models import DIMENSIONS
+from streamer.events.rules import DAY, HOUR, SECOND, UNKNOWN
+
+FINE_MS: Final = 10 * SECOND
+FINE_KEPT_MS: Final = 50 * HOUR
+LONG_MS: Final = HOUR
+LONG_KEPT_MS: Final = 100 * DAY
+
+SEPARATOR: Final = "\x1f"
+ALL: Final = "all"
+
+Cell = tuple[str | None, ...]
+"""Values in the order of DIMENSIONS; None is unknown."""
+Grouping = tuple[str, ...]
+"""Dimensions of a group: () for `all`, ("queue",), ("queue", "channel")."""
+
+
+def cell_field(cell: Cell) -> bytes:
+    return SEPARATOR.join(value or "" for value in cell).encode()
+
+
+def cell_of(field: bytes) -> Cell:
+    return tuple(value or None for value in field.decode().split(SEPARATOR))
+
+
+def groupings(pairs: tuple[tuple[str, ...], ...]) -> tuple[Grouping, ...]:
+    """All groupings that are kept: `all`, each dimension, the configured pairs."""
+    return ((), *((name,) for name in DIMENSIONS), *pairs)
+
+
+def row_field(by: Grouping, cell: Cell) -> str:
+    """The row a cell belongs to, e.g. "queue␟billing"; "all" for ()."""
+    if not by:
+        return ALL
+    return SEPARATOR.join([",".join(by), *(cell[DIMENSIONS.index(name)] or UNKNOWN for name in by)])
+
+
+def row_of(field: str) -> tuple[str, str]:
+    """(by, key) as a reading names them: ("all", ""), ("queue", "billing"), ("queue,channel", "billing,voice")."""
+    by, _, key = field.partition(SEPARATOR)
+    return by, key.replace(SEPARATOR, ",")

@@ -1,0 +1,1 @@
+"""Where it stays: the port, its key layout, in memory and in Redis."""

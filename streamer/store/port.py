@@ -1,0 +1,156 @@
+"""Here is what a store must do: hold journeys, panes and offsets, and change them in one step.
+
+Keys and values are bytes. A value is what was written, behind the token of the commit that wrote
+it. Two implementations, one test suite: `memory.MemoryStore` and `redis.RedisStore`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple, Protocol
+
+import msgspec
+
+Family = Literal["fine", "long"]
+TOKEN_BYTES = 8
+
+
+class Partition(NamedTuple):
+    topic: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}:{self.number}"
+
+
+class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
+    """A record of the log, to recognize the log by: offset, timestamp (ms), CRC-32 of key and value."""
+
+    offset: int
+    timestamp: int
+    crc: int
+
+
+class Position(msgspec.Struct, frozen=True, array_like=True):
+    """How far a partition is counted. `epoch` names the log (ours, new whenever offsets start over);
+    `next` is the first offset not counted; `token` is that of the commit that brought it here;
+    `checkpoints` are some records that were counted, the last one last."""
+
+    epoch: str
+    next: int
+    token: bytes
+    checkpoints: tuple[Checkpoint, ...] = ()
+
+
+class Document(NamedTuple):
+    """A stored value with the token of the commit that wrote it."""
+
+    token: bytes
+    value: bytes
+
+
+class Commit(msgspec.Struct, frozen=True):
+    """One atomic step. It is applied only if the partition's position still is (`epoch`, `start`)
+    and each key of `reads` still has its token (None: still absent)."""
+
+    partition: Partition
+    epoch: str
+    start: int
+    position: Position
+    reads: Mapping[bytes, bytes | None]
+    writes: Mapping[bytes, bytes | None]
+    """Values by key; None deletes."""
+    fine: Mapping[int, Mapping[bytes, bytes]]
+    """Per 10 s pane, by cell: msgpack maps of integers, to be added."""
+    long: Mapping[int, Mapping[bytes, bytes]]
+    """Per hour, by group row: the same."""
+    counts: Mapping[str, int]
+    """Plain counters, to be added."""
+
+
+class Applied(NamedTuple):
+    """All is written (now, or by an earlier sending of the same commit)."""
+
+
+class Moved(NamedTuple):
+    """Nothing is written: another owner moved the partition."""
+
+    position: Position | None
+
+
+class Changed(NamedTuple):
+    """Nothing is written: other commits changed these keys since they were read."""
+
+    keys: tuple[bytes, ...]
+
+
+Outcome = Applied | Moved | Changed
+
+
+class Mark(NamedTuple):
+    """A moment in the store's history: sequence number and nonce of the last commit seen."""
+
+    sequence: int
+    nonce: bytes
+
+
+class Pane(NamedTuple):
+    """Whole tallies (not differences) of the fields that changed. `index` counts 10 s since the epoch
+    for "fine", hours for "long"; a field is a cell or a group row, a value a msgpack map."""
+
+    family: Family
+    index: int
+    tallies: Mapping[bytes, bytes]
+
+
+class Changes(NamedTuple):
+    """What changed after a mark. `reset`: the mark was not found (failover, restore, too old): these
+    are changes since the beginning, and what the reader had is void. `more`: ask again from `mark`;
+    only when it is False does all that was read belong to one moment."""
+
+    mark: Mark
+    reset: bool
+    more: bool
+    panes: Sequence[Pane]
+
+
+class Beat(msgspec.Struct, frozen=True, array_like=True):
+    """What a worker says of a partition it owns, in ms since the epoch and records: when it last saw
+    it caught up, how many records it was behind then, and the timestamp of the last record counted."""
+
+    caught_up_at: int
+    lag: int
+    record_at: int
+
+
+class Store(Protocol):
+    """Errors of the infrastructure are raised as they are; after a time-out the same call may be
+    sent again, a commit as well."""
+
+    async def read(self, keys: Sequence[bytes]) -> list[Document | None]:
+        """The documents of these keys, in their order. What is read together need not fit together."""
+
+    async def commit(self, commit: Commit, now_ms: int) -> Outcome:
+        """All or nothing. `now_ms` is the wall clock: panes past their time to live are left out."""
+
+    async def positions(self, partitions: Sequence[Partition]) -> list[Position | None]: ...
+
+    async def move(self, partition: Partition, before: Position | None, after: Position) -> bool:
+        """Set a partition's position without counting anything, if it still is `before`: for a log
+        that starts over."""
+
+    async def beat(self, beats: Mapping[Partition, Beat]) -> None: ...
+
+    async def beats(self) -> dict[Partition, Beat]: ...
+
+    async def counts(self) -> dict[str, int]:
+        """All plain counters."""
+
+    async def changes(self, since: Mark | None) -> Changes:
+        """What changed since, in one consistent step; None: everything."""
+
+    async def rules(self) -> bytes | None:
+        """The rules the numbers were made with."""
+
+    async def set_rules(self, rules: bytes) -> bytes:
+        """Store the rules if there are none yet; returns those in force."""
+
+    async def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""Who looks: the HTTP server with its API, metrics and pages."""
