@@ -92,7 +92,7 @@ class Mark(NamedTuple):
     nonce: bytes
 
 
-class Pane(NamedTuple):
+class Pane(msgspec.Struct, frozen=True):
     """Whole tallies (not differences) of the fields that changed. `index` counts 10 s since the epoch
     for "fine", hours for "long"; a field is a cell or a group row, a value a msgpack map."""
 
