@@ -277,7 +277,7 @@ def _answered_durations(segment: Segment) -> list[tuple[int, int]]:
 
 @lru_cache(maxsize=256)
 def _own_level(formula: str, raw: tuple[tuple[str, int], ...]) -> tuple[tuple[int, int], ...]:
-    counts: Mapping[str, int] = {name: 0 for name in _LEVEL_COUNTS} | dict(raw)
+    counts: Mapping[str, int] = dict.fromkeys(_LEVEL_COUNTS, 0) | dict(raw)
     hits, of = service_level(formula, counts)
     return tuple(pair for pair in ((_N["own_level_hits"], hits), (_N["own_level_of"], of)) if pair[1])
 

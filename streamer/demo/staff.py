@@ -1,0 +1,97 @@
+"""Here is who works in the simulated center, and what for: queues, sites, teams, agents and their shifts."""
+
+from itertools import accumulate
+from random import Random
+from typing import NamedTuple
+
+
+class Queue(NamedTuple):
+    """`share` of all contacts, typical wait and talk in seconds, `mood` it leaves customers in."""
+
+    name: str
+    share: float
+    wait_s: float
+    talk_s: float
+    mood: float
+    reasons: tuple[str, ...]
+
+
+class Agent(NamedTuple):
+    """`pace` multiplies handle times; `skill` (about -1 to 1) moves resolution and scores; `load` is
+    the share of contacts they take; the shift begins at the local hour `begins`."""
+
+    id: str
+    team: str
+    site: str
+    begins: int
+    pace: float
+    skill: float
+    load: float
+
+
+class Rota(NamedTuple):
+    """The agents of a queue on shift at an hour, and their loads summed up, for random.choices."""
+
+    agents: tuple[Agent, ...]
+    loads: tuple[float, ...]
+
+
+QUEUES = (
+    Queue("billing", 0.22, 28, 250, -0.10, ("invoice", "refund", "payment")),
+    Queue("support", 0.20, 22, 310, 0.00, ("how-to", "account", "outage")),
+    Queue("orders", 0.16, 14, 190, 0.15, ("status", "change", "delivery")),
+    Queue("technical", 0.12, 45, 480, -0.20, ("fault", "installation", "outage")),
+    Queue("sales", 0.11, 9, 340, 0.25, ("offer", "upgrade", "contract")),
+    Queue("returns", 0.09, 25, 210, -0.05, ("return", "refund", "damage")),
+    Queue("retention", 0.06, 16, 420, -0.15, ("cancel", "offer", "complaint")),
+    Queue("premium", 0.04, 5, 300, 0.30, ("account", "advice", "complaint")),
+)
+SITES = {"north": "madrid", "south": "lisbon", "east": "manila"}
+TEAMS = tuple(f"{side}-{number}" for side in SITES for number in (1, 2, 3, 4))
+CHANNELS = {"voice": 0.56, "chat": 0.22, "email": 0.12, "message": 0.10}
+LANGUAGES = {"es": 0.52, "en": 0.27, "pt": 0.21}
+AGENTS_PER_TEAM = 10
+_SHIFT_H = 9
+_SHIFTS = (0, 6, 7, 8, 9, 10, 12, 14, 15, 22)
+
+_HOURS = (3, 2, 2, 2, 2, 3, 5, 8, 12, 15, 16, 15, 13, 12, 12, 13, 14, 14, 13, 11, 9, 7, 5, 4)
+DAY_SHAPE = tuple(0.3 + 0.7 * 24 * hour / sum(_HOURS) for hour in _HOURS)
+"""How busy each local hour is; the mean is 1. The night is flattered, so that a demo has one too."""
+
+
+def hire(random: Random) -> tuple[Agent, ...]:
+    """120 agents, who differ for good: by their team, and more by themselves."""
+    return tuple(agent for place, team in enumerate(TEAMS) for agent in _team(random, place, team))
+
+
+def _team(random: Random, place: int, team: str) -> list[Agent]:
+    pace, skill = random.gauss(0, 0.08), random.gauss(0, 0.2)
+    return [
+        Agent(
+            id=f"a-{place * AGENTS_PER_TEAM + seat + 1:03d}",
+            team=team,
+            site=SITES[team.partition("-")[0]],
+            begins=_SHIFTS[(seat + place) % len(_SHIFTS)],
+            pace=min(1.9, max(0.55, random.lognormvariate(pace, 0.18))),
+            skill=max(-1.2, min(1.2, random.gauss(skill, 0.35))),
+            load=random.uniform(0.5, 1.5),
+        )
+        for seat in range(AGENTS_PER_TEAM)
+    ]
+
+
+def serves(team: str) -> frozenset[str]:
+    """The three or so queues of a team."""
+    place = TEAMS.index(team)
+    return frozenset(QUEUES[number % len(QUEUES)].name for number in (place, 3 * place + 1, 5 * place + 2))
+
+
+def rotas(agents: tuple[Agent, ...]) -> dict[tuple[str, int], Rota]:
+    """By queue and local hour."""
+    return {(queue.name, hour): _rota(agents, queue.name, hour) for queue in QUEUES for hour in range(24)}
+
+
+def _rota(agents: tuple[Agent, ...], queue: str, hour: int) -> Rota:
+    able = [agent for agent in agents if queue in serves(agent.team)]
+    present = [agent for agent in able if (hour - agent.begins) % 24 < _SHIFT_H] or able
+    return Rota(tuple(present), tuple(accumulate(agent.load for agent in present)))

@@ -1,0 +1,99 @@
+"""Here is the README's table of metrics, derived from the catalogue."""
+
+from difflib import unified_diff
+from pathlib import Path
+from typing import Final
+
+from streamer.events.rules import DAY, HOUR
+from streamer.metrics.catalogue import CATALOGUE, Metric, Span, Windows
+
+README: Final = "README.md"
+BEGIN: Final = "<!-- metrics:begin -->"
+END: Final = "<!-- metrics:end -->"
+
+_HEAD: Final = (
+    "metric",
+    "formula",
+    "unit",
+    "better",
+    "placed at",
+    "windows",
+    "95 % interval",
+    "support",
+    "meaning",
+)
+_SPANS: Final = {"fcr_ms": "N", "horizon_ms": "the horizon", "response_age_ms": "the response age"}
+
+
+class MarkersError(ValueError):
+    """A file has no place for what is derived: it names the file and the markers expected."""
+
+
+def derive(root: Path) -> dict[Path, str]:
+    """The wanted content of each file that follows from the catalogue. Raises MarkersError."""
+    path = root / README
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise MarkersError(f"{README}: expected the lines {BEGIN} and {END}, in this order")
+    return {path: f"{before}{BEGIN}\n{table()}{END}{after}"}
+
+
+def check(root: Path) -> list[str]:
+    """What differs from what should be there, as lines of a unified diff; none if nothing does."""
+    try:
+        wanted = derive(root)
+    except MarkersError as error:
+        return [str(error)]
+    return [line for path, text in wanted.items() for line in _differences(path, text)]
+
+
+def table() -> str:
+    """The metrics as a markdown table, a line each, in the catalogue's order."""
+    lines = [_HEAD, ("---",) * len(_HEAD), *(_row(metric) for metric in CATALOGUE.values())]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _differences(path: Path, wanted: str) -> list[str]:
+    there = path.read_text(encoding="utf-8").splitlines()
+    return list(
+        unified_diff(there, wanted.splitlines(), path.name, f"{path.name} (derived)", lineterm="", n=0)
+    )
+
+
+def _row(metric: Metric) -> tuple[str, ...]:
+    cells = (
+        _name(metric),
+        metric.measure.words,
+        metric.unit,
+        metric.better,
+        metric.placed,
+        _windows(metric.windows),
+        metric.measure.interval or "–",
+        metric.measure.support,
+        f"{metric.help} Formula: {metric.source}.",
+    )
+    return tuple(cell.replace("|", "\\|") for cell in cells)
+
+
+def _name(metric: Metric) -> str:
+    stats = ", ".join(f"`{stat}`" for stat in metric.stats if stat)
+    return f"`{metric.name}`" + (f" ({stats})" if stats else "")
+
+
+def _windows(windows: Windows) -> str:
+    parts = []
+    if windows.at_least:
+        parts.append(f"from {_span(windows.at_least)}")
+    if windows.at_most is not None:
+        parts.append(f"up to {_span(windows.at_most)}")
+    if windows.shift:
+        parts.append(f"ending {_span(windows.shift)} before")
+    return ", ".join(parts) or "all"
+
+
+def _span(span: Span) -> str:
+    if isinstance(span, str):
+        return _SPANS[span]
+    return f"{span // DAY} d" if span % DAY == 0 and span > DAY else f"{span // HOUR} h"

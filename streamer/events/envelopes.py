@@ -1,0 +1,316 @@
+"""Here is the wire: a Kafka record, the envelopes an event may come in, and what of it may be shown."""
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
+
+import msgspec
+
+LARGEST: Final = 65_536
+"""Bytes of a record's value; one more is too many."""
+LARGEST_LETTER: Final = 16_384
+REDACTED: Final = "[redacted]"
+LONGEST_TEXT: Final = 256
+CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+_PERSONAL = frozenset({"customer_id", "comment", "subject"})
+_DEEPEST = 6
+_LONGEST_SHOWN = 40
+_LITERAL = re.compile(rb"[:\[,]\s*-?(NaN|Infinity)\b")
+_VERSION_1 = re.compile(r"1\.[0-9]+")
+
+
+class Record(NamedTuple):
+    """One Kafka record as it was fetched; `timestamp` in milliseconds, as the broker keeps it."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+class WrongError(Exception):
+    """An event cannot be counted. Never leaves this package: `decode` returns it as Rejected."""
+
+    def __init__(self, reason: str, error: str) -> None:
+        super().__init__(error)
+        self.reason = reason
+        self.error = error
+
+
+class Form(msgspec.Struct, gc=False):
+    """What a body may hold around its data. One decoding of the bytes thus tells a structured
+    CloudEvent from a bare object. The values have any type: whoever reads one checks it."""
+
+    specversion: Any = None
+    id: Any = None
+    type: Any = None
+    source: Any = None
+    data: msgspec.Raw = msgspec.Raw()
+    data_base64: Any = None
+    deleted: Any = None
+    version: Any = None
+    updated_at: Any = None
+    customer_id: Any = None
+
+
+class WithDimensions(Form, gc=False):
+    site: Any = None
+    queue: Any = None
+    team: Any = None
+    agent_id: Any = None
+    channel: Any = None
+    reason: Any = None
+    language: Any = None
+
+
+class CallCompleted(WithDimensions, gc=False):
+    contact_id: Any = None
+    segment_id: Any = None
+    direction: Any = None
+    queued_at: Any = None
+    ended_at: Any = None
+    wait_s: Any = None
+    talk_s: Any = None
+    hold_s: Any = None
+    acw_s: Any = None
+    outcome: Any = None
+    transfer: Any = None
+    resolved: Any = None
+    customer_value: Any = None
+    currency: Any = None
+
+
+class SurveyWasSent(WithDimensions, gc=False):
+    survey_id: Any = None
+    contact_id: Any = None
+    sent_at: Any = None
+
+
+class SurveyCompleted(WithDimensions, gc=False):
+    response_id: Any = None
+    survey_id: Any = None
+    contact_id: Any = None
+    answered_at: Any = None
+    answers: Any = None
+    scale: Any = None
+    comment: Any = None
+    excluded: Any = None
+
+
+class ContactEvaluated(Form, gc=False):
+    evaluation_id: Any = None
+    contact_id: Any = None
+    agent_id: Any = None
+    score: Any = None
+    evaluated_at: Any = None
+    form: Any = None
+
+
+class CustomerValued(Form, gc=False):
+    value: Any = None
+    currency: Any = None
+    as_of: Any = None
+
+
+FORMS: Final[Mapping[str, type[Form]]] = {
+    "call-completed": CallCompleted,
+    "survey-sent": SurveyWasSent,
+    "survey-completed": SurveyCompleted,
+    "contact-evaluated": ContactEvaluated,
+    "customer-valued": CustomerValued,
+}
+F = TypeVar("F", bound=Form)
+
+
+def unwrap(record: Record, form: msgspec.json.Decoder[F]) -> tuple[str, F]:
+    """The source ("" for a bare object) and the data of a record, whatever its envelope.
+
+    Raises WrongError.
+    """
+    value = record.value
+    if not value:
+        raise WrongError("empty", "the value is empty, expected a JSON object")
+    if len(value) > LARGEST:
+        raise WrongError("too-large", f"the value has {len(value)} bytes, expected at most {LARGEST}")
+    return _by_headers(record.headers, value, form) if record.headers else _by_body(value, form)
+
+
+def _by_headers(
+    headers: Sequence[tuple[str, bytes]], value: bytes, form: msgspec.json.Decoder[F]
+) -> tuple[str, F]:
+    named = {name.lower(): (raw or b"").decode(errors="replace") for name, raw in headers}
+    media = named.get("content-type", "").partition(";")[0].strip().lower()
+    if media == "application/cloudevents+json":
+        return _structured(_parse(value, form), form)
+    if media.startswith("application/cloudevents"):
+        raise _envelope("content-type", media, "application/cloudevents+json")
+    attributes = {name[3:]: text for name, text in named.items() if name.startswith("ce_")}
+    if attributes:
+        return _source(attributes, "ce_"), _parse(value, form)
+    return _by_body(value, form)
+
+
+def _by_body(value: bytes, form: msgspec.json.Decoder[F]) -> tuple[str, F]:
+    body = _parse(value, form)
+    return ("", body) if body.specversion is None else _structured(body, form)
+
+
+def _structured(body: F, form: msgspec.json.Decoder[F]) -> tuple[str, F]:
+    names = ("specversion", "id", "type", "source")
+    source = _source({name: getattr(body, name) for name in names}, "")
+    return source, _parse(_data(body), form)
+
+
+def _source(attributes: Mapping[str, Any], prefix: str) -> str:
+    for name in ("specversion", "id", "type", "source"):
+        value = attributes.get(name)
+        if type(value) is not str or not value.strip():
+            raise _envelope(prefix + name, value, "a string, as CloudEvents 1.0 requires")
+    if not _VERSION_1.fullmatch(attributes["specversion"]):
+        raise _envelope(prefix + "specversion", attributes["specversion"], "1.0")
+    source: str = attributes["source"]
+    if len(source) > LONGEST_TEXT or CONTROL.search(source):
+        raise _envelope(prefix + "source", source, "a URI of at most 256 characters")
+    return source
+
+
+def _data(body: Form) -> bytes:
+    data = bytes(body.data)
+    if body.data_base64 is None:
+        if data in (b"", b"null"):
+            raise _envelope("data", None, "the event's data, in data or data_base64")
+        return data
+    if data:
+        raise WrongError("envelope", "data and data_base64 are both there, expected one of them")
+    try:
+        return base64.b64decode(body.data_base64, validate=True)
+    except (TypeError, ValueError):
+        raise WrongError("envelope", "data_base64 cannot be decoded, expected a string of base64") from None
+
+
+def _parse(value: bytes, form: msgspec.json.Decoder[F]) -> F:
+    try:
+        if not value.isascii():
+            value.decode()  # the decoder does not look into fields that it skips
+        return form.decode(value)
+    except UnicodeDecodeError as error:
+        problem = f"the value is not UTF-8 from byte {error.start} on"
+    except RecursionError:
+        problem = "the value is nested too deeply"
+    except msgspec.ValidationError as error:
+        raise _unfit(str(error)) from None
+    except msgspec.DecodeError as error:
+        if found := _LITERAL.search(value):
+            literal = found[1].decode()
+            raise WrongError("not-finite", f"the value holds {literal}, expected finite numbers") from None
+        problem = str(error)
+    raise WrongError("not-json", f"{problem}, expected a JSON object")
+
+
+def _unfit(message: str) -> WrongError:
+    what, _, place = message.partition(" - at ")
+    if not place:
+        return WrongError("wrong-type", f"{what} as the value")
+    name = place.strip("`").removeprefix("$.")
+    if what == "Number out of range":
+        return WrongError("not-finite", f"{name} is beyond all numbers, expected a finite one")
+    return WrongError("wrong-type", f"{name} cannot be read ({what}), expected what the contract says")
+
+
+def wrong(reason: str, name: str, value: object, expected: str) -> WrongError:
+    """To be raised: the field, what it holds (nothing personal, 40 characters), what was expected."""
+    state = "missing" if value is None else REDACTED if name in _PERSONAL else _shown(value)
+    return WrongError(reason, f"{name} is {state}, expected {expected}")
+
+
+def _envelope(name: str, value: object, expected: str) -> WrongError:
+    return wrong("envelope", name, value, expected)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict | list):
+        return "an object" if isinstance(value, dict) else "an array"  # whatever is in there
+    if isinstance(value, int) and value.bit_length() > 128:
+        return f"a number of {value.bit_length()} bits"
+    if isinstance(value, str):
+        return msgspec.json.encode(value[:_LONGEST_SHOWN] + "…" * (len(value) > _LONGEST_SHOWN)).decode()
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def redact(record: Record) -> bytes:
+    """What a dead letter shows of a record's value: JSON of at most LARGEST_LETTER bytes. Only fields
+    that the contract names, and nothing that tells who the customer is or what they wrote; of
+    anything but an object no more than length and SHA-256."""
+    value = record.value or b""
+    letter = _redacted(value)
+    return letter if letter is not None and len(letter) <= LARGEST_LETTER else _described(value)
+
+
+def _redacted(value: bytes) -> bytes | None:
+    try:
+        body = msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return msgspec.json.encode(_object(body, 0)) if isinstance(body, dict) else None
+
+
+def _described(value: bytes) -> bytes:
+    digest = hashlib.sha256(value).hexdigest()
+    return msgspec.json.encode({"redacted": True, "bytes": len(value), "sha256": digest})
+
+
+def _object(fields: Mapping[str, Any], depth: int) -> dict[str, Any]:
+    shown = _SHOWN | _ATTRIBUTES if "specversion" in fields else _SHOWN
+    return {name: _field(name, value, shown, depth) for name, value in fields.items() if _nameable(name)}
+
+
+def _nameable(name: str) -> bool:
+    # a name may be a mistyped field, which helps, or somebody's address or number, which must not show
+    return len(name) <= 64 and name.isascii() and name.isidentifier()
+
+
+def _field(name: str, value: Any, shown: frozenset[str], depth: int) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if name == "data_base64":
+        return _redacted_base64(value)
+    if name not in shown or (name in _OBJECTS and not isinstance(value, dict)):
+        return REDACTED
+    return _kept(value, depth + 1)
+
+
+def _kept(value: Any, depth: int) -> Any:
+    if depth > _DEEPEST:
+        return REDACTED
+    if isinstance(value, dict):
+        return _object(value, depth)
+    if isinstance(value, list):
+        return [_kept(item, depth + 1) for item in value[:20]]
+    if isinstance(value, str):
+        return value[:LONGEST_TEXT]
+    return REDACTED if isinstance(value, int) and value.bit_length() > 63 else value
+
+
+def _redacted_base64(value: Any) -> str:
+    try:
+        data = base64.b64decode(value, validate=True)
+    except (TypeError, ValueError):
+        return REDACTED
+    letter = _redacted(data)
+    return REDACTED if letter is None else base64.b64encode(letter).decode()
+
+
+_OBJECTS = frozenset({"data", "answers"})
+"""Text in their place may be anything, the whole event as a string for one."""
+_ATTRIBUTES = frozenset({"specversion", "id", "type", "source", "time", "datacontenttype", "data"})
+"""Of an envelope only: in a bare object an `id` may be anybody's."""
+_QUESTIONS = frozenset({"nps", "csat", "ces", "effort", "cnx", "resolved_first"})
+_SHOWN = (
+    frozenset(name for form in FORMS.values() for name in form.__struct_fields__) - _ATTRIBUTES - _PERSONAL
+) | _QUESTIONS

@@ -1,0 +1,99 @@
+"""Here is Kafka as we use it: our topics, and a producer that loses nothing."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownError, for_code
+
+from streamer.events.decoding import DEAD_LETTERS, TOPICS
+from streamer.events.rules import DAY
+
+ALL_TOPICS = (*TOPICS, DEAD_LETTERS)
+RETENTION_MS = 100 * DAY
+"""As far back as hourly panes reach, so that a rebuild can fill them; beyond every horizon in sight."""
+_REPLICAS = 3
+
+
+class TopicError(Exception):
+    """The broker did not create a topic. The message names it and says why."""
+
+
+async def ensure_topics(bootstrap: str, partitions: int = 4, retention_ms: int = RETENTION_MS) -> list[str]:
+    """Creates those of ALL_TOPICS that are missing, and returns their names; leaves the others as they
+    are. Any number may run at once. Raises TopicError."""
+    # Our times are the events' own: the broker must not put the time of arrival in their place.
+    config = {"message.timestamp.type": "CreateTime", "retention.ms": str(retention_ms)}
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        known = await admin.list_topics()
+        missing = [topic for topic in ALL_TOPICS if topic not in known]
+        replicas = min(_REPLICAS, len((await admin.describe_cluster())["brokers"]))
+        return [topic for topic in missing if await _created(admin, topic, partitions, replicas, config)]
+    finally:
+        await admin.close()
+
+
+async def _created(
+    admin: AIOKafkaAdminClient, topic: str, partitions: int, replicas: int, config: dict[str, str]
+) -> bool:
+    """False where another created it first."""
+    error = await _create(admin, NewTopic(topic, partitions, replicas, topic_configs=config))
+    if error and not isinstance(error, TopicAlreadyExistsError):
+        # There are brokers that know no such configuration, and need none of it.
+        error = await _create(admin, NewTopic(topic, partitions, replicas))
+    if error and not isinstance(error, TopicAlreadyExistsError):
+        raise TopicError(f"topic {topic}: the broker refused to create it: {error}") from error
+    return error is None
+
+
+async def _create(admin: AIOKafkaAdminClient, topic: NewTopic) -> KafkaError | None:
+    # One at a time: a broker that refuses one of a request may drop the others.
+    response = await admin.create_topics([topic])
+    _, code, message = response.topic_errors[0]
+    return for_code(code)(message) if code else None
+
+
+async def producer(bootstrap: str, linger_ms: int = 0) -> AIOKafkaProducer:
+    """Started; to be stopped by the caller. A record is sent when all replicas in sync have it, and
+    once where the broker numbers what it gets (Tansu does not)."""
+    options = {"bootstrap_servers": bootstrap, "acks": "all", "linger_ms": linger_ms}
+    numbered = AIOKafkaProducer(**options, enable_idempotence=True)
+    try:
+        with _unlogged():
+            await numbered.start()
+    except UnknownError:
+        await numbered.stop()
+        plain = AIOKafkaProducer(**options)
+        await _start(plain)
+        return plain
+    except BaseException:
+        await numbered.stop()
+        raise
+    return numbered
+
+
+async def _start(plain: AIOKafkaProducer) -> None:
+    try:
+        await plain.start()
+    except BaseException:
+        await plain.stop()
+        raise
+
+
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    """aiokafka logs the broker's refusal as an error and raises it too. Once is enough."""
+    log = logging.getLogger("aiokafka.producer.sender")
+
+    def keep(record: logging.LogRecord) -> bool:
+        return "InitProducerId" not in record.getMessage()
+
+    log.addFilter(keep)
+    try:
+        yield
+    finally:
+        log.removeFilter(keep)

@@ -1,0 +1,766 @@
+"""Here is THE catalogue: every metric, declared once, and what a tally says about it.
+
+Prometheus names, panels, the README's table and the API's catalogue follow from it. When families
+must be dropped, they are dropped from its end.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Literal, NamedTuple, Protocol
+
+import msgspec
+
+from streamer.events.rules import DAY, HOUR
+from streamer.metrics.intervals import Interval, adjusted_wald, normal, wilson
+from streamer.metrics.tally import BUCKETS, FIRST_BUCKET_OF, NUMBER, SCALES, Tally, bucket_value
+
+# What is read, and what comes of it.
+
+
+class Counted(Protocol):
+    """Counts by name; one that never happened is 0 (a `Counter` will do)."""
+
+    def __getitem__(self, name: str, /) -> int: ...
+
+
+class Counts(Counted, Protocol):
+    """The counts and histograms of one window and group. KeyError for a name that is not a count."""
+
+    def histogram(self, duration: str, /) -> Iterable[tuple[int, int]]:
+        """(bucket, count) in ascending order of buckets, empty ones left out."""
+        ...
+
+
+class TallyCounts:
+    """The counts of a tally."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+
+    def __getitem__(self, name: str, /) -> int:
+        return self._tally.get(NUMBER[name], 0)
+
+    def histogram(self, duration: str, /) -> list[tuple[int, int]]:
+        first = FIRST_BUCKET_OF[duration]
+        numbers = range(first, first + BUCKETS)
+        return sorted((number - first, count) for number, count in self._tally.items() if number in numbers)
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What a reading knows beside its counts; None where nobody looked. `window_s`: the window's length
+    in seconds. `active_agents`: agents with an answered segment in it. `mature`: the counts of its part
+    that ends N (the FCR window) before `at`."""
+
+    window_s: float
+    active_agents: int | None = None
+    mature: Counts | None = None
+
+
+class Figure(NamedTuple):
+    """A metric's value (None: no data), the 95 % interval (None: there is none) and the sample size."""
+
+    value: float | None
+    lower: float | None
+    upper: float | None
+    support: int
+
+
+NO_DATA: Final = Figure(None, None, None, 0)
+
+Formula = Callable[[Counts, Context], Figure]
+
+
+def _figure(value: float, interval: Interval | None, support: int) -> Figure:
+    lower, upper = interval or (None, None)
+    return Figure(value, lower, upper, support)
+
+
+def _sum(counts: Counted, names: Iterable[str]) -> int:
+    return sum(counts[name] for name in names)
+
+
+# The shapes a formula can have. Each is data: the names of the counts it reads.
+
+
+class Share(msgspec.Struct, frozen=True):
+    """hits / (of − less), each the sum of the counts named."""
+
+    hits: tuple[str, ...]
+    of: tuple[str, ...]
+    less: tuple[str, ...] = ()
+
+    def parts(self, counts: Counted) -> tuple[int, int]:
+        return _sum(counts, self.hits), _sum(counts, self.of) - _sum(counts, self.less)
+
+    def __call__(self, counts: Counts, context: Context) -> Figure:
+        hits, of = self.parts(counts)
+        return _figure(hits / of, wilson(hits, of), of) if of else NO_DATA
+
+
+class Net(msgspec.Struct, frozen=True):
+    """100 (promoters − detractors) / answers."""
+
+    promoters: tuple[str, ...]
+    detractors: tuple[str, ...]
+    answers: tuple[str, ...]
+
+    def __call__(self, counts: Counts, context: Context) -> Figure:
+        up, down = _sum(counts, self.promoters), _sum(counts, self.detractors)
+        of = _sum(counts, self.answers)
+        return _figure(100 * (up - down) / of, adjusted_wald(up, down, of), of) if of else NO_DATA
+
+
+class ScaleMean(msgspec.Struct, frozen=True):
+    """The mean answer to a question."""
+
+    question: str
+
+    def __call__(self, counts: Counts, context: Context) -> Figure:
+        scale = SCALES[self.question]
+        answers = [(score, counts[f"{self.question}_{score}"]) for score in scale]
+        n = sum(count for _, count in answers)
+        total = sum(score * count for score, count in answers)
+        squares = sum(score * score * count for score, count in answers)
+        return _mean(n, total, squares, scale[0], scale[-1])
+
+
+class DurationMean(msgspec.Struct, frozen=True):
+    """The mean of a duration in seconds, exact to the millisecond."""
+
+    duration: str
+
+    def __call__(self, counts: Counts, context: Context) -> Figure:
+        n, ms, squares = (counts[f"{self.duration}_{part}"] for part in ("n", "ms", "s2"))
+        return _mean(n, ms / 1000, squares, 0, float("inf"))
+
+
+class DurationPercentile(msgspec.Struct, frozen=True):
+    """The nearest-rank percentile of a duration in seconds: within 2 %, and 0 exactly."""
+
+    duration: str
+    percent: int
+
+    def __call__(self, counts: Counts, context: Context) -> Figure:
+        histogram = list(counts.histogram(self.duration))
+        n = sum(count for _, count in histogram)
+        rank = -(-self.percent * n // 100)
+        seen = 0
+        for bucket, count in histogram:
+            seen += count
+            if seen >= rank:
+                return _figure(bucket_value(bucket) / 1000, None, n)
+        return NO_DATA
+
+
+class DurationMax(msgspec.Struct, frozen=True):
+    """The longest duration in seconds: within 2 %, 0 exactly, and never below the mean."""
+
+    duration: str
+
+    def __call__(self, counts: Counts, context: Context) -> Figure:
+        longest = DurationPercentile(self.duration, 100)(counts, context)
+        mean = DurationMean(self.duration)(counts, context)
+        if longest.value is None or mean.value is None:
+            return longest
+        return longest._replace(value=max(longest.value, mean.value))
+
+
+class Total(msgspec.Struct, frozen=True):
+    """How often these happened: 0 where nothing did, and its own support."""
+
+    of: tuple[str, ...]
+
+    def __call__(self, counts: Counts, context: Context) -> Figure:
+        total = _sum(counts, self.of)
+        return _figure(total, None, total)
+
+
+class Hundredths(msgspec.Struct, frozen=True):
+    """A sum kept in hundredths, as it is or for each of its support."""
+
+    total: str
+    support: str
+    each: bool
+
+    def __call__(self, counts: Counts, context: Context) -> Figure:
+        support = counts[self.support]
+        if not support:
+            return NO_DATA
+        return _figure(counts[self.total] / 100 / (support if self.each else 1), None, support)
+
+
+def _mean(n: int, total: float, squares: float, low: float, high: float) -> Figure:
+    if not n:
+        return NO_DATA
+    interval = normal(n, total, squares)
+    return _figure(total / n, interval and interval.clipped(low, high), n)
+
+
+def _qa_score(counts: Counts, context: Context) -> Figure:
+    return _mean(counts["qa"], counts["qa_sum"] / 100, counts["qa_squares"], 0, 100)
+
+
+def _workload(counts: Counts, context: Context) -> Figure:
+    support = counts["handle_n"]
+    if not support or not context.window_s:
+        return NO_DATA
+    return _figure(counts["handle_ms"] / 1000 / context.window_s, None, support)
+
+
+def _active_agents(counts: Counts, context: Context) -> Figure:
+    agents = context.active_agents
+    return NO_DATA if agents is None else _figure(agents, None, agents)
+
+
+def _fcr_maturity(counts: Counts, context: Context) -> Figure:
+    firsts = counts["fcr_firsts"]
+    if not firsts or context.mature is None:
+        return NO_DATA
+    return _figure(context.mature["fcr_firsts"] / firsts, None, firsts)
+
+
+# Service level.
+
+_LOST = ("timeout", "voicemail")
+SERVICE_LEVELS: Final[Mapping[str, Share]] = {
+    "negative": Share(("answered_within",), ("answered_waited", "abandoned", *_LOST)),
+    "exclude_short": Share(
+        ("answered_within",), ("answered_waited", "abandoned_waited", *_LOST), less=("abandoned_short",)
+    ),
+    "ignore": Share(
+        ("answered_within",), ("answered_waited", "abandoned_waited", *_LOST), less=("abandoned_within",)
+    ),
+    "positive": Share(
+        ("answered_within", "abandoned_within"), ("answered_waited", "abandoned_waited", *_LOST)
+    ),
+    "answered_only": Share(("answered_within",), ("answered_waited",)),
+}
+"""The five named formulas, after Cisco's service level types (Unified Contact Center Enterprise
+reporting: ignore, negative and positive impact of abandoned calls) and the customs of the trade."""
+
+
+def service_level(formula: str, count: Counted) -> tuple[int, int]:
+    """(hits, of) of one of the five named formulas, of one segment as of many."""
+    return SERVICE_LEVELS[formula].parts(count)
+
+
+# What a metric declares.
+
+Span = Literal["fcr_ms", "horizon_ms", "response_age_ms"] | int
+
+
+class Spans(msgspec.Struct, frozen=True):
+    """The settings that a window rule may name, in milliseconds."""
+
+    fcr_ms: int = 7 * DAY
+    horizon_ms: int = 35 * DAY
+    response_age_ms: int = 24 * HOUR
+
+    def ms(self, span: Span) -> int:
+        if isinstance(span, int):
+            return span
+        ms: int = getattr(self, span)
+        return ms
+
+
+class Windows(msgspec.Struct, frozen=True):
+    """The windows a metric is read over: of at least and at most these lengths, and ending `shift`
+    before `at`. `today` is shorter than any minimum."""
+
+    at_least: Span = 0
+    at_most: Span | None = None
+    shift: Span = 0
+
+    def serve(self, length_ms: int, spans: Spans) -> bool:
+        """Whether a window of this nominal length (0 for `today`) is read at all; else it has no data."""
+        longest = length_ms if self.at_most is None else spans.ms(self.at_most)
+        return spans.ms(self.at_least) <= length_ms <= longest
+
+
+class Measure(msgspec.Struct, frozen=True):
+    """How a metric is computed: its formulas by stat (the first is the default; "" where there is but
+    one), in words, with their unit, what the support counts and which interval they carry ("" none)."""
+
+    formulas: Mapping[str, Formula]
+    words: str
+    unit: str
+    support: str
+    interval: str = ""
+    needs: Literal["counts", "agents", "mature"] = "counts"
+    """What it cannot do without: the counts only, or a part of the context."""
+
+
+class Metric(msgspec.Struct, frozen=True, kw_only=True):
+    """A metric. `placed`: the time of an event that puts it into a window; `source`: of the formula;
+    `help`: what it says, what is left out, and what unknown means. `not_by`: dimensions that it
+    cannot be grouped by."""
+
+    name: str
+    measure: Measure
+    better: Literal["higher", "lower"]
+    help: str
+    placed: str = "ended_at"
+    source: str = "custom of the trade"
+    windows: Windows = Windows()
+    not_by: tuple[str, ...] = ()
+
+    @property
+    def stats(self) -> tuple[str, ...]:
+        return tuple(self.measure.formulas)
+
+    @property
+    def unit(self) -> str:
+        return self.measure.unit
+
+    def readable_by(self, by: str) -> bool:
+        """Whether it can be grouped so; `by` as in a reading: "all", "agent", "queue,channel"."""
+        return not set(by.split(",")) & set(self.not_by)
+
+
+def evaluate(metric: Metric, stat: str, counts: Counts, context: Context) -> Figure:
+    """What the counts say; "" stands for the metric's default stat. KeyError for a stat it has not."""
+    return metric.measure.formulas[stat or metric.stats[0]](counts, context)
+
+
+def _scores(question: str, scores: Iterable[int]) -> tuple[str, ...]:
+    return tuple(f"{question}_{score}" for score in scores)
+
+
+def _names(names: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (names,) if isinstance(names, str) else names
+
+
+def _ratio(hits: str | tuple[str, ...], of: str | tuple[str, ...], words: str, support: str) -> Measure:
+    return Measure({"": Share(_names(hits), _names(of))}, words, "ratio", support, "Wilson")
+
+
+def _net(question: str, detractors: Iterable[int], words: str) -> Measure:
+    net = Net(_scores(question, (9, 10)), _scores(question, detractors), _scores(question, SCALES[question]))
+    return Measure({"": net}, words, "points", "answers", "adjusted Wald")
+
+
+def _scale_mean(question: str, words: str) -> Measure:
+    return Measure({"": ScaleMean(question)}, words, "score", "answers", "normal")
+
+
+def _duration(duration: str, words: str, support: str) -> Measure:
+    formulas: dict[str, Formula] = {"mean": DurationMean(duration)}
+    formulas |= {f"p{percent}": DurationPercentile(duration, percent) for percent in (50, 90, 95)}
+    formulas["max"] = DurationMax(duration)
+    return Measure(formulas, words, "seconds", support, "normal (mean)")
+
+
+def _total(count: str | tuple[str, ...], words: str) -> Measure:
+    return Measure({"": Total(_names(count))}, words, "count", "the value itself")
+
+
+_SKIPPED = "Skipped and excluded answers are left out."
+_HISTOGRAM = "Mean is exact; percentiles (nearest rank) and max come from a histogram, within 2 %."
+
+_METRICS: Final = (
+    # Surveys.
+    Metric(
+        name="nps_score",
+        measure=_net("nps", range(7), "100 (promoters 9-10 − detractors 0-6) / answers"),
+        better="higher",
+        placed="answered_at",
+        help=f"Net Promoter Score, −100 to 100. {_SKIPPED} The newest version of each answer counts.",
+        source='F. Reichheld, "The One Number You Need to Grow", Harvard Business Review, 2003',
+    ),
+    Metric(
+        name="cnx_score",
+        measure=_net("cnx", range(1, 7), "100 (promoters 9-10 − detractors 1-6) / answers"),
+        better="higher",
+        placed="answered_at",
+        help=f"Net score of the question asked on a scale of 1 to 10, −100 to 100. {_SKIPPED}",
+        source="as nps_score, on 1 to 10",
+    ),
+    Metric(
+        name="csat_ratio",
+        measure=_ratio(
+            _scores("csat", (4, 5)), _scores("csat", range(1, 6)), "answers of 4-5 / answers", "answers"
+        ),
+        better="higher",
+        placed="answered_at",
+        help=f"Share of satisfied customers (top two of 1 to 5). {_SKIPPED}",
+        source="top-two box, custom of the trade",
+    ),
+    Metric(
+        name="csat_mean",
+        measure=_scale_mean("csat", "mean of 1..5"),
+        better="higher",
+        placed="answered_at",
+        help=f"Mean satisfaction, 1 to 5. {_SKIPPED}",
+    ),
+    Metric(
+        name="ces_score",
+        measure=_scale_mean("ces", "mean of 1..7"),
+        better="higher",
+        placed="answered_at",
+        help=f"Customer Effort Score 2.0, 1 to 7: high is easy. {_SKIPPED}",
+        source='M. Dixon, N. Toman, R. DeLisi, "The Effortless Experience", 2013',
+    ),
+    Metric(
+        name="ces_easy_ratio",
+        measure=_ratio(
+            _scores("ces", (5, 6, 7)), _scores("ces", range(1, 8)), "answers of 5-7 / answers", "answers"
+        ),
+        better="higher",
+        placed="answered_at",
+        help=f"Share of customers who had it easy (5 to 7 of CES 2.0). {_SKIPPED}",
+        source='M. Dixon, N. Toman, R. DeLisi, "The Effortless Experience", 2013',
+    ),
+    Metric(
+        name="effort_score",
+        measure=_scale_mean("effort", "mean of 1..5"),
+        better="lower",
+        placed="answered_at",
+        help=f"Customer Effort Score 1.0, 1 to 5: low is easy. {_SKIPPED}",
+        source=(
+            'M. Dixon, K. Freeman, N. Toman, "Stop Trying to Delight Your Customers", '
+            "Harvard Business Review, 2010"
+        ),
+    ),
+    # First contact resolution.
+    Metric(
+        name="fcr_survey_ratio",
+        measure=_ratio("first_yes", ("first_yes", "first_no"), "resolved_first true / answers", "answers"),
+        better="higher",
+        placed="answered_at",
+        help=f"First contact resolution as customers say. {_SKIPPED}",
+    ),
+    Metric(
+        name="fcr_agent_ratio",
+        measure=_ratio(
+            "disposed_resolved",
+            "disposed",
+            "contacts with resolved true / contacts with a disposition",
+            "contacts with a disposition",
+        ),
+        better="higher",
+        help=(
+            "Resolution as agents say: the disposition of the contact's last answered segment. "
+            "Contacts without a disposition are left out."
+        ),
+    ),
+    Metric(
+        name="fcr_ratio",
+        measure=_ratio(
+            "fcr_kept",
+            "fcr_firsts",
+            "first contacts without a later one within N days / first contacts",
+            "first contacts",
+        ),
+        better="higher",
+        help=(
+            "First contact resolution by repeats: of answered inbound contacts of known customers without "
+            "an earlier one within N days (setting, 7 days), those without a later one within N days. "
+            "Restated as repeats arrive; fcr_maturity_ratio says which share can no longer change. Left out: "
+            "unknown customers, crowds (shared numbers), callback legs. Only for windows of at least N days."
+        ),
+        source="repeat-contact method, custom of the trade",
+        windows=Windows(at_least="fcr_ms"),
+    ),
+    Metric(
+        name="fcr_maturity_ratio",
+        measure=Measure(
+            {"": _fcr_maturity},
+            "first contacts at least N days old / first contacts",
+            "ratio",
+            "first contacts",
+            needs="mature",
+        ),
+        better="higher",
+        help=(
+            "Share of the first contacts in fcr_ratio whose N days are over, so that no repeat can change "
+            "them. A share of all there are, no sample: it has no interval."
+        ),
+        source="this catalogue",
+        windows=Windows(at_least="fcr_ms"),
+    ),
+    Metric(
+        name="fcr_final_ratio",
+        measure=_ratio(
+            "fcr_kept",
+            "fcr_firsts",
+            "first contacts without a later one within N days / first contacts, N days ago",
+            "first contacts",
+        ),
+        better="higher",
+        help=(
+            "fcr_ratio of the window of that length that ends N days before: final, but for late events. "
+            "Only for windows from 24 h."
+        ),
+        source="as fcr_ratio",
+        windows=Windows(at_least=24 * HOUR, shift="fcr_ms"),
+    ),
+    Metric(
+        name="repeat_ratio",
+        measure=_ratio(
+            "fcr_repeats",
+            "fcr_contacts",
+            "contacts that are a repeat / answered inbound contacts of known customers",
+            "answered inbound contacts of known customers",
+        ),
+        better="lower",
+        help=(
+            "Share of contacts with an earlier one of the same customer within N days: the live figure "
+            "beside fcr_ratio. Left out: unknown customers, crowds (shared numbers), callback legs."
+        ),
+        source="repeat-contact method, custom of the trade",
+    ),
+    # Times.
+    Metric(
+        name="handle_time_seconds",
+        measure=_duration(
+            "handle", "talk + hold + acw of answered segments", "answered segments with known talk"
+        ),
+        better="lower",
+        help=(
+            "Handle time (AHT) of inbound segments. Segments without a known talk time are left out, as are "
+            f"abandoned ones; unknown hold or after-call work adds nothing. {_HISTOGRAM}"
+        ),
+    ),
+    Metric(
+        name="talk_time_seconds",
+        measure=_duration("talk", "talk of answered segments", "answered segments with known talk"),
+        better="lower",
+        help=f"Talk time of answered inbound segments. Unknown ones are left out. {_HISTOGRAM}",
+    ),
+    Metric(
+        name="hold_time_seconds",
+        measure=_duration("hold", "hold of answered segments", "answered segments with known hold"),
+        better="lower",
+        help=(
+            "Hold time of answered inbound segments. Segments of sources that do not report hold are left "
+            f"out, not taken for 0. {_HISTOGRAM}"
+        ),
+    ),
+    Metric(
+        name="acw_time_seconds",
+        measure=_duration("acw", "after-call work of answered segments", "answered segments with known acw"),
+        better="lower",
+        help=f"After-call work of answered inbound segments. Unknown ones are left out. {_HISTOGRAM}",
+    ),
+    Metric(
+        name="wait_time_seconds",
+        measure=_duration("wait", "wait of answered segments", "answered segments with known wait"),
+        better="lower",
+        help=(
+            "Speed of answer (ASA): the wait of answered inbound segments. Unknown ones are left out. Only "
+            f"what is completed is known here: contacts still waiting are not in it. {_HISTOGRAM}"
+        ),
+    ),
+    Metric(
+        name="abandon_time_seconds",
+        measure=_duration("abandon", "wait of abandoned segments", "abandoned segments with known wait"),
+        better="lower",
+        help=f"Time until customers gave up. Unknown ones are left out. {_HISTOGRAM}",
+    ),
+    Metric(
+        name="outbound_handle_time_seconds",
+        measure=_duration(
+            "outbound_handle",
+            "talk + hold + acw of outbound answered segments",
+            "outbound answered segments with known talk",
+        ),
+        better="lower",
+        help=f"Handle time of outbound segments. Without a known talk time they are left out. {_HISTOGRAM}",
+    ),
+    # Service.
+    Metric(
+        name="service_level_ratio",
+        measure=Measure(
+            {"own": Share(("own_level_hits",), ("own_level_of",)), **SERVICE_LEVELS},
+            "by stat, with lost = timeout + voicemail: "
+            "negative: within T / (answered + abandoned + lost); "
+            "exclude_short: the same without short abandoned; "
+            "ignore: without those abandoned within T; "
+            "positive: (within T + abandoned within T) / (answered + abandoned + lost); "
+            "answered_only: within T / answered; "
+            "own: each queue by its configured formula",
+            "ratio",
+            "segments in the denominator",
+            "Wilson",
+        ),
+        better="higher",
+        help=(
+            "Share of inbound segments answered within their queue's T (setting, 20 s; a wait of exactly T "
+            "is within); abandoned within the short limit (5 s) is short. Timeout and voicemail are never "
+            "within. Segments with an unknown wait are left out, but for abandoned ones in negative. Several "
+            "queues sum by their own T and, in own, by their own formula. Not by agent."
+        ),
+        source=(
+            "Cisco Unified Contact Center Enterprise, service level types; exclude_short and answered_only: "
+            "custom of the trade"
+        ),
+        not_by=("agent",),
+    ),
+    Metric(
+        name="abandon_ratio",
+        measure=_ratio("abandoned", "offered", "abandoned / offered", "offered segments"),
+        better="lower",
+        help="Share of offered inbound segments that customers abandoned, short ones included. Not by agent.",
+        not_by=("agent",),
+    ),
+    Metric(
+        name="transfer_ratio",
+        measure=_ratio("transferred", "answered", "transferred / answered", "answered segments"),
+        better="lower",
+        help="Share of answered inbound segments transferred to an agent, a queue or outside.",
+    ),
+    # Counts.
+    Metric(
+        name="contacts",
+        measure=_total("contacts", "inbound contacts"),
+        better="higher",
+        help="Inbound contacts, each once however often transferred, at the last answered segment (or last).",
+    ),
+    Metric(
+        name="offered",
+        measure=_total("offered", "answered + abandoned + timeout + voicemail"),
+        better="higher",
+        help=(
+            "Inbound segments offered to a queue. Overflow and callback have left it (setting). Only what is "
+            "completed is known here: contacts still waiting are not in it."
+        ),
+    ),
+    Metric(
+        name="answered",
+        measure=_total("answered", "answered inbound segments"),
+        better="higher",
+        help="Inbound segments an agent took. Counted when completed: those in progress are not in it.",
+    ),
+    Metric(
+        name="abandoned",
+        measure=_total("abandoned", "abandoned inbound segments"),
+        better="lower",
+        help="Inbound segments the customer ended while waiting, short ones included.",
+    ),
+    Metric(
+        name="short_abandoned",
+        measure=_total("abandoned_short", "abandoned inbound segments with a wait within the short limit"),
+        better="lower",
+        help=(
+            "Inbound segments abandoned within their queue's short limit (setting, 5 s). Unknown waits are "
+            "left out."
+        ),
+    ),
+    Metric(
+        name="callbacks",
+        measure=_total("callback", "inbound segments with outcome callback"),
+        better="lower",
+        help="Inbound segments that left the queue for a callback.",
+    ),
+    Metric(
+        name="outbound",
+        measure=_total("outbound", "outbound segments"),
+        better="higher",
+        help="Outbound segments. They are in no other count of segments.",
+    ),
+    Metric(
+        name="surveys",
+        measure=_total("surveys", "survey responses"),
+        better="higher",
+        placed="answered_at",
+        help="Survey responses with an answer or a comment. Corrected ones count once, excluded ones not.",
+    ),
+    Metric(
+        name="detractors",
+        measure=_total(_scores("nps", range(7)), "NPS answers of 0-6"),
+        better="lower",
+        placed="answered_at",
+        help="NPS answers of 0 to 6. Excluded ones are left out.",
+        source="as nps_score",
+    ),
+    Metric(
+        name="comments",
+        measure=_total("comments", "survey responses with a comment"),
+        better="higher",
+        placed="answered_at",
+        help="Survey responses with a comment. Excluded ones are left out.",
+    ),
+    # Work.
+    Metric(
+        name="workload_erlangs",
+        measure=Measure(
+            {"": _workload},
+            "handled seconds / window seconds",
+            "erlangs",
+            "answered segments with known talk",
+        ),
+        better="lower",
+        help=(
+            "Mean number of agents at work on inbound segments. A segment's whole handle time lies where it "
+            "ended. Segments without a known talk time are left out."
+        ),
+        source="ITU-T E.600, traffic intensity",
+    ),
+    Metric(
+        name="active_agents",
+        measure=Measure(
+            {"": _active_agents},
+            "agents with an answered segment",
+            "count",
+            "the value itself",
+            needs="agents",
+        ),
+        better="higher",
+        help=(
+            "Different agents with an answered segment in the window. Only what is completed is known here: "
+            "free or signed-in agents are not. Segments without an agent are left out."
+        ),
+    ),
+    # Surveys sent, quality, value.
+    Metric(
+        name="response_ratio",
+        measure=_ratio(
+            "surveys_sent_answered", "surveys_sent", "surveys answered / surveys sent", "surveys sent"
+        ),
+        better="higher",
+        placed="sent_at",
+        help=(
+            "Share of surveys sent that were answered. The window ends 24 h (setting) before, so that every "
+            "customer had that long. Answers to surveys that nobody reported as sent are left out."
+        ),
+        windows=Windows(shift="response_age_ms"),
+    ),
+    Metric(
+        name="qa_score",
+        measure=Measure({"": _qa_score}, "mean of 0..100", "points", "evaluations", "normal"),
+        better="higher",
+        placed="evaluated_at",
+        help="Mean score of quality evaluations, the newest version of each, under the agent it names.",
+    ),
+    Metric(
+        name="value_at_risk",
+        measure=Measure(
+            {"": Hundredths("risk_sum", "risk_customers", each=False)},
+            "sum of the newest customer value of detractors",
+            "currency",
+            "customers at risk",
+        ),
+        better="lower",
+        placed="answered_at",
+        help=(
+            "Newest known value of the customers whose newest NPS answer is a detractor's, at that answer. "
+            "Customers of unknown value are left out. Only for windows within the horizon (setting, 35 days)."
+        ),
+        source="this catalogue",
+        windows=Windows(at_most="horizon_ms"),
+    ),
+    Metric(
+        name="value_mean",
+        measure=Measure(
+            {"": Hundredths("valued_sum", "valued_contacts", each=True)},
+            "sum of customer values / contacts with a known one",
+            "currency",
+            "contacts with a known customer value",
+        ),
+        better="higher",
+        help="Mean value of the customers behind the contacts. Those of unknown value are left out.",
+        source="this catalogue",
+    ),
+)
+
+CATALOGUE: Final[Mapping[str, Metric]] = {metric.name: metric for metric in _METRICS}
+"""Every metric by name, in the order of the public contract."""

@@ -1,0 +1,68 @@
+"""Here is how sure a figure is: 95 % confidence intervals for ratios, net scores and means."""
+
+from math import sqrt
+from typing import Final, NamedTuple
+
+Z: Final = 1.959963984540054
+"""The 97.5 % quantile of the standard normal distribution."""
+
+
+class Interval(NamedTuple):
+    lower: float
+    upper: float
+
+    def clipped(self, low: float, high: float) -> "Interval":
+        return Interval(max(self.lower, low), min(self.upper, high))
+
+    def around(self, value: float) -> "Interval":
+        """Widened, where it must be, until `value` lies within."""
+        return Interval(min(self.lower, value), max(self.upper, value))
+
+
+def wilson(hits: int, of: int) -> Interval | None:
+    """The score interval of a proportion, in 0..1, without continuity correction; None for none of none.
+
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of
+    the American Statistical Association 22 (1927). It holds what was observed, 0 and 1 included.
+    """
+    assert 0 <= hits <= of, f"{hits} hits of {of}"
+    if not of:
+        return None
+    share, z2 = hits / of, Z * Z
+    center = (share + z2 / (2 * of)) / (1 + z2 / of)
+    half = Z * sqrt(share * (1 - share) / of + z2 / (4 * of * of)) / (1 + z2 / of)
+    return Interval(center - half, center + half).clipped(0.0, 1.0).around(share)
+
+
+def adjusted_wald(promoters: int, detractors: int, answers: int) -> Interval | None:
+    """The interval of 100 (promoters − detractors) / answers, in −100..100; None without answers.
+
+    B. Rocks, "Interval estimation for the Net Promoter Score", The American Statistician 70 (2016),
+    in its (3/4, 3/2, 3/4) form: three pseudo-observations, 3/4 a promoter, 3/2 passive, 3/4 a
+    detractor, then Wald's interval for a difference of multinomial proportions. It is centered on the
+    score so adjusted; for a single answer, where it would miss the score itself, it is widened to it.
+    """
+    assert min(promoters, detractors) >= 0, f"{promoters} promoters, {detractors} detractors"
+    assert promoters + detractors <= answers, f"{promoters} + {detractors} of {answers}"
+    if not answers:
+        return None
+    n = answers + 3
+    up, down = (promoters + 0.75) / n, (detractors + 0.75) / n
+    half = Z * sqrt((up + down - (up - down) ** 2) / n)
+    score = 100 * (promoters - detractors) / answers
+    return Interval(100 * (up - down - half), 100 * (up - down + half)).clipped(-100.0, 100.0).around(score)
+
+
+def normal(n: int, total: float, squares: float) -> Interval | None:
+    """The interval of a mean by the central limit theorem, from the number, the sum and the sum of
+    squares of what was observed; None for fewer than two, which have no spread.
+
+    Mean ± z s / √n with the sample variance s² = (squares − total² / n) / (n − 1); any introduction
+    to statistics. Squares that were rounded may make s² negative: it is then 0.
+    """
+    if n < 2:
+        return None
+    mean = total / n
+    variance = max(0.0, (squares - total * mean) / (n - 1))
+    half = Z * sqrt(variance / n)
+    return Interval(mean - half, mean + half)

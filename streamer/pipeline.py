@@ -1,0 +1,268 @@
+"""Here is the way of a batch: decode, read, apply, fold, one commit.
+
+A `Lane` is a partition in the hands of this process. It counts batches strictly in the order of the
+log, each from the offset where the one before it ended, and never from one freshly read: a batch that
+follows a refused one would else be counted over it.
+"""
+
+import asyncio
+import secrets
+import zlib
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Final, Protocol, TypeVar
+
+import structlog
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from streamer.events.decoding import Record, decode
+from streamer.events.models import QUESTIONS, Event, Rejected, Response, Segment
+from streamer.events.rules import Rules
+from streamer.journeys.apply import apply, keys_of
+from streamer.journeys.desk import Desk, Missing
+from streamer.journeys.journey import NOTHING, Key, entry_key
+from streamer.panes import rollup
+from streamer.panes.fold import Tallies, delta, last_segment
+from streamer.panes.grid import SEPARATOR
+from streamer.store.port import (
+    TOKEN_BYTES,
+    Applied,
+    Changed,
+    Checkpoint,
+    Commit,
+    Moved,
+    Partition,
+    Position,
+    Store,
+)
+
+COMMIT_EVENTS: Final = 500
+HANDLE_LIMITS_S: Final = (15, 30, 60, 120, 180, 240, 300, 420, 600, 900, 1200, 1800, 3600)
+_CHECKPOINT_BLOCKS: Final = (64, 1_024, 16_384, 262_144, 4_194_304)
+_PAUSES_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
+
+log = structlog.get_logger()
+Letter = tuple[Record, Rejected]
+T = TypeVar("T")
+
+
+class Refused(Exception):  # noqa: N818 - it is an answer
+    """Another owner moved the partition: what was delivered here is void, go on at `position`."""
+
+    def __init__(self, position: Position | None) -> None:
+        super().__init__(position)
+        self.position = position
+
+
+class DeadLetters(Protocol):
+    async def send(self, letters: Sequence[Letter]) -> None:
+        """Returns once they are safe."""
+
+
+class Watch(Protocol):
+    """What is told of the pipeline's own doing."""
+
+    def conflict(self) -> None: ...
+
+    def committed(self, records: Sequence[Record], now_ms: int) -> None: ...
+
+
+class Counting:
+    """What all lanes of a worker share. `clock` is the wall clock in ms; `watermark` the oldest
+    committed record timestamp over all partitions, as far as is known."""
+
+    def __init__(
+        self, store: Store, rules: Rules, dead: DeadLetters, watch: Watch, clock: Callable[[], int]
+    ) -> None:
+        self.store = store
+        self.rules = rules
+        self.dead = dead
+        self.watch = watch
+        self.clock = clock
+        self.watermark = 0
+
+    @property
+    def forget_before(self) -> int:
+        return self.watermark - 2 * self.rules.horizon_ms - self.rules.fcr_ms
+
+
+class Lane:
+    """One partition: `position` is what is counted."""
+
+    def __init__(self, partition: Partition, position: Position, counting: Counting) -> None:
+        self.partition = partition
+        self.position = position
+        self._counting = counting
+
+    async def count(self, records: Sequence[Record], end: int) -> None:
+        """Count a batch; `end` is the offset after it. Returns when all is committed; raises Refused."""
+        for first in range(0, len(records), COMMIT_EVENTS):
+            chunk = records[first : first + COMMIT_EVENTS]
+            last = first + COMMIT_EVENTS >= len(records)
+            await self._count(chunk, end if last else chunk[-1].offset + 1)
+
+    async def _count(self, records: Sequence[Record], end: int) -> None:
+        counting = self._counting
+        decoded = [(record, decode(record, counting.rules)) for record in records]
+        letters = [(record, event) for record, event in decoded if isinstance(event, Rejected)]
+        if letters:
+            await persist(lambda: counting.dead.send(letters))
+        events = [(record, event) for record, event in decoded if not isinstance(event, Rejected)]
+        while True:
+            commit = await self._prepare(records, events, len(letters), end)
+            outcome = await persist(lambda sent=commit: counting.store.commit(sent, counting.clock()))  # type: ignore[misc]
+            if isinstance(outcome, Changed):
+                counting.watch.conflict()
+                continue
+            break
+        if isinstance(outcome, Moved):
+            raise Refused(outcome.position)
+        assert isinstance(outcome, Applied)
+        self.position = commit.position
+        counting.watch.committed(records, counting.clock())
+
+    async def _prepare(
+        self, records: Sequence[Record], events: list[tuple[Record, Event]], rejected: int, end: int
+    ) -> Commit:
+        """Read, apply and fold; the commit to be sent."""
+        counting = self._counting
+        work = Work(counting.store, Desk(counting.forget_before))
+        await work.read({key for _, event in events for key in keys_of(event)})
+        tally = Tallier(self.partition.topic, counting.rules)
+        tally.result("rejected", rejected)
+        for record, event in events:
+            known = _state(work.desk, event)
+            applied = await work.apply(event, counting.rules, record.timestamp)
+            tally.result("applied" if applied else "unchanged", 1)
+            if applied and not known:
+                tally.first(event, work.desk)
+        tally.add("crowds", work.desk.crowds)
+        tallies: Tallies = {}
+        for key, before in work.desk.before.items():
+            delta(key, before, work.desk.after[key], counting.rules, tallies)
+        tallies = rollup.clean(tallies)
+        return Commit(
+            partition=self.partition,
+            epoch=self.position.epoch,
+            start=self.position.next,
+            position=self._after(records[-1], end),
+            reads=work.tokens,
+            writes=work.desk.writes(),
+            fine=rollup.fine(tallies),
+            long=rollup.long(tallies, counting.rules.pairs),
+            counts=tally.counts,
+        )
+
+    def _after(self, last: Record, end: int) -> Position:
+        token = secrets.token_bytes(TOKEN_BYTES)
+        checkpoints = checkpoints_with(self.position.checkpoints, checkpoint(last))
+        return Position(self.position.epoch, end, token, checkpoints)
+
+
+def _state(desk: Desk, event: Event) -> bool:
+    """Whether this identity was ever stated before."""
+    return desk.entries.get(entry_key(event.identity), NOTHING).fact is not None
+
+
+def checkpoint(record: Record) -> Checkpoint:
+    return Checkpoint(
+        record.offset, record.timestamp, zlib.crc32((record.key or b"") + (record.value or b""))
+    )
+
+
+def checkpoints_with(known: Iterable[Checkpoint], last: Checkpoint) -> tuple[Checkpoint, ...]:
+    """The last record counted, and of the blocks of growing size it lies in the first one known."""
+    points = sorted({*known, last}, key=lambda point: point.offset)
+    kept = {
+        next(point for point in points if point.offset // block == last.offset // block)
+        for block in _CHECKPOINT_BLOCKS
+    }
+    return tuple(sorted({points[0], *kept, last}, key=lambda point: point.offset))
+
+
+async def persist(call: Callable[[], Awaitable[T]]) -> T:
+    """Try until the infrastructure answers; the same call is sent again, the store's comparison makes
+    that safe. An error that is an answer is raised."""
+    attempt = 0
+    while True:
+        try:
+            return await call()
+        except (RedisConnectionError, RedisTimeoutError, ConnectionError, TimeoutError, OSError) as error:
+            if attempt % 20 == 0:
+                log.warning("waiting for the infrastructure", error=str(error) or type(error).__name__)
+            await asyncio.sleep(_PAUSES_S[min(attempt, len(_PAUSES_S) - 1)])
+            attempt += 1
+
+
+class Work:
+    """A desk with a store behind it: reads until closed, and remembers every token it saw."""
+
+    def __init__(self, store: Store, desk: Desk) -> None:
+        self._store = store
+        self.desk = desk
+        self.tokens: dict[Key, bytes | None] = {}
+
+    async def read(self, keys: Iterable[Key]) -> None:
+        wanted = {key for key in keys if key not in self.desk}
+        while wanted:
+            asked = sorted(wanted)
+            for key, document in zip(asked, await persist(lambda: self._store.read(asked)), strict=True):  # noqa: B023
+                self.tokens[key] = document.token if document else None
+                self.desk.put(key, document.value if document else None)
+            wanted = self.desk.follow(asked)
+
+    async def apply(self, event: Event, rules: Rules, record_ms: int) -> bool:
+        while True:
+            try:
+                return apply(event, self.desk, rules, record_ms)
+            except Missing as missing:
+                await self.read(missing.keys)
+
+
+class Tallier:
+    """Plain counters: results per topic, and what is stated for the first time. They never decrease."""
+
+    def __init__(self, topic: str, rules: Rules) -> None:
+        self._topic = topic
+        self._rules = rules
+        self.counts: dict[str, int] = {}
+
+    def add(self, name: str, amount: int) -> None:
+        if amount:
+            self.counts[name] = self.counts.get(name, 0) + amount
+
+    def result(self, result: str, amount: int) -> None:
+        self.add(SEPARATOR.join(("events", self._topic, result)), amount)
+
+    def first(self, event: Event, desk: Desk) -> None:
+        if isinstance(event, Segment):
+            self._segment(event)
+        elif isinstance(event, Response) and not event.excluded:
+            self._response(event, desk)
+
+    def _segment(self, segment: Segment) -> None:
+        queue, channel = segment.queue or "unknown", segment.channel or "unknown"
+        self.add(SEPARATOR.join(("segments", queue, channel, segment.outcome)), 1)
+        if segment.direction == "inbound" and segment.outcome == "answered" and segment.talk_ms is not None:
+            handled = segment.talk_ms + (segment.hold_ms or 0) + (segment.acw_ms or 0)
+            limit = next((str(limit) for limit in HANDLE_LIMITS_S if handled <= limit * 1000), "+Inf")
+            self.add(SEPARATOR.join(("handle", queue, limit)), 1)
+            self.add(SEPARATOR.join(("handle_ms", queue)), handled)
+
+    def _response(self, response: Response, desk: Desk) -> None:
+        queue = _queue_of(response, desk) or "unknown"
+        for question in QUESTIONS:
+            answer = getattr(response, question)
+            if answer is not None:
+                bucket = str(answer).lower()
+                self.add(SEPARATOR.join(("answers", queue, question, bucket)), 1)
+
+
+def _queue_of(response: Response, desk: Desk) -> str | None:
+    """Its contact's queue where that is known by now, else what it says itself."""
+    fact = desk.entries.get(entry_key(response.identity), NOTHING).fact
+    home = desk.entries.get(fact.group, NOTHING).home if fact is not None else None
+    draft = desk.after.get(home) if home is not None else None
+    group = draft.groups.get(fact.group) if draft is not None and fact is not None else None
+    handled = last_segment(group.segments) if group is not None else None
+    return (handled.queue if handled is not None else None) or response.queue

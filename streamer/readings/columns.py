@@ -1,0 +1,304 @@
+"""Here is what the reader holds of the two families: their panes in columns, and group rows by number.
+
+A view is a way to look at a family: by which grouping, counting what ("counts", or "agents" with an
+answered segment), and of the queues of which time zone only.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, Literal, NamedTuple, Protocol
+
+import msgspec
+import numpy as np
+
+from streamer.events.models import DIMENSIONS
+from streamer.events.rules import UNKNOWN
+from streamer.metrics.tally import NUMBER, NUMBERS
+from streamer.panes.grid import ALL, Family, Grouping, cell_of, groupings, row_field, row_of
+from streamer.readings.pyramid import Bools, Entries, Integers, Leaves, Lens, Pyramid, Rolling
+
+WIDE: Final = 1 << 32
+_ANSWERED: Final = NUMBER["answered"]
+_QUEUE: Final = DIMENSIONS.index("queue")
+_AGENT: Final = DIMENSIONS.index("agent")
+
+_counts_of = msgspec.msgpack.Decoder(dict[int, int]).decode
+_all_of = msgspec.msgpack.Decoder(dict[int | str, int]).decode
+
+
+class View(NamedTuple):
+    by: str
+    what: Literal["counts", "agents"] = "counts"
+    zone: str | None = None
+
+
+class Zones(NamedTuple):
+    """The time zones of queues, by name: the default one, and those of queues with their own."""
+
+    default: str
+    own: Mapping[str, str]
+
+    def of(self, queue: str | None) -> str:
+        return self.own.get(queue or UNKNOWN, self.default)
+
+    def all(self) -> list[str]:
+        return sorted({self.default, *self.own.values()})
+
+
+class Numbered:
+    """Names and their numbers, in the order of their first appearance."""
+
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self.names: list[str] = []
+        self._numbers: dict[str, int] = {}
+        for name in names:
+            self.add(name)
+
+    def add(self, name: str) -> int:
+        number = self._numbers.setdefault(name, len(self.names))
+        if number == len(self.names):
+            self.names.append(name)
+        return number
+
+    def get(self, name: str) -> int | None:
+        return self._numbers.get(name)
+
+
+class Column:
+    """Integers, one for each field."""
+
+    def __init__(self) -> None:
+        self._array = np.empty(64, np.int64)
+        self._length = 0
+
+    def append(self, value: int) -> None:
+        if self._length == len(self._array):
+            self._array = np.resize(self._array, 2 * self._length)
+        self._array[self._length] = value
+        self._length += 1
+
+    def array(self) -> Integers:
+        return self._array[: self._length]
+
+
+class Columns(Protocol):
+    """A family's panes. `put` replaces the tallies of some fields of a pane; `rows` are the keys of a
+    grouping's group rows by number; in counts a key is row * NUMBERS + number, in agents
+    row * WIDE + agent."""
+
+    @property
+    def rows(self) -> Mapping[str, Numbered]: ...
+
+    def put(self, index: int, tallies: Mapping[bytes, bytes]) -> None: ...
+
+    def pyramid(self, view: View) -> Pyramid: ...
+
+    def drop_before(self, index: int) -> None: ...
+
+
+class Fine:
+    """10 s panes of cells."""
+
+    def __init__(self, pairs: tuple[Grouping, ...], zones: Zones) -> None:
+        self._groupings = {",".join(by) or ALL: by for by in groupings(pairs)}
+        self._zones = zones
+        self._zone_numbers = Numbered(zones.all())
+        self.rows = {name: Numbered() for name in self._groupings}
+        self._cells: dict[bytes, int] = {}
+        self._row_of = {name: Column() for name in self._groupings}
+        self._agent_of, self._zone_of = Column(), Column()
+        self.leaves = Leaves(NUMBERS)
+        self._pyramids: dict[View, Pyramid] = {}
+
+    def put(self, index: int, tallies: Mapping[bytes, bytes]) -> None:
+        fields = [self._cells.get(field) for field in tallies]
+        known = [
+            self._add(name) if field is None else field for name, field in zip(tallies, fields, strict=True)
+        ]
+        contents = [_counts_of(packed) for packed in tallies.values()]
+        _replace(self.leaves, index, known, contents)
+
+    def _add(self, field: bytes) -> int:
+        cell = cell_of(field)
+        for name, by in self._groupings.items():
+            _, key = row_of(row_field(by, cell))
+            self._row_of[name].append(self.rows[name].add(key))
+        agent = cell[_AGENT]
+        self._agent_of.append(-1 if agent is None else self.rows["agent"].add(agent))
+        self._zone_of.append(self._zone_numbers.add(self._zones.of(cell[_QUEUE])))
+        return self._cells.setdefault(field, len(self._cells))
+
+    def pyramid(self, view: View) -> Pyramid:
+        """Blocks of an hour: a cell's ten seconds hardly add up, a group's hour does."""
+        if view not in self._pyramids:
+            lens = self._counts(view) if view.what == "counts" else self._agents(view)
+            self._pyramids[view] = Pyramid(self.leaves, (360,), self._of_zone(view, lens))
+        return self._pyramids[view]
+
+    def _of_zone(self, view: View, lens: Lens) -> Lens:
+        if view.zone is None:
+            return lens
+        zone = self._zone_numbers.add(view.zone)
+        return lambda part: lens(part.only(self._zone_of.array()[part.keys // NUMBERS] == zone))
+
+    def _counts(self, view: View) -> Lens:
+        rows = self._row_of[view.by]
+
+        def lens(part: Entries) -> Entries:
+            cells, numbers = np.divmod(part.keys, NUMBERS)
+            return Entries(rows.array()[cells] * NUMBERS + numbers, part.values)
+
+        return lens
+
+    def _agents(self, view: View) -> Lens:
+        rows = self._row_of[view.by]
+
+        def lens(part: Entries) -> Entries:
+            cells, values = _answered(part)
+            agents = self._agent_of.array()[cells]
+            return Entries(rows.array()[cells] * WIDE + agents, values).only(agents >= 0)
+
+        return lens
+
+    def drop_before(self, index: int) -> None:
+        _drop_before(index, [self.leaves], self._pyramids.values())
+
+
+class Long:
+    """Hours of group rows. The tally of an agent's row also says, by row field, under which other rows
+    the agent had how many answered segments: those are kept as links."""
+
+    def __init__(self, pairs: tuple[Grouping, ...]) -> None:
+        self._groupings = Numbered(",".join(by) or ALL for by in groupings(pairs))
+        self.rows = {name: Numbered() for name in self._groupings.names}
+        self._fields: dict[str, int] = {}
+        self._by_of, self._row_of = Column(), Column()
+        self.leaves, self.links = Leaves(NUMBERS), Leaves(WIDE)
+        self._pyramids: dict[View, Pyramid] = {}
+
+    def put(self, index: int, tallies: Mapping[bytes, bytes]) -> None:
+        fields = [self._field(field.decode()) for field in tallies]
+        contents = [_all_of(packed) for packed in tallies.values()]
+        counts = [_integers(tally) for tally in contents]
+        _replace(self.leaves, index, fields, counts)
+        links = [
+            {self._field(name): value for name, value in tally.items() if isinstance(name, str)}
+            for tally in contents
+        ]
+        _replace(self.links, index, fields, links)
+
+    def _field(self, field: str) -> int:
+        number = self._fields.setdefault(field, len(self._fields))
+        if number == len(self._row_of.array()):
+            by, key = row_of(field)
+            self._by_of.append(self._groupings.add(by))
+            self._row_of.append(self.rows.setdefault(by, Numbered()).add(key))
+        return number
+
+    def pyramid(self, view: View) -> Pyramid:
+        """Blocks of a day and of a week."""
+        if view not in self._pyramids:
+            self._pyramids[view] = self._seen(view)
+        return self._pyramids[view]
+
+    def _seen(self, view: View) -> Pyramid:
+        by = self._groupings.add(view.by)
+        if view.what == "counts":
+            return Pyramid(self.leaves, (24, 168), self._counts(by))
+        if view.by == "agent":
+            return Pyramid(self.leaves, (24, 168), self._own(by))
+        return Pyramid(self.links, (24, 168), self._linked(by))
+
+    def _counts(self, by: int) -> Lens:
+        def lens(part: Entries) -> Entries:
+            fields, numbers = np.divmod(part.keys, NUMBERS)
+            mine: Bools = self._by_of.array()[fields] == by
+            return Entries(self._row_of.array()[fields] * NUMBERS + numbers, part.values).only(mine)
+
+        return lens
+
+    def _own(self, by: int) -> Lens:
+        """An agent's own row has one agent, but that of the unknown ones has none."""
+
+        def lens(part: Entries) -> Entries:
+            fields, values = _answered(part)
+            rows = self._row_of.array()[fields]
+            mine: Bools = (self._by_of.array()[fields] == by) & (rows != self.rows["agent"].add(UNKNOWN))
+            return Entries(rows * WIDE + rows, values).only(mine)
+
+        return lens
+
+    def _linked(self, by: int) -> Lens:
+        def lens(part: Entries) -> Entries:
+            agents, fields = np.divmod(part.keys, WIDE)
+            agents, rows = self._row_of.array()[agents], self._row_of.array()[fields]
+            mine: Bools = (self._by_of.array()[fields] == by) & (agents != self.rows["agent"].add(UNKNOWN))
+            return Entries(rows * WIDE + agents, part.values).only(mine)
+
+        return lens
+
+    def drop_before(self, index: int) -> None:
+        _drop_before(index, [self.leaves, self.links], self._pyramids.values())
+
+
+def _integers(tally: dict[int | str, int]) -> dict[int, int]:
+    return {name: value for name, value in tally.items() if isinstance(name, int)}
+
+
+def _answered(part: Entries) -> Entries:
+    """The fields with an answered segment, and how many."""
+    fields, numbers = np.divmod(part.keys, NUMBERS)
+    return Entries(fields, part.values).only(numbers == _ANSWERED)
+
+
+def _replace(leaves: Leaves, index: int, fields: list[int], tallies: list[dict[int, int]]) -> None:
+    ids = np.array(fields, np.int64)
+    sizes = [len(tally) for tally in tallies]
+    numbers = np.fromiter((number for tally in tallies for number in tally), np.int64, sum(sizes))
+    values = np.fromiter((value for tally in tallies for value in tally.values()), np.int64, sum(sizes))
+    leaves.replace(index, ids, Entries(np.repeat(ids * leaves.width, sizes) + numbers, values))
+
+
+def _drop_before(index: int, leaves: Iterable[Leaves], pyramids: Iterable[Pyramid]) -> None:
+    for below in leaves:
+        below.drop_before(index)
+    for pyramid in pyramids:
+        pyramid.drop_before(index)
+
+
+class Numbers:
+    """Both families, and the sums of the windows that are looked at now."""
+
+    def __init__(self, pairs: tuple[Grouping, ...], zones: Zones) -> None:
+        self.families: dict[Family, Columns] = {"fine": Fine(pairs, zones), "long": Long(pairs)}
+        self.live = Sums(self.families)
+
+    def put(self, family: Family, index: int, tallies: Mapping[bytes, bytes]) -> None:
+        """These fields of a pane hold these tallies now."""
+        self.families[family].put(index, tallies)
+
+    def drop_before(self, family: Family, index: int) -> None:
+        self.families[family].drop_before(index)
+
+
+class Sums:
+    """Rolling sums by slot: what moves along with time, such as "the last hour", is one slot. `row`: only
+    the group of that (by, key)."""
+
+    def __init__(self, families: Mapping[Family, Columns], row: tuple[str, str] | None = None) -> None:
+        self._families = families
+        self._row = row
+        self._slots: dict[tuple[str, Family, View], Rolling] = {}
+
+    def total(self, slot: str, view: View, family: Family, first: int, last: int) -> Entries:
+        place = (slot, family, view)
+        if place not in self._slots:
+            pyramid = self._families[family].pyramid(view)
+            self._slots[place] = Rolling(pyramid, *self._bounds(family, view))
+        return self._slots[place].total(first, last)
+
+    def _bounds(self, family: Family, view: View) -> tuple[int, int] | tuple[()]:
+        if self._row is None:
+            return ()
+        row = self._families[family].rows[view.by].get(self._row[1])
+        width = NUMBERS if view.what == "counts" else WIDE
+        return () if row is None else (row * width, (row + 1) * width)

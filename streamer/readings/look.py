@@ -1,0 +1,180 @@
+"""Here is one look at the numbers: one window of a question, the panes it needs, and its readings."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+from streamer.events.rules import DAY, HOUR, MINUTE
+from streamer.metrics.catalogue import NO_DATA, Context, Figure, Metric, Spans, evaluate
+from streamer.panes.windows import TODAY, Run, Shift, length, midnight, run
+from streamer.readings.columns import Zones
+from streamer.readings.query import Asked, Reading
+from streamer.readings.table import Table
+
+STALE_MS: Final = MINUTE
+"""What ended later than this after the data was last seen whole is not taken for 0."""
+
+
+class Part(NamedTuple):
+    """What a metric reads of a window: all of it, the window that far back, or (`mature_ms`) only what
+    ended that long before its end."""
+
+    shift: Shift | None = None
+    mature_ms: int = 0
+
+
+class ZoneRun(NamedTuple):
+    """The panes of a window, for the queues of one zone (None: for all)."""
+
+    zone: str | None
+    panes: Run
+
+
+class Surroundings(NamedTuple):
+    """What a look depends on beside the question. `caught_up` in ms: None is never."""
+
+    zones: Zones
+    spans: Spans
+    caught_up: int | None
+
+
+class Look:
+    """One window of a question. Fill `tables` with every part of `needs`, then ask for `readings`."""
+
+    def __init__(self, asked: Asked, window: str, around: Surroundings) -> None:
+        self.asked, self.window, self._around = asked, window, around
+        self.tables: dict[Part, Table] = {}
+        self._runs: dict[Part, list[ZoneRun]] = {}
+
+    def needs(self) -> Mapping[Part, bool]:
+        """The parts to be read, and whether agents are to be counted in them."""
+        found: dict[Part, bool] = {Part(): False}
+        for metric in self._metrics():
+            part = self._part(metric)
+            found[part] = found.get(part, False) or metric.measure.needs == "agents"
+            if metric.measure.needs == "mature":
+                found[self._mature()] = False
+        return found
+
+    def runs(self, part: Part) -> list[ZoneRun]:
+        """The panes of a part; none where there is no data."""
+        if part not in self._runs:
+            found = [(zone, self._run(part, zone or self._around.zones.default)) for zone in self._zones()]
+            self._runs[part] = [ZoneRun(zone, panes) for zone, panes in found if panes is not None]
+        return self._runs[part]
+
+    def readings(self) -> Iterator[Reading]:
+        keys = self._keys()
+        for metric, stats in self.asked.metrics:
+            if self._serves(metric):
+                for stat in stats:
+                    yield from (self._reading(metric, stat, key) for key in keys)
+            elif self.asked.query.metrics:
+                for stat in stats:
+                    yield from (self._formed(metric, stat, key, NO_DATA, self._part(metric)) for key in keys)
+
+    def _metrics(self) -> list[Metric]:
+        return [metric for metric, _ in self.asked.metrics if self._serves(metric)]
+
+    def _serves(self, metric: Metric) -> bool:
+        return metric.windows.serve(length(self.window), self._around.spans)
+
+    def _part(self, metric: Metric) -> Part:
+        by_ms = self._around.spans.ms(metric.windows.shift)
+        if not by_ms:
+            return Part()
+        return Part(Shift(by_ms, hours=self._around.spans.ms(metric.windows.at_least) >= DAY))
+
+    def _mature(self) -> Part:
+        return Part(mature_ms=self._around.spans.fcr_ms)
+
+    def _zones(self) -> list[str | None]:
+        zones = self._around.zones.all()
+        return [*zones] if self.window == TODAY and len(zones) > 1 else [None]
+
+    def _run(self, part: Part, zone: str) -> Run | None:
+        asked = self.asked
+        found = run(self.window, asked.at, asked.query.now, ZoneInfo(zone), part.shift)
+        if found is None or not part.mature_ms:
+            return found
+        assert found.family == "long"
+        return found._replace(last=max(found.first, (asked.at - part.mature_ms) // HOUR))
+
+    def _keys(self) -> list[str]:
+        if self.asked.key is not None:
+            return [self.asked.key]
+        return sorted({key for table in self.tables.values() for key in table.keys})
+
+    def _reading(self, metric: Metric, stat: str, key: str) -> Reading:
+        part = self._part(metric)
+        runs = self.runs(part)
+        if not runs:
+            return self._formed(metric, stat, key, NO_DATA, part)
+        table = self.tables[part]
+        start, end = self._edges(part, key)
+        seen = min(end, self.asked.query.now)
+        mature = self.tables.get(self._mature())
+        context = Context(
+            window_s=max(0, seen - start) / 1000,
+            active_agents=table.agents(key),
+            mature=None if mature is None else mature.counts(key),
+        )
+        figure = evaluate(metric, stat, table.counts(key), context)
+        if metric.unit == "count" and not figure.value and not self._whole(seen):
+            figure = NO_DATA
+        return self._formed(metric, stat, key, figure, part)
+
+    def _whole(self, moment: int) -> bool:
+        """Whether all that happened before the moment is counted, so that none is 0."""
+        caught_up = self._around.caught_up
+        return caught_up is not None and moment <= caught_up + STALE_MS
+
+    def _edges(self, part: Part, key: str) -> tuple[int, int]:
+        """In ms. `today` of several zones begins with the first of them, but for a queue with its own."""
+        runs = self.runs(part)
+        own = self._zone(key)
+        of_zone = [panes for zone, panes in runs if zone == own] or [panes for _, panes in runs]
+        if of_zone:
+            return min(panes.start for panes in of_zone), max(panes.end for panes in of_zone)
+        return self._nominal(part, own or self._around.zones.default)
+
+    def _zone(self, key: str) -> str | None:
+        """The time zone of the queue that the key names, if it names one."""
+        names = dict(zip(self.asked.query.by.split(","), key.split(","), strict=False))
+        return self._around.zones.of(names["queue"]) if "queue" in names else None
+
+    def _nominal(self, part: Part, zone: str) -> tuple[int, int]:
+        """The edges of a window that has no panes."""
+        at = self.asked.at
+        start = midnight(at, ZoneInfo(zone)) if self.window == TODAY else at - length(self.window)
+        by_ms = part.shift.by_ms if part.shift else 0
+        return start - by_ms, at - by_ms
+
+    def _formed(self, metric: Metric, stat: str, key: str, figure: Figure, part: Part) -> Reading:
+        start, end = self._edges(part, key)
+        caught_up, now = self._around.caught_up, self.asked.query.now
+        return Reading(
+            metric=metric.name,
+            stat=stat,
+            unit=metric.unit,
+            better=metric.better,
+            window=self.window,
+            by=self.asked.query.by,
+            key=key,
+            value=figure.value,
+            lower=figure.lower,
+            upper=figure.upper,
+            support=figure.support,
+            from_=_rfc3339(start),
+            to=_rfc3339(end),
+            fresh_s=None if caught_up is None else fresh_s(caught_up, now),
+        )
+
+
+def fresh_s(caught_up: int, now: int) -> float:
+    return max(0, now - caught_up) / 1000
+
+
+def _rfc3339(ms: int) -> str:
+    return f"{datetime.fromtimestamp(ms // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"

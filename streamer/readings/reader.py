@@ -1,0 +1,163 @@
+"""Here is the one reader: it follows the store's panes and answers what is true now, or was.
+
+Nothing is published before all of one moment is read: a reading never sees half a commit.
+"""
+
+import asyncio
+from collections.abc import Iterator, Mapping, Sequence
+from threading import Lock
+from typing import Final
+
+import msgspec
+
+from streamer.events.rules import MINUTE
+from streamer.metrics.catalogue import Spans
+from streamer.panes.grid import ALL, GRID, Grouping
+from streamer.readings.columns import Numbers, Sums, View, Zones
+from streamer.readings.look import Look, Part, Surroundings, ZoneRun, fresh_s
+from streamer.readings.pyramid import Entries, merged
+from streamer.readings.query import Query, QueryError, Reading, checked
+from streamer.readings.table import EMPTY, Table
+from streamer.settings import Settings
+from streamer.store.port import Beat, Mark, Pane, Partition, Store
+
+LIVE_MS: Final = MINUTE
+"""A question about a moment this close to now shares its sums with the next one."""
+POINTS: Final = 1_000
+
+
+class Reader:
+    """Follows a store. `refresh` from an event loop; `readings` and `history` from any thread."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        rules = settings.rules()
+        self.pairs: tuple[Grouping, ...] = rules.pairs
+        self._store = store
+        self._zones = Zones(settings.timezone, settings.zones())
+        self._spans = Spans(
+            fcr_ms=rules.fcr_ms,
+            horizon_ms=rules.horizon_ms,
+            response_age_ms=round(settings.response_age.total_seconds() * 1000),
+        )
+        self._numbers = self._empty()
+        self._mark: Mark | None = None
+        self._lock = Lock()
+        self._tables: dict[tuple[str, View, bool], tuple[list[Entries], Table]] = {}
+        self.beats: Mapping[Partition, Beat] = {}
+        self.counts: Mapping[str, int] = {}
+
+    # Following the store.
+
+    async def refresh(self, now_ms: int) -> None:
+        """Read what changed. What the store raises is raised, and what was published stays."""
+        beats, counts = await self._store.beats(), await self._store.counts()
+        mark, waiting = self._mark, list[Pane]()
+        fresh = self._empty() if mark is None else None
+        while True:
+            changes = await self._store.changes(mark)
+            mark = changes.mark
+            if changes.reset:
+                fresh, waiting = self._empty(), []
+            if fresh is None:
+                waiting.extend(changes.panes)
+            else:
+                await asyncio.to_thread(_put, fresh, changes.panes, now_ms)
+            if not changes.more:
+                break
+        await asyncio.to_thread(self._publish, fresh, waiting, now_ms)
+        self._mark, self.beats, self.counts = mark, beats, counts
+
+    def _empty(self) -> Numbers:
+        return Numbers(self.pairs, self._zones)
+
+    def _publish(self, fresh: Numbers | None, panes: Sequence[Pane], now_ms: int) -> None:
+        with self._lock:
+            if fresh is not None:
+                self._numbers, self._tables = fresh, {}
+            _put(self._numbers, panes, now_ms)
+
+    @property
+    def ready(self) -> bool:
+        """Whether all was read once."""
+        return self._mark is not None
+
+    def fresh_s(self, now_ms: int) -> float | None:
+        """Seconds since all partitions were last seen caught up; None if that never was."""
+        caught_up = self._caught_up()
+        return None if caught_up is None else fresh_s(caught_up, now_ms)
+
+    def _caught_up(self) -> int | None:
+        return min((beat.caught_up_at for beat in self.beats.values()), default=0) or None
+
+    # Answering.
+
+    def readings(self, query: Query) -> list[Reading]:
+        """The readings asked for: by window, metric, stat and key. Raises QueryError."""
+        asked, around = checked(query, self.pairs), self._around()
+        live = query.at is None or abs(query.now - query.at) < LIVE_MS
+        with self._lock:
+            sums = self._numbers.live if live else Sums(self._numbers.families)
+            looks = [self._look(Look(asked, window, around), sums, live) for window in query.windows]
+        return [reading for look in looks for reading in look.readings()]
+
+    def history(self, query: Query, first: int, last: int, step: int) -> list[Reading]:
+        """One metric's readings of one group, at first, first + step, …, at most `last`. Times in ms."""
+        if step <= 0 or last < first:
+            raise QueryError("from, to, step: expected from <= to, and a step above 0")
+        if (last - first) // step >= POINTS:
+            raise QueryError(f"step = {step // 1000} s: expected at most {POINTS} points")
+        if len(query.metrics) != 1 or len(query.windows) != 1 or query.stat == "*":
+            raise QueryError("history: expected one metric, one window and one stat")
+        if query.by != ALL and not query.key:
+            raise QueryError(f"key: expected one key of {query.by}")
+        return self._points(query, range(first, last + 1, step))
+
+    def _points(self, query: Query, moments: range) -> list[Reading]:
+        asked = [checked(msgspec.structs.replace(query, at=at), self.pairs) for at in moments]
+        looks = [Look(one, query.windows[0], self._around()) for one in asked]
+        with self._lock:
+            sums = Sums(self._numbers.families, (query.by, query.key or ""))
+            looks = [self._look(look, sums, live=False) for look in looks]
+        return [reading for look in looks for reading in look.readings()]
+
+    def _around(self) -> Surroundings:
+        return Surroundings(self._zones, self._spans, self._caught_up())
+
+    def _look(self, look: Look, sums: Sums, live: bool) -> Look:
+        for part, agents in look.needs().items():
+            look.tables[part] = self._table(look, part, agents, sums, live)
+        return look
+
+    def _table(self, look: Look, part: Part, agents: bool, sums: Sums, live: bool) -> Table:
+        runs = look.runs(part)
+        if not runs:
+            return EMPTY
+        view = View(look.asked.query.by)
+        slot = f"{look.window} {part}"
+        totals = [*_totals(slot, view, runs, sums)]
+        linked = [*_totals(slot, view._replace(what="agents"), runs, sums)] if agents else []
+        place, parts = (slot, view, agents), [*totals, *linked]
+        if live and _same(self._tables.get(place), parts):
+            return self._tables[place][1]
+        rows = self._numbers.families[runs[0].panes.family].rows[view.by]
+        table = Table(merged(totals), rows, merged(linked))
+        if live:
+            self._tables[place] = parts, table
+        return table
+
+
+def _put(numbers: Numbers, panes: Sequence[Pane], now_ms: int) -> None:
+    for family, (width, keep) in GRID.items():
+        numbers.drop_before(family, (now_ms - keep) // width)
+    for pane in panes:
+        numbers.put(pane.family, pane.index, pane.tallies)
+
+
+def _same(known: tuple[list[Entries], Table] | None, parts: list[Entries]) -> bool:
+    """Sums never change: the same objects are the same numbers."""
+    return known is not None and [*map(id, known[0])] == [*map(id, parts)]
+
+
+def _totals(slot: str, view: View, runs: Sequence[ZoneRun], sums: Sums) -> Iterator[Entries]:
+    for zone, (family, first, last) in runs:
+        yield sums.total(slot, view._replace(zone=zone), family, first, last)

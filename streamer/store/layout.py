@@ -1,0 +1,29 @@
+"""Here is the key layout in Redis, version 1. All keys of a center carry the hash tag {center}.
+
+| key after the prefix `s1{center}` | type | holds |
+| --- | --- | --- |
+| e…, c…, o… and 12 bytes | string | a document: 8 bytes token, then msgpack (journeys/journey.py) |
+| f:N, l:N | hash | fine pane N (10 s), long pane N (1 h): field → 6 bytes sequence and a msgpack map |
+| changes:f, changes:l | sorted set | pane number by the sequence that changed it last |
+| nonces | sorted set | the last 10,000 commits' tokens by their sequence |
+| sequence | string | how many commits there were |
+| positions, beats, counts | hash | per partition, per partition, per plain counter |
+| rules | string | the rules the numbers were made with |
+"""
+
+from typing import Final
+
+from streamer.events.rules import DAY, Rules
+
+VERSION: Final = 1
+OUTAGE_MS: Final = 30 * DAY
+"""The longest outage that the broom of times to live allows for."""
+
+
+def prefix(center: str) -> bytes:
+    return f"s{VERSION}{{{center}}}".encode()
+
+
+def document_ttl_s(rules: Rules) -> int:
+    """Documents are forgotten two horizons back; Redis sweeps far behind that."""
+    return (2 * rules.horizon_ms + rules.fcr_ms + OUTAGE_MS) // 1000

@@ -1,0 +1,105 @@
+"""Here is what any test may ask for: a broker, a store, a cluster, of the parts chosen by --parts."""
+
+import uuid
+from collections.abc import Iterator
+from typing import NamedTuple, TypeVar
+
+import pytest
+
+from tests.parts.apache_kafka import ApacheKafka
+from tests.parts.broker import Broker
+from tests.parts.embedded import EmbeddedBroker, EmbeddedStore
+from tests.parts.redis_cluster import RedisCluster
+from tests.parts.redis_server import RedisServer
+from tests.parts.server import Server, run
+
+Running = TypeVar("Running", Server, RedisCluster)
+
+
+class Parts(NamedTuple):
+    broker: type[Broker]
+    store: type[RedisServer]
+
+
+PARTS = {
+    "embedded": Parts(EmbeddedBroker, EmbeddedStore),
+    "apache": Parts(ApacheKafka, RedisServer),
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--parts",
+        choices=PARTS,
+        default="embedded",
+        help="what tests run on: the embedded broker and store, or Apache Kafka and Redis",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "parts: needs a server; set by itself on tests that ask for one")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "parts" in getattr(item, "fixturenames", ()):
+            item.add_marker("parts")
+
+
+# The fixtures are synchronous, so that no server belongs to the event loop of one test. A part that
+# is missing raises in its fixture: an error, never a skip.
+
+
+@pytest.fixture(scope="session")
+def parts(request: pytest.FixtureRequest) -> Parts:
+    """The classes behind --parts, for tests that start servers of their own."""
+    return PARTS[request.config.getoption("--parts")]
+
+
+@pytest.fixture(scope="session")
+def broker(parts: Parts) -> Iterator[Broker]:
+    """One broker for all tests. Topic names are fixed, so who needs empty ones asks for fresh_broker."""
+    yield from _running(parts.broker())
+
+
+@pytest.fixture
+def fresh_broker(parts: Parts) -> Iterator[Broker]:
+    """A broker without any topic, which may be killed."""
+    yield from _running(parts.broker())
+
+
+@pytest.fixture(scope="session")
+def redis_server(parts: Parts) -> Iterator[RedisServer]:
+    """One store for all tests; each keeps to its own center."""
+    yield from _running(parts.store(aof=False))
+
+
+@pytest.fixture(scope="session")
+def store_url(redis_server: RedisServer) -> str:
+    return redis_server.url
+
+
+@pytest.fixture
+def fresh_redis(parts: Parts) -> Iterator[RedisServer]:
+    """An empty store that keeps its data on disk and may be killed."""
+    yield from _running(parts.store())
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(parts: Parts) -> Iterator[RedisCluster]:
+    """Three nodes for all tests, which leave them running."""
+    yield from _running(RedisCluster(parts.store))
+
+
+@pytest.fixture
+def center() -> str:
+    """A center's name that no other test uses."""
+    return f"test-{uuid.uuid4().hex[:12]}"
+
+
+def _running(server: Running) -> Iterator[Running]:
+    try:
+        run(server.start())
+        yield server
+    finally:
+        run(server.close())

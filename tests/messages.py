@@ -1,0 +1,82 @@
+"""Here is the way back: events as the JSON records that state them."""
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from streamer.events.decoding import Record
+from streamer.events.models import (
+    QUESTIONS,
+    Evaluation,
+    Event,
+    Response,
+    Segment,
+    Tombstone,
+    Valuation,
+)
+
+TOPIC = {
+    "s": "call-completed",
+    "v": "survey-sent",
+    "r": "survey-completed",
+    "e": "contact-evaluated",
+    "c": "customer-valued",
+}
+_ID = {"s": "segment_id", "v": "survey_id", "r": "response_id", "e": "evaluation_id", "c": "customer_id"}
+
+
+def topic_of(event: Event) -> str:
+    return TOPIC[event.identity.kind]
+
+
+def body(event: Event) -> dict[str, Any]:
+    """The event's data as the contract has it."""
+    if isinstance(event, Tombstone):
+        return {_ID[event.identity.kind]: event.identity.id, "version": event.version, "deleted": True}
+    data: dict[str, Any] = {
+        name: getattr(event, name)
+        for name in event.__struct_fields__
+        if getattr(event, name) is not None and name != "source" and not name.endswith("_ms")
+    }
+    for name in ("queued_at", "ended_at", "sent_at", "answered_at", "evaluated_at", "as_of"):
+        if name in data:
+            data[name] /= 1000
+    for name in ("wait", "talk", "hold", "acw"):
+        if getattr(event, f"{name}_ms", None) is not None:
+            data[f"{name}_s"] = getattr(event, f"{name}_ms") / 1000
+    return _special(event, data)
+
+
+def _special(event: Event, data: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(event, Segment) and event.customer_value is not None:
+        data["customer_value"] = event.customer_value / 100
+    if isinstance(event, Segment) and not event.segment_id:
+        del data["segment_id"]
+    if isinstance(event, Response):
+        data["answers"] = {name: data.pop(name) for name in QUESTIONS if name in data}
+    if isinstance(event, Evaluation):
+        data["score"] = event.score / 100
+    if isinstance(event, Valuation):
+        data["value"] = event.value / 100
+        del data["version"]
+    return data
+
+
+def record(event: Event, partition: int, offset: int, timestamp: int) -> Record:
+    """A bare object, or a CloudEvent where the event has a source."""
+    source = event.identity.source
+    data = body(event)
+    if source:
+        data = {"specversion": "1.0", "type": "t", "id": str(offset), "source": source, "data": data}
+    return Record(topic_of(event), partition, offset, timestamp, None, json.dumps(data).encode(), ())
+
+
+def logs(
+    events: Iterable[tuple[Event, int]], timestamp: Callable[[Event], int]
+) -> dict[tuple[str, int], Sequence[Record]]:
+    """The logs that arise when each event is published to its topic, in the partition beside it."""
+    found: dict[tuple[str, int], list[Record]] = {}
+    for event, partition in events:
+        log = found.setdefault((topic_of(event), partition), [])
+        log.append(record(event, partition, len(log), timestamp(event)))
+    return found

@@ -1,0 +1,706 @@
+"""Here is the oracle: the numbers of all events ever, from scratch, in the plainest code.
+
+It deduplicates, sorts things into contacts and customers, and loops. It keeps nothing, knows no
+deltas, and is slow. `tallies` counts; `readings` computes every metric from the facts by its
+definition, not from the tallies, so that the two can be held against each other.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from statistics import fmean
+from typing import NamedTuple, TypeVar
+
+from streamer.events.models import (
+    DIMENSIONS,
+    QUESTIONS,
+    Dimensions,
+    Evaluation,
+    Event,
+    Response,
+    Segment,
+    Stated,
+    SurveySent,
+    Tombstone,
+    Valuation,
+)
+from streamer.events.rules import DAY, HOUR, SECOND, SERVICE_LEVEL_FORMULAS, UNKNOWN, Rules, ServiceLevel
+from streamer.metrics.tally import bucket, squared
+from streamer.panes.grid import FINE_MS, LONG_MS, Cell, Grouping, groupings, row_field
+
+Counts = dict[str, int]
+Key = TypeVar("Key", bound=Hashable)
+
+# What stands
+
+
+def standing(events: Iterable[Event]) -> list[Stated]:
+    """The facts that stand: of each identity the greatest (version, digest), unless a tombstone."""
+    winners: dict[tuple[str, str, str], Event] = {}
+    for event in events:
+        rival = winners.get(event.identity)
+        if rival is None or (event.version, event.digest()) > (rival.version, rival.digest()):
+            winners[event.identity] = event
+    return [winner for _, winner in sorted(winners.items()) if not isinstance(winner, Tombstone)]
+
+
+def naming(events: Iterable[Event]) -> dict[str, set[Hashable]]:
+    """The different contacts each customer was ever named for, by whatever version: a contact, else a
+    survey, else the fact itself."""
+    names: dict[str, set[Hashable]] = defaultdict(set)
+    for event in events:
+        if not isinstance(event, Segment | SurveySent | Response) or event.customer_id is None:
+            continue
+        if event.contact_id is not None:
+            names[event.customer_id].add(("contact", event.contact_id))
+        elif not isinstance(event, Segment) and event.survey_id is not None:
+            names[event.customer_id].add(("survey", event.source, event.survey_id))
+        else:
+            names[event.customer_id].add(event.identity)
+    return dict(names)
+
+
+def crowds(events: Iterable[Event], rules: Rules) -> set[str]:
+    """The customers who are none: named for more than `rules.crowd` contacts."""
+    return {customer for customer, contacts in naming(events).items() if len(contacts) > rules.crowd}
+
+
+# What belongs together
+
+
+def rank(fact: Stated) -> tuple[int, int, str, str, str]:
+    """Which of two facts knows better: the greater of these."""
+    return (fact.version, fact.time, *fact.identity)
+
+
+def cell_of(fact: Dimensions) -> Cell:
+    return (fact.site, fact.queue, fact.team, fact.agent_id, fact.channel, fact.reason, fact.language)
+
+
+def either(first: Cell, second: Cell) -> Cell:
+    """Per dimension the first's value where known, else the second's."""
+    return tuple(one if one is not None else other for one, other in zip(first, second, strict=True))
+
+
+UNKNOWN_CELL: Cell = (None,) * len(DIMENSIONS)
+AGENT = DIMENSIONS.index("agent")
+
+
+@dataclass
+class Survey:
+    """One survey: its invitation and its responses; or a response that names no survey."""
+
+    sent: SurveySent | None = None
+    responses: list[Response] = field(default_factory=list)
+
+    def facts(self) -> list[SurveySent | Response]:
+        return [*self.responses, *([self.sent] if self.sent else [])]
+
+    def contact_id(self) -> str | None:
+        naming_one = [response for response in self.responses if response.contact_id is not None]
+        if naming_one:
+            return max(naming_one, key=rank).contact_id
+        return self.sent.contact_id if self.sent else None
+
+    def is_answered(self) -> bool:
+        return any(answers(response) for response in self.responses)
+
+    def own_cell(self, fact: SurveySent | Response) -> Cell:
+        return either(cell_of(fact), cell_of(self.sent)) if self.sent else cell_of(fact)
+
+
+@dataclass
+class Contact:
+    """A contact and all that lies in it; or, where `id` is None, one survey or
+    one evaluation that has no contact."""
+
+    id: str | None
+    segments: list[Segment] = field(default_factory=list)
+    surveys: list[Survey] = field(default_factory=list)
+    evaluations: list[Evaluation] = field(default_factory=list)
+
+    def customer_id(self) -> str | None:
+        from_segments = [segment for segment in self.segments if segment.customer_id is not None]
+        from_surveys = [
+            fact for survey in self.surveys for fact in survey.facts() if fact.customer_id is not None
+        ]
+        naming_one = from_segments or from_surveys
+        return max(naming_one, key=rank).customer_id if naming_one else None
+
+    @cached_property
+    def handled(self) -> Segment | None:
+        """The last answered segment, else the last."""
+        return _last_answered(self.segments)
+
+    @cached_property
+    def inbound(self) -> Segment | None:
+        """The same among the inbound segments: where and when the contact counts."""
+        return _last_answered([segment for segment in self.segments if segment.direction == "inbound"])
+
+    def is_joined_by(self, fact: SurveySent | Response | Evaluation, rules: Rules) -> bool:
+        return self.handled is not None and abs(fact.time - self.handled.ended_at) <= rules.horizon_ms
+
+    def cell(self, fact: SurveySent | Response | Evaluation, own: Cell, rules: Rules) -> Cell:
+        """The dimensions of a fact with these of its own."""
+        if self.handled is not None and self.is_joined_by(fact, rules):
+            return either(cell_of(self.handled), own)
+        return own
+
+    def responses(self) -> Iterator[tuple[Survey, Response]]:
+        for survey in self.surveys:
+            for response in survey.responses:
+                yield survey, response
+
+
+def _last_answered(segments: list[Segment]) -> Segment | None:
+    answered = [segment for segment in segments if segment.outcome == "answered"]
+    return max(answered or segments, key=lambda s: (s.ended_at, s.identity.id, s.source), default=None)
+
+
+@dataclass
+class Journey:
+    """All contacts of one known customer; or a single contact of nobody known."""
+
+    customer_id: str | None
+    contacts: list[Contact]
+    valuations: list[Valuation] = field(default_factory=list)
+
+    def value(self) -> int | None:
+        """The newest that is known, in hundredths."""
+        known = [(v.as_of, 1, v.version, v.source, v.identity.id, v.value) for v in self.valuations]
+        known += [
+            (s.ended_at, 0, s.version, s.source, s.identity.id, s.customer_value)
+            for contact in self.contacts
+            for s in contact.segments
+            if s.customer_value is not None
+        ]
+        return max(known)[-1] if known else None
+
+
+def contacts(facts: Iterable[Stated]) -> list[Contact]:
+    """Everything but valuations, in contacts."""
+    surveys: dict[Hashable, Survey] = defaultdict(Survey)
+    found: dict[Hashable, Contact] = {}
+
+    def contact(contact_id: str | None, alone: Hashable) -> Contact:
+        return found.setdefault(alone if contact_id is None else contact_id, Contact(contact_id))
+
+    for fact in facts:
+        match fact:
+            case Segment():
+                contact(fact.contact_id, None).segments.append(fact)
+            case Evaluation():
+                contact(fact.contact_id, fact.identity).evaluations.append(fact)
+            case SurveySent():
+                surveys[fact.source, fact.survey_id].sent = fact
+            case Response(survey_id=None):
+                surveys[fact.identity].responses.append(fact)
+            case Response():
+                surveys[fact.source, fact.survey_id].responses.append(fact)
+    for key, survey in surveys.items():
+        contact(survey.contact_id(), ("survey", key)).surveys.append(survey)
+    return list(found.values())
+
+
+def journeys(events: Iterable[Event], rules: Rules) -> list[Journey]:
+    events = list(events)
+    facts = standing(events)
+    crowd = crowds(events, rules)
+    of_nobody: list[Journey] = []
+    of_customer: dict[str, Journey] = {}
+    for contact in contacts(facts):
+        customer = contact.customer_id()
+        if customer is None or customer in crowd:
+            of_nobody.append(Journey(None, [contact]))
+        else:
+            of_customer.setdefault(customer, Journey(customer, [])).contacts.append(contact)
+    for fact in facts:
+        if isinstance(fact, Valuation) and fact.customer_id in of_customer:
+            of_customer[fact.customer_id].valuations.append(fact)
+    return [*of_nobody, *of_customer.values()]
+
+
+# What it means
+
+
+def answers(response: Response) -> list[tuple[str, int | bool]]:
+    """The questions that were answered, with the answers."""
+    pairs = [(question, getattr(response, question)) for question in QUESTIONS]
+    return [(question, answer) for question, answer in pairs if answer is not None]
+
+
+def counts_as_survey(response: Response) -> bool:
+    return not response.excluded and (bool(answers(response)) or response.comment is not None)
+
+
+def handle_ms(segment: Segment) -> int | None:
+    """Talk, and what is known of hold and after-call work; unknown where talk is."""
+    if segment.talk_ms is None:
+        return None
+    return segment.talk_ms + (segment.hold_ms or 0) + (segment.acw_ms or 0)
+
+
+class FirstContact(NamedTuple):
+    """What first-contact resolution says of one contact."""
+
+    inbound: Segment
+    is_repeat: bool
+    is_kept: bool
+
+
+def first_contacts(journey: Journey, rules: Rules) -> list[FirstContact]:
+    """The answered inbound contacts of a known customer, callback legs aside, in order."""
+    if journey.customer_id is None:
+        return []
+    line = sorted(
+        (inbound.ended_at, (contact.id or "").encode(), inbound)
+        for contact in journey.contacts
+        if (inbound := contact.inbound) and inbound.outcome == "answered" and inbound.channel != "callback"
+    )
+    verdicts = []
+    for place, (time, _, inbound) in enumerate(line):
+
+        def is_near(other: tuple[int, bytes, Segment], time: int = time, inbound: Segment = inbound) -> bool:
+            if rules.fcr_same_reason and other[2].reason != inbound.reason:
+                return False
+            return abs(other[0] - time) <= rules.fcr_ms
+
+        is_repeat = any(is_near(earlier) for earlier in line[:place])
+        has_repeat = any(is_near(later) for later in line[place + 1 :])
+        verdicts.append(FirstContact(inbound, is_repeat, is_kept=not is_repeat and not has_repeat))
+    return verdicts
+
+
+class AtRisk(NamedTuple):
+    time: int
+    cell: Cell
+    value: int
+
+
+def at_risk(journey: Journey, rules: Rules) -> AtRisk | None:
+    """The value that a customer's newest NPS answer, a detractor's, puts at risk."""
+    value = journey.value()
+    if journey.customer_id is None or value is None:
+        return None
+    scored = []
+    for contact in journey.contacts:
+        for survey, response in contact.responses():
+            if response.nps is None or response.excluded:
+                continue
+            is_too_far = contact.handled is not None and not contact.is_joined_by(response, rules)
+            if is_too_far and response.customer_id != journey.customer_id:
+                continue
+            cell = contact.cell(response, survey.own_cell(response), rules)
+            scored.append((response.answered_at, response.source, response.response_id, response.nps, cell))
+    if not scored:
+        return None
+    time, _, _, nps, cell = max(scored, key=lambda one: one[:3])
+    return AtRisk(time, cell, value) if nps <= 6 else None
+
+
+# Tallies
+
+
+class Contribution(NamedTuple):
+    """Counts at an exact time, in a cell."""
+
+    time: int
+    cell: Cell
+    counts: Counts
+
+
+def contributions(events: Iterable[Event], rules: Rules) -> Iterator[Contribution]:
+    for journey in journeys(events, rules):
+        value = journey.value()
+        for contact in journey.contacts:
+            for segment in contact.segments:
+                yield Contribution(segment.ended_at, cell_of(segment), _segment_counts(segment, rules))
+            if inbound := contact.inbound:
+                yield Contribution(inbound.ended_at, cell_of(inbound), _contact_counts(inbound, value))
+            for survey in contact.surveys:
+                yield from _survey_contributions(contact, survey, rules)
+            for evaluation in contact.evaluations:
+                yield _evaluation_contribution(contact, evaluation, rules)
+        for one in first_contacts(journey, rules):
+            yield Contribution(one.inbound.ended_at, cell_of(one.inbound), _first_contact_counts(one))
+        if risk := at_risk(journey, rules):
+            yield Contribution(risk.time, risk.cell, {"risk_customers": 1, "risk_sum": risk.value})
+
+
+def _duration(name: str, ms: int | None) -> Counts:
+    if ms is None:
+        return {}
+    return {f"{name}_n": 1, f"{name}_ms": ms, f"{name}_s2": squared(ms, SECOND), f"{name}:{bucket(ms)}": 1}
+
+
+def _segment_counts(segment: Segment, rules: Rules) -> Counts:
+    is_answered = segment.outcome == "answered"
+    if segment.direction == "outbound":
+        return {"outbound": 1} | (_duration("outbound_handle", handle_ms(segment)) if is_answered else {})
+    target = rules.service_level_of(segment.queue)
+    counts = {segment.outcome: 1, "offered": int(is_offered(segment, rules))}
+    if is_answered:
+        counts["transferred"] = int(segment.transfer != "none")
+        counts |= _duration("wait", segment.wait_ms)
+        counts |= _duration("talk", segment.talk_ms)
+        counts |= _duration("handle", handle_ms(segment))
+        counts |= _duration("hold", segment.hold_ms)
+        counts |= _duration("acw", segment.acw_ms)
+        if segment.wait_ms is not None:
+            counts["answered_waited"] = 1
+            counts["answered_within"] = int(segment.wait_ms <= target.within_ms)
+    if segment.outcome == "abandoned" and segment.wait_ms is not None:
+        counts["abandoned_waited"] = 1
+        counts["abandoned_within"] = int(segment.wait_ms <= target.within_ms)
+        counts["abandoned_short"] = int(segment.wait_ms <= target.short_ms)
+        counts |= _duration("abandon", segment.wait_ms)
+    hits, of = _own_level(defaultdict(int, counts), target.formula)
+    return counts | {"own_level_hits": hits, "own_level_of": of}
+
+
+def is_offered(segment: Segment, rules: Rules) -> bool:
+    if segment.outcome == "overflow":
+        return rules.offered_counts_overflow
+    if segment.outcome == "callback":
+        return rules.offered_counts_callback
+    return True
+
+
+def _own_level(n: Counts, formula: str) -> tuple[int, int]:
+    never = n["timeout"] + n["voicemail"]
+    waited = n["answered_waited"] + n["abandoned_waited"]
+    match formula:
+        case "negative":
+            return n["answered_within"], n["answered_waited"] + n["abandoned"] + never
+        case "exclude_short":
+            return n["answered_within"], waited - n["abandoned_short"] + never
+        case "ignore":
+            return n["answered_within"], waited - n["abandoned_within"] + never
+        case "positive":
+            return n["answered_within"] + n["abandoned_within"], waited + never
+        case "answered_only":
+            return n["answered_within"], n["answered_waited"]
+    raise AssertionError(formula)
+
+
+def _contact_counts(inbound: Segment, value: int | None) -> Counts:
+    counts = {"contacts": 1}
+    if inbound.outcome == "answered" and inbound.resolved is not None:
+        counts |= {"disposed": 1, "disposed_resolved": int(inbound.resolved)}
+    if value is not None:
+        counts |= {"valued_contacts": 1, "valued_sum": value}
+    return counts
+
+
+def _first_contact_counts(one: FirstContact) -> Counts:
+    if one.is_repeat:
+        return {"fcr_contacts": 1, "fcr_repeats": 1}
+    return {"fcr_contacts": 1, "fcr_firsts": 1, "fcr_kept": int(one.is_kept)}
+
+
+def _survey_contributions(contact: Contact, survey: Survey, rules: Rules) -> Iterator[Contribution]:
+    if sent := survey.sent:
+        counts = {"surveys_sent": 1, "surveys_sent_answered": int(survey.is_answered())}
+        yield Contribution(sent.sent_at, contact.cell(sent, cell_of(sent), rules), counts)
+    for response in survey.responses:
+        if not counts_as_survey(response):
+            continue
+        counts = {"surveys": 1, "comments": int(response.comment is not None)}
+        for question, answer in answers(response):
+            if question == "resolved_first":
+                counts["first_yes" if answer else "first_no"] = 1
+            else:
+                counts[f"{question}_{answer}"] = 1
+        yield Contribution(
+            response.answered_at, contact.cell(response, survey.own_cell(response), rules), counts
+        )
+
+
+def _evaluation_cell(contact: Contact, evaluation: Evaluation, rules: Rules) -> Cell:
+    cell = list(contact.cell(evaluation, UNKNOWN_CELL, rules))
+    if evaluation.agent_id is not None:
+        cell[AGENT] = evaluation.agent_id
+    return tuple(cell)
+
+
+def _evaluation_contribution(contact: Contact, evaluation: Evaluation, rules: Rules) -> Contribution:
+    counts = {"qa": 1, "qa_sum": evaluation.score, "qa_squares": squared(evaluation.score, 100)}
+    return Contribution(evaluation.evaluated_at, _evaluation_cell(contact, evaluation, rules), counts)
+
+
+def tallies(events: Iterable[Event], rules: Rules) -> dict[tuple[int, Cell], Counts]:
+    """(10 s pane, cell) to its counts by name, histogram buckets as "handle:17"; what is 0 is absent."""
+    return _summed(((c.time // FINE_MS, c.cell), c.counts) for c in contributions(events, rules))
+
+
+def by_hour_and_row(events: Iterable[Event], rules: Rules) -> dict[tuple[int, str], Counts]:
+    """(hour, group row) to its counts, as `tallies`."""
+    return _summed(
+        ((c.time // LONG_MS, row_field(by, c.cell)), c.counts)
+        for c in contributions(events, rules)
+        for by in groupings(rules.pairs)
+    )
+
+
+def _summed(placed: Iterable[tuple[Key, Counts]]) -> dict[Key, Counts]:
+    sums: dict[Key, Counts] = defaultdict(lambda: defaultdict(int))
+    for key, counts in placed:
+        for name, amount in counts.items():
+            sums[key][name] += amount
+    clean = {key: {name: n for name, n in counts.items() if n} for key, counts in sums.items()}
+    return {key: counts for key, counts in clean.items() if counts}
+
+
+# Readings
+
+
+@dataclass(frozen=True)
+class Window:
+    """Whom and when a reading is about: [start, end) in ms, a group as ("queue", "channel") and
+    ("billing", "voice"), () and () for all; `at` is now."""
+
+    start: int
+    end: int
+    at: int
+    by: Grouping = ()
+    key: tuple[str, ...] = ()
+
+    def __contains__(self, placed: tuple[int, Cell]) -> bool:
+        time, cell = placed
+        mine = tuple(cell[DIMENSIONS.index(name)] or UNKNOWN for name in self.by)
+        return self.start <= time < self.end and mine == self.key
+
+    def earlier(self, ms: int) -> "Window":
+        return Window(self.start - ms, self.end - ms, self.at, self.by, self.key)
+
+
+class Reading(NamedTuple):
+    value: float | None
+    support: int
+
+
+Readings = dict[tuple[str, str], Reading]
+"""By metric and stat; `stat` is "" where there is but one, "own" for the service level by each
+queue's formula."""
+
+
+def readings(events: Iterable[Event], rules: Rules, window: Window, response_age_ms: int = DAY) -> Readings:
+    """Every metric in its unit. What is not defined for this window or group is absent.
+
+    Percentiles are exact (nearest rank). `today` of several time zones is not known here."""
+    all_journeys = journeys(events, rules)
+    all_contacts = [contact for journey in all_journeys for contact in journey.contacts]
+    segments = [s for contact in all_contacts for s in contact.segments if (s.ended_at, cell_of(s)) in window]
+    return {
+        **_survey_readings(all_contacts, rules, window, response_age_ms),
+        **_segment_readings(segments, rules, window),
+        **_contact_readings(all_journeys, rules, window),
+        **_first_contact_readings(all_journeys, rules, window),
+    }
+
+
+def mean(numbers: list[float]) -> Reading:
+    return Reading(fmean(numbers) if numbers else None, len(numbers))
+
+
+def share(verdicts: Iterable[bool]) -> Reading:
+    return mean([float(verdict) for verdict in verdicts])
+
+
+def share_of(numbers: Iterable[int], good: Callable[[int], bool]) -> Reading:
+    return share(good(number) for number in numbers)
+
+
+def count(number: int) -> Reading:
+    return Reading(number, number)
+
+
+def net_promoters(scores: list[int]) -> Reading:
+    return mean([100.0 if score >= 9 else -100.0 if score <= 6 else 0.0 for score in scores])
+
+
+def nearest_rank(numbers: list[float], percent: int) -> float:
+    return sorted(numbers)[-(-len(numbers) * percent // 100) - 1]
+
+
+def _survey_readings(
+    all_contacts: list[Contact], rules: Rules, window: Window, response_age_ms: int
+) -> Readings:
+    responses = [
+        response
+        for contact in all_contacts
+        for survey, response in contact.responses()
+        if counts_as_survey(response)
+        and (response.answered_at, contact.cell(response, survey.own_cell(response), rules)) in window
+    ]
+    old_enough = window.earlier(response_age_ms)
+    sent = [
+        survey.is_answered()
+        for contact in all_contacts
+        for survey in contact.surveys
+        if survey.sent
+        and (survey.sent.sent_at, contact.cell(survey.sent, cell_of(survey.sent), rules)) in old_enough
+    ]
+    qa = [
+        evaluation.score / 100
+        for contact in all_contacts
+        for evaluation in contact.evaluations
+        if (evaluation.evaluated_at, _evaluation_cell(contact, evaluation, rules)) in window
+    ]
+    nps = [r.nps for r in responses if r.nps is not None]
+    csat = [r.csat for r in responses if r.csat is not None]
+    ces = [r.ces for r in responses if r.ces is not None]
+    return {
+        ("nps_score", ""): net_promoters(nps),
+        ("cnx_score", ""): net_promoters([r.cnx for r in responses if r.cnx is not None]),
+        ("csat_ratio", ""): share_of(csat, lambda score: score >= 4),
+        ("csat_mean", ""): mean([float(score) for score in csat]),
+        ("ces_score", ""): mean([float(score) for score in ces]),
+        ("ces_easy_ratio", ""): share_of(ces, lambda score: score >= 5),
+        ("effort_score", ""): mean([float(r.effort) for r in responses if r.effort is not None]),
+        ("fcr_survey_ratio", ""): share(r.resolved_first for r in responses if r.resolved_first is not None),
+        ("surveys", ""): count(len(responses)),
+        ("detractors", ""): count(len([score for score in nps if score <= 6])),
+        ("comments", ""): count(len([r for r in responses if r.comment is not None])),
+        ("response_ratio", ""): share(sent),
+        ("qa_score", ""): mean(qa),
+    }
+
+
+def _segment_readings(segments: list[Segment], rules: Rules, window: Window) -> Readings:
+    inbound = [s for s in segments if s.direction == "inbound"]
+    outbound = [s for s in segments if s.direction == "outbound"]
+    answered = [s for s in inbound if s.outcome == "answered"]
+    abandoned = [s for s in inbound if s.outcome == "abandoned"]
+    offered = [s for s in inbound if is_offered(s, rules)]
+    handled = [handle_ms(s) for s in answered]
+    agents = {s.agent_id for s in answered if s.agent_id is not None}
+    workload = sum(ms for ms in handled if ms is not None) / (window.end - window.start)
+    support = len([ms for ms in handled if ms is not None])
+    short = [
+        s
+        for s in abandoned
+        if s.wait_ms is not None and s.wait_ms <= rules.service_level_of(s.queue).short_ms
+    ]
+    found = {
+        ("transfer_ratio", ""): share(s.transfer != "none" for s in answered),
+        ("offered", ""): count(len(offered)),
+        ("answered", ""): count(len(answered)),
+        ("abandoned", ""): count(len(abandoned)),
+        ("short_abandoned", ""): count(len(short)),
+        ("callbacks", ""): count(len([s for s in inbound if s.outcome == "callback"])),
+        ("outbound", ""): count(len(outbound)),
+        ("active_agents", ""): count(len(agents)),
+        ("workload_erlangs", ""): Reading(workload if support else None, support),
+        **_times("handle_time_seconds", handled),
+        **_times("talk_time_seconds", [s.talk_ms for s in answered]),
+        **_times("hold_time_seconds", [s.hold_ms for s in answered]),
+        **_times("acw_time_seconds", [s.acw_ms for s in answered]),
+        **_times("wait_time_seconds", [s.wait_ms for s in answered]),
+        **_times("abandon_time_seconds", [s.wait_ms for s in abandoned]),
+        **_times("outbound_handle_time_seconds", [handle_ms(s) for s in outbound if s.outcome == "answered"]),
+    }
+    if "agent" not in window.by:
+        found["abandon_ratio", ""] = share(s.outcome == "abandoned" for s in offered)
+        for stat in ("own", *SERVICE_LEVEL_FORMULAS):
+            found["service_level_ratio", stat] = _service_level(inbound, rules, stat)
+    return found
+
+
+def _times(metric: str, durations_ms: Iterable[int | None]) -> Readings:
+    seconds = [ms / SECOND for ms in durations_ms if ms is not None]
+    stats = {"mean": mean(seconds), "max": Reading(max(seconds, default=None), len(seconds))}
+    for percent in (50, 90, 95):
+        value = nearest_rank(seconds, percent) if seconds else None
+        stats[f"p{percent}"] = Reading(value, len(seconds))
+    return {(metric, stat): reading for stat, reading in stats.items()}
+
+
+def _service_level(inbound: list[Segment], rules: Rules, stat: str) -> Reading:
+    verdicts = []
+    for segment in inbound:
+        target = rules.service_level_of(segment.queue)
+        verdicts.append(in_time(segment, target, target.formula if stat == "own" else stat))
+    return share(verdict for verdict in verdicts if verdict is not None)
+
+
+def in_time(segment: Segment, target: ServiceLevel, formula: str) -> bool | None:
+    """Whether the service level was met for an inbound segment; None: it is left out."""
+    wait = segment.wait_ms
+    match segment.outcome:
+        case "answered":
+            return None if wait is None else wait <= target.within_ms
+        case "timeout" | "voicemail":
+            return None if formula == "answered_only" else False
+        case "abandoned" if formula == "negative":
+            return False
+        case "abandoned" if formula == "exclude_short":
+            return None if wait is None or wait <= target.short_ms else False
+        case "abandoned" if formula == "ignore":
+            return None if wait is None or wait <= target.within_ms else False
+        case "abandoned" if formula == "positive":
+            return None if wait is None else wait <= target.within_ms
+    return None
+
+
+def _contact_readings(all_journeys: list[Journey], rules: Rules, window: Window) -> Readings:
+    disposed, values, risks = [], [], []
+    number = 0
+    for journey in all_journeys:
+        value = journey.value()
+        for contact in journey.contacts:
+            inbound = contact.inbound
+            if inbound is None or (inbound.ended_at, cell_of(inbound)) not in window:
+                continue
+            number += 1
+            if inbound.outcome == "answered" and inbound.resolved is not None:
+                disposed.append(inbound.resolved)
+            if value is not None:
+                values.append(value / 100)
+        risk = at_risk(journey, rules)
+        if risk is not None and (risk.time, risk.cell) in window:
+            risks.append(risk.value / 100)
+    found = {
+        ("contacts", ""): count(number),
+        ("fcr_agent_ratio", ""): share(disposed),
+        ("value_mean", ""): mean(values),
+    }
+    if window.end - window.start <= rules.horizon_ms:
+        found["value_at_risk", ""] = Reading(sum(risks) if risks else None, len(risks))
+    return found
+
+
+def _first_contact_readings(all_journeys: list[Journey], rules: Rules, window: Window) -> Readings:
+    everything = [first for journey in all_journeys for first in first_contacts(journey, rules)]
+
+    def within(some: Window) -> list[FirstContact]:
+        return [one for one in everything if (one.inbound.ended_at, cell_of(one.inbound)) in some]
+
+    def firsts(some: Window) -> list[FirstContact]:
+        return [one for one in within(some) if not one.is_repeat]
+
+    length = window.end - window.start
+    found = {("repeat_ratio", ""): share(one.is_repeat for one in within(window))}
+    if length >= rules.fcr_ms:
+        mine = firsts(window)
+        found["fcr_ratio", ""] = share(one.is_kept for one in mine)
+        # a repeat that ends at or after `at` is still to come
+        found["fcr_maturity_ratio", ""] = share(
+            one.inbound.ended_at + rules.fcr_ms < window.at for one in mine
+        )
+    if length >= 24 * HOUR:
+        found["fcr_final_ratio", ""] = share(one.is_kept for one in firsts(window.earlier(rules.fcr_ms)))
+    return found
+
+
+def active_agents(events: Iterable[Event], window: Window) -> set[str]:
+    """The agents of answered inbound segments."""
+    return {
+        fact.agent_id
+        for fact in standing(events)
+        if isinstance(fact, Segment)
+        and (fact.direction, fact.outcome) == ("inbound", "answered")
+        and fact.agent_id is not None
+        and (fact.ended_at, cell_of(fact)) in window
+    }

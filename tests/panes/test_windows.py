@@ -1,0 +1,150 @@
+"""Here is what a window covers, on both sides of each boundary."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo, available_timezones
+
+import pytest
+
+from streamer.events.rules import DAY, HOUR, MINUTE, SECOND
+from streamer.panes.windows import TODAY, WINDOWS, Run, Shift, midnight, run
+
+NOW = 1_795_255_203_000  # 2026-11-21T10:00:03Z
+
+
+def ms(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def edges(found: Run | None) -> tuple[str, str, str] | None:
+    if found is None:
+        return None
+    start, end = (datetime.fromtimestamp(edge / 1000, UTC) for edge in (found.start, found.end))
+    return found.family, f"{start:%d %H:%M:%S}", f"{end:%d %H:%M:%S}"
+
+
+def test_the_windows_are_those_of_the_contract() -> None:
+    assert WINDOWS == ("5m", "15m", "30m", "1h", "4h", "today", "24h", "7d", "30d", "90d")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "window", "at", "expected"),
+    [
+        ("edges snap outward to 10 s", "5m", "2026-11-21T10:00:03Z", ("fine", "21 09:55:00", "21 10:00:10")),
+        ("edges on the grid stay", "5m", "2026-11-21T10:00:00Z", ("fine", "21 09:55:00", "21 10:00:00")),
+        ("just past the grid", "5m", "2026-11-21T10:00:00.001Z", ("fine", "21 09:55:00", "21 10:00:10")),
+        ("24 h is fine now", "24h", "2026-11-21T10:00:03Z", ("fine", "20 10:00:00", "21 10:00:10")),
+        ("fine a day back", "1h", "2026-11-20T10:00:03Z", ("fine", "20 09:00:00", "20 10:00:10")),
+        ("24 h a day back", "24h", "2026-11-20T10:00:03Z", ("fine", "19 10:00:00", "20 10:00:10")),
+        (
+            "24 h further back: hours",
+            "24h",
+            "2026-11-20T10:00:02.999Z",
+            ("long", "19 10:00:00", "20 11:00:00"),
+        ),
+        ("shorter further back: none", "4h", "2026-11-20T10:00:02.999Z", None),
+        ("today further back: none", "today", "2026-11-20T10:00:02.999Z", None),
+        ("today a day back", "today", "2026-11-20T10:00:03Z", ("fine", "20 00:00:00", "20 10:00:10")),
+        ("today from midnight", "today", "2026-11-21T10:00:03Z", ("fine", "21 00:00:00", "21 10:00:10")),
+        (
+            "today at midnight is empty",
+            "today",
+            "2026-11-21T00:00:00Z",
+            ("fine", "21 00:00:00", "21 00:00:00"),
+        ),
+        ("7 d in whole hours", "7d", "2026-11-21T10:00:03Z", ("long", "14 10:00:00", "21 11:00:00")),
+        ("7 d on the hour", "7d", "2026-11-21T10:00:00Z", ("long", "14 10:00:00", "21 10:00:00")),
+        ("the future is fine", "5m", "2026-11-21T10:02:00Z", ("fine", "21 09:57:00", "21 10:02:00")),
+        ("the oldest hour kept", "90d", "2026-11-11T10:00:00Z", ("long", "13 10:00:00", "11 10:00:00")),
+        ("older than kept", "90d", "2026-11-11T09:59:59Z", None),
+    ],
+)
+def test_a_window(sentence: str, window: str, at: str, expected: tuple[str, str, str] | None) -> None:
+    assert edges(run(window, ms(at), NOW)) == expected, sentence
+
+
+WEEK_BEFORE = Shift(7 * DAY, hours=True)
+DAY_BEFORE = Shift(DAY, hours=False)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "window", "at", "shift", "expected"),
+    [
+        (
+            "final: ends N days before, never younger",
+            "24h",
+            NOW,
+            WEEK_BEFORE,
+            ("long", "13 10:00:00", "14 10:00:00"),
+        ),
+        ("final: not below 24 h", "4h", NOW, WEEK_BEFORE, None),
+        ("final: not today", "today", NOW, WEEK_BEFORE, None),
+        ("final: 90 d still kept", "90d", NOW, WEEK_BEFORE, ("long", "16 10:00:00", "14 10:00:00")),
+        ("final: 90 d no longer kept", "90d", NOW, Shift(11 * DAY, hours=True), None),
+        ("cohort: fine", "1h", NOW, DAY_BEFORE, ("fine", "20 09:00:00", "20 10:00:00")),
+        ("cohort: 24 h fine", "24h", NOW, DAY_BEFORE, ("fine", "19 10:00:00", "20 10:00:00")),
+        ("cohort: today", "today", NOW, DAY_BEFORE, ("fine", "20 00:00:00", "20 10:00:00")),
+        ("cohort: 50 h back fine", "24h", NOW - 2 * HOUR, DAY_BEFORE, ("fine", "19 08:00:00", "20 08:00:00")),
+        (
+            "cohort: older in hours",
+            "24h",
+            NOW - 2 * HOUR - 1,
+            DAY_BEFORE,
+            ("long", "19 08:00:00", "20 08:00:00"),
+        ),
+        ("cohort: a week", "7d", NOW, DAY_BEFORE, ("long", "13 10:00:00", "20 10:00:00")),
+        ("cohort: shorter further back: none", "1h", NOW - DAY - 1, DAY_BEFORE, None),
+        ("cohort: today never in hours", "today", NOW, Shift(48 * HOUR, hours=False), None),
+        (
+            "cohort: long age in hours",
+            "1h",
+            NOW,
+            Shift(72 * HOUR, hours=False),
+            ("long", "18 09:00:00", "18 10:00:00"),
+        ),
+    ],
+)
+def test_a_shifted_window(
+    sentence: str, window: str, at: int, shift: Shift, expected: tuple[str, str, str] | None
+) -> None:
+    assert edges(run(window, at, NOW, shift=shift)) == expected, sentence
+
+
+@pytest.mark.parametrize(
+    ("sentence", "zone", "at", "start"),
+    [
+        ("summer", "Europe/Madrid", "2026-07-01T10:00Z", "2026-06-30T22:00Z"),
+        ("the day the clock goes forward", "Europe/Madrid", "2026-03-29T10:00Z", "2026-03-28T23:00Z"),
+        ("the day the clock goes back", "Europe/Madrid", "2026-10-25T22:59Z", "2026-10-24T22:00Z"),
+        ("the day after it", "Europe/Madrid", "2026-10-25T23:00Z", "2026-10-25T23:00Z"),
+        ("Cairo has no midnight that day", "Africa/Cairo", "2026-04-24T10:00Z", "2026-04-23T22:00Z"),
+        ("just before Cairo's gap", "Africa/Cairo", "2026-04-23T21:59Z", "2026-04-22T22:00Z"),
+        ("Havana has none either", "America/Havana", "2026-03-08T15:00Z", "2026-03-08T05:00Z"),
+        ("Havana has two: the first", "America/Havana", "2026-11-01T15:00Z", "2026-11-01T04:00Z"),
+        ("half hours", "Asia/Kolkata", "2026-11-21T10:00Z", "2026-11-20T18:30Z"),
+    ],
+)
+def test_midnight(sentence: str, zone: str, at: str, start: str) -> None:
+    assert midnight(ms(at), ZoneInfo(zone)) == ms(start), sentence
+
+
+def test_midnight_is_the_first_instant_of_the_day_in_all_zones() -> None:
+    for name in sorted(available_timezones()):
+        zone = ZoneInfo(name)
+        for day in (date(2026, 1, 1) + timedelta(days) for days in range(365)):
+            noon = round(datetime(day.year, day.month, day.day, 12, tzinfo=zone).timestamp() * 1000)
+            first = midnight(noon, zone)
+            assert datetime.fromtimestamp(first / 1000, zone).date() == day, name
+            assert datetime.fromtimestamp((first - 1) / 1000, zone).date() == day - timedelta(1), name
+
+
+def test_a_day_with_25_hours_a_day_back_is_still_kept() -> None:
+    zone = ZoneInfo("Europe/Madrid")
+    now = ms("2026-10-26T22:59:59Z")
+    found = run(TODAY, now - DAY, now, zone)
+    assert found is not None
+    assert found.end - found.start == 25 * HOUR
+
+
+def test_the_grid_is_10_s_and_an_hour() -> None:
+    assert Run("fine", 1, 2).end - Run("fine", 1, 2).start == 10 * SECOND
+    assert Run("long", 1, 2).end - Run("long", 1, 2).start == 60 * MINUTE

@@ -1,0 +1,23 @@
+"""Here is what both brokers of the tests have in common: they answer Kafka's metadata request."""
+
+from abc import ABC
+
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from tests.parts.server import Server
+
+
+class Broker(Server, ABC):
+    keeps_records: bool
+    """Whether records are still there after a restart."""
+
+    async def answers(self) -> bool:
+        client = AIOKafkaAdminClient(bootstrap_servers=self.address, request_timeout_ms=2000)
+        try:
+            await client.start()
+            return bool((await client.describe_cluster())["brokers"])
+        except KafkaError:
+            return False
+        finally:
+            await client.close()

@@ -1,0 +1,88 @@
+"""Here is a Redis Cluster of three nodes that share the slots, without replicas."""
+
+import asyncio
+import secrets
+from typing import Self
+
+import redis.asyncio
+
+from tests.parts.redis_server import RedisServer
+
+_SLOTS = 16384
+_NODES = 3
+_TRIES = 300
+
+
+class RedisCluster:
+    """Three servers of the given kind. `nodes` may be killed and restarted one by one."""
+
+    def __init__(self, kind: type[RedisServer] = RedisServer) -> None:
+        password = secrets.token_hex(8)
+        self.nodes = [kind(cluster_password=password) for _ in range(_NODES)]
+
+    @property
+    def url(self) -> str:
+        """The first node's; a cluster client finds the others."""
+        return self.nodes[0].url
+
+    async def start(self) -> None:
+        """The first time also deals out the slots; later the nodes know each other."""
+        for node in self.nodes:
+            await node.start()
+        async with self.nodes[0].client() as first:
+            if (await _info(first))["cluster_known_nodes"] == "1":
+                await self._introduce()
+        for node in self.nodes:
+            await _agreed(node)
+
+    async def stop(self) -> None:
+        for node in self.nodes:
+            await node.stop()
+
+    async def kill(self) -> None:
+        for node in self.nodes:
+            await node.kill()
+
+    async def restart(self) -> None:
+        await self.stop()
+        await self.start()
+
+    async def close(self) -> None:
+        for node in self.nodes:
+            await node.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _introduce(self) -> None:
+        edges = [_SLOTS * number // _NODES for number in range(_NODES + 1)]
+        for node, start, end in zip(self.nodes, edges, edges[1:], strict=False):
+            async with node.client() as client:
+                await client.execute_command("CLUSTER", "ADDSLOTSRANGE", start, end - 1)
+                for other in self.nodes:
+                    await client.execute_command("CLUSTER", "MEET", "127.0.0.1", other.port, other.bus_port)
+
+
+async def _agreed(node: RedisServer) -> None:
+    async with node.client() as client:
+        for _ in range(_TRIES):
+            if _whole(info := await _info(client)):
+                return
+            await asyncio.sleep(0.1)
+    raise RuntimeError(f"{node} does not see a whole cluster: {info}")
+
+
+def _whole(info: dict[str, str]) -> bool:
+    return info["cluster_state"] == "ok" and info["cluster_known_nodes"] == str(_NODES)
+
+
+async def _info(client: redis.asyncio.Redis) -> dict[str, str]:
+    answer = await client.execute_command("CLUSTER", "INFO")
+    if isinstance(answer, dict):
+        return {str(key): str(value) for key, value in answer.items()}
+    text = answer.decode() if isinstance(answer, bytes) else answer
+    return dict(line.split(":", 1) for line in text.split())

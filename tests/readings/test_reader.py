@@ -1,0 +1,391 @@
+"""Here is that a reader, however it was brought up to date, answers what brute force answers."""
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamer.events.rules import DAY, HOUR, MINUTE, SECOND
+from streamer.metrics.catalogue import CATALOGUE, TallyCounts
+from streamer.metrics.tally import FIRST_BUCKET_OF, NUMBER, Tally, bucket
+from streamer.panes import rollup
+from streamer.panes.fold import Tallies
+from streamer.panes.grid import FINE_MS, Cell, row_field, row_of
+from streamer.panes.windows import WINDOWS
+from streamer.readings.query import Query, QueryError, Reading
+from streamer.readings.reader import Reader
+from streamer.settings import Settings
+from streamer.store.memory import MemoryStore
+from streamer.store.port import Beat, Changes, Commit, Mark, Partition, Position
+
+NOW = 1_795_255_203_000  # 2026-11-21T10:00:03Z
+PARTITION = Partition("call-completed", 0)
+PAIRS = (("queue", "channel"),)
+SETTINGS = Settings(pairs=["queue,channel"])
+
+
+class Center:
+    """A store that is written to, and all that was written."""
+
+    def __init__(self, store: MemoryStore | None = None) -> None:
+        self.store = store or MemoryStore()
+        self.all: Tallies = {}
+        self._commits = 0
+
+    async def add(self, tallies: Tallies) -> None:
+        if not self._commits:
+            await self.store.move(PARTITION, None, Position("e", 0, bytes(8)))
+        for place, tally in tallies.items():
+            total = Counter(self.all.get(place, {}))
+            total.update(tally)
+            self.all[place] = dict(total)
+        start, self._commits = self._commits, self._commits + 1
+        position = Position("e", self._commits, self._commits.to_bytes(8))
+        fine, long = rollup.fine(tallies), rollup.long(tallies, PAIRS)
+        await self.store.commit(Commit(PARTITION, "e", start, position, {}, {}, fine, long, {}), NOW)
+
+    async def beat(self, caught_up_at: int) -> None:
+        await self.store.beat({PARTITION: Beat(caught_up_at, 0, caught_up_at)})
+
+
+def cell(queue: str | None = "billing", agent: str | None = "ann", channel: str = "voice") -> Cell:
+    return (None, queue, None, agent, channel, None, None)
+
+
+def answered(times: int = 1, handled_ms: int = 0) -> Tally:
+    tally = {NUMBER["answered"]: times, NUMBER["offered"]: times, NUMBER["fcr_firsts"]: times}
+    if handled_ms:
+        tally |= {NUMBER["handle_n"]: 1, NUMBER["handle_ms"]: handled_ms, NUMBER["handle_s2"]: 1}
+        tally[FIRST_BUCKET_OF["handle"] + bucket(handled_ms)] = 1
+    return tally
+
+
+def pane(before_now: int) -> int:
+    return (NOW - before_now) // FINE_MS
+
+
+async def read(center: Center) -> Reader:
+    reader = Reader(center.store, SETTINGS)
+    await reader.refresh(NOW)
+    return reader
+
+
+def one(reader: Reader, metric: str, window: str = "1h", key: str | None = None, **more: object) -> Reading:
+    query = Query(now=NOW, metrics=(metric,), windows=(window,), key=key, **more)  # type: ignore[arg-type]
+    (reading,) = reader.readings(query)
+    return reading
+
+
+# Brute force.
+
+cells = st.builds(
+    cell,
+    st.sampled_from([None, "billing", "sales"]),
+    st.sampled_from([None, "ann", "bob", "eve"]),
+    st.sampled_from(["voice", "chat"]),
+)
+ages = st.integers(0, 49 * HOUR) | st.integers(0, 99 * DAY) | st.integers(0, 2 * HOUR)
+tallies = st.dictionaries(
+    st.tuples(ages.map(pane), cells),
+    st.builds(answered, st.integers(1, 3), st.sampled_from([0, 7, 90_000])),
+    max_size=6,
+)
+queries = st.tuples(
+    st.sampled_from(WINDOWS),
+    st.sampled_from(["all", "queue", "agent", "queue,channel"]),
+    st.sampled_from([0, 10 * SECOND, 3 * HOUR, 30 * HOUR]),
+)
+
+
+METRICS = ("answered", "active_agents", "handle_time_seconds")
+
+
+def milliseconds(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+def brute_force(center: Center, by: str, start: int, end: int) -> dict[str, tuple[Tally, set[str]]]:
+    found: dict[str, tuple[Tally, set[str]]] = {}
+    for (index, where), tally in center.all.items():
+        if start <= index * FINE_MS < end and any(tally.values()):
+            field = row_field(() if by == "all" else tuple(by.split(",")), where)
+            total, agents = found.setdefault(row_of(field)[1], ({}, set()))
+            for number, value in tally.items():
+                total[number] = total.get(number, 0) + value
+            if tally[NUMBER["answered"]] and where[3]:
+                agents.add(where[3])
+    return found
+
+
+def check(reader: Reader, center: Center, window: str, by: str, age: int) -> None:
+    query = Query(now=NOW, metrics=METRICS, windows=(window,), by=by, stat=None, at=NOW - age)
+    readings = reader.readings(query)
+    if age > DAY and window not in ("24h", "7d", "30d", "90d"):
+        assert [reading.value for reading in readings] == ([None] * 3 if by == "all" else [])
+        return
+    keys = {reading.key for reading in readings}
+    for reading in readings:
+        found = brute_force(center, by, milliseconds(reading.from_), milliseconds(reading.to))
+        assert keys == found.keys() | ({""} if by == "all" else set())
+        tally, agents = found.get(reading.key, ({}, set()))
+        counts = TallyCounts(tally)
+        handled = counts["handle_ms"] / 1000 / counts["handle_n"] if counts["handle_n"] else None
+        expected = {"answered": counts["answered"], "active_agents": len(agents)}
+        assert reading.value == expected.get(reading.metric, handled)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(tallies, st.lists(queries, max_size=3)), max_size=5))
+async def test_brought_up_to_date_it_equals_brute_force_and_a_new_one(
+    steps: list[tuple[Tallies, list[tuple[str, str, int]]]],
+) -> None:
+    center = Center()
+    await center.beat(NOW)
+    reader = Reader(center.store, SETTINGS)
+    asked: list[tuple[str, str, int]] = []
+    for added, questions in steps:
+        await center.add(added)
+        await reader.refresh(NOW)
+        asked += questions
+        for question in asked:
+            check(reader, center, *question)
+    await reader.refresh(NOW)
+    anew = await read(center)
+    for by in ("all", "queue", "agent", "queue,channel"):
+        query = Query(now=NOW, metrics=METRICS, windows=WINDOWS, by=by, stat="*")
+        assert reader.readings(query) == anew.readings(query)
+
+
+async def test_what_is_taken_back_is_gone() -> None:
+    center = Center()
+    await center.beat(NOW)
+    reader = await read(center)
+    await center.add({(pane(MINUTE), cell()): answered(2)})
+    await reader.refresh(NOW)
+    assert one(reader, "answered", by="queue", key="billing").value == 2
+    assert one(reader, "active_agents", "7d").value == 1
+    await center.add({(pane(MINUTE), cell()): {number: -value for number, value in answered(2).items()}})
+    await reader.refresh(NOW)
+    assert reader.readings(Query(now=NOW, metrics=("answered",), by="queue")) == []
+    assert one(reader, "answered").value == 0
+    assert one(reader, "active_agents", "7d").value == 0
+
+
+# One moment.
+
+
+class InPages(MemoryStore):
+    """Gives one pane at a time, and lets somebody look after each."""
+
+    look: Callable[[], None] = staticmethod(lambda: None)  # type: ignore[assignment]
+    _pages: list[Changes]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pages = []
+
+    async def changes(self, since: Mark | None) -> Changes:
+        if not self._pages:
+            whole = await super().changes(since)
+            parts = [Changes(whole.mark, False, True, [one]) for one in whole.panes]
+            self._pages = [*parts, Changes(whole.mark, False, False, [])]
+            self._pages[0] = self._pages[0]._replace(reset=whole.reset)
+        self.look()
+        return self._pages.pop(0)
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_half_a_moment_is_never_seen(first: bool) -> None:
+    store = InPages()
+    center = Center(store)
+    await center.beat(NOW)
+    reader = Reader(store, SETTINGS)
+    if not first:
+        await center.add({(pane(HOUR), cell()): answered(5)})
+        await reader.refresh(NOW)
+    await center.add({(pane(MINUTE), cell()): answered(), (pane(2 * MINUTE), cell()): answered()})
+    seen: list[float | None] = []
+    store.look = lambda: seen.append(one(reader, "answered", "4h").value)
+    await reader.refresh(NOW)
+    assert len(seen) > 3
+    assert set(seen) == ({None} if first else {5})
+    assert one(reader, "answered", "4h").value == (2 if first else 7)
+
+
+async def test_what_fails_half_way_leaves_what_was_there() -> None:
+    store = InPages()
+    center = Center(store)
+    await center.beat(NOW)
+    await center.add({(pane(MINUTE), cell()): answered()})
+    reader = Reader(store, SETTINGS)
+    await reader.refresh(NOW)
+    await center.add({(pane(MINUTE), cell()): answered(), (pane(2 * MINUTE), cell()): answered()})
+    calls: list[int] = []
+
+    def fail_at_the_third() -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise ConnectionError
+
+    store.look = fail_at_the_third
+    with pytest.raises(ConnectionError):
+        await reader.refresh(NOW)
+    assert one(reader, "answered").value == 1
+    store._pages = []
+    await reader.refresh(NOW)
+    assert one(reader, "answered").value == 3
+
+
+async def test_another_history_is_read_from_its_beginning() -> None:
+    store = MemoryStore()
+    center = Center(store)
+    await center.beat(NOW)
+    await center.add({(pane(MINUTE), cell()): answered(5)})
+    reader = Reader(store, SETTINGS)
+    await reader.refresh(NOW)
+    after = Center()
+    await after.beat(NOW)
+    await after.add({(pane(MINUTE), cell()): answered(1)})
+    store.__dict__.update(after.store.__dict__)
+    store._nonces[-1] = b"another"
+    await reader.refresh(NOW)
+    assert one(reader, "answered").value == 1
+
+
+# No data is not zero.
+
+
+@pytest.mark.parametrize(
+    ("sentence", "beat", "window", "age", "expected"),
+    [
+        ("no worker ever spoke", None, "1h", 0, None),
+        ("fresh: nothing happened", 0, "1h", 0, 0),
+        ("a minute old", MINUTE, "1h", 0, 0),
+        ("older: not known", MINUTE + 1, "1h", 0, None),
+        ("older, but an hour ago all was known", MINUTE + 1, "1h", HOUR, 0),
+        ("never caught up", NOW, "1h", 0, None),
+        ("a window that has no data", 0, "1h", DAY + 1, None),
+    ],
+)
+async def test_a_count_of_nothing(
+    sentence: str, beat: int | None, window: str, age: int, expected: int | None
+) -> None:
+    center = Center()
+    if beat is not None:
+        await center.beat(NOW - beat)
+    reader = await read(center)
+    reading = one(reader, "answered", window, at=NOW - age)
+    assert (reading.value, reading.support) == (expected, 0), sentence
+
+
+async def test_freshness_is_that_of_the_slowest_partition() -> None:
+    center = Center()
+    reader = await read(center)
+    assert reader.fresh_s(NOW) is None
+    await center.store.beat({PARTITION: Beat(NOW, 0, NOW), Partition("t", 1): Beat(NOW - 2_500, 3, NOW)})
+    await reader.refresh(NOW)
+    assert reader.fresh_s(NOW) == 2.5
+    assert reader.fresh_s(NOW - HOUR) == 0
+
+
+async def test_a_key_without_data_has_one_reading_without_a_value() -> None:
+    center = Center()
+    await center.beat(NOW)
+    reader = await read(center)
+    assert one(reader, "nps_score", by="queue", key="nobody").value is None
+    assert one(reader, "contacts", by="queue", key="nobody").value == 0
+
+
+# Zones and moments.
+
+
+async def test_all_sums_each_queues_own_today() -> None:
+    center = Center()
+    await center.beat(NOW)
+    own = {"tokyo": {"timezone": "Asia/Tokyo"}}
+    early, late = pane(11 * HOUR), pane(9 * HOUR)  # 23:00 and 01:00 UTC; Tokyo's day began at 15:00 UTC
+    await center.add({(early, cell("tokyo")): answered(), (early, cell("madrid", "bob")): answered(10)})
+    await center.add({(late, cell("tokyo")): answered(100), (late, cell("madrid", "bob")): answered(1000)})
+    reader = Reader(center.store, Settings(timezone="UTC", queues=own))  # type: ignore[arg-type]
+    await reader.refresh(NOW)
+    today = {
+        reading.key: reading
+        for reading in reader.readings(Query(now=NOW, metrics=("answered",), windows=("today",), by="queue"))
+    }
+    assert (today["tokyo"].value, today["tokyo"].from_) == (101, "2026-11-20T15:00:00Z")
+    assert (today["madrid"].value, today["madrid"].from_) == (1000, "2026-11-21T00:00:00Z")
+    everywhere = one(reader, "answered", "today")
+    assert (everywhere.value, everywhere.from_) == (1101, "2026-11-20T15:00:00Z")
+    assert one(reader, "active_agents", "today").value == 2
+
+
+async def test_fcr_matures_and_becomes_final() -> None:
+    center = Center()
+    await center.beat(NOW)
+    await center.add({(pane(8 * DAY), cell()): answered(3), (pane(6 * DAY), cell()): answered(1)})
+    reader = await read(center)
+    assert one(reader, "fcr_maturity_ratio", "30d").value == 0.75
+    assert one(reader, "fcr_ratio", "30d").support == 4
+    assert one(reader, "fcr_ratio", "24h").value is None
+    final = one(reader, "fcr_final_ratio", "7d")
+    assert (final.support, final.from_, final.to) == (3, "2026-11-07T10:00:00Z", "2026-11-14T10:00:00Z")
+
+
+async def test_work_is_measured_over_the_time_that_has_passed() -> None:
+    center = Center()
+    await center.beat(NOW)
+    await center.add({(pane(MINUTE), cell()): answered(1, 606_000)})
+    reader = await read(center)
+    assert one(reader, "workload_erlangs", "5m").value == 2.0  # 303 s: 09:55:00 to 10:00:03
+
+
+async def test_history_has_a_reading_at_each_step() -> None:
+    center = Center()
+    await center.beat(NOW)
+    await center.add({(pane(age * MINUTE), cell()): answered() for age in range(1, 200)})
+    reader = await read(center)
+    query = Query(now=NOW, metrics=("answered",), windows=("15m",), by="queue", key="billing")
+    first, step = NOW - 2 * HOUR, 5 * MINUTE
+    found = reader.history(query, first, NOW, step)
+    moments = range(first, NOW + 1, step)
+    expected = [one(reader, "answered", "15m", by="queue", key="billing", at=at) for at in moments]
+    assert found == expected
+    assert len(found) == 25
+
+
+@pytest.mark.parametrize(
+    ("question", "error"),
+    [
+        ({"metrics": ("nps",)}, "metric = 'nps': expected one of nps_score, "),
+        ({"windows": ("2h",)}, "window = '2h': expected one of 5m, 15m, "),
+        ({"by": "city"}, "by = 'city': expected one of all, site, "),
+        (
+            {"metrics": ("handle_time_seconds",), "stat": "p1"},
+            "stat of handle_time_seconds = 'p1': expected one of mean",
+        ),
+        ({"stat": "p1"}, "stat = 'p1': no metric has it"),
+        (
+            {"metrics": ("abandon_ratio",), "by": "agent"},
+            "by = 'agent': abandon_ratio cannot be read by agent",
+        ),
+        ({"key": "billing"}, "key = 'billing': there are no keys by all"),
+        ({"at": NOW + DAY + 1}, "at: expected a time between"),
+    ],
+)
+async def test_a_wrong_question(question: dict[str, object], error: str) -> None:
+    reader = await read(Center())
+    with pytest.raises(QueryError, match=f"^{error}"):
+        reader.readings(Query(now=NOW, **question))  # type: ignore[arg-type]
+
+
+async def test_all_metrics_are_those_that_can_be_read_so() -> None:
+    center = Center()
+    await center.beat(NOW)
+    await center.add({(pane(MINUTE), cell()): answered()})
+    reader = await read(center)
+    by_agent = {reading.metric for reading in reader.readings(Query(now=NOW, by="agent"))}
+    unread = {"abandon_ratio", "service_level_ratio", "fcr_ratio", "fcr_maturity_ratio", "fcr_final_ratio"}
+    assert by_agent == CATALOGUE.keys() - unread

@@ -1,0 +1,331 @@
+"""Here are small worlds: a few customers, contacts and surveys whose events collide at every turn.
+
+Ids come from tiny pools that overlap on purpose: a customer, a contact, a segment and a survey may all
+be called "k1". Times lie on a coarse grid, a millisecond off it at most where a boundary is.
+"""
+
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from streamer.events.models import (
+    OUTCOMES,
+    TRANSFERS,
+    Evaluation,
+    Event,
+    Identity,
+    Response,
+    Segment,
+    Stated,
+    SurveySent,
+    Tombstone,
+    Valuation,
+)
+from streamer.events.rules import DAY, HOUR, MINUTE, SECOND, SERVICE_LEVEL_FORMULAS, Rules, ServiceLevel
+from streamer.metrics.tally import SCALES
+
+START = 1_750_032_000_000
+"""A midnight in UTC: where a world begins."""
+FIRST, LAST = START - 1, START + 21 * DAY
+"""No event of a world lies earlier, or later."""
+
+SOURCES = ("", "crm")
+CUSTOMERS = ("ann", "bob", "k1")
+CONTACTS = ("k1", "k2", "k3", "k4", "ñ5")
+SEGMENTS = ("", "k1", "s1", "s2", "s3")
+SURVEYS = ("k1", "v1", "v2")
+RESPONSES = ("r1", "r2", "r3", "v1")
+EVALUATIONS = ("e1", "e2")
+
+_days = st.sampled_from((0, 0, 1, 6, 7, 7, 8, 14, 20))
+_offsets = st.sampled_from((0, 0, 0, 0, -1, 1, 10 * SECOND - 1, 10 * SECOND, HOUR))
+
+
+def times() -> st.SearchStrategy[int]:
+    """Milliseconds; often equal, often exactly 7 days or 10 s apart, or 1 ms more or less."""
+    return st.builds(lambda day, offset: START + day * DAY + offset, _days, _offsets)
+
+
+def maybe(pool: tuple) -> st.SearchStrategy:
+    return st.sampled_from((*pool, None))
+
+
+def versions() -> st.SearchStrategy[int]:
+    return st.sampled_from((0, 0, 1, 1, 2, 3))
+
+
+sources = st.sampled_from(SOURCES)
+customers = st.sampled_from(("ann", "ann", *CUSTOMERS, None))
+
+# One draw each for what varies together: worlds stay small to generate and to read.
+_PROFILES = tuple(
+    dict(zip(("site", "queue", "team", "agent_id", "channel", "reason", "language"), values, strict=True))
+    for values in (
+        ("north", "billing", "red", "anna", "voice", "refund", "en"),
+        ("north", "billing", "red", "ben", "voice", "refund", "en"),
+        ("north", "billing", "red", "ben", "chat", None, None),
+        (None, "tech", None, "anna", "voice", "fault", None),
+        (None, "tech", None, None, "callback", None, None),
+        (None, "unknown", "red", None, None, "refund", None),
+        (None, None, None, "anna", None, None, "de"),
+        (None,) * 7,
+    )
+)
+# what a call must name, or has by default
+_CALLS = tuple(
+    profile | {"queue": profile["queue"] or "billing", "channel": profile["channel"] or "voice"}
+    for profile in _PROFILES
+)
+_DURATIONS = tuple(
+    dict(zip(("wait_ms", "talk_ms", "hold_ms", "acw_ms"), values, strict=True))
+    for values in (
+        (20_000, 61_500, 5_000, 30_000),
+        (20_001, 61_499, None, 1),
+        (5_000, 600_000, 0, None),
+        (5_001, 27, None, None),
+        (4_999, 0, 0, 0),
+        (0, None, 7_000, 7_000),
+        (None, 120_000, 1_000, None),
+        (None, None, None, None),
+    )
+)
+_ANSWERS = tuple(
+    dict(zip((*SCALES, "resolved_first", "comment"), values, strict=True))
+    for values in (
+        (0, None, None, None, None, None, None),
+        (6, 4, 5, 1, 6, True, "late"),
+        (7, 3, 4, 5, 7, False, None),
+        (8, None, 7, None, 9, None, None),
+        (9, 5, None, 2, 10, True, None),
+        (10, 1, 1, 3, 1, False, "good"),
+        (None, 2, None, None, None, None, None),
+        (None, None, None, None, None, False, None),
+        (None, None, None, None, None, None, "only this"),
+        (None, None, None, None, None, None, None),
+    )
+)
+
+
+def _with(kind: type, *profiles: tuple[dict, ...], **fields: st.SearchStrategy) -> st.SearchStrategy:
+    return st.builds(
+        lambda *chosen, **rest: kind(
+            **{name: value for part in chosen for name, value in part.items()}, **rest
+        ),
+        *(st.sampled_from(profile) for profile in profiles),
+        source=sources,
+        version=versions(),
+        **fields,
+    )
+
+
+def segments() -> st.SearchStrategy[Segment]:
+    return _with(
+        Segment,
+        _CALLS,
+        _DURATIONS,
+        customer_id=customers,
+        contact_id=st.sampled_from(CONTACTS),
+        segment_id=st.sampled_from(("", "", "", *SEGMENTS)),
+        direction=st.sampled_from(("inbound", "inbound", "inbound", "inbound", "outbound")),
+        ended_at=times(),
+        outcome=st.sampled_from((*["answered"] * 9, "abandoned", "abandoned", *OUTCOMES)),
+        transfer=st.sampled_from(("none", "none", *TRANSFERS)),
+        resolved=maybe((True, False)),
+        customer_value=maybe((0, 100, 25_000)),
+    )
+
+
+def invitations() -> st.SearchStrategy[SurveySent]:
+    return _with(
+        SurveySent,
+        _PROFILES,
+        customer_id=customers,
+        survey_id=st.sampled_from(SURVEYS),
+        contact_id=maybe(CONTACTS),
+        sent_at=times(),
+    )
+
+
+def responses() -> st.SearchStrategy[Response]:
+    return _with(
+        Response,
+        _PROFILES,
+        _ANSWERS,
+        customer_id=customers,
+        response_id=st.sampled_from(RESPONSES),
+        survey_id=maybe(SURVEYS),
+        contact_id=maybe(CONTACTS),
+        answered_at=times(),
+        excluded=st.sampled_from((False, False, False, True)),
+    )
+
+
+def evaluations() -> st.SearchStrategy[Evaluation]:
+    return _with(
+        Evaluation,
+        evaluation_id=st.sampled_from(EVALUATIONS),
+        contact_id=maybe(CONTACTS),
+        agent_id=maybe(("anna", "ben")),
+        score=st.sampled_from((0, 50, 8_150, 10_000)),
+        evaluated_at=times(),
+    )
+
+
+def valuations() -> st.SearchStrategy[Valuation]:
+    return st.builds(
+        lambda source, customer, value, as_of: Valuation(
+            source=source, version=as_of, customer_id=customer, value=value, as_of=as_of
+        ),
+        sources,
+        st.sampled_from(CUSTOMERS),
+        st.sampled_from((-500, 0, 100, 12_345)),
+        times(),
+    )
+
+
+def identities() -> st.SearchStrategy[Identity]:
+    return st.one_of(
+        st.builds(Identity, st.just("s"), sources, st.sampled_from((*CONTACTS, *SEGMENTS[1:]))),
+        st.builds(Identity, st.just("v"), sources, st.sampled_from(SURVEYS)),
+        st.builds(Identity, st.just("r"), sources, st.sampled_from(RESPONSES)),
+        st.builds(Identity, st.just("e"), sources, st.sampled_from(EVALUATIONS)),
+    )
+
+
+def tombstones() -> st.SearchStrategy[Tombstone]:
+    """Deletions of what may or may not ever be there; of a customer's value with a time for a version."""
+    of_value = st.builds(Identity, st.just("c"), sources, st.sampled_from(CUSTOMERS))
+    return st.one_of(
+        st.builds(Tombstone, identities(), versions()),
+        st.builds(Tombstone, of_value, times()),
+    )
+
+
+def facts() -> st.SearchStrategy[Stated]:
+    return st.one_of(
+        segments(),
+        segments(),
+        segments(),
+        responses(),
+        responses(),
+        invitations(),
+        evaluations(),
+        valuations(),
+    )
+
+
+@st.composite
+def corrections(draw: st.DrawFn, fact: Stated) -> list[Event]:
+    """What its source says of a fact later: the same, something else, another customer or contact, that
+    it never was, that it was after all. The versions may tie."""
+    if isinstance(fact, Valuation):
+        return [draw(st.sampled_from((fact, replace(fact, value=777))))]
+    later = fact.version + draw(st.sampled_from((0, 1, 1)))
+    match draw(st.sampled_from(("same", "changed", "moved", "deleted", "revived"))):
+        case "same":
+            return [fact]
+        case "changed":
+            return [replace(draw(_changes(fact)), version=later)]
+        case "moved":
+            to_whom = "contact_id" if isinstance(fact, Evaluation) else "customer_id"
+            return [replace(fact, version=later, **{to_whom: draw(_movers[to_whom])})]
+        case "deleted":
+            return [Tombstone(fact.identity, later)]
+    return [Tombstone(fact.identity, later), replace(fact, version=later + 1)]
+
+
+_movers = {"contact_id": maybe(CONTACTS), "customer_id": customers}
+
+
+def _changes(fact: Stated) -> st.SearchStrategy[Stated]:
+    """Other facts under its identity."""
+    match fact:
+        case Segment():
+            named, others = {"segment_id": fact.segment_id}, segments()
+            if not fact.segment_id:
+                named["contact_id"] = fact.contact_id
+        case SurveySent():
+            named, others = {"survey_id": fact.survey_id}, invitations()
+        case Response():
+            named, others = {"response_id": fact.response_id}, responses()
+        case _:
+            named, others = {"evaluation_id": fact.evaluation_id}, evaluations()
+    return others.map(lambda other: replace(other, **named, source=fact.source))
+
+
+@st.composite
+def sequels(draw: st.DrawFn, fact: Stated) -> list[Event]:
+    """What a fact brings about: the customer comes back, is passed on, is asked, answers."""
+    match fact:
+        case Segment():
+            another, away = draw(segments()), draw(_away)
+            kind = draw(st.sampled_from(("comes back", "comes back", "passed on", "asked", "answers")))
+            if kind == "comes back":
+                again = replace(fact, contact_id=another.contact_id, segment_id="", outcome="answered")
+                return [replace(again, ended_at=_apart(fact.ended_at, away), agent_id=another.agent_id)]
+            if kind == "passed on":
+                return [replace(another, contact_id=fact.contact_id, ended_at=_apart(fact.ended_at, away))]
+            if kind == "asked":
+                return [replace(draw(invitations()), contact_id=fact.contact_id)]
+            return [replace(draw(responses()), contact_id=fact.contact_id)]
+        case SurveySent():
+            return [replace(draw(responses()), source=fact.source, survey_id=fact.survey_id)]
+    return []
+
+
+_away = st.sampled_from((0, 1, DAY, DAY + 1, 7 * DAY - 1, 7 * DAY, 7 * DAY, 7 * DAY + 1, -7 * DAY, -DAY))
+
+
+def _apart(time: int, away: int) -> int:
+    """A time so far away, on the side where the world is."""
+    return time + away if FIRST <= time + away <= LAST else time - away
+
+
+@st.composite
+def visits(draw: st.DrawFn) -> list[Segment]:
+    """Answered contacts of one customer, days apart."""
+    customer, ended_at, visits = draw(st.sampled_from(CUSTOMERS)), START, []
+    for contact_id in draw(st.lists(st.sampled_from(CONTACTS), max_size=4, unique=True)):
+        ended_at = _apart(ended_at, draw(_away))
+        told = {"customer_id": customer, "contact_id": contact_id, "segment_id": "", "ended_at": ended_at}
+        visits.append(replace(draw(segments()), **told, direction="inbound", outcome="answered"))
+    return visits
+
+
+@st.composite
+def _worlds(draw: st.DrawFn, max_facts: int) -> list[Event]:
+    size = draw(st.sampled_from((2, max_facts // 3, max_facts // 2, max_facts)))
+    first = draw(visits()) + draw(st.lists(facts(), min_size=size // 2, max_size=size))
+    befallen = draw(st.lists(st.sampled_from(first), min_size=size // 4, max_size=size)) if first else []
+    followed = [event for fact in befallen for event in draw(sequels(fact))]
+    told = draw(st.lists(st.sampled_from([*first, *followed]), max_size=size // 2)) if first else []
+    corrected = [event for fact in told for event in draw(corrections(fact))]
+    return [*first, *followed, *corrected, *draw(st.lists(tombstones(), max_size=2))]
+
+
+def events(max_facts: int = 20) -> st.SearchStrategy[list[Event]]:
+    """All events of a world, in some order; shuffle and repeat them as you like."""
+    return _worlds(max_facts)
+
+
+def service_levels() -> st.SearchStrategy[ServiceLevel]:
+    return st.builds(
+        ServiceLevel,
+        within_ms=st.sampled_from((20_000, 5_000)),
+        short_ms=st.sampled_from((5_000, 0)),
+        formula=st.sampled_from(SERVICE_LEVEL_FORMULAS),
+    )
+
+
+def rules() -> st.SearchStrategy[Rules]:
+    return st.builds(
+        Rules,
+        horizon_ms=st.sampled_from((35 * DAY, 35 * DAY, 14 * DAY, 12 * DAY)),
+        fcr_ms=st.sampled_from((7 * DAY, 7 * DAY, 7 * DAY, DAY, 10 * MINUTE)),
+        fcr_same_reason=st.sampled_from((False, False, True)),
+        crowd=st.sampled_from((500, 500, 500, 500, 500, 3, 2, 1)),
+        offered_counts_overflow=st.booleans(),
+        offered_counts_callback=st.booleans(),
+        service_level=service_levels(),
+        queues=st.dictionaries(st.sampled_from(("billing", "unknown")), service_levels()),
+        pairs=st.sampled_from(((), (("queue", "channel"),), (("agent", "queue"), ("queue", "channel")))),
+    )

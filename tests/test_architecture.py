@@ -1,0 +1,87 @@
+"""Here is that the contracts of pyproject.toml hold, and that they would notice if they did not."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+LINT = """
+import sys
+from importlinter.cli import lint_imports
+sys.exit(lint_imports(no_cache=True, no_logo=True))
+"""
+
+
+def test_every_import_goes_upstream_and_only_files_named_after_a_technology_do_io() -> None:
+    assert lint(ROOT) == ""
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "contract"),
+    [
+        ("events/models.py", "import streamer.journeys", "A stage imports only from upstream"),
+        ("store/port.py", "import streamer.settings", "A stage imports only from upstream"),
+        ("novel.py", "", "A stage imports only from upstream"),
+        ("settings.py", "import streamer.metrics", "Settings know only the vocabulary of events"),
+        ("web/page.py", "import streamer.kafka", "Who reads numbers does not know who writes them"),
+        ("metrics/tally.py", "import prometheus_client", "Only files named after a technology do I/O"),
+        ("store/port.py", "import redis.asyncio", "Only files named after a technology do I/O"),
+        ("panes/grid.py", "import socket", "Only files named after a technology do I/O"),
+        ("readings/novel.py", "import streamer.store.memory", "No stage knows which store it is"),
+        ("readings/novel.py", "import streamer.store.redis", "No stage knows which store it is"),
+    ],
+)
+def test_an_import_the_design_forbids_breaks_its_contract(
+    file: str, line: str, contract: str, tmp_path: Path
+) -> None:
+    house = copied(tmp_path)
+    add(house / file, line)
+    assert f"{contract} BROKEN" in lint(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        ("store/redis.py", "import redis.asyncio"),
+        ("readings/prometheus.py", "import prometheus_client"),
+        ("kafka.py", "import aiokafka"),
+        ("web/page.py", "import starlette, streamer.settings, streamer.readings"),
+    ],
+)
+def test_an_import_the_design_allows_breaks_none(file: str, line: str, tmp_path: Path) -> None:
+    add(copied(tmp_path) / file, line)
+    assert lint(tmp_path) == ""
+
+
+def copied(folder: Path) -> Path:
+    """A copy of the package with the modules that rows of the tables import."""
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    house = folder / "streamer"
+    shutil.copytree(ROOT / "streamer", house, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("kafka.py", "store/redis.py"):
+        add(house / file, "")
+    return house
+
+
+def add(file: Path, line: str) -> None:
+    if not (file.exists() or file.with_suffix("").is_dir()):
+        file.touch()
+    with (file if file.exists() else file.with_suffix("") / "__init__.py").open("a") as text:
+        text.write(f"\n{line}\n")
+
+
+def lint(folder: Path) -> str:
+    """What import-linter says of the package in the folder: nothing when all contracts are kept."""
+    done = subprocess.run(
+        [sys.executable, "-c", LINT],
+        cwd=folder,
+        env={**os.environ, "COLUMNS": "300"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stdout + done.stderr if done.returncode else ""
