@@ -1,20 +1,31 @@
 """Here is Kafka as we use it: our topics, and a producer that loses nothing."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, UnknownError, for_code
+from aiokafka.errors import (
+    KafkaError,
+    OffsetOutOfRangeError,
+    TopicAlreadyExistsError,
+    UnknownError,
+    for_code,
+)
+from aiokafka.structs import TopicPartition
 
-from streamer.events.decoding import DEAD_LETTERS, TOPICS
+from streamer.events.decoding import DEAD_LETTERS, TOPICS, Record, redact
+from streamer.events.models import Rejected
 from streamer.events.rules import DAY
+from streamer.recognition import Found, checkpoint
+from streamer.store.port import Checkpoint, Partition
 
 ALL_TOPICS = (*TOPICS, DEAD_LETTERS)
 RETENTION_MS = 100 * DAY
 """As far back as hourly panes reach, so that a rebuild can fill them; beyond every horizon in sight."""
 _REPLICAS = 3
+_LOOK_MS = 500
 
 
 class TopicError(Exception):
@@ -55,6 +66,79 @@ async def _create(admin: AIOKafkaAdminClient, topic: NewTopic) -> KafkaError | N
     response = await admin.create_topics([topic])
     _, code, message = response.topic_errors[0]
     return for_code(code)(message) if code else None
+
+
+class KafkaLetters:
+    """The dead letters' topic. The key is the coordinates of the rejected record, so that a letter
+    written twice can be recognized."""
+
+    def __init__(self, to: AIOKafkaProducer) -> None:
+        self._to = to
+
+    async def send(self, letters: Sequence[tuple[Record, Rejected]]) -> None:
+        try:
+            for sent in [await self._send(*letter) for letter in letters]:
+                await sent
+        except KafkaError as error:
+            raise ConnectionError(f"dead letters: {error}") from error
+
+    async def _send(self, record: Record, rejected: Rejected) -> Awaitable[object]:
+        place = (record.topic, str(record.partition), str(record.offset))
+        named = zip(("topic", "partition", "offset"), place, strict=True)
+        headers = [("reason", rejected.reason), ("error", rejected.error), *named]
+        sent: Awaitable[object] = await self._to.send(
+            DEAD_LETTERS,
+            redact(record),
+            key=":".join(place).encode(),
+            timestamp_ms=record.timestamp,
+            headers=[(name, value.encode()) for name, value in headers],
+        )
+        return sent
+
+
+class KafkaLogs:
+    """A look at single records of the logs, outside of any group."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_wait_ms=50,
+            max_poll_records=1,
+            isolation_level="read_committed",
+        )
+
+    async def start(self) -> None:
+        await self._consumer.start()
+
+    async def stop(self) -> None:
+        await self._consumer.stop()
+
+    async def look(self, asked: Mapping[Partition, Sequence[int]]) -> Mapping[Partition, Found]:
+        places = {partition: TopicPartition(*partition) for partition in asked}
+        self._consumer.assign(list(places.values()))
+        try:
+            begins = await self._consumer.beginning_offsets(list(places.values()))
+            return {
+                partition: Found(begins[place], await self._records(place, asked[partition]))
+                for partition, place in places.items()
+            }
+        except KafkaError as error:
+            raise ConnectionError(f"looking at the logs: {error}") from error
+        finally:
+            self._consumer.unsubscribe()
+
+    async def _records(self, place: TopicPartition, offsets: Sequence[int]) -> dict[int, Checkpoint]:
+        found = {}
+        for offset in offsets:
+            self._consumer.seek(place, offset)
+            with suppress(OffsetOutOfRangeError):
+                fetched = await self._consumer.getmany(place, timeout_ms=_LOOK_MS)
+                for record in fetched.get(place, ()):
+                    if record.offset == offset:
+                        found[offset] = checkpoint(offset, record.timestamp, record.key, record.value)
+        return found
 
 
 async def producer(bootstrap: str, linger_ms: int = 0) -> AIOKafkaProducer:

@@ -7,7 +7,6 @@ follows a refused one would else be counted over it.
 
 import asyncio
 import secrets
-import zlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, Protocol, TypeVar
 
@@ -24,6 +23,7 @@ from streamer.journeys.journey import NOTHING, Key, entry_key
 from streamer.panes import rollup
 from streamer.panes.fold import Tallies, delta, last_segment
 from streamer.panes.grid import SEPARATOR
+from streamer.recognition import checkpoint
 from streamer.store.port import (
     TOKEN_BYTES,
     Applied,
@@ -155,19 +155,15 @@ class Lane:
 
     def _after(self, last: Record, end: int) -> Position:
         token = secrets.token_bytes(TOKEN_BYTES)
-        checkpoints = checkpoints_with(self.position.checkpoints, checkpoint(last))
+        checkpoints = checkpoints_with(
+            self.position.checkpoints, checkpoint(last.offset, last.timestamp, last.key, last.value)
+        )
         return Position(self.position.epoch, end, token, checkpoints)
 
 
 def _state(desk: Desk, event: Event) -> bool:
     """Whether this identity was ever stated before."""
     return desk.entries.get(entry_key(event.identity), NOTHING).fact is not None
-
-
-def checkpoint(record: Record) -> Checkpoint:
-    return Checkpoint(
-        record.offset, record.timestamp, zlib.crc32((record.key or b"") + (record.value or b""))
-    )
 
 
 def checkpoints_with(known: Iterable[Checkpoint], last: Checkpoint) -> tuple[Checkpoint, ...]:

@@ -4,7 +4,7 @@ The scripts stand in `scripts/`, the key layout in `layout.py`. A center is one 
 Cluster the node that holds it serves all of it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import sha1
 from importlib.resources import files
 from itertools import chain
@@ -41,7 +41,7 @@ _ABSENT: Final = bytes(TOKEN_BYTES)
 _FAMILIES: Final[dict[bytes, Family]] = {b"f": "fine", b"l": "long"}
 
 _pack = msgspec.msgpack.Encoder().encode
-_position = msgspec.msgpack.Decoder(Position).decode
+_unpack_position = msgspec.msgpack.Decoder(Position).decode
 _beat = msgspec.msgpack.Decoder(Beat).decode
 
 
@@ -104,15 +104,17 @@ class RedisStore:
             str(commit.partition),
             commit.epoch,
             commit.start,
-            _pack(commit.position),
+            _packed(commit.position),
+            commit.position.token.hex(),
             commit.position.token,
             b"".join(key + (token or _ABSENT) for key, token in commit.reads.items()),
-            _pack(list(chain.from_iterable((key, value or b"") for key, value in commit.writes.items()))),
             self._ttl_s,
-            _panes("fine", commit.fine, now_ms),
-            _panes("long", commit.long, now_ms),
-            _pack(list(chain.from_iterable(commit.counts.items()))),
-            _pack({key: _oldest(family, now_ms) for key, family in _FAMILIES.items()}),
+            _oldest("fine", now_ms),
+            _oldest("long", now_ms),
+            *_list(chain.from_iterable((key, value or b"") for key, value in commit.writes.items())),
+            *_list(_panes("fine", commit.fine, now_ms)),
+            *_list(_panes("long", commit.long, now_ms)),
+            *_list(chain.from_iterable(commit.counts.items())),
         )
         if status == b"applied":
             return Applied()
@@ -128,8 +130,8 @@ class RedisStore:
         return [_position(packed) if packed else None for packed in found]
 
     async def move(self, partition: Partition, before: Position | None, after: Position) -> bool:
-        was = _pack(before) if before is not None else b""
-        return bool(await self._call("move", str(partition), was, _pack(after)))
+        was = _packed(before) if before is not None else b""
+        return bool(await self._call("move", str(partition), was, _packed(after)))
 
     async def beat(self, beats: Mapping[Partition, Beat]) -> None:
         if beats:
@@ -184,14 +186,29 @@ def _oldest(family: Family, now_ms: int) -> int:
     return (now_ms - keep) // width
 
 
-def _panes(family: Family, panes: Mapping[int, Mapping[bytes, bytes]], now_ms: int) -> bytes:
+def _list(items: Iterable[Any]) -> list[Any]:
+    """Behind its length, for a script to walk."""
+    found = list(items)
+    return [len(found), *found]
+
+
+def _panes(family: Family, panes: Mapping[int, Mapping[bytes, bytes]], now_ms: int) -> Iterator[Any]:
     width, keep = GRID[family]
-    planned = [
-        (index, ((index + 1) * width + keep + _MARGIN_MS) // 1000, list(chain.from_iterable(fields.items())))
-        for index, fields in panes.items()
-        if kept(family, index, now_ms)
-    ]
-    return _pack(planned)
+    for index, fields in panes.items():
+        if kept(family, index, now_ms):
+            yield index
+            yield ((index + 1) * width + keep + _MARGIN_MS) // 1000
+            yield len(fields)
+            yield from chain.from_iterable(fields.items())
+
+
+def _packed(position: Position) -> bytes:
+    """With what the script compares in front: Redis's msgpack does not know byte strings."""
+    return f"{position.epoch}:{position.next}:{position.token.hex()}:".encode() + _pack(position)
+
+
+def _position(packed: bytes) -> Position:
+    return _unpack_position(packed.split(b":", 3)[3])
 
 
 def _partition(name: bytes) -> Partition:

@@ -1,19 +1,20 @@
 -- The one atomic step. Everything is unpacked, read, compared and computed before the first write:
 -- a script that fails half-way is not rolled back.
--- KEYS[1] <prefix>positions; ARGV: prefix, partition, epoch, start, position, token,
--- reads (13 bytes key, 8 bytes token, zeros: absent), writes (array of key, value; "" deletes), ttl,
--- fine and long (arrays of pane, expire at, array of field, tally), counts (array of name, amount), sweep
-local prefix, partition, epoch, start = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local token = ARGV[6]
+-- KEYS[1] <prefix>positions; ARGV: prefix, partition, epoch, start, position, token in hex, token,
+-- reads (13 bytes key, 8 bytes token, zeros: absent), ttl, oldest fine and long pane that is kept, then
+-- four lists, each behind its length: writes (key, value; "" deletes), fine and long panes (number,
+-- expire at, how many fields, field, tally, ...), counts (name, amount)
+local prefix, partition, epoch, start = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local token = ARGV[7]
 local CHUNK = 500
 
 local stored = redis.call('HGET', KEYS[1], partition)
 if not stored then return {'moved'} end
-local position = cmsgpack.unpack(stored)
-if position[3] == token then return {'applied'} end
-if position[1] ~= epoch or position[2] ~= start then return {'moved', stored} end
+local at_epoch, at_next, at_token = string.match(stored, '^(%w+):(%d+):(%x+):')
+if at_token == ARGV[6] then return {'applied'} end
+if at_epoch ~= epoch or at_next ~= start then return {'moved', stored} end
 
-local reads, changed = ARGV[7], {}
+local reads, changed = ARGV[8], {}
 for first = 1, #reads, 21 * CHUNK do
   local keys, tokens = {}, {}
   for at = first, math.min(first + 21 * CHUNK - 1, #reads), 21 do
@@ -51,33 +52,42 @@ local function add(old, delta)
   return pack(tally)
 end
 
+local at = 12
+local function list()
+  local first = at + 1
+  at = at + tonumber(ARGV[at]) + 1
+  return first, at - 1
+end
+
 local sets = {}
-local function plan(family, packed)
-  for _, pane in ipairs(cmsgpack.unpack(packed)) do
-    local key, fields = prefix .. family .. ':' .. pane[1], pane[3]
-    local planned = {key = key, family = family, number = pane[1], expire = pane[2], chunks = {}}
-    for first = 1, #fields, 2 * CHUNK do
-      local last = math.min(first + 2 * CHUNK - 1, #fields)
+local function plan(family)
+  local i, last = list()
+  while i <= last do
+    local key = prefix .. family .. ':' .. ARGV[i]
+    local planned = {key = key, family = family, number = ARGV[i], expire = ARGV[i + 1], chunks = {}}
+    local first, stop = i + 3, i + 2 + 2 * tonumber(ARGV[i + 2])
+    for from = first, stop, 2 * CHUNK do
       local names, chunk = {}, {}
-      for i = first, last, 2 do names[#names + 1] = fields[i] end
+      for field = from, math.min(from + 2 * CHUNK - 1, stop), 2 do names[#names + 1] = ARGV[field] end
       local present = redis.call('HMGET', key, unpack(names))
-      for i, name in ipairs(names) do
-        local delta = fields[first + 2 * i - 1]
-        chunk[2 * i - 1] = name
-        chunk[2 * i] = stamp .. (present[i] and add(present[i], delta) or delta)
+      for n, name in ipairs(names) do
+        local delta = ARGV[from + 2 * n - 1]
+        chunk[2 * n - 1] = name
+        chunk[2 * n] = stamp .. (present[n] and add(present[n], delta) or delta)
       end
       planned.chunks[#planned.chunks + 1] = chunk
     end
     sets[#sets + 1] = planned
+    i = stop + 1
   end
 end
-plan('f', ARGV[10])
-plan('l', ARGV[11])
-local writes, counts = cmsgpack.unpack(ARGV[8]), cmsgpack.unpack(ARGV[12])
+local writes, writes_end = list()
+plan('f')
+plan('l')
+local counts, counts_end = list()
 local swept = {}
-local sweep = cmsgpack.unpack(ARGV[13])
 if sequence % 16 == 0 then
-  for family, oldest in pairs(sweep) do
+  for family, oldest in pairs({f = tonumber(ARGV[10]), l = tonumber(ARGV[11])}) do
     for _, number in ipairs(redis.call('ZRANGE', prefix .. 'changes:' .. family, 0, 63)) do
       if tonumber(number) < oldest then swept[#swept + 1] = {family, number} end
     end
@@ -88,11 +98,11 @@ redis.call('HSET', KEYS[1], partition, ARGV[5])
 redis.call('SET', prefix .. 'sequence', sequence)
 redis.call('ZADD', prefix .. 'nonces', sequence, token)
 redis.call('ZREMRANGEBYSCORE', prefix .. 'nonces', '-inf', sequence - 10000)
-for i = 1, #writes, 2 do
-  if writes[i + 1] == '' then
-    redis.call('DEL', prefix .. writes[i])
+for i = writes, writes_end, 2 do
+  if ARGV[i + 1] == '' then
+    redis.call('DEL', prefix .. ARGV[i])
   else
-    redis.call('SET', prefix .. writes[i], token .. writes[i + 1], 'EX', ARGV[9])
+    redis.call('SET', prefix .. ARGV[i], token .. ARGV[i + 1], 'EX', ARGV[9])
   end
 end
 for _, pane in ipairs(sets) do
@@ -100,6 +110,6 @@ for _, pane in ipairs(sets) do
   redis.call('EXPIREAT', pane.key, pane.expire)
   redis.call('ZADD', prefix .. 'changes:' .. pane.family, sequence, pane.number)
 end
-for i = 1, #counts, 2 do redis.call('HINCRBY', prefix .. 'counts', counts[i], counts[i + 1]) end
+for i = counts, counts_end, 2 do redis.call('HINCRBY', prefix .. 'counts', ARGV[i], ARGV[i + 1]) end
 for _, pane in ipairs(swept) do redis.call('ZREM', prefix .. 'changes:' .. pane[1], pane[2]) end
 return {'applied'}

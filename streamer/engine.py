@@ -1,0 +1,195 @@
+"""Here are the seams to Faust: whole batches through its consumer, and offsets that Redis decides.
+
+Faust joins the group, fetches, hands over and rebalances. What it fetched of a partition is one message
+for it; its own commits to Kafka are for information only.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from tempfile import gettempdir
+from typing import Any
+
+import faust
+from aiokafka import AIOKafkaConsumer
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+
+from streamer.events.decoding import TOPICS, Record
+from streamer.lanes import Batch, Lanes, Progress
+from streamer.settings import Settings
+from streamer.store.port import Partition
+
+FETCH_WAIT_MS = 50
+POLL_RECORDS = 2_000
+
+
+class Fetched(list[Any]):
+    """Records of one partition, with the stamp they were asked for under."""
+
+    def __init__(self, stamp: int | None, records: Iterable[Any]) -> None:
+        super().__init__(records)
+        self.stamp = stamp
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """What Faust's driver does not let one set."""
+
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        consumer._isolation_level = "read_committed"
+        consumer._partition_assignment_strategy = [RangePartitionAssignor]
+        return consumer
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        # Information only: a broker that is away must not end the worker.
+        here = {TopicPartition(*tp): offset for tp, offset in offsets.items() if tp in self.assignment()}
+        try:
+            await self._ensure_consumer().commit(here)
+        except KafkaError:
+            return False
+        return True
+
+
+class Consumer(driver.Consumer):
+    """Hands over what was fetched of a partition as one message; starts where Redis says."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._lanes: Lanes = self.app.lanes  # type: ignore[attr-defined]
+        self._lanes.consumer = self
+        self._owned_generation: int | None = None
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        self._owned_generation = None
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        await self._lanes.give_up()
+        await super().on_partitions_revoked(revoked)
+
+    async def perform_seek(self) -> None:
+        # Also called whenever flow was stopped. Only a new generation takes anew what it is given:
+        # a zombie would else take back what another owns by now.
+        await super().perform_seek()
+        generation = self.app.consumer_generation_id
+        if generation == self._owned_generation:
+            await self._lanes.again()
+            return
+        await self._lanes.own(Partition(*tp) for tp in self.assignment())
+        self._owned_generation = generation
+
+    async def seek_to(self, offsets: Mapping[Partition, int]) -> None:
+        present = self.assignment()
+        wanted = {TP(*p): offset for p, offset in offsets.items() if TP(*p) in present}
+        if not wanted:
+            return
+        await self.seek_wait({TopicPartition(*tp): offset for tp, offset in wanted.items()})
+        for tp, offset in wanted.items():
+            self._read_offset[tp] = offset or None
+            self._committed_offset[tp] = offset or None
+
+    def progress(self, partition: Partition) -> Progress | None:
+        inner: Any = self._thread._consumer
+        subscription = inner and inner._subscription.subscription
+        assignment = subscription and subscription.assignment
+        state = assignment and assignment.state_value(TopicPartition(*partition))
+        if not state or not state.has_valid_position or state.highwater is None or state.timestamp is None:
+            return None
+        return Progress(state.position, state.highwater, state.timestamp)
+
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109
+        stamps = {partition: self._lanes.stamp(partition) for partition in self._lanes.partitions()}
+        records = await super()._getmany(active_partitions, timeout)
+        return {
+            tp: [Fetched(stamps.get(Partition(*tp)), batch)] for tp, batch in (records or {}).items() if batch
+        }
+
+    def _to_message(self, tp: TP, record: Fetched) -> ConsumerMessage:
+        records = [
+            Record(one.topic, one.partition, one.offset, one.timestamp, one.key, one.value, one.headers)
+            for one in record
+        ]
+        batch: Any = self._lanes.hand(Partition(*tp), record.stamp, records)
+        last = record[-1]
+        return ConsumerMessage(
+            last.topic, last.partition, last.offset, last.timestamp / 1000, last.timestamp_type,
+            [], None, batch, None, 0, 0, tp, generation_id=self.app.consumer_generation_id,
+        )  # fmt: skip
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        return (TP(*partition) for partition in self._lanes.partitions())
+
+    def _new_offset(self, tp: TP) -> int | None:
+        self._acked[tp].clear()
+        self._acked_index[tp].clear()
+        return self._lanes.position(Partition(*tp))
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Offsets are Redis's; there is nothing to remember of gaps."""
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust's warning mixes two clocks; `Lanes.beat` watches."""
+
+
+class Transport(driver.Transport):
+    Consumer = Consumer
+
+
+class Undecoded(faust.Schema):  # type: ignore[type-arg]
+    """A batch goes through as it is."""
+
+    def compile(self, app: Any, **_: Any) -> Any:
+        async def decode(message: Any, *, propagate: bool = False) -> Any:
+            return app.create_event(None, message.value, message.headers, message)
+
+        return decode
+
+
+class App(faust.App):
+    """One agent per topic, which hands batches to their lanes."""
+
+    def __init__(self, settings: Settings, lanes: Lanes) -> None:
+        self.lanes = lanes
+        brokers = ";".join(f"kafka://{address.strip()}" for address in settings.kafka.split(","))
+        super().__init__(
+            settings.consumer_group,
+            broker=brokers,
+            store="memory://",
+            datadir=f"{gettempdir()}/streamer",
+            web_enabled=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            table_standby_replicas=0,
+            stream_wait_empty=False,
+            stream_buffer_maxsize=16,
+            broker_max_poll_records=POLL_RECORDS,
+            broker_session_timeout=6.0,
+            broker_heartbeat_interval=1.5,
+            broker_commit_interval=1.0,
+            consumer_auto_offset_reset="earliest",
+        )
+        for name in TOPICS:
+            channel = self.topic(name, schema=Undecoded())
+            self.agent(channel, name=f"count.{name}")(self._take)
+
+    async def _take(self, stream: Any) -> None:
+        async for event in stream.events():
+            batch: Batch = event.value
+            await self.lanes.take(Partition(event.message.topic, event.message.partition), batch)
+
+    def _new_transport(self) -> Transport:
+        return Transport(self.conf.broker_consumer, self)
+
+    def _create_directories(self) -> None:
+        """Nothing is kept on disk."""
+
+
+def wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000

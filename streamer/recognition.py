@@ -1,0 +1,82 @@
+"""Here is how a log is recognized: is the one the broker has the one that was counted?
+
+A topic may have been deleted and made anew, its head trimmed by retention, or the broker restored from
+a backup that ends earlier. Each is told from the others by the records remembered in the position.
+"""
+
+import secrets
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from streamer.store.port import Checkpoint, Partition, Position
+
+
+class Found(NamedTuple):
+    """What the broker has: the first offset, and of the offsets asked for the records that are there."""
+
+    begin: int
+    records: Mapping[int, Checkpoint]
+
+
+class Log(Protocol):
+    async def look(self, asked: Mapping[Partition, Sequence[int]]) -> Mapping[Partition, Found]:
+        """Look at these offsets of these partitions."""
+
+
+class Verdict(NamedTuple):
+    """Where to go on, and the sentence to be said if that is not where counting ended."""
+
+    position: Position
+    sentence: str | None = None
+
+
+def checkpoint(offset: int, timestamp: int, key: bytes | None, value: bytes | None) -> Checkpoint:
+    return Checkpoint(offset, timestamp, zlib.crc32((key or b"") + (value or b"")))
+
+
+def judge(partition: Partition, position: Position | None, found: Found) -> Verdict:
+    """Where to go on in a log. Starting over costs time but no exactness: identities decide."""
+    if position is None:
+        return Verdict(_start(found.begin))
+    if not position.checkpoints:
+        return _trimmed(partition, position, found) or Verdict(position)
+    last = position.checkpoints[-1]
+    if found.records.get(last.offset) == last:
+        return Verdict(position)
+    if found.begin > last.offset:
+        return _trimmed(partition, position, found) or Verdict(position)
+    shared = [point for point in position.checkpoints if found.records.get(point.offset) == point]
+    if shared:
+        return _restored(partition, position, shared)
+    sentence = (
+        f"{partition}: this is not the log that was counted up to offset {position.next}: the topic was "
+        f"made anew; counting its records from offset {found.begin}, what was counted before stays counted"
+    )
+    return Verdict(_start(found.begin), sentence)
+
+
+def _start(begin: int) -> Position:
+    return Position(secrets.token_hex(4), begin, secrets.token_bytes(8))
+
+
+def _trimmed(partition: Partition, position: Position, found: Found) -> Verdict | None:
+    if found.begin <= position.next:
+        return None
+    sentence = (
+        f"{partition}: {found.begin - position.next} records from offset {position.next} on were deleted "
+        f"before they were counted; going on at {found.begin}. Give the topic a longer retention, and "
+        "publish them again if they still exist elsewhere"
+    )
+    after = Position(position.epoch, found.begin, secrets.token_bytes(8), position.checkpoints)
+    return Verdict(after, sentence)
+
+
+def _restored(partition: Partition, position: Position, shared: Sequence[Checkpoint]) -> Verdict:
+    back = shared[-1].offset + 1
+    sentence = (
+        f"{partition}: the log agrees with what was counted only up to offset {shared[-1].offset}, counting "
+        f"had reached {position.next}: it was restored from a backup or cut; counting again from {back}, "
+        "what was counted before stays counted once"
+    )
+    return Verdict(Position(secrets.token_hex(4), back, secrets.token_bytes(8), tuple(shared)), sentence)
