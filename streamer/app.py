@@ -81,9 +81,10 @@ async def _run(app: App, lanes: Lanes, meters: Meters) -> int:
     await app.start()
     ended = asyncio.create_task(app.wait_until_stopped())
     ended.add_done_callback(lambda _: stopped.set())
-    beating = asyncio.create_task(_beat(lanes, meters))
+    aside = [asyncio.create_task(_beat(lanes, meters)), asyncio.create_task(_tidy(lanes))]
     await stopped.wait()
-    beating.cancel()
+    for task in aside:
+        task.cancel()
     try:
         async with asyncio.timeout(DRAIN_S):
             await lanes.give_up()
@@ -101,4 +102,10 @@ async def _run(app: App, lanes: Lanes, meters: Meters) -> int:
 async def _beat(lanes: Lanes, meters: Meters) -> None:
     while True:
         meters.beats(await persist(lanes.beat))
+        await asyncio.sleep(BEAT_S)
+
+
+async def _tidy(lanes: Lanes) -> None:
+    while True:
+        await persist(lanes.tidy)
         await asyncio.sleep(BEAT_S)

@@ -1,5 +1,6 @@
 """Here is Kafka as we use it: our topics, and a producer that loses nothing."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -108,6 +109,7 @@ class KafkaLogs:
             max_poll_records=1,
             isolation_level="read_committed",
         )
+        self._looking = asyncio.Lock()  # one consumer has one assignment: lanes look one after another
 
     async def start(self) -> None:
         await self._consumer.start()
@@ -116,6 +118,10 @@ class KafkaLogs:
         await self._consumer.stop()
 
     async def look(self, asked: Mapping[Partition, Sequence[int]]) -> Mapping[Partition, Found]:
+        async with self._looking:
+            return await self._look(asked)
+
+    async def _look(self, asked: Mapping[Partition, Sequence[int]]) -> Mapping[Partition, Found]:
         places = {partition: TopicPartition(*partition) for partition in asked}
         self._consumer.assign(list(places.values()))
         try:

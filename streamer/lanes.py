@@ -18,6 +18,8 @@ from streamer.store.port import Beat, Partition, Position
 
 BUFFERED: Final = 4
 BEAT_S: Final = 1.0
+POSTINGS: Final = 64
+POSTINGS_AT_MOST: Final = 4_096
 VOID: Final = -1
 """The stamp of what must not be counted."""
 
@@ -255,6 +257,11 @@ class Lanes:
         known = (await store.beats()).values()
         self._counting.watermark = min((_oldest(beat) for beat in known), default=0)
         return beats
+
+    async def tidy(self) -> None:
+        """Merge postings; while there is much to count only where they become too many to read."""
+        busy = any(not held.queue.empty() for held in self._held.values())
+        await self._counting.compact(POSTINGS_AT_MOST if busy else POSTINGS)
 
     def _beat(self, held: Held) -> Beat:
         progress = self.consumer.progress(held.lane.partition)

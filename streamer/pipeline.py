@@ -7,6 +7,7 @@ follows a refused one would else be counted over it.
 
 import asyncio
 import secrets
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, Protocol, TypeVar
 
@@ -20,7 +21,7 @@ from streamer.events.rules import Rules
 from streamer.journeys.apply import apply, keys_of
 from streamer.journeys.desk import Desk, Missing
 from streamer.journeys.journey import NOTHING, Key, entry_key
-from streamer.panes import rollup
+from streamer.panes import posting
 from streamer.panes.fold import Tallies, delta, last_segment
 from streamer.panes.grid import SEPARATOR
 from streamer.recognition import checkpoint
@@ -80,6 +81,18 @@ class Counting:
         self.watch = watch
         self.clock = clock
         self.watermark = 0
+        self.roller = posting.Roller(rules.pairs)
+        self._posted: Counter[int] = Counter()
+
+    def posted(self, commit: Commit) -> None:
+        self._posted.update(commit.long.keys())
+
+    async def compact(self, at_least: int) -> None:
+        """Merge the postings of the hours that this worker posted to so often. Ten seconds' panes are
+        left as they are: their cells hardly ever meet twice."""
+        for index in [index for index, times in self._posted.items() if times >= at_least]:
+            del self._posted[index]
+            await self.store.compact("long", index, posting.merge)
 
     @property
     def forget_before(self) -> int:
@@ -119,6 +132,7 @@ class Lane:
             raise Refused(outcome.position)
         assert isinstance(outcome, Applied)
         self.position = commit.position
+        counting.posted(commit)
         counting.watch.committed(records, counting.clock())
 
     async def _prepare(
@@ -140,7 +154,7 @@ class Lane:
         tallies: Tallies = {}
         for key, before in work.desk.before.items():
             delta(key, before, work.desk.after[key], counting.rules, tallies)
-        tallies = rollup.clean(tallies)
+        tallies = posting.clean(tallies)
         return Commit(
             partition=self.partition,
             epoch=self.position.epoch,
@@ -148,8 +162,8 @@ class Lane:
             position=self._after(records[-1], end),
             reads=work.tokens,
             writes=work.desk.writes(),
-            fine=rollup.fine(tallies),
-            long=rollup.long(tallies, counting.rules.pairs),
+            fine=posting.fine(tallies),
+            long=counting.roller.long(tallies),
             counts=tally.counts,
         )
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-import msgspec
-
 from streamer.events.decoding import Record
 from streamer.events.rules import Rules
 from streamer.metrics.tally import BUCKETS, COUNTS, DURATIONS, FIRST_BUCKET
+from streamer.panes.posting import Posting, unpack
 from streamer.pipeline import Counting, Lane, Letter
-from streamer.store.port import Partition, Position, Store
+from streamer.store.port import Pane, Partition, Position, Store
 from tests.strategies import START
 
 FIRST = Position("first", 0, b"--------")
@@ -44,14 +43,12 @@ async def lane(shared: Counting, topic: str, number: int) -> Lane:
     return Lane(partition, position or FIRST, shared)
 
 
-def named(tally: Mapping[int | str, int]) -> dict[str, int]:
+def named(tally: Mapping[int, int]) -> dict[str, int]:
     """Counts by name, histogram buckets as "handle:17"."""
     return {_name(number): amount for number, amount in tally.items()}
 
 
-def _name(number: int | str) -> str:
-    if isinstance(number, str):
-        return number
+def _name(number: int) -> str:
     if number < FIRST_BUCKET:
         return COUNTS[number]
     duration, bucket = divmod(number - FIRST_BUCKET, BUCKETS)
@@ -64,8 +61,23 @@ async def held(store: Store) -> Tallies:
     assert not changes.more
     found: Tallies = {}
     for pane in changes.panes:
-        for field, packed in pane.tallies.items():
-            tally = named(msgspec.msgpack.decode(packed, type=dict[int | str, int]))
-            if tally:
-                found[pane.family, pane.index, field.decode()] = tally
-    return found
+        for packed in pane.postings:
+            _add(found, pane, unpack(packed))
+    return {
+        place: kept
+        for place, tally in found.items()
+        if (kept := {name: amount for name, amount in tally.items() if amount})
+    }
+
+
+def _add(found: Tallies, pane: Pane, posting: Posting) -> None:
+    for field, tally in posting.tallies():
+        _sum(found.setdefault((pane.family, pane.index, field), {}), named(tally))
+    for agent, row, amount in zip(posting.agents, posting.under, posting.linked, strict=True):
+        place = pane.family, pane.index, posting.fields[agent]
+        _sum(found.setdefault(place, {}), {posting.fields[row]: amount})
+
+
+def _sum(tally: dict[str, int], more: Mapping[str, int]) -> None:
+    for name, amount in more.items():
+        tally[name] = tally.get(name, 0) + amount

@@ -163,6 +163,8 @@ def test_a_contact_nobody_answered_counts_at_its_last_segment() -> None:
         call(segment_id="s2", outcome="abandoned", queue="second"),
     ]
     assert where("contacts", events) == {(PANE, cell(queue="second")): 1}, "equal times are decided by the id"
+    events += [call(segment_id="s2", source="crm", outcome="timeout", queue="third")]
+    assert where("contacts", events) == {(PANE, cell(queue="third")): 1}, "equal ids by the source"
 
 
 def test_a_contact_counts_at_its_inbound_part_but_its_survey_goes_to_the_agent_who_called_back() -> None:
@@ -178,8 +180,16 @@ def test_a_contact_counts_at_its_inbound_part_but_its_survey_goes_to_the_agent_w
     assert total(events)["answered"] == 1
 
 
-def test_an_outbound_contact_is_no_contact() -> None:
-    assert total([call(direction="outbound", resolved=True, wait_ms=0)]) == {"outbound": 1}
+@pytest.mark.parametrize("outcome", ["answered", "abandoned"])
+def test_an_outbound_contact_is_no_contact(outcome: str) -> None:
+    event = call(direction="outbound", outcome=outcome, resolved=True, wait_ms=0, talk_ms=1_000)
+    assert {name for name in total([event]) if not name.startswith("outbound_handle")} == {"outbound"}
+    assert total([event]).get("outbound_handle_n", 0) == (outcome == "answered")
+
+
+def test_the_disposition_of_a_contact_nobody_answered_does_not_count() -> None:
+    counts = total([call(outcome="abandoned", resolved=True)])
+    assert counts == {"abandoned": 1, "offered": 1, "contacts": 1, "own_level_of": 1}
 
 
 def test_an_unknown_hold_is_not_a_hold_of_0() -> None:
@@ -351,6 +361,13 @@ def test_only_the_same_reason_repeats_if_the_rules_say_so(
     assert total(events, Rules(fcr_same_reason=same_reason)).get("fcr_repeats", 0) == repeats
 
 
+def test_another_reason_in_between_does_not_hide_the_same_one() -> None:
+    reasons = ["refund", "fault", "refund"]
+    events = [call(f"c{n}", NOON + n, customer_id="ann", reason=reason) for n, reason in enumerate(reasons)]
+    counts = total(events, Rules(fcr_same_reason=True))
+    assert (counts["fcr_firsts"], counts["fcr_kept"], counts["fcr_repeats"]) == (2, 1, 1)
+
+
 @pytest.mark.parametrize(
     ("sentence", "other"),
     [
@@ -418,15 +435,23 @@ def test_a_later_version_that_names_another_customer_moves_the_contact() -> None
             "of two the greater version",
             [
                 answer(contact_id="c2", customer_id="ann", version=1),
-                answer("r2", contact_id="c2", customer_id="bob"),
+                answer("r2", NOON + 1, contact_id="c2", customer_id="bob"),
             ],
             2,
         ),
         (
             "of equal versions the later",
             [
-                answer(contact_id="c2", customer_id="ann"),
-                answer("r2", NOON + 1, contact_id="c2", customer_id="bob"),
+                answer("r1", NOON + 1, contact_id="c2", customer_id="ann"),
+                answer("r2", contact_id="c2", customer_id="bob"),
+            ],
+            2,
+        ),
+        (
+            "of equal times the greater id",
+            [
+                answer("r1", contact_id="c2", customer_id="ann"),
+                answer("r2", contact_id="c2", customer_id="bob"),
             ],
             1,
         ),
@@ -482,11 +507,13 @@ def test_a_crowd_counts_contacts_and_surveys_but_not_their_facts() -> None:
         answer("r1", survey_id="v1", contact_id="c1", customer_id="ann"),
         answer("r2", survey_id="v1", customer_id="ann"),
         invitation("v1", customer_id="ann"),
+        invitation("v2", customer_id="ann"),
         answer("r3", customer_id="ann"),
         worth("ann", 1),
         Tombstone(Identity("r", "", "r4"), 1),
     ]
-    assert naming(events) == {"ann": {("contact", "c1"), ("survey", "", "v1"), Identity("r", "", "r3")}}
+    surveys = {("survey", "", "v1"), ("survey", "", "v2")}
+    assert naming(events) == {"ann": {("contact", "c1"), *surveys, Identity("r", "", "r3")}}
 
 
 # Surveys

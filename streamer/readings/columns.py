@@ -4,25 +4,22 @@ A view is a way to look at a family: by which grouping, counting what ("counts",
 answered segment), and of the queues of which time zone only.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, Protocol
 
-import msgspec
 import numpy as np
 
 from streamer.events.models import DIMENSIONS
 from streamer.events.rules import UNKNOWN
 from streamer.metrics.tally import NUMBER, NUMBERS
 from streamer.panes.grid import ALL, Family, Grouping, cell_of, groupings, row_field, row_of
+from streamer.panes.posting import Posting, unpack
 from streamer.readings.pyramid import Bools, Entries, Integers, Leaves, Lens, Pyramid, Rolling
 
 WIDE: Final = 1 << 32
 _ANSWERED: Final = NUMBER["answered"]
 _QUEUE: Final = DIMENSIONS.index("queue")
 _AGENT: Final = DIMENSIONS.index("agent")
-
-_counts_of = msgspec.msgpack.Decoder(dict[int, int]).decode
-_all_of = msgspec.msgpack.Decoder(dict[int | str, int]).decode
 
 
 class View(NamedTuple):
@@ -81,14 +78,14 @@ class Column:
 
 
 class Columns(Protocol):
-    """A family's panes. `put` replaces the tallies of some fields of a pane; `rows` are the keys of a
-    grouping's group rows by number; in counts a key is row * NUMBERS + number, in agents
+    """A family's panes. `put` adds postings to a pane, `whole` in place of all it had; `rows` are the
+    keys of a grouping's group rows by number; in counts a key is row * NUMBERS + number, in agents
     row * WIDE + agent."""
 
     @property
     def rows(self) -> Mapping[str, Numbered]: ...
 
-    def put(self, index: int, tallies: Mapping[bytes, bytes]) -> None: ...
+    def put(self, index: int, postings: Sequence[Posting], whole: bool) -> None: ...
 
     def pyramid(self, view: View) -> Pyramid: ...
 
@@ -103,22 +100,21 @@ class Fine:
         self._zones = zones
         self._zone_numbers = Numbered(zones.all())
         self.rows = {name: Numbered() for name in self._groupings}
-        self._cells: dict[bytes, int] = {}
+        self._cells: dict[str, int] = {}
         self._row_of = {name: Column() for name in self._groupings}
         self._agent_of, self._zone_of = Column(), Column()
         self.leaves = Leaves(NUMBERS)
         self._pyramids: dict[View, Pyramid] = {}
 
-    def put(self, index: int, tallies: Mapping[bytes, bytes]) -> None:
-        fields = [self._cells.get(field) for field in tallies]
-        known = [
-            self._add(name) if field is None else field for name, field in zip(tallies, fields, strict=True)
-        ]
-        contents = [_counts_of(packed) for packed in tallies.values()]
-        _replace(self.leaves, index, known, contents)
+    def put(self, index: int, postings: Sequence[Posting], whole: bool) -> None:
+        self.leaves.put(index, [_counts(one, self._field, self.leaves.width) for one in postings], whole)
 
-    def _add(self, field: bytes) -> int:
-        cell = cell_of(field)
+    def _field(self, field: str) -> int:
+        known = self._cells.get(field)
+        return self._add(field) if known is None else known
+
+    def _add(self, field: str) -> int:
+        cell = cell_of(field.encode())
         for name, by in self._groupings.items():
             _, key = row_of(row_field(by, cell))
             self._row_of[name].append(self.rows[name].add(key))
@@ -164,8 +160,8 @@ class Fine:
 
 
 class Long:
-    """Hours of group rows. The tally of an agent's row also says, by row field, under which other rows
-    the agent had how many answered segments: those are kept as links."""
+    """Hours of group rows. Postings also say under which other rows an agent had how many answered
+    segments: those are kept as links."""
 
     def __init__(self, pairs: tuple[Grouping, ...]) -> None:
         self._groupings = Numbered(",".join(by) or ALL for by in groupings(pairs))
@@ -175,16 +171,14 @@ class Long:
         self.leaves, self.links = Leaves(NUMBERS), Leaves(WIDE)
         self._pyramids: dict[View, Pyramid] = {}
 
-    def put(self, index: int, tallies: Mapping[bytes, bytes]) -> None:
-        fields = [self._field(field.decode()) for field in tallies]
-        contents = [_all_of(packed) for packed in tallies.values()]
-        counts = [_integers(tally) for tally in contents]
-        _replace(self.leaves, index, fields, counts)
-        links = [
-            {self._field(name): value for name, value in tally.items() if isinstance(name, str)}
-            for tally in contents
-        ]
-        _replace(self.links, index, fields, links)
+    def put(self, index: int, postings: Sequence[Posting], whole: bool) -> None:
+        self.leaves.put(index, [_counts(one, self._field, self.leaves.width) for one in postings], whole)
+        self.links.put(index, [self._links_of(one) for one in postings], whole)
+
+    def _links_of(self, posting: Posting) -> Entries:
+        fields = np.array([self._field(field) for field in posting.fields], np.int64)
+        keys = fields[posting.agents] * WIDE + fields[posting.under]
+        return Entries(keys, np.array(posting.linked, np.int64))
 
     def _field(self, field: str) -> int:
         number = self._fields.setdefault(field, len(self._fields))
@@ -240,22 +234,16 @@ class Long:
         _drop_before(index, [self.leaves, self.links], self._pyramids.values())
 
 
-def _integers(tally: dict[int | str, int]) -> dict[int, int]:
-    return {name: value for name, value in tally.items() if isinstance(name, int)}
-
-
 def _answered(part: Entries) -> Entries:
     """The fields with an answered segment, and how many."""
     fields, numbers = np.divmod(part.keys, NUMBERS)
     return Entries(fields, part.values).only(numbers == _ANSWERED)
 
 
-def _replace(leaves: Leaves, index: int, fields: list[int], tallies: list[dict[int, int]]) -> None:
-    ids = np.array(fields, np.int64)
-    sizes = [len(tally) for tally in tallies]
-    numbers = np.fromiter((number for tally in tallies for number in tally), np.int64, sum(sizes))
-    values = np.fromiter((value for tally in tallies for value in tally.values()), np.int64, sum(sizes))
-    leaves.replace(index, ids, Entries(np.repeat(ids * leaves.width, sizes) + numbers, values))
+def _counts(posting: Posting, number_of: Callable[[str], int], width: int) -> Entries:
+    fields = np.array([number_of(field) for field in posting.fields], np.int64)
+    keys = np.repeat(fields * width, posting.sizes) + np.array(posting.numbers, np.int64)
+    return Entries(keys, np.array(posting.amounts, np.int64))
 
 
 def _drop_before(index: int, leaves: Iterable[Leaves], pyramids: Iterable[Pyramid]) -> None:
@@ -272,9 +260,9 @@ class Numbers:
         self.families: dict[Family, Columns] = {"fine": Fine(pairs, zones), "long": Long(pairs)}
         self.live = Sums(self.families)
 
-    def put(self, family: Family, index: int, tallies: Mapping[bytes, bytes]) -> None:
-        """These fields of a pane hold these tallies now."""
-        self.families[family].put(index, tallies)
+    def put(self, family: Family, index: int, postings: Sequence[bytes], whole: bool) -> None:
+        """Add postings to a pane; `whole`: they are all it holds."""
+        self.families[family].put(index, [unpack(one) for one in postings], whole)
 
     def drop_before(self, family: Family, index: int) -> None:
         self.families[family].drop_before(index)

@@ -9,7 +9,7 @@ from streamer.events.rules import DAY, HOUR, MINUTE
 from streamer.metrics.catalogue import NO_DATA, Context, Figure, Metric, Spans, evaluate
 from streamer.panes.windows import TODAY, Run, Shift, length, midnight, run
 from streamer.readings.columns import Zones
-from streamer.readings.query import Asked, Reading
+from streamer.readings.query import Asked, Reading, key_parts
 from streamer.readings.table import Table
 
 STALE_MS: Final = MINUTE
@@ -141,7 +141,8 @@ class Look:
 
     def _zone(self, key: str) -> str | None:
         """The time zone of the queue that the key names, if it names one."""
-        names = dict(zip(self.asked.query.by.split(","), key.split(","), strict=False))
+        by = self.asked.query.by
+        names = dict(zip(by.split(","), key_parts(by, key), strict=False))
         return self._around.zones.of(names["queue"]) if "queue" in names else None
 
     def _nominal(self, part: Part, zone: str) -> tuple[int, int]:

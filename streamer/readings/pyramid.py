@@ -124,12 +124,12 @@ class Leaves:
         """`total.add` is told of every change from now on, as long as somebody holds it."""
         self._sums.add(total)
 
-    def replace(self, pane: int, fields: Integers, now: Entries) -> None:
-        """These fields hold these entries now, whatever they held before."""
+    def put(self, pane: int, parts: Sequence[Entries], whole: bool) -> None:
+        """Add to a pane; `whole`: these are all it holds, whatever it held before."""
         if pane < self.floor:
             return
         node = self._nodes.get(pane, NONE)
-        delta = summed([now, negative(_of_fields(node, fields, self.width))])
+        delta = summed([*parts, negative(node)] if whole else parts)
         if len(delta.keys):
             self._nodes[pane] = _packed(plus(node, delta))
             for total in self._sums:
@@ -148,14 +148,6 @@ class Leaves:
     def size(self) -> int:
         """How many entries are kept."""
         return sum(len(node.keys) for node in self._nodes.values())
-
-
-def _of_fields(node: Entries, fields: Integers, width: int) -> Entries:
-    starts = np.searchsorted(node.keys, fields * width)
-    counts = np.searchsorted(node.keys, (fields + 1) * width) - starts
-    offsets = np.cumsum(counts) - counts
-    at = np.arange(counts.sum()) + np.repeat(starts - offsets, counts)
-    return Entries(node.keys[at].astype(np.int64), node.values[at].astype(np.int64))
 
 
 class _Block:

@@ -97,3 +97,8 @@ def _known(what: str, value: str, expected: tuple[str, ...]) -> None:
     if value not in expected:
         names = ", ".join(name for name in expected if name) or "none"
         raise QueryError(f"{what} = {value!r}: expected one of {names}")
+
+
+def key_parts(by: str, key: str) -> list[str]:
+    """The values of a key's dimensions. Where values hold commas themselves, the first keeps them."""
+    return key.rsplit(",", by.count(","))

@@ -34,7 +34,7 @@ class Reader:
         self.pairs: tuple[Grouping, ...] = rules.pairs
         self._store = store
         self._zones = Zones(settings.timezone, settings.zones())
-        self._spans = Spans(
+        self.spans = Spans(
             fcr_ms=rules.fcr_ms,
             horizon_ms=rules.horizon_ms,
             response_age_ms=round(settings.response_age.total_seconds() * 1000),
@@ -121,7 +121,7 @@ class Reader:
         return [reading for look in looks for reading in look.readings()]
 
     def _around(self) -> Surroundings:
-        return Surroundings(self._zones, self._spans, self._caught_up())
+        return Surroundings(self._zones, self.spans, self._caught_up())
 
     def _look(self, look: Look, sums: Sums, live: bool) -> Look:
         for part, agents in look.needs().items():
@@ -150,7 +150,7 @@ def _put(numbers: Numbers, panes: Sequence[Pane], now_ms: int) -> None:
     for family, (width, keep) in GRID.items():
         numbers.drop_before(family, (now_ms - keep) // width)
     for pane in panes:
-        numbers.put(pane.family, pane.index, pane.tallies)
+        numbers.put(pane.family, pane.index, pane.postings, pane.whole)
 
 
 def _same(known: tuple[list[Entries], Table] | None, parts: list[Entries]) -> bool:

@@ -1,8 +1,6 @@
 """Here is the store in this process's memory: the port's meaning in the plainest form, for tests."""
 
-from collections.abc import Mapping, Sequence
-
-import msgspec
+from collections.abc import Callable, Mapping, Sequence
 
 from streamer.panes.grid import Family, kept
 from streamer.store.port import (
@@ -20,18 +18,14 @@ from streamer.store.port import (
     Position,
 )
 
-Counts = dict[int | str, int]
-_tally = msgspec.msgpack.Decoder(dict[int | str, int]).decode
-_pack = msgspec.msgpack.Encoder().encode
-
 
 class MemoryStore:
     """A Store. Nothing waits, nothing fails, nothing expires but panes that come too late."""
 
     def __init__(self) -> None:
         self.documents: dict[bytes, Document] = {}
-        self.panes: dict[tuple[Family, int], dict[bytes, Counts]] = {}
-        self._changed_at: dict[tuple[Family, int, bytes], int] = {}
+        self.panes: dict[tuple[Family, int], dict[int, tuple[int, bytes]]] = {}
+        """By the sequence of the last commit in it: that of the first one, and the posting."""
         self._positions: dict[Partition, Position] = {}
         self._beats: dict[Partition, Beat] = {}
         self._counts: dict[str, int] = {}
@@ -71,18 +65,11 @@ class MemoryStore:
         for name, amount in commit.counts.items():
             self._counts[name] = self._counts.get(name, 0) + amount
 
-    def _add(self, family: Family, panes: Mapping[int, Mapping[bytes, bytes]], now_ms: int) -> None:
-        for index, fields in panes.items():
-            if not kept(family, index, now_ms):
-                continue
-            pane = self.panes.setdefault((family, index), {})
-            for field, packed in fields.items():
-                tally = pane.setdefault(field, {})
-                for number, amount in _tally(packed).items():
-                    tally[number] = tally.get(number, 0) + amount
-                    if not tally[number]:
-                        del tally[number]
-                self._changed_at[family, index, field] = len(self._nonces) - 1
+    def _add(self, family: Family, panes: Mapping[int, bytes], now_ms: int) -> None:
+        sequence = len(self._nonces) - 1
+        for index, posting in panes.items():
+            if kept(family, index, now_ms):
+                self.panes.setdefault((family, index), {})[sequence] = (sequence, posting)
 
     async def positions(self, partitions: Sequence[Partition]) -> list[Position | None]:
         return [self._positions.get(partition) for partition in partitions]
@@ -110,13 +97,14 @@ class MemoryStore:
             and self._nonces[since.sequence] == since.nonce
         )
         after = since.sequence if known and since is not None else -1
-        panes: dict[tuple[Family, int], dict[bytes, bytes]] = {}
-        for (family, index, field), sequence in self._changed_at.items():
-            if sequence > after:
-                packed = _pack(self.panes[family, index][field])
-                panes.setdefault((family, index), {})[field] = packed
-        found = [Pane(family, index, tallies) for (family, index), tallies in panes.items()]
-        return Changes(latest, not known, False, found)
+        panes = [_since(place, posted, after) for place, posted in self.panes.items()]
+        return Changes(latest, not known, False, [pane for pane in panes if pane.postings])
+
+    async def compact(self, family: Family, index: int, merge: Callable[[Sequence[bytes]], bytes]) -> None:
+        posted = self.panes.get((family, index))
+        if posted:
+            first = min(first for first, _ in posted.values())
+            self.panes[family, index] = {max(posted): (first, merge([one for _, one in posted.values()]))}
 
     async def rules(self) -> bytes | None:
         return self._rules
@@ -127,3 +115,10 @@ class MemoryStore:
 
     async def close(self) -> None:
         """Nothing is held."""
+
+
+def _since(place: tuple[Family, int], posted: Mapping[int, tuple[int, bytes]], after: int) -> Pane:
+    """What came after a commit; the whole pane where a posting holds what came before it too."""
+    new = {last: one for last, one in posted.items() if last > after}
+    whole = any(first <= after for first, _ in new.values())
+    return Pane(*place, whole, [posting for _, posting in (posted if whole else new).values()])

@@ -4,7 +4,7 @@ Keys and values are bytes. A value is what was written, behind the token of the 
 it. Two implementations, one test suite: `memory.MemoryStore` and `redis.RedisStore`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -59,10 +59,10 @@ class Commit(msgspec.Struct, frozen=True):
     reads: Mapping[bytes, bytes | None]
     writes: Mapping[bytes, bytes | None]
     """Values by key; None deletes."""
-    fine: Mapping[int, Mapping[bytes, bytes]]
-    """Per 10 s pane, by cell: msgpack maps of integers, to be added."""
-    long: Mapping[int, Mapping[bytes, bytes]]
-    """Per hour, by group row: the same."""
+    fine: Mapping[int, bytes]
+    """Postings (panes/posting.py) by 10 s pane."""
+    long: Mapping[int, bytes]
+    """Postings by hour."""
     counts: Mapping[str, int]
     """Plain counters, to be added."""
 
@@ -96,12 +96,13 @@ class Mark(NamedTuple):
 
 
 class Pane(msgspec.Struct, frozen=True):
-    """Whole tallies (not differences) of the fields that changed. `index` counts 10 s since the epoch
-    for "fine", hours for "long"; a field is a cell or a group row, a value a msgpack map."""
+    """The postings that came to a pane. `index` counts 10 s since the epoch for "fine", hours for
+    "long". `whole`: these are all of them, and what the reader had of the pane is void."""
 
     family: Family
     index: int
-    tallies: Mapping[bytes, bytes]
+    whole: bool
+    postings: Sequence[bytes]
 
 
 class Changes(NamedTuple):
@@ -149,6 +150,9 @@ class Store(Protocol):
 
     async def changes(self, since: Mark | None) -> Changes:
         """What changed since, in one consistent step; None: everything."""
+
+    async def compact(self, family: Family, index: int, merge: Callable[[Sequence[bytes]], bytes]) -> None:
+        """Make one posting of a pane's many. Nothing is lost or counted twice, whoever else does it."""
 
     async def rules(self) -> bytes | None:
         """The rules the numbers were made with."""

@@ -4,7 +4,8 @@ The scripts stand in `scripts/`, the key layout in `layout.py`. A center is one 
 Cluster the node that holds it serves all of it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha1
 from importlib.resources import files
 from itertools import chain
@@ -36,6 +37,7 @@ from streamer.store.port import (
 OLDEST: Final = (7, 0)
 TIMEOUT_S: Final = 5.0
 CHUNK_BYTES: Final = 4_000_000
+_SEQUENCE_BYTES: Final = 6
 _MARGIN_MS: Final = 2 * 3_600_000
 _ABSENT: Final = bytes(TOKEN_BYTES)
 _FAMILIES: Final[dict[bytes, Family]] = {b"f": "fine", b"l": "long"}
@@ -70,7 +72,7 @@ class RedisStore:
         self._client: Any = client
         self._prefix = prefix(center)
         self._ttl_s = document_ttl_s(rules)
-        self._scripts = {name: Script(name) for name in ("commit", "read", "changes", "move")}
+        self._scripts = {name: Script(name) for name in ("commit", "read", "changes", "move", "compact")}
 
     @classmethod
     async def connect(cls, url: str, center: str, rules: Rules | None = None) -> Self:
@@ -152,10 +154,19 @@ class RedisStore:
             "changes", self._prefix, asked.sequence, asked.nonce, asked.cursor, CHUNK_BYTES
         )
         panes = [
-            Pane(_FAMILIES[flat[at]], int(flat[at + 1]), _tallies(flat[at + 2]))
-            for at in range(0, len(flat), 3)
+            Pane(_FAMILIES[family], int(index), bool(whole), [one[_SEQUENCE_BYTES:] for one in postings])
+            for family, index, whole, postings in zip(*[iter(flat)] * 4, strict=True)
         ]
         return Changes(Mark(sequence, nonce, cursor), bool(reset), bool(more), panes)
+
+    async def compact(self, family: Family, index: int, merge: Callable[[Sequence[bytes]], bytes]) -> None:
+        key = self._key(f"{family[0]}:{index}")
+        posted: dict[bytes, bytes] = await self._client.hgetall(key)
+        chosen = _worth_merging(posted)
+        if len(chosen) > 1:
+            first = min(posted[last][:_SEQUENCE_BYTES] for last in chosen)
+            merged = await asyncio.to_thread(merge, [posted[last][_SEQUENCE_BYTES:] for last in chosen])
+            await self._call("compact", key, max(chosen), first + merged, *chosen)
 
     async def rules(self) -> bytes | None:
         found: bytes | None = await self._client.get(self._key("rules"))
@@ -181,6 +192,14 @@ def _vouch(info: Mapping[str, Any]) -> None:
         )
 
 
+def _worth_merging(posted: Mapping[bytes, bytes]) -> list[bytes]:
+    """All; without the largest, where that is too large to be written again for so little."""
+    chosen = sorted(posted, key=lambda last: len(posted[last]))
+    if chosen and len(posted[chosen[-1]]) > 4 * sum(len(posted[last]) for last in chosen[:-1]):
+        return chosen[:-1]
+    return chosen
+
+
 def _oldest(family: Family, now_ms: int) -> int:
     width, keep = GRID[family]
     return (now_ms - keep) // width
@@ -192,14 +211,11 @@ def _list(items: Iterable[Any]) -> list[Any]:
     return [len(found), *found]
 
 
-def _panes(family: Family, panes: Mapping[int, Mapping[bytes, bytes]], now_ms: int) -> Iterator[Any]:
+def _panes(family: Family, panes: Mapping[int, bytes], now_ms: int) -> Iterator[Any]:
     width, keep = GRID[family]
-    for index, fields in panes.items():
+    for index, posting in panes.items():
         if kept(family, index, now_ms):
-            yield index
-            yield ((index + 1) * width + keep + _MARGIN_MS) // 1000
-            yield len(fields)
-            yield from chain.from_iterable(fields.items())
+            yield from (index, ((index + 1) * width + keep + _MARGIN_MS) // 1000, posting)
 
 
 def _packed(position: Position) -> bytes:
@@ -214,7 +230,3 @@ def _position(packed: bytes) -> Position:
 def _partition(name: bytes) -> Partition:
     topic, _, number = name.decode().rpartition(":")
     return Partition(topic, int(number))
-
-
-def _tallies(flat: Sequence[bytes]) -> dict[bytes, bytes]:
-    return {flat[at]: flat[at + 1][6:] for at in range(0, len(flat), 2)}

@@ -1,6 +1,5 @@
 """Here is that a reader, however it was brought up to date, answers what brute force answers."""
 
-from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 
@@ -10,67 +9,16 @@ from hypothesis import strategies as st
 
 from streamer.events.rules import DAY, HOUR, MINUTE, SECOND
 from streamer.metrics.catalogue import CATALOGUE, TallyCounts
-from streamer.metrics.tally import FIRST_BUCKET_OF, NUMBER, Tally, bucket
-from streamer.panes import rollup
+from streamer.metrics.tally import NUMBER, Tally
 from streamer.panes.fold import Tallies
-from streamer.panes.grid import FINE_MS, Cell, row_field, row_of
+from streamer.panes.grid import FINE_MS, row_field, row_of
 from streamer.panes.windows import WINDOWS
 from streamer.readings.query import Query, QueryError, Reading
 from streamer.readings.reader import Reader
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
-from streamer.store.port import Beat, Changes, Commit, Mark, Partition, Position
-
-NOW = 1_795_255_203_000  # 2026-11-21T10:00:03Z
-PARTITION = Partition("call-completed", 0)
-PAIRS = (("queue", "channel"),)
-SETTINGS = Settings(pairs=["queue,channel"])
-
-
-class Center:
-    """A store that is written to, and all that was written."""
-
-    def __init__(self, store: MemoryStore | None = None) -> None:
-        self.store = store or MemoryStore()
-        self.all: Tallies = {}
-        self._commits = 0
-
-    async def add(self, tallies: Tallies) -> None:
-        if not self._commits:
-            await self.store.move(PARTITION, None, Position("e", 0, bytes(8)))
-        for place, tally in tallies.items():
-            total = Counter(self.all.get(place, {}))
-            total.update(tally)
-            self.all[place] = dict(total)
-        start, self._commits = self._commits, self._commits + 1
-        position = Position("e", self._commits, self._commits.to_bytes(8))
-        fine, long = rollup.fine(tallies), rollup.long(tallies, PAIRS)
-        await self.store.commit(Commit(PARTITION, "e", start, position, {}, {}, fine, long, {}), NOW)
-
-    async def beat(self, caught_up_at: int) -> None:
-        await self.store.beat({PARTITION: Beat(caught_up_at, 0, caught_up_at)})
-
-
-def cell(queue: str | None = "billing", agent: str | None = "ann", channel: str = "voice") -> Cell:
-    return (None, queue, None, agent, channel, None, None)
-
-
-def answered(times: int = 1, handled_ms: int = 0) -> Tally:
-    tally = {NUMBER["answered"]: times, NUMBER["offered"]: times, NUMBER["fcr_firsts"]: times}
-    if handled_ms:
-        tally |= {NUMBER["handle_n"]: 1, NUMBER["handle_ms"]: handled_ms, NUMBER["handle_s2"]: 1}
-        tally[FIRST_BUCKET_OF["handle"] + bucket(handled_ms)] = 1
-    return tally
-
-
-def pane(before_now: int) -> int:
-    return (NOW - before_now) // FINE_MS
-
-
-async def read(center: Center) -> Reader:
-    reader = Reader(center.store, SETTINGS)
-    await reader.refresh(NOW)
-    return reader
+from streamer.store.port import Beat, Changes, Mark, Partition
+from tests.readings.center import NOW, PARTITION, SETTINGS, Center, answered, cell, pane, read
 
 
 def one(reader: Reader, metric: str, window: str = "1h", key: str | None = None, **more: object) -> Reading:
@@ -137,7 +85,7 @@ def check(reader: Reader, center: Center, window: str, by: str, age: int) -> Non
         assert reading.value == expected.get(reading.metric, handled)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(tallies, st.lists(queries, max_size=3)), max_size=5))
 async def test_brought_up_to_date_it_equals_brute_force_and_a_new_one(
     steps: list[tuple[Tallies, list[tuple[str, str, int]]]],

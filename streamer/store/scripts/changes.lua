@@ -1,6 +1,8 @@
 -- What changed since a mark, in one consistent step.
 -- KEYS[1] any key of the center; ARGV: prefix, sequence (-1: no mark), nonce, cursor, bytes at most
--- returns sequence, nonce, reset, more, cursor, array of family, pane, array of field, value
+-- returns sequence, nonce, reset, more, cursor, array of family, pane, whole, array of postings; a
+-- posting is filed under its last commit and begins with its first one: where that is not after the
+-- mark, it is a merged one, and the whole pane is returned
 local prefix, since, nonce, cursor = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local sequence = tonumber(redis.call('GET', prefix .. 'sequence') or '0')
 local latest = redis.call('ZRANGE', prefix .. 'nonces', -1, -1)[1] or ''
@@ -27,17 +29,21 @@ for i, pane in ipairs(panes) do
     return {since, latest, reset and 1 or 0, 1, at, out}
   end
   at = pane[1]
-  local fields, kept = redis.call('HGETALL', prefix .. pane[2] .. ':' .. pane[3]), {}
-  for j = 1, #fields, 2 do
-    if since == 0 or struct.unpack('>I6', fields[j + 1]) > since then
-      kept[#kept + 1] = fields[j]
-      kept[#kept + 1] = fields[j + 1]
-      size = size + #fields[j] + #fields[j + 1]
+  local posted = redis.call('HGETALL', prefix .. pane[2] .. ':' .. pane[3])
+  local new, all, whole = {}, {}, 0
+  for j = 1, #posted, 2 do
+    all[#all + 1] = posted[j + 1]
+    if struct.unpack('>I6', posted[j]) > since then
+      new[#new + 1] = posted[j + 1]
+      if struct.unpack('>I6', posted[j + 1]) <= since then whole = 1 end
     end
   end
+  local kept = whole == 1 and all or new
+  for _, posting in ipairs(kept) do size = size + #posting end
   if #kept > 0 then
     out[#out + 1] = pane[2]
     out[#out + 1] = pane[3]
+    out[#out + 1] = whole
     out[#out + 1] = kept
   end
 end

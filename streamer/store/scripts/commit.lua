@@ -1,9 +1,9 @@
--- The one atomic step. Everything is unpacked, read, compared and computed before the first write:
+-- The one atomic step. Everything is read, compared and computed before the first write:
 -- a script that fails half-way is not rolled back.
 -- KEYS[1] <prefix>positions; ARGV: prefix, partition, epoch, start, position, token in hex, token,
 -- reads (13 bytes key, 8 bytes token, zeros: absent), ttl, oldest fine and long pane that is kept, then
 -- four lists, each behind its length: writes (key, value; "" deletes), fine and long panes (number,
--- expire at, how many fields, field, tally, ...), counts (name, amount)
+-- expire at, posting), counts (name, amount)
 local prefix, partition, epoch, start = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local token = ARGV[7]
 local CHUNK = 500
@@ -32,26 +32,6 @@ if #changed > 0 then return {'changed', changed} end
 local sequence = tonumber(redis.call('GET', prefix .. 'sequence') or '0') + 1
 local stamp = struct.pack('>I6', sequence)
 
--- cmsgpack packs keys 1..n as an array; readers are promised a map
-local function pack(tally)
-  if next(tally) == nil then return '\128' end
-  local packed = cmsgpack.pack(tally)
-  local head = string.byte(packed)
-  if head < 0x90 or (head > 0x9f and head ~= 0xdc and head ~= 0xdd) then return packed end
-  local parts = {#tally < 16 and string.char(0x80 + #tally) or struct.pack('>BI2', 0xde, #tally)}
-  for number, amount in ipairs(tally) do parts[#parts + 1] = cmsgpack.pack(number, amount) end
-  return table.concat(parts)
-end
-
-local function add(old, delta)
-  local tally = cmsgpack.unpack(string.sub(old, 7))
-  for number, amount in pairs(cmsgpack.unpack(delta)) do
-    local sum = (tally[number] or 0) + amount
-    if sum == 0 then tally[number] = nil else tally[number] = sum end
-  end
-  return pack(tally)
-end
-
 local at = 12
 local function list()
   local first = at + 1
@@ -59,31 +39,9 @@ local function list()
   return first, at - 1
 end
 
-local sets = {}
-local function plan(family)
-  local i, last = list()
-  while i <= last do
-    local key = prefix .. family .. ':' .. ARGV[i]
-    local planned = {key = key, family = family, number = ARGV[i], expire = ARGV[i + 1], chunks = {}}
-    local first, stop = i + 3, i + 2 + 2 * tonumber(ARGV[i + 2])
-    for from = first, stop, 2 * CHUNK do
-      local names, chunk = {}, {}
-      for field = from, math.min(from + 2 * CHUNK - 1, stop), 2 do names[#names + 1] = ARGV[field] end
-      local present = redis.call('HMGET', key, unpack(names))
-      for n, name in ipairs(names) do
-        local delta = ARGV[from + 2 * n - 1]
-        chunk[2 * n - 1] = name
-        chunk[2 * n] = stamp .. (present[n] and add(present[n], delta) or delta)
-      end
-      planned.chunks[#planned.chunks + 1] = chunk
-    end
-    sets[#sets + 1] = planned
-    i = stop + 1
-  end
-end
 local writes, writes_end = list()
-plan('f')
-plan('l')
+local fine, fine_end = list()
+local long, long_end = list()
 local counts, counts_end = list()
 local swept = {}
 if sequence % 16 == 0 then
@@ -105,11 +63,16 @@ for i = writes, writes_end, 2 do
     redis.call('SET', prefix .. ARGV[i], token .. ARGV[i + 1], 'EX', ARGV[9])
   end
 end
-for _, pane in ipairs(sets) do
-  for _, chunk in ipairs(pane.chunks) do redis.call('HSET', pane.key, unpack(chunk)) end
-  redis.call('EXPIREAT', pane.key, pane.expire)
-  redis.call('ZADD', prefix .. 'changes:' .. pane.family, sequence, pane.number)
+local function post(family, first, last)
+  for i = first, last, 3 do
+    local key = prefix .. family .. ':' .. ARGV[i]
+    redis.call('HSET', key, stamp, stamp .. ARGV[i + 2])
+    redis.call('EXPIREAT', key, ARGV[i + 1])
+    redis.call('ZADD', prefix .. 'changes:' .. family, sequence, ARGV[i])
+  end
 end
+post('f', fine, fine_end)
+post('l', long, long_end)
 for i = counts, counts_end, 2 do redis.call('HINCRBY', prefix .. 'counts', ARGV[i], ARGV[i + 1]) end
 for _, pane in ipairs(swept) do redis.call('ZREM', prefix .. 'changes:' .. pane[1], pane[2]) end
 return {'applied'}

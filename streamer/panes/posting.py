@@ -1,0 +1,183 @@
+"""Here is what one commit adds to one pane: a posting, as bytes that the store keeps as they are.
+
+A pane is the sum of its postings. The store adds nothing up: it files a posting under the commit's
+sequence number, a reader sums what is new to it, and `merge` makes one posting of many.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
+from typing import Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.events.models import DIMENSIONS
+from streamer.metrics.tally import NUMBER, NUMBERS, Tally
+from streamer.panes.fold import Tallies
+from streamer.panes.grid import FINE_MS, LONG_MS, Cell, Grouping, cell_field, groupings, row_field
+
+Integers = NDArray[np.int64]
+Posted = dict[int, bytes]
+"""Postings by pane."""
+
+_PANES_PER_HOUR: Final = LONG_MS // FINE_MS
+_AGENT: Final = DIMENSIONS.index("agent")
+_ANSWERED: Final = NUMBER["answered"]
+_CACHED: Final = 100_000
+
+
+class Posting(msgspec.Struct, array_like=True, gc=False):
+    """Fields are cells or group rows; the first `sizes[0]` numbers and amounts are of the first field,
+    and so on. `linked` amounts say how many answered segments of the agent's row `agents[i]` (a place
+    in `fields`) lie under the row `under[i]`: so that agents can be counted over hours."""
+
+    fields: list[str]
+    sizes: list[int]
+    numbers: list[int]
+    amounts: list[int]
+    agents: list[int] = []
+    under: list[int] = []
+    linked: list[int] = []
+
+    def tallies(self) -> Iterable[tuple[str, Tally]]:
+        """Field by field; for who is not in a hurry."""
+        at = 0
+        for field, size in zip(self.fields, self.sizes, strict=True):
+            yield field, dict(zip(self.numbers[at : at + size], self.amounts[at : at + size], strict=True))
+            at += size
+
+
+pack: Final = msgspec.msgpack.Encoder().encode
+unpack: Final[Callable[[bytes], Posting]] = msgspec.msgpack.Decoder(Posting).decode
+
+
+def clean(tallies: Tallies) -> Tallies:
+    """Without counts that came back to 0."""
+    found: Tallies = {}
+    for place, tally in tallies.items():
+        if 0 in tally.values():
+            tally = {number: amount for number, amount in tally.items() if amount}
+        if tally:
+            found[place] = tally
+    return found
+
+
+def fine(tallies: Tallies) -> Posted:
+    """By 10 s and cell."""
+    panes: dict[int, list[tuple[Cell, Tally]]] = {}
+    for (pane, cell), tally in tallies.items():
+        panes.setdefault(pane, []).append((cell, tally))
+    return {pane: _cells(found) for pane, found in panes.items()}
+
+
+def _cells(found: Sequence[tuple[Cell, Tally]]) -> bytes:
+    fields = [cell_field(cell).decode() for cell, _ in found]
+    tallies = [tally for _, tally in found]
+    numbers, amounts = chain.from_iterable(tallies), chain.from_iterable(t.values() for t in tallies)
+    return pack(Posting(fields, [*map(len, tallies)], [*numbers], [*amounts]))
+
+
+class Roller:
+    """Rolls cells up to the group rows of all groupings that are kept."""
+
+    def __init__(self, pairs: tuple[tuple[str, ...], ...]) -> None:
+        self._groupings: tuple[Grouping, ...] = groupings(pairs)
+        self._agent = self._groupings.index(("agent",))
+        self._names: list[str] = []
+        self._codes: dict[str, int] = {}
+        self._rows: dict[Cell, tuple[int, ...]] = {}
+
+    def long(self, tallies: Tallies) -> Posted:
+        """By hour and group row."""
+        hours: dict[int, list[tuple[Cell, Tally]]] = {}
+        for (pane, cell), tally in tallies.items():
+            hours.setdefault(pane // _PANES_PER_HOUR, []).append((cell, tally))
+        return {hour: pack(self._posting(found)) for hour, found in hours.items()}
+
+    def _posting(self, found: Sequence[tuple[Cell, Tally]]) -> Posting:
+        rows = [self._rows_of(cell) for cell, _ in found]
+        used, places = np.unique(np.array(rows, np.int64), return_inverse=True)
+        places = places.reshape(len(rows), -1)
+        sizes = [len(tally) for _, tally in found]
+        numbers = np.fromiter(chain.from_iterable(tally for _, tally in found), np.int64, sum(sizes))
+        amounts = np.fromiter(chain.from_iterable(tally.values() for _, tally in found), np.int64, sum(sizes))
+        of = places[np.repeat(np.arange(len(rows)), sizes)]
+        fields = [self._names[code] for code in used]
+        posting = _summed(fields, of.ravel(), *_wide(numbers, amounts, len(self._groupings)))
+        return _linked(posting, self._links(found, places))
+
+    def _rows_of(self, cell: Cell) -> tuple[int, ...]:
+        rows = self._rows.get(cell)
+        if rows is None:
+            if len(self._rows) >= _CACHED:
+                self._rows.clear()
+            rows = self._rows[cell] = tuple(self._code(row_field(by, cell)) for by in self._groupings)
+        return rows
+
+    def _code(self, name: str) -> int:
+        code = self._codes.setdefault(name, len(self._names))
+        if code == len(self._names):
+            self._names.append(name)
+        return code
+
+    def _links(self, found: Sequence[tuple[Cell, Tally]], places: Integers) -> dict[tuple[int, int], int]:
+        links: dict[tuple[int, int], int] = {}
+        for (cell, tally), rows in zip(found, places.tolist(), strict=True):
+            answered = tally.get(_ANSWERED)
+            if answered and cell[_AGENT] is not None:
+                agent = rows[self._agent]
+                for row in rows:
+                    if row != agent:
+                        links[agent, row] = links.get((agent, row), 0) + answered
+        return links
+
+
+def _wide(numbers: Integers, amounts: Integers, times: int) -> tuple[Integers, Integers]:
+    return np.repeat(numbers, times), np.repeat(amounts, times)
+
+
+def _summed(fields: list[str], of: Integers, numbers: Integers, amounts: Integers) -> Posting:
+    """One amount for each field and number; those that are 0 are left out. `of`: places in `fields`."""
+    used = np.zeros(NUMBERS, np.int64)
+    used[numbers] = 1
+    known = np.flatnonzero(used)
+    used[known] = np.arange(len(known))
+    width = max(len(known), 1)
+    sums = np.zeros(len(fields) * width, np.int64)
+    np.add.at(sums, of * width + used[numbers], amounts)
+    kept = np.flatnonzero(sums)
+    sizes = np.bincount(kept // width, minlength=len(fields))
+    return Posting(fields, sizes.tolist(), known[kept % width].tolist(), sums[kept].tolist())
+
+
+def _linked(posting: Posting, links: Mapping[tuple[int, int], int]) -> Posting:
+    for (agent, row), amount in links.items():
+        if amount:
+            posting.agents.append(agent)
+            posting.under.append(row)
+            posting.linked.append(amount)
+    return posting
+
+
+def merge(packed: Iterable[bytes]) -> bytes:
+    """One posting that says the same as all of these."""
+    postings = [unpack(one) for one in packed]
+    codes: dict[str, int] = {}
+    places = [
+        np.fromiter((codes.setdefault(field, len(codes)) for field in one.fields), np.int64, len(one.fields))
+        for one in postings
+    ]
+    of = [np.repeat(place, one.sizes) for place, one in zip(places, postings, strict=True)]
+    posting = _summed(
+        list(codes),
+        np.concatenate(of),
+        np.fromiter(chain.from_iterable(one.numbers for one in postings), np.int64),
+        np.fromiter(chain.from_iterable(one.amounts for one in postings), np.int64),
+    )
+    links: dict[tuple[int, int], int] = {}
+    for place, one in zip(places, postings, strict=True):
+        for agent, row, amount in zip(place[one.agents], place[one.under], one.linked, strict=True):
+            link = int(agent), int(row)
+            links[link] = links.get(link, 0) + amount
+    return pack(_linked(posting, links))

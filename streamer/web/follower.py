@@ -1,0 +1,48 @@
+"""Here is what keeps a reader up to date, whatever becomes of the store."""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from streamer.readings.reader import Reader
+from streamer.web.api import Clock
+
+EVERY_S: Final = 0.2
+LONGEST_S: Final = 5.0
+"""Between two attempts while the store is away."""
+
+_log = structlog.get_logger(__name__)
+
+
+class Follower:
+    """Refreshes a reader for ever. `failure`: why the last attempt failed, None if it did not."""
+
+    def __init__(self, reader: Reader, clock: Clock) -> None:
+        self._reader, self._clock = reader, clock
+        self._pause_s = EVERY_S
+        self.failure: str | None = None
+
+    async def run(self) -> None:
+        while True:
+            await self.once()
+            await asyncio.sleep(self._pause_s)
+
+    async def once(self) -> None:
+        try:
+            await self._reader.refresh(self._clock())
+        except Exception as error:  # whatever the store raises: the server shows old data as old
+            self._failed(f"{type(error).__name__}: {error}")
+        else:
+            self._recovered()
+
+    def _failed(self, failure: str) -> None:
+        if self.failure is None:
+            _log.warning("the store cannot be read; the numbers grow old", error=failure)
+        self.failure = failure
+        self._pause_s = min(LONGEST_S, 2 * self._pause_s)
+
+    def _recovered(self) -> None:
+        if self.failure is not None:
+            _log.info("the store can be read again")
+        self.failure, self._pause_s = None, EVERY_S

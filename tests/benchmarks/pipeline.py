@@ -1,0 +1,260 @@
+"""Here is counting alone, without Kafka: events/s of lanes on a real store, and what each phase costs.
+
+Run as `python -m tests.benchmarks.pipeline`. Three runs over the same records, each on an empty center: one
+lane at a time with a stopwatch on each phase, all lanes at once as a worker has them (that is the rate),
+and, asked for with --profile, one under cProfile.
+"""
+
+import argparse
+import asyncio
+import cProfile
+import io
+import json
+import pstats
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from inspect import iscoroutinefunction
+from typing import Any, NamedTuple
+
+from streamer import pipeline
+from streamer.engine import wall_clock_ms
+from streamer.events.decoding import Record
+from streamer.events.rules import HOUR, Rules
+from streamer.journeys.desk import Desk
+from streamer.meters import Meters
+from streamer.panes import rollup
+from streamer.pipeline import Counting, Lane
+from streamer.store import redis as store_redis
+from streamer.store.redis import RedisStore
+from tests.benchmarks.center import Center, Message, messages
+from tests.benchmarks.machine import cpu_seconds, reset_script_times, script_times
+from tests.conftest import PARTS
+from tests.counting import Letters, counting, lane
+from tests.parts.redis_server import RedisServer
+
+PHASES: tuple[tuple[str, object, str], ...] = (
+    ("decode", pipeline, "decode"),
+    ("keys", pipeline, "keys_of"),
+    ("read: store", RedisStore, "read"),
+    ("read: unpack", Desk, "put"),
+    ("read: follow", Desk, "follow"),
+    ("apply", pipeline, "apply"),
+    ("plain counts", pipeline.Tallier, "first"),
+    ("fold", pipeline, "delta"),
+    ("rollup: clean", rollup, "clean"),
+    ("rollup: fine", rollup, "fine"),
+    ("rollup: long", rollup, "long"),
+    ("pack documents", Desk, "writes"),
+    ("commit: store", RedisStore, "commit"),
+    ("meters", Meters, "committed"),
+)
+"""What is timed, with the object and the name it is called by. None of these calls another."""
+SCRIPTS: tuple[tuple[str, object, str], ...] = (("scripts", store_redis.Script, "__call__"),)
+"""Part of the store's phases: sending, Redis at work, receiving."""
+
+Batches = Mapping[int, Sequence[Sequence[Record]]]
+"""By partition."""
+
+
+class Stopwatch:
+    """Seconds and calls per phase. An awaited call's seconds include what it waits for."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self.longest: dict[str, float] = {}
+        self.calls: dict[str, int] = {}
+
+    def _add(self, phase: str, began: float) -> None:
+        took = time.perf_counter() - began
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + took
+        self.longest[phase] = max(self.longest.get(phase, 0.0), took)
+        self.calls[phase] = self.calls.get(phase, 0) + 1
+
+    def around(self, phase: str, call: Callable[..., Any]) -> Callable[..., Any]:
+        async def waited(*args: Any, **kwargs: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return await call(*args, **kwargs)
+            finally:
+                self._add(phase, began)
+
+        def called(*args: Any, **kwargs: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                return call(*args, **kwargs)
+            finally:
+                self._add(phase, began)
+
+        return waited if iscoroutinefunction(call) else called
+
+    @contextmanager
+    def on(self, places: Sequence[tuple[str, object, str]]) -> Iterator[None]:
+        """Times these while it lasts. Raises AttributeError for what no longer has that name."""
+        known = [(owner, name, getattr(owner, name)) for _, owner, name in places]
+        try:
+            for (phase, _, _), (owner, name, call) in zip(places, known, strict=True):
+                setattr(owner, name, self.around(phase, call))
+            yield
+        finally:
+            for owner, name, call in known:
+                setattr(owner, name, call)
+
+
+class Run(NamedTuple):
+    """What one run took; CPU seconds of this process and of the store."""
+
+    events: int
+    seconds: float
+    own_cpu_s: float
+    redis_cpu_s: float
+    blocked_ms: Mapping[str, float]
+    """How long the store was busy with one script, median, p99 and longest."""
+
+    @property
+    def rate(self) -> float:
+        return self.events / self.seconds
+
+    def as_dict(self) -> dict[str, float]:
+        return {
+            "events": self.events,
+            "events_per_s": round(self.rate),
+            "own_cpu_us_per_event": round(self.own_cpu_s / self.events * 1e6, 2),
+            "redis_cpu_us_per_event": round(self.redis_cpu_s / self.events * 1e6, 2),
+            "redis_blocked_ms": dict(self.blocked_ms),
+        }
+
+
+def batches(center: Center, sent: Sequence[Message], size: int) -> Batches:
+    """Of the calls' topic, as a consumer would have fetched them."""
+    logs: dict[int, list[Record]] = {number: [] for number in range(center.partitions)}
+    for message in sent:
+        log = logs[message.partition]
+        log.append(
+            Record(message.topic, message.partition, len(log), message.at_ms, message.key, message.value, ())
+        )
+    return {number: [log[at : at + size] for at in range(0, len(log), size)] for number, log in logs.items()}
+
+
+class Bench:
+    """A store of its own, with a new center for each run."""
+
+    def __init__(self, server: RedisServer, topic: str, work: Batches) -> None:
+        self._server = server
+        self._topic = topic
+        self._work = work
+        self._events = sum(len(batch) for log in work.values() for batch in log)
+        self._centers = 0
+
+    async def run(self, *, at_once: bool) -> Run:
+        """All lanes at once, or a batch of each in turn. Raises RuntimeError if not all was counted."""
+        self._centers += 1
+        store = await RedisStore.connect(self._server.url, f"bench-{self._centers}")
+        meters = Meters()
+        known = counting(store, Rules())
+        shared = Counting(store, known.rules, Letters(), meters, wall_clock_ms)
+        lanes = {number: await lane(shared, self._topic, number) for number in self._work}
+        assert self._server.process is not None
+        redis = self._server.process.pid
+        await reset_script_times(self._server)
+        redis_before, own_before, began = cpu_seconds(redis), time.process_time(), time.perf_counter()
+        await (self._at_once(lanes) if at_once else self._in_turn(lanes))
+        seconds = time.perf_counter() - began
+        own, theirs = time.process_time() - own_before, cpu_seconds(redis) - redis_before
+        blocked = await script_times(self._server)
+        counts = await store.counts()
+        await store.close()
+        if counts.get(f"events\x1f{self._topic}\x1fapplied") != self._events:
+            raise RuntimeError(f"not all of {self._events} were applied: {counts}")
+        return Run(self._events, seconds, own, theirs, blocked)
+
+    async def _at_once(self, lanes: Mapping[int, Lane]) -> None:
+        async with asyncio.TaskGroup() as group:
+            for number, one in lanes.items():
+                group.create_task(self._whole(one, number))
+
+    async def _whole(self, one: Lane, number: int) -> None:
+        for batch in self._work[number]:
+            await one.count(batch, batch[-1].offset + 1)
+
+    async def _in_turn(self, lanes: Mapping[int, Lane]) -> None:
+        for turn in range(max(map(len, self._work.values()))):
+            for number, log in self._work.items():
+                if turn < len(log):
+                    await lanes[number].count(log[turn], log[turn][-1].offset + 1)
+
+
+def table(watch: Stopwatch, run: Run) -> dict[str, dict[str, float]]:
+    """Per phase: µs per event, share of the whole, calls per event; `else` is what no phase covers."""
+    phases = {name: watch.seconds.get(name, 0.0) for name, _, _ in PHASES}
+    rows = {**phases, "else": run.seconds - sum(phases.values()), "scripts": watch.seconds["scripts"]}
+    return {
+        name: {
+            "us_per_event": round(seconds / run.events * 1e6, 2),
+            "share": round(seconds / run.seconds, 3),
+            "calls_per_event": round(watch.calls.get(name, 0) / run.events, 3),
+            "longest_ms": round(watch.longest.get(name, 0.0) * 1000, 1),
+        }
+        for name, seconds in rows.items()
+    }
+
+
+def as_text(rows: Mapping[str, Mapping[str, float]]) -> str:
+    lines = [f"{'phase':16} {'µs/event':>9} {'share':>7} {'calls/event':>12} {'longest ms':>11}"]
+    for name, row in rows.items():
+        within = " (within the store's phases)" if name == "scripts" else ""
+        cost = f"{row['us_per_event']:9.2f} {row['share']:7.1%}"
+        calls = f"{row['calls_per_event']:12.3f} {row['longest_ms']:11.1f}"
+        lines.append(f"{name:16} {cost} {calls}{within}")
+    return "\n".join(lines)
+
+
+async def measure(center: Center, parts: str, batch: int, profile: int) -> dict[str, Any]:
+    sent = messages(center, wall_clock_ms() - HOUR)
+    async with PARTS[parts].store(aof=False) as server:
+        bench = Bench(server, sent[0].topic, batches(center, sent, batch))
+        watch = Stopwatch()
+        with watch.on((*PHASES, *SCRIPTS)):
+            timed = await bench.run(at_once=False)
+        overlapped = await bench.run(at_once=True)
+        rows = table(watch, timed)
+        print(as_text(rows), file=sys.stderr)
+        if profile:
+            print(await _profiled(bench, profile), file=sys.stderr)
+    return {"in_turn": timed.as_dict(), "at_once": overlapped.as_dict(), "phases": rows}
+
+
+async def _profiled(bench: Bench, lines: int) -> str:
+    profiler = cProfile.Profile()
+    profiler.enable()
+    try:
+        await bench.run(at_once=False)
+    finally:
+        profiler.disable()
+    text = io.StringIO()
+    pstats.Stats(profiler, stream=text).strip_dirs().sort_stats("tottime").print_stats(lines)
+    return text.getvalue()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.pipeline", description=__doc__)
+    parser.add_argument("--parts", choices=PARTS, default="embedded", help="whose store")
+    parser.add_argument("--events", type=int, default=50_000)
+    parser.add_argument("--customers", type=int, default=12_500)
+    parser.add_argument("--agents", type=int, default=500)
+    parser.add_argument("--partitions", type=int, default=4)
+    parser.add_argument("--batch", type=int, default=500, help="records per batch")
+    parser.add_argument("--hours", type=float, default=24.0, help="event time that the calls spread over")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--profile", type=int, nargs="?", const=40, default=0, metavar="LINES", help="also the top costs"
+    )
+    given = parser.parse_args()
+    span = round(given.hours * HOUR)
+    center = Center(given.events, given.customers, given.agents, given.partitions, given.seed, span)
+    print(json.dumps(asyncio.run(measure(center, given.parts, given.batch, given.profile)), indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""Here is how records get into Kafka, and how fast a consumer that does nothing with them gets them out."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from streamer.kafka import producer
+from tests.benchmarks.center import Message
+
+_IN_FLIGHT = 5_000
+_PULSE_S = 0.01
+
+
+async def create(address: str, topic: str, partitions: int) -> None:
+    """A topic that is none of the contract's."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=address)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(topic, partitions, 1)])
+    finally:
+        await admin.close()
+
+
+async def publish(address: str, sent: Sequence[Message], topic: str | None = None) -> None:
+    """As fast as it goes; to `topic` if given, else to each record's own."""
+    to = await producer(address, linger_ms=20)
+    try:
+        for first in range(0, len(sent), _IN_FLIGHT):
+            for written in [await _send(to, one, topic) for one in sent[first : first + _IN_FLIGHT]]:
+                await written
+    finally:
+        await to.stop()
+
+
+async def publish_steadily(address: str, make: Callable[[int], Message], rate: int, total: int) -> list[float]:
+    """`rate` records a second in pulses of 10 ms, made when they are due by `make(number)`. Returns
+    when each was handed to the producer, by the monotonic clock, in s."""
+    to = await producer(address)
+    published: list[float] = []
+    written: list[asyncio.Future[Any]] = []
+    began = time.monotonic()
+    try:
+        while len(published) < total:
+            due = min(total, round((time.monotonic() - began) * rate))
+            for number in range(len(published), due):
+                published.append(time.monotonic())
+                written.append(await _send(to, make(number)))
+            await asyncio.sleep(_PULSE_S)
+        await asyncio.gather(*written)
+    finally:
+        await to.stop()
+    return published
+
+
+async def _send(to: AIOKafkaProducer, one: Message, topic: str | None = None) -> asyncio.Future[Any]:
+    return await to.send(
+        topic or one.topic, one.value, key=one.key, partition=one.partition, timestamp_ms=one.at_ms
+    )
+
+
+class Bare(NamedTuple):
+    """One reading of all records: how fast, and the CPU time of this process for each."""
+
+    records_per_s: float
+    cpu_us_per_record: float
+
+
+async def bare(address: str, topic: str, partitions: int, total: int) -> Bare:
+    """aiokafka's getmany in a loop, nothing decoded, no group; timed from the first records to the last."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=address, auto_offset_reset="earliest", enable_auto_commit=False, fetch_max_wait_ms=50
+    )
+    async with consumer:
+        consumer.assign([TopicPartition(topic, number) for number in range(partitions)])
+        first = seen = await _fetched(consumer)
+        began, cpu = time.perf_counter(), time.process_time()
+        while seen < total:
+            seen += await _fetched(consumer)
+        seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    return Bare(round((seen - first) / seconds), round(cpu / (seen - first) * 1e6, 2))
+
+
+async def _fetched(consumer: AIOKafkaConsumer) -> int:
+    while True:
+        if batches := await consumer.getmany(timeout_ms=1_000):
+            return sum(map(len, batches.values()))

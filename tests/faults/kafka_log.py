@@ -1,0 +1,99 @@
+"""Here is Kafka as a test sees it: publishing while brokers come and go, reading all that a log has."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from itertools import islice
+from random import Random
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+
+from streamer import kafka
+from streamer.demo.letters import Message
+from streamer.events.decoding import Record
+from tests.faults.traffic import PARTITIONS
+
+_TICK_S = 0.05
+_QUIET_MS = 2_000
+
+
+@asynccontextmanager
+async def publishing(address: str, messages: Iterator[Message], per_s: float) -> AsyncIterator[None]:
+    """In the background, until it is left. What could not be published while the broker was away is
+    published at once when it is back."""
+    enough = asyncio.Event()
+    publisher = asyncio.create_task(_publish(address, messages, per_s, enough))
+    try:
+        yield
+    finally:
+        enough.set()
+        await publisher
+
+
+async def _publish(address: str, messages: Iterator[Message], per_s: float, enough: asyncio.Event) -> None:
+    producer = await kafka.producer(address)
+    start, sent = time.monotonic(), 0
+    try:
+        while not enough.is_set():
+            due = list(islice(messages, int((time.monotonic() - start) * per_s) - sent))
+            sent += len(due)
+            await send(producer, due)
+            await asyncio.sleep(_TICK_S)
+    finally:
+        await producer.stop()
+
+
+async def send(producer: AIOKafkaProducer, messages: Sequence[Message]) -> None:
+    """To any partition: what belongs together does not come together."""
+    random = Random(repr(messages[:1]))
+    await asyncio.gather(*(_send(producer, message, random.randrange(PARTITIONS)) for message in messages))
+
+
+async def _send(producer: AIOKafkaProducer, message: Message, partition: int) -> None:
+    headers = list(message.headers)
+    while True:
+        try:
+            await producer.send_and_wait(
+                message.topic,
+                message.value,
+                message.key,
+                partition=partition,
+                timestamp_ms=message.at_ms,
+                headers=headers,
+            )
+        except KafkaError:
+            await asyncio.sleep(_TICK_S)
+        else:
+            return
+
+
+async def records(address: str, topics: Sequence[str]) -> list[Record]:
+    """All that these logs have. Nobody may be publishing."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=address, fetch_max_wait_ms=50, isolation_level="read_committed"
+    )
+    found = []
+    async with consumer:
+        consumer.assign([TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS)])
+        await consumer.seek_to_beginning()
+        while batches := await consumer.getmany(timeout_ms=_QUIET_MS):
+            found += [
+                Record(one.topic, one.partition, one.offset, one.timestamp, one.key, one.value, one.headers)
+                for batch in batches.values()
+                for one in batch
+            ]
+    return found
+
+
+@asynccontextmanager
+async def admin(address: str) -> AsyncIterator[AIOKafkaAdminClient]:
+    client = AIOKafkaAdminClient(bootstrap_servers=address)
+    try:
+        await client.start()
+        yield client
+    finally:
+        await client.close()

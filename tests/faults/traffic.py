@@ -1,0 +1,69 @@
+"""Here is believable traffic of a small town's contact center, and what the oracle makes of it."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from random import Random
+from typing import NamedTuple
+
+from streamer.demo.letters import Message
+from streamer.demo.simulator import Center, Plan
+from streamer.events.decoding import Record, decode
+from streamer.events.models import Rejected
+from streamer.events.rules import HOUR, Rules
+from tests.counting import Tallies
+from tests.test_exactness import wanted
+
+PARTITIONS = 4
+_CUSTOMERS = 300
+_HOURS = 3
+_CONTACTS_PER_S = 0.5
+_BAD = (
+    (b"call-completed", b"not JSON"),
+    (b"call-completed", b'{"contact_id":"x","queue":"billing","outcome":"lost","ended_at":1}'),
+    (b"survey-completed", b'{"response_id":"x","answered_at":"2020-01-01","answers":{"nps":9}}'),
+    (b"survey-completed", b'{"response_id":"x","answered_at":1,"answers":{"nps":11}}'),
+    (b"contact-evaluated", b'{"evaluation_id":"x","evaluated_at":1,"score":NaN}'),
+    (b"customer-valued", b'{"customer_id":"x","value":1,"currency":"XTS","as_of":1}'),
+    (b"survey-sent", b'{"sent_at":1}'),
+)
+
+
+def messages(now_ms: int, seed: int) -> Iterator[Message]:
+    """Of all topics, of the last hours, some twice, some corrected, some bad: at least 5,000. The town
+    is small: its few customers' events meet."""
+    random = Random(f"traffic {seed}")
+    sent: list[Message] = []
+    for message in Center(Plan(seed, now_ms, _CONTACTS_PER_S)).history(_HOURS):
+        sent.append(message._replace(value=_neighbour(message.value)))
+        yield sent[-1]
+        if random.random() < 0.03:
+            yield random.choice(sent)
+        if random.random() < 0.01:
+            topic, value = random.choice(_BAD)
+            yield message._replace(topic=topic.decode(), value=value, headers=())
+
+
+def _neighbour(value: bytes) -> bytes:
+    return re.sub(rb"c-(\d{8})", lambda found: b"c-%08d" % (int(found[1]) % _CUSTOMERS), value)
+
+
+class Expected(NamedTuple):
+    """What must come of these records: how many of each topic are counted and how many of these are
+    rejected, which (topic, partition, offset) are, and the tallies."""
+
+    counted: Counter[str]
+    rejected: Counter[str]
+    letters: set[str]
+    tallies: Tallies
+
+
+def expected(records: Sequence[Record], rules: Rules) -> Expected:
+    decoded = [(record, decode(record, rules)) for record in records]
+    rejected = [record for record, event in decoded if isinstance(event, Rejected)]
+    return Expected(
+        Counter(record.topic for record in records),
+        Counter(record.topic for record in rejected),
+        {f"{record.topic}:{record.partition}:{record.offset}" for record in rejected},
+        wanted([event for _, event in decoded if not isinstance(event, Rejected)], rules),
+    )

@@ -1,0 +1,121 @@
+"""Here is a trial: workers, a broker and a store that may be broken, and traffic meanwhile."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager
+from itertools import count
+from pathlib import Path
+
+from streamer import kafka
+from streamer.demo.letters import Message
+from streamer.events.decoding import DEAD_LETTERS, TOPICS, Record
+from streamer.panes.grid import SEPARATOR
+from streamer.pipeline import persist
+from streamer.settings import load
+from streamer.store.redis import RedisStore
+from tests.counting import held
+from tests.faults import kafka_log
+from tests.faults.traffic import PARTITIONS, Expected, expected, messages
+from tests.faults.worker import Worker
+from tests.parts.broker import Broker
+from tests.parts.redis_server import RedisServer
+from tests.test_exactness import without_presence
+
+_PATIENCE_S = 120.0
+_POLL_S = 0.05
+RESULTS = ("applied", "unchanged", "rejected")
+
+
+class Trial:
+    """Of one center. `messages` is all there is to publish, taken from by whoever publishes."""
+
+    def __init__(self, broker: Broker, redis: RedisServer, center: str, folder: Path) -> None:
+        self.broker, self.redis = broker, redis
+        self.workers: list[Worker] = []
+        self.messages: Iterator[Message] = messages(time.time_ns() // 1_000_000, seed=1)
+        self.settings = load(kafka=broker.address, redis=redis.url, center=center)
+        self.rules = self.settings.rules()
+        self._folder = folder
+        self._numbers = count(1)
+
+    async def open(self) -> None:
+        await self.make_topics()
+        self.store = await RedisStore.connect(self.redis.url, self.settings.center, self.rules)
+
+    async def make_topics(self) -> None:
+        await kafka.ensure_topics(self.broker.address, PARTITIONS)
+
+    async def close(self) -> None:
+        for worker in self.workers:
+            worker.kill()
+        await self.store.close()
+
+    def worker(self, group: str = "faults", **others: str) -> Worker:
+        """Starts one."""
+        settings = self.settings
+        parts = {"kafka": settings.kafka, "redis": settings.redis, "center": settings.center}
+        log = self._folder / f"worker-{next(self._numbers)}.log"
+        self.workers.append(Worker({**parts, "consumer_group": group, **others}, log))
+        return self.workers[-1]
+
+    def load(self, per_s: float) -> AbstractAsyncContextManager[None]:
+        """Publishes in the background while inside."""
+        return kafka_log.publishing(self.broker.address, self.messages, per_s)
+
+    async def counts(self) -> dict[str, Counter[str]]:
+        """How many records there were so far, by result and topic."""
+        counts = await persist(self.store.counts)
+        names = {result: {t: SEPARATOR.join(("events", t, result)) for t in TOPICS} for result in RESULTS}
+        return {
+            result: Counter({topic: counts[name] for topic, name in by_topic.items() if name in counts})
+            for result, by_topic in names.items()
+        }
+
+    async def counted(self) -> Counter[str]:
+        """How many records are counted, by topic."""
+        return sum((await self.counts()).values(), Counter())
+
+    async def progress(self, records: int = 1) -> float:
+        """Waits until so many more are counted; returns how many seconds that took."""
+        start, before = time.monotonic(), (await self.counted()).total()
+        while (await self.counted()).total() < before + records:
+            self._check(time.monotonic() - start < _PATIENCE_S, "nothing is counted")
+            await asyncio.sleep(_POLL_S)
+        return time.monotonic() - start
+
+    async def records(self) -> list[Record]:
+        """All that is in the logs that are counted. Nobody may be publishing."""
+        return await kafka_log.records(self.broker.address, TOPICS)
+
+    async def settle(self, before: Sequence[Record] = ()) -> Expected:
+        """Waits until all is counted, and checks that the numbers are the oracle's. `before` is what was
+        counted of logs that are no more."""
+        present = await self.records()
+        wanted = expected([*before, *present], self.rules)
+        await self._all_counted(wanted)
+        assert (await self.counts())["rejected"] == wanted.rejected
+        letters = await kafka_log.records(self.broker.address, [DEAD_LETTERS])
+        assert expected(present, self.rules).letters <= {(letter.key or b"").decode() for letter in letters}
+        found = without_presence(await held(self.store))
+        differing = [
+            place for place in found | wanted.tallies if found.get(place) != wanted.tallies.get(place)
+        ]
+        assert not {place: (found.get(place), wanted.tallies.get(place)) for place in differing[:3]}
+        assert await self.counted() == wanted.counted, "something was counted again"
+        return wanted
+
+    async def _all_counted(self, wanted: Expected) -> None:
+        start = time.monotonic()
+        while (counted := await self.counted()) != wanted.counted:
+            in_time = time.monotonic() - start < _PATIENCE_S
+            self._check(in_time and counted <= wanted.counted, f"{counted}, not {wanted.counted}")
+            await asyncio.sleep(_POLL_S)
+
+    def _check(self, good: bool, problem: str) -> None:
+        """Fails with what the workers said; also if one has ended by itself."""
+        fallen = [worker for worker in self.workers if not worker.ended and not worker.runs]
+        if fallen or not good:
+            logs = "\n".join(f"--- {worker.log()[-6000:]}" for worker in fallen or self.workers[-3:])
+            raise AssertionError(f"{'a worker ended by itself' if fallen else problem}\n{logs}")

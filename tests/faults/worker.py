@@ -1,0 +1,82 @@
+"""Here is one `streamer worker`, in a process that tests may kill, freeze, thaw and end."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from streamer.demo import leash
+
+_POLL_S = 0.02
+_LISTEN = "0A"
+
+
+class Worker:
+    """Runs from its making on. It dies with this process."""
+
+    def __init__(self, settings: Mapping[str, str], log: Path) -> None:
+        ours = {f"STREAMER_{name.upper()}": value for name, value in settings.items()}
+        others = {name: value for name, value in os.environ.items() if not name.startswith("STREAMER_")}
+        command = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid())]
+        command += [sys.executable, "-m", "streamer", "worker"]
+        self._log = log
+        with log.open("wb") as out:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=others | ours, cwd=log.parent
+            )
+        self.ended = False
+        """Whether it was a test that ended it."""
+
+    @property
+    def runs(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        self.ended = True
+        self._process.kill()
+        self._process.wait()
+
+    def freeze(self) -> None:
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self._process.send_signal(signal.SIGCONT)
+
+    async def stop(self) -> int:
+        """Ask it to end, and wait; the exit code."""
+        self.ended = True
+        self._process.terminate()
+        return await self.exit_code()
+
+    async def exit_code(self) -> int:
+        while self.runs:
+            await asyncio.sleep(_POLL_S)
+        return self._process.wait()
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def listens_on(self) -> set[int]:
+        """The TCP ports it has open, of all addresses."""
+        links = Path(f"/proc/{self._process.pid}/fd").iterdir()
+        sockets = {os.readlink(link) for link in links if link.is_symlink()}
+        return {port for inode, port in _listening() if f"socket:[{inode}]" in sockets}
+
+
+def _listening() -> list[tuple[str, int]]:
+    """Inode and port of every listening TCP socket here."""
+    rows = [
+        row.split()
+        for table in ("tcp", "tcp6")
+        for row in Path("/proc/net", table).read_text().splitlines()[1:]
+    ]
+    return [(row[9], int(row[1].rpartition(":")[2], 16)) for row in rows if row[3] == _LISTEN]
+
+
+def said(worker: Worker, sentence: str) -> list[str]:
+    """The lines of its log in which a pattern is found."""
+    return [line for line in worker.log().splitlines() if re.search(sentence, line)]

@@ -1,0 +1,64 @@
+"""Here is a small center for tests: a store in memory that is written to, and all that was written."""
+
+from collections import Counter
+
+from streamer.metrics.tally import FIRST_BUCKET_OF, NUMBER, Tally, bucket
+from streamer.panes import posting
+from streamer.panes.fold import Tallies
+from streamer.panes.grid import FINE_MS, Cell
+from streamer.readings.reader import Reader
+from streamer.settings import Settings
+from streamer.store.memory import MemoryStore
+from streamer.store.port import Beat, Commit, Partition, Position
+
+NOW = 1_795_255_203_000  # 2026-11-21T10:00:03Z
+PARTITION = Partition("call-completed", 0)
+PAIRS = (("queue", "channel"),)
+SETTINGS = Settings(pairs=["queue,channel"])
+
+
+class Center:
+    """A store that is written to, and all that was written."""
+
+    def __init__(self, store: MemoryStore | None = None) -> None:
+        self.store = store or MemoryStore()
+        self.all: Tallies = {}
+        self._commits = 0
+
+    async def add(self, tallies: Tallies, counts: dict[str, int] | None = None) -> None:
+        if not self._commits:
+            await self.store.move(PARTITION, None, Position("e", 0, bytes(8)))
+        for place, tally in tallies.items():
+            total = Counter(self.all.get(place, {}))
+            total.update(tally)
+            self.all[place] = dict(total)
+        start, self._commits = self._commits, self._commits + 1
+        position = Position("e", self._commits, self._commits.to_bytes(8, "big"))
+        fine, long = posting.fine(tallies), posting.Roller(PAIRS).long(tallies)
+        commit = Commit(PARTITION, "e", start, position, {}, {}, fine, long, counts or {})
+        await self.store.commit(commit, NOW)
+
+    async def beat(self, caught_up_at: int) -> None:
+        await self.store.beat({PARTITION: Beat(caught_up_at, 0, caught_up_at)})
+
+
+def cell(queue: str | None = "billing", agent: str | None = "ann", channel: str = "voice") -> Cell:
+    return (None, queue, None, agent, channel, None, None)
+
+
+def answered(times: int = 1, handled_ms: int = 0) -> Tally:
+    tally = {NUMBER["answered"]: times, NUMBER["offered"]: times, NUMBER["fcr_firsts"]: times}
+    if handled_ms:
+        tally |= {NUMBER["handle_n"]: 1, NUMBER["handle_ms"]: handled_ms, NUMBER["handle_s2"]: 1}
+        tally[FIRST_BUCKET_OF["handle"] + bucket(handled_ms)] = 1
+    return tally
+
+
+def pane(before_now: int) -> int:
+    return (NOW - before_now) // FINE_MS
+
+
+async def read(center: Center) -> Reader:
+    reader = Reader(center.store, SETTINGS)
+    await reader.refresh(NOW)
+    return reader

@@ -1,0 +1,180 @@
+"""Here is what Prometheus sees. Names are literals: what is derived hides renames."""
+
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from streamer.events.rules import MINUTE, SECOND
+from streamer.metrics.catalogue import CATALOGUE
+from streamer.metrics.tally import NUMBER
+from streamer.readings import prometheus
+from streamer.readings.prometheus import Export, Snapshot, exposition, render
+from streamer.readings.query import Query, Reading
+from streamer.readings.reader import Reader
+from tests.readings.center import NOW, Center, answered, cell, pane, read
+
+GAUGES = [
+    "cx_nps_score",
+    "cx_cnx_score",
+    "cx_csat_ratio",
+    "cx_csat_mean",
+    "cx_ces_score",
+    "cx_ces_easy_ratio",
+    "cx_effort_score",
+    "cx_fcr_survey_ratio",
+    "cx_fcr_agent_ratio",
+    "cx_fcr_ratio",
+    "cx_fcr_maturity_ratio",
+    "cx_fcr_final_ratio",
+    "cx_repeat_ratio",
+    "cx_handle_time_seconds",
+    "cx_talk_time_seconds",
+    "cx_hold_time_seconds",
+    "cx_acw_time_seconds",
+    "cx_wait_time_seconds",
+    "cx_abandon_time_seconds",
+    "cx_outbound_handle_time_seconds",
+    "cx_service_level_ratio",
+    "cx_abandon_ratio",
+    "cx_transfer_ratio",
+    "cx_contacts",
+    "cx_offered",
+    "cx_answered",
+    "cx_abandoned",
+    "cx_short_abandoned",
+    "cx_callbacks",
+    "cx_outbound",
+    "cx_surveys",
+    "cx_detractors",
+    "cx_comments",
+    "cx_workload_erlangs",
+    "cx_active_agents",
+    "cx_response_ratio",
+    "cx_qa_score",
+    "cx_value_at_risk",
+    "cx_value_mean",
+]
+
+EXPORT = Export(("15m", "1h", "today"), agents=False)
+COUNTS = {
+    "events␟call-completed␟applied": 3,
+    "segments␟billing␟voice␟answered": 2,
+    "answers␟billing␟nps␟promoter": 1,
+    "handle␟billing␟15": 1,
+    "handle␟billing␟60": 2,
+    "handle␟billing␟+Inf": 1,
+    "handle_ms␟billing": 5_000_500,
+    "crowds": 1,
+}
+
+
+async def small() -> Reader:
+    center = Center()
+    await center.beat(NOW)
+    surveyed = {NUMBER["nps_10"]: 3, NUMBER["nps_0"]: 1}
+    tallies = {
+        (pane(MINUTE), cell()): answered(3, 90_000) | surveyed,
+        (pane(MINUTE), cell("sales", "bob", "chat")): answered(),
+    }
+    await center.add(tallies, {name.replace("␟", "\x1f"): count for name, count in COUNTS.items()})
+    return await read(center)
+
+
+def parsed(text: bytes) -> list[Sample]:
+    return [sample for family in text_string_to_metric_families(text.decode()) for sample in family.samples]
+
+
+def value(samples: list[Sample], name: str, **labels: str) -> float | None:
+    found = [sample.value for sample in samples if (sample.name, sample.labels) == (name, labels)]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+def test_the_names_are_those_of_the_catalogue() -> None:
+    assert [f"cx_{name}" for name in CATALOGUE] == GAUGES
+
+
+async def test_a_metric_has_value_interval_and_support() -> None:
+    samples = parsed(render(await small(), EXPORT, NOW))
+    assert value(samples, "cx_nps_score", window="1h", by="queue", queue="billing") == 50
+    assert value(samples, "cx_nps_score", window="1h", by="all") == 50
+    assert value(samples, "cx_nps_score_support", window="15m", by="all") == 4
+    pair = {"by": "queue,channel", "queue": "billing", "channel": "voice"}
+    low = value(samples, "cx_nps_score_lower", window="today", **pair)
+    high = value(samples, "cx_nps_score_upper", window="today", **pair)
+    assert low is not None
+    assert high is not None
+    assert low < 50 < high
+    assert value(samples, "cx_answered", window="1h", by="channel", channel="chat") == 1
+    assert value(samples, "cx_handle_time_seconds", window="1h", by="all", stat="mean") == 90
+    assert value(samples, "cx_handle_time_seconds_support", window="1h", by="all", stat="p90") == 1
+    assert value(samples, "cx_service_level_ratio", window="1h", by="all", stat="negative") is None
+    assert value(samples, "cx_nps_score", window="1h", by="queue", queue="sales") is None
+
+
+async def test_agents_are_exported_only_if_asked() -> None:
+    reader = await small()
+    assert not any(sample.labels.get("agent") for sample in parsed(render(reader, EXPORT, NOW)))
+    samples = parsed(render(reader, EXPORT._replace(agents=True), NOW))
+    assert value(samples, "cx_answered", window="1h", by="agent", agent="ann") == 3
+
+
+async def test_counters_and_histograms_are_plain() -> None:
+    samples = parsed(render(await small(), EXPORT, NOW))
+    assert value(samples, "streamer_events_total", topic="call-completed", result="applied") == 3
+    segments = {"queue": "billing", "channel": "voice", "outcome": "answered"}
+    assert value(samples, "cx_segments_completed_total", **segments) == 2
+    answers = {"queue": "billing", "question": "nps", "bucket": "promoter"}
+    assert value(samples, "cx_survey_answers_total", **answers) == 1
+    assert value(samples, "streamer_crowd_customers_total") == 1
+    buckets = {
+        sample.labels["le"]: sample.value
+        for sample in samples
+        if sample.name == "cx_handle_duration_seconds_bucket"
+    }
+    assert (buckets["15"], buckets["30"], buckets["60"], buckets["3600"], buckets["+Inf"]) == (1, 1, 3, 3, 4)
+    assert value(samples, "cx_handle_duration_seconds_count", queue="billing") == 4
+    assert value(samples, "cx_handle_duration_seconds_sum", queue="billing") == 5000.5
+
+
+async def test_old_numbers_are_withheld_but_their_age_and_the_counters_are_not() -> None:
+    reader = await small()
+    fresh = parsed(render(reader, EXPORT, NOW + 60 * SECOND))
+    old = parsed(render(reader, EXPORT, NOW + 60 * SECOND + 1))
+    assert value(fresh, "cx_answered", window="1h", by="all") == 4
+    assert value(old, "cx_answered", window="1h", by="all") is None
+    assert value(old, "streamer_fresh_seconds") == 60.001
+    assert value(old, "streamer_events_total", topic="call-completed", result="applied") == 3
+
+
+async def test_before_any_worker_spoke_nothing_is_said() -> None:
+    samples = parsed(render(await read(Center()), EXPORT, NOW))
+    assert [(sample.name, sample.value) for sample in samples] == [("cx_families_dropped", 0)]
+
+
+async def test_whole_families_drop_from_the_catalogues_end() -> None:
+    (template,) = (await small()).readings(Query(now=NOW, metrics=("answered",)))
+    names = ("contacts", "offered", "answered", "abandoned")
+    readings = {name: copies(template, name, 2_000) for name in names}
+    samples = parsed(exposition(Snapshot(readings, {"crowds": 1}, 0)))
+    kept = {sample.name for sample in samples}
+    assert {"cx_contacts", "cx_contacts_support", "cx_offered", "cx_offered_support"} <= kept
+    assert not kept & {"cx_answered", "cx_answered_support", "cx_abandoned"}
+    assert value(samples, "cx_families_dropped") == 2
+    assert len(samples) <= prometheus.MOST_SERIES
+
+
+def copies(template: Reading, name: str, times: int) -> list[Reading]:
+    fields = {field: getattr(template, field) for field in template.__struct_fields__}
+    return [
+        Reading(**(fields | {"metric": name, "by": "queue", "key": f"q{number}"})) for number in range(times)
+    ]
+
+
+async def test_the_most_series_that_fit_are_kept() -> None:
+    (template,) = (await small()).readings(Query(now=NOW, metrics=("answered",)))
+    room = prometheus.MOST_SERIES - 2  # families_dropped, fresh_seconds
+    assert room % 2 == 0
+    whole = parsed(exposition(Snapshot({"contacts": copies(template, "contacts", room // 2)}, {}, 0)))
+    assert (len(whole), value(whole, "cx_families_dropped")) == (prometheus.MOST_SERIES, 0)
+    more = parsed(exposition(Snapshot({"contacts": copies(template, "contacts", room // 2 + 1)}, {}, 0)))
+    assert (len(more), value(more, "cx_families_dropped")) == (2, 1)

@@ -1,0 +1,262 @@
+"""Here is what the server answers, and how it says no."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from streamer.events.rules import HOUR, MINUTE, SECOND
+from streamer.metrics.catalogue import CATALOGUE
+from streamer.readings.reader import Reader
+from streamer.settings import SettingsError
+from streamer.store.memory import MemoryStore
+from streamer.store.port import Changes, Mark
+from streamer.web.server import application, check_host, check_windows
+from tests.readings.center import NOW, PARTITION, SETTINGS, Center, answered, cell, pane
+
+FIELDS = [
+    "metric", "stat", "unit", "better", "window", "by", "key", "value", "lower", "upper", "support",
+    "from", "to", "fresh_s",
+]  # fmt: skip
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> int:
+        return self.now
+
+
+class Away(MemoryStore):
+    """A store that goes away and comes back."""
+
+    away = False
+
+    async def changes(self, since: Mark | None) -> Changes:
+        if self.away:
+            raise ConnectionError("gone")
+        return await super().changes(since)
+
+
+@asynccontextmanager
+async def served(center: Center, clock: Clock | None = None) -> AsyncIterator[httpx.AsyncClient]:
+    clock = clock or Clock()
+    reader = Reader(center.store, SETTINGS)
+    app = application(reader, SETTINGS, clock)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://x") as client,
+    ):
+        async with asyncio.timeout(5):
+            while not (reader.ready or getattr(center.store, "away", False)):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        yield client
+
+
+async def busy(store: MemoryStore | None = None) -> Center:
+    center = Center(store)
+    await center.beat(NOW)
+    await center.add(
+        {
+            (pane(MINUTE), cell()): answered(3, 90_000),
+            (pane(MINUTE), cell("sales", "bob", "chat")): answered(),
+            (pane(2 * HOUR), cell()): answered(10),
+        }
+    )
+    return center
+
+
+async def answer(client: httpx.AsyncClient, path: str) -> Any:
+    response = await client.get(path)
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/json"
+    return response.json()
+
+
+async def test_a_reading_has_exactly_the_fields_of_the_contract() -> None:
+    async with served(await busy()) as client:
+        response = await client.get("/api/v1/readings?metric=answered")
+        (reading,) = json.loads(response.text)
+    assert list(reading) == FIELDS
+    assert reading == {
+        "metric": "answered", "stat": "", "unit": "count", "better": "higher", "window": "1h", "by": "all",
+        "key": "", "value": 4, "lower": None, "upper": None, "support": 4,
+        "from": "2026-11-21T09:00:00Z", "to": "2026-11-21T10:00:10Z", "fresh_s": 0.0,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sentence", "query", "expected"),
+    [
+        ("windows repeat", "metric=answered&window=1h&window=4h", [("1h", "", 4), ("4h", "", 14)]),
+        ("windows join", "metric=answered&window=1h,4h", [("1h", "", 4), ("4h", "", 14)]),
+        ("by a dimension", "metric=answered&by=queue", [("1h", "billing", 3), ("1h", "sales", 1)]),
+        ("by a pair", "metric=answered&by=queue,channel&key=sales,chat", [("1h", "sales,chat", 1)]),
+        ("one key", "metric=answered&by=queue&key=nobody", [("1h", "nobody", 0)]),
+        ("as of then", "metric=answered&at=2026-11-21T09:00:00Z", [("1h", "", 10)]),
+        ("in another zone", "metric=answered&at=2026-11-21T10:00:00%2B01:00", [("1h", "", 10)]),
+        ("with a bare plus", "metric=answered&at=2026-11-21T10:00:00+01:00", [("1h", "", 10)]),
+        ("in epoch seconds", "metric=answered&at=1795251600", [("1h", "", 10)]),
+        ("a stat", "metric=handle_time_seconds&stat=mean", [("1h", "", 90)]),
+        ("null is no data", "metric=nps_score", [("1h", "", None)]),
+    ],
+)
+async def test_readings(sentence: str, query: str, expected: list[Any]) -> None:
+    async with served(await busy()) as client:
+        found = await answer(client, f"/api/v1/readings?{query}")
+    assert [(one["window"], one["key"], one["value"]) for one in found] == expected, sentence
+
+
+async def test_without_parameters_all_metrics_of_the_last_hour_are_read() -> None:
+    async with served(await busy()) as client:
+        found = await answer(client, "/api/v1/readings")
+    assert {one["window"] for one in found} == {"1h"}
+    unread = {"fcr_ratio", "fcr_maturity_ratio", "fcr_final_ratio"}
+    assert {one["metric"] for one in found} == CATALOGUE.keys() - unread
+
+
+async def test_history() -> None:
+    async with served(await busy()) as client:
+        found = await answer(client, f"/api/v1/history?metric=answered&from={NOW // 1000 - 7200}&step=3600")
+    assert [(one["to"], one["value"]) for one in found] == [
+        ("2026-11-21T08:00:10Z", 10),
+        ("2026-11-21T09:00:10Z", 10),
+        ("2026-11-21T10:00:10Z", 4),
+    ]
+
+
+async def test_the_catalogue() -> None:
+    async with served(await busy()) as client:
+        found = {one["metric"]: one for one in await answer(client, "/api/v1/catalog")}
+    assert [*found] == [*CATALOGUE]
+    assert found["fcr_ratio"]["window_at_least_s"] == 7 * 86400
+    assert found["handle_time_seconds"]["stats"] == ["mean", "p50", "p90", "p95", "max"]
+    assert found["service_level_ratio"]["not_by"] == ["agent"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "detail"),
+    [
+        ("/api/v1/readings?metric=nps", 400, "metric = 'nps': expected one of nps_score, "),
+        ("/api/v1/readings?windows=1h", 400, "windows: expected one of window, by, key, metric, stat, at"),
+        ("/api/v1/readings?by=queue&by=team", 400, "by: expected once, but given 2 times"),
+        ("/api/v1/readings?at=yesterday", 400, "at = 'yesterday': expected a time such as "),
+        (
+            "/api/v1/readings?at=2026-11-21T10:00:00",
+            400,
+            "at = '2026-11-21T10:00:00': expected a time such as ",
+        ),
+        ("/api/v1/readings?at=nan", 400, "at = 'nan': expected a time"),
+        ("/api/v1/history?metric=answered&step=60", 400, "from: expected, but not given"),
+        ("/api/v1/history?metric=answered&from=0&step=-1", 400, "from, to, step: expected from <= to"),
+        ("/api/v1/history?metric=answered&from=0&step=x", 400, "step = 'x': expected a number of seconds"),
+        (f"/api/v1/history?metric=answered&from={NOW // 1000 - 999}&step=1", 200, ""),
+        (
+            f"/api/v1/history?metric=answered&from={NOW // 1000 - 1000}&step=1",
+            400,
+            "step = 1 s: expected at most 1000 points",
+        ),
+        (
+            "/api/v1/history?metric=answered&by=queue&from=1795251600&step=60",
+            400,
+            "key: expected one key of queue",
+        ),
+        ("/nothing", 404, "Not Found"),
+    ],
+)
+async def test_a_wrong_question_is_a_problem(path: str, status: int, detail: str) -> None:
+    async with served(await busy()) as client:
+        response = await client.get(path)
+    assert response.status_code == status
+    if status != 200:
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json()["status"] == status
+        assert response.json()["detail"].startswith(detail)
+
+
+async def test_every_answer_carries_the_security_headers() -> None:
+    async with served(await busy()) as client:
+        for path in ("/", "/metrics", "/healthz", "/api/v1/readings", "/nothing"):
+            response = await client.get(path)
+            assert response.headers["content-security-policy"].startswith("default-src 'self'"), path
+            assert response.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_metrics_are_the_exposition() -> None:
+    async with served(await busy()) as client:
+        response = await client.get("/metrics")
+    assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'cx_answered{by="queue",queue="billing",window="1h"} 3.0' in response.text
+
+
+@pytest.mark.parametrize(
+    ("caught_up_at", "later", "status", "reason"),
+    [
+        (None, 0, 503, "no worker ever spoke"),
+        (0, 0, 503, "not caught up yet: call-completed:0"),
+        (NOW, 0, 200, None),
+        (NOW, 60 * SECOND - 1, 200, None),
+        (NOW, 60 * SECOND, 503, "the data is 60 s old (no worker keeps up)"),
+    ],
+)
+async def test_ready(caught_up_at: int | None, later: int, status: int, reason: str | None) -> None:
+    center, clock = Center(), Clock()
+    if caught_up_at is not None:
+        await center.beat(caught_up_at)
+    async with served(center, clock) as client:
+        clock.now += later
+        response = await client.get("/readyz")
+        assert (response.status_code, response.json().get("reason")) == (status, reason)
+        assert (await client.get("/healthz")).text == "ok"
+
+
+async def test_it_survives_that_the_store_goes_away() -> None:
+    store, clock = Away(), Clock()
+    center = await busy(store)
+    async with served(center, clock) as client:
+        store.away = True
+        await asyncio.sleep(0.3)
+        clock.now += 61 * SECOND
+        ready = await client.get("/readyz")
+        assert ready.json()["reason"] == "the data is 61 s old (ConnectionError: gone)"
+        (reading,) = await answer(client, "/api/v1/readings?metric=answered")
+        assert (reading["value"], reading["fresh_s"]) == (4, 61)
+        store.away = False
+        await center.beat(clock.now)
+        async with asyncio.timeout(5):
+            while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert PARTITION in store._beats
+
+
+async def test_before_the_store_was_read_it_is_not_ready() -> None:
+    store = Away()
+    store.away = True
+    async with served(Center(store)) as client:
+        await asyncio.sleep(0.05)
+        reason = (await client.get("/readyz")).json()["reason"]
+        assert reason == "the store was not read yet (ConnectionError: gone)"
+        assert (await client.get("/metrics")).status_code == 200
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.1.2.3"])
+def test_this_machine_may_look(host: str) -> None:
+    check_host(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org", ""])
+def test_nobody_else_may_look(host: str) -> None:
+    with pytest.raises(SettingsError, match=f"^host = {host!r}: expected a loopback address"):
+        check_host(host)
+
+
+def test_an_exported_window_must_exist() -> None:
+    check_windows(["15m", "today"])
+    with pytest.raises(SettingsError, match=r"^export_windows: '2h': expected some of 5m, "):
+        check_windows(["15m", "2h"])
