@@ -4,43 +4,21 @@ import asyncio
 import signal
 from contextlib import AsyncExitStack
 
-import msgspec
 import structlog
 from prometheus_client import start_http_server
 
 from streamer.engine import App, wall_clock_ms
-from streamer.events.rules import Rules
+from streamer.events.rules import agree, written
 from streamer.kafka import KafkaLetters, KafkaLogs, ensure_topics, producer
 from streamer.lanes import BEAT_S, Lanes
 from streamer.meters import Meters
 from streamer.pipeline import Counting, persist
 from streamer.settings import Settings
-from streamer.store.port import Store
 from streamer.store.redis import RedisStore
 
 DRAIN_S = 8.0
 
 log = structlog.get_logger()
-
-
-class OtherRules(Exception):  # noqa: N818 - names the state, like the message
-    """The stored numbers were made with other rules; the message says what differs."""
-
-
-async def agree(store: Store, rules: Rules) -> None:
-    """Raises OtherRules where the numbers in the store mean something else."""
-    own = msgspec.json.encode(rules, order="deterministic")
-    stored = await store.set_rules(own)
-    if stored == own:
-        return
-    was, now = msgspec.json.decode(stored), msgspec.json.decode(own)
-    differing = [
-        f"{name}: stored {was.get(name)}, set {now[name]}" for name in now if was.get(name) != now[name]
-    ]
-    raise OtherRules(
-        "the settings that change numbers are not those of the stored numbers "
-        f"({'; '.join(differing)}); set them back, or run `streamer rebuild`"
-    )
 
 
 async def run_worker(settings: Settings) -> int:
@@ -49,7 +27,7 @@ async def run_worker(settings: Settings) -> int:
         rules = settings.rules()
         store = await RedisStore.connect(settings.redis, settings.center, rules)
         stack.push_async_callback(store.close)
-        await agree(store, rules)
+        agree(await store.set_rules(written(rules)), written(rules))
         for topic in await ensure_topics(settings.kafka):
             log.info("topic created", topic=topic)
         letters = await producer(settings.kafka)
@@ -100,9 +78,12 @@ async def _run(app: App, lanes: Lanes, meters: Meters) -> int:
 
 
 async def _beat(lanes: Lanes, meters: Meters) -> None:
-    while True:
-        meters.beats(await persist(lanes.beat))
-        await asyncio.sleep(BEAT_S)
+    try:
+        while True:
+            meters.beats(await persist(lanes.beat))
+            await asyncio.sleep(BEAT_S)
+    except Exception as error:  # such as other rules, put in force by a rebuild
+        lanes.failed(error)
 
 
 async def _tidy(lanes: Lanes) -> None:

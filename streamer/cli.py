@@ -89,6 +89,23 @@ def query(
 
 
 @main.command()
+def check() -> None:
+    """Is all well? A line each, with the fix."""
+    from streamer.check import run_check
+
+    sys.exit(_or_exit(lambda: run_check(_settings)))
+
+
+@main.command()
+@click.option("--yes", is_flag=True, help="Switch even if the numbers differ, or Kafka lost some records.")
+def rebuild(yes: bool) -> None:
+    """Recompute everything from Kafka's beginning, compare, switch."""
+    from streamer.rebuild import run_rebuild
+
+    sys.exit(_run(lambda settings: run_rebuild(settings, yes)))
+
+
+@main.command()
 @click.option("--check", is_flag=True, help="Write nothing; fail if something differs.")
 def derive(check: bool) -> None:
     """Write what follows from the catalogue."""
@@ -111,9 +128,17 @@ def _now() -> int:
 
 
 def _run(command: "Callable[[Settings], Coroutine[Any, Any, T]]") -> T:
-    from streamer.settings import load
+    return _or_exit(lambda: asyncio.run(command(_settings())))
 
-    return _or_exit(lambda: asyncio.run(command(load())))
+
+def _settings() -> "Settings":
+    from streamer.settings import SettingsError, load
+
+    settings = load()
+    if not settings.redis.startswith(("redis://", "rediss://", "unix://")):
+        # Its value is not shown: it may hold a password.
+        raise SettingsError("redis: expected a URL such as redis://127.0.0.1:6379/0")
+    return settings
 
 
 def _or_exit(action: Callable[[], T]) -> T:

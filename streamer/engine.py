@@ -18,7 +18,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
 from streamer.events.decoding import TOPICS, Record
-from streamer.lanes import Batch, Lanes, Progress
+from streamer.lanes import VOID, Batch, Lanes, Progress
 from streamer.settings import Settings
 from streamer.store.port import Partition
 
@@ -27,15 +27,42 @@ POLL_RECORDS = 2_000
 
 
 class Fetched(list[Any]):
-    """Records of one partition, with the stamp they were asked for under."""
+    """Records of one partition, with the stamp of the seek they follow."""
 
     def __init__(self, stamp: int | None, records: Iterable[Any]) -> None:
         super().__init__(records)
         self.stamp = stamp
 
 
+class Unread(dict[TP, int | None]):
+    """Where Faust notes how far it has read, and drops what comes again: here it always comes rightly."""
+
+    def __getitem__(self, tp: TP) -> int | None:
+        return None
+
+
 class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """What Faust's driver does not let one set."""
+    """What Faust's driver does not let one set. Seeks and fetches overlap; which fetch follows which seek
+    is known only here, where neither can come between taking out records and stamping them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._stamps: dict[TP, int] = {}
+
+    async def seek_to(self, offsets: Mapping[TP, int], stamp: int) -> None:
+        await self.call_thread(self._seek_to, offsets, stamp)
+
+    async def _seek_to(self, offsets: Mapping[TP, int], stamp: int) -> None:
+        for tp, offset in offsets.items():
+            if stamp > self._stamps.get(tp, VOID) and tp in self.assignment():
+                self._ensure_consumer().seek(TopicPartition(*tp), offset)
+                self._stamps[tp] = stamp
+
+    async def _fetch_records(self, *args: Any, **kwargs: Any) -> Any:
+        records = await super()._fetch_records(*args, **kwargs)
+        return {
+            tp: [Fetched(self._stamps.get(TP(*tp)), batch)] for tp, batch in (records or {}).items() if batch
+        }
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -57,11 +84,14 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 class Consumer(driver.Consumer):
     """Hands over what was fetched of a partition as one message; starts where Redis says."""
 
+    _thread: ConsumerThread
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._lanes: Lanes = self.app.lanes  # type: ignore[attr-defined]
         self._lanes.consumer = self
         self._owned_generation: int | None = None
+        self._read_offset = Unread()
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -76,8 +106,8 @@ class Consumer(driver.Consumer):
 
     async def perform_seek(self) -> None:
         # Also called whenever flow was stopped. Only a new generation takes anew what it is given:
-        # a zombie would else take back what another owns by now.
-        await super().perform_seek()
+        # a zombie would else take back what another owns by now. Faust's own would seek to the offsets in
+        # Kafka first, and records from there would bear the stamp of our last seek.
         generation = self.app.consumer_generation_id
         if generation == self._owned_generation:
             await self._lanes.again()
@@ -85,14 +115,10 @@ class Consumer(driver.Consumer):
         await self._lanes.own(Partition(*tp) for tp in self.assignment())
         self._owned_generation = generation
 
-    async def seek_to(self, offsets: Mapping[Partition, int]) -> None:
-        present = self.assignment()
-        wanted = {TP(*p): offset for p, offset in offsets.items() if TP(*p) in present}
-        if not wanted:
-            return
-        await self.seek_wait({TopicPartition(*tp): offset for tp, offset in wanted.items()})
+    async def seek_to(self, offsets: Mapping[Partition, int], stamp: int) -> None:
+        wanted = {TP(*partition): offset for partition, offset in offsets.items()}
+        await self._thread.seek_to(wanted, stamp)
         for tp, offset in wanted.items():
-            self._read_offset[tp] = offset or None
             self._committed_offset[tp] = offset or None
 
     def progress(self, partition: Partition) -> Progress | None:
@@ -103,13 +129,6 @@ class Consumer(driver.Consumer):
         if not state or not state.has_valid_position or state.highwater is None or state.timestamp is None:
             return None
         return Progress(state.position, state.highwater, state.timestamp)
-
-    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ASYNC109
-        stamps = {partition: self._lanes.stamp(partition) for partition in self._lanes.partitions()}
-        records = await super()._getmany(active_partitions, timeout)
-        return {
-            tp: [Fetched(stamps.get(Partition(*tp)), batch)] for tp, batch in (records or {}).items() if batch
-        }
 
     def _to_message(self, tp: TP, record: Fetched) -> ConsumerMessage:
         records = [

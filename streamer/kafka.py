@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
+    KafkaConnectionError,
     KafkaError,
     OffsetOutOfRangeError,
     TopicAlreadyExistsError,
@@ -27,6 +29,8 @@ RETENTION_MS = 100 * DAY
 """As far back as hourly panes reach, so that a rebuild can fill them; beyond every horizon in sight."""
 _REPLICAS = 3
 _LOOK_MS = 500
+_POLLED = 2_000
+_CONFIGURED = ("message.timestamp.type", "retention.ms")
 
 
 class TopicError(Exception):
@@ -47,6 +51,41 @@ async def ensure_topics(bootstrap: str, partitions: int = 4, retention_ms: int =
         return [topic for topic in missing if await _created(admin, topic, partitions, replicas, config)]
     finally:
         await admin.close()
+
+
+async def partitions(bootstrap: str) -> dict[str, int]:
+    """How many partitions each of ALL_TOPICS has; 0 where it does not exist. Raises KafkaError."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await admin.start()
+        # Of all topics: there are brokers that create a topic whose name is asked for.
+        found = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
+    finally:
+        await admin.close()
+    return {topic: found.get(topic, 0) for topic in ALL_TOPICS}
+
+
+async def configuration(bootstrap: str, topics: Sequence[str]) -> dict[str, dict[str, str]]:
+    """What the broker says of how it keeps these topics; nothing where it does not say. Raises
+    KafkaError."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    try:
+        await admin.start()
+        wanted = [
+            ConfigResource(ConfigResourceType.TOPIC, topic, dict.fromkeys(_CONFIGURED)) for topic in topics
+        ]
+        answers = await admin.describe_configs(wanted)
+    except KafkaConnectionError:  # so says a broker that does not know the question
+        return {}
+    finally:
+        await admin.close()
+    found = [resource for answer in answers for resource in answer.to_object()["resources"]]
+    return {
+        resource["resource_name"]: {
+            entry["config_names"]: entry["config_value"] for entry in resource["config_entries"]
+        }
+        for resource in found
+    }
 
 
 async def _created(
@@ -145,6 +184,50 @@ class KafkaLogs:
                     if record.offset == offset:
                         found[offset] = checkpoint(offset, record.timestamp, record.key, record.value)
         return found
+
+
+class KafkaRecords:
+    """The logs of all topics from their beginnings, outside of any group."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._consumer = AIOKafkaConsumer(
+            bootstrap_servers=bootstrap,
+            enable_auto_commit=False,
+            auto_offset_reset="none",
+            fetch_max_wait_ms=50,
+            isolation_level="read_committed",
+        )
+
+    async def start(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """The first offset of each; from there on records come."""
+        await self._consumer.start()
+        places = [TopicPartition(*partition) for partition in partitions]
+        self._consumer.assign(places)
+        begins = await self._consumer.beginning_offsets(places)
+        for place, begin in begins.items():
+            self._consumer.seek(place, begin)
+        return {Partition(*place): begin for place, begin in begins.items()}
+
+    async def stop(self) -> None:
+        await self._consumer.stop()
+
+    async def next(self, partition: Partition, end: int) -> tuple[list[Record], int]:
+        """What comes next before the offset `end`, and the offset after that: records or not, there is
+        nothing to be read up to there. Where nothing came yet, the same offset as before."""
+        place = TopicPartition(*partition)
+        try:
+            fetched = await self._consumer.getmany(place, timeout_ms=_LOOK_MS, max_records=_POLLED)
+            reached = await self._consumer.position(place)
+        except KafkaError as error:
+            raise ConnectionError(f"reading {partition}: {error}") from error
+        if reached > end:
+            self._consumer.seek(place, end)
+        records = [
+            Record(one.topic, one.partition, one.offset, one.timestamp, one.key, one.value, one.headers)
+            for one in fetched.get(place, ())
+            if one.offset < end
+        ]
+        return records, min(reached, end)
 
 
 async def producer(bootstrap: str, linger_ms: int = 0) -> AIOKafkaProducer:

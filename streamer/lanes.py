@@ -44,8 +44,8 @@ class Progress(NamedTuple):
 
 
 class Consumer(Protocol):
-    async def seek_to(self, offsets: Mapping[Partition, int]) -> None:
-        """Returns when records fetched from now on start there."""
+    async def seek_to(self, offsets: Mapping[Partition, int], stamp: int) -> None:
+        """What is fetched from there on bears this stamp, from the first record on."""
 
     def progress(self, partition: Partition) -> Progress | None: ...
 
@@ -89,10 +89,6 @@ class Lanes:
     def partitions(self) -> list[Partition]:
         return list(self._held)
 
-    def stamp(self, partition: Partition) -> int | None:
-        held = self._held.get(partition)
-        return held.stamp if held is not None else None
-
     def hand(self, partition: Partition, stamp: int | None, records: Sequence[Record]) -> Batch:
         """Number a fetched batch."""
         held = self._held.get(partition)
@@ -106,11 +102,12 @@ class Lanes:
         await self.give_up()
         for partition, position in (await self._positions(list(partitions))).items():
             self._held[partition] = Held(Lane(partition, position, self._counting))
-        await self.consumer.seek_to({p: held.lane.position.next for p, held in self._held.items()})
+        self._stamps += 1
         for held in self._held.values():
-            self._stamps += 1
             held.stamp = self._stamps
             held.task = asyncio.create_task(self._run(held))
+        offsets = {p: held.lane.position.next for p, held in self._held.items()}
+        await self.consumer.seek_to(offsets, self._stamps)
 
     async def again(self) -> None:
         """Deliver from where counting stands: what was fetched meanwhile is lost."""
@@ -177,16 +174,14 @@ class Lanes:
         return looked
 
     async def _rewind(self, held: Held, position: Position) -> None:
-        """Empty the buffer and deliver from `position`. What comes before the seek is done bears the
-        old stamp and is dropped."""
-        held.stamp = VOID
+        """Empty the buffer and deliver from `position`. What was fetched before the seek bears an older
+        stamp and is dropped."""
+        self._stamps += 1
+        held.stamp, held.handed, held.taken = self._stamps, 0, 0
         while not held.queue.empty():
             held.queue.get_nowait()
         held.lane.position = position
-        await self.consumer.seek_to({held.lane.partition: position.next})
-        self._stamps += 1
-        held.handed = held.taken = 0
-        held.stamp = self._stamps
+        await self.consumer.seek_to({held.lane.partition: position.next}, held.stamp)
 
     async def _run(self, held: Held) -> None:
         try:

@@ -96,7 +96,9 @@ class Counting:
 
     @property
     def forget_before(self) -> int:
-        return self.watermark - 2 * self.rules.horizon_ms - self.rules.fcr_ms
+        """A contact of two horizons ago may still be taken back: then its neighbours within the FCR
+        window count anew, and what they are depends on their own neighbours."""
+        return self.watermark - 2 * self.rules.horizon_ms - 2 * self.rules.fcr_ms
 
 
 class Lane:

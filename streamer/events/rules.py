@@ -42,3 +42,27 @@ class Rules(msgspec.Struct, frozen=True):
 
     def service_level_of(self, queue: str | None) -> ServiceLevel:
         return self.queues.get(queue or UNKNOWN, self.service_level)
+
+
+class OtherRules(Exception):  # noqa: N818 - names the state, like the message
+    """The stored numbers were made with other rules; the message says what differs."""
+
+
+def written(rules: Rules) -> bytes:
+    """As they are stored."""
+    return msgspec.json.encode(rules, order="deterministic")
+
+
+def differing(stored: bytes, own: bytes) -> list[str]:
+    """A phrase for each rule that is not the same."""
+    was, now = msgspec.json.decode(stored), msgspec.json.decode(own)
+    return [f"{name}: stored {was.get(name)}, set {now[name]}" for name in now if was.get(name) != now[name]]
+
+
+def agree(stored: bytes, own: bytes) -> None:
+    """Raises OtherRules where the stored numbers mean something else."""
+    if stored != own:
+        raise OtherRules(
+            "the settings that change numbers are not those of the stored numbers "
+            f"({'; '.join(differing(stored, own))}); set them back, or run `streamer rebuild`"
+        )

@@ -86,7 +86,8 @@ def _place(change: Change, event: Placed | Tombstone, rules: Rules, forgotten: i
     fact = None if isinstance(event, Tombstone) else event
     if entry.fact is not None and (event.version, digest) <= (entry.fact.version, entry.fact.digest):
         if fact is not None and digest != entry.fact.digest:
-            _settle_names(change, [fact], rules)
+            _note_name(change, fact)
+            _settle_crowd(change, fact, rules)
         return False
     lifted = _lift(change, event.identity, entry, forgotten)
     group = entry.fact.group if entry.fact is not None else key
@@ -94,11 +95,14 @@ def _place(change: Change, event: Placed | Tombstone, rules: Rules, forgotten: i
     change.set_entry(key, msgspec.structs.replace(entry, fact=state))
     concerned = [member for member in (lifted, fact) if member is not None]
     groups = {group} if lifted is not None else set()
-    for unit in dict.fromkeys(_unit(member) for member in concerned):
+    for unit in dict.fromkeys([_unit(member) for member in concerned]):
         groups |= _settle_unit(change, unit, fact if fact is not None and _unit(fact) == unit else None)
     for group in sorted(groups):
-        concerned.extend(_settle_group(change, group))
-    _settle_names(change, concerned, rules)
+        concerned.extend(member for member in _settle_group(change, group) if member is not fact)
+    for member in concerned:
+        _note_name(change, member)
+    if fact is not None:
+        _settle_crowd(change, fact, rules)
     return True
 
 
@@ -179,7 +183,8 @@ def _target(unit: Key | None, facts: list[Placed]) -> Key:
     without one, the survey itself, or the fact."""
     responses = [fact for fact in facts if not isinstance(fact, SurveySent) and fact.contact_id is not None]
     if responses:
-        return contact_key(max(responses, key=rank).contact_id)  # type: ignore[arg-type]
+        greatest = responses[0] if len(responses) == 1 else max(responses, key=rank)
+        return contact_key(greatest.contact_id)  # type: ignore[arg-type]
     invitation = next((fact for fact in facts if isinstance(fact, SurveySent)), None)
     if invitation is not None and invitation.contact_id is not None:
         return contact_key(invitation.contact_id)
@@ -193,6 +198,8 @@ def _join(change: Change, target: Key, facts: list[Placed]) -> None:
     if home is None:
         home = _home(change, group)
         change.set_entry(target, msgspec.structs.replace(change.entry(target), home=home))
+    elif facts:
+        change.set_entry(target, change.entry(target))  # written again: the way to a group outlives it
     _put(change, home, group)
     for fact in facts:
         key = entry_key(fact.identity)
@@ -231,32 +238,43 @@ def name_key(fact: Placed) -> Key:
     return _unit(fact) or entry_key(fact.identity)
 
 
-def _settle_names(change: Change, facts: Iterable[Placed], rules: Rules) -> None:
-    """Remember whom these facts name, now or before; a customer named for too many contacts is a crowd."""
-    for fact in facts:
-        if fact.customer_id is None:
-            continue
-        key, name = customer_key(fact.customer_id), name_key(fact)
-        draft = change.look(key)
-        if draft.crowd:
-            continue
-        if not _implied(draft, fact.customer_id, name) and draft.named.get(name, -1) < fact.time:
-            draft = change.draft(key)
-            draft.named[name] = fact.time
-        if _crowded(draft, fact.customer_id, rules.crowd):
-            _disperse(change, key)
+def _note_name(change: Change, fact: Placed) -> None:
+    """Remember whom a fact names, or named, where the customer's own facts do not say it."""
+    if fact.customer_id is None:
+        return
+    key, name = customer_key(fact.customer_id), name_key(fact)
+    draft = change.look(key)
+    if draft.crowd or _implied(draft, fact, name) or draft.named.get(name, -1) >= fact.time:
+        return
+    change.draft(key).named[name] = fact.time
 
 
-def _implied(draft: Draft, customer_id: str, name: Key) -> bool:
+def _implied(draft: Draft, fact: Placed, name: Key) -> bool:
     """Whether the journey's own facts say that this customer was named for this."""
     group = draft.groups.get(name)
-    return group is not None and any(
-        fact.customer_id == customer_id and name_key(fact) == name for fact in group.facts()
+    if group is None:
+        return False
+    members = group.facts()
+    return any(member is fact for member in members) or any(
+        member.customer_id == fact.customer_id and name_key(member) == name for member in members
     )
 
 
+def _settle_crowd(change: Change, fact: Placed, rules: Rules) -> None:
+    """A customer named for too many contacts is a crowd; only an event that names it can make it one."""
+    if fact.customer_id is None:
+        return
+    key = customer_key(fact.customer_id)
+    draft = change.look(key)
+    if not draft.crowd and _crowded(draft, fact.customer_id, rules.crowd):
+        _disperse(change, key)
+
+
 def _crowded(draft: Draft, customer_id: str, limit: int) -> bool:
-    if sum(len(group.facts()) for group in draft.groups.values()) + len(draft.named) <= limit:
+    facts = len(draft.named)
+    for group in draft.groups.values():
+        facts += len(group.segments) + len(group.sent) + len(group.responses)
+    if facts <= limit:
         return False
     names = set(draft.named)
     for group in draft.groups.values():

@@ -70,7 +70,7 @@ class Desk:
 
     def _draft(self, journey: Journey) -> Draft:
         limit = self._forget_before
-        groups = {group.key: group for group in journey.groups if group.time >= limit}
+        groups = {group.key: group for group in journey.groups if group.reaches(limit)}
         named = {key: time for key, time in journey.named.items() if time >= limit}
         return Draft(groups, journey.worth, named, journey.crowd)
 

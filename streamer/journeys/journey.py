@@ -14,7 +14,6 @@ import msgspec
 from streamer.events.models import Evaluation, Identity, Response, Segment, SurveySent
 
 KEY_BYTES: Final = 13
-OUTSIDE_FACTS: Final = ("s", "v", "r", "e")
 
 Key = bytes
 """A document's key: a letter (e entry, c a customer's journey, o a group's own) and a 96-bit digest."""
@@ -82,10 +81,10 @@ class Group(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def __bool__(self) -> bool:
         return bool(self.segments or self.sent or self.responses or self.evaluations)
 
-    @property
-    def time(self) -> int:
-        """The latest moment of any of its facts."""
-        return max(fact.time for fact in self.facts())
+    def reaches(self, time: int) -> bool:
+        """Whether any of its facts is of this time or later."""
+        others: tuple[Placed, ...] = (*self.sent, *self.responses, *self.evaluations)
+        return any(one.ended_at >= time for one in self.segments) or any(one.time >= time for one in others)
 
     @property
     def customer(self) -> str | None:

@@ -4,32 +4,39 @@ Only groups are folded whose own facts, or whose place in the journey (`Context`
 before and after: what is the same on both sides cancels.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
+
+import msgspec
 
 from streamer.events.models import DIMENSIONS, QUESTIONS, Evaluation, Response, Segment, SurveySent
 from streamer.events.rules import Rules
 from streamer.journeys.desk import Draft
 from streamer.journeys.journey import Group, Key, customer_key
 from streamer.metrics.catalogue import service_level
-from streamer.metrics.tally import DURATIONS, FIRST_BUCKET_OF, NUMBER, SCALES, Tally, bucket, squared
+from streamer.metrics.tally import BOUNDS, DURATIONS, FIRST_BUCKET_OF, NUMBER, SCALES, Tally, squared
 from streamer.panes.grid import FINE_MS, Cell
 
-Counted = Iterable[tuple[int, int]]
-"""Numbers of counts with what to add to them."""
+Part = tuple[int, Cell, Tally]
+"""Time in ms, cell, and what to add there."""
 Tallies = dict[tuple[int, Cell], Tally]
 """By 10 s pane and cell. Counts that came back to 0 may still stand there."""
 
+_ASIDE = (None, None)
 _AGENT = DIMENSIONS.index("agent")
 _N = NUMBER
 _DURATION = {
     name: (_N[f"{name}_n"], _N[f"{name}_ms"], _N[f"{name}_s2"], FIRST_BUCKET_OF[name]) for name in DURATIONS
 }
+_HANDLE, _TALK, _HOLD, _ACW = _DURATION["handle"], _DURATION["talk"], _DURATION["hold"], _DURATION["acw"]
+_WAIT, _ABANDON, _OUTBOUND_HANDLE = _DURATION["wait"], _DURATION["abandon"], _DURATION["outbound_handle"]
+_OFFERED = _N["offered"]
 _ANSWER = {question: _N[f"{question}_{scale[0]}"] - scale[0] for question, scale in SCALES.items()}
 
 
-class Context(NamedTuple):
+class Context(msgspec.Struct, frozen=True, gc=False):
     """A contact's place among the others of its journey. `first` and `kept`: whether it is a first
     contact, and one without a later one; None where FCR does not look. `risk`: the response by which
     the customer's value is at risk."""
@@ -45,54 +52,79 @@ def delta(key: Key, before: Draft, after: Draft, rules: Rules, into: Tallies) ->
     if before is after:
         return
     was, now = contexts(key, before, rules), contexts(key, after, rules)
-    for group in before.groups.keys() | after.groups.keys():
-        old, new = before.groups.get(group), after.groups.get(group)
-        if old is new and was[group] == now[group]:
-            continue
-        if old is not None:
-            _add(fold(old, was[group], rules), -1, into)
-        if new is not None:
-            _add(fold(new, now[group], rules), 1, into)
+    for group, context in now.items():
+        placed, earlier = Placed(after.groups[group], context), None
+        if group in was:
+            earlier = Placed(before.groups[group], was[group])
+            if placed.group is earlier.group and context == earlier.context:
+                continue
+            _add(_parts(earlier, placed, rules), -1, into)
+        _add(_parts(placed, earlier, rules), 1, into)
+    for group in was.keys() - now.keys():
+        _add(_parts(Placed(before.groups[group], was[group]), None, rules), -1, into)
 
 
-def _add(folded: Iterator[tuple[int, Cell, Counted]], sign: int, into: Tallies) -> None:
-    for time, cell, counted in folded:
+class Placed(NamedTuple):
+    """A group in its place among the others."""
+
+    group: Group
+    context: Context
+
+
+def _parts(placed: Placed, other: Placed | None, rules: Rules) -> Iterator[Part]:
+    """What a group adds, but for what the other side adds too."""
+    group, context = placed
+    same = other is not None and group.segments is other.group.segments
+    if not same:
+        yield from _segments(group, rules)
+    if not same or (other is not None and context != other.context):
+        yield from _contact(group, context)
+    if group.sent or group.responses or group.evaluations:
+        yield from _surveys(group, context, rules)
+
+
+def _add(parts: Iterable[Part], sign: int, into: Tallies) -> None:
+    for time, cell, counted in parts:
         place = (time // FINE_MS, cell)
         tally = into.get(place)
+        if tally is None and sign > 0:
+            into[place] = counted
+            continue
         if tally is None:
             tally = into[place] = {}
-        for number, amount in counted:
+        for number, amount in counted.items():
             tally[number] = tally.get(number, 0) + sign * amount
 
 
 def contexts(key: Key, draft: Draft, rules: Rules) -> dict[Key, Context]:
     """Every group's place in the journey `key`."""
+    if not draft.groups:
+        return {}
     groups = draft.groups.values()
     value = _value(draft, groups)
     if key[:1] != b"c":
         return {group.key: Context(value=value) for group in groups}
-    order = _fcr(groups, rules)
-    risk = _newest_score(key, groups, rules) if value is not None else None
-    placed: dict[Key, Context] = {}
-    for group in groups:
-        first, kept = order.get(group.key, (None, None))
-        at_risk = risk if risk is not None and any(risk is own for own in group.responses) else None
-        placed[group.key] = Context(first, kept, value, at_risk)
+    order: dict[Key, tuple[bool | None, bool | None]] = {**_fcr(groups, rules)}
+    placed = {group.key: Context(*order.get(group.key, _ASIDE), value) for group in groups}
+    if value is not None and (found := _newest_score(key, groups, rules)) is not None:
+        group, risk = found
+        placed[group] = Context(*order.get(group, _ASIDE), value, risk)
     return placed
 
 
 def _value(draft: Draft, groups: Iterable[Group]) -> int | None:
     """What the customer is worth, as said last."""
     said = [
+        (segment.ended_at, 0, segment.version, segment.source, segment.identity.id, segment.customer_value)
+        for group in groups
+        for segment in group.segments
+        if segment.customer_value is not None
+    ]
+    said += [
         (worth.as_of, 1, worth.as_of, worth.source, "", worth.value)
         for worth in draft.worth
         if worth.value is not None
     ]
-    for group in groups:
-        for segment in group.segments:
-            if segment.customer_value is not None:
-                _, source, name = segment.identity
-                said.append((segment.ended_at, 0, segment.version, source, name, segment.customer_value))
     return max(said)[-1] if said else None
 
 
@@ -119,7 +151,7 @@ def _inbound(group: Group) -> Segment | None:
 
 def _fcr(groups: Iterable[Group], rules: Rules) -> dict[Key, tuple[bool, bool | None]]:
     """For each contact that first-contact resolution looks at: is it a first one, and was it enough."""
-    lines: dict[str | None, list[tuple[int, str, Key]]] = {}
+    lines: dict[str | None, list[tuple[int, str, Key]]] = {None: []}
     for group in groups:
         segment = _inbound(group)
         if segment is None or segment.outcome != "answered" or segment.channel == "callback":
@@ -129,24 +161,27 @@ def _fcr(groups: Iterable[Group], rules: Rules) -> dict[Key, tuple[bool, bool | 
     found: dict[Key, tuple[bool, bool | None]] = {}
     for line in lines.values():
         line.sort()
-        times = [time for time, _, _ in line]
-        for place, (time, _, key) in enumerate(line):
-            first = place == 0 or time - times[place - 1] > rules.fcr_ms
-            alone = place == len(times) - 1 or times[place + 1] - time > rules.fcr_ms
+        last = None
+        for place, (time, _, key) in enumerate(line, 1):
+            first = last is None or time - last > rules.fcr_ms
+            alone = first and (place == len(line) or line[place][0] - time > rules.fcr_ms)
             found[key] = (first, alone if first else None)
+            last = time
     return found
 
 
-def _newest_score(key: Key, groups: Iterable[Group], rules: Rules) -> Response | None:
-    """The customer's newest NPS answer, if it is a detractor's."""
+def _newest_score(key: Key, groups: Iterable[Group], rules: Rules) -> tuple[Key, Response] | None:
+    """The customer's newest NPS answer and its group, if it is a detractor's."""
     scored = [
-        (response.answered_at, response.source, response.response_id, response)
+        (response.answered_at, response.source, response.response_id, group.key, response)
         for group in groups
         for response in group.responses
         if response.nps is not None and not response.excluded and _speaks_for(key, group, response, rules)
     ]
-    newest = max(scored, key=lambda one: one[:3])[-1] if scored else None
-    return newest if newest is not None and newest.nps is not None and newest.nps <= 6 else None
+    if not scored:
+        return None
+    *_, place, newest = max(scored, key=lambda one: one[:3])
+    return (place, newest) if newest.nps is not None and newest.nps <= 6 else None
 
 
 def _speaks_for(key: Key, group: Group, response: Response, rules: Rules) -> bool:
@@ -161,30 +196,33 @@ def _joins(handled: Segment | None, time: int, rules: Rules) -> bool:
     return handled is not None and abs(time - handled.ended_at) <= rules.horizon_ms
 
 
-def fold(group: Group, context: Context, rules: Rules) -> Iterator[tuple[int, Cell, Counted]]:
-    """What one group adds: (time in ms, cell, counts)."""
-    for segment in group.segments:
-        yield segment.ended_at, cell(segment), _segment(segment, rules)
+def _segments(group: Group, rules: Rules) -> list[Part]:
+    return [(segment.ended_at, cell(segment), _segment(segment, rules)) for segment in group.segments]
+
+
+def _contact(group: Group, context: Context) -> list[Part]:
     inbound = _inbound(group)
-    if inbound is not None:
-        yield inbound.ended_at, cell(inbound), _contact(inbound, context)
-    if not (group.sent or group.responses or group.evaluations):
-        return
+    return [(inbound.ended_at, cell(inbound), _contact_counts(inbound, context))] if inbound else []
+
+
+def _surveys(group: Group, context: Context, rules: Rules) -> Iterator[Part]:
     handled = last_segment(group.segments)
-    yield from _surveys(group, handled, context, rules)
+    yield from _sent(group, handled, rules)
+    yield from _responses(group, handled, context, rules)
     for evaluation in group.evaluations:
         contact = handled if _joins(handled, evaluation.evaluated_at, rules) else None
         yield evaluation.evaluated_at, _evaluated(evaluation, contact), _evaluation(evaluation)
 
 
-def _surveys(
-    group: Group, handled: Segment | None, context: Context, rules: Rules
-) -> Iterator[tuple[int, Cell, Counted]]:
+def _sent(group: Group, handled: Segment | None, rules: Rules) -> Iterator[Part]:
     for sent in group.sent:
         contact = handled if _joins(handled, sent.sent_at, rules) else None
         answered = any(_asked_by(sent, response) and _answered(response) for response in group.responses)
-        counted = [(_N["surveys_sent"], 1), *([(_N["surveys_sent_answered"], 1)] if answered else [])]
+        counted = {_N["surveys_sent"]: 1, _N["surveys_sent_answered"]: int(answered)}
         yield sent.sent_at, _first_known(contact, sent), counted
+
+
+def _responses(group: Group, handled: Segment | None, context: Context, rules: Rules) -> Iterator[Part]:
     for response in group.responses:
         if response.excluded:
             continue
@@ -193,7 +231,7 @@ def _surveys(
         place = _first_known(contact, response, invitation)
         yield response.answered_at, place, _response(response)
         if response is context.risk and context.value is not None:
-            yield response.answered_at, place, ((_N["risk_customers"], 1), (_N["risk_sum"], context.value))
+            yield response.answered_at, place, {_N["risk_customers"]: 1, _N["risk_sum"]: context.value}
 
 
 def _asked_by(sent: SurveySent, response: Response) -> bool:
@@ -226,26 +264,29 @@ def _evaluated(evaluation: Evaluation, contact: Segment | None) -> Cell:
     return (*place[:_AGENT], evaluation.agent_id, *place[_AGENT + 1 :])
 
 
-@lru_cache(maxsize=65536)
-def _duration(name: str, ms: int) -> tuple[tuple[int, int], ...]:
-    n, total, squares, first = _DURATION[name]
-    return ((n, 1), (total, ms), (squares, squared(ms, 1000)), (first + bucket(ms), 1))
+def _duration(counted: Tally, numbers: tuple[int, int, int, int], ms: int) -> None:
+    n, total, squares, first = numbers
+    counted[n] = 1
+    counted[total] = ms
+    counted[squares] = squared(ms, 1000)
+    counted[first + bisect_left(BOUNDS, ms)] = 1
 
 
-def _segment(segment: Segment, rules: Rules) -> list[tuple[int, int]]:
+def _segment(segment: Segment, rules: Rules) -> Tally:
     if segment.direction == "outbound":
-        counted = [(_N["outbound"], 1)]
+        counted = {_N["outbound"]: 1}
         if segment.outcome == "answered" and segment.talk_ms is not None:
-            counted += _duration("outbound_handle", _handled(segment))
+            _duration(counted, _OUTBOUND_HANDLE, _handled(segment))
         return counted
-    counted = [(_N[segment.outcome], 1)]
-    if _offered(segment.outcome, rules):
-        counted.append((_N["offered"], 1))
+    counted = {_N[segment.outcome]: 1}
     if segment.outcome == "answered":
-        counted += _answered_durations(segment)
+        counted[_OFFERED] = 1
+        _answered_durations(counted, segment)
         if segment.transfer != "none":
-            counted.append((_N["transferred"], 1))
-    counted += _level(segment, rules)
+            counted[_N["transferred"]] = 1
+    elif _offered(segment.outcome, rules):
+        counted[_OFFERED] = 1
+    _level(counted, segment, rules)
     return counted
 
 
@@ -261,25 +302,41 @@ def _handled(segment: Segment) -> int:
     return segment.talk_ms + (segment.hold_ms or 0) + (segment.acw_ms or 0)
 
 
-def _answered_durations(segment: Segment) -> list[tuple[int, int]]:
-    counted: list[tuple[int, int]] = []
+def _answered_durations(counted: Tally, segment: Segment) -> None:
     if segment.talk_ms is not None:
-        counted += _duration("talk", segment.talk_ms)
-        counted += _duration("handle", _handled(segment))
+        _duration(counted, _TALK, segment.talk_ms)
+        _duration(counted, _HANDLE, _handled(segment))
     if segment.hold_ms is not None:
-        counted += _duration("hold", segment.hold_ms)
+        _duration(counted, _HOLD, segment.hold_ms)
     if segment.acw_ms is not None:
-        counted += _duration("acw", segment.acw_ms)
+        _duration(counted, _ACW, segment.acw_ms)
     if segment.wait_ms is not None:
-        counted += _duration("wait", segment.wait_ms)
-    return counted
+        _duration(counted, _WAIT, segment.wait_ms)
 
 
-@lru_cache(maxsize=256)
-def _own_level(formula: str, raw: tuple[tuple[str, int], ...]) -> tuple[tuple[int, int], ...]:
-    counts: Mapping[str, int] = dict.fromkeys(_LEVEL_COUNTS, 0) | dict(raw)
-    hits, of = service_level(formula, counts)
-    return tuple(pair for pair in ((_N["own_level_hits"], hits), (_N["own_level_of"], of)) if pair[1])
+def _level(counted: Tally, segment: Segment, rules: Rules) -> None:
+    """What a segment adds to the service level: by counts, and by its own queue's formula."""
+    if segment.outcome in ("overflow", "callback"):
+        return
+    target, wait = rules.service_level_of(segment.queue), segment.wait_ms
+    known = wait is not None and segment.outcome in ("answered", "abandoned")
+    within = known and wait is not None and wait <= target.within_ms
+    short = known and wait is not None and segment.outcome == "abandoned" and wait <= target.short_ms
+    if known and wait is not None and segment.outcome == "abandoned":
+        _duration(counted, _ABANDON, wait)
+    counted |= _level_counts(segment.outcome, target.formula, known, within, short)
+
+
+@lru_cache
+def _level_counts(outcome: str, formula: str, known: bool, within: bool, short: bool) -> Tally:
+    named = dict.fromkeys(_LEVEL_COUNTS, 0) | {outcome: 1}
+    named[f"{outcome}_waited"] = int(known)
+    named[f"{outcome}_within"] = int(within)
+    named["abandoned_short"] = int(short)
+    hits, of = service_level(formula, named)
+    named |= {"own_level_hits": hits, "own_level_of": of}
+    named.pop(outcome)  # that one is counted already
+    return {_N[name]: amount for name, amount in named.items() if amount}
 
 
 _LEVEL_COUNTS = (
@@ -288,60 +345,37 @@ _LEVEL_COUNTS = (
 )  # fmt: skip
 
 
-def _level(segment: Segment, rules: Rules) -> list[tuple[int, int]]:
-    """What a segment adds to the service level: by counts, and by its own queue's formula."""
-    if segment.outcome in ("overflow", "callback"):
-        return []
-    target = rules.service_level_of(segment.queue)
-    raw: list[tuple[str, int]] = []
-    wait = segment.wait_ms
-    counted: list[tuple[int, int]] = []
-    if wait is not None and segment.outcome in ("answered", "abandoned"):
-        raw.append((f"{segment.outcome}_waited", 1))
-        if wait <= target.within_ms:
-            raw.append((f"{segment.outcome}_within", 1))
-        if segment.outcome == "abandoned":
-            counted += _duration("abandon", wait)
-            if wait <= target.short_ms:
-                raw.append(("abandoned_short", 1))
-    counted += [(_N[name], amount) for name, amount in raw]
-    counted += _own_level(target.formula, (*raw, (segment.outcome, 1)))
-    return counted
-
-
-def _contact(inbound: Segment, context: Context) -> list[tuple[int, int]]:
-    counted = [(_N["contacts"], 1)]
+def _contact_counts(inbound: Segment, context: Context) -> Tally:
+    counted = {_N["contacts"]: 1}
     if inbound.outcome == "answered" and inbound.resolved is not None:
-        counted.append((_N["disposed"], 1))
-        if inbound.resolved:
-            counted.append((_N["disposed_resolved"], 1))
+        counted[_N["disposed"]] = 1
+        counted[_N["disposed_resolved"]] = int(inbound.resolved)
     if context.value is not None:
-        counted += [(_N["valued_contacts"], 1), (_N["valued_sum"], context.value)]
+        counted[_N["valued_contacts"]] = 1
+        counted[_N["valued_sum"]] = context.value
     if context.first is not None:
-        counted += [(_N["fcr_contacts"], 1), (_N["fcr_firsts" if context.first else "fcr_repeats"], 1)]
-        if context.kept:
-            counted.append((_N["fcr_kept"], 1))
+        counted[_N["fcr_contacts"]] = 1
+        counted[_N["fcr_firsts" if context.first else "fcr_repeats"]] = 1
+        counted[_N["fcr_kept"]] = int(bool(context.kept))
     return counted
 
 
-def _response(response: Response) -> list[tuple[int, int]]:
-    counted: list[tuple[int, int]] = []
-    if response.comment is not None or _answered(response):
-        counted.append((_N["surveys"], 1))
+def _response(response: Response) -> Tally:
+    counted = {_N["surveys"]: int(response.comment is not None or _answered(response))}
     if response.comment is not None:
-        counted.append((_N["comments"], 1))
+        counted[_N["comments"]] = 1
     for question, zero in _ANSWER.items():
         score = getattr(response, question)
         if score is not None:
-            counted.append((zero + score, 1))
+            counted[zero + score] = 1
     if response.resolved_first is not None:
-        counted.append((_N["first_yes" if response.resolved_first else "first_no"], 1))
+        counted[_N["first_yes" if response.resolved_first else "first_no"]] = 1
     return counted
 
 
-def _evaluation(evaluation: Evaluation) -> tuple[tuple[int, int], ...]:
-    return (
-        (_N["qa"], 1),
-        (_N["qa_sum"], evaluation.score),
-        (_N["qa_squares"], squared(evaluation.score, 100)),
-    )
+def _evaluation(evaluation: Evaluation) -> Tally:
+    return {
+        _N["qa"]: 1,
+        _N["qa_sum"]: evaluation.score,
+        _N["qa_squares"]: squared(evaluation.score, 100),
+    }

@@ -12,7 +12,7 @@ import msgspec
 
 from streamer.events.rules import MINUTE
 from streamer.metrics.catalogue import Spans
-from streamer.panes.grid import ALL, GRID, Grouping
+from streamer.panes.grid import ALL, GRID, Family, Grouping
 from streamer.readings.columns import Numbers, Sums, View, Zones
 from streamer.readings.look import Look, Part, Surroundings, ZoneRun, fresh_s
 from streamer.readings.pyramid import Entries, merged
@@ -49,22 +49,25 @@ class Reader:
     # Following the store.
 
     async def refresh(self, now_ms: int) -> None:
-        """Read what changed. What the store raises is raised, and what was published stays."""
+        """Read what changed. What the store raises is raised, and what was published stays.
+
+        A pane that changes between two steps is given again, with all that is new since the mark of
+        the first step: the last giving of each pane counts, never their sum."""
         beats, counts = await self._store.beats(), await self._store.counts()
-        mark, waiting = self._mark, list[Pane]()
+        mark, waiting = self._mark, dict[tuple[Family, int], Pane]()
         fresh = self._empty() if mark is None else None
         while True:
             changes = await self._store.changes(mark)
             mark = changes.mark
             if changes.reset:
-                fresh, waiting = self._empty(), []
+                fresh, waiting = self._empty(), {}
             if fresh is None:
-                waiting.extend(changes.panes)
+                waiting |= {(pane.family, pane.index): pane for pane in changes.panes}
             else:
-                await asyncio.to_thread(_put, fresh, changes.panes, now_ms)
+                await asyncio.to_thread(_put, fresh, changes.panes, now_ms, begun=True)
             if not changes.more:
                 break
-        await asyncio.to_thread(self._publish, fresh, waiting, now_ms)
+        await asyncio.to_thread(self._publish, fresh, [*waiting.values()], now_ms)
         self._mark, self.beats, self.counts = mark, beats, counts
 
     def _empty(self) -> Numbers:
@@ -146,11 +149,12 @@ class Reader:
         return table
 
 
-def _put(numbers: Numbers, panes: Sequence[Pane], now_ms: int) -> None:
+def _put(numbers: Numbers, panes: Sequence[Pane], now_ms: int, begun: bool = False) -> None:
+    """`begun`: read from the beginning, so that whatever is given of a pane is all of it."""
     for family, (width, keep) in GRID.items():
         numbers.drop_before(family, (now_ms - keep) // width)
     for pane in panes:
-        numbers.put(pane.family, pane.index, pane.postings, pane.whole)
+        numbers.put(pane.family, pane.index, pane.postings, pane.whole or begun)
 
 
 def _same(known: tuple[list[Entries], Table] | None, parts: list[Entries]) -> bool:

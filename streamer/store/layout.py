@@ -1,6 +1,10 @@
 """Here is the key layout in Redis, version 1. All keys of a center carry the hash tag {center}.
 
-| key after the prefix `s1{center}` | type | holds |
+Numbers belong to a generation: a rebuild makes another one beside that in force. After `s1{center}`
+stand `current` (the name of the generation in force; absent: 0), `rebuilding` (of the one in the
+making), `current:held` (for moments: no commits), and each generation's keys behind its name:
+
+| key after the prefix `s1{center}GENERATION:` | type | holds |
 | --- | --- | --- |
 | e…, c…, o… and 12 bytes | string | a document: 8 bytes token, then msgpack (journeys/journey.py) |
 | f:N, l:N | hash | fine pane N (10 s), long pane N (1 h): last commit → first commit and posting |
@@ -20,10 +24,19 @@ OUTAGE_MS: Final = 30 * DAY
 """The longest outage that the broom of times to live allows for."""
 
 
-def prefix(center: str) -> bytes:
-    return f"s{VERSION}{{{center}}}".encode()
+FIRST: Final = "0"
+"""The generation of a center that was never rebuilt."""
+
+
+def named(center: str, name: str = "") -> bytes:
+    """A key that belongs to no generation; all keys of the center begin with `named(center)`."""
+    return f"s{VERSION}{{{center}}}{name}".encode()
+
+
+def prefix(center: str, generation: str = FIRST) -> bytes:
+    return named(center, f"{generation}:")
 
 
 def document_ttl_s(rules: Rules) -> int:
     """Documents are forgotten two horizons back; Redis sweeps far behind that."""
-    return (2 * rules.horizon_ms + rules.fcr_ms + OUTAGE_MS) // 1000
+    return (2 * rules.horizon_ms + 2 * rules.fcr_ms + OUTAGE_MS) // 1000

@@ -5,19 +5,21 @@ Cluster the node that holds it serves all of it.
 """
 
 import asyncio
+import re
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha1
 from importlib.resources import files
 from itertools import chain
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import msgspec
 from redis.asyncio import Redis, RedisCluster
-from redis.exceptions import NoScriptError
+from redis.exceptions import NoScriptError, ResponseError
 
-from streamer.events.rules import Rules
+from streamer.events.rules import Rules, agree
 from streamer.panes.grid import GRID, Family, kept
-from streamer.store.layout import document_ttl_s, prefix
+from streamer.store.layout import FIRST, document_ttl_s, named, prefix
 from streamer.store.port import (
     TOKEN_BYTES,
     Applied,
@@ -38,6 +40,11 @@ OLDEST: Final = (7, 0)
 TIMEOUT_S: Final = 5.0
 CHUNK_BYTES: Final = 4_000_000
 _SEQUENCE_BYTES: Final = 6
+_HELD_S: Final = 0.02
+_SWEPT: Final = 500
+_IN_FORCE: Final = "current"
+_MAKING: Final = "rebuilding"
+_SCRIPTS: Final = ("commit", "read", "changes", "move", "compact", "one", "switch")
 _MARGIN_MS: Final = 2 * 3_600_000
 _ABSENT: Final = bytes(TOKEN_BYTES)
 _FAMILIES: Final[dict[bytes, Family]] = {b"f": "fine", b"l": "long"}
@@ -51,28 +58,50 @@ class StoreUnfit(Exception):  # noqa: N818 - names the state, like the message
     """This Redis cannot be trusted with the numbers; the message says why and what to change."""
 
 
+class Superseded(Exception):  # noqa: N818 - names the state
+    """The generation in the making is no longer the one: another rebuild was begun, or made it its own."""
+
+    def __str__(self) -> str:
+        return "another rebuild took the place of this one"
+
+
+class Facts(NamedTuple):
+    """Of the server: whether it writes to disk, and its clock."""
+
+    version: str
+    aof: bool
+    time_ms: int
+
+
 class Script:
-    """A Lua script of `scripts/`, called by its digest."""
+    """A Lua script of `scripts/`, called by its digest. Each begins with `head.lua`."""
 
     def __init__(self, name: str) -> None:
-        self._text = files("streamer.store").joinpath("scripts", f"{name}.lua").read_text()
+        folder = files("streamer.store").joinpath("scripts")
+        self._text = "".join(folder.joinpath(f"{part}.lua").read_text() for part in ("head", name))
         self._digest = sha1(self._text.encode(), usedforsecurity=False).hexdigest()
 
-    async def __call__(self, client: Any, key: bytes, *args: Any) -> Any:
+    async def __call__(self, client: Any, keys: Sequence[bytes], *args: Any) -> Any:
         try:
-            return await client.evalsha(self._digest, 1, key, *args)
+            return await client.evalsha(self._digest, len(keys), *keys, *args)
         except NoScriptError:
-            return await client.eval(self._text, 1, key, *args)
+            return await client.eval(self._text, len(keys), *keys, *args)
 
 
 class RedisStore:
-    """A Store. Raises redis-py's errors as they are."""
+    """A Store. Raises redis-py's errors as they are, and OtherRules where a rebuild put numbers in force
+    that mean something else than those agreed on by `set_rules`."""
 
-    def __init__(self, client: "Redis | RedisCluster", center: str, rules: Rules) -> None:
+    def __init__(
+        self, client: "Redis | RedisCluster", center: str, rules: Rules, making: str | None = None
+    ) -> None:
         self._client: Any = client
-        self._prefix = prefix(center)
+        self._center = center
+        self._named = named(center, _IN_FORCE if making is None else _MAKING)
+        self._prefix = prefix(center, making or FIRST)
         self._ttl_s = document_ttl_s(rules)
-        self._scripts = {name: Script(name) for name in ("commit", "read", "changes", "move", "compact")}
+        self._agreed: bytes | None = None
+        self._scripts = {name: Script(name) for name in _SCRIPTS}
 
     @classmethod
     async def connect(cls, url: str, center: str, rules: Rules | None = None) -> Self:
@@ -89,20 +118,39 @@ class RedisStore:
             client = RedisCluster.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
         return cls(client, center, rules or Rules())
 
-    def _key(self, name: str) -> bytes:
-        return self._prefix + name.encode()
+    async def _call(self, script: str, *args: Any, keys: Sequence[bytes] = ()) -> Any:
+        """Always of the generation in force, also if that changes meanwhile."""
+        while True:
+            own = self._prefix + b"positions", self._named
+            try:
+                return await self._scripts[script](self._client, (*own, *keys), self._prefix, *args)
+            except ResponseError as error:
+                word, _, rest = str(error).partition(" ")
+                if word == "SUPERSEDED":
+                    raise Superseded from error
+                if word != "GENERATION":
+                    raise
+                await self._adopt(rest)
 
-    async def _call(self, script: str, *args: Any) -> Any:
-        return await self._scripts[script](self._client, self._key("positions"), *args)
+    async def _adopt(self, generation: str) -> None:
+        """Go over to another generation, if its rules are those agreed on."""
+        if self._named == named(self._center, _MAKING):
+            raise Superseded
+        adopted = prefix(self._center, generation)
+        if self._agreed is not None:
+            await self._client.set(adopted + b"rules", self._agreed, nx=True)
+            agree(await self._client.get(adopted + b"rules"), self._agreed)
+        self._prefix = adopted
+
+    async def _one(self, command: str, name: str, *args: Any) -> Any:
+        return await self._call("one", command, name, *args)
 
     async def read(self, keys: Sequence[bytes]) -> list[Document | None]:
-        found = await self._call("read", self._prefix, b"".join(keys))
+        found = await self._call("read", b"".join(keys))
         return [Document(value[:TOKEN_BYTES], value[TOKEN_BYTES:]) if value else None for value in found]
 
     async def commit(self, commit: Commit, now_ms: int) -> Outcome:
-        status, *rest = await self._call(
-            "commit",
-            self._prefix,
+        arguments = (
             str(commit.partition),
             commit.epoch,
             commit.start,
@@ -113,11 +161,14 @@ class RedisStore:
             self._ttl_s,
             _oldest("fine", now_ms),
             _oldest("long", now_ms),
-            *_list(chain.from_iterable((key, value or b"") for key, value in commit.writes.items())),
+            b"".join(_written(commit.writes)),
             *_list(_panes("fine", commit.fine, now_ms)),
             *_list(_panes("long", commit.long, now_ms)),
             *_list(chain.from_iterable(commit.counts.items())),
         )
+        while (answer := await self._call("commit", *arguments))[0] == b"held":  # noqa: ASYNC110 - Redis tells nobody
+            await asyncio.sleep(_HELD_S)
+        status, *rest = answer
         if status == b"applied":
             return Applied()
         if status == b"changed":
@@ -128,7 +179,7 @@ class RedisStore:
         if not partitions:
             return []
         names = [str(partition) for partition in partitions]
-        found = await self._client.hmget(self._key("positions"), names)
+        found = await self._one("HMGET", "positions", *names)
         return [_position(packed) if packed else None for packed in found]
 
     async def move(self, partition: Partition, before: Position | None, after: Position) -> bool:
@@ -137,21 +188,21 @@ class RedisStore:
 
     async def beat(self, beats: Mapping[Partition, Beat]) -> None:
         if beats:
-            packed = {str(partition): _pack(beat) for partition, beat in beats.items()}
-            await self._client.hset(self._key("beats"), mapping=packed)
+            packed = ((str(partition), _pack(beat)) for partition, beat in beats.items())
+            await self._one("HSET", "beats", *chain.from_iterable(packed))
 
     async def beats(self) -> dict[Partition, Beat]:
-        found = await self._client.hgetall(self._key("beats"))
+        found = _pairs(await self._one("HGETALL", "beats"))
         return {_partition(name): _beat(packed) for name, packed in found.items()}
 
     async def counts(self) -> dict[str, int]:
-        found = await self._client.hgetall(self._key("counts"))
+        found = _pairs(await self._one("HGETALL", "counts"))
         return {name.decode(): int(amount) for name, amount in found.items()}
 
     async def changes(self, since: Mark | None) -> Changes:
         asked = since or Mark(-1, b"")
         sequence, nonce, reset, more, cursor, flat = await self._call(
-            "changes", self._prefix, asked.sequence, asked.nonce, asked.cursor, CHUNK_BYTES
+            "changes", asked.sequence, asked.nonce, asked.cursor, CHUNK_BYTES
         )
         panes = [
             Pane(_FAMILIES[family], int(index), bool(whole), [one[_SEQUENCE_BYTES:] for one in postings])
@@ -160,24 +211,88 @@ class RedisStore:
         return Changes(Mark(sequence, nonce, cursor), bool(reset), bool(more), panes)
 
     async def compact(self, family: Family, index: int, merge: Callable[[Sequence[bytes]], bytes]) -> None:
-        key = self._key(f"{family[0]}:{index}")
-        posted: dict[bytes, bytes] = await self._client.hgetall(key)
+        pane = f"{family[0]}:{index}"
+        posted = _pairs(await self._one("HGETALL", pane))
         chosen = _worth_merging(posted)
         if len(chosen) > 1:
             first = min(posted[last][:_SEQUENCE_BYTES] for last in chosen)
             merged = await asyncio.to_thread(merge, [posted[last][_SEQUENCE_BYTES:] for last in chosen])
-            await self._call("compact", key, max(chosen), first + merged, *chosen)
+            digest = sha1(b"".join(posted[last] for last in chosen), usedforsecurity=False).hexdigest()
+            await self._call("compact", pane, digest, max(chosen), first + merged, *chosen)
 
     async def rules(self) -> bytes | None:
-        found: bytes | None = await self._client.get(self._key("rules"))
+        found: bytes | None = await self._one("GET", "rules")
         return found
 
     async def set_rules(self, rules: bytes) -> bytes:
-        await self._client.set(self._key("rules"), rules, nx=True)
-        return await self.rules() or rules
+        await self._one("SET", "rules", rules, "NX")
+        self._agreed = stored = await self.rules() or rules
+        return stored
+
+    async def facts(self) -> Facts:
+        info, (seconds, micros) = await self._client.info(), await self._client.time()
+        return Facts(str(info["redis_version"]), bool(info["aof_enabled"]), seconds * 1000 + micros // 1000)
 
     async def close(self) -> None:
         await self._client.aclose()
+
+
+class Making:
+    """A generation in the making beside that in force: `store` is it. Who begins another one takes this
+    one's place: from then on it raises Superseded."""
+
+    def __init__(self, live: RedisStore, rules: Rules) -> None:
+        self._live = live
+        self._client = live._client
+        self._center = live._center
+        self._name = secrets.token_hex(4)
+        self.store = RedisStore(live._client, live._center, rules, self._name)
+
+    async def begin(self) -> None:
+        await self._client.set(self._key(_MAKING), self._name)
+        await self.sweep()
+
+    async def hold(self, ms: int) -> None:
+        """For so long no commits to the generation in force: they wait."""
+        await self._client.set(self._key(_IN_FORCE) + b":held", 1, px=ms)
+
+    async def switch(self, anyway: bool = False) -> bool:
+        """Put it in force, if both counted exactly the same records, or `anyway`."""
+        name = self._key(_MAKING)
+        done = await self._live._call("switch", self.store._prefix, int(anyway), keys=[name])
+        return bool(done)
+
+    async def drop(self) -> None:
+        """Give it up."""
+        if await self._client.get(self._key(_MAKING)) == self._name.encode():
+            await self._client.delete(self._key(_MAKING))
+        await self.sweep()
+
+    async def sweep(self) -> None:
+        """Delete all that belongs neither to the generation in force nor to one in the making."""
+        chunk: list[bytes] = []
+        async for key in self._client.scan_iter(match=named(self._center, "*"), count=_SWEPT):
+            chunk.append(key)
+            if len(chunk) == _SWEPT:
+                await self._sweep(chunk)
+                chunk = []
+        await self._sweep(chunk)
+
+    async def _sweep(self, keys: Sequence[bytes]) -> None:
+        # The names are read after the keys were found: a generation's name is written before its keys.
+        names = [await self._client.get(self._key(name)) for name in (_IN_FORCE, _MAKING)]
+        kept = {names[0] or FIRST.encode(), names[1]}
+        owner = re.compile(re.escape(self._key("")) + rb"([0-9a-f]+):")
+        found = [(key, owner.match(key)) for key in keys]
+        if void := [key for key, match in found if match and match[1] not in kept]:
+            await self._client.unlink(*void)
+
+    def _key(self, name: str) -> bytes:
+        return named(self._center, name)
+
+
+def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(flat[::2], flat[1::2], strict=True))
 
 
 def _vouch(info: Mapping[str, Any]) -> None:
@@ -203,6 +318,14 @@ def _worth_merging(posted: Mapping[bytes, bytes]) -> list[bytes]:
 def _oldest(family: Family, now_ms: int) -> int:
     width, keep = GRID[family]
     return (now_ms - keep) // width
+
+
+def _written(writes: Mapping[bytes, bytes | None]) -> Iterator[bytes]:
+    """In one piece: packing thousands of arguments costs more than writing them."""
+    for key, value in writes.items():
+        yield key
+        yield len(value or b"").to_bytes(4, "big")
+        yield value or b""
 
 
 def _list(items: Iterable[Any]) -> list[Any]:

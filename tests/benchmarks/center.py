@@ -68,7 +68,7 @@ def _call(chance: random.Random, center: Center, number: int, customer: int, end
     answered = chance.random() < 0.92
     wait, talk, acw = chance.expovariate(1 / 25), chance.lognormvariate(5.3, 0.6), chance.expovariate(1 / 40)
     call = {
-        "contact_id": f"contact-{number:09}",
+        "contact_id": f"contact-{center.seed}-{number:08}",
         "customer_id": f"C{customer:06}",
         "queue": f"queue-{agent % 20:02}",
         "site": f"site-{agent % 4}",

@@ -2,12 +2,13 @@
 
 Run as `python -m tests.benchmarks.pipeline`. Three runs over the same records, each on an empty center: one
 lane at a time with a stopwatch on each phase, all lanes at once as a worker has them (that is the rate),
-and, asked for with --profile, one under cProfile.
+and, asked for with --profile, one under cProfile. Each ends with the merging of postings.
 """
 
 import argparse
 import asyncio
 import cProfile
+import gc
 import io
 import json
 import pstats
@@ -15,18 +16,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import reduce
+from importlib import import_module
 from inspect import iscoroutinefunction
 from typing import Any, NamedTuple
 
-from streamer import pipeline
 from streamer.engine import wall_clock_ms
 from streamer.events.decoding import Record
 from streamer.events.rules import HOUR, Rules
-from streamer.journeys.desk import Desk
+from streamer.lanes import POSTINGS
 from streamer.meters import Meters
-from streamer.panes import rollup
 from streamer.pipeline import Counting, Lane
-from streamer.store import redis as store_redis
 from streamer.store.redis import RedisStore
 from tests.benchmarks.center import Center, Message, messages
 from tests.benchmarks.machine import cpu_seconds, reset_script_times, script_times
@@ -34,24 +34,25 @@ from tests.conftest import PARTS
 from tests.counting import Letters, counting, lane
 from tests.parts.redis_server import RedisServer
 
-PHASES: tuple[tuple[str, object, str], ...] = (
-    ("decode", pipeline, "decode"),
-    ("keys", pipeline, "keys_of"),
-    ("read: store", RedisStore, "read"),
-    ("read: unpack", Desk, "put"),
-    ("read: follow", Desk, "follow"),
-    ("apply", pipeline, "apply"),
-    ("plain counts", pipeline.Tallier, "first"),
-    ("fold", pipeline, "delta"),
-    ("rollup: clean", rollup, "clean"),
-    ("rollup: fine", rollup, "fine"),
-    ("rollup: long", rollup, "long"),
-    ("pack documents", Desk, "writes"),
-    ("commit: store", RedisStore, "commit"),
-    ("meters", Meters, "committed"),
-)
-"""What is timed, with the object and the name it is called by. None of these calls another."""
-SCRIPTS: tuple[tuple[str, object, str], ...] = (("scripts", store_redis.Script, "__call__"),)
+PHASES = {
+    "decode": "streamer.pipeline:decode",
+    "keys": "streamer.pipeline:keys_of",
+    "read: store": "streamer.store.redis:RedisStore.read",
+    "read: unpack": "streamer.journeys.desk:Desk.put",
+    "read: follow": "streamer.journeys.desk:Desk.follow",
+    "apply": "streamer.pipeline:apply",
+    "plain counts": "streamer.pipeline:Tallier.first",
+    "fold": "streamer.pipeline:delta",
+    "postings: clean": "streamer.panes.posting:clean",
+    "postings: fine": "streamer.panes.posting:fine",
+    "postings: long": "streamer.panes.posting:Roller.long",
+    "pack documents": "streamer.journeys.desk:Desk.writes",
+    "commit: store": "streamer.store.redis:RedisStore.commit",
+    "compact": "streamer.pipeline:Counting.compact",
+    "meters": "streamer.meters:Meters.committed",
+}
+"""What is timed, by the name it is called by. None of these calls another."""
+SCRIPTS = {"scripts": "streamer.store.redis:Script.__call__"}
 """Part of the store's phases: sending, Redis at work, receiving."""
 
 Batches = Mapping[int, Sequence[Sequence[Record]]]
@@ -90,16 +91,27 @@ class Stopwatch:
         return waited if iscoroutinefunction(call) else called
 
     @contextmanager
-    def on(self, places: Sequence[tuple[str, object, str]]) -> Iterator[None]:
-        """Times these while it lasts. Raises AttributeError for what no longer has that name."""
-        known = [(owner, name, getattr(owner, name)) for _, owner, name in places]
+    def on(self, places: Mapping[str, str]) -> Iterator[None]:
+        """Times these while it lasts. What no longer has its name is said, and not timed."""
+        known = []
+        for phase, place in places.items():
+            owner, name = _owner(place)
+            if (call := getattr(owner, name, None)) is None:
+                print(f"{phase}: there is no {place} any more", file=sys.stderr)
+                continue
+            known.append((owner, name, call))
+            setattr(owner, name, self.around(phase, call))
         try:
-            for (phase, _, _), (owner, name, call) in zip(places, known, strict=True):
-                setattr(owner, name, self.around(phase, call))
             yield
         finally:
             for owner, name, call in known:
                 setattr(owner, name, call)
+
+
+def _owner(place: str) -> tuple[Any, str]:
+    module, _, path = place.partition(":")
+    *outer, name = path.split(".")
+    return reduce(getattr, outer, import_module(module)), name
 
 
 class Run(NamedTuple):
@@ -160,6 +172,7 @@ class Bench:
         await reset_script_times(self._server)
         redis_before, own_before, began = cpu_seconds(redis), time.process_time(), time.perf_counter()
         await (self._at_once(lanes) if at_once else self._in_turn(lanes))
+        await shared.compact(POSTINGS)
         seconds = time.perf_counter() - began
         own, theirs = time.process_time() - own_before, cpu_seconds(redis) - redis_before
         blocked = await script_times(self._server)
@@ -187,8 +200,8 @@ class Bench:
 
 def table(watch: Stopwatch, run: Run) -> dict[str, dict[str, float]]:
     """Per phase: µs per event, share of the whole, calls per event; `else` is what no phase covers."""
-    phases = {name: watch.seconds.get(name, 0.0) for name, _, _ in PHASES}
-    rows = {**phases, "else": run.seconds - sum(phases.values()), "scripts": watch.seconds["scripts"]}
+    phases = {name: watch.seconds.get(name, 0.0) for name in PHASES}
+    rest = {"else": run.seconds - sum(phases.values()), "scripts": watch.seconds.get("scripts", 0.0)}
     return {
         name: {
             "us_per_event": round(seconds / run.events * 1e6, 2),
@@ -196,7 +209,7 @@ def table(watch: Stopwatch, run: Run) -> dict[str, dict[str, float]]:
             "calls_per_event": round(watch.calls.get(name, 0) / run.events, 3),
             "longest_ms": round(watch.longest.get(name, 0.0) * 1000, 1),
         }
-        for name, seconds in rows.items()
+        for name, seconds in (phases | rest).items()
     }
 
 
@@ -214,8 +227,9 @@ async def measure(center: Center, parts: str, batch: int, profile: int) -> dict[
     sent = messages(center, wall_clock_ms() - HOUR)
     async with PARTS[parts].store(aof=False) as server:
         bench = Bench(server, sent[0].topic, batches(center, sent, batch))
+        gc.freeze()  # a worker has no such heap of records to walk through
         watch = Stopwatch()
-        with watch.on((*PHASES, *SCRIPTS)):
+        with watch.on({**PHASES, **SCRIPTS}):
             timed = await bench.run(at_once=False)
         overlapped = await bench.run(at_once=True)
         rows = table(watch, timed)

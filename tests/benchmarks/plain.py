@@ -1,4 +1,4 @@
-"""Here is how fast the plain Faust program goes: a worker of its own, listened to through what it prints."""
+"""Here is how fast the plain Faust program goes: a worker of its own, listened to through what it writes."""
 
 import asyncio
 import json
@@ -22,7 +22,15 @@ async def plain(address: str, topic: str, partitions: int, total: int, at_most_s
         "BENCH_EVENTS": str(total),
         "PYTHONPATH": os.getcwd(),
     }
-    program = [sys.executable, "-m", "tests.benchmarks.plain_faust", "worker", "--without-web", "-l", "warning"]
+    program = [
+        sys.executable,
+        "-m",
+        "tests.benchmarks.plain_faust",
+        "worker",
+        "--without-web",
+        "-l",
+        "warn",
+    ]
     command = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *program]
     with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory() as folder:
         process = await asyncio.create_subprocess_exec(
@@ -46,7 +54,7 @@ async def plain(address: str, topic: str, partitions: int, total: int, at_most_s
 
 
 async def _listen(process: asyncio.subprocess.Process, total: int, at_most_s: float) -> dict[str, float]:
-    """The last line it printed. Raises TimeoutError if there was none."""
+    """The last line it wrote. Raises TimeoutError if there was none."""
     assert process.stdout is not None
     last: dict[str, float] = {}
     while not last or (last["events"] < total - 1 and last["seconds"] < at_most_s):

@@ -2,17 +2,18 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from streamer.engine import wall_clock_ms
 from streamer.kafka import producer
 from tests.benchmarks.center import Message
 
 _IN_FLIGHT = 5_000
-_PULSE_S = 0.01
+_PULSE_S = 0.005
 
 
 async def create(address: str, topic: str, partitions: int) -> None:
@@ -36,20 +37,18 @@ async def publish(address: str, sent: Sequence[Message], topic: str | None = Non
         await to.stop()
 
 
-async def publish_steadily(address: str, make: Callable[[int], Message], rate: int, total: int) -> list[float]:
-    """`rate` records a second in pulses of 10 ms, made when they are due by `make(number)`. Returns
-    when each was handed to the producer, by the monotonic clock, in s."""
+async def publish_in_time(address: str, sent: Sequence[Message]) -> list[float]:
+    """Each when its own time has come, looked at every 5 ms. Returns when each was handed to the
+    producer, by the monotonic clock, in s."""
     to = await producer(address)
     published: list[float] = []
     written: list[asyncio.Future[Any]] = []
-    began = time.monotonic()
     try:
-        while len(published) < total:
-            due = min(total, round((time.monotonic() - began) * rate))
-            for number in range(len(published), due):
-                published.append(time.monotonic())
-                written.append(await _send(to, make(number)))
-            await asyncio.sleep(_PULSE_S)
+        for one in sent:
+            while one.at_ms > wall_clock_ms():  # noqa: ASYNC110 - it is the clock that is waited for
+                await asyncio.sleep(_PULSE_S)
+            published.append(time.monotonic())
+            written.append(await _send(to, one))
         await asyncio.gather(*written)
     finally:
         await to.stop()
@@ -72,7 +71,10 @@ class Bare(NamedTuple):
 async def bare(address: str, topic: str, partitions: int, total: int) -> Bare:
     """aiokafka's getmany in a loop, nothing decoded, no group; timed from the first records to the last."""
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=address, auto_offset_reset="earliest", enable_auto_commit=False, fetch_max_wait_ms=50
+        bootstrap_servers=address,
+        auto_offset_reset="earliest",
+        enable_auto_commit=False,
+        fetch_max_wait_ms=50,
     )
     async with consumer:
         consumer.assign([TopicPartition(topic, number) for number in range(partitions)])

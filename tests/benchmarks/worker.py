@@ -71,6 +71,7 @@ class Watching(NamedTuple):
             "events": events,
             "seconds": round(seconds, 2),
             "events_per_s": round(events / seconds),
+            "events_per_worker_cpu_s": round(events / cpu["worker"]),
             **{f"{name}_cpu_s": round(used, 2) for name, used in cpu.items()},
             **{f"{name}_cpu_us_per_event": round(used / events * 1e6, 2) for name, used in cpu.items()},
         }

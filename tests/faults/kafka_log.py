@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
-from itertools import islice
+from itertools import chain, islice
 from random import Random
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -14,7 +14,7 @@ from aiokafka.structs import TopicPartition
 
 from streamer import kafka
 from streamer.demo.letters import Message
-from streamer.events.decoding import Record
+from streamer.events.decoding import TOPICS, Record
 from tests.faults.traffic import PARTITIONS
 
 _TICK_S = 0.05
@@ -71,22 +71,28 @@ async def _send(producer: AIOKafkaProducer, message: Message, partition: int) ->
             return
 
 
-async def records(address: str, topics: Sequence[str]) -> list[Record]:
+async def records(address: str, topics: Sequence[str]) -> AsyncIterator[Record]:
     """All that these logs have. Nobody may be publishing."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=address, fetch_max_wait_ms=50, isolation_level="read_committed"
     )
-    found = []
     async with consumer:
         consumer.assign([TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS)])
         await consumer.seek_to_beginning()
         while batches := await consumer.getmany(timeout_ms=_QUIET_MS):
-            found += [
-                Record(one.topic, one.partition, one.offset, one.timestamp, one.key, one.value, one.headers)
-                for batch in batches.values()
-                for one in batch
-            ]
-    return found
+            for one in chain.from_iterable(batches.values()):
+                yield Record(
+                    one.topic, one.partition, one.offset, one.timestamp, one.key, one.value, one.headers
+                )
+
+
+async def make_anew(address: str) -> None:
+    """Delete the topics that are counted, and create them again, empty."""
+    async with admin(address) as client:
+        await client.delete_topics(list(TOPICS))
+        while set(TOPICS) & set(await client.list_topics()):
+            await asyncio.sleep(_TICK_S)
+    await kafka.ensure_topics(address, PARTITIONS)
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ from streamer.demo.letters import Message
 from streamer.demo.simulator import Center, Plan
 from streamer.events.decoding import Record, decode
 from streamer.events.models import Rejected
-from streamer.events.rules import HOUR, Rules
+from streamer.events.rules import Rules
 from tests.counting import Tallies
 from tests.test_exactness import wanted
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from streamer.demo import leash
 
-_POLL_S = 0.02
 _LISTEN = "0A"
 
 
@@ -53,9 +52,7 @@ class Worker:
         return await self.exit_code()
 
     async def exit_code(self) -> int:
-        while self.runs:
-            await asyncio.sleep(_POLL_S)
-        return self._process.wait()
+        return await asyncio.to_thread(self._process.wait)
 
     def log(self) -> str:
         return self._log.read_text(errors="replace")

@@ -1,6 +1,6 @@
 """Here is that a reader, however it was brought up to date, answers what brute force answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from streamer.events.rules import DAY, HOUR, MINUTE, SECOND
 from streamer.metrics.catalogue import CATALOGUE, TallyCounts
 from streamer.metrics.tally import NUMBER, Tally
+from streamer.panes import posting
 from streamer.panes.fold import Tallies
 from streamer.panes.grid import FINE_MS, row_field, row_of
 from streamer.panes.windows import WINDOWS
@@ -185,6 +186,56 @@ async def test_what_fails_half_way_leaves_what_was_there() -> None:
     store._pages = []
     await reader.refresh(NOW)
     assert one(reader, "answered").value == 3
+
+
+class InTwoSteps(MemoryStore):
+    """A commit comes between two steps of a reading: its pane is given again, with all that is new."""
+
+    between: Callable[[], Coroutine[None, None, None]] | None = None
+    _since: Mark | None = None
+
+    async def changes(self, since: Mark | None) -> Changes:
+        between, self.between = self.between, None
+        if between is not None:
+            self._since = since
+            first = await super().changes(since)
+            await between()
+            return first._replace(more=True, mark=Mark(-9, b""))
+        if since == Mark(-9, b""):
+            return (await super().changes(self._since))._replace(reset=False)
+        return await super().changes(since)
+
+
+@pytest.mark.parametrize("first", [True, False])
+async def test_a_pane_that_changes_while_it_is_read_is_counted_once(first: bool) -> None:
+    store = InTwoSteps()
+    center = Center(store)
+    await center.beat(NOW)
+    reader = Reader(store, SETTINGS)
+    if not first:
+        await center.add({(pane(MINUTE), cell()): answered(1000)})
+        await reader.refresh(NOW)
+    await center.add({(pane(MINUTE), cell()): answered(1), (pane(HOUR), cell()): answered(10)})
+    store.between = lambda: center.add({(pane(MINUTE), cell()): answered(100)})
+    await reader.refresh(NOW)
+    assert one(reader, "answered", "4h").value == (111 if first else 1111)
+    assert one(reader, "answered", "7d").value == (111 if first else 1111)
+
+
+async def test_merged_postings_are_counted_once() -> None:
+    center = Center()
+    await center.beat(NOW)
+    reader = Reader(center.store, SETTINGS)
+    for _ in range(3):
+        await center.add({(pane(MINUTE), cell()): answered(1)})
+        await reader.refresh(NOW)
+        await center.add({(pane(MINUTE), cell("sales", "bob")): answered(1)})
+        await center.store.compact("fine", pane(MINUTE), posting.merge)
+        await center.store.compact("long", pane(MINUTE) // 360, posting.merge)
+    await reader.refresh(NOW)
+    assert one(reader, "answered").value == 6
+    assert one(reader, "answered", "7d", by="queue", key="sales").value == 3
+    assert one(reader, "active_agents", "7d").value == 2
 
 
 async def test_another_history_is_read_from_its_beginning() -> None:

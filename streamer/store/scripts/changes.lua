@@ -2,7 +2,8 @@
 -- KEYS[1] any key of the center; ARGV: prefix, sequence (-1: no mark), nonce, cursor, bytes at most
 -- returns sequence, nonce, reset, more, cursor, array of family, pane, whole, array of postings; a
 -- posting is filed under its last commit and begins with its first one: where that is not after the
--- mark, it is a merged one, and the whole pane is returned
+-- mark, it is a merged one, and the whole pane is returned; as it is in all chunks but the first: a
+-- commit may have come meanwhile to a pane that an earlier chunk returned
 local prefix, since, nonce, cursor = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4])
 local sequence = tonumber(redis.call('GET', prefix .. 'sequence') or '0')
 local latest = redis.call('ZRANGE', prefix .. 'nonces', -1, -1)[1] or ''
@@ -30,7 +31,7 @@ for i, pane in ipairs(panes) do
   end
   at = pane[1]
   local posted = redis.call('HGETALL', prefix .. pane[2] .. ':' .. pane[3])
-  local new, all, whole = {}, {}, 0
+  local new, all, whole = {}, {}, cursor > 0 and 1 or 0
   for j = 1, #posted, 2 do
     all[#all + 1] = posted[j + 1]
     if struct.unpack('>I6', posted[j]) > since then

@@ -1,9 +1,9 @@
 -- The one atomic step. Everything is read, compared and computed before the first write:
 -- a script that fails half-way is not rolled back.
 -- KEYS[1] <prefix>positions; ARGV: prefix, partition, epoch, start, position, token in hex, token,
--- reads (13 bytes key, 8 bytes token, zeros: absent), ttl, oldest fine and long pane that is kept, then
--- four lists, each behind its length: writes (key, value; "" deletes), fine and long panes (number,
--- expire at, posting), counts (name, amount)
+-- reads (13 bytes key, 8 bytes token, zeros: absent), ttl, oldest fine and long pane that is kept,
+-- writes (13 bytes key, 4 bytes length, value; an empty one deletes), then three lists, each behind its
+-- length: fine and long panes (number, expire at, posting), counts (name, amount)
 local prefix, partition, epoch, start = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local token = ARGV[7]
 local CHUNK = 500
@@ -13,6 +13,7 @@ if not stored then return {'moved'} end
 local at_epoch, at_next, at_token = string.match(stored, '^(%w+):(%d+):(%x+):')
 if at_token == ARGV[6] then return {'applied'} end
 if at_epoch ~= epoch or at_next ~= start then return {'moved', stored} end
+if redis.call('EXISTS', KEYS[2] .. ':held') == 1 then return {'held'} end
 
 local reads, changed = ARGV[8], {}
 for first = 1, #reads, 21 * CHUNK do
@@ -32,14 +33,13 @@ if #changed > 0 then return {'changed', changed} end
 local sequence = tonumber(redis.call('GET', prefix .. 'sequence') or '0') + 1
 local stamp = struct.pack('>I6', sequence)
 
-local at = 12
+local at = 13
 local function list()
   local first = at + 1
   at = at + tonumber(ARGV[at]) + 1
   return first, at - 1
 end
 
-local writes, writes_end = list()
 local fine, fine_end = list()
 local long, long_end = list()
 local counts, counts_end = list()
@@ -56,11 +56,14 @@ redis.call('HSET', KEYS[1], partition, ARGV[5])
 redis.call('SET', prefix .. 'sequence', sequence)
 redis.call('ZADD', prefix .. 'nonces', sequence, token)
 redis.call('ZREMRANGEBYSCORE', prefix .. 'nonces', '-inf', sequence - 10000)
-for i = writes, writes_end, 2 do
-  if ARGV[i + 1] == '' then
-    redis.call('DEL', prefix .. ARGV[i])
+local writes, from = ARGV[12], 1
+while from <= #writes do
+  local key, value = prefix .. string.sub(writes, from, from + 12), from + 17
+  from = value + struct.unpack('>I4', string.sub(writes, from + 13, from + 16))
+  if from == value then
+    redis.call('DEL', key)
   else
-    redis.call('SET', prefix .. ARGV[i], token .. ARGV[i + 1], 'EX', ARGV[9])
+    redis.call('SET', key, token .. string.sub(writes, value, from - 1), 'EX', ARGV[9])
   end
 end
 local function post(family, first, last)

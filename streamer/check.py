@@ -1,0 +1,171 @@
+"""Here is the doctor: what a center needs of Kafka, Redis, clock and workers, a line each with the fix."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Final, Literal, NamedTuple
+
+import click
+from aiokafka.errors import KafkaError
+from redis.exceptions import RedisError
+
+from streamer.events.decoding import TOPICS
+from streamer.events.rules import DAY, MINUTE, OtherRules, Rules, agree, written
+from streamer.kafka import RETENTION_MS, configuration, partitions
+from streamer.settings import Settings, SettingsError
+from streamer.store.port import Beat, Partition
+from streamer.store.redis import RedisStore, StoreUnfit
+
+APART_S: Final = 2.0
+STALE_MS: Final = MINUTE
+_PATIENCE_S: Final = 10.0
+_ALTER: Final = "kafka-configs.sh --alter --entity-type topics --entity-name {} --add-config {}"
+
+
+class Finding(NamedTuple):
+    verdict: Literal["ok", "warn", "fail"]
+    what: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.verdict:<4}  {self.what}{f'  — {self.fix}' if self.fix else ''}"
+
+
+def run_check(load: Callable[[], Settings]) -> int:
+    """Prints what it finds; the exit code: 1 if anything fails."""
+    # What aiokafka says of a broker that is away is said below, once.
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    try:
+        settings = load()
+    except SettingsError as error:
+        click.echo(Finding("fail", f"settings: {error}"))
+        return 1
+    return asyncio.run(_check(settings))
+
+
+async def _check(settings: Settings) -> int:
+    failed = False
+    async for finding in examine(settings):
+        failed |= finding.verdict == "fail"
+        click.echo(finding)
+    return int(failed)
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    yield Finding("ok", "settings: all are understood")
+    async for finding in _kafka(settings):
+        yield finding
+    async for finding in _redis(settings):
+        yield finding
+
+
+# Kafka.
+
+
+async def _kafka(settings: Settings) -> AsyncIterator[Finding]:
+    try:
+        async with asyncio.timeout(_PATIENCE_S):
+            found = await partitions(settings.kafka)
+            known = await configuration(settings.kafka, [topic for topic in TOPICS if found[topic]])
+    except (KafkaError, OSError, TimeoutError) as error:
+        reason = str(error) or type(error).__name__
+        yield Finding("fail", f"Kafka at {settings.kafka}: {reason}", "start it, or set STREAMER_KAFKA")
+        return
+    yield Finding("ok", f"Kafka at {settings.kafka}: answers")
+    yield _topics(found)
+    if not known:
+        yield Finding("ok", "topics: this broker does not say how it keeps them")
+    for topic, configured in known.items():
+        yield _times(topic, configured)
+        yield _retention(topic, configured, settings.rules())
+
+
+def _topics(found: Mapping[str, int]) -> Finding:
+    missing = [topic for topic, number in found.items() if not number]
+    if missing:
+        return Finding("warn", f"topics: {', '.join(missing)} missing", "`streamer worker` creates them")
+    numbers = ", ".join(f"{topic} {number}" for topic, number in found.items())
+    return Finding("ok", f"topics: with partitions, {numbers}")
+
+
+def _times(topic: str, configured: Mapping[str, str]) -> Finding:
+    kind = configured.get("message.timestamp.type", "CreateTime")
+    if kind == "CreateTime":
+        return Finding("ok", f"{topic}: records bear the producer's time")
+    fix = _ALTER.format(topic, "message.timestamp.type=CreateTime")
+    return Finding("fail", f"{topic}: records bear the time of arrival ({kind})", fix)
+
+
+def _retention(topic: str, configured: Mapping[str, str], rules: Rules) -> Finding:
+    kept = int(configured.get("retention.ms", -1))
+    what = f"{topic}: records are kept {'for ever' if kept < 0 else f'for {kept / DAY:.3g} days'}"
+    fix = _ALTER.format(topic, f"retention.ms={RETENTION_MS}")
+    if 0 <= kept < rules.horizon_ms:
+        return Finding("fail", f"{what}, the horizon is {rules.horizon_ms / DAY:.3g} days", fix)
+    if 0 <= kept < RETENTION_MS:
+        return Finding("warn", f"{what}: a rebuild cannot reach back {RETENTION_MS / DAY:.3g} days", fix)
+    return Finding("ok", what)
+
+
+# Redis, and what is in it.
+
+
+async def _redis(settings: Settings) -> AsyncIterator[Finding]:
+    try:
+        store = await RedisStore.connect(settings.redis, settings.center)
+    except StoreUnfit as error:
+        yield Finding("fail", f"Redis: {error}")
+        return
+    except (RedisError, OSError) as error:
+        yield Finding("fail", f"Redis: {error}", "start it, or set STREAMER_REDIS")
+        return
+    try:
+        async for finding in _state(store, settings):
+            yield finding
+    except (RedisError, OSError) as error:
+        yield Finding("fail", f"Redis: {error}", "see its log")
+    finally:
+        await store.close()
+
+
+async def _state(store: RedisStore, settings: Settings) -> AsyncIterator[Finding]:
+    facts = await store.facts()
+    yield Finding("ok", f"Redis: version {facts.version}, evicts nothing")
+    if facts.aof:
+        yield Finding("ok", "Redis: writes to disk (AOF)")
+    else:
+        fix = "CONFIG SET appendonly yes, and in its configuration"
+        yield Finding("warn", "Redis: a restart loses all and asks Kafka for it again (AOF is off)", fix)
+    yield _clock((time.time_ns() // 1_000_000 - facts.time_ms) / 1000)
+    yield _rules(await store.rules(), written(settings.rules()))
+    yield _workers(await store.beats(), facts.time_ms)
+
+
+def _clock(apart_s: float) -> Finding:
+    what = f"clock: {abs(apart_s):.1f} s {'behind' if apart_s < 0 else 'ahead of'} that of Redis"
+    if abs(apart_s) <= APART_S:
+        return Finding("ok", what)
+    return Finding("warn", what, "let chrony or ntpd set both")
+
+
+def _rules(stored: bytes | None, own: bytes) -> Finding:
+    if stored is None:
+        return Finding("ok", "rules: nothing is counted yet")
+    try:
+        agree(stored, own)
+    except OtherRules as error:
+        return Finding("fail", f"rules: {error}")
+    return Finding("ok", "rules: those of the stored numbers")
+
+
+def _workers(beats: Mapping[Partition, Beat], now_ms: int) -> Finding:
+    if not beats:
+        return Finding("warn", "workers: none ever spoke", "start `streamer worker`")
+    late = {p: beat for p, beat in beats.items() if now_ms - beat.caught_up_at > STALE_MS}
+    if not late:
+        return Finding("ok", f"workers: {len(beats)} partitions are counted up to date")
+    partition, beat = min(late.items(), key=lambda item: item[1].caught_up_at)
+    since = f"{(now_ms - beat.caught_up_at) // 1000} s ago" if beat.caught_up_at else "never"
+    what = f"workers: {len(late)} of {len(beats)} partitions are not up to date; {partition}: {since}"
+    return Finding("warn", f"{what}, {beat.lag} records behind", "start `streamer worker`, or more of them")

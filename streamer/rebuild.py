@@ -1,0 +1,244 @@
+"""Here is the rebuild: all counted again from Kafka's beginning, beside the live numbers, which it
+replaces once both were compared at equal offsets."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Final, NamedTuple
+
+import click
+from rich.console import Console
+from rich.progress import Progress, TaskID
+
+from streamer.comparison import Difference, differences, state
+from streamer.events.decoding import TOPICS, Record
+from streamer.events.rules import Rules, differing, written
+from streamer.kafka import KafkaLogs, KafkaRecords, partitions
+from streamer.panes.grid import LONG_KEPT_MS
+from streamer.pipeline import Counting, Lane, Letter, persist
+from streamer.recognition import Found, judge
+from streamer.settings import Settings
+from streamer.store.port import Partition, Position
+from streamer.store.redis import Making, RedisStore
+
+ABREAST: Final = 4
+"""Partitions counted at a time: those that are furthest behind in event time."""
+NEAR: Final = 2_000
+SHOWN: Final = 20
+_HOLD_MS: Final = 3_000
+_TRIES: Final = 10
+_PATIENCE_S: Final = 30.0
+
+
+class RebuildError(Exception):
+    """It cannot be done now; the message says why, and what to do. The live numbers are as they were."""
+
+
+class Dropped:
+    """Dead letters were written when the live numbers were counted."""
+
+    async def send(self, letters: Sequence[Letter]) -> None: ...
+
+
+class Unwatched:
+    def conflict(self) -> None: ...
+
+    def committed(self, records: Sequence[Record], now_ms: int) -> None: ...
+
+
+class Compared(NamedTuple):
+    """The first differences, and how many there are."""
+
+    first: Sequence[Difference]
+    number: int
+
+
+class Rebuild:
+    """One rebuild of one center. Raises RebuildError, Superseded, and what the infrastructure raises."""
+
+    def __init__(self, live: RedisStore, rules: Rules, records: KafkaRecords, progress: Progress) -> None:
+        self._live, self._records, self._progress = live, records, progress
+        self._task: TaskID = progress.add_task("counting again", total=None)
+        self._rules = rules
+        self.making = Making(live, rules)
+        self._counting = Counting(self.making.store, rules, Dropped(), Unwatched(), wall_clock_ms)
+        self._begins: Mapping[Partition, int] = {}
+        self._lanes: dict[Partition, Lane] = {}
+        self._first: dict[Partition, int] = {}  # times of records, in ms
+        self._last: dict[Partition, int] = {}
+        self.counted = 0
+
+    async def begin(self, begins: Mapping[Partition, int]) -> None:
+        self._begins = begins
+        await self.making.begin()
+        await self.making.store.set_rules(written(self._rules))
+
+    async def catch_up(self) -> None:
+        """Count what the live numbers hold; they go on meanwhile, so again, until there is little left."""
+        behind = NEAR
+        while behind >= NEAR:
+            ends = await self._ends()
+            behind = sum(end - self._lanes[partition].position.next for partition, end in ends.items())
+            self._progress.update(self._task, total=self.counted + behind)
+            await self._count(ends)
+
+    async def compare(self) -> Compared:
+        """At equal offsets. What the live numbers hold as of one moment is held in memory."""
+        places = list(self._begins)
+        live = await state(self._live, places)
+        await self._count(await self._opened({p: at.next for p, at in live.positions.items()}))
+        rebuilt = await state(self.making.store, places)
+        found = differences(live, rebuilt, wall_clock_ms())
+        first = list(islice(found, SHOWN))
+        return Compared(first, len(first) + sum(1 for _ in found))
+
+    async def switch(self) -> None:
+        """Put the new numbers in force. Where commits come all the time, they are held for a moment."""
+        for attempt in range(_TRIES):
+            if attempt:
+                await self.making.hold(_HOLD_MS)
+            await self._count(await self._ends())
+            if await self.making.switch():
+                return
+        raise RebuildError("the live numbers changed too fast to switch; try again in a quieter hour")
+
+    def lost(self, before_ms: int) -> list[str]:
+        """Where Kafka no longer has what is younger than that: a sentence each."""
+        return [
+            f"{partition}: Kafka's log begins at offset {begin}"
+            f"{f' ({_when(self._first[partition])})' if partition in self._first else ''}; what was counted "
+            "of earlier records is not in the new numbers"
+            for partition, begin in self._begins.items()
+            if begin and self._first.get(partition, wall_clock_ms()) > before_ms
+        ]
+
+    async def _ends(self) -> dict[Partition, int]:
+        places = list(self._begins)
+        found = zip(places, await persist(lambda: self._live.positions(places)), strict=True)
+        return await self._opened({partition: at.next for partition, at in found if at is not None})
+
+    async def _opened(self, ends: dict[Partition, int]) -> dict[Partition, int]:
+        """The same, with a lane for each. What the live numbers never looked at is left to the workers."""
+        for partition, end in ends.items():
+            if partition not in self._lanes:
+                start = judge(partition, None, Found(self._begins[partition], {})).position
+                await self.making.store.move(partition, None, start)
+                self._lanes[partition] = Lane(partition, start, self._counting)
+            if self._lanes[partition].position.next > end:
+                raise RebuildError(f"{partition}: the live numbers went back to offset {end}; start again")
+        return ends
+
+    async def _count(self, ends: Mapping[Partition, int]) -> None:
+        """In the order of event time, so that contacts are forgotten when the workers forget them."""
+        while behind := [p for p, end in ends.items() if self._lanes[p].position.next < end]:
+            behind.sort(key=lambda partition: self._last.get(partition, 0))
+            self._counting.watermark = self._last.get(behind[0], 0)
+            await asyncio.gather(*(self._advance(self._lanes[p], ends[p]) for p in behind[:ABREAST]))
+
+    async def _advance(self, lane: Lane, end: int) -> None:
+        partition, before = lane.partition, lane.position
+        records, reached = await self._next(lane, end)
+        if records:
+            self._first.setdefault(partition, records[0].timestamp)
+            self._last[partition] = records[-1].timestamp
+            await lane.count(records, reached)
+        else:  # what lies between are no records: transactions' markers, compaction
+            lane.position = Position(before.epoch, reached, before.token, before.checkpoints)
+            await self.making.store.move(partition, before, lane.position)
+        self.counted += reached - before.next
+        self._progress.update(self._task, completed=self.counted)
+
+    async def _next(self, lane: Lane, end: int) -> tuple[Sequence[Record], int]:
+        start = time.monotonic()
+        while time.monotonic() < start + _PATIENCE_S:
+            records, reached = await persist(lambda: self._records.next(lane.partition, end))
+            if reached > lane.position.next:
+                return records, reached
+        raise RebuildError(
+            f"{lane.partition}: the live numbers were counted up to offset {end}, but Kafka gives nothing "
+            f"from offset {lane.position.next} on; run `streamer check`"
+        )
+
+
+async def run_rebuild(settings: Settings, yes: bool) -> int:
+    """The exit code: 0 where the new numbers are in force, 1 where they are not."""
+    rules = settings.rules()
+    async with AsyncExitStack() as stack:
+        live = await RedisStore.connect(settings.redis, settings.center, rules)
+        stack.push_async_callback(live.close)
+        records = KafkaRecords(settings.kafka)
+        stack.push_async_callback(records.stop)
+        begins = await records.start(await _partitions(settings))
+        await _same_logs(settings, live, list(begins))
+        progress = stack.enter_context(Progress(console=Console(stderr=True), transient=True))
+        rebuild = Rebuild(live, rules, records, progress)
+        stack.push_async_callback(rebuild.making.drop)  # once it is in force, what is left is the former one
+        await rebuild.begin(begins)
+        await rebuild.catch_up()
+        compared = await rebuild.compare()
+        progress.stop()
+        reservations = _told(rebuild, compared, await _changed(live, rules), rules)
+        if reservations and not yes:
+            click.echo("not switched; with --yes the new numbers are put in force nevertheless")
+            return 1
+        await rebuild.switch()
+        click.echo("switched: the new numbers are in force; workers and readers go over by themselves")
+        return 0
+
+
+async def _partitions(settings: Settings) -> list[Partition]:
+    found = await partitions(settings.kafka)
+    return [Partition(topic, number) for topic in TOPICS for number in range(found[topic])]
+
+
+async def _same_logs(settings: Settings, live: RedisStore, wanted: Sequence[Partition]) -> None:
+    """Raises RebuildError where offsets of the live numbers mean nothing in the logs of today."""
+    looks = KafkaLogs(settings.kafka)
+    await looks.start()
+    try:
+        stored = dict(zip(wanted, await live.positions(wanted), strict=True))
+        known = {p: [at.checkpoints[-1].offset] for p, at in stored.items() if at and at.checkpoints}
+        if not known:
+            raise RebuildError("nothing is counted yet: a worker counts from the beginning by itself")
+        for partition, found in (await persist(lambda: looks.look(known))).items():
+            if sentence := judge(partition, stored[partition], found).sentence:
+                raise RebuildError(f"{sentence}. A worker does that: start one, then rebuild")
+    finally:
+        await looks.stop()
+
+
+async def _changed(live: RedisStore, rules: Rules) -> list[str]:
+    stored = await live.rules()
+    return differing(stored, written(rules)) if stored is not None else []
+
+
+def _told(rebuild: Rebuild, compared: Compared, changed: Sequence[str], rules: Rules) -> bool:
+    """Says what was found; whether there is anything against a switch."""
+    click.echo(f"counted {rebuild.counted:,} offsets again; compared at equal offsets")
+    for rule in changed:
+        click.echo(f"other rules: {rule}")
+    lasting_ms = max(LONG_KEPT_MS, 2 * rules.horizon_ms + rules.fcr_ms)
+    lost = rebuild.lost(wall_clock_ms() - lasting_ms)
+    for sentence in lost:
+        click.echo(sentence)
+    for one in compared.first:
+        click.echo(
+            f"{one.family} {one.time}  {one.group}  {one.name}: live {one.live}, rebuilt {one.rebuilt}"
+        )
+    if compared.number:
+        click.echo(f"{compared.number:,} counts differ; the first {len(compared.first)} are above")
+    else:
+        click.echo("equal: every tally of the last 50 hours and, by hour, of the last 100 days")
+    click.echo("plain counters (…_total) were not compared: they count arrivals, and go on as they are")
+    return bool(compared.number or lost)
+
+
+def _when(ms: int) -> str:
+    return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000

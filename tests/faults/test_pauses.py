@@ -1,0 +1,47 @@
+"""A worker, or the broker, that is away for longer than the group waits."""
+
+import asyncio
+import os
+import signal
+
+from tests.faults.trial import Trial
+from tests.parts.broker import Broker
+
+OUTAGE_S = os.environ.get("STREAMER_TEST_OUTAGE_S")
+
+
+async def test_a_worker_that_was_frozen_while_another_took_over_does_no_harm(trial: Trial) -> None:
+    awake, frozen = trial.worker(), trial.worker()
+    async with trial.load(per_s=200):
+        await trial.progress(300)
+        for _ in range(2):
+            awake, frozen = frozen, awake
+            frozen.freeze()
+            await asyncio.sleep(7)
+            await trial.progress(300)
+            frozen.thaw()
+            await trial.progress(300)
+    await trial.settle()
+
+
+async def test_a_broker_that_was_gone_for_a_minute_is_found_again(trial: Trial) -> None:
+    trial.worker()
+    async with trial.load(per_s=60):
+        await trial.progress(200)
+        await go_away(trial.broker)
+        print("counting again after", await trial.progress())
+        await trial.progress(300)
+    await trial.settle()
+
+
+async def go_away(broker: Broker) -> None:
+    """Killed where its records survive that, else stopped."""
+    if broker.keeps_records:
+        await broker.kill()
+        await asyncio.sleep(float(OUTAGE_S or 60))
+        await broker.start()
+    else:
+        assert broker.process is not None
+        broker.process.send_signal(signal.SIGSTOP)
+        await asyncio.sleep(float(OUTAGE_S or 20))
+        broker.process.send_signal(signal.SIGCONT)

@@ -1,0 +1,339 @@
+"""Here is the promise at any await: whoever owns, dies, times out or fails over, the numbers are right.
+
+Committers, compactors and readers are coroutines that are stepped by hand over one store in memory, in
+the order and with the faults that Hypothesis chooses. No clock, no event loop.
+"""
+
+import asyncio
+import pickle
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from streamer import pipeline
+from streamer.events.decoding import Record, decode
+from streamer.events.models import Event, Rejected, Segment
+from streamer.events.rules import DAY, Rules
+from streamer.lanes import Lanes, Progress
+from streamer.panes.posting import merge
+from streamer.pipeline import Counting, Lane, Letter, Refused
+from streamer.recognition import Found, checkpoint, judge
+from streamer.store.memory import MemoryStore
+from streamer.store.port import (
+    TOKEN_BYTES,
+    Applied,
+    Beat,
+    Changes,
+    Commit,
+    Document,
+    Mark,
+    Outcome,
+    Partition,
+    Position,
+)
+from tests import strategies
+from tests.counting import Letters, Unwatched, held, lane
+from tests.messages import logs, record
+from tests.strategies import START
+from tests.store.test_store import Follower, Sums, whole
+from tests.test_exactness import SLOW, Logs, Place, at_once, published, results, stated, visit, wanted
+
+T = TypeVar("T")
+Work = Coroutine[Any, Any, None]
+
+GO, LOST, LATE, ARRIVE, CRASH, FAIL_OVER = "go", "lost", "late", "arrive", "crash", "fail over"
+FATES = (*[GO] * 12, LOST, LOST, LATE, ARRIVE, CRASH, FAIL_OVER)
+"""What befalls the next step: nothing; a time-out, before or after the call took effect; a time-out of a
+call that takes effect at the next ARRIVE; the death of who made it; a failover."""
+_KEPT = 5
+
+
+class Turn:
+    """Where the others may go on. What is sent is the fate of the step to come."""
+
+    def __await__(self) -> Generator[None, str, str]:
+        return (yield)
+
+
+class Network:
+    """Calls are steps: one to reach the other side, one to come back."""
+
+    def __init__(self) -> None:
+        self.late: list[Callable[[], Awaitable[Any]]] = []
+
+    async def over(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        fate = await Turn()
+        if fate == LATE:
+            self.late.append(call)
+        if fate in (LOST, LATE):
+            raise TimeoutError
+        answer = at_once(call())
+        if await Turn() in (LOST, LATE):
+            raise TimeoutError
+        return answer
+
+    def arrive(self, which: int) -> None:
+        if self.late:
+            at_once(self.late.pop(which % len(self.late)))  # type: ignore[arg-type]
+
+
+class Remote:
+    """A Store on the other side of a network, which remembers its states."""
+
+    def __init__(self, inner: MemoryStore, network: Network, letters: "FarLetters", rejected: set[Record]):
+        self.inner = inner
+        self.moments: list[Sums] = [{}]
+        self._network = network
+        self._letters = letters
+        self._rejected = rejected
+        self._kept = [pickle.dumps(vars(inner))]
+
+    def fail_over(self, back: int) -> None:
+        vars(self.inner).update(pickle.loads(self._kept[back % len(self._kept)]))
+
+    async def commit(self, commit: Commit, now_ms: int) -> Outcome:
+        return await self._network.over(lambda: self._commit(commit, now_ms))
+
+    async def _commit(self, commit: Commit, now_ms: int) -> Outcome:
+        outcome = await self.inner.commit(commit, now_ms)
+        if outcome == Applied():
+            safe = {(one.topic, one.partition, one.offset) for one, _ in self._letters.letters}
+            counted = range(commit.start, commit.position.next)
+            for one in self._rejected:
+                if (one.topic, one.partition) == commit.partition and one.offset in counted:
+                    assert (one.topic, one.partition, one.offset) in safe
+            await self._remember()
+        return outcome
+
+    async def _remember(self) -> None:
+        self._kept = [*self._kept, pickle.dumps(vars(self.inner))][-_KEPT:]
+        self.moments.append(await whole(self.inner))
+
+    async def move(self, partition: Partition, before: Position | None, after: Position) -> bool:
+        return await self._network.over(lambda: self._move(partition, before, after))
+
+    async def _move(self, partition: Partition, before: Position | None, after: Position) -> bool:
+        moved = await self.inner.move(partition, before, after)
+        await self._remember()
+        return moved
+
+    async def read(self, keys: Sequence[bytes]) -> list[Document | None]:
+        return await self._network.over(lambda: self.inner.read(keys))
+
+    async def positions(self, partitions: Sequence[Partition]) -> list[Position | None]:
+        return await self._network.over(lambda: self.inner.positions(partitions))
+
+    async def compact(self, family: Any, index: int, merge: Callable[[Sequence[bytes]], bytes]) -> None:
+        await self._network.over(lambda: self.inner.compact(family, index, merge))
+
+    async def changes(self, since: Mark | None) -> Changes:
+        return await self._network.over(lambda: self.inner.changes(since))
+
+    async def beat(self, beats: Mapping[Partition, Beat]) -> None:
+        raise NotImplementedError
+
+    async def beats(self) -> dict[Partition, Beat]:
+        raise NotImplementedError
+
+    async def counts(self) -> dict[str, int]:
+        raise NotImplementedError
+
+    async def rules(self) -> bytes | None:
+        raise NotImplementedError
+
+    async def set_rules(self, rules: bytes) -> bytes:
+        raise NotImplementedError
+
+    async def close(self) -> None: ...
+
+
+class FarLetters(Letters):
+    """Dead letters behind the same network."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self._network = network
+
+    async def send(self, letters: Sequence[Letter]) -> None:
+        await self._network.over(lambda: Letters.send(self, letters))
+
+
+class Play(NamedTuple):
+    """What there is to count, who counts it (a partition and a batch's size each), and what befalls them."""
+
+    rules: Rules
+    logs: Logs
+    cast: Sequence[tuple[Place, int]]
+    schedule: Sequence[tuple[int, str]]
+
+
+@st.composite
+def plays(draw: st.DrawFn) -> Play:
+    told = draw(strategies.events(12))
+    written = logs([(event, draw(st.integers(0, 1))) for event in told], published)
+    spoiled = {place: draw(st.integers(-3, len(log))) for place, log in written.items()}
+    found = {place: _spoil(log, spoiled[place]) for place, log in written.items()}
+    cast = [(place, draw(st.integers(1, 5))) for place in found for _ in range(draw(st.integers(1, 3)))]
+    schedule = draw(st.lists(st.tuples(st.integers(0, 9), st.sampled_from(FATES)), max_size=250))
+    return Play(draw(strategies.rules()), found, cast, schedule)
+
+
+def _spoil(log: Sequence[Record], at: int) -> Sequence[Record]:
+    """With a record in it, from place 0 on, that cannot be read."""
+    if at < 0:
+        return log
+    records = [*log[:at], log[0]._replace(value=b"{"), *log[at:]]
+    return [one._replace(offset=offset) for offset, one in enumerate(records)]
+
+
+async def count_all(shared: Counting, log: Sequence[Record], size: int, kind: type[Lane] = Lane) -> None:
+    """An owner of a partition, until all is counted."""
+    partition = Partition(log[0].topic, log[0].partition)
+    lane = kind(partition, await start(shared, partition, log), shared)
+    while lane.position.next < len(log):
+        batch = log[lane.position.next : lane.position.next + size]
+        try:
+            await lane.count(batch, batch[-1].offset + 1)
+        except Refused as refused:
+            lane.position = refused.position or await start(shared, partition, log)
+
+
+async def start(shared: Counting, partition: Partition, log: Sequence[Record]) -> Position:
+    """Where to go on, as lanes find it."""
+    found = Found(0, {one.offset: checkpoint(one.offset, one.timestamp, one.key, one.value) for one in log})
+    while True:
+        (stored,) = await pipeline.persist(lambda: shared.store.positions([partition]))
+        after = judge(partition, stored, found).position
+        if stored == after or await pipeline.persist(lambda: shared.store.move(partition, stored, after)):  # noqa: B023
+            return after
+
+
+async def compact_all(remote: Remote) -> None:
+    while True:
+        for family, index in [*remote.inner.panes]:
+            await pipeline.persist(lambda: remote.compact(family, index, merge))  # noqa: B023
+        await Turn()
+
+
+async def read_all(remote: Remote, follower: Follower) -> None:
+    """A reader: each state it comes to was a state of the store."""
+    while True:
+        if await pipeline.persist(lambda: follower.read(remote)):
+            assert follower.sums in remote.moments
+        await Turn()
+
+
+class Stage:
+    """Runs coroutines by turns; whoever dies is followed by a new one."""
+
+    def __init__(self, cast: Sequence[Callable[[], Work]], remote: Remote, network: Network) -> None:
+        self._cast = cast
+        self._remote = remote
+        self._network = network
+        self._running: list[Work | None] = [None] * len(cast)
+        for number in range(len(cast)):
+            self._enter(number)
+
+    def _enter(self, number: int) -> None:
+        self._running[number] = self._cast[number]()
+        self._step(number, None)
+
+    def _step(self, number: int, fate: str | None) -> None:
+        running = self._running[number]
+        try:
+            if running is not None:
+                running.send(fate)
+        except StopIteration:
+            self._running[number] = None
+
+    def befall(self, who: int, fate: str) -> None:
+        number = who % len(self._cast)
+        match fate:
+            case "fail over":
+                self._remote.fail_over(who)
+            case "arrive":
+                self._network.arrive(who)
+            case "crash":
+                self._leave(number)
+                self._enter(number)
+            case _ if self._running[number] is None:
+                self._enter(number)
+            case _:
+                self._step(number, fate)
+
+    def _leave(self, number: int) -> None:
+        running = self._running[number]
+        if running is not None:
+            running.close()
+
+    def finish(self, numbers: Iterable[int]) -> None:
+        """All these anew, by turns and without faults, until they end."""
+        numbers = list(numbers)
+        for number in numbers:
+            self._leave(number)
+            self._enter(number)
+        while any(self._running[number] is not None for number in numbers):
+            for number in numbers:
+                self._step(number, GO)
+
+    def close(self) -> None:
+        for number in range(len(self._cast)):
+            self._leave(number)
+
+
+def check_play(
+    play: Play,
+    kind: type[Lane] = Lane,
+    store: Callable[[], MemoryStore] = MemoryStore,
+) -> None:
+    """The property: play it, let all come to an end, then look."""
+
+    async def pause(_: float) -> None:
+        await Turn()
+
+    with pytest.MonkeyPatch.context() as patch, capture_logs():
+        patch.setattr(asyncio, "sleep", pause)
+        patch.setattr(pipeline, "COMMIT_EVENTS", 3)
+        _check_play(play, kind, store())
+
+
+def _check_play(play: Play, kind: type[Lane], inner: MemoryStore) -> None:
+    records = [one for log in play.logs.values() for one in log]
+    rejected = {one for one in records if isinstance(decode(one, play.rules), Rejected)}
+    network = Network()
+    letters = FarLetters(network)
+    remote = Remote(inner, network, letters, rejected)
+    follower = Follower()
+
+    def owner(place: Place, size: int) -> Work:
+        # each a worker of its own
+        shared = Counting(remote, play.rules, letters, Unwatched(), lambda: START)
+        return count_all(shared, play.logs[place], size, kind)
+
+    owners = [lambda place=place, size=size: owner(place, size) for place, size in play.cast]
+    stage = Stage([*owners, lambda: compact_all(remote), lambda: read_all(remote, follower)], remote, network)
+    try:
+        for who, fate in play.schedule:
+            stage.befall(who, fate)
+        stage.finish(range(len(owners)))
+    finally:
+        stage.close()
+    assert at_once(held(inner)) == wanted(stated(play.logs, play.rules), play.rules)
+    assert at_once(follower.follow(inner)) == at_once(whole(inner))
+    counts = at_once(inner.counts())
+    for topic in {topic for topic, _ in play.logs}:
+        assert results(counts, topic) == len([one for one in records if one.topic == topic])
+        assert counts.get(f"events\x1f{topic}\x1frejected", 0) == len(
+            [r for r in rejected if r.topic == topic]
+        )
+    assert {one for one, _ in letters.letters} == rejected
+
+
+@settings(SLOW, max_examples=150)
+@given(plays())
+def test_zombies_crashes_time_outs_and_failovers_at_any_await_leave_the_oracles_tallies(play: Play) -> None:
+    check_play(play)

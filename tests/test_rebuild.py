@@ -1,0 +1,271 @@
+"""Here is that all counted again gives the live numbers, and that workers and readers go over to them."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable
+from datetime import timedelta
+from itertools import islice
+from pathlib import Path
+
+import pytest
+from aiokafka.admin import RecordsToDelete
+from aiokafka.structs import TopicPartition
+from msgspec.structs import replace
+
+from streamer import kafka
+from streamer.events.rules import Rules
+from streamer.panes.posting import pack, unpack
+from streamer.readings.reader import Reader
+from streamer.rebuild import RebuildError, run_rebuild
+from streamer.store.layout import FIRST, prefix
+from streamer.store.port import Applied, Commit, Partition, Position
+from streamer.store.redis import Making, RedisStore, Superseded
+from tests.counting import held
+from tests.faults import kafka_log
+from tests.faults.trial import Trial
+from tests.faults.worker import said
+from tests.parts.broker import Broker
+from tests.parts.redis_server import RedisServer
+
+PLACE = Partition("call-completed", 0)
+
+
+@pytest.fixture
+async def trial(
+    fresh_broker: Broker, fresh_redis: RedisServer, center: str, tmp_path: Path
+) -> AsyncIterator[Trial]:
+    trial = Trial(fresh_broker, fresh_redis, center, tmp_path)
+    await trial.open()
+    try:
+        yield trial
+    finally:
+        await trial.close()
+
+
+async def publish(trial: Trial, number: int) -> None:
+    """And wait until a worker counted it."""
+    producer = await kafka.producer(trial.broker.address)
+    await kafka_log.send(producer, list(islice(trial.messages, number)))
+    await producer.stop()
+    await trial.settle()
+
+
+async def generations(trial: Trial) -> set[str]:
+    async with trial.redis.client() as client:
+        keys = [key async for key in client.scan_iter(count=1000)]
+    return {key.partition(b"}")[2].partition(b":")[0].decode() for key in keys if b":" in key}
+
+
+async def test_equal_numbers_take_the_place_of_the_live_ones_while_events_come(
+    trial: Trial, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, reader = trial.worker(), Reader(trial.store, trial.settings)
+    async with trial.load(per_s=300):
+        await trial.progress(1_500)
+        await reader.refresh(time.time_ns() // 1_000_000)
+        before = reader.counts
+        with monkeypatch.context() as patched:
+            patched.setattr("streamer.store.redis.CHUNK_BYTES", 1_000)  # many steps a reading
+            assert await run_rebuild(trial.settings, yes=False) == 0, capsys.readouterr().out
+        await reader.refresh(time.time_ns() // 1_000_000)
+        await trial.progress(500)
+    assert {"equal", "switched"} <= {line.partition(":")[0] for line in capsys.readouterr().out.splitlines()}
+    assert reader.ready
+    assert not [name for name, amount in before.items() if reader.counts[name] < amount]
+    await trial.settle()
+    assert worker.runs
+    assert FIRST not in await generations(trial)
+    assert len(await generations(trial)) == 1
+
+
+async def test_a_tally_that_is_not_what_kafka_says_is_named_and_replaced_only_on_demand(
+    trial: Trial, capsys: pytest.CaptureFixture[str]
+) -> None:
+    worker = trial.worker()
+    await publish(trial, 300)
+    await worker.stop()
+    good = await held(trial.store)
+    key, name = await falsify(trial)
+    family, index, group = await falsified(trial, good)
+    assert key.endswith(f"{family[0]}:{index}")
+
+    assert await run_rebuild(trial.settings, yes=False) == 1
+    told = capsys.readouterr().out.splitlines()
+    (line,) = [line for line in told if line.startswith(f"{family} ")]
+    found = good[family, index, group][name]
+    assert f"  {name}: live {found + 1}, rebuilt {found}" in line
+    assert "1 counts differ; the first 1 are above" in told
+    assert await held(trial.store) != good
+    assert await generations(trial) == {FIRST}
+
+    assert await run_rebuild(trial.settings, yes=True) == 0
+    assert await held(trial.store) == good
+
+
+async def falsify(trial: Trial) -> tuple[str, str]:
+    """One more `answered` in the row of all; the pane's key, and the count's name."""
+    async with trial.redis.client() as client:
+        found = [key async for key in client.scan_iter(match="*:l:*")]
+        key = max(found)
+        for last, value in (await client.hgetall(key)).items():
+            posting = unpack(value[6:])
+            place = posting.fields.index("all")
+            at = sum(posting.sizes[:place])
+            if posting.sizes[place] and posting.numbers[at] == 0:
+                posting.amounts[at] += 1
+                await client.hset(key, last, value[:6] + pack(posting))
+                return key.decode(), "answered"
+    raise AssertionError("nothing to falsify")
+
+
+async def falsified(trial: Trial, good: object) -> tuple[str, int, str]:
+    now = await held(trial.store)
+    assert isinstance(good, dict)
+    (place,) = [place for place in now if now[place] != good.get(place)]
+    return place
+
+
+async def test_other_rules_take_force_on_demand_and_end_the_workers_that_count_by_the_former(
+    trial: Trial, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old = trial.worker("old")
+    await publish(trial, 300)
+    strict = trial.settings.model_copy(update={"service_level": timedelta(seconds=3)})
+    assert await run_rebuild(strict, yes=False) == 1
+    assert "other rules: service_level: stored" in capsys.readouterr().out
+    assert old.runs
+
+    assert await run_rebuild(strict, yes=True) == 0
+    async with asyncio.timeout(20):
+        assert await old.exit_code() == 1
+    assert said(old, "the settings that change numbers are not those of the stored numbers .*service_level")
+    old.ended = True
+
+    new = trial.worker("new", service_level="3s")
+    trial.rules = strict.rules()
+    await publish(trial, 100)
+    assert new.runs
+
+
+async def test_a_log_that_lost_its_beginning_is_said_and_asks_for_a_yes(
+    trial: Trial, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trial.worker()
+    await publish(trial, 300)
+    if trial.broker.keeps_records:
+        async with kafka_log.admin(trial.broker.address) as admin:
+            await admin.delete_records({TopicPartition(*PLACE): RecordsToDelete(before_offset=3)})
+    else:  # the embedded broker deletes no records
+        monkeypatch.setattr(kafka.KafkaRecords, "start", begun_at_3)
+    assert await run_rebuild(trial.settings, yes=False) == 1
+    assert "call-completed:0: Kafka's log begins at offset 3" in capsys.readouterr().out
+
+
+async def begun_at_3(self: kafka.KafkaRecords, partitions: Iterable[Partition]) -> dict[Partition, int]:
+    consumer = self._consumer
+    await consumer.start()
+    consumer.assign([TopicPartition(*partition) for partition in partitions])
+    for partition in partitions:
+        consumer.seek(TopicPartition(*partition), 3 if partition == PLACE else 0)
+    return {partition: 3 if partition == PLACE else 0 for partition in partitions}
+
+
+async def test_a_topic_made_anew_is_for_a_worker_to_see_first(trial: Trial) -> None:
+    worker = trial.worker()
+    await publish(trial, 300)
+    await worker.stop()
+    async with kafka_log.admin(trial.broker.address) as admin:
+        await admin.delete_topics(["call-completed"])
+    await asyncio.sleep(0.5)
+    await trial.make_topics()
+    with pytest.raises(RebuildError, match=r"not the log that was counted .* A worker does that"):
+        await run_rebuild(trial.settings, yes=True)
+
+
+# The store's part.
+
+
+def commit(start: Position) -> Commit:
+    after = Position(start.epoch, start.next + 1, start.token[::-1])
+    return Commit(PLACE, start.epoch, start.next, after, {}, {}, {}, {}, {"events": 1})
+
+
+async def opened(url: str, center: str) -> tuple[RedisStore, Position]:
+    store, start = await RedisStore.connect(url, center), Position("ab", 0, b"01234567")
+    await store.move(PLACE, None, start)
+    return store, start
+
+
+async def test_a_generation_in_the_making_is_beside_the_live_one_until_both_stand_at_equal_offsets(
+    store_url: str, center: str
+) -> None:
+    store, start = await opened(store_url, center)
+    making = Making(store, Rules())
+    await making.begin()
+    await making.store.move(PLACE, None, replace(start, epoch="cd"))
+    assert await store.positions([PLACE]) == [start]
+    assert isinstance(await store.commit(commit(start), 0), Applied)
+    assert not await making.switch()
+    assert isinstance(await making.store.commit(commit(replace(start, epoch="cd")), 0), Applied)
+    assert await making.switch()
+    (now,) = await store.positions([PLACE])
+    assert now is not None
+    assert (now.epoch, now.next) == ("cd", 1)
+    assert await store.counts() == {"events": 1}
+    await store.close()
+
+
+async def test_a_commit_that_was_on_its_way_to_the_former_generation_is_refused(
+    store_url: str, center: str
+) -> None:
+    store, start = await opened(store_url, center)
+    other = await RedisStore.connect(store_url, center)
+    making = Making(other, Rules())
+    await making.begin()
+    await making.store.move(PLACE, None, replace(start, epoch="cd"))
+    assert await making.switch()
+    outcome = await store.commit(commit(start), 0)
+    assert getattr(outcome, "position", None) == replace(start, epoch="cd")
+    assert await store.counts() == {}
+    await store.close()
+    await other.close()
+
+
+async def test_who_rebuilds_last_rebuilds_and_what_others_left_is_deleted(
+    store_url: str, center: str, redis_server: RedisServer
+) -> None:
+    store, start = await opened(store_url, center)
+    first, second = Making(store, Rules()), Making(store, Rules())
+    await first.begin()
+    await first.store.move(PLACE, None, start)
+    await second.begin()
+    with pytest.raises(Superseded):
+        await first.store.commit(commit(start), 0)
+    with pytest.raises(Superseded):
+        await first.switch()
+    await second.store.move(PLACE, None, start)
+    await first.drop()
+    assert await second.store.positions([PLACE]) == [start]
+    async with redis_server.client() as client:
+        found = [key async for key in client.scan_iter(match=f"s1{{{center}}}*:positions")]
+    assert len(found) == 2
+    assert prefix(center) + b"positions" in found
+    await store.close()
+
+
+async def test_commits_wait_while_they_are_held_and_no_longer(store_url: str, center: str) -> None:
+    store, start = await opened(store_url, center)
+    making = Making(store, Rules())
+    await making.begin()
+    await making.store.move(PLACE, None, start)
+    await making.hold(300)
+    assert isinstance(await making.store.commit(commit(start), 0), Applied)
+    began = time.monotonic()
+    assert isinstance(await store.commit(commit(start), 0), Applied)
+    assert time.monotonic() - began > 0.25
+    await store.close()
+
+
+async def test_nothing_counted_is_nothing_to_rebuild(trial: Trial) -> None:
+    with pytest.raises(RebuildError, match="nothing is counted yet"):
+        await run_rebuild(trial.settings, yes=False)
