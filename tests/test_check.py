@@ -42,7 +42,7 @@ async def test_a_healthy_center_with_no_worker_yet_gets_one_warning(
     await kafka.ensure_topics(broker.address)
     findings = await found(load(kafka=broker.address, redis=fresh_redis.url, center=center))
     assert bad(findings) == ["warn  workers: none ever spoke  — start `streamer worker`"]
-    assert "call-completed 4" in about(findings, "topics").what
+    assert "call-completed 4" in about(findings, "topics: with").what
 
 
 async def test_missing_topics_are_a_warning(fresh_broker: Broker, store_url: str, center: str) -> None:
