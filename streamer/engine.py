@@ -4,6 +4,7 @@ Faust joins the group, fetches, hands over and rebalances. What it fetched of a 
 for it; its own commits to Kafka are for information only.
 """
 
+import asyncio
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from tempfile import gettempdir
@@ -92,6 +93,7 @@ class Consumer(driver.Consumer):
         self._lanes.consumer = self
         self._owned_generation: int | None = None
         self._read_offset = Unread()
+        self._seeking = asyncio.Lock()
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -105,15 +107,17 @@ class Consumer(driver.Consumer):
         await super().on_partitions_revoked(revoked)
 
     async def perform_seek(self) -> None:
-        # Also called whenever flow was stopped. Only a new generation takes anew what it is given:
-        # a zombie would else take back what another owns by now. Faust's own would seek to the offsets in
-        # Kafka first, and records from there would bear the stamp of our last seek.
-        generation = self.app.consumer_generation_id
-        if generation == self._owned_generation:
-            await self._lanes.again()
-            return
-        await self._lanes.own(Partition(*tp) for tp in self.assignment())
-        self._owned_generation = generation
+        # Called when a group is formed and whenever flow was stopped, also by two tasks at once. Only a new
+        # generation takes anew what it is given: a zombie would else take back what another owns by now.
+        # Faust's own would seek to the offsets in Kafka first, and what is fetched from there would bear
+        # the stamp of our last seek.
+        async with self._seeking:
+            generation = self.app.consumer_generation_id
+            if generation == self._owned_generation:
+                await self._lanes.again()
+                return
+            await self._lanes.own(Partition(*tp) for tp in self.assignment())
+            self._owned_generation = generation
 
     async def seek_to(self, offsets: Mapping[Partition, int], stamp: int) -> None:
         wanted = {TP(*partition): offset for partition, offset in offsets.items()}

@@ -6,7 +6,6 @@ numbers, is not counted: the lane seeks back to where counting stands.
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
 from typing import Final, NamedTuple, Protocol
 
 import structlog
@@ -69,6 +68,11 @@ class Held:
     def quiet(self) -> bool:
         return not self.busy and self.queue.empty() and self.handed == self.taken
 
+    def empty(self) -> None:
+        """Whoever waits to put a batch in is let go."""
+        while not self.queue.empty():
+            self.queue.get_nowait()
+
 
 class Lanes:
     """All lanes of a worker. `consumer` must be set before the first `own`."""
@@ -117,16 +121,19 @@ class Lanes:
     async def give_up(self, patience_s: float = 2.0) -> None:
         """Let go of all partitions; a commit under way may end."""
         held, self._held = self._held, {}
-        busy = [one.task for one in held.values() if one.task is not None and one.busy]
         for one in held.values():
             one.stamp, one.given_up = VOID, True
-        if busy:
-            await asyncio.wait(busy, timeout=patience_s)
-        for one in held.values():
-            if one.task is not None:
-                one.task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await one.task
+            one.empty()
+        tasks = [one.task for one in held.values() if one.task is not None]
+        busy = [one.task for one in held.values() if one.task is not None and one.busy]
+        try:
+            if busy:
+                await asyncio.wait(busy, timeout=patience_s)
+        finally:  # Faust may cancel us too, when the group is formed anew meanwhile
+            for task in tasks:
+                task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def take(self, partition: Partition, batch: Batch) -> None:
         """Queue a batch that was delivered."""
@@ -178,8 +185,7 @@ class Lanes:
         stamp and is dropped."""
         self._stamps += 1
         held.stamp, held.handed, held.taken = self._stamps, 0, 0
-        while not held.queue.empty():
-            held.queue.get_nowait()
+        held.empty()
         held.lane.position = position
         await self.consumer.seek_to({held.lane.partition: position.next}, held.stamp)
 
@@ -212,10 +218,10 @@ class Lanes:
 
     async def _continues(self, held: Held, first: int) -> bool:
         """Whether a log that goes on elsewhere than it ended is still the one we know. Offsets without
-        records (transactions, compaction) are no gap."""
-        partition = held.lane.partition
+        records (transactions, compaction) are no gap; what a failover took back is one."""
+        partition, before = held.lane.partition, held.lane.position
         after = (await self._positions([partition]))[partition]
-        if after.epoch == held.lane.position.epoch and after.next <= first:
+        if after.epoch == before.epoch and before.next <= after.next <= first:
             held.lane.position = after
             return True
         await self._rewind(held, after)

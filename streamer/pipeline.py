@@ -272,9 +272,10 @@ class Tallier:
 
 def _queue_of(response: Response, desk: Desk) -> str | None:
     """Its contact's queue where that is known by now, else what it says itself."""
-    fact = desk.entries.get(entry_key(response.identity), NOTHING).fact
-    home = desk.entries.get(fact.group, NOTHING).home if fact is not None else None
+    key = entry_key(response.identity)
+    lies_in = desk.entries.get(key, NOTHING).group(key)
+    home = desk.entries.get(lies_in, NOTHING).home
     draft = desk.after.get(home) if home is not None else None
-    group = draft.groups.get(fact.group) if draft is not None and fact is not None else None
+    group = draft.groups.get(lies_in) if draft is not None else None
     handled = last_segment(group.segments) if group is not None else None
     return (handled.queue if handled is not None else None) or response.queue

@@ -16,8 +16,9 @@ from streamer.events.rules import DAY, SECOND, Rules
 from streamer.journeys.journey import Journey, customer_key
 from streamer.panes.grid import LONG_MS, cell_field, groupings, row_field
 from streamer.pipeline import Counting
+from streamer.store.layout import document_ttl_s
 from streamer.store.memory import MemoryStore
-from streamer.store.port import Store
+from streamer.store.port import Commit, Document, Outcome, Store
 from streamer.store.redis import RedisStore
 from tests import oracle, strategies
 from tests.counting import Tallies, counting, held, lane
@@ -131,7 +132,7 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("it waits")
 
 
-@settings(SLOW, max_examples=300)
+@settings(SLOW, max_examples=250)
 @given(deliveries(strategies.events(), strategies.rules()))
 def test_any_order_duplication_and_batching_gives_the_oracles_tallies(delivery: Delivery) -> None:
     at_once(check_exact(delivery, MemoryStore()))
@@ -141,7 +142,7 @@ def crowded() -> st.SearchStrategy[Rules]:
     return st.builds(replace, strategies.rules(), crowd=st.integers(1, 4))
 
 
-@settings(SLOW, max_examples=100)
+@settings(SLOW, max_examples=60)
 @given(deliveries(strategies.events(), crowded()))
 def test_crowds_are_told_from_customers_in_any_order(delivery: Delivery) -> None:
     at_once(check_exact(delivery, MemoryStore()))
@@ -167,7 +168,7 @@ def worlds_ahead(max_facts: int = 20) -> st.SearchStrategy[list[Event]]:
 
 @pytest.mark.parts
 @settings(SLOW, max_examples=40)
-@given(delivery=deliveries(worlds_ahead(), strategies.rules(), lambda event: published(event) + 0))
+@given(delivery=deliveries(worlds_ahead(), strategies.rules(), published))
 async def test_redis_holds_the_oracles_tallies_too(store_url: str, delivery: Delivery) -> None:
     store = await RedisStore.connect(store_url, f"exact-{uuid.uuid4().hex}", delivery.rules)
     try:
@@ -255,12 +256,16 @@ async def as_time_goes(ageing: Ageing, store: Store) -> Counting:
     return shared
 
 
-@settings(SLOW, max_examples=300)
-@given(ageings())
-def test_forgetting_changes_no_number_that_an_accepted_event_can_reach(ageing: Ageing) -> None:
+def check_ageing(ageing: Ageing) -> None:
     store = MemoryStore()
     at_once(as_time_goes(ageing, store))
     assert at_once(held(store)) == wanted([event for _, event in ageing.told], ageing.rules)
+
+
+@settings(SLOW, max_examples=300)
+@given(ageings())
+def test_forgetting_changes_no_number_that_an_accepted_event_can_reach(ageing: Ageing) -> None:
+    check_ageing(ageing)
 
 
 def visit(contact_id: str, ended_at: int) -> Segment:
@@ -296,3 +301,46 @@ def test_contacts_far_behind_the_watermark_leave_the_journey_but_not_the_numbers
     at_once(at.count([record(newest, 0, 2, newest.time - SECOND)], 3))
     assert contacts_kept(store) == kept
     assert at_once(held(store)) == wanted([*told, newest], rules)
+
+
+def test_a_contact_taken_back_after_two_horizons_leaves_the_earlier_ones_as_they_were() -> None:
+    """Of three visits an FCR window apart each, the last one: the second stays a repeat of the first."""
+    rules = Rules()
+    end = START + 5 * rules.horizon_ms
+    visits = [visit(f"k{n}", end - 2 * rules.horizon_ms - n * rules.fcr_ms) for n in (2, 1, 0)]
+    taken_back = Tombstone(visits[-1].identity, 1)
+    check_ageing(Ageing(rules, [*((one.time, one) for one in visits), (end, taken_back)], end))
+
+
+class Sweeping(MemoryStore):
+    """Documents live as long as in Redis. `now_ms` is when a commit is made."""
+
+    def __init__(self, rules: Rules) -> None:
+        super().__init__()
+        self.now_ms = 0
+        self._ttl_ms = document_ttl_s(rules) * 1000
+        self._written: dict[bytes, int] = {}
+
+    async def read(self, keys: Sequence[bytes]) -> list[Document | None]:
+        for key in [key for key, at in self._written.items() if at < self.now_ms - self._ttl_ms]:
+            self.documents.pop(key, None)
+        return await super().read(keys)
+
+    async def commit(self, commit: Commit, now_ms: int) -> Outcome:
+        self._written.update(dict.fromkeys(commit.writes, self.now_ms))
+        return await super().commit(commit, now_ms)
+
+
+def test_a_contact_that_goes_on_for_longer_than_documents_live_keeps_its_numbers() -> None:
+    rules = Rules()
+    store = Sweeping(rules)
+    weeks = [
+        replace(visit("ticket", START + week * 7 * DAY), segment_id=f"week {week}") for week in range(30)
+    ]
+    for offset, event in enumerate(weeks):
+        store.now_ms = event.time
+        shared = counting(store, rules, START)
+        shared.watermark = event.time
+        at = at_once(lane(shared, "call-completed", 0))
+        at_once(at.count([record(event, 0, offset, event.time)], offset + 1))
+    assert at_once(held(store)) == wanted(weeks, rules)

@@ -89,9 +89,9 @@ def _place(change: Change, event: Placed | Tombstone, rules: Rules, forgotten: i
             _note_name(change, fact)
             _settle_crowd(change, fact, rules)
         return False
-    lifted = _lift(change, event.identity, entry, forgotten)
-    group = entry.fact.group if entry.fact is not None else key
-    state = State(event.version, digest, fact is None, group)
+    group = entry.group(key)
+    lifted = _lift(change, event.identity, entry, group, forgotten)
+    state = State(event.version, digest, fact is None, group if group != key else None)
     change.set_entry(key, msgspec.structs.replace(entry, fact=state))
     concerned = [member for member in (lifted, fact) if member is not None]
     groups = {group} if lifted is not None else set()
@@ -106,11 +106,11 @@ def _place(change: Change, event: Placed | Tombstone, rules: Rules, forgotten: i
     return True
 
 
-def _lift(change: Change, identity: Identity, entry: Entry, forgotten: int) -> Placed | None:
+def _lift(change: Change, identity: Identity, entry: Entry, lies_in: Key, forgotten: int) -> Placed | None:
     """Take an identity's present fact out of its group."""
     if entry.fact is None or entry.fact.deleted:
         return None
-    home, group = _find(change, entry.fact.group)
+    home, group = _find(change, lies_in)
     if home is None or group is None:
         return None
     field = _FIELD[identity.kind]
@@ -204,8 +204,8 @@ def _join(change: Change, target: Key, facts: list[Placed]) -> None:
     for fact in facts:
         key = entry_key(fact.identity)
         entry = change.entry(key)
-        if entry.fact is not None and entry.fact.group != target:
-            state = msgspec.structs.replace(entry.fact, group=target)
+        if entry.fact is not None and entry.group(key) != target:
+            state = msgspec.structs.replace(entry.fact, group=target if target != key else None)
             change.set_entry(key, msgspec.structs.replace(entry, fact=state))
 
 

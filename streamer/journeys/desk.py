@@ -81,7 +81,7 @@ class Desk:
             entry = self.entries.get(key)
             if entry is None:
                 continue
-            if entry.fact is not None:
+            if entry.fact is not None and entry.fact.group is not None:
                 wanted.add(entry.fact.group)
             if entry.home is not None:
                 wanted.add(entry.home)

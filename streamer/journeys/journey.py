@@ -49,12 +49,13 @@ def own_key(group: Key) -> Key:
 
 
 class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Which version of a fact is in force, and the group it lies in. `digest` is the head of its SHA-256."""
+    """Which version of a fact is in force, and the group it lies in (None: that of its own key).
+    `digest` is the head of its SHA-256."""
 
     version: int
     digest: bytes
     deleted: bool
-    group: Key
+    group: Key | None
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -64,6 +65,10 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     fact: State | None = None
     home: Key | None = None
     unit: Key | None = None
+
+    def group(self, key: Key) -> Key:
+        """Where the fact of this entry lies, which is filed under `key`."""
+        return (self.fact.group if self.fact is not None else None) or key
 
 
 class Group(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -1,6 +1,7 @@
 """Here is what keeps a reader up to date, whatever becomes of the store."""
 
 import asyncio
+from contextlib import suppress
 from typing import Final
 
 import structlog
@@ -16,17 +17,25 @@ _log = structlog.get_logger(__name__)
 
 
 class Follower:
-    """Refreshes a reader for ever. `failure`: why the last attempt failed, None if it did not."""
+    """Refreshes a reader. `failure`: why the last attempt failed, None if it did not."""
 
     def __init__(self, reader: Reader, clock: Clock) -> None:
         self._reader, self._clock = reader, clock
         self._pause_s = EVERY_S
+        self._ended = asyncio.Event()
         self.failure: str | None = None
 
     async def run(self) -> None:
-        while True:
+        """Until `end`."""
+        while not self._ended.is_set():
             await self.once()
-            await asyncio.sleep(self._pause_s)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._ended.wait(), self._pause_s)
+
+    def end(self) -> None:
+        """After the refresh under way. Cancelling would not do: a client may turn that into an error of
+        its own, which here is one more failure of the store."""
+        self._ended.set()
 
     async def once(self) -> None:
         try:

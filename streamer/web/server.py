@@ -76,9 +76,8 @@ async def _following(follower: Follower) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+        follower.end()
+        await task
 
 
 def _routes(reader: Reader, follower: Follower, settings: Settings, clock: Clock) -> list[Route]:

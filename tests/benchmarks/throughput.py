@@ -140,9 +140,11 @@ class Benchmark:
         asked = self._asked
         say(f"publishing {asked.delay_rate} events a second for {asked.delay_seconds} s")
         settings = Settings(center=CENTER, redis=self._redis.url)
-        return await delay(
+        await reset_script_times(self._redis)
+        found = await delay(
             self._broker.address, self._store, settings, asked.center, asked.delay_rate, asked.delay_seconds
         )
+        return {**found, "redis_blocked_ms": await script_times(self._redis)}
 
     async def _plain(self) -> dict[str, Any]:
         asked = self._asked

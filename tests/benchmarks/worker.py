@@ -62,7 +62,10 @@ class Watching(NamedTuple):
     last: Moment
 
     def as_dict(self) -> dict[str, Any]:
+        """Raises RuntimeError where all was counted before one could look twice."""
         events, seconds = self.last.counted - self.first.counted, self.last.at - self.first.at
+        if not events:
+            raise RuntimeError("too few events to be timed: ask for more")
         cpu = {
             name: getattr(self.last, f"{name}_s") - getattr(self.first, f"{name}_s")
             for name in ("worker", "redis", "broker")

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from itertools import count
 from pathlib import Path
@@ -21,7 +21,6 @@ from tests.faults.traffic import PARTITIONS, Expected, expected, messages
 from tests.faults.worker import Worker
 from tests.parts.broker import Broker
 from tests.parts.redis_server import RedisServer
-from tests.test_exactness import without_presence
 
 _PATIENCE_S = 60.0
 _POLL_S = 0.05
@@ -80,10 +79,16 @@ class Trial:
     async def progress(self, records: int = 1) -> float:
         """Waits until so many more are counted; returns how many seconds that took."""
         start, before = time.monotonic(), (await self.counted()).total()
-        while (await self.counted()).total() < before + records:
-            self._check(time.monotonic() - start < _PATIENCE_S, "nothing is counted")
+        while (now := (await self.counted()).total()) < before + records:
+            self._check(time.monotonic() - start < _PATIENCE_S, f"only {now - before} more are counted")
             await asyncio.sleep(_POLL_S)
         return time.monotonic() - start
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        start = time.monotonic()
+        while not await asyncio.to_thread(holds):
+            self._check(time.monotonic() - start < _PATIENCE_S, "it did not come about")
+            await asyncio.sleep(_POLL_S)
 
     async def records(self) -> list[Record]:
         """All that is in the logs that are counted. Nobody may be publishing."""
@@ -97,7 +102,7 @@ class Trial:
         assert (await self.counts())["rejected"] == wanted.rejected
         if published is None:
             await self._find_letters(wanted.letters)
-        found = without_presence(await held(self.store))
+        found = await held(self.store)
         differing = [
             place for place in found | wanted.tallies if found.get(place) != wanted.tallies.get(place)
         ]

@@ -498,13 +498,14 @@ steps = st.lists(
         st.tuples(st.just("compact"), st.integers(0, 5)),
         st.tuples(st.sampled_from(("back up", "fail over")), st.none()),
     ),
+    min_size=8,
     max_size=40,
 )
 
 
 @pytest.mark.parametrize("chunk", [0, 60])
 @settings(
-    max_examples=100,
+    max_examples=60,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],

@@ -235,6 +235,30 @@ async def test_it_survives_that_the_store_goes_away() -> None:
         assert PARTITION in store._beats
 
 
+class Stubborn(MemoryStore):
+    """Turns being cancelled into an error of its own, as clients of Redis may."""
+
+    asked: asyncio.Event | None = None
+
+    async def changes(self, since: Mark | None) -> Changes:
+        if self.asked is not None:
+            self.asked.set()
+            try:
+                await asyncio.sleep(0.2)
+            except asyncio.CancelledError:
+                raise ConnectionError from None
+        return await super().changes(since)
+
+
+async def test_it_ends_in_the_middle_of_a_refresh() -> None:
+    store = Stubborn()
+    async with asyncio.timeout(5) as limit:
+        async with served(await busy(store)):
+            store.asked = asyncio.Event()
+            await store.asked.wait()
+    assert not limit.expired()
+
+
 async def test_before_the_store_was_read_it_is_not_ready() -> None:
     store = Away()
     store.away = True

@@ -24,22 +24,31 @@ for _, family in ipairs({'f', 'l'}) do
 end
 table.sort(panes, function(a, b) return a[1] < b[1] end)
 
+-- Only the commits' numbers are looked through: a busy hour's postings are megabytes.
+local function newer(key)
+  local commits, found = {}, {}
+  for _, commit in ipairs(redis.call('HKEYS', key)) do
+    if struct.unpack('>I6', commit) > since then commits[#commits + 1] = commit end
+  end
+  for first = 1, #commits, 500 do
+    local last = math.min(first + 499, #commits)
+    for _, posting in ipairs(redis.call('HMGET', key, unpack(commits, first, last))) do
+      if struct.unpack('>I6', posting) <= since then return nil end
+      found[#found + 1] = posting
+    end
+  end
+  return found
+end
+
 local out, size, at = {}, 0, 0
 for i, pane in ipairs(panes) do
   if size > tonumber(ARGV[5]) and pane[1] ~= at then
     return {since, latest, reset and 1 or 0, 1, at, out}
   end
   at = pane[1]
-  local posted = redis.call('HGETALL', prefix .. pane[2] .. ':' .. pane[3])
-  local new, all, whole = {}, {}, cursor > 0 and 1 or 0
-  for j = 1, #posted, 2 do
-    all[#all + 1] = posted[j + 1]
-    if struct.unpack('>I6', posted[j]) > since then
-      new[#new + 1] = posted[j + 1]
-      if struct.unpack('>I6', posted[j + 1]) <= since then whole = 1 end
-    end
-  end
-  local kept = whole == 1 and all or new
+  local key = prefix .. pane[2] .. ':' .. pane[3]
+  local kept, whole = cursor == 0 and newer(key), 0
+  if not kept then kept, whole = redis.call('HVALS', key), 1 end
   for _, posting in ipairs(kept) do size = size + #posting end
   if #kept > 0 then
     out[#out + 1] = pane[2]
