@@ -180,6 +180,7 @@ class App(faust.App):
 
     def __init__(self, settings: Settings, lanes: Lanes) -> None:
         self.lanes = lanes
+        session_s = settings.session_timeout.total_seconds()
         brokers = ";".join(f"kafka://{address.strip()}" for address in settings.kafka.split(","))
         super().__init__(
             settings.consumer_group,
@@ -193,8 +194,8 @@ class App(faust.App):
             stream_wait_empty=False,
             stream_buffer_maxsize=16,
             broker_max_poll_records=POLL_RECORDS,
-            broker_session_timeout=6.0,
-            broker_heartbeat_interval=1.5,
+            broker_session_timeout=session_s,
+            broker_heartbeat_interval=session_s / 4,
             broker_commit_interval=1.0,
             consumer_auto_offset_reset="earliest",
         )

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -145,7 +145,7 @@ class KafkaLogs:
             enable_auto_commit=False,
             auto_offset_reset="none",
             fetch_max_wait_ms=50,
-            max_poll_records=1,
+            max_partition_fetch_bytes=64 * 1024,  # one record is wanted
             isolation_level="read_committed",
         )
         self._looking = asyncio.Lock()  # one consumer has one assignment: lanes look one after another
@@ -165,24 +165,34 @@ class KafkaLogs:
         self._consumer.assign(list(places.values()))
         try:
             begins = await self._consumer.beginning_offsets(list(places.values()))
-            return {
-                partition: Found(begins[place], await self._records(place, asked[partition]))
-                for partition, place in places.items()
-            }
+            records: dict[Partition, dict[int, Checkpoint]] = {partition: {} for partition in asked}
+            for turn in range(max(map(len, asked.values()), default=0)):
+                offsets = {places[p]: known[turn] for p, known in asked.items() if turn < len(known)}
+                for place, point in (await self._points(offsets)).items():
+                    records[Partition(*place)][point.offset] = point
+            return {p: Found(begins[place], records[p]) for p, place in places.items()}
         except KafkaError as error:
             raise ConnectionError(f"looking at the logs: {error}") from error
         finally:
             self._consumer.unsubscribe()
 
-    async def _records(self, place: TopicPartition, offsets: Sequence[int]) -> dict[int, Checkpoint]:
-        found = {}
-        for offset in offsets:
+    async def _points(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Checkpoint]:
+        """The records at these offsets, where there are any; of all places at once."""
+        found, missing = {}, dict(offsets)
+        for place, offset in offsets.items():
             self._consumer.seek(place, offset)
-            with suppress(OffsetOutOfRangeError):
-                fetched = await self._consumer.getmany(place, timeout_ms=_LOOK_MS)
-                for record in fetched.get(place, ()):
-                    if record.offset == offset:
-                        found[offset] = checkpoint(offset, record.timestamp, record.key, record.value)
+        while missing:
+            try:
+                fetched = await self._consumer.getmany(*missing, timeout_ms=_LOOK_MS)
+            except OffsetOutOfRangeError as error:
+                for place in error.args[0]:
+                    missing.pop(place, None)
+                continue
+            if not fetched:
+                break
+            for place, (record, *_) in fetched.items():
+                if record.offset == missing.pop(place):
+                    found[place] = checkpoint(record.offset, record.timestamp, record.key, record.value)
         return found
 
 

@@ -255,8 +255,9 @@ class Lanes:
         for (one, own), position in zip(quiet, stored, strict=True):
             if one.quiet and one.stamp != VOID and one.lane.position is own and position != own:
                 await self._moved(one, position)
-        known = (await store.beats()).values()
-        self._counting.watermark = min((_oldest(beat) for beat in known), default=0)
+        known = await store.beats()
+        silent = any(partition not in known for partition in self._held)
+        self._counting.watermark = 0 if silent or not known else min(map(_oldest, known.values()))
         return beats
 
     async def tidy(self) -> None:

@@ -94,11 +94,12 @@ class Counting:
             del self._posted[index]
             await self.store.compact("long", index, posting.merge)
 
-    @property
-    def forget_before(self) -> int:
+    def forget_before(self, records: Sequence[Record]) -> int:
         """A contact of two horizons ago may still be taken back: then its neighbours within the FCR
-        window count anew, and what they are depends on their own neighbours."""
-        return self.watermark - 2 * self.rules.horizon_ms - 2 * self.rules.fcr_ms
+        window count anew, and what they are depends on their own neighbours. Records older than the
+        watermark (a replay) need what is around them."""
+        oldest = min([self.watermark, *(record.timestamp for record in records)])
+        return oldest - 2 * self.rules.horizon_ms - 2 * self.rules.fcr_ms
 
 
 class Lane:
@@ -142,7 +143,7 @@ class Lane:
     ) -> Commit:
         """Read, apply and fold; the commit to be sent."""
         counting = self._counting
-        work = Work(counting.store, Desk(counting.forget_before))
+        work = Work(counting.store, Desk(counting.forget_before(records)))
         await work.read({key for _, event in events for key in keys_of(event)})
         tally = Tallier(self.partition.topic, counting.rules)
         tally.result("rejected", rejected)

@@ -71,6 +71,8 @@ class Settings(BaseSettings):
     redis: str = "redis://127.0.0.1:6379/0"
     center: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "default"
     consumer_group: str = "streamer"
+    session_timeout: Duration = timedelta(seconds=6)
+    """How soon a dead worker's partitions are given to others; Kafka allows 6 s and more."""
     timezone: Zone = "UTC"
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080

@@ -292,7 +292,7 @@ def test_contacts_far_behind_the_watermark_leave_the_journey_but_not_the_numbers
     rules, store = Rules(), MemoryStore()
     shared = counting(store, rules)
     shared.watermark = START + 100 * DAY
-    limit = shared.forget_before
+    limit = shared.forget_before(())
     told = [visit("old", limit - older_by), visit("new", START + 100 * DAY)]
     ageing = Ageing(rules, [(event.time, event) for event in told], START)
     shared = at_once(as_time_goes(ageing, store))
@@ -344,3 +344,19 @@ def test_a_contact_that_goes_on_for_longer_than_documents_live_keeps_its_numbers
         at = at_once(lane(shared, "call-completed", 0))
         at_once(at.count([record(event, 0, offset, event.time)], offset + 1))
     assert at_once(held(store)) == wanted(weeks, rules)
+
+
+def test_records_older_than_the_watermark_keep_what_is_around_them() -> None:
+    """A replay into a center that is caught up."""
+    store = MemoryStore()
+    shared = counting(store, Rules(), START)
+    shared.watermark = START + 100 * DAY
+    visits = [visit(f"k{day}", START + day * DAY) for day in range(5)]
+
+    async def replay() -> None:
+        for offset, one in enumerate(visits):
+            at = await lane(shared, "call-completed", 0)
+            await at.count([record(one, 0, offset, one.time)], offset + 1)
+
+    at_once(replay())
+    assert at_once(held(store)) == wanted(visits, Rules())

@@ -220,9 +220,9 @@ def contacts_forgotten_one_fcr_window_too_early(patch: pytest.MonkeyPatch) -> No
 
 
 def _forget_earlier_by(ms: Callable[[Rules], int], patch: pytest.MonkeyPatch) -> None:
-    exact = Counting.forget_before.fget
+    exact = Counting.forget_before
     assert exact is not None
-    patch.setattr(Counting, "forget_before", property(lambda own: exact(own) + ms(own.rules)))
+    patch.setattr(Counting, "forget_before", lambda own, records: exact(own, records) + ms(own.rules))
 
 
 class CommitsOffsetsEarly(Lane):

@@ -104,6 +104,7 @@ async def _center(port: int, play: list[str] | None) -> AsyncIterator[Live]:
 def _environment(live: Live) -> dict[str, str]:
     host, port = live.url.removeprefix("http://").split(":")
     ours = {"KAFKA": live.kafka, "REDIS": live.redis, "HOST": host, "PORT": port}
+    ours["SESSION_TIMEOUT"] = "3s"  # the embedded broker lets a join take half of it
     return {**os.environ, **{f"STREAMER_{name}": value for name, value in ours.items()}}
 
 

@@ -268,9 +268,9 @@ async def simulate(settings: Settings, rate: float, seed: int, history_h: float 
 
 
 def _told(center: Center, rate: float, history_h: float) -> Iterator[Message]:
-    """At most some 20,000 contacts of the past, so that a demo is there within seconds."""
+    """At most some 9,000 contacts of the past, so that a demo is there within seconds."""
     if history_h <= 0:
         return center.live()
-    hours = min(history_h, 12_000 / (rate * HOUR / SECOND))
-    thin = min(0.05, 8_000 / (rate * 9 * DAY / SECOND))
+    hours = min(history_h, 7_500 / (rate * HOUR / SECOND))
+    thin = min(0.05, 1_500 / (rate * 9 * DAY / SECOND))
     return chain(center.history(hours, thin_days=9, thin=thin), center.live())

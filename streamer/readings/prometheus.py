@@ -1,7 +1,9 @@
 """Here is the exposition for Prometheus: the readings of the exported windows, and the plain counters.
 
 A family is one metric with its value, interval and support. When there are more than MOST_SERIES,
-whole families drop from the catalogue's end, and `cx_families_dropped` says how many.
+groupings are left out first, from the end of SHOWN: a dashboard rather lacks a reason than its handle
+times. Where `all` and `queue` alone are too many, whole families drop from the catalogue's end.
+`cx_groupings_dropped` and `cx_families_dropped` say how many.
 """
 
 from collections import defaultdict
@@ -29,6 +31,10 @@ STALE_S: Final = 60
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 BOUNDS: Final = (15, 30, 60, 120, 180, 240, 300, 420, 600, 900, 1200, 1800, 3600)
 
+SHOWN: Final = ("all", "queue", "site", "team", "channel", "agent", "reason", "language")
+"""The groupings in the order of their worth; pairs come last."""
+ALWAYS: Final = 2
+
 Labelled = dict[tuple[str, ...], float]
 """Values by the values of labels."""
 
@@ -41,11 +47,13 @@ class Export(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """What is shown: readings by metric in the catalogue's order, counters, age in seconds."""
+    """What is shown: readings by metric in the catalogue's order, counters, age in seconds, and how many
+    groupings were left out."""
 
     readings: Mapping[str, list[Reading]]
     counts: Mapping[str, int]
     fresh_s: float | None
+    left_out: int = 0
 
 
 def render(reader: Reader, export: Export, now_ms: int) -> bytes:
@@ -56,7 +64,8 @@ def render(reader: Reader, export: Export, now_ms: int) -> bytes:
 def snapshot(reader: Reader, export: Export, now_ms: int) -> Snapshot:
     fresh_s = reader.fresh_s(now_ms)
     known = fresh_s is not None and fresh_s <= STALE_S
-    return Snapshot(_readings(reader, export, now_ms) if known else {}, reader.counts, fresh_s)
+    readings, left_out = _readings(reader, export, now_ms) if known else ({}, 0)
+    return Snapshot(readings, reader.counts, fresh_s, left_out)
 
 
 def exposition(shown: Snapshot) -> bytes:
@@ -65,14 +74,27 @@ def exposition(shown: Snapshot) -> bytes:
     return generate_latest(registry)
 
 
-def _readings(reader: Reader, export: Export, now_ms: int) -> dict[str, list[Reading]]:
+def _readings(reader: Reader, export: Export, now_ms: int) -> tuple[dict[str, list[Reading]], int]:
     found: dict[str, list[Reading]] = {name: [] for name in CATALOGUE}
-    for dimensions in groupings(reader.pairs):
-        if export.agents or "agent" not in dimensions:
-            by = ",".join(dimensions) or ALL
-            for reading in reader.readings(Query(now=now_ms, windows=export.windows, by=by, stat="*")):
-                found[reading.metric].append(reading)
-    return found
+    shown, room = _groupings(reader, export), MOST_SERIES
+    for place, by in enumerate(shown):
+        readings = reader.readings(Query(now=now_ms, windows=export.windows, by=by, stat="*"))
+        room -= sum(map(_series, readings))
+        if room < 0 and place >= ALWAYS:
+            return found, len(shown) - place
+        for reading in readings:
+            found[reading.metric].append(reading)
+    return found, 0
+
+
+def _groupings(reader: Reader, export: Export) -> list[str]:
+    names = [",".join(by) or ALL for by in groupings(reader.pairs) if export.agents or "agent" not in by]
+    return sorted(names, key=lambda by: SHOWN.index(by) if by in SHOWN else len(SHOWN))
+
+
+def _series(reading: Reading) -> int:
+    parts = (reading.value, reading.lower, reading.upper, reading.support)
+    return 0 if reading.value is None else sum(part is not None for part in parts)
 
 
 class _Shown(Collector):
@@ -81,7 +103,7 @@ class _Shown(Collector):
 
     def collect(self) -> Iterator[Metric]:
         counters = [*_own(self._shown), *_counters(self._shown.counts)]
-        room = MOST_SERIES - 1 - sum(len(family.samples) for family in counters)
+        room = MOST_SERIES - 2 - sum(len(family.samples) for family in counters)
         dropped = 0
         for name, readings in self._shown.readings.items():
             families = [family for family in _families(CATALOGUE[name], readings) if family.samples]
@@ -91,6 +113,8 @@ class _Shown(Collector):
             else:
                 dropped += bool(families)
         yield GaugeMetricFamily("cx_families_dropped", "Metrics left out to stay below the limit.", dropped)
+        left_out = self._shown.left_out
+        yield GaugeMetricFamily("cx_groupings_dropped", "Groupings left out for the same reason.", left_out)
         yield from counters
 
 

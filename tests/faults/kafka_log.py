@@ -21,30 +21,37 @@ _TICK_S = 0.05
 _QUIET_MS = 2_000
 
 
-@asynccontextmanager
-async def publishing(address: str, messages: Iterator[Message], per_s: float) -> AsyncIterator[None]:
-    """In the background, until it is left. What could not be published while the broker was away is
-    published at once when it is back."""
-    enough = asyncio.Event()
-    publisher = asyncio.create_task(_publish(address, messages, per_s, enough))
-    try:
-        yield
-    finally:
-        enough.set()
-        await publisher
+class Publisher:
+    """Publishes messages at a rate, in the background. What could not be published while the broker
+    was away is published at once when it is back."""
 
+    def __init__(self, address: str, messages: Iterator[Message]) -> None:
+        self.published = 0
+        self._address = address
+        self._messages = messages
 
-async def _publish(address: str, messages: Iterator[Message], per_s: float, enough: asyncio.Event) -> None:
-    producer = await kafka.producer(address)
-    start, sent = time.monotonic(), 0
-    try:
-        while not enough.is_set():
-            due = list(islice(messages, int((time.monotonic() - start) * per_s) - sent))
-            sent += len(due)
-            await send(producer, due)
-            await asyncio.sleep(_TICK_S)
-    finally:
-        await producer.stop()
+    @asynccontextmanager
+    async def load(self, per_s: float) -> AsyncIterator[None]:
+        enough = asyncio.Event()
+        publishing = asyncio.create_task(self._publish(per_s, enough))
+        try:
+            yield
+        finally:
+            enough.set()
+            await publishing
+
+    async def _publish(self, per_s: float, enough: asyncio.Event) -> None:
+        producer = await kafka.producer(self._address)
+        start, before = time.monotonic(), self.published
+        try:
+            while not enough.is_set():
+                due = int((time.monotonic() - start) * per_s) - (self.published - before)
+                messages = list(islice(self._messages, due))
+                await send(producer, messages)
+                self.published += len(messages)
+                await asyncio.sleep(_TICK_S)
+        finally:
+            await producer.stop()
 
 
 async def send(producer: AIOKafkaProducer, messages: Sequence[Message]) -> None:
@@ -90,7 +97,7 @@ async def make_anew(address: str) -> None:
     """Delete the topics that are counted, and create them again, empty."""
     async with admin(address) as client:
         await client.delete_topics(list(TOPICS))
-        while set(TOPICS) & set(await client.list_topics()):
+        while set(TOPICS) & set(await client.list_topics()):  # noqa: ASYNC110 - the broker tells nobody
             await asyncio.sleep(_TICK_S)
     await kafka.ensure_topics(address, PARTITIONS)
 

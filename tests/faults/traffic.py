@@ -15,7 +15,7 @@ from tests.counting import Tallies
 from tests.test_exactness import wanted
 
 PARTITIONS = 4
-_CUSTOMERS = 300
+_CUSTOMERS = 2_000
 _HOURS = 3
 _CONTACTS_PER_S = 0.5
 _BAD = (

@@ -3,13 +3,12 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from itertools import count
 from pathlib import Path
 
 from streamer import kafka
-from streamer.demo.letters import Message
 from streamer.events.decoding import DEAD_LETTERS, TOPICS, Record
 from streamer.panes.grid import SEPARATOR
 from streamer.pipeline import persist
@@ -17,6 +16,7 @@ from streamer.settings import load
 from streamer.store.redis import RedisStore
 from tests.counting import held
 from tests.faults import kafka_log
+from tests.faults.kafka_log import Publisher
 from tests.faults.traffic import PARTITIONS, Expected, expected, messages
 from tests.faults.worker import Worker
 from tests.parts.broker import Broker
@@ -28,12 +28,12 @@ RESULTS = ("applied", "unchanged", "rejected")
 
 
 class Trial:
-    """Of one center. `messages` is all there is to publish, taken from by whoever publishes."""
+    """Of one center."""
 
     def __init__(self, broker: Broker, redis: RedisServer, center: str, folder: Path) -> None:
         self.broker, self.redis = broker, redis
         self.workers: list[Worker] = []
-        self.messages: Iterator[Message] = messages(time.time_ns() // 1_000_000, seed=1)
+        self._publisher = Publisher(broker.address, messages(time.time_ns() // 1_000_000, seed=1))
         self.settings = load(kafka=broker.address, redis=redis.url, center=center)
         self.rules = self.settings.rules()
         self._folder = folder
@@ -61,7 +61,11 @@ class Trial:
 
     def load(self, per_s: float) -> AbstractAsyncContextManager[None]:
         """Publishes in the background while inside."""
-        return kafka_log.publishing(self.broker.address, self.messages, per_s)
+        return self._publisher.load(per_s)
+
+    @property
+    def published(self) -> int:
+        return self._publisher.published
 
     async def counts(self) -> dict[str, Counter[str]]:
         """How many records there were so far, by result and topic."""
@@ -94,10 +98,11 @@ class Trial:
         """All that is in the logs that are counted. Nobody may be publishing."""
         return [record async for record in kafka_log.records(self.broker.address, TOPICS)]
 
-    async def settle(self, published: Sequence[Record] | None = None) -> None:
+    async def settle(self, published: Sequence[Record] | None = None) -> Sequence[Record]:
         """Waits until all is counted, and checks that the numbers are the oracle's. `published` is what
-        was, if that is not what the logs have now."""
-        wanted = expected(await self.records() if published is None else published, self.rules)
+        was, if that is not what the logs have now. Returns it."""
+        records = await self.records() if published is None else published
+        wanted = expected(records, self.rules)
         await self._all_counted(wanted)
         assert (await self.counts())["rejected"] == wanted.rejected
         if published is None:
@@ -108,6 +113,7 @@ class Trial:
         ]
         assert not {place: (found.get(place), wanted.tallies.get(place)) for place in differing[:3]}
         assert await self.counted() == wanted.counted, "something was counted again"
+        return records
 
     async def _find_letters(self, wanted: set[str]) -> None:
         missing = set(wanted)

@@ -148,7 +148,8 @@ async def test_old_numbers_are_withheld_but_their_age_and_the_counters_are_not()
 
 async def test_before_any_worker_spoke_nothing_is_said() -> None:
     samples = parsed(render(await read(Center()), EXPORT, NOW))
-    assert [(sample.name, sample.value) for sample in samples] == [("cx_families_dropped", 0)]
+    said = [(sample.name, sample.value) for sample in samples]
+    assert said == [("cx_families_dropped", 0), ("cx_groupings_dropped", 0)]
 
 
 async def test_whole_families_drop_from_the_catalogues_end() -> None:
@@ -172,9 +173,24 @@ def copies(template: Reading, name: str, times: int) -> list[Reading]:
 
 async def test_the_most_series_that_fit_are_kept() -> None:
     (template,) = (await small()).readings(Query(now=NOW, metrics=("answered",)))
-    room = prometheus.MOST_SERIES - 2  # families_dropped, fresh_seconds
-    assert room % 2 == 0
+    room = prometheus.MOST_SERIES - 4  # families_dropped, groupings_dropped, fresh_seconds, one to be even
     whole = parsed(exposition(Snapshot({"contacts": copies(template, "contacts", room // 2)}, {}, 0)))
-    assert (len(whole), value(whole, "cx_families_dropped")) == (prometheus.MOST_SERIES, 0)
+    assert (len(whole), value(whole, "cx_families_dropped")) == (prometheus.MOST_SERIES - 1, 0)
     more = parsed(exposition(Snapshot({"contacts": copies(template, "contacts", room // 2 + 1)}, {}, 0)))
-    assert (len(more), value(more, "cx_families_dropped")) == (2, 1)
+    assert (len(more), value(more, "cx_families_dropped")) == (3, 1)
+
+
+async def test_groupings_are_left_out_before_any_metric_is() -> None:
+    center = Center()
+    cells = [(None, "billing", None, "ann", "voice", f"reason-{number}", None) for number in range(200)]
+    await center.add({(pane(MINUTE), cell): answered(1, 90_000) for cell in cells})
+    await center.beat(NOW)
+    samples = parsed(render(await read(center), EXPORT, NOW))
+    assert (
+        value(samples, "cx_handle_time_seconds", window="1h", by="queue", queue="billing", stat="mean") == 90
+    )
+    assert value(samples, "cx_answered", window="1h", by="channel", channel="voice") == 200
+    assert not [sample for sample in samples if sample.labels.get("by") == "reason"]
+    assert value(samples, "cx_groupings_dropped") == 3  # reason, and what comes after it
+    assert value(samples, "cx_families_dropped") == 0
+    assert len(samples) <= prometheus.MOST_SERIES
