@@ -7,8 +7,10 @@ follows a refused one would else be counted over it.
 
 import asyncio
 import secrets
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Final, Protocol, TypeVar
 
 import structlog
@@ -17,7 +19,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from streamer.events.decoding import Record, decode
 from streamer.events.models import QUESTIONS, Event, Rejected, Response, Segment
-from streamer.events.rules import Rules
+from streamer.events.rules import UNKNOWN, Rules
 from streamer.journeys.apply import apply, keys_of
 from streamer.journeys.desk import Desk, Missing
 from streamer.journeys.journey import NOTHING, Key, entry_key
@@ -39,6 +41,8 @@ from streamer.store.port import (
 
 COMMIT_EVENTS: Final = 500
 HANDLE_LIMITS_S: Final = (15, 30, 60, 120, 180, 240, 300, 420, 600, 900, 1200, 1800, 3600)
+_HANDLE_LIMITS_MS: Final = [limit * 1000 for limit in HANDLE_LIMITS_S]
+_HANDLE_LABELS: Final = [*map(str, HANDLE_LIMITS_S), "+Inf"]
 _CHECKPOINT_BLOCKS: Final = (64, 1_024, 16_384, 262_144, 4_194_304)
 _PAUSES_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 
@@ -232,6 +236,11 @@ class Work:
                 await self.read(missing.keys)
 
 
+@lru_cache(maxsize=4096)
+def _named(*parts: str) -> str:
+    return SEPARATOR.join(parts)
+
+
 class Tallier:
     """Plain counters: results per topic, and what is stated for the first time. They never decrease."""
 
@@ -245,7 +254,7 @@ class Tallier:
             self.counts[name] = self.counts.get(name, 0) + amount
 
     def result(self, result: str, amount: int) -> None:
-        self.add(SEPARATOR.join(("events", self._topic, result)), amount)
+        self.add(_named("events", self._topic, result), amount)
 
     def first(self, event: Event, desk: Desk) -> None:
         if isinstance(event, Segment):
@@ -254,21 +263,19 @@ class Tallier:
             self._response(event, desk)
 
     def _segment(self, segment: Segment) -> None:
-        queue, channel = segment.queue or "unknown", segment.channel or "unknown"
-        self.add(SEPARATOR.join(("segments", queue, channel, segment.outcome)), 1)
+        queue, channel = segment.queue or UNKNOWN, segment.channel or UNKNOWN
+        self.add(_named("segments", queue, channel, segment.outcome), 1)
         if segment.direction == "inbound" and segment.outcome == "answered" and segment.talk_ms is not None:
             handled = segment.talk_ms + (segment.hold_ms or 0) + (segment.acw_ms or 0)
-            limit = next((str(limit) for limit in HANDLE_LIMITS_S if handled <= limit * 1000), "+Inf")
-            self.add(SEPARATOR.join(("handle", queue, limit)), 1)
-            self.add(SEPARATOR.join(("handle_ms", queue)), handled)
+            self.add(_named("handle", queue, _HANDLE_LABELS[bisect_left(_HANDLE_LIMITS_MS, handled)]), 1)
+            self.add(_named("handle_ms", queue), handled)
 
     def _response(self, response: Response, desk: Desk) -> None:
-        queue = _queue_of(response, desk) or "unknown"
+        queue = _queue_of(response, desk) or UNKNOWN
         for question in QUESTIONS:
             answer = getattr(response, question)
             if answer is not None:
-                bucket = str(answer).lower()
-                self.add(SEPARATOR.join(("answers", queue, question, bucket)), 1)
+                self.add(_named("answers", queue, question, str(answer).lower()), 1)
 
 
 def _queue_of(response: Response, desk: Desk) -> str | None:

@@ -96,16 +96,17 @@ class Roller:
         return {hour: pack(self._posting(found)) for hour, found in hours.items()}
 
     def _posting(self, found: Sequence[tuple[Cell, Tally]]) -> Posting:
-        rows = [self._rows_of(cell) for cell, _ in found]
-        used, places = np.unique(np.array(rows, np.int64), return_inverse=True)
-        places = places.reshape(len(rows), -1)
         sizes = [len(tally) for _, tally in found]
         numbers = np.fromiter(chain.from_iterable(tally for _, tally in found), np.int64, sum(sizes))
         amounts = np.fromiter(chain.from_iterable(tally.values() for _, tally in found), np.int64, sum(sizes))
-        of = places[np.repeat(np.arange(len(rows)), sizes)]
-        fields = [self._names[code] for code in used]
-        posting = _summed(fields, of.ravel(), *_wide(numbers, amounts, len(self._groupings)))
-        return _linked(posting, self._links(found, places))
+        rows = np.array([self._rows_of(cell) for cell, _ in found], np.int64)
+        of = np.repeat(np.arange(len(found)), sizes)
+        posting, places = Posting([], [], [], []), []
+        for codes in rows.T:  # one by one: what is summed at a time then fits a cache
+            used, local = np.unique(codes, return_inverse=True)
+            places.append((local + len(posting.fields)).tolist())
+            _extend(posting, [self._names[code] for code in used], local[of], numbers, amounts)
+        return _linked(posting, self._links(found, zip(*places, strict=True)))
 
     def _rows_of(self, cell: Cell) -> list[int]:
         rows = []
@@ -119,9 +120,11 @@ class Roller:
         code = self._codes[place][self._values[place](cell)] = len(self._names) - 1
         return code
 
-    def _links(self, found: Sequence[tuple[Cell, Tally]], places: Integers) -> dict[tuple[int, int], int]:
+    def _links(
+        self, found: Sequence[tuple[Cell, Tally]], places: Iterable[tuple[int, ...]]
+    ) -> dict[tuple[int, int], int]:
         links: dict[tuple[int, int], int] = {}
-        for (cell, tally), rows in zip(found, places.tolist(), strict=True):
+        for (cell, tally), rows in zip(found, places, strict=True):
             answered = tally.get(_ANSWERED)
             if answered and cell[_AGENT] is not None:
                 agent = rows[self._agent]
@@ -138,12 +141,9 @@ def _values_of(by: Grouping) -> Callable[[Cell], Hashable]:
     return itemgetter(*(DIMENSIONS.index(name) for name in by))
 
 
-def _wide(numbers: Integers, amounts: Integers, times: int) -> tuple[Integers, Integers]:
-    return np.repeat(numbers, times), np.repeat(amounts, times)
-
-
-def _summed(fields: list[str], of: Integers, numbers: Integers, amounts: Integers) -> Posting:
-    """One amount for each field and number; those that are 0 are left out. `of`: places in `fields`."""
+def _extend(posting: Posting, fields: list[str], of: Integers, numbers: Integers, amounts: Integers) -> None:
+    """Add fields with one amount for each field and number; those that are 0 are left out. `of`: places
+    in `fields`."""
     used = np.zeros(NUMBERS, np.int64)
     used[numbers] = 1
     known = np.flatnonzero(used)
@@ -151,8 +151,10 @@ def _summed(fields: list[str], of: Integers, numbers: Integers, amounts: Integer
     width = max(len(known), 1)
     sums = _sums(of * width + used[numbers], amounts, len(fields) * width)
     kept = np.flatnonzero(sums)
-    sizes = np.bincount(kept // width, minlength=len(fields))
-    return Posting(fields, sizes.tolist(), known[kept % width].tolist(), sums[kept].tolist())
+    posting.fields.extend(fields)
+    posting.sizes.extend(np.bincount(kept // width, minlength=len(fields)).tolist())
+    posting.numbers.extend(known[kept % width].tolist())
+    posting.amounts.extend(sums[kept].tolist())
 
 
 def _sums(places: Integers, amounts: Integers, size: int) -> Integers:
@@ -181,7 +183,9 @@ def merge(packed: Iterable[bytes]) -> bytes:
         for one in postings
     ]
     of = [np.repeat(place, one.sizes) for place, one in zip(places, postings, strict=True)]
-    posting = _summed(
+    posting = Posting([], [], [], [])
+    _extend(
+        posting,
         list(codes),
         np.concatenate(of),
         np.fromiter(chain.from_iterable(one.numbers for one in postings), np.int64),
