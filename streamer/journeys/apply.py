@@ -169,8 +169,9 @@ def _settle_unit(change: Change, unit: Key | None, new: Placed | None) -> set[Ke
         return {target}
     if group is not None and home is not None:
         _put(change, home, _without(group, members))
-    _join(change, target, facts)
-    return {target} | ({present} if present is not None and group is not None else set())
+    settled = _join(change, target, facts) and not members
+    left = {present} if present is not None and group is not None else set()
+    return left if settled else {target, *left}
 
 
 def _members(group: Group, unit: Key) -> list[Placed]:
@@ -191,10 +192,11 @@ def _target(unit: Key | None, facts: list[Placed]) -> Key:
     return unit if unit is not None else entry_key(facts[0].identity)
 
 
-def _join(change: Change, target: Key, facts: list[Placed]) -> None:
-    """Add facts to a group, which comes to be if it is not there."""
+def _join(change: Change, target: Key, facts: list[Placed]) -> bool:
+    """Add facts to a group; True: it was not there, and came to be where it belongs."""
     home, group = _find(change, target)
     group = _with(group or Group(target), facts)
+    new = home is None
     if home is None:
         home = _home(change, group)
         change.set_entry(target, msgspec.structs.replace(change.entry(target), home=home))
@@ -207,6 +209,7 @@ def _join(change: Change, target: Key, facts: list[Placed]) -> None:
         if entry.fact is not None and entry.group(key) != target:
             state = msgspec.structs.replace(entry.fact, group=target if target != key else None)
             change.set_entry(key, msgspec.structs.replace(entry, fact=state))
+    return new
 
 
 def _settle_group(change: Change, key: Key) -> tuple[Placed, ...]:

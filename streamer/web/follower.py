@@ -9,7 +9,7 @@ import structlog
 from streamer.readings.reader import Reader
 from streamer.web.api import Clock
 
-EVERY_S: Final = 0.2
+EVERY_S: Final = 0.1
 LONGEST_S: Final = 5.0
 """Between two attempts while the store is away."""
 
