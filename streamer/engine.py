@@ -25,6 +25,8 @@ from streamer.store.port import Partition
 
 FETCH_WAIT_MS = 50
 POLL_RECORDS = 2_000
+METADATA_AGE_MS = 10_000
+"""How soon a topic made anew, or a new partition, is noticed."""
 
 
 class Fetched(list[Any]):
@@ -198,6 +200,7 @@ class App(faust.App):
             broker_heartbeat_interval=session_s / 4,
             broker_commit_interval=1.0,
             consumer_auto_offset_reset="earliest",
+            consumer_metadata_max_age_ms=METADATA_AGE_MS,
         )
         for name in TOPICS:
             channel = self.topic(name, schema=Undecoded())

@@ -223,11 +223,14 @@ class KafkaRecords:
 
     async def next(self, partition: Partition, end: int) -> tuple[list[Record], int]:
         """What comes next before the offset `end`, and the offset after that: records or not, there is
-        nothing to be read up to there. Where nothing came yet, the same offset as before."""
+        nothing to be read up to there. Where nothing came yet, the same offset as before. Raises
+        OffsetOutOfRangeError where the log lost its beginning since it was started."""
         place = TopicPartition(*partition)
         try:
             fetched = await self._consumer.getmany(place, timeout_ms=_LOOK_MS, max_records=_POLLED)
             reached = await self._consumer.position(place)
+        except OffsetOutOfRangeError:
+            raise
         except KafkaError as error:
             raise ConnectionError(f"reading {partition}: {error}") from error
         if reached > end:

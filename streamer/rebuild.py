@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 import click
+from aiokafka.errors import OffsetOutOfRangeError
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
@@ -154,7 +155,12 @@ class Rebuild:
     async def _next(self, lane: Lane, end: int) -> tuple[Sequence[Record], int]:
         start = time.monotonic()
         while time.monotonic() < start + _PATIENCE_S:
-            records, reached = await persist(lambda: self._records.next(lane.partition, end))
+            try:
+                records, reached = await persist(lambda: self._records.next(lane.partition, end))
+            except OffsetOutOfRangeError:
+                raise RebuildError(
+                    f"{lane.partition}: Kafka deleted its first records; start again"
+                ) from None
             if reached > lane.position.next:
                 return records, reached
         raise RebuildError(

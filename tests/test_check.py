@@ -1,5 +1,6 @@
 """Here is that the doctor finds what was broken on purpose, and names the fix."""
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -40,6 +41,9 @@ async def test_a_healthy_center_with_no_worker_yet_gets_one_warning(
     broker: Broker, fresh_redis: RedisServer, center: str
 ) -> None:
     await kafka.ensure_topics(broker.address)
+    async with asyncio.timeout(10):
+        while not all((await kafka.partitions(broker.address)).values()):  # noqa: ASYNC110 - Kafka tells late
+            await asyncio.sleep(0.1)
     findings = await found(load(kafka=broker.address, redis=fresh_redis.url, center=center))
     assert bad(findings) == ["warn  workers: none ever spoke  — start `streamer worker`"]
     assert "call-completed 4" in about(findings, "topics: with").what

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
-from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -42,11 +41,10 @@ async def trial(
         await trial.close()
 
 
-async def publish(trial: Trial, number: int) -> None:
-    """And wait until a worker counted it."""
-    producer = await kafka.producer(trial.broker.address)
-    await kafka_log.send(producer, list(islice(trial.messages, number)))
-    await producer.stop()
+async def count(trial: Trial, number: int) -> None:
+    """Publish about so many records, and wait until all are counted."""
+    async with trial.load(per_s=500):
+        await trial.progress(number)
     await trial.settle()
 
 
@@ -82,7 +80,7 @@ async def test_a_tally_that_is_not_what_kafka_says_is_named_and_replaced_only_on
     trial: Trial, capsys: pytest.CaptureFixture[str]
 ) -> None:
     worker = trial.worker()
-    await publish(trial, 300)
+    await count(trial, 300)
     await worker.stop()
     good = await held(trial.store)
     key, name = await falsify(trial)
@@ -129,7 +127,7 @@ async def test_other_rules_take_force_on_demand_and_end_the_workers_that_count_b
     trial: Trial, capsys: pytest.CaptureFixture[str]
 ) -> None:
     old = trial.worker("old")
-    await publish(trial, 300)
+    await count(trial, 300)
     strict = trial.settings.model_copy(update={"service_level": timedelta(seconds=3)})
     assert await run_rebuild(strict, yes=False) == 1
     assert "other rules: service_level: stored" in capsys.readouterr().out
@@ -143,7 +141,7 @@ async def test_other_rules_take_force_on_demand_and_end_the_workers_that_count_b
 
     new = trial.worker("new", service_level="3s")
     trial.rules = strict.rules()
-    await publish(trial, 100)
+    await count(trial, 100)
     assert new.runs
 
 
@@ -151,7 +149,7 @@ async def test_a_log_that_lost_its_beginning_is_said_and_asks_for_a_yes(
     trial: Trial, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial.worker()
-    await publish(trial, 300)
+    await count(trial, 300)
     if trial.broker.keeps_records:
         async with kafka_log.admin(trial.broker.address) as admin:
             await admin.delete_records({TopicPartition(*PLACE): RecordsToDelete(before_offset=3)})
@@ -172,7 +170,7 @@ async def begun_at_3(self: kafka.KafkaRecords, partitions: Iterable[Partition]) 
 
 async def test_a_topic_made_anew_is_for_a_worker_to_see_first(trial: Trial) -> None:
     worker = trial.worker()
-    await publish(trial, 300)
+    await count(trial, 300)
     await worker.stop()
     async with kafka_log.admin(trial.broker.address) as admin:
         await admin.delete_topics(["call-completed"])
