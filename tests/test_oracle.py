@@ -20,7 +20,8 @@ from streamer.events.models import (
     Valuation,
 )
 from streamer.events.rules import DAY, HOUR, MINUTE, SECOND, SERVICE_LEVEL_FORMULAS, Rules, ServiceLevel
-from streamer.metrics.catalogue import CATALOGUE, Context, Spans, TallyCounts, evaluate
+from streamer.metrics.catalogue import CATALOGUE, Spans, evaluate
+from streamer.metrics.formulas import Context, TallyCounts
 from streamer.metrics.tally import BUCKETS, DURATIONS, FIRST_BUCKET_OF, NUMBER, SCALES
 from streamer.panes.grid import FINE_MS, Cell, groupings, row_field
 from tests import strategies

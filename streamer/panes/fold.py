@@ -15,7 +15,7 @@ from streamer.events.models import DIMENSIONS, QUESTIONS, Evaluation, Response, 
 from streamer.events.rules import Rules
 from streamer.journeys.desk import Draft
 from streamer.journeys.journey import Group, Key, customer_key
-from streamer.metrics.catalogue import service_level
+from streamer.metrics.formulas import service_level
 from streamer.metrics.tally import BOUNDS, DURATIONS, FIRST_BUCKET_OF, NUMBER, SCALES, Tally, squared
 from streamer.panes.grid import FINE_MS, Cell
 

@@ -6,7 +6,8 @@ from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from streamer.events.rules import DAY, HOUR, MINUTE
-from streamer.metrics.catalogue import NO_DATA, Context, Figure, Metric, Spans, evaluate
+from streamer.metrics.catalogue import Metric, Spans, evaluate
+from streamer.metrics.formulas import NO_DATA, Context, Figure
 from streamer.panes.windows import TODAY, Run, Shift, length, midnight, run
 from streamer.readings.columns import Zones
 from streamer.readings.query import Asked, Reading, key_parts

@@ -8,15 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.events.rules import DAY, HOUR, SERVICE_LEVEL_FORMULAS
-from streamer.metrics.catalogue import (
-    CATALOGUE,
-    SERVICE_LEVELS,
-    Context,
-    Spans,
-    TallyCounts,
-    evaluate,
-    service_level,
-)
+from streamer.metrics.catalogue import CATALOGUE, Spans, evaluate
+from streamer.metrics.formulas import SERVICE_LEVELS, Context, TallyCounts, service_level
 from streamer.metrics.intervals import adjusted_wald, wilson
 from streamer.metrics.tally import FIRST_BUCKET_OF, NUMBER, Tally, bucket, squared
 

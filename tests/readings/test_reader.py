@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.events.rules import DAY, HOUR, MINUTE, SECOND
-from streamer.metrics.catalogue import CATALOGUE, TallyCounts
+from streamer.metrics.catalogue import CATALOGUE
+from streamer.metrics.formulas import TallyCounts
 from streamer.metrics.tally import NUMBER, Tally
 from streamer.panes import posting
 from streamer.panes.fold import Tallies

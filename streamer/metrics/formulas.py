@@ -1,0 +1,241 @@
+"""Here is what counts become: the shapes a formula can have, and the five of the service level.
+
+A formula is data with the names of the counts it reads, and returns a `Figure`.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+
+from streamer.metrics.intervals import Interval, adjusted_wald, normal, wilson
+from streamer.metrics.tally import BUCKETS, FIRST_BUCKET_OF, NUMBER, SCALES, Tally, bucket_value
+
+# What is read, and what comes of it.
+
+
+class Counted(Protocol):
+    """Counts by name; one that never happened is 0 (a `Counter` will do)."""
+
+    def __getitem__(self, name: str, /) -> int: ...
+
+
+class Counts(Counted, Protocol):
+    """The counts and histograms of one window and group. KeyError for a name that is not a count."""
+
+    def histogram(self, duration: str, /) -> Iterable[tuple[int, int]]:
+        """(bucket, count) in ascending order of buckets, empty ones left out."""
+        ...
+
+
+class TallyCounts:
+    """The counts of a tally."""
+
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
+
+    def __getitem__(self, name: str, /) -> int:
+        return self._tally.get(NUMBER[name], 0)
+
+    def histogram(self, duration: str, /) -> list[tuple[int, int]]:
+        first = FIRST_BUCKET_OF[duration]
+        numbers = range(first, first + BUCKETS)
+        return sorted((number - first, count) for number, count in self._tally.items() if number in numbers)
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What a reading knows beside its counts; None where nobody looked. `window_s`: the window's length
+    in seconds. `active_agents`: agents with an answered segment in it. `mature`: the counts of its part
+    that ends N (the FCR window) before `at`."""
+
+    window_s: float
+    active_agents: int | None = None
+    mature: Counts | None = None
+
+
+class Figure(NamedTuple):
+    """A metric's value (None: no data), the 95 % interval (None: there is none) and the sample size."""
+
+    value: float | None
+    lower: float | None
+    upper: float | None
+    support: int
+
+
+NO_DATA: Final = Figure(None, None, None, 0)
+
+Formula = Callable[[Counts, Context], Figure]
+
+
+def _figure(value: float, interval: Interval | None, support: int) -> Figure:
+    lower, upper = interval or (None, None)
+    return Figure(value, lower, upper, support)
+
+
+def _sum(counts: Counted, names: Iterable[str]) -> int:
+    return sum(counts[name] for name in names)
+
+
+# The shapes a formula can have. Each is data: the names of the counts it reads.
+
+
+class Share(msgspec.Struct, frozen=True):
+    """hits / (of − less), each the sum of the counts named."""
+
+    hits: tuple[str, ...]
+    of: tuple[str, ...]
+    less: tuple[str, ...] = ()
+
+    def parts(self, counts: Counted) -> tuple[int, int]:
+        return _sum(counts, self.hits), _sum(counts, self.of) - _sum(counts, self.less)
+
+    def __call__(self, counts: Counts, context: Context) -> Figure:
+        hits, of = self.parts(counts)
+        return _figure(hits / of, wilson(hits, of), of) if of else NO_DATA
+
+
+class Net(msgspec.Struct, frozen=True):
+    """100 (promoters − detractors) / answers."""
+
+    promoters: tuple[str, ...]
+    detractors: tuple[str, ...]
+    answers: tuple[str, ...]
+
+    def __call__(self, counts: Counts, context: Context) -> Figure:
+        up, down = _sum(counts, self.promoters), _sum(counts, self.detractors)
+        of = _sum(counts, self.answers)
+        return _figure(100 * (up - down) / of, adjusted_wald(up, down, of), of) if of else NO_DATA
+
+
+class ScaleMean(msgspec.Struct, frozen=True):
+    """The mean answer to a question."""
+
+    question: str
+
+    def __call__(self, counts: Counts, context: Context) -> Figure:
+        scale = SCALES[self.question]
+        answers = [(score, counts[f"{self.question}_{score}"]) for score in scale]
+        n = sum(count for _, count in answers)
+        total = sum(score * count for score, count in answers)
+        squares = sum(score * score * count for score, count in answers)
+        return _mean(n, total, squares, scale[0], scale[-1])
+
+
+class DurationMean(msgspec.Struct, frozen=True):
+    """The mean of a duration in seconds, exact to the millisecond."""
+
+    duration: str
+
+    def __call__(self, counts: Counts, context: Context) -> Figure:
+        n, ms, squares = (counts[f"{self.duration}_{part}"] for part in ("n", "ms", "s2"))
+        return _mean(n, ms / 1000, squares, 0, float("inf"))
+
+
+class DurationPercentile(msgspec.Struct, frozen=True):
+    """The nearest-rank percentile of a duration in seconds: within 2 %, and 0 exactly."""
+
+    duration: str
+    percent: int
+
+    def __call__(self, counts: Counts, context: Context) -> Figure:
+        histogram = list(counts.histogram(self.duration))
+        n = sum(count for _, count in histogram)
+        rank = -(-self.percent * n // 100)
+        seen = 0
+        for bucket, count in histogram:
+            seen += count
+            if seen >= rank:
+                return _figure(bucket_value(bucket) / 1000, None, n)
+        return NO_DATA
+
+
+class DurationMax(msgspec.Struct, frozen=True):
+    """The longest duration in seconds: within 2 %, 0 exactly, and never below the mean."""
+
+    duration: str
+
+    def __call__(self, counts: Counts, context: Context) -> Figure:
+        longest = DurationPercentile(self.duration, 100)(counts, context)
+        mean = DurationMean(self.duration)(counts, context)
+        if longest.value is None or mean.value is None:
+            return longest
+        return longest._replace(value=max(longest.value, mean.value))
+
+
+class Total(msgspec.Struct, frozen=True):
+    """How often these happened: 0 where nothing did, and its own support."""
+
+    of: tuple[str, ...]
+
+    def __call__(self, counts: Counts, context: Context) -> Figure:
+        total = _sum(counts, self.of)
+        return _figure(total, None, total)
+
+
+class Hundredths(msgspec.Struct, frozen=True):
+    """A sum kept in hundredths, as it is or for each of its support."""
+
+    total: str
+    support: str
+    each: bool
+
+    def __call__(self, counts: Counts, context: Context) -> Figure:
+        support = counts[self.support]
+        if not support:
+            return NO_DATA
+        return _figure(counts[self.total] / 100 / (support if self.each else 1), None, support)
+
+
+def _mean(n: int, total: float, squares: float, low: float, high: float) -> Figure:
+    if not n:
+        return NO_DATA
+    interval = normal(n, total, squares)
+    return _figure(total / n, interval and interval.clipped(low, high), n)
+
+
+def qa_score(counts: Counts, context: Context) -> Figure:
+    return _mean(counts["qa"], counts["qa_sum"] / 100, counts["qa_squares"], 0, 100)
+
+
+def workload(counts: Counts, context: Context) -> Figure:
+    support = counts["handle_n"]
+    if not support or not context.window_s:
+        return NO_DATA
+    return _figure(counts["handle_ms"] / 1000 / context.window_s, None, support)
+
+
+def active_agents(counts: Counts, context: Context) -> Figure:
+    agents = context.active_agents
+    return NO_DATA if agents is None else _figure(agents, None, agents)
+
+
+def fcr_maturity(counts: Counts, context: Context) -> Figure:
+    firsts = counts["fcr_firsts"]
+    if not firsts or context.mature is None:
+        return NO_DATA
+    return _figure(context.mature["fcr_firsts"] / firsts, None, firsts)
+
+
+# Service level.
+
+_LOST = ("timeout", "voicemail")
+SERVICE_LEVELS: Final[Mapping[str, Share]] = {
+    "negative": Share(("answered_within",), ("answered_waited", "abandoned", *_LOST)),
+    "exclude_short": Share(
+        ("answered_within",), ("answered_waited", "abandoned_waited", *_LOST), less=("abandoned_short",)
+    ),
+    "ignore": Share(
+        ("answered_within",), ("answered_waited", "abandoned_waited", *_LOST), less=("abandoned_within",)
+    ),
+    "positive": Share(
+        ("answered_within", "abandoned_within"), ("answered_waited", "abandoned_waited", *_LOST)
+    ),
+    "answered_only": Share(("answered_within",), ("answered_waited",)),
+}
+"""The five named formulas, after Cisco's service level types (Unified Contact Center Enterprise
+reporting: ignore, negative and positive impact of abandoned calls) and the customs of the trade."""
+
+
+def service_level(formula: str, count: Counted) -> tuple[int, int]:
+    """(hits, of) of one of the five named formulas, of one segment as of many."""
+    return SERVICE_LEVELS[formula].parts(count)
