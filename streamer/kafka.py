@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -29,6 +29,7 @@ RETENTION_MS = 100 * DAY
 """As far back as hourly panes reach, so that a rebuild can fill them; beyond every horizon in sight."""
 _REPLICAS = 3
 _LOOK_MS = 500
+_STOP_S = 1.0
 _POLLED = 2_000
 _CONFIGURED = ("message.timestamp.type", "retention.ms")
 
@@ -154,7 +155,7 @@ class KafkaLogs:
         await self._consumer.start()
 
     async def stop(self) -> None:
-        await self._consumer.stop()
+        await _stop(self._consumer)
 
     async def look(self, asked: Mapping[Partition, Sequence[int]]) -> Mapping[Partition, Found]:
         async with self._looking:
@@ -219,7 +220,7 @@ class KafkaRecords:
         return {Partition(*place): begin for place, begin in begins.items()}
 
     async def stop(self) -> None:
-        await self._consumer.stop()
+        await _stop(self._consumer)
 
     async def next(self, partition: Partition, end: int) -> tuple[list[Record], int]:
         """What comes next before the offset `end`, and the offset after that: records or not, there is
@@ -241,6 +242,14 @@ class KafkaRecords:
             if one.offset < end
         ]
         return records, min(reached, end)
+
+
+async def _stop(consumer: AIOKafkaConsumer) -> None:
+    # aiokafka's fetcher does not notice that it is ended while it lets go of an assignment, and would be
+    # waited for without end; the second time it notices.
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_STOP_S):
+            await consumer.stop()
 
 
 async def producer(bootstrap: str, linger_ms: int = 0) -> AIOKafkaProducer:

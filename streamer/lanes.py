@@ -166,19 +166,11 @@ class Lanes:
             taken[partition] = after
         return taken
 
-    async def _looked(self, stored: Mapping[Partition, Position | None]) -> dict[Partition, Found]:
-        """What the logs have: of the last record counted, and where that is not there, of earlier ones."""
+    async def _looked(self, stored: Mapping[Partition, Position | None]) -> Mapping[Partition, Found]:
+        """What the logs have where they were counted."""
         points = {p: at.checkpoints if at is not None else () for p, at in stored.items()}
-        last = {p: [known[-1].offset] if known else [] for p, known in points.items()}
-        looked = dict(await persist(lambda: self._logs.look(last)))
-        strange = {
-            p: [point.offset for point in known]
-            for p, known in points.items()
-            if known and looked[p].records.get(known[-1].offset) != known[-1]
-        }
-        if strange:
-            looked.update(await persist(lambda: self._logs.look(strange)))
-        return looked
+        asked = {p: [point.offset for point in known] for p, known in points.items()}
+        return await persist(lambda: self._logs.look(asked))
 
     async def _rewind(self, held: Held, position: Position) -> None:
         """Empty the buffer and deliver from `position`. What was fetched before the seek bears an older

@@ -42,12 +42,15 @@ def judge(partition: Partition, position: Position | None, found: Found) -> Verd
     if not position.checkpoints:
         return _trimmed(partition, position, found) or Verdict(position)
     last = position.checkpoints[-1]
-    if found.records.get(last.offset) == last:
+    shared = [point for point in position.checkpoints if found.records.get(point.offset) == point]
+    # Where a log starts over while it is read, its first records may be passed over: the last record
+    # counted is there, and others stand where earlier ones were.
+    strange = [point for point in position.checkpoints if found.records.get(point.offset, point) != point]
+    if last in shared and not strange:
         return Verdict(position)
     if found.begin > last.offset:
         return _trimmed(partition, position, found) or Verdict(position)
-    shared = [point for point in position.checkpoints if found.records.get(point.offset) == point]
-    if shared:
+    if shared and last not in shared:
         return _restored(partition, position, shared)
     sentence = (
         f"{partition}: this is not the log that was counted up to offset {position.next}: the topic was "

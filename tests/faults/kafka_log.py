@@ -18,7 +18,7 @@ from streamer.events.decoding import TOPICS, Record
 from tests.faults.traffic import PARTITIONS
 
 _TICK_S = 0.05
-_QUIET_MS = 2_000
+_QUIET_MS = 1_500
 
 
 class Publisher:

@@ -26,5 +26,5 @@ async def lives(trial: Trial, slot: int) -> None:
             await trial.progress()
             await asyncio.sleep(random.choice((random.uniform(0, 0.1), random.uniform(0, 1))))
         else:  # while it still finds its place
-            await asyncio.sleep(random.uniform(1, 6))
+            await asyncio.sleep(random.uniform(1, 4))
         worker.kill()

@@ -1,12 +1,17 @@
 """Logs that are not the ones that were counted."""
 
+from collections.abc import Sequence
+
 import pytest
 from aiokafka.admin import RecordsToDelete
 from aiokafka.structs import TopicPartition
 
+from streamer.events.decoding import Record
+from streamer.recognition import Found, checkpoint, judge
+from streamer.store.port import Partition, Position
 from tests.faults import kafka_log
 from tests.faults.trial import Trial
-from tests.faults.worker import said
+from tests.faults.worker import Worker, said
 
 
 async def test_topics_made_anew_under_a_stopped_worker_are_recognized_and_counted(trial: Trial) -> None:
@@ -20,12 +25,11 @@ async def test_topics_made_anew_under_a_stopped_worker_are_recognized_and_counte
     async with trial.load(per_s=300):
         await trial.progress(300)
     await trial.settle([*before, *await trial.records()])
-    for topic, number in {(record.topic, record.partition) for record in before}:
-        assert len(said(worker, f"{topic}:{number}: .* the topic was made anew")) == 1
+    assert_said_once(worker, before)
 
 
-async def test_logs_that_start_over_under_a_running_worker_are_counted(trial: Trial) -> None:
-    trial.worker()
+async def test_logs_that_start_over_under_a_running_worker_are_recognized_and_counted(trial: Trial) -> None:
+    worker = trial.worker()
     async with trial.load(per_s=300):
         await trial.progress(900)
     before = await trial.settle()
@@ -35,10 +39,23 @@ async def test_logs_that_start_over_under_a_running_worker_are_counted(trial: Tr
         await trial.broker.kill()
         await trial.broker.start()
         await trial.make_topics()
+    partitions = {(record.topic, record.partition) for record in before}
+    await trial.until(lambda: len(said(worker, "the topic was made anew")) >= len(partitions))
     async with trial.load(per_s=300):
-        print(f"counted again after {await trial.progress():.1f} s")
         await trial.progress(300)
     await trial.settle([*before, *await trial.records()])
+    assert_said_once(worker, before)
+
+
+def test_a_log_that_grew_past_its_own_beginning_before_it_was_recognized_starts_over() -> None:
+    counted = [checkpoint(offset, 0, None, b"old") for offset in range(4)]
+    position = Position("epoch", 6, b"--------", (*counted, checkpoint(5, 0, None, b"new")))
+    log = {offset: checkpoint(offset, 0, None, b"new") for offset in range(6)}
+    verdict = judge(Partition("survey-sent", 0), position, Found(0, log))
+    assert verdict.position.next == 0
+    assert "made anew" in (verdict.sentence or "")
+    trimmed = Found(5, {5: log[5]})
+    assert judge(Partition("survey-sent", 0), position, trimmed).position == position
 
 
 async def test_what_was_deleted_before_it_was_counted_is_said(trial: Trial) -> None:
@@ -61,3 +78,8 @@ async def test_what_was_deleted_before_it_was_counted_is_said(trial: Trial) -> N
     await trial.settle(list({(one.topic, one.partition, one.offset): one for one in records}.values()))
     assert len(said(worker, f"call-completed:1: 5 records from offset {ends[lost]} on were deleted")) == 1
     assert not said(worker, "call-completed:0: ")
+
+
+def assert_said_once(worker: Worker, counted: Sequence[Record]) -> None:
+    for topic, number in {(record.topic, record.partition) for record in counted}:
+        assert len(said(worker, f"{topic}:{number}: .* the topic was made anew")) == 1
