@@ -38,12 +38,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "parts: needs a server; set by itself on tests that ask for one")
+    config.addinivalue_line("markers", "apache: of what only Apache Kafka can do; runs with --parts apache")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         if "parts" in getattr(item, "fixturenames", ()):
             item.add_marker("parts")
+    if config.getoption("--parts") != "apache":
+        elsewhere = [item for item in items if item.get_closest_marker("apache")]
+        items[:] = [item for item in items if item not in elsewhere]
+        config.hook.pytest_deselected(items=elsewhere)
 
 
 # The fixtures are synchronous, so that no server belongs to the event loop of one test. A part that

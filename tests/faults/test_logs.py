@@ -58,9 +58,8 @@ def test_a_log_that_grew_past_its_own_beginning_before_it_was_recognized_starts_
     assert judge(Partition("survey-sent", 0), position, trimmed).position == position
 
 
+@pytest.mark.apache  # the embedded broker knows no DeleteRecords
 async def test_what_was_deleted_before_it_was_counted_is_said(trial: Trial) -> None:
-    if not trial.broker.keeps_records:
-        pytest.skip("the embedded broker knows no DeleteRecords; it closes the connection")
     worker = trial.worker()
     async with trial.load(per_s=300):
         await trial.progress(900)
