@@ -20,8 +20,8 @@ async def test_a_worker_killed_at_any_moment_loses_nothing_and_counts_nothing_tw
 async def lives(trial: Trial, slot: int) -> None:
     random = Random(f"lives {slot}")
     for life in range(KILLS // 2):
-        # A group of its own each: the dead one's session need not run out before the next is let in.
-        worker = trial.worker(f"life-{slot}-{life}")
+        # A group of its own each: the dead one need not be missed before the next is let in.
+        worker = trial.worker(f"life-{slot}-{life}", session_timeout="2s")
         if life % 3:
             await trial.progress()
             await asyncio.sleep(random.choice((random.uniform(0, 0.1), random.uniform(0, 1))))

@@ -12,7 +12,7 @@ OUTAGE_S = os.environ.get("STREAMER_TEST_OUTAGE_S")
 
 async def test_a_worker_that_was_frozen_while_another_took_over_does_no_harm(trial: Trial) -> None:
     awake, frozen = trial.worker(), trial.worker()
-    async with trial.load(per_s=200):
+    async with trial.load(per_s=150):
         await trial.progress(300)
         for _ in range(2):
             awake, frozen = frozen, awake

@@ -16,7 +16,7 @@ from tests.test_exactness import wanted
 
 PARTITIONS = 4
 _CUSTOMERS = 2_000
-_HOURS = 3
+_HOURS = 6
 _CONTACTS_PER_S = 0.5
 _BAD = (
     (b"call-completed", b"not JSON"),
@@ -30,7 +30,7 @@ _BAD = (
 
 
 def messages(now_ms: int, seed: int) -> Iterator[Message]:
-    """Of all topics, of the last hours, some twice, some corrected, some bad: at least 5,000. The town
+    """Of all topics, of the last hours, some twice, some corrected, some bad: more than 10,000. The town
     is small: its few customers' events meet."""
     random = Random(f"traffic {seed}")
     sent: list[Message] = []
