@@ -40,6 +40,8 @@ from streamer.store.port import (
 )
 
 COMMIT_EVENTS: Final = 500
+MERGED_PANES: Final = 4
+"""At a time: counting goes on beside it."""
 HANDLE_LIMITS_S: Final = (15, 30, 60, 120, 180, 240, 300, 420, 600, 900, 1200, 1800, 3600)
 _HANDLE_LIMITS_MS: Final = [limit * 1000 for limit in HANDLE_LIMITS_S]
 _HANDLE_LABELS: Final = [*map(str, HANDLE_LIMITS_S), "+Inf"]
@@ -94,9 +96,12 @@ class Counting:
     async def compact(self, at_least: int) -> None:
         """Merge the postings of the hours that this worker posted to so often. Ten seconds' panes are
         left as they are: their cells hardly ever meet twice."""
-        for index in [index for index, times in self._posted.items() if times >= at_least]:
+        crowded = [index for index, times in self._posted.items() if times >= at_least]
+        for index in crowded[:MERGED_PANES]:
             del self._posted[index]
-            await self.store.compact("long", index, posting.merge)
+            left = await self.store.compact("long", index, posting.merge)
+            if left >= at_least:
+                self._posted[index] += left
 
     def forget_before(self, records: Sequence[Record]) -> int:
         """A contact of two horizons ago may still be taken back: then its neighbours within the FCR

@@ -129,8 +129,9 @@ class Remote:
     async def positions(self, partitions: Sequence[Partition]) -> list[Position | None]:
         return await self._network.over(lambda: self.inner.positions(partitions))
 
-    async def compact(self, family: Any, index: int, merge: Callable[[Sequence[bytes]], bytes]) -> None:
-        await self._network.over(lambda: self.inner.compact(family, index, merge))
+    async def compact(self, family: Any, index: int, merge: Callable[[Sequence[bytes]], bytes]) -> int:
+        left: int = await self._network.over(lambda: self.inner.compact(family, index, merge))
+        return left
 
     async def changes(self, since: Mark | None) -> Changes:
         return await self._network.over(lambda: self.inner.changes(since))

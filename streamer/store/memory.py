@@ -100,11 +100,13 @@ class MemoryStore:
         panes = [_since(place, posted, after) for place, posted in self.panes.items()]
         return Changes(latest, not known, False, [pane for pane in panes if pane.postings])
 
-    async def compact(self, family: Family, index: int, merge: Callable[[Sequence[bytes]], bytes]) -> None:
+    async def compact(self, family: Family, index: int, merge: Callable[[Sequence[bytes]], bytes]) -> int:
         posted = self.panes.get((family, index))
-        if posted:
-            first = min(first for first, _ in posted.values())
-            self.panes[family, index] = {max(posted): (first, merge([one for _, one in posted.values()]))}
+        if not posted:
+            return 0
+        first = min(first for first, _ in posted.values())
+        self.panes[family, index] = {max(posted): (first, merge([one for _, one in posted.values()]))}
+        return 1
 
     async def rules(self) -> bytes | None:
         return self._rules

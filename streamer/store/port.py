@@ -151,8 +151,9 @@ class Store(Protocol):
     async def changes(self, since: Mark | None) -> Changes:
         """What changed since, in one consistent step; None: everything."""
 
-    async def compact(self, family: Family, index: int, merge: Callable[[Sequence[bytes]], bytes]) -> None:
-        """Make one posting of a pane's many. Nothing is lost or counted twice, whoever else does it."""
+    async def compact(self, family: Family, index: int, merge: Callable[[Sequence[bytes]], bytes]) -> int:
+        """Make one posting of some of a pane's many; returns how many are left. Nothing is lost or
+        counted twice, whoever else does it."""
 
     async def rules(self) -> bytes | None:
         """The rules the numbers were made with."""

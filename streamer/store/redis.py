@@ -38,6 +38,7 @@ from streamer.store.port import (
 
 OLDEST: Final = (7, 0)
 TIMEOUT_S: Final = 5.0
+MERGED_AT_ONCE: Final = 64
 CHUNK_BYTES: Final = 4_000_000
 _SEQUENCE_BYTES: Final = 6
 _HELD_S: Final = 0.02
@@ -210,15 +211,21 @@ class RedisStore:
         ]
         return Changes(Mark(sequence, nonce, cursor), bool(reset), bool(more), panes)
 
-    async def compact(self, family: Family, index: int, merge: Callable[[Sequence[bytes]], bytes]) -> None:
+    async def compact(self, family: Family, index: int, merge: Callable[[Sequence[bytes]], bytes]) -> int:
         pane = f"{family[0]}:{index}"
-        posted = _pairs(await self._one("HGETALL", pane))
+        commits = sorted(await self._one("HKEYS", pane))
+        # The oldest of many is a merged one, as a rule: not to be written again for each few.
+        some = commits[1 : MERGED_AT_ONCE + 1] if len(commits) > MERGED_AT_ONCE else commits
+        found = await self._one("HMGET", pane, *some) if some else []
+        posted = {commit: one for commit, one in zip(some, found, strict=True) if one is not None}
         chosen = _worth_merging(posted)
-        if len(chosen) > 1:
-            first = min(posted[last][:_SEQUENCE_BYTES] for last in chosen)
-            merged = await asyncio.to_thread(merge, [posted[last][_SEQUENCE_BYTES:] for last in chosen])
-            digest = sha1(b"".join(posted[last] for last in chosen), usedforsecurity=False).hexdigest()
-            await self._call("compact", pane, digest, max(chosen), first + merged, *chosen)
+        if len(chosen) < 2:
+            return len(commits)
+        first = min(posted[last][:_SEQUENCE_BYTES] for last in chosen)
+        merged = await asyncio.to_thread(merge, [posted[last][_SEQUENCE_BYTES:] for last in chosen])
+        digest = sha1(b"".join(posted[last] for last in chosen), usedforsecurity=False).hexdigest()
+        await self._call("compact", pane, digest, max(chosen), first + merged, *chosen)
+        return len(commits) - len(chosen) + 1
 
     async def rules(self) -> bytes | None:
         found: bytes | None = await self._one("GET", "rules")
