@@ -16,7 +16,11 @@ from streamer.recognition import Found, Log, judge
 from streamer.store.port import Beat, Partition, Position
 
 BUFFERED: Final = 4
+ABREAST: Final = 2
+"""Batches under way at a time: while the store has one, the next is computed. More would only change
+each other's journeys, and be computed again."""
 BEAT_S: Final = 1.0
+BEHIND: Final = 5_000
 POSTINGS: Final = 64
 POSTINGS_AT_MOST: Final = 4_096
 VOID: Final = -1
@@ -84,6 +88,7 @@ class Lanes:
         self._logs = logs
         self._held: dict[Partition, Held] = {}
         self._stamps = 0
+        self._abreast = asyncio.Semaphore(ABREAST)
 
     def position(self, partition: Partition) -> int | None:
         """The first offset not counted."""
@@ -201,7 +206,8 @@ class Lanes:
         if records[0].offset != lane.position.next and not await self._continues(held, records[0].offset):
             return
         try:
-            await lane.count(records, records[-1].offset + 1)
+            async with self._abreast:
+                await lane.count(records, records[-1].offset + 1)
         except Refused as refused:
             await self._moved(held, refused.position)
             return
@@ -254,8 +260,8 @@ class Lanes:
 
     async def tidy(self) -> None:
         """Merge postings; while there is much to count only where they become too many to read."""
-        busy = any(not held.queue.empty() for held in self._held.values())
-        await self._counting.compact(POSTINGS_AT_MOST if busy else POSTINGS)
+        behind = any(self._beat(held).lag > BEHIND for held in self._held.values())
+        await self._counting.compact(POSTINGS_AT_MOST if behind else POSTINGS)
 
     def _beat(self, held: Held) -> Beat:
         progress = self.consumer.progress(held.lane.partition)

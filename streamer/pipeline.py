@@ -40,7 +40,7 @@ from streamer.store.port import (
 )
 
 COMMIT_EVENTS: Final = 500
-MERGED_PANES: Final = 4
+MERGED_PANES: Final = 1
 """At a time: counting goes on beside it."""
 HANDLE_LIMITS_S: Final = (15, 30, 60, 120, 180, 240, 300, 420, 600, 900, 1200, 1800, 3600)
 _HANDLE_LIMITS_MS: Final = [limit * 1000 for limit in HANDLE_LIMITS_S]
