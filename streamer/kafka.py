@@ -141,13 +141,9 @@ class KafkaLogs:
     """A look at single records of the logs, outside of any group."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            fetch_max_wait_ms=50,
+        self._consumer = _onlooker(
+            bootstrap,
             max_partition_fetch_bytes=64 * 1024,  # one record is wanted
-            isolation_level="read_committed",
         )
         self._looking = asyncio.Lock()  # one consumer has one assignment: lanes look one after another
 
@@ -201,13 +197,7 @@ class KafkaRecords:
     """The logs of all topics from their beginnings, outside of any group."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._consumer = AIOKafkaConsumer(
-            bootstrap_servers=bootstrap,
-            enable_auto_commit=False,
-            auto_offset_reset="none",
-            fetch_max_wait_ms=50,
-            isolation_level="read_committed",
-        )
+        self._consumer = _onlooker(bootstrap)
 
     async def start(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """The first offset of each; from there on records come."""
@@ -242,6 +232,18 @@ class KafkaRecords:
             if one.offset < end
         ]
         return records, min(reached, end)
+
+
+def _onlooker(bootstrap: str, **options: int) -> AIOKafkaConsumer:
+    """A consumer outside of any group."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        fetch_max_wait_ms=50,
+        isolation_level="read_committed",
+        **options,
+    )
 
 
 async def _stop(consumer: AIOKafkaConsumer) -> None:

@@ -23,8 +23,9 @@ from streamer.events.rules import UNKNOWN, Rules
 from streamer.journeys.apply import apply, keys_of
 from streamer.journeys.desk import Desk, Missing
 from streamer.journeys.journey import NOTHING, Key, entry_key
+from streamer.metrics.tally import HANDLE_LIMITS_S
 from streamer.panes import posting
-from streamer.panes.fold import Tallies, delta, last_segment
+from streamer.panes.fold import Tallies, delta, handle_ms, last_segment
 from streamer.panes.grid import SEPARATOR
 from streamer.recognition import checkpoint
 from streamer.store.port import (
@@ -42,7 +43,6 @@ from streamer.store.port import (
 COMMIT_EVENTS: Final = 500
 MERGED_PANES: Final = 1
 """At a time: counting goes on beside it."""
-HANDLE_LIMITS_S: Final = (15, 30, 60, 120, 180, 240, 300, 420, 600, 900, 1200, 1800, 3600)
 _HANDLE_LIMITS_MS: Final = [limit * 1000 for limit in HANDLE_LIMITS_S]
 _HANDLE_LABELS: Final = [*map(str, HANDLE_LIMITS_S), "+Inf"]
 _CHECKPOINT_BLOCKS: Final = (64, 1_024, 16_384, 262_144, 4_194_304)
@@ -271,9 +271,9 @@ class Tallier:
         queue, channel = segment.queue or UNKNOWN, segment.channel or UNKNOWN
         self.add(_named("segments", queue, channel, segment.outcome), 1)
         if segment.direction == "inbound" and segment.outcome == "answered" and segment.talk_ms is not None:
-            handled = segment.talk_ms + (segment.hold_ms or 0) + (segment.acw_ms or 0)
-            self.add(_named("handle", queue, _HANDLE_LABELS[bisect_left(_HANDLE_LIMITS_MS, handled)]), 1)
-            self.add(_named("handle_ms", queue), handled)
+            ms = handle_ms(segment)
+            self.add(_named("handle", queue, _HANDLE_LABELS[bisect_left(_HANDLE_LIMITS_MS, ms)]), 1)
+            self.add(_named("handle_ms", queue), ms)
 
     def _response(self, response: Response, desk: Desk) -> None:
         queue = _queue_of(response, desk) or UNKNOWN
@@ -290,5 +290,5 @@ def _queue_of(response: Response, desk: Desk) -> str | None:
     home = desk.entries.get(lies_in, NOTHING).home
     draft = desk.after.get(home) if home is not None else None
     group = draft.groups.get(lies_in) if draft is not None else None
-    handled = last_segment(group.segments) if group is not None else None
-    return (handled.queue if handled is not None else None) or response.queue
+    segment = last_segment(group.segments) if group is not None else None
+    return (segment.queue if segment is not None else None) or response.queue

@@ -69,6 +69,9 @@ COUNTS: Final[tuple[str, ...]] = (
 )
 NUMBER: Final = {name: number for number, name in enumerate(COUNTS)}
 
+HANDLE_LIMITS_S: Final = (15, 30, 60, 120, 180, 240, 300, 420, 600, 900, 1200, 1800, 3600)
+"""Upper bounds of the plain histogram of handle times that Prometheus gets, in seconds."""
+
 FIRST_BUCKET: Final = 256
 BUCKETS: Final = 544
 assert len(COUNTS) <= FIRST_BUCKET

@@ -4,7 +4,6 @@ Only groups are folded whose own facts, or whose place in the journey (`Context`
 before and after: what is the same on both sides cancels.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
@@ -16,7 +15,7 @@ from streamer.events.rules import Rules
 from streamer.journeys.desk import Draft
 from streamer.journeys.journey import Group, Key, customer_key
 from streamer.metrics.formulas import service_level
-from streamer.metrics.tally import BOUNDS, DURATIONS, FIRST_BUCKET_OF, NUMBER, SCALES, Tally, squared
+from streamer.metrics.tally import DURATIONS, FIRST_BUCKET_OF, NUMBER, SCALES, Tally, bucket, squared
 from streamer.panes.grid import FINE_MS, Cell
 
 Part = tuple[int, Cell, Tally]
@@ -269,14 +268,14 @@ def _duration(counted: Tally, numbers: tuple[int, int, int, int], ms: int) -> No
     counted[n] = 1
     counted[total] = ms
     counted[squares] = squared(ms, 1000)
-    counted[first + bisect_left(BOUNDS, ms)] = 1
+    counted[first + bucket(ms)] = 1
 
 
 def _segment(segment: Segment, rules: Rules) -> Tally:
     if segment.direction == "outbound":
         counted = {_N["outbound"]: 1}
         if segment.outcome == "answered" and segment.talk_ms is not None:
-            _duration(counted, _OUTBOUND_HANDLE, _handled(segment))
+            _duration(counted, _OUTBOUND_HANDLE, handle_ms(segment))
         return counted
     counted = {_N[segment.outcome]: 1}
     if segment.outcome == "answered":
@@ -296,8 +295,8 @@ def _offered(outcome: str, rules: Rules) -> bool:
     return rules.offered_counts_callback if outcome == "callback" else True
 
 
-def _handled(segment: Segment) -> int:
-    """Talk with what is known of hold and after-call work."""
+def handle_ms(segment: Segment) -> int:
+    """Of a segment whose talk is known: talk with what is known of hold and after-call work."""
     assert segment.talk_ms is not None
     return segment.talk_ms + (segment.hold_ms or 0) + (segment.acw_ms or 0)
 
@@ -305,7 +304,7 @@ def _handled(segment: Segment) -> int:
 def _answered_durations(counted: Tally, segment: Segment) -> None:
     if segment.talk_ms is not None:
         _duration(counted, _TALK, segment.talk_ms)
-        _duration(counted, _HANDLE, _handled(segment))
+        _duration(counted, _HANDLE, handle_ms(segment))
     if segment.hold_ms is not None:
         _duration(counted, _HOLD, segment.hold_ms)
     if segment.acw_ms is not None:

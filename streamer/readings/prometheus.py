@@ -22,6 +22,7 @@ from prometheus_client.registry import Collector
 
 from streamer.metrics import catalogue
 from streamer.metrics.catalogue import CATALOGUE
+from streamer.metrics.tally import HANDLE_LIMITS_S
 from streamer.panes.grid import ALL, SEPARATOR, groupings
 from streamer.readings.query import Query, Reading, key_parts
 from streamer.readings.reader import Reader
@@ -29,7 +30,6 @@ from streamer.readings.reader import Reader
 MOST_SERIES: Final = 10_000
 STALE_S: Final = 60
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
-BOUNDS: Final = (15, 30, 60, 120, 180, 240, 300, 420, 600, 900, 1200, 1800, 3600)
 
 SHOWN: Final = ("all", "queue", "site", "team", "channel", "agent", "reason", "language")
 """The groupings in the order of their worth; pairs come last."""
@@ -191,7 +191,7 @@ def _handle_durations(buckets: Labelled, sums_ms: Labelled) -> Metric:
     )
     for queue in sorted({queue for queue, _ in buckets}):
         counts, total = [], 0.0
-        for bound in (*map(str, BOUNDS), "+Inf"):
+        for bound in (*map(str, HANDLE_LIMITS_S), "+Inf"):
             total += buckets.get((queue, bound), 0)
             counts.append((bound, total))
         family.add_metric((queue,), counts, sums_ms.get((queue,), 0) / 1000)
