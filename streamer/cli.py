@@ -28,7 +28,7 @@ def main() -> None:
 @main.command()
 @click.option("--rate", default=2.0, show_default=True, help="Contacts per second.")
 @click.option("--seed", default=1, show_default=True)
-@click.option("--port", default=8080, show_default=True, help="Of the wallboard; 0 is any free one.")
+@click.option("--port", default=8080, show_default=True, help="Of the server; 0 is any free one.")
 @click.option("--no-simulator", is_flag=True, help="Start all but the simulated center.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON once all is live.")
 def demo(rate: float, seed: int, port: int, no_simulator: bool, as_json: bool) -> None:
@@ -48,7 +48,7 @@ def worker() -> None:
 
 @main.command()
 def serve() -> None:
-    """Wallboard, API and /metrics."""
+    """API, /metrics and a plain page."""
     from streamer.web.server import serve
 
     _run(serve)
