@@ -24,6 +24,8 @@ from streamer.settings import Settings
 from streamer.store.port import Partition
 
 FETCH_WAIT_MS = 50
+POLL_S = 0.1
+"""A fetch that began while Faust paused a partition, since a buffer was full, does not see it resumed."""
 POLL_RECORDS = 2_000
 METADATA_AGE_MS = 10_000
 """How soon a topic made anew, or a new partition, is noticed."""
@@ -62,7 +64,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
                 self._stamps[tp] = stamp
 
     async def _fetch_records(self, *args: Any, **kwargs: Any) -> Any:
-        records = await super()._fetch_records(*args, **kwargs)
+        records = await super()._fetch_records(*args, **{**kwargs, "timeout": POLL_S})
         return {
             tp: [Fetched(self._stamps.get(TP(*tp)), batch)] for tp, batch in (records or {}).items() if batch
         }

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, Protocol
 import structlog
 
 from streamer.events.decoding import Record
-from streamer.pipeline import Counting, Lane, Refused, persist
+from streamer.pipeline import COMMIT_EVENTS, Counting, Lane, Refused, persist
 from streamer.recognition import Found, Log, judge
 from streamer.store.port import Beat, Partition, Position
 
@@ -63,6 +63,7 @@ class Held:
         self.handed = 0  # numbers given out
         self.taken = 0  # numbers taken into the queue
         self.queue: asyncio.Queue[Batch] = asyncio.Queue(BUFFERED)
+        self.ahead: Batch | None = None  # taken out of the queue, but not begun
         self.busy = False
         self.caught_up_at = 0
         self.record_at = 0
@@ -70,10 +71,35 @@ class Held:
 
     @property
     def quiet(self) -> bool:
-        return not self.busy and self.queue.empty() and self.handed == self.taken
+        return not self.busy and self.idle
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits to be counted, here or on its way here."""
+        return self.ahead is None and self.queue.empty() and self.handed == self.taken
+
+    async def next(self) -> Batch:
+        if self.ahead is None:
+            return await self.queue.get()
+        ahead, self.ahead = self.ahead, None
+        return ahead
+
+    def joined(self, batch: Batch) -> list[Record]:
+        """A batch and what waits behind it without a gap, as much as one commit takes: live records come in
+        batches so small that a commit for each would be slower than they come."""
+        records = [*batch.records]
+        while not self.queue.empty():
+            ahead = self.queue.get_nowait()
+            goes_on = ahead.stamp == batch.stamp and ahead.records[0].offset == records[-1].offset + 1
+            if not goes_on or len(records) + len(ahead.records) > COMMIT_EVENTS:
+                self.ahead = ahead
+                break
+            records.extend(ahead.records)
+        return records
 
     def empty(self) -> None:
         """Whoever waits to put a batch in is let go."""
+        self.ahead = None
         while not self.queue.empty():
             self.queue.get_nowait()
 
@@ -189,20 +215,20 @@ class Lanes:
     async def _run(self, held: Held) -> None:
         try:
             while not held.given_up:
-                batch = await held.queue.get()
+                batch = await held.next()
                 if batch.stamp != held.stamp:
                     continue
                 held.busy = True
                 try:
-                    await self._count(held, batch)
+                    await self._count(held, held.joined(batch))
                 finally:
                     held.busy = False
         except Exception as error:  # an answer we cannot go on with: say so, do not skip
             log.error("partition stopped", partition=str(held.lane.partition), error=str(error))
             self.failed(error)
 
-    async def _count(self, held: Held, batch: Batch) -> None:
-        lane, records = held.lane, batch.records
+    async def _count(self, held: Held, records: Sequence[Record]) -> None:
+        lane = held.lane
         if records[0].offset != lane.position.next and not await self._continues(held, records[0].offset):
             return
         try:
@@ -237,7 +263,7 @@ class Lanes:
         progress = self.consumer.progress(held.lane.partition)
         if progress is None or progress.position < progress.end:
             return
-        if held.queue.empty() and held.handed == held.taken:
+        if held.idle:
             held.caught_up_at = max(held.caught_up_at, progress.fetched_at)
 
     async def beat(self) -> dict[Partition, Beat]:

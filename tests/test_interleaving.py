@@ -444,8 +444,10 @@ class Gated(Paused):
     def __init__(self, inner: MemoryStore) -> None:
         super().__init__(inner)
         self.reached, self.through = asyncio.Event(), asyncio.Event()
+        self.commits: list[tuple[int, int]] = []
 
     async def commit(self, commit: Commit, now_ms: int) -> Outcome:
+        self.commits.append((commit.start, commit.position.next))
         self.reached.set()
         await self.through.wait()
         return await self._inner.commit(commit, now_ms)
@@ -528,4 +530,20 @@ async def test_offsets_that_hold_no_record_are_no_gap() -> None:
     worker = Worker(store, log)
     await worker.start()
     await worker.finish()
+    await check_calls(store, visits)
+
+
+async def test_batches_that_wait_are_counted_in_one_commit_but_never_across_a_gap() -> None:
+    visits, log = calls((0, 1, 2, 3, 9, 10))
+    store = MemoryStore()
+    gated = Gated(store)
+    worker = Worker(gated, log)
+    await worker.start()
+    await worker.deliver(1)
+    await gated.reached.wait()
+    for _ in range(4):
+        await worker.deliver(1)
+    gated.through.set()
+    await worker.finish()
+    assert gated.commits == [(0, 1), (1, 4), (4, 10), (10, 11)]
     await check_calls(store, visits)
