@@ -105,17 +105,49 @@ def rebuild(yes: bool) -> None:
     sys.exit(_run(lambda settings: run_rebuild(settings, yes)))
 
 
+@main.group()
+def secret() -> None:
+    """Hashes for streamer.toml, of what people and programs log in with."""
+
+
+@secret.command()
+def password() -> None:
+    """Ask for a password, print its hash: for [people.NAME]."""
+    from streamer.web.credentials import password_hash
+
+    if sys.stdin.isatty():
+        given = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        given = sys.stdin.readline().rstrip("\n")
+    if not given:
+        _exit(2, "expected a password, on the terminal or in the first line of standard input")
+    click.echo(f"password = '{password_hash(given)}'")
+
+
+@secret.command()
+def token() -> None:
+    """Make a token, print it once, and its hash: for [people.NAME] or [displays.NAME]."""
+    from streamer.web.credentials import new_token, token_hash
+
+    made = new_token()
+    click.echo(f"the token, shown this once: {made}", err=True)
+    click.echo(f"token = '{token_hash(made)}'  # of a display; of a person: tokens = ['…']")
+
+
 @main.command()
 @click.option("--check", is_flag=True, help="Write nothing; fail if something differs.")
 def derive(check: bool) -> None:
-    """Write what follows from the catalogue."""
-    from streamer.derived import reference
-
+    """Write what follows from the catalogue and the settings."""
+    try:
+        from streamer.derived import files
+    except ModuleNotFoundError as error:
+        _exit(1, f"derive: {error.name} is missing; install streamer with its extra: 'streamer[derive]'")
+    root, settings = Path.cwd(), _or_exit(_settings)
     if check:
-        differences = reference.check(Path.cwd())
+        differences = files.check(root, settings)
         click.echo("\n".join(differences)) if differences else None
         sys.exit(1 if differences else 0)
-    for path, text in _or_exit(lambda: reference.derive(Path.cwd())).items():
+    for path, text in _or_exit(lambda: files.derive(root, settings)).items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 

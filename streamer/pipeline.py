@@ -164,8 +164,10 @@ class Lane:
                 tally.first(event, work.desk)
         tally.add("crowds", work.desk.crowds)
         tallies: Tallies = {}
+        journeys: dict[int, list[Key]] = {}
         for key, before in work.desk.before.items():
-            delta(key, before, work.desk.after[key], counting.rules, tallies)
+            for pane in delta(key, before, work.desk.after[key], counting.rules, tallies):
+                journeys.setdefault(pane, []).append(key)
         tallies = posting.clean(tallies)
         return Commit(
             partition=self.partition,
@@ -174,7 +176,7 @@ class Lane:
             position=self._after(records[-1], end),
             reads=work.tokens,
             writes=work.desk.writes(),
-            fine=posting.fine(tallies),
+            fine=posting.fine(tallies, journeys),
             long=counting.roller.long(tallies),
             counts=tally.counts,
         )

@@ -4,11 +4,22 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Literal
+from types import MappingProxyType
+from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    FiniteFloat,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -47,6 +58,140 @@ def _zone(name: str) -> str:
 Duration = Annotated[timedelta, BeforeValidator(_duration)]
 Zone = Annotated[str, BeforeValidator(_zone)]
 Formula = Literal["negative", "exclude_short", "ignore", "positive", "answered_only"]
+
+
+TARGETS: Final[Mapping[str, float]] = MappingProxyType(
+    {
+        "nps_score": 30,
+        "cnx_score": 30,
+        "csat_ratio": 0.8,
+        "csat_mean": 4.2,
+        "ces_score": 5.5,
+        "ces_easy_ratio": 0.8,
+        "effort_score": 2,
+        "fcr_survey_ratio": 0.7,
+        "fcr_agent_ratio": 0.75,
+        "fcr_ratio": 0.7,
+        "fcr_final_ratio": 0.7,
+        "repeat_ratio": 0.2,
+        "wait_time_seconds": 30,
+        "service_level_ratio": 0.8,
+        "abandon_ratio": 0.05,
+        "transfer_ratio": 0.1,
+        "response_ratio": 0.15,
+        "qa_score": 85,
+    }
+)
+"""What is aimed at where nothing else is set, as is usual in the trade."""
+MOST_TILES: Final = 6
+TILES: Final = (
+    "nps_score", "csat_ratio", "service_level_ratio",
+    "wait_time_seconds", "abandon_ratio", "handle_time_seconds",
+)  # fmt: skip
+
+
+def _target(value: object) -> object:
+    return None if value == "none" else value
+
+
+Target = Annotated[FiniteFloat | None, BeforeValidator(_target)]
+"""None: "none", there is to be no target."""
+
+
+class TargetSettings(BaseModel, extra="allow"):
+    """[targets]: by metric, and [targets.queues.NAME]: other ones for one queue."""
+
+    __pydantic_extra__: dict[str, Target]
+    queues: dict[str, dict[str, Target]] = {}
+
+    @property
+    def by_metric(self) -> Mapping[str, float | None]:
+        return self.__pydantic_extra__
+
+
+class ViewSettings(BaseModel, extra="forbid"):
+    """[views.NAME]: what a wallboard shows, `all` or one page for each of `queues` in turn."""
+
+    title: str = ""
+    tiles: list[str] = [*TILES]
+    queues: list[str] = []
+    rotate: Duration = timedelta(seconds=20)
+    window: str = "1h"
+
+    @field_validator("tiles")
+    @classmethod
+    def _few_and_different(cls, tiles: list[str]) -> list[str]:
+        if not 1 <= len(tiles) <= MOST_TILES or len(set(tiles)) < len(tiles):
+            raise ValueError(f"one to {MOST_TILES} different metrics")
+        return tiles
+
+    @field_validator("queues")
+    @classmethod
+    def _different(cls, queues: list[str]) -> list[str]:
+        if len(set(queues)) < len(queues) or "" in queues:
+            raise ValueError("different queues")
+        return queues
+
+    @field_validator("rotate")
+    @classmethod
+    def _slow_enough_to_read(cls, rotate: timedelta) -> timedelta:
+        if rotate < timedelta(seconds=2):
+            raise ValueError("2s or more")
+        return rotate
+
+
+def _hash(start: str, command: str) -> BeforeValidator:
+    def check(value: object) -> object:
+        if isinstance(value, str) and re.fullmatch(start, value):
+            return value
+        raise ValueError(f"what `streamer secret {command}` prints")
+
+    return BeforeValidator(check)
+
+
+PasswordHash = Annotated[str, _hash(r"\$argon2id\$[!-~]+", "password")]
+TokenHash = Annotated[str, _hash(r"[0-9a-f]{64}", "token")]
+
+
+class PersonSettings(BaseModel, extra="forbid"):
+    """[people.NAME]: who may look, and what shows that it is them. `teams`: of a supervisor."""
+
+    role: Literal["viewer", "supervisor", "admin"]
+    teams: list[str] = []
+    agent_names: bool = False
+    """Whether a viewer sees figures by agent."""
+    password: PasswordHash | None = None
+    tokens: list[TokenHash] = []
+
+    @model_validator(mode="after")
+    def _teams_of_a_supervisor(self) -> Self:
+        if bool(self.teams) != (self.role == "supervisor"):
+            raise ValueError("teams for a supervisor, and for nobody else")
+        return self
+
+
+class DisplaySettings(BaseModel, extra="forbid"):
+    """[displays.NAME]: a television. It sees one view."""
+
+    token: TokenHash
+    view: str = "default"
+
+
+def _network(value: str) -> str:
+    try:
+        ip_network(value)
+    except ValueError:
+        raise ValueError("an address such as 10.0.0.1, or a network such as 10.0.0.0/24") from None
+    return value
+
+
+class ProxySettings(BaseModel, extra="forbid"):
+    """[proxy]: one that logs people in and says in a header who it is. `role`: of those whom it names
+    but [people] does not; none is nobody."""
+
+    header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
+    addresses: Annotated[list[Annotated[str, AfterValidator(_network)]], Field(min_length=1)]
+    role: Literal["viewer", "admin"] | None = None
 
 
 def _ms(duration: timedelta) -> int:
@@ -96,6 +241,15 @@ class Settings(BaseSettings):
     names: dict[str, dict[str, str]] = {}
     """Display names: names.queue.Q17 = "Billing"."""
 
+    targets: TargetSettings = TargetSettings.model_validate({})
+    least_support: Annotated[int, Field(ge=1)] = 20
+    """A figure with an interval but from a smaller sample is not shown on the wall."""
+    views: dict[str, ViewSettings] = {}
+
+    people: dict[str, PersonSettings] = {}
+    displays: dict[str, DisplaySettings] = {}
+    proxy: ProxySettings | None = None
+
     @field_validator("pairs")
     @classmethod
     def _known_dimensions(cls, pairs: list[str]) -> list[str]:
@@ -133,6 +287,19 @@ class Settings(BaseSettings):
             pairs=tuple(sorted(tuple(pair.split(",")) for pair in self.pairs)),
         )
 
+    def target(self, metric: str, queue: str | None = None) -> float | None:
+        """The target in force: of this queue, else the one set, else the usual one. Which side of it is
+        good follows from the catalogue's `better`."""
+        own = self.targets.queues.get(queue, {}) if queue is not None else {}
+        for targets in (own, self.targets.by_metric, TARGETS):
+            if metric in targets:
+                return targets[metric]
+        return None
+
+    def all_views(self) -> Mapping[str, ViewSettings]:
+        """The views by name; there always is a "default"."""
+        return {"default": ViewSettings(), **self.views}
+
     def zones(self) -> Mapping[str, str]:
         """The time zone of each queue that has its own."""
         return {name: queue.timezone for name, queue in self.queues.items() if queue.timezone}
@@ -161,4 +328,8 @@ def _sentence(item: Mapping[str, object]) -> str:
     if item["type"] == "extra_forbidden":
         return f"{name}: there is no such setting"
     expected = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "missing":
+        return f"{name}: expected, but not given"
+    if place[0] in ("people", "displays"):  # what is wrong there may be the secret itself
+        return f"{name}: expected {expected[0].lower()}{expected[1:]}"
     return f"{name} = {item['input']!r}: expected {expected[0].lower()}{expected[1:]}"

@@ -39,6 +39,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "parts: needs a server; set by itself on tests that ask for one")
     config.addinivalue_line("markers", "apache: of what only Apache Kafka can do; runs with --parts apache")
+    config.addinivalue_line("markers", "browser: drives Debian's Chromium; runs with -m browser")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -46,9 +47,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if "parts" in getattr(item, "fixturenames", ()):
             item.add_marker("parts")
     if config.getoption("--parts") != "apache":
-        elsewhere = [item for item in items if item.get_closest_marker("apache")]
-        items[:] = [item for item in items if item not in elsewhere]
-        config.hook.pytest_deselected(items=elsewhere)
+        _deselect(config, items, "apache")
+    if "browser" not in config.option.markexpr:
+        _deselect(config, items, "browser")
+
+
+def _deselect(config: pytest.Config, items: list[pytest.Item], marker: str) -> None:
+    elsewhere = [item for item in items if item.get_closest_marker(marker)]
+    items[:] = [item for item in items if not item.get_closest_marker(marker)]
+    config.hook.pytest_deselected(items=elsewhere)
 
 
 # The fixtures are synchronous, so that no server belongs to the event loop of one test. A part that

@@ -138,9 +138,8 @@ def the_greatest_instead_of_the_sum(packed: Sequence[bytes]) -> bytes:
 def a_forgotten_subtraction(patch: pytest.MonkeyPatch) -> None:
     whole = pipeline.delta
 
-    def delta(key: Key, before: Draft, after: Draft, rules: Rules, into: Tallies) -> None:
-        if before is not after:
-            whole(key, Draft({}, (), {}, False), after, rules, into)
+    def delta(key: Key, before: Draft, after: Draft, rules: Rules, into: Tallies) -> set[int]:
+        return whole(key, Draft({}, (), {}, False) if before is not after else after, after, rules, into)
 
     patch.setattr(pipeline, "delta", delta)
 
@@ -149,13 +148,14 @@ def a_sum_that_keeps_the_greatest(patch: pytest.MonkeyPatch) -> None:
     """Of what one batch adds to a cell."""
     whole = pipeline.delta
 
-    def delta(key: Key, before: Draft, after: Draft, rules: Rules, into: Tallies) -> None:
+    def delta(key: Key, before: Draft, after: Draft, rules: Rules, into: Tallies) -> set[int]:
         own: Tallies = {}
-        whole(key, before, after, rules, own)
+        touched = whole(key, before, after, rules, own)
         for place, tally in own.items():
             known = into.setdefault(place, {})
             for number, amount in tally.items():
                 known[number] = max(known.get(number, amount), amount)
+        return touched
 
     patch.setattr(pipeline, "delta", delta)
 

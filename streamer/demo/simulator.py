@@ -117,6 +117,8 @@ class Center:
         if at_ms < self._full_from:
             pace *= self._thin
         self._next_ms += max(1, round(random.expovariate(pace)))
+        if at_ms < self._full_from:  # a gap of the thin days does not reach into the full hours
+            self._next_ms = min(self._next_ms, round(self._full_from))
         queue = random.choices(staff.QUEUES, self._queue_shares)[0]
         contact = self._contact(self._anybody(), random.choice(queue.reasons))
         if random.random() < 0.05 and contact.channel == "voice":

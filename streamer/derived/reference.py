@@ -1,6 +1,5 @@
 """Here is the README's table of metrics, derived from the catalogue."""
 
-from difflib import unified_diff
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +29,7 @@ class MarkersError(ValueError):
 
 
 def derive(root: Path) -> dict[Path, str]:
-    """The wanted content of each file that follows from the catalogue. Raises MarkersError."""
+    """The wanted content of the README. Raises MarkersError."""
     path = root / README
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     before, begin, rest = text.partition(BEGIN)
@@ -40,26 +39,10 @@ def derive(root: Path) -> dict[Path, str]:
     return {path: f"{before}{BEGIN}\n{table()}{END}{after}"}
 
 
-def check(root: Path) -> list[str]:
-    """What differs from what should be there, as lines of a unified diff; none if nothing does."""
-    try:
-        wanted = derive(root)
-    except MarkersError as error:
-        return [str(error)]
-    return [line for path, text in wanted.items() for line in _differences(path, text)]
-
-
 def table() -> str:
     """The metrics as a markdown table, a line each, in the catalogue's order."""
     lines = [_HEAD, ("---",) * len(_HEAD), *(_row(metric) for metric in CATALOGUE.values())]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
-
-
-def _differences(path: Path, wanted: str) -> list[str]:
-    there = path.read_text(encoding="utf-8").splitlines()
-    return list(
-        unified_diff(there, wanted.splitlines(), path.name, f"{path.name} (derived)", lineterm="", n=0)
-    )
 
 
 def _row(metric: Metric) -> tuple[str, ...]:

@@ -46,10 +46,11 @@ class Context(msgspec.Struct, frozen=True, gc=False):
     risk: Response | None = None
 
 
-def delta(key: Key, before: Draft, after: Draft, rules: Rules, into: Tallies) -> None:
-    """Add fold(after) − fold(before) of one journey."""
+def delta(key: Key, before: Draft, after: Draft, rules: Rules, into: Tallies) -> set[int]:
+    """Add fold(after) − fold(before) of one journey; returns the 10 s panes in which it counts anew."""
+    touched: set[int] = set()
     if before is after:
-        return
+        return touched
     was, now = contexts(key, before, rules), contexts(key, after, rules)
     for group, context in now.items():
         placed, earlier = Placed(after.groups[group], context), None
@@ -58,9 +59,17 @@ def delta(key: Key, before: Draft, after: Draft, rules: Rules, into: Tallies) ->
             if placed.group is earlier.group and context == earlier.context:
                 continue
             _add(_parts(earlier, placed, rules), -1, into)
-        _add(_parts(placed, earlier, rules), 1, into)
+        touched.update(_add(_parts(placed, earlier, rules), 1, into))
     for group in was.keys() - now.keys():
         _add(_parts(Placed(before.groups[group], was[group]), None, rules), -1, into)
+    return touched
+
+
+def parts(key: Key, draft: Draft, rules: Rules) -> Iterator[tuple["Placed", list[Part]]]:
+    """What each group of one journey adds, of which the fold is the sum."""
+    for group, context in contexts(key, draft, rules).items():
+        placed = Placed(draft.groups[group], context)
+        yield placed, list(_parts(placed, None, rules))
 
 
 class Placed(NamedTuple):
@@ -82,9 +91,12 @@ def _parts(placed: Placed, other: Placed | None, rules: Rules) -> Iterator[Part]
         yield from _surveys(group, context, rules)
 
 
-def _add(parts: Iterable[Part], sign: int, into: Tallies) -> None:
+def _add(parts: Iterable[Part], sign: int, into: Tallies) -> list[int]:
+    """Returns the panes concerned."""
+    panes = []
     for time, cell, counted in parts:
         place = (time // FINE_MS, cell)
+        panes.append(place[0])
         tally = into.get(place)
         if tally is None and sign > 0:
             into[place] = counted
@@ -93,6 +105,7 @@ def _add(parts: Iterable[Part], sign: int, into: Tallies) -> None:
             tally = into[place] = {}
         for number, amount in counted.items():
             tally[number] = tally.get(number, 0) + sign * amount
+    return panes
 
 
 def contexts(key: Key, draft: Draft, rules: Rules) -> dict[Key, Context]:

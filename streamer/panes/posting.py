@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.events.models import DIMENSIONS
+from streamer.journeys.journey import KEY_BYTES, Key
 from streamer.metrics.tally import NUMBER, NUMBERS, Tally
 from streamer.panes.fold import Tallies
 from streamer.panes.grid import FINE_MS, LONG_MS, Cell, Grouping, cell_field, groupings, row_field
@@ -23,6 +24,7 @@ Posted = dict[int, bytes]
 """Postings by pane."""
 
 _PANES_PER_HOUR: Final = LONG_MS // FINE_MS
+_CELLS_KNOWN: Final = 20_000
 _AGENT: Final = DIMENSIONS.index("agent")
 _ANSWERED: Final = NUMBER["answered"]
 
@@ -30,7 +32,8 @@ _ANSWERED: Final = NUMBER["answered"]
 class Posting(msgspec.Struct, array_like=True, gc=False):
     """Fields are cells or group rows; the first `sizes[0]` numbers and amounts are of the first field,
     and so on. `linked` amounts say how many answered segments of the agent's row `agents[i]` (a place
-    in `fields`) lie under the row `under[i]`: so that agents can be counted over hours."""
+    in `fields`) lie under the row `under[i]`: so that agents can be counted over hours. `journeys` are
+    the keys (KEY_BYTES each) of those that count here: the way back from a number to its contacts."""
 
     fields: list[str]
     sizes: list[int]
@@ -39,6 +42,7 @@ class Posting(msgspec.Struct, array_like=True, gc=False):
     agents: list[int] = []
     under: list[int] = []
     linked: list[int] = []
+    journeys: bytes = b""
 
     def tallies(self) -> Iterable[tuple[str, Tally]]:
         """Field by field; for who is not in a hurry."""
@@ -63,19 +67,29 @@ def clean(tallies: Tallies) -> Tallies:
     return found
 
 
-def fine(tallies: Tallies) -> Posted:
-    """By 10 s and cell."""
-    panes: dict[int, list[tuple[Cell, Tally]]] = {}
+def fine(tallies: Tallies, journeys: Mapping[int, Sequence[Key]]) -> Posted:
+    """By 10 s and cell. `journeys` by pane: also where nothing is added, but another journey's it is now."""
+    panes: dict[int, list[tuple[Cell, Tally]]] = {pane: [] for pane in journeys}
     for (pane, cell), tally in tallies.items():
         panes.setdefault(pane, []).append((cell, tally))
-    return {pane: _cells(found) for pane, found in panes.items()}
+    return {pane: _cells(found, b"".join(journeys.get(pane, ()))) for pane, found in panes.items()}
 
 
-def _cells(found: Sequence[tuple[Cell, Tally]]) -> bytes:
+def _cells(found: Sequence[tuple[Cell, Tally]], journeys: bytes) -> bytes:
     fields = [cell_field(cell).decode() for cell, _ in found]
     tallies = [tally for _, tally in found]
     numbers, amounts = chain.from_iterable(tallies), chain.from_iterable(t.values() for t in tallies)
-    return pack(Posting(fields, [*map(len, tallies)], [*numbers], [*amounts]))
+    return pack(Posting(fields, [*map(len, tallies)], [*numbers], [*amounts], journeys=journeys))
+
+
+def journeys(packed: Iterable[bytes]) -> list[Key]:
+    """Those that some postings name, each once, the last one first."""
+    named = [key for one in packed for key in _keys(unpack(one).journeys)]
+    return list(dict.fromkeys(reversed(named)))
+
+
+def _keys(joined: bytes) -> list[Key]:
+    return [joined[at : at + KEY_BYTES] for at in range(0, len(joined), KEY_BYTES)]
 
 
 class Roller:
@@ -87,6 +101,7 @@ class Roller:
         self._names: list[str] = []
         self._codes: list[dict[Hashable, int]] = [{} for _ in self._groupings]
         self._values = [_values_of(by) for by in self._groupings]
+        self._rows: dict[Cell, tuple[int, ...]] = {}
 
     def long(self, tallies: Tallies) -> Posted:
         """By hour and group row."""
@@ -104,34 +119,34 @@ class Roller:
         posting, places = Posting([], [], [], []), []
         for codes in rows.T:  # one by one: what is summed at a time then fits a cache
             used, local = np.unique(codes, return_inverse=True)
-            places.append((local + len(posting.fields)).tolist())
-            _extend(posting, [self._names[code] for code in used], local[of], numbers, amounts)
-        return _linked(posting, self._links(found, zip(*places, strict=True)))
+            places.append(local + len(posting.fields))
+            _extend(posting, [self._names[code] for code in used.tolist()], local[of], numbers, amounts)
+        return self._linked(posting, found, np.array(places))
 
-    def _rows_of(self, cell: Cell) -> list[int]:
-        rows = []
-        for place, (codes, values_of) in enumerate(zip(self._codes, self._values, strict=True)):
-            code = codes.get(values_of(cell))
-            rows.append(self._code(place, cell) if code is None else code)
+    def _rows_of(self, cell: Cell) -> tuple[int, ...]:
+        rows = self._rows.get(cell)
+        if rows is None:
+            if len(self._rows) >= _CELLS_KNOWN:
+                self._rows.clear()
+            rows = self._rows[cell] = tuple(self._row(place, cell) for place in range(len(self._groupings)))
         return rows
+
+    def _row(self, place: int, cell: Cell) -> int:
+        code = self._codes[place].get(self._values[place](cell))
+        return self._code(place, cell) if code is None else code
 
     def _code(self, place: int, cell: Cell) -> int:
         self._names.append(row_field(self._groupings[place], cell))
         code = self._codes[place][self._values[place](cell)] = len(self._names) - 1
         return code
 
-    def _links(
-        self, found: Sequence[tuple[Cell, Tally]], places: Iterable[tuple[int, ...]]
-    ) -> dict[tuple[int, int], int]:
-        links: dict[tuple[int, int], int] = {}
-        for (cell, tally), rows in zip(found, places, strict=True):
-            answered = tally.get(_ANSWERED)
-            if answered and cell[_AGENT] is not None:
-                agent = rows[self._agent]
-                for row in rows:
-                    if row != agent:
-                        links[agent, row] = links.get((agent, row), 0) + answered
-        return links
+    def _linked(self, posting: Posting, found: Sequence[tuple[Cell, Tally]], places: Integers) -> Posting:
+        """With the links of these cells, of which `places` says by grouping in which fields they lie."""
+        answered = np.array([cell[_AGENT] is not None and tally.get(_ANSWERED, 0) for cell, tally in found])
+        of = np.flatnonzero(answered)
+        agents, under = places[self._agent, of], np.delete(places[:, of], self._agent, axis=0)
+        amounts = np.broadcast_to(answered[of], under.shape)
+        return _link(posting, np.broadcast_to(agents, under.shape).ravel(), under.ravel(), amounts.ravel())
 
 
 def _values_of(by: Grouping) -> Callable[[Cell], Hashable]:
@@ -165,12 +180,14 @@ def _sums(places: Integers, amounts: Integers, size: int) -> Integers:
     return sums
 
 
-def _linked(posting: Posting, links: Mapping[tuple[int, int], int]) -> Posting:
-    for (agent, row), amount in links.items():
-        if amount:
-            posting.agents.append(agent)
-            posting.under.append(row)
-            posting.linked.append(amount)
+def _link(posting: Posting, agents: Integers, under: Integers, amounts: Integers) -> Posting:
+    """With these links, those between the same fields as one, none that is 0."""
+    width = len(posting.fields) + 1
+    links, which = np.unique(agents * width + under, return_inverse=True)
+    linked = _sums(which, amounts, len(links))
+    kept = np.flatnonzero(linked)
+    posting.agents, posting.under = (links[kept] // width).tolist(), (links[kept] % width).tolist()
+    posting.linked = linked[kept].tolist()
     return posting
 
 
@@ -190,11 +207,8 @@ def merge(packed: Iterable[bytes]) -> bytes:
     )
     agents = np.concatenate([place[_array(one.agents)] for place, one in both])
     under = np.concatenate([place[_array(one.under)] for place, one in both])
-    links, which = np.unique(agents * len(codes) + under, return_inverse=True)
-    linked = _sums(which, np.concatenate([_array(one.linked) for one in postings]), len(links))
-    kept = np.flatnonzero(linked)
-    merged.agents, merged.under = (links[kept] // len(codes)).tolist(), (links[kept] % len(codes)).tolist()
-    merged.linked = linked[kept].tolist()
+    _link(merged, agents, under, np.concatenate([_array(one.linked) for one in postings]))
+    merged.journeys = b"".join(dict.fromkeys(key for one in postings for key in _keys(one.journeys)))
     return pack(merged)
 
 

@@ -5,7 +5,7 @@ and 24 h further back, from whole hours; a shorter one further back has no data.
 the end of a window that was shifted into the past snaps back, so that nothing younger is in it.
 """
 
-from datetime import UTC, datetime, time, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Final, NamedTuple
 
 from streamer.events.rules import DAY, HOUR, MINUTE
@@ -64,6 +64,20 @@ def run(window: str, at: int, now: int, zone: tzinfo = UTC, shift: Shift | None 
         return family and _snapped(family, start, at, now)
     family = _shifted_family(window, start - shift.by_ms, at, now, shift)
     return family and _snapped(family, start - shift.by_ms, at - shift.by_ms, now, inward=True)
+
+
+def week_before(window: str, at: int, now: int, zone: tzinfo = UTC, shift: Shift | None = None) -> Run | None:
+    """The whole hours that the window which ends `at` touches, on the same weekday a week earlier by the
+    clock of `zone`: to compare with, where the window itself is no longer kept."""
+    start = midnight(at, zone) if window == TODAY else at - LENGTHS[window]
+    by_ms = shift.by_ms if shift is not None else 0
+    return _snapped("long", week_earlier(start - by_ms, zone), week_earlier(at - by_ms, zone), now)
+
+
+def week_earlier(at: int, zone: tzinfo) -> int:
+    """What a clock of `zone` showed the same time a week before; in ms."""
+    moment = datetime.fromtimestamp(at // 1000, zone) - timedelta(days=7)
+    return round(moment.timestamp()) * 1000 + at % 1000
 
 
 def midnight(at: int, zone: tzinfo) -> int:

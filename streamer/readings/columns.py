@@ -11,7 +11,7 @@ import numpy as np
 
 from streamer.events.models import DIMENSIONS
 from streamer.events.rules import UNKNOWN
-from streamer.metrics.tally import NUMBER, NUMBERS
+from streamer.metrics.tally import NUMBER, NUMBERS, Tally
 from streamer.panes.grid import ALL, Family, Grouping, cell_of, groupings, row_field, row_of
 from streamer.panes.posting import Posting, unpack
 from streamer.readings.pyramid import Bools, Entries, Integers, Leaves, Lens, Pyramid, Rolling
@@ -136,6 +136,21 @@ class Fine:
         zone = self._zone_numbers.add(view.zone)
         return lambda part: lens(part.only(self._zone_of.array()[part.keys // NUMBERS] == zone))
 
+    def tallies(self, index: int, view: View, key: str) -> list[Tally]:
+        """Of the cells of one group in one pane: hardly ever more than a contact each."""
+        row = self.rows[view.by].get(key)
+        if row is None:
+            return []
+        part = self.leaves.pane(index)
+        part = part.only(self._row_of[view.by].array()[part.keys // NUMBERS] == row)
+        if view.zone is not None:
+            part = self._of_zone(view, lambda one: one)(part)
+        found: dict[int, Tally] = {}
+        for place, amount in zip(part.keys.tolist(), part.values.tolist(), strict=True):
+            cell, number = divmod(place, NUMBERS)
+            found.setdefault(cell, {})[number] = amount
+        return [*found.values()]
+
     def _counts(self, view: View) -> Lens:
         rows = self._row_of[view.by]
 
@@ -257,7 +272,8 @@ class Numbers:
     """Both families, and the sums of the windows that are looked at now."""
 
     def __init__(self, pairs: tuple[Grouping, ...], zones: Zones) -> None:
-        self.families: dict[Family, Columns] = {"fine": Fine(pairs, zones), "long": Long(pairs)}
+        self.fine = Fine(pairs, zones)
+        self.families: dict[Family, Columns] = {"fine": self.fine, "long": Long(pairs)}
         self.live = Sums(self.families)
 
     def put(self, family: Family, index: int, postings: Sequence[bytes], whole: bool) -> None:

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from streamer.events.rules import DAY, HOUR, MINUTE
 from streamer.metrics.catalogue import Metric, Spans, evaluate
 from streamer.metrics.formulas import NO_DATA, Context, Figure
-from streamer.panes.windows import TODAY, Run, Shift, length, midnight, run
+from streamer.panes.windows import TODAY, Run, Shift, length, midnight, run, week_before
+from streamer.readings.answers import Distribution, scores
 from streamer.readings.columns import Zones
 from streamer.readings.query import Asked, Reading, key_parts
 from streamer.readings.table import Table
@@ -47,12 +49,13 @@ class Look:
         self.asked, self.window, self._around = asked, window, around
         self.tables: dict[Part, Table] = {}
         self._runs: dict[Part, list[ZoneRun]] = {}
+        self._edges: dict[tuple[Part, str | None], tuple[int, int]] = {}
 
     def needs(self) -> Mapping[Part, bool]:
         """The parts to be read, and whether agents are to be counted in them."""
         found: dict[Part, bool] = {Part(): False}
         for metric in self._metrics():
-            part = self._part(metric)
+            part = self.part(metric)
             found[part] = found.get(part, False) or metric.measure.needs == "agents"
             if metric.measure.needs == "mature":
                 found[self._mature()] = False
@@ -61,7 +64,7 @@ class Look:
     def runs(self, part: Part) -> list[ZoneRun]:
         """The panes of a part; none where there is no data."""
         if part not in self._runs:
-            found = [(zone, self._run(part, zone or self._around.zones.default)) for zone in self._zones()]
+            found = [(zone, self._run(part, zone or self._home())) for zone in self._zones()]
             self._runs[part] = [ZoneRun(zone, panes) for zone, panes in found if panes is not None]
         return self._runs[part]
 
@@ -73,7 +76,14 @@ class Look:
                     yield from (self._reading(metric, stat, key) for key in keys)
             elif self.asked.query.metrics:
                 for stat in stats:
-                    yield from (self._formed(metric, stat, key, NO_DATA, self._part(metric)) for key in keys)
+                    yield from (self._formed(metric, stat, key, NO_DATA, self.part(metric)) for key in keys)
+
+    def distributions(self, question: str) -> Iterator[Distribution]:
+        for key in self._keys():
+            found = scores(question, self.tables[Part()].counts(key))
+            start, end = map(rfc3339, self.edges(Part(), key))
+            answers = sum(one.count for one in found)
+            yield Distribution(question, self.window, self.asked.query.by, key, start, end, answers, found)
 
     def _metrics(self) -> list[Metric]:
         return [metric for metric, _ in self.asked.metrics if self._serves(metric)]
@@ -81,7 +91,7 @@ class Look:
     def _serves(self, metric: Metric) -> bool:
         return metric.windows.serve(length(self.window), self._around.spans)
 
-    def _part(self, metric: Metric) -> Part:
+    def part(self, metric: Metric) -> Part:
         by_ms = self._around.spans.ms(metric.windows.shift)
         if not by_ms:
             return Part()
@@ -91,16 +101,25 @@ class Look:
         return Part(mature_ms=self._around.spans.fcr_ms)
 
     def _zones(self) -> list[str | None]:
+        """Hours of groups cannot be told apart by zone."""
         zones = self._around.zones.all()
-        return [*zones] if self.window == TODAY and len(zones) > 1 else [None]
+        split = self.window == TODAY and len(zones) > 1 and not self.asked.query.week_before
+        return [*zones] if split else [None]
+
+    def _home(self) -> str:
+        """The zone whose clock counts where the panes are not told apart by zone."""
+        own = self._zone(self.asked.key) if self.asked.query.week_before and self.asked.key else None
+        return own or self._around.zones.default
 
     def _run(self, part: Part, zone: str) -> Run | None:
         asked = self.asked
-        found = run(self.window, asked.at, asked.query.now, ZoneInfo(zone), part.shift)
+        placed = week_before if asked.query.week_before else run
+        found = placed(self.window, asked.at, asked.query.now, ZoneInfo(zone), part.shift)
         if found is None or not part.mature_ms:
             return found
         assert found.family == "long"
-        return found._replace(last=max(found.first, (asked.at - part.mature_ms) // HOUR))
+        mature = max(found.first, (asked.at - part.mature_ms) // HOUR)
+        return found._replace(last=min(found.last, mature))
 
     def _keys(self) -> list[str]:
         if self.asked.key is not None:
@@ -108,12 +127,12 @@ class Look:
         return sorted({key for table in self.tables.values() for key in table.keys})
 
     def _reading(self, metric: Metric, stat: str, key: str) -> Reading:
-        part = self._part(metric)
+        part = self.part(metric)
         runs = self.runs(part)
         if not runs:
             return self._formed(metric, stat, key, NO_DATA, part)
         table = self.tables[part]
-        start, end = self._edges(part, key)
+        start, end = self.edges(part, key)
         seen = min(end, self.asked.query.now)
         mature = self.tables.get(self._mature())
         context = Context(
@@ -131,10 +150,15 @@ class Look:
         caught_up = self._around.caught_up
         return caught_up is not None and moment <= caught_up + STALE_MS
 
-    def _edges(self, part: Part, key: str) -> tuple[int, int]:
+    def edges(self, part: Part, key: str) -> tuple[int, int]:
         """In ms. `today` of several zones begins with the first of them, but for a queue with its own."""
+        own = self._zone(key) if self._around.zones.own else None
+        if (part, own) not in self._edges:
+            self._edges[part, own] = self._edges_of(part, own)
+        return self._edges[part, own]
+
+    def _edges_of(self, part: Part, own: str | None) -> tuple[int, int]:
         runs = self.runs(part)
-        own = self._zone(key)
         of_zone = [panes for zone, panes in runs if zone == own] or [panes for _, panes in runs]
         if of_zone:
             return min(panes.start for panes in of_zone), max(panes.end for panes in of_zone)
@@ -154,7 +178,7 @@ class Look:
         return start - by_ms, at - by_ms
 
     def _formed(self, metric: Metric, stat: str, key: str, figure: Figure, part: Part) -> Reading:
-        start, end = self._edges(part, key)
+        start, end = self.edges(part, key)
         caught_up, now = self._around.caught_up, self.asked.query.now
         return Reading(
             metric=metric.name,
@@ -168,8 +192,8 @@ class Look:
             lower=figure.lower,
             upper=figure.upper,
             support=figure.support,
-            from_=_rfc3339(start),
-            to=_rfc3339(end),
+            from_=rfc3339(start),
+            to=rfc3339(end),
             fresh_s=None if caught_up is None else fresh_s(caught_up, now),
         )
 
@@ -178,5 +202,6 @@ def fresh_s(caught_up: int, now: int) -> float:
     return max(0, now - caught_up) / 1000
 
 
-def _rfc3339(ms: int) -> str:
+@lru_cache(maxsize=1024)
+def rfc3339(ms: int) -> str:
     return f"{datetime.fromtimestamp(ms // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"

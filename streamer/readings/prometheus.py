@@ -7,7 +7,7 @@ times. Where `all` and `queue` alone are too many, whole families drop from the 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry
@@ -24,6 +24,7 @@ from streamer.metrics import catalogue
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.tally import HANDLE_LIMITS_S
 from streamer.panes.grid import ALL, SEPARATOR, groupings
+from streamer.readings import suppression
 from streamer.readings.query import Query, Reading, key_parts
 from streamer.readings.reader import Reader
 
@@ -34,6 +35,7 @@ CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 SHOWN: Final = ("all", "queue", "site", "team", "channel", "agent", "reason", "language")
 """The groupings in the order of their worth; pairs come last."""
 ALWAYS: Final = 2
+_PORTION: Final = 200
 
 Labelled = dict[tuple[str, ...], float]
 """Values by the values of labels."""
@@ -56,35 +58,84 @@ class Snapshot(NamedTuple):
     left_out: int = 0
 
 
-def render(reader: Reader, export: Export, now_ms: int) -> bytes:
-    """The whole text; for a thread of its own, since it takes some 20 µs a series."""
-    return exposition(snapshot(reader, export, now_ms))
+Pause = Callable[[], None]
+"""Called often, by who works long beside others that are in a hurry."""
 
 
-def snapshot(reader: Reader, export: Export, now_ms: int) -> Snapshot:
+def no_pause() -> None:
+    pass
+
+
+def render(reader: Reader, export: Export, now_ms: int, pause: Pause = no_pause) -> bytes:
+    """The whole text; for a thread of its own, since it takes some 50 µs a series."""
+    return exposition(snapshot(reader, export, now_ms, pause), pause)
+
+
+def snapshot(reader: Reader, export: Export, now_ms: int, pause: Pause = no_pause) -> Snapshot:
     fresh_s = reader.fresh_s(now_ms)
     known = fresh_s is not None and fresh_s <= STALE_S
-    readings, left_out = _readings(reader, export, now_ms) if known else ({}, 0)
+    readings, left_out = _readings(reader, export, now_ms, pause) if known else ({}, 0)
     return Snapshot(readings, reader.counts, fresh_s, left_out)
 
 
-def exposition(shown: Snapshot) -> bytes:
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Shown(shown))
-    return generate_latest(registry)
+def exposition(shown: Snapshot, pause: Pause = no_pause) -> bytes:
+    return b"".join(_text(family, pause) for family in _Shown(shown).collect())
 
 
-def _readings(reader: Reader, export: Export, now_ms: int) -> tuple[dict[str, list[Reading]], int]:
+def _text(family: Metric, pause: Pause) -> bytes:
+    """A portion of samples at a time; only the first has the lines that say what they are."""
+    samples, texts = family.samples, []
+    for first in range(0, max(1, len(samples)), _PORTION):
+        pause()
+        family.samples = samples[first : first + _PORTION]
+        text = generate_latest(_Only(family))
+        texts.append(text if first == 0 else text[_comments(text) :])
+    return b"".join(texts)
+
+
+def _comments(text: bytes) -> int:
+    """How long the lines are with which a family begins: what it means, and its type."""
+    return text.index(b"\n", text.index(b"\n# TYPE ") + 1) + 1
+
+
+def _paused(readings: Iterable[Reading], pause: Pause) -> Iterator[Reading]:
+    for reading in readings:
+        pause()
+        yield reading
+
+
+def _readings(
+    reader: Reader, export: Export, now_ms: int, pause: Pause
+) -> tuple[dict[str, list[Reading]], int]:
     found: dict[str, list[Reading]] = {name: [] for name in CATALOGUE}
     shown, room = _groupings(reader, export), MOST_SERIES
+
+    def left_out(some: Iterable[str]) -> Iterator[Reading]:
+        for by in some:
+            asked = Query(now=now_ms, windows=export.windows, by=by, metrics=suppression.COUNTED)
+            yield from _paused(reader.each(asked), pause)
+
     for place, by in enumerate(shown):
-        readings = reader.readings(Query(now=now_ms, windows=export.windows, by=by, stat="*"))
+        asked = Query(now=now_ms, windows=export.windows, by=by, stat="*")
+        readings = [*_paused(reader.each(asked), pause)]
         room -= sum(map(_series, readings))
         if room < 0 and place >= ALWAYS:
-            return found, len(shown) - place
+            return _for_everybody(found, left_out(shown[place:]), pause), len(shown) - place
         for reading in readings:
             found[reading.metric].append(reading)
-    return found, 0
+    return _for_everybody(found, (), pause), 0
+
+
+def _for_everybody(
+    found: Mapping[str, list[Reading]], others: Iterable[Reading], pause: Pause
+) -> dict[str, list[Reading]]:
+    """Without what would tell what single customers said. `others` are looked at elsewhere."""
+    surveys = [*others, *(reading for name in suppression.COUNTED for reading in found[name])]
+    places, known = suppression.hidden(surveys, pause), suppression.judged(surveys)
+    return {
+        name: suppression.without(readings, places, known) if name in suppression.ANSWERS else readings
+        for name, readings in found.items()
+    }
 
 
 def _groupings(reader: Reader, export: Export) -> list[str]:
@@ -95,6 +146,17 @@ def _groupings(reader: Reader, export: Export) -> list[str]:
 def _series(reading: Reading) -> int:
     parts = (reading.value, reading.lower, reading.upper, reading.support)
     return 0 if reading.value is None else sum(part is not None for part in parts)
+
+
+class _Only(CollectorRegistry):
+    """A registry of one family."""
+
+    def __init__(self, family: Metric) -> None:
+        super().__init__(auto_describe=False)
+        self._family = family
+
+    def collect(self) -> Iterator[Metric]:
+        yield self._family
 
 
 class _Shown(Collector):
@@ -170,10 +232,22 @@ def _counters(counts: Mapping[str, int]) -> Iterator[Metric]:
         "cx_survey_answers",
         "Answers to survey questions, as they first arrived.",
         ("queue", "question", "bucket"),
-        by_kind["answers"],
+        _enough(by_kind["answers"]),
     )
     yield _handle_durations(by_kind["handle"], by_kind["handle_ms"])
     yield _counter("streamer_crowd_customers", "Customers found to be a crowd.", (), by_kind["crowds"])
+
+
+def _enough(answers: Labelled) -> Labelled:
+    """Of each queue's questions only those that so many answered."""
+    totals: dict[tuple[str, str], float] = defaultdict(float)
+    for (queue, question, _), count in answers.items():
+        totals[queue, question] += count
+    return {
+        (queue, question, bucket): count
+        for (queue, question, bucket), count in answers.items()
+        if totals[queue, question] >= suppression.FEWEST
+    }
 
 
 def _counter(name: str, help_text: str, labels: tuple[str, ...], values: Labelled) -> Metric:

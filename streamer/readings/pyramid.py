@@ -135,6 +135,15 @@ class Leaves:
             for total in self._sums:
                 total.add(pane, delta)
 
+    def pane(self, pane: int) -> Entries:
+        return self._nodes.get(pane, NONE)
+
+    def panes(self, first: int, last: int) -> list[int]:
+        """Those of [first, last) that hold something, in no order."""
+        if last - first > len(self._nodes):
+            return [pane for pane in self._nodes if first <= pane < last]
+        return [pane for pane in range(first, last) if pane in self._nodes]
+
     def joined(self, first: int, last: int) -> Entries:
         """All entries of the panes [first, last), not summed."""
         found = (self._nodes.get(pane) for pane in range(first, last))

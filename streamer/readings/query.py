@@ -15,7 +15,8 @@ class QueryError(ValueError):
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
     """Readings of some metrics (none named: of all) over some windows that end `at` (None: now), for the
-    groups of `by`, or for one `key`. `stat`: None is each metric's default, "*" all. Times in ms."""
+    groups of `by`, or for one `key`. `stat`: None is each metric's default, "*" all. `week_before`: of
+    the whole hours that each window touches, on the same weekday a week earlier. Times in ms."""
 
     now: int
     metrics: tuple[str, ...] = ()
@@ -24,6 +25,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     key: str | None = None
     stat: str | None = None
     at: int | None = None
+    week_before: bool = False
 
 
 class Reading(msgspec.Struct, frozen=True, rename={"from_": "from"}):

@@ -4,16 +4,19 @@ Nothing is published before all of one moment is read: a reading never sees half
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Final
 
 import msgspec
+import numpy as np
 
-from streamer.events.rules import MINUTE
+from streamer.events.rules import HOUR, MINUTE, agree, written
 from streamer.metrics.catalogue import Spans
 from streamer.panes.grid import ALL, GRID, Family, Grouping
-from streamer.readings.columns import Numbers, Sums, View, Zones
+from streamer.readings.answers import METRIC_OF, Distribution
+from streamer.readings.columns import WIDE, Numbers, Sums, View, Zones
+from streamer.readings.contacts import Archive, Contact, Number, Order, Place, behind
 from streamer.readings.look import Look, Part, Surroundings, ZoneRun, fresh_s
 from streamer.readings.pyramid import Entries, merged
 from streamer.readings.query import Query, QueryError, Reading, checked
@@ -24,24 +27,35 @@ from streamer.store.port import Beat, Mark, Pane, Partition, Store
 LIVE_MS: Final = MINUTE
 """A question about a moment this close to now shares its sums with the next one."""
 POINTS: Final = 1_000
+BELONGS_H: Final = 7 * 24
+"""An agent belongs to each team for which they answered within so many hours."""
+
+
+def spans(settings: Settings) -> Spans:
+    """What window rules may name."""
+    rules = settings.rules()
+    return Spans(
+        fcr_ms=rules.fcr_ms,
+        horizon_ms=rules.horizon_ms,
+        response_age_ms=round(settings.response_age.total_seconds() * 1000),
+    )
 
 
 class Reader:
     """Follows a store. `refresh` from an event loop; `readings` and `history` from any thread."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
-        rules = settings.rules()
-        self.pairs: tuple[Grouping, ...] = rules.pairs
+        self._rules = settings.rules()
+        self._written = written(self._rules)
+        self.pairs: tuple[Grouping, ...] = self._rules.pairs
         self._store = store
         self._zones = Zones(settings.timezone, settings.zones())
-        self.spans = Spans(
-            fcr_ms=rules.fcr_ms,
-            horizon_ms=rules.horizon_ms,
-            response_age_ms=round(settings.response_age.total_seconds() * 1000),
-        )
+        self.spans = spans(settings)
         self._numbers = self._empty()
         self._mark: Mark | None = None
         self._lock = Lock()
+        self.edition = 0
+        """Another one whenever numbers changed."""
         self._tables: dict[tuple[str, View, bool], tuple[list[Entries], Table]] = {}
         self.beats: Mapping[Partition, Beat] = {}
         self.counts: Mapping[str, int] = {}
@@ -49,10 +63,13 @@ class Reader:
     # Following the store.
 
     async def refresh(self, now_ms: int) -> None:
-        """Read what changed. What the store raises is raised, and what was published stays.
+        """Read what changed. What the store raises is raised, and what was published stays. Raises OtherRules
+        where the numbers mean something else than the settings say: a rebuild may have put those in force.
 
         A pane that changes between two steps is given again, with all that is new since the mark of
         the first step: the last giving of each pane counts, never their sum."""
+        if (rules := await self._store.rules()) is not None:
+            agree(rules, self._written)
         beats, counts = await self._store.beats(), await self._store.counts()
         mark, waiting = self._mark, dict[tuple[Family, int], Pane]()
         fresh = self._empty() if mark is None else None
@@ -78,6 +95,7 @@ class Reader:
             if fresh is not None:
                 self._numbers, self._tables = fresh, {}
             _put(self._numbers, panes, now_ms)
+            self.edition += bool(panes) or fresh is not None
 
     @property
     def ready(self) -> bool:
@@ -96,12 +114,16 @@ class Reader:
 
     def readings(self, query: Query) -> list[Reading]:
         """The readings asked for: by window, metric, stat and key. Raises QueryError."""
+        return [*self.each(query)]
+
+    def each(self, query: Query) -> Iterator[Reading]:
+        """The same, all of this moment, but each figured out when its turn comes."""
         asked, around = checked(query, self.pairs), self._around()
-        live = query.at is None or abs(query.now - query.at) < LIVE_MS
+        live = not query.week_before and (query.at is None or abs(query.now - query.at) < LIVE_MS)
         with self._lock:
             sums = self._numbers.live if live else Sums(self._numbers.families)
             looks = [self._look(Look(asked, window, around), sums, live) for window in query.windows]
-        return [reading for look in looks for reading in look.readings()]
+        return (reading for look in looks for reading in look.readings())
 
     def history(self, query: Query, first: int, last: int, step: int) -> list[Reading]:
         """One metric's readings of one group, at first, first + step, …, at most `last`. Times in ms."""
@@ -113,15 +135,59 @@ class Reader:
             raise QueryError("history: expected one metric, one window and one stat")
         if query.by != ALL and not query.key:
             raise QueryError(f"key: expected one key of {query.by}")
-        return self._points(query, range(first, last + 1, step))
+        (points,) = self.histories(query, range(first, last + 1, step))
+        return points
 
-    def _points(self, query: Query, moments: range) -> list[Reading]:
+    def histories(self, query: Query, moments: range) -> list[list[Reading]]:
+        """Of each metric of one window and one group, in the order of the question, all that it was."""
         asked = [checked(msgspec.structs.replace(query, at=at), self.pairs) for at in moments]
         looks = [Look(one, query.windows[0], self._around()) for one in asked]
         with self._lock:
             sums = Sums(self._numbers.families, (query.by, query.key or ""))
             looks = [self._look(look, sums, live=False) for look in looks]
-        return [reading for look in looks for reading in look.readings()]
+        return [list(points) for points in zip(*(look.readings() for look in looks), strict=True)]
+
+    async def contacts(
+        self, query: Query, order: Order, limit: int, teams: Collection[str] | None = None
+    ) -> list[Contact]:
+        """The contacts behind one metric's reading of one group, as far as 10 s panes are kept (50 h); at
+        most `limit`, only those of these teams (None: all). Raises QueryError, and what the store raises."""
+        number = self._number(query, teams)
+        places = await asyncio.to_thread(self._places, number, order)
+        return await behind(number, places, order, limit, Archive(self._store, self._rules, self._zones))
+
+    def _number(self, query: Query, teams: Collection[str] | None) -> Number:
+        if len(query.metrics) != 1 or len(query.windows) != 1 or query.stat == "*":
+            raise QueryError("contacts: expected one metric, one window and one stat")
+        if query.by != ALL and not query.key:
+            raise QueryError(f"key: expected one key of {query.by}")
+        look = Look(checked(query, self.pairs), query.windows[0], self._around())
+        return Number.of(look, teams)
+
+    def _places(self, number: Number, order: Order) -> list[Place]:
+        with self._lock:
+            return number.places(self._numbers.fine, order)
+
+    def distribution(self, query: Query, question: str) -> list[Distribution]:
+        """How the answers to a question are spread, by key of the groups asked for. `query.metrics` do
+        not matter. Raises QueryError."""
+        if question not in METRIC_OF:
+            raise QueryError(f"question = {question!r}: expected one of {', '.join(METRIC_OF)}")
+        asked = checked(msgspec.structs.replace(query, metrics=(METRIC_OF[question],)), self.pairs)
+        look = Look(asked, query.windows[0], self._around())
+        with self._lock:
+            self._look(look, Sums(self._numbers.families), live=False)
+        return [*look.distributions(question)]
+
+    def agents_of(self, teams: Collection[str], now_ms: int) -> frozenset[str]:
+        """Who belongs to one of these teams."""
+        last, view = now_ms // HOUR + 2, View("team", "agents")
+        with self._lock:
+            linked = self._numbers.live.total("belonging", view, "long", last - BELONGS_H, last).keys
+            rows = self._numbers.families["long"].rows
+        wanted = [number for number in map(rows["team"].get, teams) if number is not None]
+        found = linked[np.isin(linked // WIDE, wanted)] % WIDE
+        return frozenset(rows["agent"].names[number] for number in np.unique(found).tolist())
 
     def _around(self) -> Surroundings:
         return Surroundings(self._zones, self.spans, self._caught_up())

@@ -100,6 +100,9 @@ class MemoryStore:
         panes = [_since(place, posted, after) for place, posted in self.panes.items()]
         return Changes(latest, not known, False, [pane for pane in panes if pane.postings])
 
+    async def postings(self, family: Family, index: int) -> Sequence[bytes]:
+        return [posting for _, (_, posting) in sorted(self.panes.get((family, index), {}).items())]
+
     async def compact(self, family: Family, index: int, merge: Callable[[Sequence[bytes]], bytes]) -> int:
         posted = self.panes.get((family, index))
         if not posted:

@@ -151,6 +151,9 @@ class Store(Protocol):
     async def changes(self, since: Mark | None) -> Changes:
         """What changed since, in one consistent step; None: everything."""
 
+    async def postings(self, family: Family, index: int) -> Sequence[bytes]:
+        """All of a pane, in the order of their last commits."""
+
     async def compact(self, family: Family, index: int, merge: Callable[[Sequence[bytes]], bytes]) -> int:
         """Make one posting of some of a pane's many; returns how many are left. Nothing is lost or
         counted twice, whoever else does it."""

@@ -211,6 +211,10 @@ class RedisStore:
         ]
         return Changes(Mark(sequence, nonce, cursor), bool(reset), bool(more), panes)
 
+    async def postings(self, family: Family, index: int) -> Sequence[bytes]:
+        found = _pairs(await self._one("HGETALL", f"{family[0]}:{index}"))
+        return [found[commit][_SEQUENCE_BYTES:] for commit in sorted(found)]
+
     async def compact(self, family: Family, index: int, merge: Callable[[Sequence[bytes]], bytes]) -> int:
         pane = f"{family[0]}:{index}"
         commits = sorted(await self._one("HKEYS", pane))

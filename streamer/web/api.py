@@ -1,4 +1,4 @@
-"""Here is the JSON API: readings, history and the catalogue. Always lists."""
+"""Here is the JSON API: readings, history, the catalogue, names. Always lists."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -9,70 +9,96 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from streamer.metrics.catalogue import CATALOGUE, Metric, Spans
+from streamer.events.models import DIMENSIONS
+from streamer.metrics.catalogue import CATALOGUE, Metric
 from streamer.panes.grid import ALL
-from streamer.readings.query import Query, QueryError
+from streamer.panes.windows import WINDOWS, length
+from streamer.readings.query import Query, QueryError, Reading
 from streamer.readings.reader import Reader
+from streamer.readings.sheet import columns
 from streamer.readings.times import milliseconds
+from streamer.settings import Settings
+from streamer.web.rights import Sight
 
 Clock = Callable[[], int]
 """Now, in ms since the epoch."""
 
 _json = msgspec.json.Encoder().encode
-_READINGS: Final = ("window", "by", "key", "metric", "stat", "at")
+_READINGS: Final = ("window", "by", "key", "metric", "stat", "at", "week_before", "form")
+_FORMS: Final = ("list", "columns")
 _HISTORY: Final = ("metric", "window", "by", "key", "stat", "from", "to", "step")
 
 
-def routes(reader: Reader, clock: Clock) -> list[Route]:
+def routes(reader: Reader, settings: Settings, clock: Clock) -> list[Route]:
     async def readings(request: Request) -> Response:
-        asked = _readings_query(request, clock())
-        return _answer(await asyncio.to_thread(reader.readings, asked))
+        asked, form = _readings_query(request, clock()), choice(request, "form", _FORMS)
+        sight = Sight(request.scope["person"], reader, clock())
+        return await asyncio.to_thread(lambda: _formed(sight.readings(asked), form))
 
     async def history(request: Request) -> Response:
         asked, first, last, step = _history_query(request, clock())
-        return _answer(await asyncio.to_thread(reader.history, asked, first, last, step))
+        sight = Sight(request.scope["person"], reader, clock())
+        return answer(await asyncio.to_thread(sight.history, asked, first, last, step))
 
     async def catalog(request: Request) -> Response:
-        _only(request, ())
-        return _answer([_described(metric, reader.spans) for metric in CATALOGUE.values()])
+        only(request, ())
+        return answer([_described(metric, reader, settings) for metric in CATALOGUE.values()])
+
+    async def names(request: Request) -> Response:
+        only(request, ())
+        sight = Sight(request.scope["person"], reader, clock())
+        return answer([
+            {"by": by, "key": key, "name": name}
+            for by, given in settings.names.items() for key, name in given.items()
+            if sight.may_see(by, key)
+        ])  # fmt: skip
 
     return [
         Route("/api/v1/readings", readings),
         Route("/api/v1/history", history),
         Route("/api/v1/catalog", catalog),
+        Route("/api/v1/names", names),
     ]
 
 
-def _answer(items: Sequence[Any]) -> Response:
+def _formed(readings: Sequence[Reading], form: str) -> Response:
+    return answer(list(columns(readings)) if form == "columns" else readings)
+
+
+# What is read of a request, and how it is answered.
+
+
+def answer(items: Sequence[Any]) -> Response:
     return Response(_json(items), media_type="application/json", headers={"cache-control": "no-store"})
 
 
 def _readings_query(request: Request, now: int) -> Query:
-    _only(request, _READINGS)
-    at = _one(request, "at")
+    only(request, _READINGS)
+    at = one(request, "at")
     return Query(
         now=now,
-        metrics=_many(request, "metric"),
-        windows=_many(request, "window") or ("1h",),
-        by=_one(request, "by") or ALL,
-        key=_one(request, "key"),
-        stat=_one(request, "stat"),
+        metrics=many(request, "metric"),
+        windows=many(request, "window") or ("1h",),
+        by=one(request, "by") or ALL,
+        key=one(request, "key"),
+        stat=one(request, "stat"),
         at=milliseconds("at", at) if at else None,
+        week_before=choice(request, "week_before", ("false", "true")) == "true",
     )
 
 
 def _history_query(request: Request, now: int) -> tuple[Query, int, int, int]:
-    _only(request, _HISTORY)
-    first, last, step = (_one(request, name) for name in ("from", "to", "step"))
+    only(request, _HISTORY)
+    first, last, step = (one(request, name) for name in ("from", "to", "step"))
     if first is None or step is None:
         raise QueryError(f"{'from' if first is None else 'step'}: expected, but not given")
     asked = Query(
         now=now,
-        metrics=_many(request, "metric"),
-        windows=_many(request, "window") or ("1h",),
-        by=_one(request, "by") or ALL,
-        key=_one(request, "key"),
-        stat=_one(request, "stat"),
+        metrics=many(request, "metric"),
+        windows=many(request, "window") or ("1h",),
+        by=one(request, "by") or ALL,
+        key=one(request, "key"),
+        stat=one(request, "stat"),
     )
     return asked, milliseconds("from", first), milliseconds("to", last) if last else now, _step(step)
 
@@ -85,27 +111,35 @@ def _step(text: str) -> int:
         raise QueryError(f"step = {text!r}: expected a number of seconds") from None
 
 
-def _only(request: Request, names: tuple[str, ...]) -> None:
+def only(request: Request, names: tuple[str, ...]) -> None:
     for name in request.query_params:
         if name not in names:
             raise QueryError(f"{name}: expected one of {', '.join(names) or 'no parameters'}")
 
 
-def _one(request: Request, name: str) -> str | None:
+def one(request: Request, name: str) -> str | None:
     values = request.query_params.getlist(name)
     if len(values) > 1:
         raise QueryError(f"{name}: expected once, but given {len(values)} times")
     return values[0] or None if values else None
 
 
-def _many(request: Request, name: str) -> tuple[str, ...]:
+def choice(request: Request, name: str, choices: tuple[str, ...]) -> str:
+    """The first where none is given."""
+    value = one(request, name) or choices[0]
+    if value not in choices:
+        raise QueryError(f"{name} = {value!r}: expected one of {', '.join(choices)}")
+    return value
+
+
+def many(request: Request, name: str) -> tuple[str, ...]:
     """Values that may be repeated or joined by commas, each once."""
     given = ",".join(request.query_params.getlist(name)).split(",")
     return tuple(dict.fromkeys(value.strip() for value in given if value.strip()))
 
 
-def _described(metric: Metric, spans: Spans) -> dict[str, Any]:
-    windows = metric.windows
+def _described(metric: Metric, reader: Reader, settings: Settings) -> dict[str, Any]:
+    windows, spans = metric.windows, reader.spans
     return {
         "metric": metric.name,
         "stats": metric.stats,
@@ -118,7 +152,17 @@ def _described(metric: Metric, spans: Spans) -> dict[str, Any]:
         "help": metric.help,
         "source": metric.source,
         "not_by": metric.not_by,
+        "by": [by for by in (ALL, *DIMENSIONS, *map(",".join, reader.pairs)) if metric.readable_by(by)],
+        "windows": [window for window in WINDOWS if windows.serve(length(window), spans)],
         "window_at_least_s": spans.ms(windows.at_least) / 1000,
         "window_at_most_s": None if windows.at_most is None else spans.ms(windows.at_most) / 1000,
         "shift_s": spans.ms(windows.shift) / 1000,
+        "target": settings.target(metric.name),
+        "queue_targets": {
+            queue: settings.target(metric.name, queue)
+            for queue, targets in settings.targets.queues.items()
+            if metric.name in targets
+        },
+        "least_support": settings.least_support if metric.measure.interval else None,
+        "currency": settings.currency if metric.unit == "currency" else None,
     }

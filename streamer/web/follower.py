@@ -17,13 +17,15 @@ _log = structlog.get_logger(__name__)
 
 
 class Follower:
-    """Refreshes a reader. `failure`: why the last attempt failed, None if it did not."""
+    """Refreshes a reader. `failure`: why the last attempt failed, and `failed_at`, in ms since the epoch,
+    the first of those in a row that did; None if it did not."""
 
     def __init__(self, reader: Reader, clock: Clock) -> None:
         self._reader, self._clock = reader, clock
         self._pause_s = EVERY_S
         self._ended = asyncio.Event()
         self.failure: str | None = None
+        self.failed_at: int | None = None
 
     async def run(self) -> None:
         """Until `end`."""
@@ -48,10 +50,11 @@ class Follower:
     def _failed(self, failure: str) -> None:
         if self.failure is None:
             _log.warning("the store cannot be read; the numbers grow old", error=failure)
+            self.failed_at = self._clock()
         self.failure = failure
         self._pause_s = min(LONGEST_S, 2 * self._pause_s)
 
     def _recovered(self) -> None:
         if self.failure is not None:
             _log.info("the store can be read again")
-        self.failure, self._pause_s = None, EVERY_S
+        self.failure, self.failed_at, self._pause_s = None, None, EVERY_S

@@ -1,11 +1,11 @@
-"""Here is the server: API, metrics, health, and for now a plain page."""
+"""Here is the server: API, pages, metrics, health."""
 
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from ipaddress import ip_address
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from types import FrameType
 from typing import Final
 
 import uvicorn
@@ -13,7 +13,7 @@ from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,41 +24,51 @@ from streamer.readings.query import QueryError
 from streamer.readings.reader import Reader
 from streamer.settings import Settings, SettingsError
 from streamer.store.redis import RedisStore
-from streamer.web import api, problems
+from streamer.web import api, behind, login, pages, problems
 from streamer.web.api import Clock
+from streamer.web.connection import Http
 from streamer.web.follower import Follower
-
-FRESH_S: Final = 60
+from streamer.web.guard import Guard, is_loopback
+from streamer.web.people import People, Person
+from streamer.web.proxy import Proxy
+from streamer.web.rights import RIGHTS
+from streamer.web.screen import check_targets, check_views
+from streamer.web.sessions import Sessions
+from streamer.web.stream import PACE, Pace, Source, Streams
+from streamer.web.throttle import Throttle
+from streamer.web.troubles import Troubles, not_ready
+from streamer.web.turns import Turns
 
 HEADERS: Final = {
-    "content-security-policy": "default-src 'self'; frame-ancestors 'none'",
+    "content-security-policy": (
+        "default-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # without any, a form would not say which site it is of
 }
-
-PAGE: Final = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>streamer</title>
-<h1>streamer</h1>
-<p>Contact center metrics, as of now: <a href="/api/v1/readings">readings of the last hour</a>,
-<a href="/api/v1/readings?window=today&amp;by=queue">today by queue</a>,
-<a href="/api/v1/catalog">what each metric means</a>,
-<a href="/metrics">for Prometheus</a>.</p>
-</html>
-"""
 
 
 def wall_clock() -> int:
     return round(time.time() * 1000)  # noqa: TID251 - the edge of the server
 
 
-def application(reader: Reader, settings: Settings, clock: Clock) -> Starlette:
+def application(reader: Reader, settings: Settings, clock: Clock, pace: Pace = PACE) -> Starlette:
     """The server's pages. It follows the store as long as it runs."""
-    follower = Follower(reader, clock)
+    follower, found = Follower(reader, clock), pages.files()
+    troubles, version = Troubles(reader, follower), pages.version(found)
+    streams = Streams(Source(reader, settings, troubles, clock, version, pace))
+    people, sessions, proxy = People(settings), Sessions(clock), Proxy(settings.proxy)
+    routes = [
+        *_routes(reader, follower, settings, clock),
+        *api.routes(reader, settings, clock),
+        *behind.routes(reader, clock),
+        *streams.routes(),
+        *pages.routes(found),
+        *login.routes(people, sessions, Throttle(clock), proxy),
+    ]
+    assert {route.path for route in routes} <= RIGHTS.keys(), "a route without a right"
     app = Starlette(
-        routes=[*_routes(reader, follower, settings, clock), *api.routes(reader, clock)],
+        routes=routes,
         exception_handlers={
             QueryError: problems.wrong_question,
             HTTPException: problems.refused,
@@ -66,6 +76,8 @@ def application(reader: Reader, settings: Settings, clock: Clock) -> Starlette:
         },
         lifespan=lambda app: _following(follower),
     )
+    app.state.streams = streams
+    app.add_middleware(Guard, routes=routes, people=people, sessions=sessions, proxy=proxy)
     app.add_middleware(SecurityHeaders)
     return app
 
@@ -83,11 +95,10 @@ async def _following(follower: Follower) -> AsyncIterator[None]:
 def _routes(reader: Reader, follower: Follower, settings: Settings, clock: Clock) -> list[Route]:
     export = Export(tuple(settings.export_windows), settings.export_agents)
 
-    async def page(request: Request) -> Response:
-        return HTMLResponse(PAGE)
-
     async def metrics(request: Request) -> Response:
-        text = await asyncio.to_thread(prometheus.render, reader, export, clock())
+        person: Person = request.scope["person"]
+        shown = export._replace(agents=export.agents and person.agent_names)
+        text = await asyncio.to_thread(prometheus.render, reader, shown, clock(), Turns())
         return Response(text, headers={"content-type": prometheus.CONTENT_TYPE})
 
     async def healthz(request: Request) -> Response:
@@ -97,29 +108,14 @@ def _routes(reader: Reader, follower: Follower, settings: Settings, clock: Clock
         reason = not_ready(reader, follower, clock())
         if reason is None:
             return JSONResponse({"ready": True, "fresh_s": reader.fresh_s(clock())})
-        return JSONResponse({"ready": False, "reason": reason}, 503)
+        told = {"reason": reason} if request.scope["person"] else {}
+        return JSONResponse({"ready": False, **told}, 503)
 
     return [
-        Route("/", page),
         Route("/metrics", metrics),
         Route("/healthz", healthz),
         Route("/readyz", readyz),
     ]
-
-
-def not_ready(reader: Reader, follower: Follower, now_ms: int) -> str | None:
-    """Why the numbers cannot be shown as current yet; None: they can."""
-    if not reader.ready:
-        return f"the store was not read yet ({follower.failure or 'reading'})"
-    if not reader.beats:
-        return "no worker ever spoke"
-    fresh_s = reader.fresh_s(now_ms)
-    if fresh_s is None:
-        behind = [str(partition) for partition, beat in reader.beats.items() if not beat.caught_up_at]
-        return f"not caught up yet: {', '.join(sorted(behind))}"
-    if fresh_s >= FRESH_S:
-        return f"the data is {fresh_s:.0f} s old ({follower.failure or 'no worker keeps up'})"
-    return None
 
 
 class SecurityHeaders:
@@ -137,14 +133,12 @@ class SecurityHeaders:
         await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
 
 
-def check_host(host: str) -> None:
-    """Without people to log in, only this machine may look. Raises SettingsError."""
-    with suppress(ValueError):
-        if ip_address(host).is_loopback:
-            return
-    if host != "localhost":
+def check_host(settings: Settings) -> None:
+    """Without people only this machine may look. Raises SettingsError."""
+    if People(settings).open and not is_loopback(settings.host):
         raise SettingsError(
-            f"host = {host!r}: expected a loopback address such as 127.0.0.1; no people are set"
+            f"host = {settings.host!r}: expected a loopback address such as 127.0.0.1, "
+            "or somebody to let in: set [people], [displays] or [proxy]"
         )
 
 
@@ -157,22 +151,33 @@ def check_windows(windows: Iterable[str]) -> None:
 
 async def serve(settings: Settings) -> None:
     """Until SIGTERM or SIGINT. Raises SettingsError, and what connecting to the store raises."""
-    check_host(settings.host)
+    check_host(settings)
     check_windows(settings.export_windows)
+    check_targets(settings)
+    check_views(settings)
     store = await RedisStore.connect(settings.redis, settings.center)
     try:
         app = application(Reader(store, settings), settings, wall_clock)
         config = uvicorn.Config(
-            app, host=settings.host, port=settings.port, access_log=False, server_header=False,
-            log_level="warning", timeout_graceful_shutdown=3,
+            app, http=Http, proxy_headers=False, host=settings.host, port=settings.port,
+            access_log=False, server_header=False, log_level="warning", timeout_graceful_shutdown=2,
         )  # fmt: skip
-        await _Server(config).serve()
+        await Server(config, app.state.streams.end).serve()
     finally:
         await store.close()
 
 
-class _Server(uvicorn.Server):
-    """Ends on signals as one that did its work: uvicorn's own would raise them again at the end."""
+class Server(uvicorn.Server):
+    """Ends on signals as one that did its work: uvicorn's own would raise them again at the end. What would
+    never end by itself is told to by `end`."""
+
+    def __init__(self, config: uvicorn.Config, end: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._end = end
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._end()
+        super().handle_exit(sig, frame)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

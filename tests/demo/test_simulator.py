@@ -98,6 +98,13 @@ def test_messages_come_in_the_order_of_their_times_and_live_goes_on_where_histor
     assert all(one.at_ms <= other.at_ms for one, other in pairwise([*past, *live]))
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_the_past_hours_are_full_however_thin_the_days_before_them(seed: int) -> None:
+    past = list(Center(Plan(seed=seed, start_ms=START, rate=8)).history(0.25, thin_days=9, thin=0.0002))
+    first = next(at for at in (message.at_ms for message in past) if at >= START - HOUR // 4)
+    assert first < START - HOUR // 4 + MINUTE
+
+
 def test_nothing_is_rejected() -> None:
     assert sum(1 for _ in events(day())) == len(day())
 

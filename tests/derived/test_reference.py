@@ -2,7 +2,7 @@
 
 import pytest
 
-from streamer.derived.reference import BEGIN, END, MarkersError, check, derive, table
+from streamer.derived.reference import BEGIN, END, MarkersError, derive, table
 from streamer.metrics.catalogue import CATALOGUE
 
 
@@ -36,20 +36,13 @@ def test_only_what_lies_between_the_markers_is_written(tmp_path):
     assert derive(tmp_path) == {path: f"# Title\n\n{BEGIN}\n{table()}{END}\n\nThe end.\n"}
 
 
-def test_check_shows_differences_until_the_derived_text_is_written(tmp_path):
-    path = _readme(tmp_path, f"{BEGIN}\nold\n{END}\n")
-    assert "-old" in check(tmp_path)
-    path.write_text(derive(tmp_path)[path], encoding="utf-8")
-    assert check(tmp_path) == []
-
-
 @pytest.mark.parametrize("text", ["", BEGIN, END, f"{END}\n{BEGIN}\n"])
 def test_a_readme_without_both_markers_in_order_is_named(tmp_path, text):
     _readme(tmp_path, text)
     with pytest.raises(MarkersError, match=r"README\.md: expected the lines <!-- metrics:begin -->"):
         derive(tmp_path)
-    assert check(tmp_path)[0].startswith("README.md: expected")
 
 
 def test_no_readme_is_said_like_no_markers(tmp_path):
-    assert check(tmp_path)[0].startswith("README.md: expected")
+    with pytest.raises(MarkersError, match=r"README\.md: expected the lines"):
+        derive(tmp_path)

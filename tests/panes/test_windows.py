@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import pytest
 
 from streamer.events.rules import DAY, HOUR, MINUTE, SECOND
-from streamer.panes.windows import TODAY, WINDOWS, Run, Shift, midnight, run
+from streamer.panes.windows import TODAY, WINDOWS, Run, Shift, midnight, run, week_before, week_earlier
 
 NOW = 1_795_255_203_000  # 2026-11-21T10:00:03Z
 
@@ -148,3 +148,86 @@ def test_a_day_with_25_hours_a_day_back_is_still_kept() -> None:
 def test_the_grid_is_10_s_and_an_hour() -> None:
     assert Run("fine", 1, 2).end - Run("fine", 1, 2).start == 10 * SECOND
     assert Run("long", 1, 2).end - Run("long", 1, 2).start == 60 * MINUTE
+
+
+@pytest.mark.parametrize(
+    ("sentence", "window", "at", "zone", "expected"),
+    [
+        ("the hours it touches", "1h", "2026-11-21T10:00:03Z", "UTC", ("long", "14 09:00:00", "14 11:00:00")),
+        (
+            "on the hour: that hour",
+            "1h",
+            "2026-11-21T10:00:00Z",
+            "UTC",
+            ("long", "14 09:00:00", "14 10:00:00"),
+        ),
+        ("within an hour", "5m", "2026-11-21T10:30:00Z", "UTC", ("long", "14 10:00:00", "14 11:00:00")),
+        (
+            "today: the same part",
+            "today",
+            "2026-11-21T10:00:03Z",
+            "UTC",
+            ("long", "14 00:00:00", "14 11:00:00"),
+        ),
+        ("today at midnight", "today", "2026-11-21T00:00:00Z", "UTC", ("long", "14 00:00:00", "14 00:00:00")),
+        (
+            "7 d: the seven before",
+            "7d",
+            "2026-11-21T10:00:03Z",
+            "UTC",
+            ("long", "07 10:00:00", "14 11:00:00"),
+        ),
+        (
+            "the clock went back: 09:00 to 10:00 was an hour earlier in UTC",
+            "1h",
+            "2026-10-26T10:00:00+01:00",
+            "Europe/Madrid",
+            ("long", "19 07:00:00", "19 08:00:00"),
+        ),
+        (
+            "the clock went forward",
+            "1h",
+            "2026-03-30T10:00:00+02:00",
+            "Europe/Madrid",
+            ("long", "23 08:00:00", "23 09:00:00"),
+        ),
+        (
+            "today after the clock went back",
+            "today",
+            "2026-10-26T01:30:00+01:00",
+            "Europe/Madrid",
+            ("long", "18 22:00:00", "19 00:00:00"),
+        ),
+        (
+            "half hours of a zone touch an hour more",
+            "1h",
+            "2026-11-21T10:00:00+05:30",
+            "Asia/Kolkata",
+            ("long", "14 03:00:00", "14 05:00:00"),
+        ),
+    ],
+)
+def test_the_same_hours_of_the_same_weekday_a_week_before(
+    sentence: str, window: str, at: str, zone: str, expected: tuple[str, str, str]
+) -> None:
+    assert edges(week_before(window, ms(at), ms(at), ZoneInfo(zone))) == expected, sentence
+
+
+def test_a_shifted_window_is_shifted_a_week_before_too() -> None:
+    shift = Shift(24 * HOUR, hours=False)
+    assert edges(week_before("1h", NOW, NOW, UTC, shift)) == ("long", "13 09:00:00", "13 11:00:00")
+
+
+def test_nothing_is_kept_of_the_week_before_the_oldest() -> None:
+    assert week_before("1h", NOW - 92 * DAY, NOW) is not None
+    assert week_before("1h", NOW - 93 * DAY, NOW) is None
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Madrid", "Asia/Kolkata", "Australia/Lord_Howe"])
+def test_a_week_earlier_the_clock_showed_the_same(zone: str) -> None:
+    """But for the small hours, some of which a clock skips."""
+    for hours in range(366 * 24):
+        at = NOW + hours * HOUR
+        now = datetime.fromtimestamp(at // 1000, ZoneInfo(zone)).replace(tzinfo=None)
+        then = datetime.fromtimestamp(week_earlier(at, ZoneInfo(zone)) // 1000, ZoneInfo(zone))
+        assert now.hour < 4 or then.replace(tzinfo=None) == now - timedelta(days=7)

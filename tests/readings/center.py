@@ -34,7 +34,7 @@ class Center:
             self.all[place] = dict(total)
         start, self._commits = self._commits, self._commits + 1
         position = Position("e", self._commits, self._commits.to_bytes(8, "big"))
-        fine, long = posting.fine(tallies), posting.Roller(PAIRS).long(tallies)
+        fine, long = posting.fine(tallies, {}), posting.Roller(PAIRS).long(tallies)
         commit = Commit(PARTITION, "e", start, position, {}, {}, fine, long, counts or {})
         await self.store.commit(commit, NOW)
 

@@ -58,7 +58,9 @@ EXPORT = Export(("15m", "1h", "today"), agents=False)
 COUNTS = {
     "events␟call-completed␟applied": 3,
     "segments␟billing␟voice␟answered": 2,
-    "answers␟billing␟nps␟promoter": 1,
+    "answers␟billing␟nps␟promoter": 4,
+    "answers␟billing␟nps␟detractor": 1,
+    "answers␟sales␟nps␟promoter": 4,
     "handle␟billing␟15": 1,
     "handle␟billing␟60": 2,
     "handle␟billing␟+Inf": 1,
@@ -70,7 +72,7 @@ COUNTS = {
 async def small() -> Reader:
     center = Center()
     await center.beat(NOW)
-    surveyed = {NUMBER["nps_10"]: 3, NUMBER["nps_0"]: 1}
+    surveyed = {NUMBER["nps_10"]: 6, NUMBER["nps_0"]: 2}
     tallies = {
         (pane(MINUTE), cell()): answered(3, 90_000) | surveyed,
         (pane(MINUTE), cell("sales", "bob", "chat")): answered(),
@@ -97,7 +99,7 @@ async def test_a_metric_has_value_interval_and_support() -> None:
     samples = parsed(render(await small(), EXPORT, NOW))
     assert value(samples, "cx_nps_score", window="1h", by="queue", queue="billing") == 50
     assert value(samples, "cx_nps_score", window="1h", by="all") == 50
-    assert value(samples, "cx_nps_score_support", window="15m", by="all") == 4
+    assert value(samples, "cx_nps_score_support", window="15m", by="all") == 8
     pair = {"by": "queue,channel", "queue": "billing", "channel": "voice"}
     low = value(samples, "cx_nps_score_lower", window="today", **pair)
     high = value(samples, "cx_nps_score_upper", window="today", **pair)
@@ -124,7 +126,8 @@ async def test_counters_and_histograms_are_plain() -> None:
     segments = {"queue": "billing", "channel": "voice", "outcome": "answered"}
     assert value(samples, "cx_segments_completed_total", **segments) == 2
     answers = {"queue": "billing", "question": "nps", "bucket": "promoter"}
-    assert value(samples, "cx_survey_answers_total", **answers) == 1
+    assert value(samples, "cx_survey_answers_total", **answers) == 4
+    assert value(samples, "cx_survey_answers_total", **(answers | {"queue": "sales"})) is None
     assert value(samples, "streamer_crowd_customers_total") == 1
     buckets = {
         sample.labels["le"]: sample.value
@@ -178,6 +181,19 @@ async def test_the_most_series_that_fit_are_kept() -> None:
     assert (len(whole), value(whole, "cx_families_dropped")) == (prometheus.MOST_SERIES - 1, 0)
     more = parsed(exposition(Snapshot({"contacts": copies(template, "contacts", room // 2 + 1)}, {}, 0)))
     assert (len(more), value(more, "cx_families_dropped")) == (3, 1)
+
+
+async def test_a_long_family_is_written_in_portions_as_it_would_be_whole() -> None:
+    (template,) = (await small()).readings(Query(now=NOW, metrics=("answered",)))
+    pauses: list[None] = []
+    shown = Snapshot({"contacts": copies(template, "contacts", 450)}, {}, 0)
+    text = exposition(shown, lambda: pauses.append(None)).decode()
+    family = text[text.index("# HELP cx_contacts ") : text.index("# HELP cx_contacts_support ")].splitlines()
+    assert [line[:26] for line in family[:2]] == ["# HELP cx_contacts Inbound", "# TYPE cx_contacts gauge"]
+    assert [line.split(" ")[0] for line in family[2:]] == [
+        f'cx_contacts{{by="queue",queue="q{number}",window="1h"}}' for number in range(450)
+    ]
+    assert len(pauses) == 3 + 3 + 8  # the counters are portions of their own
 
 
 async def test_groupings_are_left_out_before_any_metric_is() -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.events.rules import DAY, HOUR, MINUTE, SECOND
+from streamer.events.rules import DAY, HOUR, MINUTE, SECOND, OtherRules, Rules, written
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.formulas import TallyCounts
 from streamer.metrics.tally import NUMBER, Tally
@@ -20,7 +20,7 @@ from streamer.readings.reader import Reader
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
 from streamer.store.port import Beat, Changes, Mark, Partition
-from tests.readings.center import NOW, PARTITION, SETTINGS, Center, answered, cell, pane, read
+from tests.readings.center import NOW, PAIRS, PARTITION, SETTINGS, Center, answered, cell, pane, read
 
 
 def one(reader: Reader, metric: str, window: str = "1h", key: str | None = None, **more: object) -> Reading:
@@ -389,3 +389,14 @@ async def test_all_metrics_are_those_that_can_be_read_so() -> None:
     by_agent = {reading.metric for reading in reader.readings(Query(now=NOW, by="agent"))}
     unread = {"abandon_ratio", "service_level_ratio", "fcr_ratio", "fcr_maturity_ratio", "fcr_final_ratio"}
     assert by_agent == CATALOGUE.keys() - unread
+
+
+async def test_numbers_that_mean_something_else_are_not_read() -> None:
+    center = Center()
+    await center.add({(pane(MINUTE), cell()): answered()})
+    reader = await read(center)
+    await center.store.set_rules(written(Rules(fcr_ms=3 * DAY, pairs=PAIRS)))
+    await center.add({(pane(MINUTE), cell()): answered()})
+    with pytest.raises(OtherRules, match="fcr_ms: stored 259200000, set 604800000"):
+        await reader.refresh(NOW)
+    assert [one.value for one in reader.readings(Query(now=NOW, metrics=("answered",)))] == [1]

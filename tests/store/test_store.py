@@ -370,6 +370,13 @@ async def test_compacting_changes_no_number(store: Store, writer: Writer, times:
     assert follower.sums["long", LONG, "all"] == {1: times * (times + 1) // 2 + 1}
 
 
+async def test_a_panes_postings_come_in_the_order_of_their_commits(store: Store, writer: Writer) -> None:
+    for number in (1, 2, 3):
+        await writer.write(fine={FINE: {"a": {number: 1}}})
+    assert [[*unpack(one).numbers] for one in await store.postings("fine", FINE)] == [[1], [2], [3]]
+    assert list(await store.postings("fine", FINE + 1)) == []
+
+
 # Around it
 
 

@@ -1,0 +1,94 @@
+"""Here is how Prometheus, Alertmanager and Grafana are told where everything is.
+
+The names are those of the services in docker-compose.yml.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from streamer.derived.health import SERVER, WORKER
+from streamer.derived.rules import EVALUATED
+
+Document = Mapping[str, Any]
+
+SCRAPED: Final = "10s"
+"""Windows move in steps of 10 s: looking more often would show nothing more."""
+WORKER_PORT: Final = 9101
+TOKEN: Final = "/run/secrets/streamer_metrics_token"
+SOURCE: Final = "streamer-prometheus"
+RULES: Final = ("recording.yml", "alerts.yml")
+
+PROMETHEUS: Final[Document] = {
+    "global": {"scrape_interval": SCRAPED, "evaluation_interval": EVALUATED},
+    "rule_files": [*RULES],
+    "alerting": {"alertmanagers": [{"static_configs": [{"targets": ["alertmanager:9093"]}]}]},
+    "scrape_configs": [
+        {
+            "job_name": SERVER,
+            "authorization": {"credentials_file": TOKEN},
+            "static_configs": [{"targets": ["serve:8080"]}],
+        },
+        {
+            "job_name": WORKER,
+            "dns_sd_configs": [{"names": ["worker"], "type": "A", "port": WORKER_PORT}],
+        },
+    ],
+}
+
+ALERTMANAGER: Final[Document] = {
+    "route": {
+        "receiver": "desk",
+        "group_by": ["alertname", "by", "queue"],
+        "group_wait": "30s",
+        "group_interval": "5m",
+        "repeat_interval": "4h",
+        "routes": [{"receiver": "on-call", "matchers": ['severity="critical"'], "repeat_interval": "1h"}],
+    },
+    "inhibit_rules": [
+        {
+            "source_matchers": ['alertname=~"ServerDown|NoWorker|DataStale"'],
+            "target_matchers": ['alertname=~"NeverCaughtUp|WorkerDown|WorkersBehind|TargetMissed"'],
+        }
+    ],
+    "receivers": [{"name": "desk"}, {"name": "on-call"}],
+}
+
+SOURCES: Final[Document] = {
+    "apiVersion": 1,
+    "datasources": [
+        {
+            "name": "Prometheus",
+            "uid": SOURCE,
+            "type": "prometheus",
+            "access": "proxy",
+            "url": "http://prometheus:9090",
+            "isDefault": True,
+            "editable": False,
+            "jsonData": {"httpMethod": "POST", "prometheusType": "Prometheus", "timeInterval": SCRAPED},
+        },
+        {
+            "name": "Alertmanager",
+            "uid": "streamer-alertmanager",
+            "type": "alertmanager",
+            "access": "proxy",
+            "url": "http://alertmanager:9093",
+            "editable": False,
+            "jsonData": {"implementation": "prometheus"},
+        },
+    ],
+}
+
+DASHBOARDS: Final[Document] = {
+    "apiVersion": 1,
+    "providers": [
+        {
+            "name": "streamer",
+            "folder": "Contact center",
+            "type": "file",
+            "disableDeletion": True,
+            "allowUiUpdates": False,
+            "updateIntervalSeconds": 30,
+            "options": {"path": "/etc/grafana/dashboards"},
+        }
+    ],
+}

@@ -1,0 +1,82 @@
+"""Here is how a metric is shown to people: its title, description, unit, scale and thresholds in Grafana."""
+
+from typing import Final, NamedTuple
+
+from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
+from grafana_foundation_sdk.models.dashboard import Threshold, ThresholdsMode
+
+from streamer.metrics.catalogue import Metric
+from streamer.metrics.formulas import Net, ScaleMean
+from streamer.metrics.tally import SCALES
+from streamer.settings import Settings
+
+NEUTRAL: Final = "blue"
+MET: Final = "green"
+MISSED: Final = "red"
+
+_UNITS: Final = {
+    "ratio": ("percentunit", 1),
+    "seconds": ("s", 1),
+    "count": ("none", 0),
+    "points": ("none", 1),
+    "score": ("none", 2),
+    "erlangs": ("suffix: erl", 1),
+}
+_ACRONYMS: Final = ("nps", "cnx", "csat", "ces", "fcr", "acw", "qa")
+_SUFFIXES: Final = ("_seconds", "_erlangs")
+
+
+class Scale(NamedTuple):
+    """How numbers are shown: Grafana's unit, digits after the point, and where bars begin and end."""
+
+    unit: str
+    decimals: int
+    least: float | None = None
+    most: float | None = None
+
+
+def title(metric: Metric) -> str:
+    """For people: "NPS score", "Handle time", "Abandon ratio"."""
+    name = metric.name
+    for suffix in _SUFFIXES:
+        name = name.removesuffix(suffix)
+    first, *others = [part.upper() if part in _ACRONYMS else part for part in name.split("_")]
+    return " ".join([first[:1].upper() + first[1:], *others])
+
+
+def description(metric: Metric, settings: Settings) -> str:
+    """The catalogue's words, and the target."""
+    sentences = [metric.help, f"Formula: {metric.measure.words}.", f"Better: {metric.better}."]
+    target = settings.target(metric.name)
+    if target is not None:
+        sentences.append(f"Target: {target:g}.")
+    if metric.measure.interval:
+        sentences.append(f"Not shown below a support of {settings.least_support}.")
+    return " ".join(sentences)
+
+
+def scale(metric: Metric, settings: Settings) -> Scale:
+    """Raises KeyError for a unit that has no place here yet."""
+    if metric.unit == "currency":
+        return Scale(f"suffix: {settings.currency}", 2, 0)
+    unit, decimals = _UNITS[metric.unit]
+    return Scale(unit, decimals, *_ends(metric))
+
+
+def _ends(metric: Metric) -> tuple[float, float | None]:
+    formula = metric.measure.formulas[metric.stats[0]]
+    if isinstance(formula, Net):
+        return -100, 100
+    if isinstance(formula, ScaleMean):
+        scores = SCALES[formula.question]
+        return scores[0], scores[-1]
+    return 0, {"ratio": 1, "points": 100}.get(metric.unit)
+
+
+def thresholds(better: str, target: float | None) -> ThresholdsConfig:
+    """Below and from the target on, in the colours of the side that is good."""
+    below, above = {"higher": (MISSED, MET), "lower": (MET, MISSED)}[better]
+    steps = [Threshold(value=None, color=NEUTRAL if target is None else below)]
+    if target is not None:
+        steps.append(Threshold(value=target, color=above))
+    return ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)

@@ -1,0 +1,100 @@
+"""Here is every derived file: what it should hold, and how it differs from what is there."""
+
+from collections.abc import Mapping
+from difflib import unified_diff
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from streamer.derived import configuration, dashboards, reference
+from streamer.derived.audit import audit
+from streamer.derived.health import PIPELINE, RECORDED
+from streamer.derived.pipeline import pipeline
+from streamer.derived.rules import Group, Recording, rule_file, trial_file
+from streamer.derived.supervisor import supervisor
+from streamer.derived.targets import targets
+from streamer.derived.wall import wall
+from streamer.settings import Settings
+
+HEAD: Final = "# Written by `streamer derive` from the catalogue and the settings; changes here are lost.\n"
+WIDTH: Final = 110
+
+
+def derive(root: Path, settings: Settings) -> dict[Path, str]:
+    """The wanted content of each file. Raises MarkersError."""
+    found = {root / "grafana" / path: text for path, text in _grafana(settings).items()}
+    return reference.derive(root) | dict(sorted(found.items()))
+
+
+def check(root: Path, settings: Settings) -> list[str]:
+    """What differs from what should be there, as lines of a unified diff; none if nothing does."""
+    try:
+        wanted = derive(root, settings)
+    except reference.MarkersError as error:
+        return [str(error)]
+    differing = [line for path, text in wanted.items() for line in _differences(root, path, text)]
+    return differing + [f"{path.relative_to(root)}: nothing derives it" for path in _strangers(root, wanted)]
+
+
+def _grafana(settings: Settings) -> dict[str, str]:
+    boards = [page(settings) for page in (wall, supervisor, pipeline)]
+    return {
+        **{f"dashboards/{board.slug}.json": dashboards.written(board, settings) for board in boards},
+        **{path: written(document) for path, document in _documents(settings).items()},
+    }
+
+
+def _documents(settings: Settings) -> dict[str, Mapping[str, Any]]:
+    audits, aims = audit(settings), targets(settings)
+    recorded = [RECORDED, *(_part(group, recording=True) for group in audits)]
+    alerting = [PIPELINE, *(_part(group, recording=False) for group in audits), aims]
+    files = [f"../{name}" for name in configuration.RULES]
+    return {
+        "prometheus/prometheus.yml": configuration.PROMETHEUS,
+        "prometheus/recording.yml": rule_file(recorded),
+        "prometheus/alerts.yml": rule_file(alerting),
+        "prometheus/tests/audit.yml": trial_file(audits, files, evaluated="5m"),
+        "prometheus/tests/pipeline.yml": trial_file([PIPELINE], files),
+        "prometheus/tests/targets.yml": trial_file([aims], files),
+        "prometheus/alertmanager.yml": configuration.ALERTMANAGER,
+        "provisioning/datasources/streamer.yml": configuration.SOURCES,
+        "provisioning/dashboards/streamer.yml": configuration.DASHBOARDS,
+    }
+
+
+def _part(group: Group, recording: bool) -> Group:
+    rules = (rule for rule in group.rules if isinstance(rule, Recording) is recording)
+    return Group(group.name + ("_recorded" if recording else ""), tuple(rules))
+
+
+class _Dumper(yaml.SafeDumper):
+    """Several lines as several lines, and no references to what was said before."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+def written(document: Mapping[str, Any]) -> str:
+    """As YAML, with the head that says where it comes from."""
+    return HEAD + yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH)
+
+
+def _differences(root: Path, path: Path, wanted: str) -> list[str]:
+    there = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    name = str(path.relative_to(root))
+    return list(unified_diff(there, wanted.splitlines(), name, f"{name} (derived)", lineterm="", n=0))
+
+
+def _strangers(root: Path, wanted: Mapping[Path, str]) -> list[Path]:
+    """Files among the derived ones that nothing derives any more."""
+    there = {path for path in (root / "grafana").rglob("*") if path.is_file()}
+    return sorted(there - wanted.keys())

@@ -1,0 +1,194 @@
+"""Here are the alerts of the pipeline: what is down, what grows old, what is refused."""
+
+from typing import Final
+
+from streamer.derived.rules import Alert, Group, Recording, Trial
+
+SERVER: Final = "streamer"
+WORKER: Final = "streamer-worker"
+"""Jobs of the scrape configuration."""
+
+STALE_S: Final = 60
+BEHIND_S: Final = 60
+REJECTED: Final = 0.01
+_UP: Final = f'up{{job="{SERVER}",instance="serve:8080"}}'
+_WORKERS: Final = tuple(f'up{{job="{WORKER}",instance="worker-{number}"}}' for number in (1, 2))
+_AT: Final = {"job": SERVER, "instance": "serve:8080"}
+_FRESH: Final = f'streamer_fresh_seconds{{job="{SERVER}",instance="serve:8080"}}'
+_LAG: Final = 'streamer_lag_records{topic="call-completed",partition="0"}'
+_COMMITTED: Final = "streamer_event_to_commit_seconds_count"
+
+RECORDED: Final = Group(
+    "streamer_pipeline_recorded",
+    (
+        Recording("streamer:lag_records:sum", "sum(streamer_lag_records)"),
+        Recording("streamer:committed:rate5m", "sum(rate(streamer_event_to_commit_seconds_count[5m]))"),
+        Recording("streamer:events:rate5m", "sum by (topic, result) (rate(streamer_events_total[5m]))"),
+        Recording(
+            "streamer:event_to_commit_seconds:p99_5m",
+            "histogram_quantile(0.99, sum by (le) (rate(streamer_event_to_commit_seconds_bucket[5m])))",
+        ),
+    ),
+)
+
+
+def _rejections(rejected: str, applied: str) -> dict[str, str]:
+    name = 'streamer_events_total{{topic="call-completed",result="{}"}}'
+    return {name.format("rejected"): rejected, name.format("applied"): applied}
+
+
+PIPELINE: Final = Group(
+    "streamer_pipeline",
+    (
+        Alert(
+            alert="ServerDown",
+            expr=f'up{{job="{SERVER}"}} == 0',
+            lasting="1m",
+            severity="critical",
+            summary="The server {{ $labels.instance }} does not answer.",
+            description="Wallboards, API and these metrics come from it. See `streamer serve` and its log.",
+            labels={},
+            trials=(
+                Trial("a server that is down is told of", {_UP: "0+0x10"}, "1m", (_AT,)),
+                Trial("one that came back in time is not", {_UP: "1 0 1 1 1"}, "2m"),
+            ),
+        ),
+        Alert(
+            alert="NoWorker",
+            expr=f'absent(up{{job="{WORKER}"}} == 1)',
+            lasting="1m",
+            severity="critical",
+            summary="No worker is up: nothing is counted.",
+            description="Events wait in Kafka and are counted once a worker is back. See `streamer worker`.",
+            labels={"job": WORKER},
+            trials=(
+                Trial(
+                    "no worker at all is told of",
+                    dict.fromkeys(_WORKERS, "0+0x10"),
+                    "2m",
+                    ({"job": WORKER},),
+                ),
+                Trial("one of two is enough", {_WORKERS[0]: "0+0x10", _WORKERS[1]: "1+0x10"}, "2m"),
+            ),
+        ),
+        Alert(
+            alert="WorkerDown",
+            expr=f'up{{job="{WORKER}"}} == 0',
+            lasting="5m",
+            severity="warning",
+            summary="The worker {{ $labels.instance }} is down.",
+            description="The others count its partitions, with less to spare.",
+            labels={},
+            trials=(
+                Trial(
+                    "a worker that stays down is told of",
+                    {_WORKERS[0]: "0+0x10"},
+                    "6m",
+                    ({"job": WORKER, "instance": "worker-1"},),
+                ),
+                Trial("a restart is not", {_WORKERS[0]: "1 0 0 1 1 1 1 1 1 1"}, "6m"),
+            ),
+        ),
+        Alert(
+            alert="DataStale",
+            expr=f"streamer_fresh_seconds > {STALE_S}",
+            lasting="1m",
+            severity="critical",
+            summary="The numbers are {{ $value | humanizeDuration }} old.",
+            description=(
+                f"Some partition was last seen caught up that long ago. Beyond {STALE_S} s the figures are "
+                "withheld here and shown as old on the wall."
+            ),
+            labels={},
+            trials=(
+                Trial("old numbers are told of", {_FRESH: f"{STALE_S + 1}+60x10"}, "2m", (_AT,)),
+                Trial("the oldest that are still shown are not", {_FRESH: f"{STALE_S}+0x10"}, "5m"),
+            ),
+        ),
+        Alert(
+            alert="NeverCaughtUp",
+            expr=f'up{{job="{SERVER}"}} == 1 unless on (job, instance) streamer_fresh_seconds',
+            lasting="5m",
+            severity="critical",
+            summary="The server has no numbers to show yet.",
+            description="No worker has caught up with every partition since the server began to look.",
+            labels={},
+            trials=(
+                Trial("a server without numbers is told of", {_UP: "1+0x10"}, "6m", (_AT,)),
+                Trial("one with numbers is not", {_UP: "1+0x10", _FRESH: "0+0x10"}, "6m"),
+            ),
+        ),
+        Alert(
+            alert="WorkersBehind",
+            expr=f"streamer:lag_records:sum / streamer:committed:rate5m > {BEHIND_S}",
+            lasting="10m",
+            severity="warning",
+            summary="The workers are {{ $value | humanizeDuration }} behind.",
+            description=(
+                "So long would the waiting records take at the pace of the last minutes. Start more workers, "
+                "up to one for each partition, or look at why these are slow. Expected during a replay."
+            ),
+            labels={},
+            trials=(
+                Trial(
+                    "waiting records that take longer to count are told of",
+                    {_LAG: "61+0x20", _COMMITTED: "0+60x20"},
+                    "16m",
+                    ({},),
+                ),
+                Trial(
+                    "those that take just that long are not", {_LAG: "60+0x20", _COMMITTED: "0+60x20"}, "16m"
+                ),
+                Trial("an idle pipeline is not", {_LAG: "0+0x20", _COMMITTED: "7+0x20"}, "16m"),
+                Trial(
+                    "a pipeline that stands still is told of",
+                    {_LAG: "1+0x20", _COMMITTED: "7+0x20"},
+                    "16m",
+                    ({},),
+                ),
+            ),
+        ),
+        Alert(
+            alert="EventsRejected",
+            expr=(
+                'sum by (topic) (increase(streamer_events_total{result="rejected"}[15m]))\n'
+                f"  / sum by (topic) (increase(streamer_events_total[15m])) > {REJECTED}\n"
+                '  and sum by (topic) (increase(streamer_events_total{result="rejected"}[15m])) >= 10'
+            ),
+            lasting="5m",
+            severity="warning",
+            summary="{{ $value | humanizePercentage }} of the events of {{ $labels.topic }} are rejected.",
+            description="A producer sends what cannot be counted; streamer-dead-letters has the reasons.",
+            labels={},
+            trials=(
+                Trial(
+                    "more than one in a hundred is told of",
+                    _rejections("0+11x40", "0+989x40"),
+                    "35m",
+                    ({"topic": "call-completed"},),
+                ),
+                Trial("one in a hundred is not", _rejections("0+10x40", "0+990x40"), "35m"),
+                Trial("a handful is not", _rejections("0+0.6x40", "0+0.6x40"), "35m"),
+                Trial(
+                    "ten are enough",
+                    _rejections("0+0.7x40", "0+0.7x40"),
+                    "35m",
+                    ({"topic": "call-completed"},),
+                ),
+            ),
+        ),
+        Alert(
+            alert="FiguresLeftOut",
+            expr="cx_families_dropped > 0",
+            lasting="15m",
+            severity="warning",
+            summary="Prometheus does not get all figures: {{ $value }} metrics are left out.",
+            description="More groups than fit in 10,000 series: export fewer windows, or no agents.",
+            labels={},
+            trials=(
+                Trial("one that is left out is told of", {"cx_families_dropped": "1+0x30"}, "20m", ({},)),
+                Trial("none is not", {"cx_families_dropped": "0+0x30"}, "20m"),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,168 @@
+"""Here are the kinds of panels: number, bars, lines and table, all alike in what "no data" looks like."""
+
+from collections.abc import Iterable, Mapping
+from typing import Final, NamedTuple, TypeVar
+
+from grafana_foundation_sdk.builders import bargauge, common, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.builders.dashboard import FieldColor, ThresholdsConfig
+from grafana_foundation_sdk.models import common as choices
+from grafana_foundation_sdk.models import dashboard as models
+from grafana_foundation_sdk.models.dashboard import FieldColorModeId
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
+
+from streamer.derived import figures
+from streamer.derived.figures import Scale
+from streamer.metrics.catalogue import Metric
+from streamer.settings import Settings
+
+SOURCE: Final = choices.DataSourceRef(type_val="prometheus", uid="${datasource}")
+NO_DATA: Final = "–"
+GREY: Final = "#8e8e8e"
+
+Panel = stat.Panel | bargauge.Panel | timeseries.Panel | table.Panel
+P = TypeVar("P", stat.Panel, bargauge.Panel, timeseries.Panel, table.Panel)
+Properties = list[models.DynamicConfigValue]
+
+
+class Query(NamedTuple):
+    """An expression and the legend of its series."""
+
+    expr: str
+    legend: str = ""
+    ref: str = "A"
+
+
+# Kinds.
+
+
+def number(queries: Iterable[Query]) -> stat.Panel:
+    """As of now: what is stale is not there, and shown as no data."""
+    panel = stat.Panel().height(5).span(4).color_scheme(_by_thresholds()).reduce_options(_last())
+    panel.color_mode(choices.BigValueColorMode.VALUE).graph_mode(choices.BigValueGraphMode.NONE)
+    for query in queries:
+        panel.with_target(_target(query).instant())
+    return panel
+
+
+def bars(queries: Iterable[Query]) -> bargauge.Panel:
+    """A bar for each group, as of now."""
+    panel = bargauge.Panel().height(9).span(8).color_scheme(_by_thresholds()).reduce_options(_last())
+    panel.display_mode(choices.BarGaugeDisplayMode.BASIC).orientation(choices.VizOrientation.HORIZONTAL)
+    for query in queries:
+        panel.with_target(_target(query).instant())
+    return panel
+
+
+def lines(queries: Iterable[Query]) -> timeseries.Panel:
+    """Over time, with gaps where there is no data."""
+    panel = timeseries.Panel().height(8).span(8).line_width(2).fill_opacity(0).span_nulls(False)
+    panel.show_points(choices.VisibilityMode.AUTO)
+    panel.color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
+    panel.legend(_legend()).tooltip(_tooltip())
+    for query in queries:
+        panel.with_target(_target(query).range())
+    return panel
+
+
+def rows(queries: Iterable[Query], names: Mapping[str, str]) -> table.Panel:
+    """A row for each group, a column for each query; `names` are the columns' by the fields'."""
+    panel = table.Panel().height(10).span(24).color_scheme(_by_thresholds())
+    for query in queries:
+        panel.with_target(_target(query).instant().format(PromQueryFormat.TABLE))
+    columns = {"excludeByName": {"Time": True}, "indexByName": {}, "renameByName": dict(names)}
+    panel.with_transformation(models.DataTransformerConfig(id_val="merge", options={}))
+    return panel.with_transformation(models.DataTransformerConfig(id_val="organize", options=columns))
+
+
+# What panels are given.
+
+
+def of_metric(panel: P, metric: Metric, settings: Settings) -> P:
+    """With all that follows from the catalogue and the targets."""
+    target = settings.target(metric.name)
+    panel.title(figures.title(metric)).description(figures.description(metric, settings))
+    limited(panel, figures.thresholds(metric.better, target), target)
+    return plain(panel, figures.scale(metric, settings))
+
+
+def limited(panel: P, steps: ThresholdsConfig, limit: float | None) -> P:
+    """In the colours of the steps; over time, with a line at the limit."""
+    panel.thresholds(steps)
+    if isinstance(panel, timeseries.Panel) and limit is not None:
+        panel.thresholds_style(_dashed())
+    return panel
+
+
+def plain(panel: P, scale: Scale) -> P:
+    """With what every panel has."""
+    panel.datasource(SOURCE).unit(scale.unit).decimals(scale.decimals)
+    panel.no_value(NO_DATA).mappings(mappings({}))
+    if isinstance(panel, bargauge.Panel):
+        panel.min(scale.least or 0)
+        if scale.most is not None:
+            panel.max(scale.most)
+    return panel
+
+
+def named(panel: P, names: Mapping[str, str]) -> P:
+    """With display names in the place of ids."""
+    for key, name in names.items():
+        panel.override_by_name(key, properties(displayName=name))
+    return panel
+
+
+def mappings(names: Mapping[str, str]) -> list[models.ValueMapping]:
+    """No data in grey, and display names in the place of ids where these are values."""
+    grey = models.ValueMappingResult(text=NO_DATA, color=GREY, index=0)
+    options = models.DashboardSpecialValueMapOptions(models.SpecialValueMatch.NULL_AND_NAN, grey)
+    found: list[models.ValueMapping] = [models.SpecialValueMap(options)]
+    if names:
+        texts = {key: models.ValueMappingResult(text=name, index=1) for key, name in names.items()}
+        found.append(models.ValueMap(texts))
+    return found
+
+
+def properties(**values: object) -> Properties:
+    """Of an override; a name's two underscores stand for a point."""
+    return [models.DynamicConfigValue(name.replace("__", "."), value) for name, value in values.items()]
+
+
+def interval_end(fill_to: str = "") -> Properties:
+    """The end of an interval: no line of its own, and the space down to the other end filled."""
+    hidden = {"legend": True, "tooltip": False, "viz": False}
+    found = properties(
+        custom__lineWidth=0, custom__showPoints="never", custom__hideFrom=hidden, color=_NEUTRAL
+    )
+    if fill_to:
+        found += properties(custom__fillBelowTo=fill_to, custom__fillOpacity=15)
+    return found
+
+
+_NEUTRAL: Final = {"mode": "fixed", "fixedColor": figures.NEUTRAL}
+
+
+def _target(query: Query) -> prometheus.Dataquery:
+    target = prometheus.Dataquery().expr(query.expr).ref_id(query.ref).datasource(SOURCE)
+    return target.legend_format(query.legend) if query.legend else target
+
+
+def _last() -> common.ReduceDataOptions:
+    return common.ReduceDataOptions().calcs(["last"]).values(False)
+
+
+def _by_thresholds() -> FieldColor:
+    return FieldColor().mode(FieldColorModeId.THRESHOLDS)
+
+
+def _dashed() -> common.GraphThresholdsStyleConfig:
+    return common.GraphThresholdsStyleConfig().mode(choices.GraphThresholdsStyleMode.DASHED)
+
+
+def _legend() -> common.VizLegendOptions:
+    legend = common.VizLegendOptions().display_mode(choices.LegendDisplayMode.LIST)
+    return legend.placement(choices.LegendPlacement.BOTTOM).show_legend(True)
+
+
+def _tooltip() -> common.VizTooltipOptions:
+    tooltip = common.VizTooltipOptions().mode(choices.TooltipDisplayMode.MULTI)
+    return tooltip.sort(choices.SortOrder.DESCENDING)

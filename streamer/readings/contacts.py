@@ -1,0 +1,250 @@
+"""Here are the contacts behind a number.
+
+A contact is behind a number if the metric of it alone has a sample, and how bad it is, is that metric's
+value of it alone. Which panes to look into is read from the numbers themselves; a pane's postings name the
+journeys that count there, and the fold says again which of their contacts do, as they are now.
+"""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from math import inf
+from typing import Final, Literal, NamedTuple, Self
+
+import msgspec
+
+from streamer.events.models import DIMENSIONS, QUESTIONS, Response
+from streamer.events.rules import UNKNOWN, Rules
+from streamer.journeys.desk import Desk, Draft
+from streamer.journeys.journey import Key
+from streamer.metrics.catalogue import Metric, evaluate
+from streamer.metrics.formulas import Context, Figure, TallyCounts
+from streamer.metrics.tally import NUMBER, Tally
+from streamer.panes.fold import Part, Placed, handle_ms, last_segment, parts
+from streamer.panes.grid import ALL, FINE_MS, Cell
+from streamer.panes.posting import journeys
+from streamer.readings.columns import Fine, View, Zones
+from streamer.readings.look import Look, rfc3339
+from streamer.store.port import Store
+
+Order = Literal["newest", "worst"]
+LOOKED_AT: Final = 20_000
+"""Cells, the newest first: the worst are sought among them."""
+READ: Final = 2_000
+"""Journeys at most for one answer."""
+_ANSWERED: Final = NUMBER["answered"]
+_TEAM: Final = DIMENSIONS.index("team")
+_QUEUE: Final = DIMENSIONS.index("queue")
+
+
+class Contact(msgspec.Struct, frozen=True):
+    """A contact as it is now, with its surveys. Durations in seconds, of its last answered segment (none
+    answered: its last), `segments` how many there are. `time`: where it counts for the metric. `answers`
+    and `comment` of its newest response; a contact that is known by its survey only has no contact id."""
+
+    contact_id: str | None
+    customer_id: str | None
+    time: str
+    ended_at: str | None
+    site: str | None
+    queue: str | None
+    team: str | None
+    agent: str | None
+    channel: str | None
+    reason: str | None
+    language: str | None
+    direction: str | None
+    outcome: str | None
+    transfer: str | None
+    resolved: bool | None
+    wait_s: float | None
+    talk_s: float | None
+    hold_s: float | None
+    acw_s: float | None
+    handle_s: float | None
+    segments: int
+    answers: dict[str, int | bool]
+    answered_at: str | None
+    comment: str | None
+    qa_score: float | None
+    repeat: bool | None
+    first_contact_resolved: bool | None
+
+
+class Span(NamedTuple):
+    """The 10 s panes [first, last), for queues of one zone (None: of all)."""
+
+    zone: str | None
+    first: int
+    last: int
+
+
+class Number(NamedTuple):
+    """What is asked about: a metric of one group over some panes. `teams`: only contacts of these."""
+
+    metric: Metric
+    stat: str
+    by: str
+    key: str
+    spans: Sequence[Span]
+    teams: Collection[str] | None = None
+
+    @classmethod
+    def of(cls, look: Look, teams: Collection[str] | None) -> Self:
+        """The one that a look is for. Panes of whole hours are read as the 10 s panes in them, of which
+        those of the last 50 h are kept."""
+        ((metric, (stat,)),) = look.asked.metrics
+        runs = look.runs(look.part(metric))
+        spans = [Span(zone, panes.start // FINE_MS, panes.end // FINE_MS) for zone, panes in runs]
+        return cls(metric, stat, look.asked.query.by, look.asked.key or "", spans, teams)
+
+    def figure(self, tally: Tally) -> Figure:
+        """The metric of these counts alone; a duration's mean, whichever stat is asked for."""
+        stat = "mean" if "mean" in self.metric.stats else self.stat
+        counts = TallyCounts(tally)
+        return evaluate(self.metric, stat, counts, Context(1.0, int(tally.get(_ANSWERED, 0) > 0), counts))
+
+    def badness(self, figure: Figure) -> float:
+        value = figure.value or 0.0
+        return value if self.metric.better == "lower" else -value
+
+    def places(self, fine: Fine, order: Order) -> list["Place"]:
+        """The panes with something behind the number, in the order in which to look into them."""
+        found: dict[int, float] = {}
+        for pane, figure in self._cells(fine):
+            # Several contacts in one cell hide behind their mean: any of them may be the worst.
+            bad = inf if figure.support > 1 else self.badness(figure)
+            found[pane] = max(found.get(pane, -inf), bad) if order == "worst" else 0.0
+        return sorted((Place(bad, pane) for pane, bad in found.items()), reverse=True)
+
+    def _cells(self, fine: Fine) -> Iterator[tuple[int, Figure]]:
+        """The newest of each span first; not more than LOOKED_AT of it."""
+        for span in self.spans:
+            view, looked = View(self.by, zone=span.zone), 0
+            for pane in sorted(fine.leaves.panes(span.first, span.last), reverse=True):
+                for tally in fine.tallies(pane, view, self.key):
+                    looked += 1
+                    figure = self.figure(tally)
+                    if figure.support > 0:
+                        yield pane, figure
+                if looked >= LOOKED_AT:
+                    break
+
+    def holds(self, part: Part, zones: Zones) -> bool:
+        time, cell, _ = part
+        pane = time // FINE_MS
+        if self.teams is not None and cell[_TEAM] not in self.teams:
+            return False
+        if _key(self.by, cell) != self.key:
+            return False
+        zone = zones.of(cell[_QUEUE])
+        return any(span.first <= pane < span.last and span.zone in (None, zone) for span in self.spans)
+
+
+def _key(by: str, cell: Cell) -> str:
+    """As a reading names it."""
+    if by == ALL:
+        return ""
+    return ",".join(cell[DIMENSIONS.index(name)] or UNKNOWN for name in by.split(","))
+
+
+class Place(NamedTuple):
+    """A pane to look into, and how bad what it holds may be."""
+
+    badness: float
+    pane: int
+
+
+class Found(NamedTuple):
+    """A contact behind a number: how bad it is there (0 if nobody asked), and when, in ms."""
+
+    badness: float
+    time: int
+    contact: Contact
+
+
+class Archive(NamedTuple):
+    """Where journeys lie, and how they are read."""
+
+    store: Store
+    rules: Rules
+    zones: Zones
+
+
+async def behind(
+    number: Number, places: Iterable[Place], order: Order, limit: int, of: Archive
+) -> list[Contact]:
+    """At most `limit`: the newest or the worst first, the newest first among those equally bad."""
+    found: dict[Key, Found] = {}
+    seen: set[Key] = set()
+    for place in places:
+        if len(seen) >= READ or _enough(found.values(), place, limit):
+            break
+        wanted = [key for key in journeys(await of.store.postings("fine", place.pane)) if key not in seen]
+        seen.update(wanted)
+        desk = Desk(0)
+        for key, document in zip(wanted, await of.store.read(wanted) if wanted else [], strict=True):
+            desk.put(key, document.value if document else None)
+            found |= _behind(number, key, desk.after[key], order, of)
+    ranked = sorted(found.values(), key=lambda one: (-one.badness, -one.time))
+    return [one.contact for one in ranked[:limit]]
+
+
+def _enough(found: Iterable[Found], place: Place, limit: int) -> bool:
+    """Whether nothing in this place or after it can be among the first."""
+    end = (place.pane + 1) * FINE_MS
+    return sum((one.badness, one.time) >= (place.badness, end) for one in found) >= limit
+
+
+def _behind(number: Number, key: Key, draft: Draft, order: Order, of: Archive) -> dict[Key, Found]:
+    found = {}
+    for placed, all_parts in parts(key, draft, of.rules):
+        held = [part for part in all_parts if number.holds(part, of.zones)]
+        counting = [part for part in held if number.figure(part[2]).support > 0]
+        if counting:
+            bad = (
+                max(number.badness(number.figure(tally)) for _, _, tally in counting)
+                if order == "worst"
+                else 0.0
+            )
+            time = max(time for time, _, _ in counting)
+            found[placed.group.key] = Found(bad, time, _contact(placed, time, counting[0][1]))
+    return found
+
+
+def _contact(placed: Placed, time: int, cell: Cell) -> Contact:
+    group, context = placed
+    last = last_segment(group.segments)
+    response = max(group.responses, key=lambda one: (not one.excluded, one.answered_at), default=None)
+    evaluation = max(group.evaluations, key=lambda one: one.evaluated_at, default=None)
+    site, queue, team, agent, channel, reason, language = cell
+    return Contact(
+        contact_id=last.contact_id if last else response.contact_id if response else None,
+        customer_id=group.customer,
+        time=rfc3339(time),
+        ended_at=rfc3339(last.ended_at) if last else None,
+        site=site, queue=queue, team=team, agent=agent, channel=channel, reason=reason, language=language,
+        direction=last.direction if last else None,
+        outcome=last.outcome if last else None,
+        transfer=last.transfer if last else None,
+        resolved=last.resolved if last else None,
+        wait_s=_seconds(last.wait_ms) if last else None,
+        talk_s=_seconds(last.talk_ms) if last else None,
+        hold_s=_seconds(last.hold_ms) if last else None,
+        acw_s=_seconds(last.acw_ms) if last else None,
+        handle_s=_seconds(handle_ms(last)) if last and last.talk_ms is not None else None,
+        segments=len(group.segments),
+        answers=_answers(response) if response else {},
+        answered_at=rfc3339(response.answered_at) if response else None,
+        comment=response.comment if response else None,
+        qa_score=evaluation.score / 100 if evaluation else None,
+        repeat=None if context.first is None else not context.first,
+        first_contact_resolved=context.kept,
+    )  # fmt: skip
+
+
+def _answers(response: Response) -> dict[str, int | bool]:
+    given = ((question, getattr(response, question)) for question in QUESTIONS)
+    return {question: answer for question, answer in given if answer is not None}
+
+
+def _seconds(ms: int | None) -> float | None:
+    return None if ms is None else ms / 1000

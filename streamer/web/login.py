@@ -1,0 +1,107 @@
+"""Here is how people log in and out, and what they are told about themselves."""
+
+from html import escape
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import parse_qs
+
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from streamer.web import cookies
+from streamer.web.people import People, Person
+from streamer.web.problems import problem
+from streamer.web.proxy import Proxy
+from streamer.web.sessions import LIFE_MS, Sessions
+from streamer.web.throttle import Throttle
+
+_MOST_BYTES: Final = 8_192
+
+_PAGE: Final = """<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Log in</title>
+<link rel="stylesheet" href="/static/login.css">
+<main>
+<h1>Contact center</h1>
+<p role="alert">{said}</p>
+<form method="post" action="/login">
+<input type="hidden" name="next" value="{next}">
+<label>Name <input name="name" autocomplete="username" required autofocus></label>
+<label>Password <input name="password" type="password" autocomplete="current-password" required></label>
+<button>Log in</button>
+</form>
+</main>
+</html>
+"""
+
+
+def routes(people: People, sessions: Sessions, throttle: Throttle, proxy: Proxy) -> list[Route]:
+    async def page(request: Request) -> Response:
+        after = _local(request.query_params.get("next", ""))
+        if request.scope["person"] is not None and not request.query_params.get("next"):
+            return RedirectResponse(after, HTTPStatus.SEE_OTHER)
+        return _page("", after)
+
+    async def log_in(request: Request) -> Response:
+        form = await _form(request)
+        if form is None:
+            return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {_MOST_BYTES} bytes")
+        name, after = form.get("name", "")[:200], _local(form.get("next", ""))
+        wait_s = throttle.wait_s(proxy.address(request), name)
+        if wait_s:
+            answer = _page(
+                f"Too many attempts. Try again in {wait_s} s.", after, HTTPStatus.TOO_MANY_REQUESTS
+            )
+            answer.headers["retry-after"] = str(wait_s)
+            return answer
+        if await people.by_password(name, form.get("password", "")) is None:
+            return _page("Name or password is wrong.", after, HTTPStatus.UNAUTHORIZED)
+        throttle.succeeded(name)
+        sessions.end(request.cookies.get(cookies.SESSION, ""))
+        welcome = RedirectResponse(after, HTTPStatus.SEE_OTHER)
+        token, https = sessions.begin(name), proxy.https(request)
+        cookies.keep(welcome, cookies.SESSION, token, LIFE_MS // 1000, https)
+        return welcome
+
+    async def log_out(request: Request) -> Response:
+        sessions.end(request.cookies.get(cookies.SESSION, ""))
+        answer = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
+        for name in (cookies.SESSION, cookies.DISPLAY):
+            cookies.forget(answer, name)
+        return answer
+
+    async def me(request: Request) -> Response:
+        person: Person = request.scope["person"]
+        told = {"name": person.name, "role": person.role, "teams": person.teams, "view": person.view}
+        return JSONResponse(told, headers={"cache-control": "no-store"})
+
+    return [
+        Route("/login", page),
+        Route("/login", log_in, methods=["POST"]),
+        Route("/logout", log_out, methods=["POST"]),
+        Route("/api/v1/me", me),
+    ]
+
+
+def _page(said: str, after: str, status: int = HTTPStatus.OK) -> Response:
+    text = _PAGE.format(said=escape(said), next=escape(after))
+    return HTMLResponse(text, status, headers={"cache-control": "no-store"})
+
+
+def _local(address: str) -> str:
+    """Only a path of our own: a link must not send people elsewhere after they logged in."""
+    plain = address.isascii() and address.isprintable() and "\\" not in address
+    return address if plain and address.startswith("/") and not address.startswith("//") else "/"
+
+
+async def _form(request: Request) -> dict[str, str] | None:
+    """The last value of each name; None: too long."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _MOST_BYTES:
+            return None
+    return {name: values[-1] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}

@@ -1,0 +1,42 @@
+"""Here is who is at the other end of a connection, and a proxy before us, whose word counts only from its
+own addresses."""
+
+from ipaddress import ip_address, ip_network
+from typing import Final
+
+from starlette.requests import HTTPConnection
+
+from streamer.settings import ProxySettings
+
+
+class Proxy:
+    """None in the settings: none is trusted."""
+
+    def __init__(self, settings: ProxySettings | None) -> None:
+        self._header = settings.header if settings else ""
+        self._networks: Final = [ip_network(one) for one in settings.addresses] if settings else []
+
+    def _sent(self, connection: HTTPConnection) -> bool:
+        try:
+            address = ip_address(connection.client.host if connection.client else "")
+        except ValueError:
+            return False
+        address = getattr(address, "ipv4_mapped", None) or address
+        return any(address in network for network in self._networks)
+
+    def name(self, connection: HTTPConnection) -> str | None:
+        """Whom it logged in."""
+        return connection.headers.get(self._header) or None if self._sent(connection) else None
+
+    def address(self, connection: HTTPConnection) -> str:
+        """The browser's. Of the addresses that a proxy hands on only the last is its own word."""
+        if self._sent(connection):
+            handed_on = connection.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+            if handed_on:
+                return handed_on
+        return connection.client.host if connection.client else ""
+
+    def https(self, connection: HTTPConnection) -> bool:
+        if self._sent(connection) and "x-forwarded-proto" in connection.headers:
+            return connection.headers["x-forwarded-proto"] == "https"
+        return connection.url.scheme == "https"

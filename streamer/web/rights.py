@@ -1,0 +1,136 @@
+"""Here is who may use which route, and what a person sees of the numbers."""
+
+from collections.abc import Collection, Mapping
+from http import HTTPStatus
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+from starlette.exceptions import HTTPException
+
+from streamer.panes.grid import ALL, Grouping
+from streamer.readings import suppression
+from streamer.readings.query import Query, Reading, key_parts
+from streamer.readings.reader import Reader
+from streamer.web.people import Person
+
+Rank = Literal["anyone", "display", "viewer", "supervisor", "admin"]
+RANKS: Final[tuple[Rank, ...]] = ("anyone", "display", "viewer", "supervisor", "admin")
+
+
+class Right(NamedTuple):
+    """The least rank that may; `all_teams`: and only who is not bound to some teams."""
+
+    least: Rank
+    all_teams: bool = False
+
+
+RIGHTS: Final[Mapping[str, Right]] = {
+    "/healthz": Right("anyone"),
+    "/readyz": Right("anyone"),
+    "/login": Right("anyone"),
+    "/logout": Right("anyone"),
+    "/static/{path:path}": Right("anyone"),
+    "/": Right("display"),
+    "/api/v1/me": Right("display"),
+    "/api/v1/stream": Right("display"),
+    "/api/v1/catalog": Right("display"),
+    "/api/v1/names": Right("viewer"),
+    "/api/v1/readings": Right("viewer"),
+    "/api/v1/history": Right("viewer"),
+    "/api/v1/alerts": Right("viewer"),
+    "/metrics": Right("viewer", all_teams=True),
+    "/supervisor": Right("supervisor"),
+    "/api/v1/contacts": Right("supervisor"),
+    "/api/v1/distribution": Right("supervisor"),
+}
+"""By the route's path. A route that is not here is refused to everybody."""
+
+
+def rank(person: Person | None) -> Rank:
+    if person is None:
+        return "anyone"
+    return "display" if person.view is not None else person.role
+
+
+def may(person: Person | None, path: str) -> bool:
+    right = RIGHTS.get(path)
+    if right is None or RANKS.index(rank(person)) < RANKS.index(right.least):
+        return False
+    return not right.all_teams or person is None or person.teams is None
+
+
+class Forbidden(HTTPException):
+    def __init__(self, detail: str) -> None:
+        super().__init__(HTTPStatus.FORBIDDEN, detail)
+
+
+Verdict = tuple[frozenset[suppression.Place], frozenset[suppression.Place]]
+"""What is hidden, and of which it is known whether it is."""
+
+
+class Sight:
+    """What a person sees: an admin all; a supervisor of teams and agents only the own ones; a viewer no
+    agents, and no survey figure that tells what single customers said. For one moment."""
+
+    def __init__(self, person: Person, reader: Reader, now_ms: int) -> None:
+        self.person, self._reader, self._now = person, reader, now_ms
+        self._agents: Collection[str] | None = None
+        self._verdicts: dict[tuple[Query, ...], Verdict] = {}
+
+    def readings(self, query: Query) -> list[Reading]:
+        """Raises QueryError and Forbidden."""
+        self.permit(query.by, query.key)
+        found = self._reader.readings(query)
+        if self.person.teams is not None:
+            return [one for one in found if self.sees(one.by, one.key)]
+        if self.person.role != "viewer" or not any(one.metric in suppression.ANSWERS for one in found):
+            return found
+        return suppression.without(found, *self._verdict(query))
+
+    def _verdict(self, query: Query) -> Verdict:
+        """What must be hidden, of what was looked at; reached once where several groups are asked for."""
+        asked = tuple(suppression.questions(query, self._pairs()))
+        if asked not in self._verdicts:
+            whole = [one for question in asked for one in self._reader.readings(question)]
+            self._verdicts[asked] = suppression.hidden(whole), suppression.judged(whole)
+        return self._verdicts[asked]
+
+    def history(self, query: Query, first: int, last: int, step: int) -> list[Reading]:
+        """Raises QueryError and Forbidden."""
+        self.permit(query.by, query.key)
+        found = self._reader.history(query, first, last, step)
+        answers = suppression.ANSWERS.get(query.metrics[0])
+        if self.person.role != "viewer" or answers is None:
+            return found
+        if query.by != ALL:
+            raise Forbidden(f"by = {query.by!r}: viewers see the history of survey figures by {ALL} only")
+        counted = msgspec.structs.replace(query, metrics=(answers,), stat=None)
+        return suppression.of_many(found, self._reader.history(counted, first, last, step))
+
+    def may_see(self, by: str, key: str) -> bool:
+        return (self.person.agent_names or "agent" not in by.split(",")) and self.sees(by, key)
+
+    def permit(self, by: str, key: str | None) -> None:
+        """Whether these groups, or this one, may be asked for. Raises Forbidden."""
+        if "agent" in by.split(",") and not self.person.agent_names:
+            raise Forbidden(f"by = {by!r}: figures by agent are not for viewers")
+        if key and not self.sees(by, key):
+            raise Forbidden(f"key = {key!r}: not one of your teams, nor of their agents")
+
+    def sees(self, by: str, key: str) -> bool:
+        """Whether a group is of the own teams, or of no team at all."""
+        if self.person.teams is None:
+            return True
+        named = dict(zip(by.split(","), key_parts(by, key), strict=False))
+        if "team" in named:
+            return named["team"] in self.person.teams
+        return "agent" not in named or named["agent"] in self.agents()
+
+    def _pairs(self) -> list[Grouping]:
+        return [pair for pair in self._reader.pairs if self.person.agent_names or "agent" not in pair]
+
+    def agents(self) -> Collection[str]:
+        """Who answered for one of the own teams within a week."""
+        if self._agents is None:
+            self._agents = self._reader.agents_of(self.person.teams or (), self._now)
+        return self._agents

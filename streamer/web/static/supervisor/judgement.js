@@ -1,0 +1,51 @@
+// Here is what may be said of a figure: whether it meets its target, and whether two of them differ.
+// The interval decides, never the figure alone; where the sample is too small, nothing is said.
+
+/** "no_data", "few", "no_target", "met", "missed", or "unclear": the target lies within the interval. */
+export function state(figure, metric, target) {
+  if (figure.value === null) return "no_data";
+  if (few(figure, metric)) return "few";
+  if (target === null || target === undefined) return "no_target";
+  const [worst, best] = ends(figure, metric.better);
+  const sign = metric.better === "higher" ? 1 : -1;
+  if (sign * worst >= sign * target) return "met";
+  return sign * best < sign * target ? "missed" : "unclear";
+}
+
+export function few(figure, metric) {
+  return Boolean(metric.least_support) && figure.support < metric.least_support;
+}
+
+/** How the first differs from the second: "better" or "worse" only where their intervals are apart;
+ *  "same" where they touch; "plain" where there is none to tell by; "unknown" without data. */
+export function difference(first, second, metric) {
+  if (!first || !second || first.value === null || second.value === null) return { kind: "unknown", amount: null };
+  const amount = first.value - second.value;
+  if (few(first, metric) || few(second, metric)) return { kind: "few", amount };
+  if (!told(first) || !told(second)) return { kind: "plain", amount };
+  if (first.lower <= second.upper && second.lower <= first.upper) return { kind: "same", amount };
+  return { kind: amount > 0 === (metric.better === "higher") ? "better" : "worse", amount };
+}
+
+export function targetOf(metric, by, key) {
+  const queue = by.split(",").indexOf("queue");
+  if (queue < 0) return metric.target;
+  const own = metric.queue_targets[parts(by, key)[queue]];
+  return own === undefined ? metric.target : own;
+}
+
+/** The values of a key's dimensions. Where values hold commas themselves, the first keeps them. */
+export function parts(by, key) {
+  const behind = by.split(",").length - 1;
+  const cut = key.split(",");
+  return [cut.slice(0, cut.length - behind).join(","), ...cut.slice(cut.length - behind)];
+}
+
+function told(figure) {
+  return figure.lower !== null && figure.upper !== null;
+}
+
+function ends(figure, better) {
+  const [lower, upper] = told(figure) ? [figure.lower, figure.upper] : [figure.value, figure.value];
+  return better === "higher" ? [lower, upper] : [upper, lower];
+}

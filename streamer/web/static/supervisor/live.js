@@ -1,0 +1,56 @@
+// Here is whether the page is live: news from the stream, and how old what is shown is.
+import { useEffect, useReducer, useRef, useState } from "../html.js";
+import { LIVE_S, Stream, Version } from "../stream.js";
+
+/** `{ news, zone, refused, connected }`: `news` counts what the stream says, so that it is asked again. */
+export function useStream() {
+  const [heard, hear] = useReducer(after, { news: 0, zone: undefined, refused: null, connected: false });
+  useEffect(() => {
+    const version = new Version();
+    const stream = new Stream("/api/v1/stream?view=default", (name, data) => {
+      if (data?.version) version.seen(data.version);
+      hear([name, data]);
+    });
+    stream.start();
+    return () => stream.stop();
+  }, []);
+  return heard;
+}
+
+// A heartbeat is news too: the stream's view need not show what this page does.
+function after(before, [name, data]) {
+  if (name === "refused") return { ...before, refused: data, connected: false };
+  if (name === "lost") return { ...before, connected: false };
+  return { news: before.news + 1, zone: data.timezone ?? before.zone, refused: null, connected: true };
+}
+
+/** Seconds since what is shown was whole: `fresh_s` when it was answered `at`, and the time since. Null: never. */
+export function useAge(fresh_s, at) {
+  const [, tick] = useReducer((count) => (count + 1) % 3600, 0);
+  const wall = useRef({ at: null, wall: 0 });
+  if (wall.current.at !== at) wall.current = { at, wall: Date.now() };
+  useEffect(() => {
+    const timer = setInterval(tick, 1000);
+    return () => clearInterval(timer);
+  }, []);
+  if (at === null || fresh_s === null || fresh_s === undefined) return null;
+  return fresh_s + Math.max(0, performance.now() - at, Date.now() - wall.current.wall) / 1000;
+}
+
+export function isLive(age) {
+  return age !== null && age < LIVE_S;
+}
+
+/** A value that changes with its source at most every `ms`. */
+export function useCalm(value, ms) {
+  const [calm, setCalm] = useState(value);
+  const last = useRef(-Infinity);
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      last.current = performance.now();
+      setCalm(value);
+    }, Math.max(0, last.current + ms - performance.now()));
+    return () => clearTimeout(timer);
+  }, [value]);
+  return calm;
+}

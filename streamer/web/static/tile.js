@@ -1,0 +1,65 @@
+// Here is one tile: a number that is read from five metres, and what one must know not to misread it.
+import { html } from "./html.js";
+import { metricName, metricWords, say } from "./language.js";
+import { aim, interval, NO_DATA, parts, sample, tooFew, written } from "./numbers.js";
+import { Arrow, Shape } from "./shapes.js";
+import { Sparkline } from "./sparkline.js";
+
+// `live` false: the numbers are old, and look so; no state is claimed for them.
+export function Tile({ tile, live, zone }) {
+  const state = live ? tile.state : "old";
+  const name = `tile-${tile.id}`;
+  return html`<article class="tile is-${state}" aria-labelledby=${name} data-metric=${tile.metric} data-state=${state}>
+    <h2 class="name" id=${name}>${metricName(tile.metric)}</h2>
+    <p class="words">${described(tile)}</p>
+    <${Figure} tile=${tile} />
+    <p class="verdict">
+      <span class="state"><${Shape} state=${state} />${say(`states.${state}`)}</span>
+      <span class="aim">${aim(tile)}</span>
+    </p>
+    <div class="past">
+      <${Sparkline} history=${tile.history} target=${tile.target} zone=${zone} />
+      <${Trend} tile=${tile} />
+    </div>
+  </article>`;
+}
+
+function described({ metric, stat }) {
+  const special = say(`stats.${stat}`); // of the mean nothing needs to be said
+  return special.startsWith("stats.") ? metricWords(metric) : special;
+}
+
+function Figure({ tile }) {
+  if (tile.state === "few") return html`<p class="figure few">${tooFew(tile)}</p>`;
+  return html`<p class="figure">
+    <${Number} tile=${tile} />${" "}
+    <span class="detail">${detail(tile)}</span>
+  </p>`;
+}
+
+function Number({ tile: { value, unit, currency } }) {
+  const found = parts(value, unit, currency);
+  const size = found.text.length > 4 ? "number long" : "number";
+  return html`<span class=${size} data-none=${found.text === NO_DATA}>
+    ${found.before && html`<span class="unit">${found.before}</span>`}${found.text}${found.unit &&
+    html`<span class="unit">${found.unit}</span>`}
+  </span>`;
+}
+
+function detail(tile) {
+  const [range, size] = [interval(tile), tile.value === null ? "" : sample(tile)];
+  return range && size ? say("figure", { interval: range, sample: size }) : range || size;
+}
+
+// Only where the intervals are apart; which way is good is said in a word, not by the arrow.
+function Trend({ tile }) {
+  const { trend, trend_is_good: good, last_week: then, unit, currency, value } = tile;
+  if (trend !== "up" && trend !== "down") return null;
+  const before = written(then?.value ?? null, unit, currency, value ?? undefined);
+  const word = good === null ? (trend === "up" ? "higher" : "lower") : good ? "better" : "worse";
+  return html`<p class="trend ${word}">
+    <${Arrow} way=${trend} />
+    <span class="unseen">${say(`trend_${trend}`, { value: before })}: ${say(word)}</span>
+    <span class="told" aria-hidden="true"><strong>${say(word)}</strong><span>${say("last_week", { value: before })}</span></span>
+  </p>`;
+}

@@ -1,0 +1,202 @@
+// Here is the wallboard: one view, live, for weeks.
+import "./theme.js";
+import { after, EMPTY } from "./board.js";
+import { html, render, useEffect, useReducer, useRef, useState } from "./html.js";
+import { language, say } from "./language.js";
+import { ageWords, time } from "./numbers.js";
+import { Shape } from "./shapes.js";
+import { keepAwake, Stream, Version } from "./stream.js";
+import { Tile } from "./tile.js";
+
+const view = new URLSearchParams(location.search).get("view") || "default";
+const SECONDS = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
+
+function Wall() {
+  const [board, event] = useReducer((now, [name, data]) => after(now, name, data, Date.now()), EMPTY);
+  const [refused, setRefused] = useState(null);
+  const stream = useStream(event, setRefused);
+  const turning = useTurning(board);
+  useTick();
+
+  const page = board.pages[turning.at];
+  const name = page?.name || board.title || say("wallboard");
+  useEffect(() => void (document.title = name), [name]);
+  if (refused) return html`<${Refused} status=${refused} />`;
+  const live = stream.live;
+  return html`
+    <header class="head">
+      <div class="what">
+        <h1>${name}</h1>
+        <p class="window">${subtitle(board, page)}</p>
+      </div>
+      <${Turning} board=${board} turning=${turning} />
+      <${Now} board=${board} stream=${stream} />
+    </header>
+    <${Notices} board=${board} stream=${stream} />
+    <main class="tiles" data-count=${page?.tiles.length ?? 0}>
+      ${page?.tiles.map((tile) => html`<${Tile} key=${tile.id} tile=${tile} live=${live} zone=${board.timezone} />`)}
+    </main>
+  `;
+}
+
+function subtitle(board, page) {
+  const window = page?.tiles[0]?.window;
+  const said = [page?.name && board.title, window && say(`windows.${window}`)];
+  return said.filter(Boolean).join(" · ");
+}
+
+// What the page holds on to as long as it is open: one stream.
+function useStream(event, refused) {
+  const kept = useRef(null);
+  kept.current ??= new Stream(`/api/v1/stream?view=${encodeURIComponent(view)}`, (name, data) => {
+    if (name === "refused") return refused(data);
+    if (name === "lost") return event([name, null]);
+    refused(null);
+    version.seen(data.version);
+    event([name, data]);
+  });
+  useEffect(() => {
+    kept.current.start();
+    return () => kept.current.stop();
+  }, []);
+  return kept.current;
+}
+
+const version = new Version();
+
+// Clock and age move each second, also when nothing is heard.
+function useTick() {
+  const [, tick] = useReducer((count) => (count + 1) % 3600, 0);
+  useEffect(() => {
+    const timer = setInterval(tick, 1000);
+    return () => clearInterval(timer);
+  }, []);
+}
+
+// Which page is shown; it turns by itself unless stopped.
+function useTurning(board) {
+  const [wanted, setAt] = useState(0);
+  const [stopped, setStopped] = useState(false);
+  const count = board.pages.length;
+  const at = count ? wanted % count : 0;
+  const turn = (by) => setAt((was) => ((was % count) + by + count) % count);
+
+  useEffect(() => {
+    if (count < 2 || stopped || !board.rotate_s) return undefined;
+    const timer = setTimeout(() => turn(1), board.rotate_s * 1000);
+    return () => clearTimeout(timer);
+  }, [at, count, stopped, board.rotate_s]);
+
+  useEffect(() => {
+    if (count < 2) return undefined;
+    const pressed = (key) => {
+      if (key.ctrlKey || key.altKey || key.metaKey) return;
+      if (key.key === "ArrowRight") turn(1);
+      if (key.key === "ArrowLeft") turn(-1);
+    };
+    addEventListener("keydown", pressed);
+    return () => removeEventListener("keydown", pressed);
+  }, [at, count]);
+
+  return { at, turn, stopped, stop: () => setStopped(!stopped) };
+}
+
+function Turning({ board, turning }) {
+  const count = board.pages.length;
+  if (count < 2) return null;
+  const said = say("page", { name: board.pages[turning.at].name || say("all"), n: turning.at + 1, count });
+  const play = turning.stopped ? "resume" : "pause";
+  return html`<nav class="turning" aria-label=${say("pages")}>
+    <button type="button" aria-label=${say("previous")} onClick=${() => turning.turn(-1)}><${Sign} of="previous" /></button>
+    <span class="dots" role="img" aria-label=${said}>
+      ${board.pages.map((page, place) => html`<i key=${place} class=${place === turning.at ? "here" : ""} />`)}
+    </span>
+    <button type="button" aria-label=${say("next")} onClick=${() => turning.turn(1)}><${Sign} of="next" /></button>
+    <button type="button" aria-label=${say(play)} onClick=${turning.stop}><${Sign} of=${play} /></button>
+  </nav>`;
+}
+
+const SIGNS = {
+  previous: "M15 5l-7 7 7 7",
+  next: "M9 5l7 7-7 7",
+  pause: "M9 5v14M15 5v14",
+  resume: "M8 5l10 7-10 7z",
+};
+
+function Sign({ of }) {
+  return html`<svg viewBox="0 0 24 24" aria-hidden="true"><path d=${SIGNS[of]} /></svg>`;
+}
+
+function Now({ board, stream }) {
+  const age = stream.age();
+  const here = Date.now() + board.ahead_ms;
+  return html`<div class="now">
+    <p class="fresh ${stream.live ? "live" : "old"}">
+      <strong>${say(stream.live ? "live" : "not_live")}</strong>
+      <span>${age !== null && ageWords(age)}</span>
+    </p>
+    <p class="clock">
+      <time>${time(here, board.timezone)}</time>
+      <span class="zone">${board.timezone.replaceAll("_", " ")}</span>
+    </p>
+  </div>`;
+}
+
+// The banners: that the numbers are old, and what the server warns of.
+function Notices({ board, stream }) {
+  return html`<div class="notices">
+    <div role="status">
+      ${!stream.live && html`<${NotLive} board=${board} stream=${stream} />`}
+    </div>
+    <div aria-live="polite">
+      ${board.alerts.map((alert) => html`<${Alert} key=${alert.id} alert=${alert} zone=${board.timezone} />`)}
+    </div>
+  </div>`;
+}
+
+function NotLive({ board, stream }) {
+  if (!board.pages.length) return html`<p class="notice waiting">${say(stream.failures ? "no_connection" : "connecting")}</p>`;
+  const why = stream.connected ? "no_confirmation" : "no_connection";
+  return html`<p class="notice not-live">
+    <${Shape} state="old" />
+    <strong>${say("not_live")}</strong>
+    <span>${howOld(board, stream)} ${say(why)}</span>
+  </p>`;
+}
+
+// In steps: a screen reader is told again at each change.
+function howOld(board, stream) {
+  const age = stream.age();
+  if (age === null) return say("unconfirmed");
+  const at = Date.now() + board.ahead_ms - age * 1000;
+  const steps = age < 120 ? Math.floor(age / 10) * 10 : age;
+  return say("as_of", { time: time(at, board.timezone, SECONDS), age: ageWords(steps) });
+}
+
+function Alert({ alert, zone }) {
+  const [text, tongue] = told(alert);
+  return html`<p class="notice ${alert.severity}">
+    <${Shape} state="missed" />
+    <strong>${say(alert.severity === "critical" ? "alert" : "warning")}</strong>
+    <span lang=${tongue}>${text}</span>
+    <time>${time(alert.since, zone)}</time>
+  </p>`;
+}
+
+// The server speaks English; of the kinds we know there are words in the page's language.
+function told({ kind, text }) {
+  const ours = say(`alerts.${kind}`);
+  return language === "en" || ours.startsWith("alerts.") ? [text, "en"] : [ours, undefined];
+}
+
+function Refused({ status }) {
+  const stranger = status === 401 || status === 403;
+  return html`<main class="refused">
+    <h1>${say("wallboard")}</h1>
+    <p role="alert">${stranger ? say("not_allowed") : say("no_view", { name: `“${view}”` })}</p>
+    ${stranger && html`<p><a href="/login">${say("log_in")}</a></p>`}
+  </main>`;
+}
+
+render(html`<${Wall} />`, document.getElementById("wall"));
+keepAwake();

@@ -1,0 +1,319 @@
+"""Here is the stream of server-sent events that keeps a wall up to date.
+
+All who look at the same view share a hub: the board is read once, what changed is encoded once, and
+everybody is handed the same bytes. Nobody waits for anybody: what a client did not take in time is thrown
+away, and it gets the whole board anew once it takes something again.
+"""
+
+import asyncio
+from asyncio import Transport
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+
+import msgspec
+import structlog
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from streamer.panes.grid import FINE_MS
+from streamer.readings.query import QueryError
+from streamer.readings.reader import Reader
+from streamer.settings import Settings
+from streamer.web.api import Clock
+from streamer.web.board import Alert, Change, Heartbeat, Page, Snapshot, changed
+from streamer.web.connection import keep_small, transport_of
+from streamer.web.screen import Screen
+from streamer.web.troubles import Troubles
+
+HEADERS: Final = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-store",
+    "x-accel-buffering": "no",
+}
+WAITING: Final = 8
+"""Events kept for a client that is slow."""
+PIECE: Final = 1 << 16
+"""The most that is written at a time, and so is copied for one that does not take it."""
+
+_json = msgspec.json.Encoder().encode
+_log = structlog.get_logger(__name__)
+
+
+class Pace(NamedTuple):
+    """In seconds. `look`: between two looks at the numbers; `stale`: when they are so much older than was
+    last said, it is said; `patience`: with a client that takes nothing, `farewell`: at the end."""
+
+    look: float = 0.25
+    heartbeat: float = 15.0
+    stale: float = 3.0
+    patience: float = 60.0
+    farewell: float = 1.0
+
+
+PACE: Final = Pace()
+
+
+class Source(NamedTuple):
+    """Where streams come from. `version`: of the page's files."""
+
+    reader: Reader
+    settings: Settings
+    troubles: Troubles
+    clock: Clock
+    version: str
+    pace: Pace
+
+
+class Client:
+    """One who looks: what it is still to be told. `whole` is all there is to tell, None: nothing yet."""
+
+    def __init__(self, whole: Callable[[], bytes | None]) -> None:
+        self._whole = whole
+        self._waiting: deque[bytes] = deque()
+        self._lost = True
+        self._news = asyncio.Event()
+        self._ended = False
+        self._sending: asyncio.Timeout | None = None
+        self._news.set()
+
+    def give(self, told: bytes) -> None:
+        """What changed since what was given last."""
+        self._lost = self._lost or len(self._waiting) == WAITING
+        if self._lost:
+            self._waiting.clear()
+        else:
+            self._waiting.append(told)
+        self._news.set()
+
+    async def take(self) -> bytes | None:
+        """All that is new; at first, and after too much was missed, the whole; None at the end."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            if self._ended:
+                return None
+            if told := self._told():
+                return told
+
+    def _told(self) -> bytes | None:
+        if self._lost:
+            whole = self._whole()
+            self._lost = whole is None
+            return whole
+        told = b"".join(self._waiting)
+        self._waiting.clear()
+        return told
+
+    def end(self, farewell: float) -> None:
+        self._ended = True
+        self._news.set()
+        if self._sending is not None:
+            self._sending.reschedule(asyncio.get_running_loop().time() + farewell)
+
+    async def feed(self, send: Send, pace: Pace) -> None:
+        """Until the end. Raises TimeoutError if it takes nothing."""
+        while told := await self.take():
+            for first in range(0, len(told), PIECE):
+                async with asyncio.timeout(pace.patience) as self._sending:
+                    await send(_body(told[first : first + PIECE]))
+                self._sending = None
+        async with asyncio.timeout(pace.farewell):
+            await send(_body(b"", more=False))
+
+
+def _body(body: bytes, more: bool = True) -> Message:
+    return {"type": "http.response.body", "body": body, "more_body": more}
+
+
+class Hub:
+    """All who look at one view. It looks at the numbers as long as there is anybody."""
+
+    def __init__(self, source: Source, name: str, guarded: bool) -> None:
+        view = source.settings.all_views()[name]
+        self._source, self._name = source, name
+        self._screen = Screen(source.reader, source.settings, view, guarded)
+        self._clients: set[Client] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._pages: list[Page] | None = None
+        self._alerts: list[Alert] = []
+        self._stamp: tuple[object, ...] = ()
+        self._snapshot: bytes | None = None
+        self._fresh_s: float | None = None
+        self._beaten = 0.0
+
+    def join(self) -> Client:
+        client = Client(self._whole)
+        self._clients.add(client)
+        if self._task is None:
+            self._task = asyncio.create_task(self._follow())
+        return client
+
+    def leave(self, client: Client) -> None:
+        self._clients.discard(client)
+
+    def end(self) -> None:
+        for client in self._clients:
+            client.end(self._source.pace.farewell)
+
+    async def _follow(self) -> None:
+        self._beaten = asyncio.get_running_loop().time()
+        try:
+            while self._clients:
+                await self._look()
+                await asyncio.sleep(self._source.pace.look)
+        except Exception:
+            _log.exception("a view cannot be shown; who looks at it is sent away", view=self._name)
+            self.end()
+        finally:
+            self._task = None
+            self._forget()
+
+    async def _look(self) -> None:
+        reader, now = self._source.reader, self._source.clock()
+        stamp = (reader.edition, reader.ready, now // FINE_MS)
+        pages = self._pages
+        if pages is None or stamp != self._stamp:
+            pages = await asyncio.to_thread(self._screen.pages, now)
+            self._stamp = stamp
+        self._tell(pages, self._source.clock())
+
+    def _tell(self, pages: list[Page], now: int) -> None:
+        before, alerts = self._pages, self._source.troubles.alerts(now)
+        tiles = [] if before is None else changed(before, pages)
+        news = before is None or bool(tiles) or alerts != self._alerts
+        self._pages, self._alerts, self._snapshot = pages, alerts, None
+        fresh_s = self._source.reader.fresh_s(now)
+        if news:
+            self._give(event("change", Change(now, fresh_s, tiles, alerts)), fresh_s)
+        if self._is_heartbeat_due() or self._is_older(fresh_s):
+            self._beaten = asyncio.get_running_loop().time()
+            self._give(event("heartbeat", Heartbeat(now, fresh_s, self._source.version)), fresh_s)
+
+    def _give(self, told: bytes, fresh_s: float | None) -> None:
+        self._fresh_s = fresh_s
+        for client in self._clients:
+            client.give(told)
+
+    def _is_heartbeat_due(self) -> bool:
+        return asyncio.get_running_loop().time() - self._beaten >= self._source.pace.heartbeat
+
+    def _is_older(self, fresh_s: float | None) -> bool:
+        """Or younger, or not known any more, than what was last said."""
+        if fresh_s is None or self._fresh_s is None:
+            return fresh_s is not self._fresh_s
+        return abs(fresh_s - self._fresh_s) >= self._source.pace.stale
+
+    def _whole(self) -> bytes | None:
+        if self._snapshot is None and self._pages is not None:
+            self._snapshot = event("snapshot", self._board(self._pages))
+        return self._snapshot
+
+    def _board(self, pages: list[Page]) -> Snapshot:
+        source, view, now = self._source, self._screen.view, self._source.clock()
+        return Snapshot(
+            version=source.version,
+            view=self._name,
+            title=view.title,
+            timezone=source.settings.timezone,
+            now=now,
+            fresh_s=source.reader.fresh_s(now),
+            rotate_s=view.rotate.total_seconds() if len(pages) > 1 else None,
+            pages=pages,
+            alerts=self._alerts,
+        )
+
+
+def event(name: str, data: Any) -> bytes:
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), _json(data))
+
+
+class Streams:
+    """All hubs. After `end` all streams come to theirs."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        names = source.settings.all_views()
+        self._hubs = {
+            (name, guarded): Hub(source, name, guarded) for name in names for guarded in (False, True)
+        }
+        self._ended = False
+
+    def routes(self) -> list[Route]:
+        return [Route("/api/v1/stream", self._stream)]
+
+    def end(self) -> None:
+        self._ended = True
+        for hub in self._hubs.values():
+            hub.end()
+
+    async def _stream(self, request: Request) -> Response:
+        name, person = self._view(request), request.scope["person"]
+        hub = self._hubs.get((name, person.role == "viewer"))
+        if hub is None:
+            known = ", ".join(self._source.settings.all_views())
+            raise HTTPException(HTTPStatus.NOT_FOUND, f"view = {name!r}: expected one of {known}")
+        if self._ended:
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "the server is about to end")
+        if request.method == "HEAD":
+            return Response(headers=HEADERS)
+        return _Stream(hub, self._source.pace)
+
+    def _view(self, request: Request) -> str:
+        """The one asked for, else the one view of a display. A display may not see another one."""
+        for parameter in request.query_params:
+            if parameter != "view":
+                raise QueryError(f"{parameter}: expected view, and nothing else")
+        own: str | None = request.scope["person"].view
+        asked = request.query_params.get("view") or own or "default"
+        if own is not None and asked != own:
+            raise HTTPException(HTTPStatus.FORBIDDEN, f"view = {asked!r}: this display shows {own!r}")
+        return asked
+
+
+class _Stream(Response):
+    def __init__(self, hub: Hub, pace: Pace) -> None:
+        super().__init__(headers=HEADERS)
+        del self.headers["content-length"]
+        self._hub, self._pace = hub, pace
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        transport = transport_of(scope)
+        if transport is not None:
+            keep_small(transport, self._pace.patience)
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        client = self._hub.join()
+        gone = asyncio.create_task(_gone(receive))
+        feeding = asyncio.create_task(client.feed(send, self._pace))
+        try:
+            await asyncio.wait((feeding, gone), return_when=asyncio.FIRST_COMPLETED)
+            await self._let_go(feeding, gone, transport)
+        finally:
+            self._hub.leave(client)
+            feeding.cancel()
+            gone.cancel()
+
+    async def _let_go(
+        self, feeding: asyncio.Task[None], gone: asyncio.Task[None], transport: Transport | None
+    ) -> None:
+        if gone.done():
+            return
+        with suppress(TimeoutError):
+            feeding.result()
+        if transport is not None and transport.get_write_buffer_size():
+            transport.abort()
+            await gone
+
+
+async def _gone(receive: Receive) -> None:
+    """Until the client has left."""
+    while (await receive())["type"] != "http.disconnect":
+        pass

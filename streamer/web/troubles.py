@@ -1,0 +1,71 @@
+"""Here is why numbers cannot be shown as current: for those who wait for readiness, and for the wall."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final, Literal
+
+from streamer.readings.reader import Reader
+from streamer.web.board import Alert
+from streamer.web.follower import Follower
+
+FRESH_S: Final = 60
+PATIENCE_MS: Final = 3_000
+"""A store may miss a beat or two before a wall says so."""
+
+
+def not_ready(reader: Reader, follower: Follower, now_ms: int) -> str | None:
+    """Why the numbers cannot be shown as current yet; None: they can."""
+    if not reader.ready:
+        return f"the store was not read yet ({follower.failure or 'reading'})"
+    if not reader.beats:
+        return "no worker ever spoke"
+    fresh_s = reader.fresh_s(now_ms)
+    if fresh_s is None:
+        behind = [str(partition) for partition, beat in reader.beats.items() if not beat.caught_up_at]
+        return f"not caught up yet: {', '.join(sorted(behind))}"
+    if fresh_s >= FRESH_S:
+        return f"the data is {fresh_s:.0f} s old ({follower.failure or 'no worker keeps up'})"
+    return None
+
+
+class Troubles:
+    """The pipeline's troubles as alerts, each since when it was first seen. They name no address and no
+    partition: anybody may stand before a wall."""
+
+    def __init__(self, reader: Reader, follower: Follower) -> None:
+        self._reader, self._follower = reader, follower
+        self._since: dict[str, int] = {}
+
+    def alerts(self, now_ms: int) -> list[Alert]:
+        kinds = [*self._kinds(now_ms)]
+        self._since = {kind: self._since.get(kind, now_ms) for kind in kinds}
+        return [
+            Alert(f"pipeline/{kind}", _SEVERITY[kind], kind, _TEXTS[kind], self._since[kind])
+            for kind in kinds
+        ]
+
+    def _kinds(self, now_ms: int) -> Iterator[str]:
+        reader, failed_at = self._reader, self._follower.failed_at
+        if failed_at is not None and now_ms - failed_at >= PATIENCE_MS:
+            yield "store"
+        if reader.ready and not reader.beats:
+            yield "worker"
+        elif reader.ready:
+            fresh_s = reader.fresh_s(now_ms)
+            if fresh_s is None:
+                yield "behind"
+            elif fresh_s >= FRESH_S:
+                yield "stale"
+
+
+_TEXTS: Final = {
+    "store": "The store cannot be read: these numbers grow old.",
+    "worker": "No worker has counted anything yet.",
+    "behind": "Counting has not caught up yet: these numbers are not complete.",
+    "stale": "These numbers are older than a minute: no worker keeps up.",
+}
+_SEVERITY: Final[Mapping[str, Literal["critical", "warning"]]] = {
+    "store": "critical",
+    "worker": "warning",
+    "behind": "warning",
+    "stale": "critical",
+}

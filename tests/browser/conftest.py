@@ -1,0 +1,109 @@
+"""Here is what a test of the pages may ask for: Chromium, a page that tolerates no error, servers."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
+
+from tests.browser.house import House
+from tests.browser.stage import Stage
+from tests.parts.broker import Broker
+from tests.parts.redis_server import RedisServer
+
+AXE = Path(__file__).parent / "vendor/axe.min.js"
+TELEVISION = {"width": 1920, "height": 1080}
+
+Opened = Callable[..., Awaitable[Page]]
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One for all tests. Raises where there is no Chromium."""
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        raise RuntimeError("chromium is missing: install Debian's package chromium")
+    as_root = ["--no-sandbox"] if os.geteuid() == 0 else []  # the sandbox is not there for root
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=chromium, args=as_root)
+        yield browser
+        await browser.close()
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def opened(browser: Browser) -> AsyncIterator[Opened]:
+    """Opens a page of its own on a television, or as `context` says; `before` may prepare it. Afterwards
+    no page may have had an error: not in its scripts, not against the content security policy."""
+    errors: list[str] = []
+    async with AsyncExitStack() as stack:
+
+        async def open_page(
+            url: str, *, before: Callable[[Page], Awaitable[Any]] | None = None, **context: Any
+        ) -> Page:
+            context = {"viewport": TELEVISION, "locale": "en-GB", "reduced_motion": "reduce"} | context
+            made: BrowserContext = await browser.new_context(**context)
+            stack.push_async_callback(made.close)
+            page = await made.new_page()
+            page.on("pageerror", lambda error: errors.append(str(error)))
+            page.on("console", lambda message: _complaint(message) and errors.append(message.text))
+            if before is not None:
+                await before(page)
+            await page.goto(url)
+            return page
+
+        yield open_page
+    assert errors == []
+
+
+def _complaint(message: ConsoleMessage) -> bool:
+    """A server that is away is what some tests are about; the browser tells of it itself."""
+    away = ("net::ERR_", "Failed to load resource")
+    return message.type in ("error", "warning") and not any(word in message.text for word in away)
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def stage() -> AsyncIterator[Stage]:
+    async with Stage() as stage:
+        yield stage
+
+
+@pytest_asyncio.fixture(loop_scope="session", scope="session")
+async def house(
+    broker: Broker, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[House]:
+    """One center for all tests: who kills its server starts it again."""
+    house = House(broker, redis_server, "house", tmp_path_factory.mktemp("house"))
+    try:
+        await house.open()
+        yield house
+    finally:
+        await house.close()
+
+
+async def violations(page: Page) -> list[str]:
+    """What axe-core finds wrong with the page: rule, place and reason."""
+    await page.evaluate(AXE.read_text())
+    found = await page.evaluate("axe.run()")
+    return [
+        f"{rule['id']}: {node['target']}: {node['failureSummary']}"
+        for rule in found["violations"]
+        for node in rule["nodes"]
+    ]
+
+
+async def overflowing(page: Page) -> list[str]:
+    """Elements whose text is cut off, or that stand out of the window sideways."""
+    return await page.evaluate(
+        """() => [...document.querySelectorAll("body *")].filter((element) => {
+            const box = element.getBoundingClientRect();
+            if (!box.width || element.closest(".unseen, svg")) return false;
+            const hides = getComputedStyle(element).overflowX === "hidden";
+            const cut = hides && element.scrollWidth > element.clientWidth + 1;
+            return cut || box.right > innerWidth + 1 || box.left < -1;
+        }).map((element) => `${element.className || element.tagName}: ${element.textContent.slice(0, 60)}`)"""
+    )

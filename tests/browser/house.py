@@ -1,0 +1,135 @@
+"""Here is a whole center with a live server: broker, store, worker, `streamer serve`, some hours."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from streamer import kafka
+from streamer.demo.letters import Message
+from streamer.demo.simulator import Center, Plan, publish
+from streamer.events.rules import SECOND
+from tests.faults.worker import Worker
+from tests.parts.broker import Broker
+from tests.parts.redis_server import RedisServer
+from tests.parts.server import Server
+
+_READY_S = 60.0
+_POLL_S = 0.05
+
+SETTINGS = """
+timezone = "Europe/Madrid"
+
+[names.queue]
+billing = "Billing & payments"
+
+[views.billing]
+title = "Customer care"
+tiles = ["nps_score", "service_level_ratio", "wait_time_seconds", "answered"]
+queues = ["billing"]
+
+[views.floor]
+title = "The floor"
+tiles = ["answered", "abandon_ratio"]
+queues = ["billing", "support", "sales"]
+rotate = "2s"
+window = "4h"
+
+[views.count]
+tiles = ["answered"]
+window = "today"
+"""
+
+
+class Serve(Server):
+    """`streamer serve`, configured by `settings` and a streamer.toml."""
+
+    def __init__(self, settings: Mapping[str, str], toml: str) -> None:
+        super().__init__()
+        ours = {**settings, "host": "127.0.0.1"}
+        lines = [f"{name} = {json.dumps(value)}" for name, value in ours.items()]
+        (self.folder / "streamer.toml").write_text("\n".join([*lines, f"port = {self.port}", toml]))
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}"
+
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", "streamer", "serve"]
+
+    async def answers(self) -> bool:
+        async with httpx.AsyncClient() as client:
+            try:
+                return (await client.get(f"{self.url}/healthz")).is_success
+            except httpx.TransportError:
+                return False
+
+
+class House:
+    """`serve` may be killed and started again. Everything it counts comes through Kafka."""
+
+    def __init__(self, broker: Broker, store: RedisServer, center: str, folder: Path) -> None:
+        self._broker = broker
+        self.settings = {
+            "kafka": broker.address, "redis": store.url, "center": center, "consumer_group": center,
+            "session_timeout": "3s",
+        }  # fmt: skip
+        self._folder = folder
+        self.serve = Serve(self.settings, SETTINGS)
+        self.worker: Worker | None = None
+
+    @property
+    def url(self) -> str:
+        return self.serve.url
+
+    async def open(self, history_h: float = 3) -> None:
+        """With some hours of a simulated center, which bring some thousand contacts."""
+        await kafka.ensure_topics(self._broker.address)
+        self.worker = Worker(self.settings, self._folder / "worker.log")
+        await self.serve.start()
+        now = time.time()  # noqa: TID251 - the edge of the tests
+        center = Center(Plan(7, round(now * SECOND), 0.5, "Europe/Madrid"))
+        await self.publish(center.history(history_h))
+        await self.ready()
+
+    async def close(self) -> None:
+        await self.serve.close()
+        if self.worker is not None and self.worker.runs:
+            await self.worker.stop()
+
+    async def publish(self, messages: Iterable[Message]) -> None:
+        producer = await kafka.producer(self._broker.address)
+        try:
+            await publish(messages, producer, time.time)  # noqa: TID251 - the edge of the tests
+        finally:
+            await producer.stop()
+
+    async def happens(self, **fields: Any) -> float:
+        """A contact is answered, and published. Returns when (epoch seconds)."""
+        producer = await kafka.producer(self._broker.address)
+        try:
+            now = time.time()  # noqa: TID251 - the edge of the tests
+            usual = {"queue": "billing", "outcome": "answered", "talk_s": 60, "wait_s": 5}
+            value = json.dumps(usual | {"ended_at": now} | fields).encode()
+            await producer.send_and_wait("call-completed", value, timestamp_ms=round(now * SECOND))
+            return time.time()  # noqa: TID251 - the same
+        finally:
+            await producer.stop()
+
+    async def ready(self) -> None:
+        """Until all that was published is counted. Raises TimeoutError."""
+        async with asyncio.timeout(_READY_S), httpx.AsyncClient() as client:
+            while not (await client.get(f"{self.url}/readyz")).is_success:  # noqa: ASYNC110
+                await asyncio.sleep(_POLL_S)
+
+    async def reading(self, metric: str, **query: str) -> Any:
+        """The value the API gives."""
+        async with httpx.AsyncClient() as client:
+            asked = {"metric": metric, "window": "1h"} | query
+            (found,) = (await client.get(f"{self.url}/api/v1/readings", params=asked)).json()
+            return found["value"]

@@ -1,0 +1,282 @@
+"""A wall never shows an old number as a live one: how it ages, comes back, and lasts for weeks."""
+
+import asyncio
+
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.browser import scenes
+from tests.browser.conftest import Opened
+from tests.browser.stage import Stage
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+LIVE = {"nps_score": "met", "csat_ratio": "missed", "service_level_ratio": "unclear"}
+
+
+async def by_hand(page: Page) -> None:
+    """The page's clock moves only when a test moves it."""
+    await page.clock.install(time=scenes.NOW / 1000)
+
+
+async def shown(stage: Stage, opened: Opened, query: str = "") -> Page:
+    page = await opened(f"{stage.url}/{query}", before=by_hand)
+    await expect(page.locator(".tile").first).to_be_visible()
+    await page.clock.pause_at(scenes.NOW / 1000 + 15)
+    stage.tell("heartbeat", scenes.heartbeat(fresh_s=0))
+    await expect(page.locator(".fresh span")).to_contain_text("0 s")
+    return page
+
+
+async def is_old(page: Page, age: str) -> None:
+    await expect(page.locator(".fresh")).to_have_text(f"Not live{age}")
+    await expect(page.locator(".not-live")).to_contain_text("Not live")
+    states = await page.locator(".tile").evaluate_all("tiles => tiles.map((tile) => tile.dataset.state)")
+    assert set(states) == {"old"}
+    words = await page.locator(".state").all_text_contents()
+    assert set(words) == {"Not live"}
+
+
+async def is_live(page: Page) -> None:
+    await expect(page.locator(".fresh strong")).to_have_text("Live")
+    await expect(page.locator(".not-live")).to_have_count(0)
+    for metric, state in LIVE.items():
+        await expect(page.locator(f'[data-metric="{metric}"]')).to_have_attribute("data-state", state)
+
+
+async def test_after_30_s_without_confirmation_it_is_grey_and_says_so(stage: Stage, opened: Opened) -> None:
+    stage.scene = scenes.scene()
+    page = await shown(stage, opened)
+    number = page.locator('[data-metric="nps_score"] .number')
+    colour = await number.evaluate("one => getComputedStyle(one).color")
+    await page.clock.run_for(19_000)
+    await is_live(page)
+    await stage.close()  # what comes back at 20 s, when the silence is noticed, finds nobody
+    await page.clock.run_for(10_900)
+    await is_live(page)
+    await page.clock.run_for(1_100)
+    await is_old(page, "31 s old")
+    await expect(page.locator(".not-live")).to_contain_text("No connection to the server; trying again.")
+    assert await number.evaluate("one => getComputedStyle(one).color") != colour
+
+
+async def test_a_quiet_night_is_fresh(stage: Stage, opened: Opened) -> None:
+    """Heartbeats alone, of data that is known to be complete, for an hour."""
+    stage.scene = scenes.scene()
+    page = await shown(stage, opened)
+    for minute in range(4 * 60):
+        await page.clock.run_for(15_000)
+        stage.tell("heartbeat", scenes.heartbeat(fresh_s=0.01 * minute))
+        await expect(page.locator(".fresh")).to_contain_text(f"{int(0.01 * minute)} s old")
+    await is_live(page)
+
+
+async def test_data_that_is_not_new_grows_old_though_the_server_is_there(
+    stage: Stage, opened: Opened
+) -> None:
+    stage.scene = scenes.scene()
+    page = await shown(stage, opened)
+    stage.tell("heartbeat", scenes.heartbeat(fresh_s=29.5))
+    await expect(page.locator(".fresh")).to_contain_text("29 s old")
+    await is_live(page)
+    stage.tell("heartbeat", scenes.heartbeat(fresh_s=31))
+    await is_old(page, "31 s old")
+    await expect(page.locator(".not-live")).to_contain_text("The server is there, but its data is not new.")
+    stage.tell("heartbeat", scenes.heartbeat(fresh_s=0.3))
+    await is_live(page)
+
+
+async def test_what_was_never_complete_is_not_live(stage: Stage, opened: Opened) -> None:
+    stage.scene = scenes.scene()
+    page = await shown(stage, opened)
+    stage.tell("change", scenes.change(fresh_s=None))
+    await is_old(page, "")
+    await expect(page.locator(".not-live")).to_contain_text("It is not known how old these numbers are.")
+
+
+async def test_a_device_that_slept_wakes_up_grey(stage: Stage, opened: Opened) -> None:
+    stage.scene = scenes.scene()
+    page = await shown(stage, opened)
+    await stage.close()
+    await page.clock.fast_forward("02:00:00")
+    await is_old(page, "2 h old")
+
+
+async def test_before_the_first_numbers_it_says_that_it_waits(stage: Stage, opened: Opened) -> None:
+    stage.status = 503
+    page = await opened(stage.url)
+    await expect(page.locator(".notice")).to_have_text("No connection to the server; trying again.")
+    await expect(page.locator(".tile")).to_have_count(0)
+    stage.status, stage.scene = 200, scenes.scene()
+    await is_live(page)
+
+
+async def test_it_comes_back_by_itself_with_the_number_of_now(stage: Stage, opened: Opened) -> None:
+    stage.scene = scenes.scene()
+    page = await opened(stage.url)
+    await is_live(page)
+    await stage.close()
+    newer = scenes.tiles()[0] | {"value": 12.0, "lower": 3.0, "upper": 21.0}
+    stage.scene = scenes.scene(pages=[scenes.page(shown=[newer, *scenes.tiles()[1:]])])
+    await asyncio.sleep(1)  # it tries meanwhile
+    await stage.open()
+    await expect(page.locator('[data-metric="nps_score"] .number')).to_have_text("12", timeout=15_000)
+    await is_live(page)
+    assert stage.clients == 1
+
+
+async def test_many_do_not_come_back_at_the_same_moment(stage: Stage, opened: Opened) -> None:
+    """The pauses between attempts grow to 4 to 12 s, and are never the same."""
+    stage.status = 503
+    page = await opened(stage.url, before=by_hand)
+    await page.clock.pause_at(scenes.NOW / 1000 + 1)
+    pauses: list[float] = []
+    await page.expose_function("paused", lambda ms: pauses.append(ms))
+    await page.evaluate(
+        """() => {
+            const wait = window.setTimeout;
+            window.setTimeout = (then, ms) => (ms < 20000 && paused(ms), wait(then, ms));
+        }"""
+    )
+    for _ in range(240):
+        await page.clock.run_for(500)
+    assert len(pauses) >= 8
+    late = pauses[5:]
+    assert min(late) >= 4_000
+    assert max(late) <= 12_000
+    assert len(set(late)) == len(late)
+
+
+async def test_a_connection_that_fell_silent_is_replaced_before_the_numbers_are_old(
+    stage: Stage, opened: Opened
+) -> None:
+    stage.scene = scenes.scene()
+    page = await shown(stage, opened)
+    assert len(stage.asked) == 1
+    await page.clock.run_for(21_000)
+    async with asyncio.timeout(5):
+        while len(stage.asked) < 2:
+            await page.clock.run_for(500)
+    await expect(page.locator(".fresh")).to_contain_text("0 s old")
+    await is_live(page)
+
+
+async def test_a_new_version_is_loaded_at_once_and_the_address_stays(stage: Stage, opened: Opened) -> None:
+    stage.scene = scenes.scene()
+    page = await shown(stage, opened, "?view=billing&lang=es&theme=light")
+    await page.evaluate("window.loadedBefore = true")
+    stage.scene = scenes.scene(version="2")
+    stage.tell("heartbeat", scenes.heartbeat(version="2"))
+    await expect(page.locator(".fresh")).to_contain_text("0 s")
+    await page.clock.run_for(6_000)
+    await page.wait_for_function("window.loadedBefore === undefined")
+    assert page.url == f"{stage.url}/?view=billing&lang=es&theme=light"
+    await page.clock.run_for(6_000)  # and not again: it is the new one now
+    await page.evaluate("window.loadedBefore = true")
+    stage.tell("heartbeat", scenes.heartbeat(version="2"))
+    await page.clock.run_for(60_000)
+    assert await page.evaluate("window.loadedBefore")
+
+
+async def test_a_new_version_waits_for_who_is_using_the_page(stage: Stage, opened: Opened) -> None:
+    stage.scene = scenes.scene()
+    page = await shown(stage, opened)
+    await page.evaluate("window.loadedBefore = true")
+    await page.keyboard.press("ArrowRight")
+    stage.tell("heartbeat", scenes.heartbeat(version="2"))
+    for _ in range(5):
+        await page.clock.run_for(10_000)
+        stage.tell("heartbeat", scenes.heartbeat(version="2"))
+    assert await page.evaluate("window.loadedBefore")
+    await page.clock.run_for(16_000)
+    await page.wait_for_function("window.loadedBefore === undefined")
+
+
+HIDING = """
+let hidden = false;
+Object.defineProperty(document, "hidden", { get: () => hidden });
+window.hide = (now) => { hidden = now; document.dispatchEvent(new Event("visibilitychange")); };
+"""
+
+
+async def test_nobody_looks_nothing_is_sent_and_who_looks_again_sees_no_old_number_as_live(
+    stage: Stage, opened: Opened
+) -> None:
+    stage.scene = scenes.scene()
+
+    async def prepare(page: Page) -> None:
+        await by_hand(page)
+        await page.add_init_script(HIDING)
+
+    page = await opened(stage.url, before=prepare)
+    await is_live(page)
+    await page.clock.pause_at(scenes.NOW / 1000 + 15)
+    await page.evaluate("hide(true)")
+    for _ in range(4):
+        stage.tell("heartbeat", scenes.heartbeat())
+        await page.clock.run_for(14_000)
+    assert stage.clients == 1
+    await page.clock.run_for(5_000)
+    async with asyncio.timeout(5):
+        while stage.clients:
+            stage.tell("heartbeat", scenes.heartbeat())
+            await asyncio.sleep(0.05)
+    await page.clock.run_for(60_000)
+    await is_old(page, "79 s old")
+    await page.evaluate("hide(false)")
+    await is_live(page)
+
+
+async def test_it_asks_for_the_screen_to_stay_on(stage: Stage, opened: Opened) -> None:
+    stage.scene = scenes.scene()
+
+    async def listening(page: Page) -> None:
+        await page.add_init_script(
+            """window.locks = [];
+            Object.defineProperty(navigator, "wakeLock", {
+                value: { request: async (what) => { locks.push(what); throw new Error("on battery"); } },
+            });"""
+        )
+        await page.add_init_script(HIDING)
+
+    page = await opened(stage.url, before=listening)
+    await is_live(page)
+    await page.evaluate("(hide(true), hide(false))")
+    assert await page.evaluate("locks") == ["screen", "screen"]
+
+
+async def test_weeks_leave_nothing_behind(stage: Stage, opened: Opened) -> None:
+    """2,000 changes and 20 connections later there are as many nodes and listeners as after the first, and
+    no more memory than noise."""
+    stage.scene = scenes.scene(alerts=[scenes.alert()])
+    page = await opened(stage.url)
+    await is_live(page)
+    session = await page.context.new_cdp_session(page)
+    await session.send("Performance.enable")
+
+    async def held() -> dict[str, float]:
+        for _ in range(3):
+            await session.send("HeapProfiler.collectGarbage")
+        found = (await session.send("Performance.getMetrics"))["metrics"]
+        return {one["name"]: one["value"] for one in found}
+
+    async def live(changes: int, connections: int) -> dict[str, float]:
+        for connection in range(connections):
+            for number in range(changes // connections):
+                value = float((connection * 7 + number) % 90)
+                tile = scenes.tiles()[0] | {"value": value, "history": scenes.history(value, 5)}
+                stage.tell("change", scenes.change(tile, alerts=[scenes.alert()] if number % 2 else []))
+            await expect(page.locator('[data-metric="nps_score"] .number')).to_have_text(f"{value:.0f}")
+            before = len(stage.asked)
+            stage.hang_up()
+            async with asyncio.timeout(10):
+                while len(stage.asked) == before or stage.clients != 1:  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+            await expect(page.locator('[data-metric="nps_score"] .number')).to_have_text("74")
+        return await held()
+
+    before = await live(200, 4)
+    after = await live(2000, 20)
+    assert after["Nodes"] <= before["Nodes"] + 20
+    assert after["JSEventListeners"] <= before["JSEventListeners"] + 2
+    assert after["JSHeapUsedSize"] <= before["JSHeapUsedSize"] + 1_000_000

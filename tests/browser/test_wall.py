@@ -1,0 +1,372 @@
+"""What a wall shows, on the stage: every state, size, language and theme, and how it is used."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from playwright.async_api import Page, expect
+
+from streamer.metrics.catalogue import CATALOGUE
+from tests.browser import scenes
+from tests.browser.conftest import Opened, overflowing, violations
+from tests.browser.stage import Stage
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+PHONE = {"width": 390, "height": 844}
+TELEVISIONS = [{"width": 1920, "height": 1080}, {"width": 3840, "height": 2160}]
+SIZES = [*TELEVISIONS, {"width": 1366, "height": 768}, PHONE]
+LANGUAGES = ["en", "es", "zh"]
+
+DIGITS = """(number) => {
+    const look = getComputedStyle(number);
+    const pen = document.createElement("canvas").getContext("2d");
+    pen.font = `${look.fontWeight} ${look.fontSize} ${look.fontFamily}`;
+    const { actualBoundingBoxAscent: up, actualBoundingBoxDescent: down } = pen.measureText("7");
+    return (up + down) / innerHeight;
+}"""
+"""How much of the window's height a digit is, without the room above and below it."""
+
+
+async def shown(stage: Stage, opened: Opened, query: str = "", **context: Any) -> Page:
+    page = await opened(f"{stage.url}/{query}", **context)
+    await expect(page.locator(".tile").first).to_be_visible()
+    await page.evaluate("document.fonts.ready")
+    return page
+
+
+def text(words: str) -> re.Pattern[str]:
+    """Of an element: these words, whatever the space between them is made of."""
+    return re.compile(r"^\s*" + r"\s*".join(map(re.escape, words.split())) + r"\s*$")
+
+
+@pytest.mark.parametrize(
+    ("metric", "name", "figure", "state", "aim"),
+    [
+        ("nps_score", "NPS", "74 (64 to 81), 112 answers", "On target", "Target at least 30"),
+        ("csat_ratio", "Satisfied", "72 % (66 to 77%), 244 answers", "Off target", "Target at least 80%"),
+        (
+            "service_level_ratio", "Service level", "81 % (78 to 84%), 631 contacts", "Unclear",
+            "Target at least 80%",
+        ),
+        ("fcr_survey_ratio", "Solved at once", "too few answers (4 of 20)", "Too few", "Target at least 70%"),
+        ("qa_score", "Quality", "–", "No data", "Target at least 85"),
+        (
+            "handle_time_seconds", "Handle time", "6:42 min (6:31 to 6:52 min), 1,204 contacts", "No target",
+            "",
+        ),
+    ],
+)  # fmt: skip
+async def test_a_tile_says_its_number_its_interval_its_sample_its_target_and_its_state_in_words(
+    metric: str, name: str, figure: str, state: str, aim: str, stage: Stage, opened: Opened
+) -> None:
+    stage.scene = scenes.scene()
+    page = await shown(stage, opened)
+    tile = page.locator(f'[data-metric="{metric}"]')
+    await expect(tile.locator(".name")).to_have_text(name)
+    await expect(tile.locator(".figure")).to_have_text(text(figure))
+    await expect(tile.locator(".state")).to_have_text(state)
+    await expect(tile.locator(".aim")).to_have_text(aim)
+
+
+async def test_every_state_has_a_shape_of_its_own(stage: Stage, opened: Opened) -> None:
+    stage.scene = scenes.scene()
+    page = await shown(stage, opened)
+    shapes = await page.locator(".state .shape").evaluate_all("shapes => shapes.map((one) => one.innerHTML)")
+    assert len(shapes) == 6
+    assert len(set(shapes)) == 6
+
+
+async def test_an_arrow_stands_only_where_last_week_was_different_and_says_which_way_is_good(
+    stage: Stage, opened: Opened
+) -> None:
+    stage.scene = scenes.scene()
+    page = await shown(stage, opened)
+    told = {
+        await tile.get_attribute("data-metric"): await tile.locator(".trend .unseen").all_text_contents()
+        for tile in await page.locator(".tile").all()
+    }
+    assert told == {
+        "nps_score": ["Higher than in the same hours last week, which had 52: better"],
+        "csat_ratio": ["Lower than in the same hours last week, which had 86%: worse"],
+        "service_level_ratio": [],
+        "fcr_survey_ratio": [],
+        "qa_score": [],
+        "handle_time_seconds": ["Lower than in the same hours last week, which had 7:35\u00a0min: better"],
+    }
+
+
+@pytest.mark.parametrize("size", TELEVISIONS, ids=str)
+@pytest.mark.parametrize("count", range(1, 7))
+async def test_on_a_television_digits_are_at_least_12_percent_of_the_height(
+    count: int, size: dict[str, int], stage: Stage, opened: Opened
+) -> None:
+    met = scenes.tiles()[0]
+    tiles = [met | {"id": f"{place}"} for place in range(count)]
+    stage.scene = scenes.scene(pages=[scenes.page(shown=tiles)], alerts=[scenes.alert()])
+    page = await shown(stage, opened, viewport=size)
+    digits = await page.locator(".number").evaluate_all(f"numbers => numbers.map({DIGITS})")
+    assert len(digits) == count
+    assert min(digits) >= 0.12
+    assert await overflowing(page) == []
+    assert await page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+
+
+def widest(metric: str) -> dict[str, Any]:
+    """A tile as wide as it gets."""
+    found = CATALOGUE[metric]
+    value, lower, upper = {
+        "points": (-100.0, -100.0, -88.2), "ratio": (1.0, 0.964, 1.0), "score": (4.44, 4.31, 4.52),
+        "seconds": (5944.0, 5804.0, 5999.0), "count": (12_345.0, None, None), "erlangs": (444.4, None, None),
+        "currency": (1_234_567.0, None, None),
+    }[found.unit]  # fmt: skip
+    return scenes.tile(
+        metric, value, "missed", unit=found.unit, better=found.better, stat=found.stats[-1], lower=lower,
+        upper=upper, support=44_444, least_support=20, currency="EUR",
+        target={"seconds": 75, "ratio": 0.805}.get(found.unit, 85), trend="down", trend_is_good=False,
+        last_week={"value": value, "lower": 0, "upper": 1, "support": 9}, history=scenes.history(3, 1),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_every_metric_has_room_in_every_language(language: str, stage: Stage, opened: Opened) -> None:
+    metrics = list(CATALOGUE)
+    pages = [
+        scenes.page(shown=[widest(one) for one in metrics[at : at + 6]]) for at in range(0, len(metrics), 6)
+    ]
+    stage.scene = scenes.scene(pages=pages)
+    page = await shown(stage, opened, f"?lang={language}")
+    cut: list[str] = []
+    for _ in pages:
+        cut += await overflowing(page)
+        await page.keyboard.press("ArrowRight")
+    assert cut == []
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_nothing_is_cut_off_at_any_size(
+    language: str, size: dict[str, int], stage: Stage, opened: Opened
+) -> None:
+    stage.scene = scenes.scene(
+        title="Customer care", pages=[scenes.page("Billing", "billing"), scenes.page("Support", "support")]
+    )
+    page = await shown(stage, opened, f"?lang={language}", viewport=size)
+    assert await overflowing(page) == []
+    stage.tell("heartbeat", scenes.heartbeat(fresh_s=31))
+    await expect(page.locator(".not-live")).to_be_visible()
+    assert await overflowing(page) == []
+    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [
+        ("en", ["Wallboard", "Last hour", "Live", "Service level", "(78 to 84%), 631 contacts", "Unclear"]),
+        (
+            "es",
+            [
+                "Panel",
+                "Última hora",
+                "En vivo",
+                "Nivel de servicio",
+                "(78 a 84\u00a0%), 631 contactos",
+                "Incierto",
+            ],
+        ),
+        ("zh", ["看板", "最近 1 小时", "实时", "服务水平", "(78 至 84%)，631 次联系", "尚不确定"]),
+    ],
+)
+async def test_it_speaks_three_languages(
+    language: str, said: Sequence[str], stage: Stage, opened: Opened
+) -> None:
+    stage.scene = scenes.scene()
+    page = await shown(stage, opened, f"?lang={language}")
+    tile = page.locator('[data-metric="service_level_ratio"]')
+    places = [page.locator("h1"), page.locator(".window"), page.locator(".fresh strong")]
+    places += [tile.locator(".name"), tile.locator(".detail"), tile.locator(".state")]
+    for place, words in zip(places, said, strict=True):
+        await expect(place).to_have_text(words)
+    assert (await page.evaluate("document.documentElement.lang")).startswith(language)
+
+
+@pytest.mark.parametrize(
+    ("locale", "query", "title", "handled", "clock"),
+    [
+        ("es-MX", "", "Panel", "1,204 contactos", "11:00 a.m."),
+        ("es-ES", "", "Panel", "1204 contactos", "11:00"),
+        ("zh-TW", "", "看板", "1,204 次联系", "上午11:00"),
+        ("en-US", "", "Wallboard", "1,204 contacts", "11:00 AM"),
+        ("de-DE", "", "Wallboard", "1,204 contacts", "11:00"),
+        ("de-DE", "?lang=es", "Panel", "1204 contactos", "11:00"),
+        ("en-US", "?lang=xx", "Wallboard", "1,204 contacts", "11:00 AM"),
+    ],
+)
+async def test_language_numbers_and_times_follow_the_browser_unless_asked_otherwise(
+    locale: str, query: str, title: str, handled: str, clock: str, stage: Stage, opened: Opened
+) -> None:
+    stage.scene = scenes.scene()
+    page = await shown(stage, opened, query, locale=locale)
+    await expect(page.locator("h1")).to_have_text(title)
+    await expect(page.locator('[data-metric="handle_time_seconds"] .detail')).to_contain_text(handled)
+    await expect(page.locator(".clock time")).to_have_text(re.compile(f"^{re.escape(clock)}$", re.IGNORECASE))
+
+
+async def test_the_clock_is_the_servers_in_the_sites_zone(stage: Stage, opened: Opened) -> None:
+    stage.scene = scenes.scene(timezone="Asia/Manila")
+
+    async def another_year(page: Page) -> None:
+        await page.clock.install(time="2031-01-01T00:00:00Z")
+
+    page = await shown(stage, opened, before=another_year, timezone_id="America/New_York")
+    await expect(page.locator(".clock time")).to_have_text("18:00")
+    await expect(page.locator(".zone")).to_have_text("Asia/Manila")
+
+
+@pytest.mark.parametrize(
+    ("size", "device", "query", "theme"),
+    [
+        (TELEVISIONS[0], "light", "", "dark"),
+        (TELEVISIONS[0], "dark", "?theme=light", "light"),
+        (TELEVISIONS[0], "light", "?theme=auto", "light"),
+        (PHONE, "light", "", "light"),
+        (PHONE, "dark", "", "dark"),
+        (PHONE, "light", "?theme=dark", "dark"),
+    ],
+)
+async def test_walls_are_dark_and_what_is_held_in_the_hand_follows_the_device(
+    size: dict[str, int], device: str, query: str, theme: str, stage: Stage, opened: Opened
+) -> None:
+    stage.scene = scenes.scene()
+    page = await shown(stage, opened, query, viewport=size, color_scheme=device)
+    ground = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == {"dark": "rgb(10, 13, 17)", "light": "rgb(238, 236, 230)"}[theme]
+
+
+@pytest.mark.parametrize("theme", ["dark", "light"])
+@pytest.mark.parametrize("size", [TELEVISIONS[0], PHONE], ids=["television", "phone"])
+@pytest.mark.parametrize("fresh_s", [0.2, 45, None], ids=["live", "old", "unknown"])
+async def test_axe_finds_nothing(
+    fresh_s: float | None, size: dict[str, int], theme: str, stage: Stage, opened: Opened
+) -> None:
+    stage.scene = scenes.scene(
+        fresh_s=fresh_s, rotate_s=600, title="Customer care",
+        pages=[scenes.page("Billing", "billing"), scenes.page("Support", "support")],
+        alerts=[scenes.alert(), scenes.alert("store", "The store is away.", severity="critical")],
+    )  # fmt: skip
+    page = await shown(stage, opened, f"?theme={theme}", viewport=size)
+    assert await violations(page) == []
+
+
+async def test_alerts_are_a_banner_in_the_pages_language(stage: Stage, opened: Opened) -> None:
+    stage.scene = scenes.scene(
+        alerts=[scenes.alert("behind", "Behind."), scenes.alert("other", "Something else.")]
+    )
+    page = await shown(stage, opened, "?lang=es")
+    ours, other = await page.locator(".notice").all()
+    await expect(ours).to_have_text(text("Aviso Los números van con retraso: aún se cuentan eventos. 10:55"))
+    await expect(other).to_have_text(text("Aviso Something else. 10:55"))
+    assert await other.locator("span").get_attribute("lang") == "en"
+    stage.tell("change", scenes.change())
+    await expect(page.locator(".notice")).to_have_count(0)
+
+
+async def test_pages_turn_and_say_whose_they_are(stage: Stage, opened: Opened) -> None:
+    names = ["Billing", "Support", "Sales"]
+    pages = [scenes.page(name, name.lower()) for name in names]
+    stage.scene = scenes.scene(rotate_s=20, title="Customer care", pages=pages)
+
+    async def by_hand(page: Page) -> None:
+        await page.clock.install()
+
+    page = await shown(stage, opened, before=by_hand)
+    for name in [*names, names[0]]:
+        await expect(page.locator("h1")).to_have_text(name)
+        await expect(page.locator(".window")).to_have_text("Customer care · Last hour")
+        assert await page.title() == name
+        stage.tell("heartbeat", scenes.heartbeat())
+        await page.clock.run_for(20_000)
+
+
+async def test_it_is_walked_through_by_keyboard(stage: Stage, opened: Opened) -> None:
+    pages = [scenes.page(name, name.lower()) for name in ("Billing", "Support", "Sales")]
+    stage.scene = scenes.scene(rotate_s=600, pages=pages)
+    page = await shown(stage, opened)
+    title = page.locator("h1")
+    walked = []
+    for _ in range(3):
+        await page.keyboard.press("Tab")
+        walked.append(await page.evaluate("document.activeElement.getAttribute('aria-label')"))
+        assert await page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    assert walked == ["Previous page", "Next page", "Stop turning pages"]
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("button", name="Turn pages", exact=True)).to_be_focused()
+    await page.keyboard.press("Shift+Tab")
+    await page.keyboard.press("Enter")
+    await expect(title).to_have_text("Support")
+    await page.keyboard.press("ArrowRight")
+    await expect(title).to_have_text("Sales")
+    await page.keyboard.press("ArrowLeft")
+    await expect(title).to_have_text("Support")
+    await expect(page.get_by_role("img", name="Support, page 2 of 3")).to_be_visible()
+
+
+async def test_stopped_pages_stay(stage: Stage, opened: Opened) -> None:
+    stage.scene = scenes.scene(rotate_s=20, pages=[scenes.page("A", "a"), scenes.page("B", "b")])
+
+    async def by_hand(page: Page) -> None:
+        await page.clock.install()
+
+    page = await shown(stage, opened, before=by_hand)
+    await page.get_by_role("button", name="Stop turning pages").click()
+    await page.clock.run_for(100_000)
+    await expect(page.locator("h1")).to_have_text("A")
+
+
+@pytest.mark.parametrize(("wish", "still"), [("reduce", True), ("no-preference", False)])
+async def test_nothing_moves_where_that_is_unwelcome(
+    wish: str, still: bool, stage: Stage, opened: Opened
+) -> None:
+    stage.scene = scenes.scene()
+    page = await shown(stage, opened, reduced_motion=wish)
+    durations = await page.evaluate(
+        """() => [...document.querySelectorAll("*")].flatMap((element) => {
+            const look = getComputedStyle(element);
+            return [look.transitionDuration, look.animationDuration].filter((one) => one !== "0s");
+        })"""
+    )
+    assert (durations == []) is still
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (400, "There is no view called “nowhere”."),
+        (403, "You are not allowed to see this. Log in, or ask for a display's address."),
+    ],
+)
+async def test_a_refused_view_says_why(status: int, said: str, stage: Stage, opened: Opened) -> None:
+    stage.status = status
+    page = await opened(f"{stage.url}/?view=nowhere")
+    await expect(page.get_by_role("alert")).to_have_text(said)
+    assert await violations(page) == []
+
+
+async def test_the_view_of_the_address_is_asked_for_once_and_nothing_is_polled(
+    stage: Stage, opened: Opened
+) -> None:
+    stage.scene = scenes.scene()
+    asked: list[str] = []
+
+    async def listening(page: Page) -> None:
+        await page.clock.install()
+        page.on("request", lambda request: asked.append(request.url))
+
+    page = await shown(stage, opened, "?view=billing", before=listening)
+    loaded = len(asked)
+    for _ in range(20):
+        stage.tell("heartbeat", scenes.heartbeat())
+        await page.clock.run_for(15_000)
+    assert stage.asked == [{"view": "billing"}]
+    assert asked[loaded:] == []

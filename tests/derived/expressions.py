@@ -1,0 +1,34 @@
+"""Here is every expression of a dashboard, as Grafana would send it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+
+class Expression(NamedTuple):
+    """`place` is the dashboard and the panel."""
+
+    place: str
+    expr: str
+
+
+def expressions(name: str, text: str, chosen: Mapping[str, str] | None = None) -> Iterator[Expression]:
+    """With the variables as the dashboard opens, but for those `chosen`."""
+    board = json.loads(text)
+    values = {variable["name"]: opened(variable) for variable in board["templating"]["list"]}
+    for panel in board["panels"]:
+        for target in panel.get("targets", ()):
+            expr = filled(target["expr"], values | dict(chosen or {}))
+            yield Expression(f"{name}: {panel['title']} {target['refId']}", expr)
+
+
+def opened(variable: dict[str, Any]) -> str:
+    value = variable["current"]["value"]
+    return variable["allValue"] if value == ["$__all"] else value
+
+
+def filled(expr: str, values: Mapping[str, str]) -> str:
+    for name in sorted(values, key=len, reverse=True):
+        expr = expr.replace(f"${name}", values[name])
+    assert "$" not in expr, expr
+    return expr

@@ -1,0 +1,158 @@
+"""Debian's Prometheus on a live center: every expression of every panel and rule parses and returns data."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streamer.derived import files
+from streamer.settings import Settings
+from tests.derived.expressions import Expression, expressions
+from tests.derived.live import Center, Prometheus, until
+from tests.derived.traffic import publish
+from tests.parts.server import run
+
+ROOT = Path(__file__).parents[2]
+WINDOWS = ["1h"]
+PATIENCE_S = 30
+
+HEALTH = {
+    "ServerDown",
+    "NoWorker",
+    "WorkerDown",
+    "DataStale",
+    "NeverCaughtUp",
+    "WorkersBehind",
+    "EventsRejected",
+    "FiguresLeftOut",
+    "ReadingDisagreesWithCounters",
+}
+"""Alerts that a center in order does not raise."""
+
+
+@pytest.fixture(scope="module")
+def derived() -> dict[str, str]:
+    """By path below grafana/."""
+    found = files.derive(ROOT, Settings(export_windows=WINDOWS))
+    below = {path for path in found if path.name != "README.md"}
+    return {str(path.relative_to(ROOT / "grafana")): found[path] for path in below}
+
+
+@pytest.fixture(scope="module")
+def prometheus(derived: dict[str, str]) -> Iterator[Prometheus]:
+    """Looking at a center that is at work: more is reported while it looks, so that there are rates."""
+    center = Center(WINDOWS)
+    watching = Prometheus(served(derived), center)
+    try:
+        run(center.start())
+        run(publish(center.kafka, "before", now()))
+        run(watching.start())
+        assert until(lambda: watching.query("cx_nps_score"), PATIENCE_S)
+        run(publish(center.kafka, "after", now()))
+        yield watching
+    finally:
+        run(watching.close())
+        run(center.close())
+
+
+def now() -> float:
+    return time.time()  # noqa: TID251 - the center is live
+
+
+def served(derived: dict[str, str]) -> dict[str, str]:
+    """What the server itself reads, by name."""
+    paths = [path for path in derived if path.startswith("prometheus/") and path.count("/") == 1]
+    return {Path(path).name: derived[path] for path in paths}
+
+
+def of_panels(derived: dict[str, str], **chosen: str) -> list[Expression]:
+    boards = {Path(name).stem: text for name, text in derived.items() if name.startswith("dashboards/")}
+    assert boards.keys() == {"wall", "supervisor", "pipeline"}
+    return [found for name, text in boards.items() for found in expressions(name, text, chosen)]
+
+
+def without_data(prometheus: Prometheus, asked: list[Expression]) -> set[str]:
+    return {place for place, expr in asked if not has_data(prometheus, expr)}
+
+
+def has_data(prometheus: Prometheus, expr: str) -> bool:
+    return any(sample["value"][1] != "NaN" for sample in prometheus.query(expr))
+
+
+@pytest.mark.parametrize("by", ["queue", "team", "channel", "site", "reason", "language"])
+def test_every_panel_has_data(prometheus: Prometheus, derived: dict[str, str], by: str) -> None:
+    asked = of_panels(derived, by=by)
+    assert len(asked) > 100
+    until(lambda: not without_data(prometheus, asked), PATIENCE_S)
+    assert without_data(prometheus, asked) == set()
+
+
+@pytest.mark.parametrize(("stat", "formula"), [("p50", "negative"), ("max", "answered_only")])
+def test_every_stat_has_data(
+    prometheus: Prometheus, derived: dict[str, str], stat: str, formula: str
+) -> None:
+    asked = of_panels(derived, stat=stat, formula=formula)
+    until(lambda: not without_data(prometheus, asked), PATIENCE_S)
+    assert without_data(prometheus, asked) == set()
+
+
+@pytest.mark.parametrize(
+    ("chosen", "queues"),
+    [(".*", {"billing", "sales"}), ("billing", {"billing"}), ("(billing|sales)", {"billing", "sales"})],
+)
+def test_panels_show_the_groups_that_were_chosen(
+    prometheus: Prometheus, derived: dict[str, str], chosen: str, queues: set[str]
+) -> None:
+    (expr,) = (
+        one.expr for one in of_panels(derived, queue=chosen) if one.place == "supervisor: Handle time A"
+    )
+    assert until(lambda: has_data(prometheus, expr), PATIENCE_S)
+    assert {sample["metric"]["queue"] for sample in prometheus.query(expr)} == queues
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [("queue", ["billing", "sales"]), ("team", ["blue", "red"]), ("channel", ["chat", "voice"])],
+)
+def test_a_variable_offers_what_there_is(prometheus: Prometheus, name: str, values: list[str]) -> None:
+    match = f'cx_offered{{by="{name}"}}'
+    assert until(lambda: prometheus.get(f"label/{name}/values", **{"match[]": match}), PATIENCE_S)
+    assert prometheus.get(f"label/{name}/values", **{"match[]": match}) == values
+
+
+def test_every_rule_is_evaluated_without_error(prometheus: Prometheus) -> None:
+    assert until(lambda: all(rule["health"] == "ok" for rule in prometheus.rules()), PATIENCE_S)
+    assert {rule["type"] for rule in prometheus.rules()} == {"recording", "alerting"}
+    assert [rule["name"] for rule in prometheus.rules() if rule.get("lastError")] == []
+
+
+def test_every_recorded_series_has_data(prometheus: Prometheus) -> None:
+    recorded = [
+        Expression(f"{rule['name']} {rule.get('labels', '')}", rule["query"])
+        for rule in prometheus.rules()
+        if rule["type"] == "recording"
+    ]
+    assert len(recorded) > 20
+    until(lambda: not without_data(prometheus, recorded), PATIENCE_S)
+    assert without_data(prometheus, recorded) == set()
+
+
+def test_a_center_in_order_raises_no_alarm_about_itself(prometheus: Prometheus) -> None:
+    assert until(lambda: all(rule["health"] == "ok" for rule in prometheus.rules()), PATIENCE_S)
+    alerts = {rule["name"]: rule["query"] for rule in prometheus.rules() if rule["type"] == "alerting"}
+    assert alerts.keys() == HEALTH | {"TargetMissed"}
+
+    def raised() -> set[str]:
+        return {name for name in HEALTH if prometheus.query(alerts[name])}
+
+    until(lambda: not raised(), PATIENCE_S)
+    assert raised() == set()
+
+
+def test_an_alert_names_the_queue_and_the_center(prometheus: Prometheus) -> None:
+    """Half of those asked are detractors, which is far from the target."""
+    expr = 'ALERTS{alertname="TargetMissed",metric="nps_score"}'
+    assert until(lambda: len(prometheus.query(expr)) == 3, PATIENCE_S)
+    told = {sample["metric"].get("queue") for sample in prometheus.query(expr)}
+    assert told == {None, "billing", "sales"}

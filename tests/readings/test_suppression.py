@@ -1,0 +1,248 @@
+"""Here is that nobody can compute what a few customers said from what is shown to everybody."""
+
+from collections.abc import Iterable, Mapping
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streamer.metrics.catalogue import CATALOGUE
+from streamer.panes.grid import ALL
+from streamer.readings.query import Query, Reading
+from streamer.readings.suppression import ANSWERS, FEWEST, of_many, questions, suppressed
+
+Counts = Mapping[str, int]
+BEGINS = {"15m": "2026-11-21T09:45:00Z", "1h": "2026-11-21T09:00:00Z", "today": "2026-11-21T00:00:00Z"}
+
+
+def reading(
+    count: int, by: str = "queue", key: str = "a", window: str = "1h", metric: str = "nps_score"
+) -> Reading:
+    value = 50.0 if count else None
+    return Reading(
+        metric, "", "points", "higher", window, by, key, value, value, value, count,
+        BEGINS[window], "2026-11-21T10:00:00Z", 0.0,
+    )  # fmt: skip
+
+
+def grouping(counts: Counts, by: str = "queue", window: str = "1h") -> list[Reading]:
+    return [reading(count, by, key, window) for key, count in counts.items()]
+
+
+def shown(readings: Iterable[Reading], by: str = "queue", window: str = "1h") -> dict[str, int]:
+    """The answers of each group that still says something."""
+    return {one.key: one.support for one in readings if (one.by, one.window) == (by, window) and one.support}
+
+
+@pytest.mark.parametrize(
+    ("sentence", "counts", "expected"),
+    [
+        ("five are enough", {"a": 5, "b": 6}, {"a": 5, "b": 6}),
+        ("four are not, nor what they could be subtracted from", {"a": 4, "b": 6, "c": 7}, {"c": 7}),
+        ("of several the smallest", {"a": 4, "b": 9, "c": 6, "d": 8}, {"b": 9, "d": 8}),
+        ("two few of five together need nobody", {"a": 1, "b": 4, "c": 7}, {"c": 7}),
+        ("two few of four together are few still", {"a": 1, "b": 3, "c": 7, "d": 8}, {"d": 8}),
+        ("three few of five need nobody", {"a": 1, "b": 1, "c": 3, "d": 7}, {"d": 7}),
+        ("an empty group hides nobody", {"a": 4, "b": 0, "c": 7, "d": 8}, {"d": 8}),
+        ("nobody is left to hide beside", {"a": 4}, {}),
+        ("the order of keys decides between equals", {"b": 6, "a": 6, "few": 1}, {"b": 6}),
+        ("nothing is nothing", {"a": 0}, {}),
+    ],
+)
+def test_in_a_grouping(sentence: str, counts: Counts, expected: Counts) -> None:
+    assert shown(suppressed(grouping(counts))) == expected, sentence
+
+
+def test_what_is_hidden_says_nothing() -> None:
+    (hidden,) = suppressed([reading(4)])
+    assert (hidden.value, hidden.lower, hidden.upper, hidden.support) == (None, None, None, 0)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "readings", "expected"),
+    [
+        ("detractors by the answers to NPS", [reading(4), reading(2, metric="detractors")], [0, 0]),
+        ("few detractors of many are shown", [reading(9), reading(2, metric="detractors")], [9, 2]),
+        ("comments by the responses", [reading(9, metric="surveys"), reading(1, metric="comments")], [9, 1]),
+        ("what was not counted is hidden", [reading(2, metric="detractors")], [0]),
+        ("other figures are no survey's", [reading(1, metric="answered")], [1]),
+        ("others' answers are others", [reading(9), reading(4, metric="csat_ratio")], [9, 0]),
+    ],
+)
+def test_by_what_a_figure_is_judged(sentence: str, readings: list[Reading], expected: list[int]) -> None:
+    assert [one.support for one in suppressed(readings)] == expected, sentence
+
+
+def test_every_figure_placed_by_an_answer_is_a_survey_figure() -> None:
+    placed = {name for name, metric in CATALOGUE.items() if metric.placed in ("answered_at", "sent_at")}
+    assert set(ANSWERS) == placed
+    assert set(ANSWERS.values()) <= set(ANSWERS)
+
+
+@pytest.mark.parametrize(
+    ("sentence", "counts", "expected"),
+    [
+        ("both lines of a few lose one more",
+         {"a,x": 4, "a,y": 9, "b,x": 9, "b,y": 9, "c,y": 9}, {"c,y": 9}),
+        ("all of a hidden queue's", {"few,x": 4, "a,x": 6, "b,x": 7, "b,y": 7}, {"b,x": 7, "b,y": 7}),
+        ("nobody is few", {"a,x": 5, "a,y": 5, "b,x": 5, "b,y": 5}, {"a,x": 5, "a,y": 5, "b,x": 5, "b,y": 5}),
+    ],
+)  # fmt: skip
+def test_in_a_pair(sentence: str, counts: Counts, expected: Counts) -> None:
+    found = suppressed([*grouping(counts, "queue,channel"), *sums(counts)])
+    assert shown(found, "queue,channel") == expected, sentence
+
+
+def sums(counts: Counts, window: str = "1h") -> list[Reading]:
+    """The readings of `all` and of either dimension."""
+    queues: dict[str, int] = {}
+    channels: dict[str, int] = {}
+    for key, count in counts.items():
+        queue, channel = key.split(",")
+        queues[queue] = queues.get(queue, 0) + count
+        channels[channel] = channels.get(channel, 0) + count
+    return [
+        reading(sum(counts.values()), ALL, "", window),
+        *grouping(queues, "queue", window),
+        *grouping(channels, "channel", window),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "quarter", "hour", "day", "expected"),
+    [
+        ("five more are enough", 10, 15, 20, (10, 15, 20)),
+        ("the same are the same", 10, 10, 10, (10, 10, 10)),
+        ("four more would be known", 11, 15, 20, (0, 15, 20)),
+        ("four more than in the hour, which is hidden", 7, 11, 15, (0, 0, 15)),
+        ("nine more than in the day are enough, but hidden stays hidden", 6, 11, 15, (0, 0, 15)),
+        ("few of many", 4, 10, 20, (0, 10, 20)),
+    ],
+)
+def test_in_windows_that_lie_in_one_another(
+    sentence: str, quarter: int, hour: int, day: int, expected: tuple[int, int, int]
+) -> None:
+    counts = {"15m": quarter, "1h": hour, "today": day}
+    found = suppressed([reading(count, ALL, "", window) for window, count in counts.items()])
+    assert tuple(one.support for one in found) == expected, sentence
+
+
+def test_of_one_group_at_many_moments_only_those_of_enough_answers() -> None:
+    figures = [reading(count, metric="detractors") for count in (1, 2, 3)]
+    counted = [reading(count) for count in (4, 5, 0)]
+    assert [one.support for one in of_many(figures, counted)] == [0, 2, 3]
+
+
+PAIRS = (("queue", "channel"), ("team", "channel"), ("site", "reason"))
+
+
+@pytest.mark.parametrize(
+    ("by", "expected"),
+    [
+        ("all", ["all"]),
+        ("language", ["all", "language"]),
+        ("site", ["all", "site", "reason", "site,reason"]),
+        ("queue", ["all", "queue", "channel", "queue,channel", "team", "team,channel"]),
+        ("queue,channel", ["all", "queue", "channel", "queue,channel", "team", "team,channel"]),
+    ],
+)
+def test_a_question_needs_whole_groupings_and_what_they_are_linked_with(by: str, expected: list[str]) -> None:
+    asked = questions(Query(now=0, metrics=("detractors",), by=by, key="a", stat="*", at=7), PAIRS)
+    assert [one.by for one in asked] == expected
+    assert {(one.key, one.stat, one.at, "nps_score" in one.metrics) for one in asked} == {
+        (None, None, 7, True)
+    }
+
+
+# Whatever the counts are.
+
+keys = st.builds("{},{}".format, st.sampled_from("abcdef"), st.sampled_from("wxyz"))
+cells = st.dictionaries(keys, st.integers(0, 12), max_size=24)
+
+
+@settings(max_examples=400)
+@given(st.dictionaries(st.text("abcdefgh", max_size=2), st.integers(0, 12), max_size=12))
+def test_within_a_grouping_no_hidden_count_can_be_computed(counts: Counts) -> None:
+    total = sum(counts.values())
+    found = suppressed([reading(total, ALL, ""), *grouping(counts)])
+    left = shown(found)
+    assert all(count >= FEWEST for count in left.values())
+    assert shown(found, ALL) == ({"": total} if total >= FEWEST else {})
+    hidden = [count for key, count in counts.items() if count and key not in left]
+    if hidden and total >= FEWEST:
+        assert len(hidden) > 1
+        assert sum(hidden) == total - sum(left.values()) >= FEWEST
+
+
+@settings(max_examples=400)
+@given(cells)
+def test_no_count_of_a_few_follows_from_a_pair_its_dimensions_and_all(counts: Counts) -> None:
+    readings = [*grouping(counts, "queue,channel"), *sums(counts)]
+    few = {(one.by, one.key) for one in readings if 0 < one.support < FEWEST}
+    told = {(one.by, one.key) for one in suppressed(readings) if one.support}
+    assert not few & told
+    assert not few & computable(readings, told)
+
+
+Group = tuple[str, str]
+
+
+def computable(readings: Iterable[Reading], told: set[Group]) -> set[Group]:
+    """By linear algebra: the counts that every solution of all sums gives the same, when these are told."""
+    counts = {(one.by, one.key) for one in readings if one.support}
+    hidden = sorted(counts - told)
+    if not hidden:
+        return set()
+    known = np.array([[weight(count, total) for count in hidden] for total in equations(counts)])
+    rank = np.linalg.matrix_rank(known)
+    own = np.eye(len(hidden))
+    return {
+        count
+        for place, count in enumerate(hidden)
+        if np.linalg.matrix_rank(np.vstack([known, own[place]])) == rank
+    }
+
+
+def equations(counts: Iterable[Group]) -> list[tuple[Group, str]]:
+    """What is a sum, and of which grouping."""
+    of_cells = [((by, key), "queue,channel") for by, key in counts if by in ("queue", "channel")]
+    return [*of_cells, ((ALL, ""), "queue"), ((ALL, ""), "channel")]
+
+
+def weight(count: Group, equation: tuple[Group, str]) -> float:
+    """Of a count in "total = sum of its parts"."""
+    (by, key), parts = equation
+    if count == (by, key):
+        return -1
+    within = count[0] == parts and (by == ALL or key == count[1].split(",")[by == "channel"])
+    return float(within)
+
+
+def test_what_follows_is_what_linear_algebra_says() -> None:
+    readings = [
+        *grouping({"a,x": 4, "a,y": 9, "b,x": 9, "b,y": 9}, "queue,channel"),
+        *sums({"a,x": 4, "a,y": 9, "b,x": 9, "b,y": 9}),
+    ]
+    everything = {(one.by, one.key) for one in readings}
+    cell = {("queue,channel", "a,x")}
+    assert computable(readings, everything - cell) == cell
+    line = cell | {("queue,channel", "a,y")}
+    assert computable(readings, everything - line) == line
+    circle = line | {("queue,channel", "b,x"), ("queue,channel", "b,y")}
+    assert computable(readings, everything - circle) == set()
+
+
+@settings(max_examples=200)
+@given(cells, st.fractions(0, 1))
+def test_what_a_longer_window_has_more_is_nothing_or_not_few(counts: Counts, part: float) -> None:
+    less = {key: int(count * part) for key, count in counts.items()}
+    found = suppressed([
+        *grouping(counts, "queue,channel", "1h"), *sums(counts, "1h"),
+        *grouping(less, "queue,channel", "15m"), *sums(less, "15m"),
+    ])  # fmt: skip
+    for by in (ALL, "queue", "channel", "queue,channel"):
+        hour = shown(found, by)
+        for key, count in shown(found, by, "15m").items():
+            assert key in hour
+            assert not 0 < hour[key] - count < FEWEST

@@ -1,0 +1,142 @@
+"""Here is who looks at a stream over a connection of its own, and a server for it to look at."""
+
+import asyncio
+import json
+import signal
+import socket
+from asyncio import StreamReader, StreamWriter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any, NamedTuple, Self
+
+import uvicorn
+
+from streamer.readings.reader import Reader
+from streamer.settings import Settings
+from streamer.web.api import Clock
+from streamer.web.connection import Http
+from streamer.web.server import Server, application
+from streamer.web.stream import Pace
+
+LONGEST_LINE = 1 << 24
+
+
+class Told(NamedTuple):
+    event: str
+    data: dict[str, Any]
+
+
+class Serving:
+    """A server within the test's own loop."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.task = asyncio.create_task(server.serve())
+
+    @property
+    def port(self) -> int:
+        port: int = self._server.servers[0].sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def connections(self) -> int:
+        return len(self._server.server_state.connections)
+
+    def unsent(self) -> list[int]:
+        """What each connection still holds, in bytes."""
+        return [one.transport.get_write_buffer_size() for one in self._server.server_state.connections]
+
+    async def started(self) -> None:
+        while not self._server.started:  # noqa: ASYNC110 - it does not say when
+            await asyncio.sleep(0.01)
+
+    async def end(self) -> None:
+        """As a signal would."""
+        if not self.task.done():
+            self._server.handle_exit(signal.SIGTERM, None)
+            await self.task
+
+
+@asynccontextmanager
+async def serving(reader: Reader, settings: Settings, clock: Clock, pace: Pace) -> AsyncIterator[Serving]:
+    app = application(reader, settings, clock, pace)
+    config = uvicorn.Config(
+        app, http=Http, host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=2
+    )
+    one = Serving(Server(config, app.state.streams.end))
+    await one.started()
+    try:
+        yield one
+    finally:
+        await one.end()
+
+
+class Onlooker:
+    def __init__(self, reader: StreamReader, writer: StreamWriter, head: list[str]) -> None:
+        self._reader, self._writer = reader, writer
+        self.head = head
+
+    @classmethod
+    async def at(cls, port: int, path: str = "/api/v1/stream", cookie: str = "") -> Self:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=LONGEST_LINE)
+        writer.write(request(port, path, cookie))
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        return cls(reader, writer, head)
+
+    async def next(self, *events: str, within_s: float = 5.0) -> Told:
+        """The next event, of those kinds if any are named."""
+        async with asyncio.timeout(within_s):
+            while True:
+                told = await self._event()
+                if told is None:
+                    raise EOFError("the stream ended")
+                if not events or told.event in events:
+                    return told
+
+    async def end(self, within_s: float = 5.0) -> None:
+        """Of the stream."""
+        async with asyncio.timeout(within_s):
+            while await self._event() is not None:
+                pass
+
+    async def _event(self) -> Told | None:
+        name = ""
+        while line := await self._reader.readline():
+            if line.startswith(b"event: "):
+                name = line[7:].decode().strip()
+            elif line.startswith(b"data: "):
+                return Told(name, json.loads(line[6:]))
+        return None
+
+    async def leave(self) -> None:
+        self._writer.close()
+        with suppress(ConnectionError):
+            await self._writer.wait_closed()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.leave()
+
+
+class NeverReads:
+    """Asks for the stream and takes nothing of it."""
+
+    def __init__(self, port: int, path: str = "/api/v1/stream") -> None:
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self._socket.connect(("127.0.0.1", port))
+        self._socket.sendall(request(port, path))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+
+def request(port: int, path: str, cookie: str = "") -> bytes:
+    """HTTP/1.0, so that events come as they are and not in chunks."""
+    cookies = f"Cookie: {cookie}\r\n" if cookie else ""
+    return f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n{cookies}\r\n".encode()

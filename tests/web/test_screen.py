@@ -1,0 +1,239 @@
+"""Here is what a view reads, what it compares with, and which views there cannot be."""
+
+import re
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from streamer.events.rules import DAY, HOUR, MINUTE
+from streamer.metrics.tally import NUMBER, Tally
+from streamer.readings.reader import Reader
+from streamer.settings import TARGETS, Settings, SettingsError, ViewSettings, load
+from streamer.web.board import Page, Tile
+from streamer.web.screen import Screen, check_targets, check_views, step_ms
+from tests.readings.center import NOW, Center, cell, pane
+
+SETTINGS = Settings(pairs=["queue,channel"], timezone="Europe/Madrid")
+NPS = ViewSettings(tiles=["nps_score"])
+WEEK = 7 * DAY
+
+
+def surveyed(promoters: int, detractors: int = 0) -> Tally:
+    return {NUMBER["nps_10"]: promoters, NUMBER["nps_0"]: detractors}
+
+
+async def screen(
+    center: Center, view: ViewSettings = NPS, guarded: bool = False, settings: Settings = SETTINGS
+) -> Screen:
+    await center.beat(NOW)
+    reader = Reader(center.store, settings)
+    await reader.refresh(NOW)
+    return Screen(reader, settings, view, guarded)
+
+
+def only(pages: list[Page]) -> Tile:
+    ((shown,),) = (page.tiles for page in pages)
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("sentence", "ago", "support"),
+    [
+        ("the hour that ends a week ago", WEEK + 30 * MINUTE, 40),
+        ("the whole of the hour it began in", WEEK + 59 * MINUTE, 40),
+        ("and of the hour it ends in", WEEK - 59 * MINUTE, 40),
+        ("not the hour after", WEEK - 61 * MINUTE, None),
+        ("not the hour before", WEEK + 61 * MINUTE, None),
+        ("not the day before", WEEK - DAY + 30 * MINUTE, None),
+        ("not two weeks ago", 2 * WEEK + 30 * MINUTE, None),
+    ],
+)
+async def test_last_week(sentence: str, ago: int, support: int | None) -> None:
+    center = Center()
+    await center.add({(pane(ago), cell()): surveyed(40), (pane(MINUTE), cell()): surveyed(5, 35)})
+    shown = only((await screen(center)).pages(NOW))
+    assert (shown.last_week and shown.last_week.support) == support, sentence
+    assert shown.trend == ("down" if support else "unknown"), sentence
+
+
+@pytest.mark.parametrize(
+    ("sentence", "ago", "of_vip", "of_all"),
+    [
+        ("before midnight in Manila, at 16:00 UTC", WEEK + 18 * HOUR + 5 * MINUTE, False, False),
+        ("after it, and before midnight in Madrid, at 23:00 UTC", WEEK + 17 * HOUR, True, False),
+        ("after both", WEEK + 10 * HOUR, True, True),
+    ],
+)
+async def test_today_a_week_ago_is_by_the_clock_of_the_queue(
+    sentence: str, ago: int, of_vip: bool, of_all: bool
+) -> None:
+    own = Settings.model_validate(
+        {"timezone": "Europe/Madrid", "queues": {"vip": {"timezone": "Asia/Manila"}}}
+    )
+    center = Center()
+    await center.add({(pane(ago), cell("vip")): surveyed(40), (pane(MINUTE), cell("vip")): surveyed(40)})
+    for queues, expected in ((["vip"], of_vip), ([], of_all)):
+        view = ViewSettings(tiles=["nps_score"], queues=queues, window="today")
+        shown = only((await screen(center, view, settings=own)).pages(NOW))
+        assert (shown.last_week is not None) == expected, (sentence, queues)
+
+
+async def test_history_is_what_was_read_then() -> None:
+    center = Center()
+    await center.add({(pane(3 * HOUR), cell()): surveyed(20), (pane(MINUTE), cell()): surveyed(0, 20)})
+    history = only((await screen(center)).pages(NOW)).history
+    assert len(history) == 60
+    times = [at for at, _ in history]
+    assert times[-1] == NOW
+    assert {later - at for at, later in pairwise(times[:-1])} == {4 * MINUTE}
+    assert NOW - 4 * HOUR < times[0] < NOW - 4 * HOUR + 8 * MINUTE
+    assert [value for at, value in history if at < NOW - 3 * HOUR] == [None] * 14
+    assert {value for at, value in history if NOW - 3 * HOUR < at < NOW - 2 * HOUR} == {100}
+    assert history[-1][1] == -100
+
+
+async def test_what_came_late_is_in_history_after_a_minute() -> None:
+    center = Center()
+    await center.add({(pane(MINUTE), cell()): surveyed(20)})
+    await center.beat(NOW)
+    reader = Reader(center.store, SETTINGS)
+    await reader.refresh(NOW)
+    one = Screen(reader, SETTINGS, NPS, guarded=False)
+    before = only(one.pages(NOW)).history
+    await center.add({(pane(3 * HOUR), cell()): surveyed(20)})
+    await reader.refresh(NOW)
+    assert only(one.pages(NOW + 10_000)).history[:-1] == before[:-1]
+    assert {value for _, value in only(one.pages(NOW + MINUTE)).history[:-1]} == {None, 100}
+
+
+async def test_before_all_was_read_nothing_is_kept() -> None:
+    center = Center()
+    await center.add({(pane(WEEK + 30 * MINUTE), cell()): surveyed(40), (pane(MINUTE), cell()): surveyed(40)})
+    reader = Reader(center.store, SETTINGS)
+    one = Screen(reader, SETTINGS, NPS, guarded=False)
+    assert only(one.pages(NOW)).state == "no_data"
+    await center.beat(NOW)
+    await reader.refresh(NOW)
+    assert only(one.pages(NOW)).last_week is not None
+
+
+@pytest.mark.parametrize(
+    ("window", "step"),
+    [
+        ("5m", 4 * MINUTE),
+        ("1h", 4 * MINUTE),
+        ("4h", 4 * MINUTE),
+        ("today", 4 * MINUTE),
+        ("24h", 24 * MINUTE),
+        ("7d", 3 * HOUR),
+        ("30d", 12 * HOUR),
+        ("90d", 36 * HOUR),
+    ],
+)
+def test_history_is_of_four_hours_or_the_window(window: str, step: int) -> None:
+    assert step_ms(window) == step
+
+
+# What viewers see.
+
+
+@pytest.mark.parametrize(
+    ("sentence", "billing", "sales", "states"),
+    [
+        ("enough in both", 5, 5, ["no_target", "no_target"]),
+        ("few in one: the other would give it away", 4, 9, ["few", "few"]),
+        ("none in one", 0, 9, ["no_data", "no_target"]),
+    ],
+)
+async def test_viewers_see_no_survey_figure_of_few_answers(
+    sentence: str, billing: int, sales: int, states: list[str]
+) -> None:
+    """Least support is 1 here, so that it is the viewer's rights which decide."""
+    settings = Settings.model_validate({"least_support": 1, "targets": {"nps_score": "none"}})
+    view = ViewSettings(tiles=["nps_score"], queues=["billing", "sales"])
+    center = Center()
+    await center.add(
+        {
+            (pane(MINUTE), cell("billing")): surveyed(billing),
+            (pane(MINUTE), cell("sales")): surveyed(sales),
+        }
+    )
+    of_viewer = (await screen(center, view, guarded=True, settings=settings)).pages(NOW)
+    of_others = (await screen(center, view, guarded=False, settings=settings)).pages(NOW)
+    shown = [tile for page in of_viewer for tile in page.tiles]
+    assert [tile.state for tile in shown] == states, sentence
+    hidden = [tile for tile in shown if tile.state == "few"]
+    assert all((tile.value, tile.support, tile.lower) == (None, 0, None) for tile in hidden)
+    assert all(value is None for tile in shown for _, value in tile.history[:-1]), sentence
+    assert [tile.support for page in of_others for tile in page.tiles] == [billing, sales]
+
+
+# Which views and targets there cannot be.
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"window": "2h"}, "views.wall.window = '2h': expected one of 5m, 15m, "),
+        ({"tiles": ["nps"]}, "views.wall.tiles: 'nps': expected metrics such as nps_score, "),
+        ({"tiles": ["fcr_ratio"]}, "views.wall.window = '1h': fcr_ratio is read over 7d, 30d, 90d"),
+        ({"tiles": ["nps_score"] * 2}, "views.wall.tiles = ['nps_score', 'nps_score']: expected one to 6"),
+        ({"tiles": []}, "views.wall.tiles = []: expected one to 6 different metrics"),
+        ({"tiles": list("abcdefg")}, "views.wall.tiles = ['a', 'b', 'c', 'd', 'e', 'f', 'g']: expected one "),
+        ({"queues": ["a", "a"]}, "views.wall.queues = ['a', 'a']: expected different queues"),
+        ({"rotate": "1s"}, "views.wall.rotate = '1s': expected 2s or more"),
+        ({"tile": ["nps_score"]}, "views.wall.tile: there is no such setting"),
+    ],
+)  # fmt: skip
+def test_a_wrong_view_is_refused_with_a_line(wrong: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{re.escape(sentence)}") as found:
+        check_views(load(views={"wall": wrong}))
+    assert "\n" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    "right",
+    [{}, {"tiles": ["fcr_ratio"], "window": "7d"}, {"tiles": ["nps_score"], "queues": ["a"], "rotate": "2s"}],
+)
+def test_a_right_view(right: dict[str, Any]) -> None:
+    check_views(load(views={"wall": right}))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sentence"),
+    [
+        ({"nps": 40}, "targets: 'nps': expected metrics such as nps_score, "),
+        ({"nps_score": "high"}, "targets.nps_score = 'high': expected input should be a valid number"),
+        ({"nps_score": float("nan")}, "targets.nps_score = nan: expected input should be a finite number"),
+        ({"csat_ratio": 80}, "targets.csat_ratio = 80: expected a ratio from 0 to 1"),
+        ({"csat_ratio": 1.01}, "targets.csat_ratio = 1.01: expected a ratio from 0 to 1"),
+        ({"queues": {"vip": {"nps": 4}}}, "targets.queues.vip: 'nps': expected metrics such as "),
+        ({"queues": {"vip": {"csat_ratio": 90}}}, "targets.queues.vip.csat_ratio = 90: expected a ratio"),
+    ],
+)
+def test_a_wrong_target_is_refused_with_a_line(wrong: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(SettingsError, match=f"^{re.escape(sentence)}"):
+        check_targets(load(targets=wrong))
+
+
+def test_the_target_in_force() -> None:
+    settings = load(
+        targets={
+            "nps_score": 40,
+            "abandon_ratio": "none",
+            "queues": {"vip": {"nps_score": 60, "csat_mean": 4}},
+        }
+    )
+    check_targets(settings)
+    assert settings.target("nps_score") == 40
+    assert settings.target("nps_score", "vip") == 60
+    assert settings.target("nps_score", "other") == 40
+    assert settings.target("csat_mean", "vip") == 4
+    assert settings.target("service_level_ratio", "vip") == 0.8
+    assert settings.target("abandon_ratio") is None
+    assert settings.target("contacts") is None
+
+
+def test_every_usual_target_is_of_a_metric_and_of_its_unit() -> None:
+    check_targets(load(targets=dict(TARGETS)))

@@ -1,0 +1,353 @@
+"""Here is the stream as a browser sees it: over a connection of its own, from a real server."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from streamer.events.rules import MINUTE, SECOND
+from streamer.metrics.tally import NUMBER, Tally
+from streamer.readings.query import Query, Reading
+from streamer.readings.reader import Reader
+from streamer.settings import DisplaySettings, Settings
+from streamer.web import cookies
+from streamer.web.credentials import token_hash
+from streamer.web.stream import PIECE, WAITING, Client, Pace
+from tests.readings.center import NOW, Center, answered, cell, pane
+from tests.web.onlooker import NeverReads, Onlooker, Serving, serving
+from tests.web.test_api import Away, Clock
+
+QUICK = Pace(look=0.02)
+"""No heartbeat is due within 15 s."""
+MANY = [f"queue-{number}" for number in range(30)]
+SETTINGS = Settings.model_validate(
+    {
+        "timezone": "Europe/Madrid",
+        "names": {"queue": {"billing": "Billing and payments"}},
+        "targets": {"nps_score": 40, "queues": {"billing": {"nps_score": 50}}},
+        "views": {
+            "floor": {"title": "The floor", "queues": ["billing", "sales"], "rotate": "7s"},
+            "counts": {"tiles": ["contacts", "answered"]},
+            "many": {"queues": MANY},
+        },
+    }
+)
+
+
+class Watched(Reader):
+    """Counts how often it is asked for what is true now."""
+
+    asked = 0
+
+    def readings(self, query: Query) -> list[Reading]:
+        self.asked += not query.week_before
+        return super().readings(query)
+
+
+def surveyed(promoters: int, detractors: int = 0) -> Tally:
+    return {NUMBER["nps_10"]: promoters, NUMBER["nps_0"]: detractors}
+
+
+async def busy(store: Away | None = None) -> Center:
+    center = Center(store)
+    await center.beat(NOW)
+    await center.add({(pane(MINUTE), cell()): answered(20, 90_000) | surveyed(20)})
+    return center
+
+
+@asynccontextmanager
+async def served(
+    center: Center, pace: Pace = QUICK, clock: Clock | None = None, reader: Reader | None = None
+) -> AsyncIterator[Serving]:
+    reader = reader or Reader(center.store, SETTINGS)
+    await reader.refresh(NOW)
+    async with serving(reader, SETTINGS, clock or Clock(), pace) as server:
+        yield server
+
+
+def tiles(data: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {tile["id"]: tile for page in data["pages"] for tile in page["tiles"]}
+
+
+async def test_first_comes_the_whole() -> None:
+    async with served(await busy()) as server, await Onlooker.at(server.port) as onlooker:
+        told = await onlooker.next()
+    assert onlooker.head[0] == "HTTP/1.1 200 OK"
+    assert {"content-type: text/event-stream; charset=utf-8", "cache-control: no-store"} < {*onlooker.head}
+    assert told.event == "snapshot"
+    assert [*told.data] == [
+        "version", "view", "title", "timezone", "now", "fresh_s", "rotate_s", "pages", "alerts"
+    ]  # fmt: skip
+    assert (told.data["view"], told.data["timezone"], told.data["now"]) == ("default", "Europe/Madrid", NOW)
+    assert (told.data["fresh_s"], told.data["rotate_s"], told.data["alerts"]) == (0, None, [])
+    (page,) = told.data["pages"]
+    assert (page["by"], page["key"], page["name"]) == ("all", "", "")
+    assert [one["metric"] for one in page["tiles"]] == [
+        "nps_score", "csat_ratio", "service_level_ratio",
+        "wait_time_seconds", "abandon_ratio", "handle_time_seconds",
+    ]  # fmt: skip
+    nps = page["tiles"][0]
+    assert (nps["value"], nps["support"], nps["target"], nps["state"]) == (100, 20, 40, "met")
+    assert len(nps["history"]) == 60
+    assert nps["history"][-1] == [NOW, 100]
+
+
+async def test_a_view_has_a_page_for_each_queue() -> None:
+    path = "/api/v1/stream?view=floor"
+    async with served(await busy()) as server, await Onlooker.at(server.port, path) as onlooker:
+        data = (await onlooker.next("snapshot")).data
+    assert (data["view"], data["title"], data["rotate_s"]) == ("floor", "The floor", 7)
+    assert [(page["by"], page["key"], page["name"]) for page in data["pages"]] == [
+        ("queue", "billing", "Billing and payments"),
+        ("queue", "sales", "sales"),
+    ]
+    found = tiles(data)
+    assert found["queue/billing/nps_score//1h"]["target"] == 50
+    assert found["queue/billing/nps_score//1h"]["value"] == 100
+    assert found["queue/sales/nps_score//1h"]["target"] == 40
+    assert found["queue/sales/nps_score//1h"]["state"] == "no_data"
+
+
+async def test_a_commit_is_seen_within_a_second_and_only_what_it_changed() -> None:
+    center = await busy()
+    async with served(center, Pace()) as server, await Onlooker.at(server.port) as onlooker:
+        await onlooker.next("snapshot")
+        await center.add({(pane(MINUTE), cell()): surveyed(0, 5)})
+        told = await onlooker.next(within_s=1)
+    assert told.event == "change"
+    assert [*told.data] == ["now", "fresh_s", "tiles", "alerts"]
+    assert [(one["id"], one["value"], one["support"]) for one in told.data["tiles"]] == [
+        ("all//nps_score//1h", 60, 25)
+    ]
+
+
+async def test_what_grows_old_leaves_the_window_without_any_event() -> None:
+    center, clock = await busy(), Clock()
+    async with served(center, clock=clock) as server, await Onlooker.at(server.port) as onlooker:
+        await onlooker.next("snapshot")
+        clock.now += 60 * MINUTE
+        told = await onlooker.next("change")
+    assert {one["id"]: one["state"] for one in told.data["tiles"]}["all//nps_score//1h"] == "no_data"
+
+
+async def test_heartbeats_come_while_nothing_happens() -> None:
+    pace = Pace(look=0.01, heartbeat=0.1)
+    async with served(await busy(), pace) as server, await Onlooker.at(server.port) as onlooker:
+        whole = await onlooker.next("snapshot")
+        begun = time.monotonic()
+        beats = [await onlooker.next() for _ in range(3)]
+        took = time.monotonic() - begun
+    assert [beat.event for beat in beats] == ["heartbeat"] * 3
+    assert beats[0].data == {"now": NOW, "fresh_s": 0, "version": whole.data["version"]}
+    assert took > 0.2
+
+
+@pytest.mark.parametrize(("later", "said"), [(2_999, False), (3_000, True)])
+async def test_data_that_grows_stale_is_said_to(later: int, said: bool) -> None:
+    clock = Clock()
+    async with served(await busy(), clock=clock) as server, await Onlooker.at(server.port) as onlooker:
+        await onlooker.next("snapshot")
+        clock.now += later
+        if said:
+            assert await onlooker.next() == ("heartbeat", {
+                "now": NOW + 3_000, "fresh_s": 3, "version": (await whole(server))["version"]
+            })  # fmt: skip
+        else:
+            with pytest.raises(TimeoutError):
+                await onlooker.next(within_s=0.3)
+
+
+async def whole(server: Serving) -> dict[str, Any]:
+    async with await Onlooker.at(server.port) as onlooker:
+        return (await onlooker.next("snapshot")).data
+
+
+async def test_trouble_is_an_alert_until_it_is_over() -> None:
+    store, clock = Away(), Clock()
+    center = await busy(store)
+    async with served(center, clock=clock) as server, await Onlooker.at(server.port) as onlooker:
+        await onlooker.next("snapshot")
+        store.away = True
+        await asyncio.sleep(0.3)
+        clock.now += 3 * SECOND
+        gone = await alerts(onlooker)
+        clock.now += 60 * SECOND
+        stale = await alerts(onlooker)
+        store.away = False
+        await center.beat(clock.now)
+        over = await alerts(onlooker)
+        while over:
+            over = await alerts(onlooker)
+    assert [(one["id"], one["severity"], one["since"]) for one in gone] == [
+        ("pipeline/store", "critical", NOW + 3 * SECOND)
+    ]
+    assert [one["kind"] for one in stale] == ["store", "stale"]
+
+
+async def alerts(onlooker: Onlooker) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await onlooker.next("change")).data["alerts"]
+    return found
+
+
+async def test_nobody_waits_for_one_who_never_reads_and_who_is_sent_away() -> None:
+    center, pace = await busy(), Pace(look=0.02, patience=0.5)
+    path = "/api/v1/stream?view=many"
+    async with served(center, pace) as server:
+        with NeverReads(server.port, path):
+            async with await Onlooker.at(server.port, path) as onlooker:
+                await onlooker.next("snapshot")
+                assert server.connections == 2
+                begun = time.monotonic()
+                while server.connections == 2:
+                    await center.add({(pane(MINUTE), cell(queue)): surveyed(20) for queue in MANY})
+                    told = await onlooker.next("change", within_s=1)
+                    assert len(told.data["tiles"]) == 30
+                    assert time.monotonic() - begun < 5
+
+
+async def test_who_never_reads_costs_little_memory() -> None:
+    """What is written and not taken is a piece beyond what the server buffers, whatever is to be told."""
+    center = await busy()
+    path = "/api/v1/stream?view=many"
+    async with served(center) as server:
+        with NeverReads(server.port, path):
+            async with await Onlooker.at(server.port, path) as onlooker:
+                for _ in range(3 * WAITING):
+                    await onlooker.next()
+                    await center.add({(pane(MINUTE), cell(queue)): surveyed(20) for queue in MANY})
+                sizes = server.unsent()
+    assert len(sizes) == 2
+    assert 0 < max(sizes) <= 3 * PIECE
+
+
+async def test_who_looks_at_the_same_shares_the_work_and_nobody_looking_is_none() -> None:
+    center = await busy()
+    reader = Watched(center.store, SETTINGS)
+    async with served(center, reader=reader) as server:
+        onlookers = [await Onlooker.at(server.port) for _ in range(10)]
+        for onlooker in onlookers:
+            await onlooker.next("snapshot")
+        assert reader.asked == 1
+        await center.add({(pane(MINUTE), cell()): surveyed(1)})
+        for onlooker in onlookers:
+            await onlooker.next("change")
+        assert reader.asked == 2
+        for onlooker in onlookers:
+            await onlooker.leave()
+        async with asyncio.timeout(5):
+            while server.connections:  # noqa: ASYNC110 - it does not say when
+                await asyncio.sleep(0.01)
+        await center.add({(pane(MINUTE), cell()): surveyed(1)})
+        await asyncio.sleep(0.4)
+        assert reader.asked == 2
+        assert tiles(await whole(server))["all//nps_score//1h"]["support"] == 22
+
+
+async def test_it_ends_at_once_when_the_server_does() -> None:
+    center = await busy()
+    async with served(center) as server, await Onlooker.at(server.port) as onlooker:
+        await onlooker.next("snapshot")
+        begun = time.monotonic()
+        await server.end()
+        await onlooker.end()
+    assert time.monotonic() - begun < 1
+
+
+async def test_one_who_never_reads_does_not_keep_the_server_from_ending() -> None:
+    center = await busy()
+    async with served(center) as server:
+        with NeverReads(server.port, "/api/v1/stream?view=many"):
+            async with asyncio.timeout(5):
+                while not max(server.unsent(), default=0):  # noqa: ASYNC110 - until it is stuck
+                    await asyncio.sleep(0.01)
+            begun = time.monotonic()
+            await server.end()
+            assert time.monotonic() - begun < 3
+
+
+@pytest.mark.parametrize(
+    ("path", "head"),
+    [
+        ("/api/v1/stream?view=nobody", "HTTP/1.1 404 Not Found"),
+        ("/api/v1/stream?view=", "HTTP/1.1 200 OK"),
+        ("/api/v1/stream?view=counts", "HTTP/1.1 200 OK"),
+        ("/api/v1/stream?views=counts", "HTTP/1.1 400 Bad Request"),
+    ],
+)
+async def test_which_view(path: str, head: str) -> None:
+    async with served(await busy()) as server, await Onlooker.at(server.port, path) as onlooker:
+        assert onlooker.head[0] == head
+
+
+@pytest.mark.parametrize(
+    ("path", "head"),
+    [
+        ("/api/v1/stream", "HTTP/1.1 200 OK"),
+        ("/api/v1/stream?view=floor", "HTTP/1.1 200 OK"),
+        ("/api/v1/stream?view=counts", "HTTP/1.1 403 Forbidden"),
+        ("/api/v1/stream?view=nobody", "HTTP/1.1 403 Forbidden"),
+    ],
+)
+async def test_a_display_sees_its_own_view_and_as_a_viewer(path: str, head: str) -> None:
+    settings = SETTINGS.model_copy(
+        update={"displays": {"tv": DisplaySettings(token=token_hash("secret"), view="floor")}}
+    )
+    center = await busy()
+    await center.add({(pane(MINUTE), cell("sales")): surveyed(0, 4)})
+    reader = Reader(center.store, settings)
+    await reader.refresh(NOW)
+    async with (
+        serving(reader, settings, Clock(), QUICK) as server,
+        await Onlooker.at(server.port, path, f"{cookies.DISPLAY}=secret") as onlooker,
+    ):
+        assert onlooker.head[0] == head
+        if head.endswith("OK"):
+            found = tiles((await onlooker.next("snapshot")).data)
+            assert found["queue/sales/nps_score//1h"]["support"] == 0
+            assert found["queue/sales/nps_score//1h"]["state"] == "few"
+
+
+# What a client is handed.
+
+
+def test_the_whole_at_first_and_then_what_is_new() -> None:
+    client = Client(lambda: b"whole ")
+    client.give(b"before ")
+    assert taken(client) == b"whole "
+    client.give(b"one ")
+    client.give(b"two ")
+    assert taken(client) == b"one two "
+
+
+@pytest.mark.parametrize(
+    ("missed", "expected"), [(WAITING, b"." * WAITING), (WAITING + 1, b"whole"), (WAITING + 9, b"whole")]
+)
+def test_who_missed_much_gets_the_whole_anew(missed: int, expected: bytes) -> None:
+    client = Client(lambda: b"whole")
+    taken(client)
+    for _ in range(missed):
+        client.give(b".")
+    assert taken(client) == expected
+    client.give(b"next")
+    assert taken(client) == b"next"
+
+
+def test_nothing_is_handed_out_before_there_is_something() -> None:
+    known: list[bytes] = []
+    client = Client(lambda: known[0] if known else None)
+    with pytest.raises(TimeoutError):
+        taken(client)
+    known.append(b"whole")
+    client.give(b"change")
+    assert taken(client) == b"whole"
+
+
+def taken(client: Client) -> bytes | None:
+    async def take() -> bytes | None:
+        async with asyncio.timeout(0.05):
+            return await client.take()
+
+    return asyncio.run(take())

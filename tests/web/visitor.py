@@ -1,0 +1,76 @@
+"""Here is who visits a server in tests: one request at a time, of streams no more than the beginning."""
+
+import asyncio
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from starlette.applications import Starlette
+from starlette.types import Message
+
+Headers = dict[str, str]
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: Headers
+    cookies: dict[str, str]
+    """By name, with their attributes: "value; HttpOnly; …"."""
+    body: bytes
+
+
+async def visit(
+    app: Starlette,
+    path: str,
+    method: str = "GET",
+    headers: Headers | None = None,
+    *,
+    form: dict[str, str] | None = None,
+    address: str = "127.0.0.1",
+    scheme: str = "http",
+    cookies: Headers | None = None,
+) -> Answer:
+    body = urlencode(form or {}).encode()
+    sent: list[Message] = []
+    requests = [{"type": "http.request", "body": body, "more_body": False}]
+    begun = asyncio.Event()
+
+    async def receive() -> Message:
+        if requests:
+            return requests.pop()
+        await begun.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+        if message["type"] == "http.response.start":
+            begun.set()
+
+    async with asyncio.timeout(5):
+        await app(scope(path, method, headers or {}, cookies or {}, address, scheme), receive, send)
+    raw = [(name.decode(), value.decode()) for name, value in sent[0]["headers"]]
+    kept = [value.partition("=") for name, value in raw if name == "set-cookie"]
+    body = b"".join(message.get("body", b"") for message in sent[1:])
+    return Answer(sent[0]["status"], dict(raw), {name: value for name, _, value in kept}, body)
+
+
+def scope(
+    path: str, method: str, headers: Headers, cookies: Headers, address: str, scheme: str
+) -> dict[str, Any]:
+    bare, _, query = path.partition("?")
+    given = {"host": "streamer.test:8080", **headers}
+    if cookies:
+        given["cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    return {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": method,
+        "path": bare,
+        "raw_path": bare.encode(),
+        "root_path": "",
+        "scheme": scheme,
+        "query_string": query.encode(),
+        "headers": [(name.lower().encode(), value.encode()) for name, value in given.items()],
+        "client": (address, 40_000),
+        "server": ("127.0.0.1", 8080),
+    }
