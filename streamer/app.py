@@ -1,13 +1,13 @@
 """Here is the worker put together: store, lanes, Faust; started, watched, drained, ended."""
 
 import asyncio
-import gc
 import signal
 from contextlib import AsyncExitStack
 
 import structlog
 from prometheus_client import start_http_server
 
+from streamer import collector
 from streamer.engine import App, wall_clock_ms
 from streamer.events.rules import agree, written
 from streamer.kafka import KafkaLetters, KafkaLogs, ensure_topics, producer
@@ -54,7 +54,7 @@ async def _run(app: App, lanes: Lanes, meters: Meters) -> int:
         stopped.set()
 
     lanes.failed = failed
-    _calm_collector()
+    collector.calm()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopped.set)
@@ -77,14 +77,6 @@ async def _run(app: App, lanes: Lanes, meters: Meters) -> int:
     for error in errors:
         log.error("the worker ends", error=str(error) or type(error).__name__)
     return 1 if errors else 0
-
-
-def _calm_collector() -> None:
-    """A batch makes many objects and no cycles: look for those rarely, and never among what was there
-    at the start."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000, 20, 20)
 
 
 async def _beat(lanes: Lanes, meters: Meters) -> None:

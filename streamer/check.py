@@ -16,6 +16,7 @@ from streamer.kafka import RETENTION_MS, configuration, partitions
 from streamer.settings import Settings, SettingsError
 from streamer.store.port import Beat, Partition
 from streamer.store.redis import RedisStore, StoreUnfit
+from streamer.web.screen import check_targets, check_views
 
 APART_S: Final = 2.0
 STALE_MS: Final = MINUTE
@@ -38,6 +39,8 @@ def run_check(load: Callable[[], Settings]) -> int:
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     try:
         settings = load()
+        check_targets(settings)
+        check_views(settings)
     except SettingsError as error:
         click.echo(Finding("fail", f"settings: {error}"))
         return 1

@@ -48,7 +48,7 @@ def worker() -> None:
 
 @main.command()
 def serve() -> None:
-    """API, /metrics and a plain page."""
+    """Wallboard, supervisor's page, API and /metrics."""
     from streamer.web.server import serve
 
     _run(serve)

@@ -9,17 +9,10 @@ from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from streamer.demo import staff
+from streamer.demo.comments import comments
 from streamer.demo.letters import TELEPHONY, Message, System, letter
 from streamer.demo.staff import Agent, Queue
 from streamer.events.rules import SECOND
-
-_COMMENTS = (
-    "Great help, thank you.",
-    "Waited far too long.",
-    "Not solved.",
-    "Friendly, and quick.",
-    "¡Todo bien!",
-)
 
 
 class Contact(NamedTuple):
@@ -139,6 +132,7 @@ class Paperwork:
         if random.random() >= 0.15 + 0.06 * min(2.5, abs(mood - 0.3)):
             return  # who is very glad or very angry answers more often
         answered_ms = sent_ms + in_ms(min(random.lognormvariate(5.2, 1.5), 86_000))
+        chance, words = comments(mood, contact.language)
         data: dict[str, Any] = {
             "response_id": f"r-{contact.id}",
             "survey_id": None if knows < 0.02 else survey,
@@ -146,7 +140,7 @@ class Paperwork:
             "customer_id": None if knows > 0.92 else customer,
             "answered_at": self._time(answered_ms),
             "answers": self._answers(mood, stay),
-            "comment": random.choice(_COMMENTS) if random.random() < 0.15 else None,
+            "comment": random.choice(words) if random.random() < chance else None,
             "language": contact.language if random.random() < 0.5 else None,
         }
         self._respond(answered_ms, contact, data)

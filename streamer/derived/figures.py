@@ -70,7 +70,8 @@ def _ends(metric: Metric) -> tuple[float, float | None]:
     if isinstance(formula, ScaleMean):
         scores = SCALES[formula.question]
         return scores[0], scores[-1]
-    return 0, {"ratio": 1, "points": 100}.get(metric.unit)
+    # A share that should be small, such as the abandoned, is seen better beside the largest of its kind.
+    return 0, {"ratio": 1, "points": 100}.get(metric.unit) if metric.better == "higher" else None
 
 
 def thresholds(better: str, target: float | None) -> ThresholdsConfig:

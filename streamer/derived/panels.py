@@ -130,15 +130,15 @@ def properties(**values: object) -> Properties:
 def interval_end(fill_to: str = "") -> Properties:
     """The end of an interval: no line of its own, and the space down to the other end filled."""
     hidden = {"legend": True, "tooltip": False, "viz": False}
-    found = properties(
-        custom__lineWidth=0, custom__showPoints="never", custom__hideFrom=hidden, color=_NEUTRAL
-    )
+    found = properties(custom__lineWidth=0, custom__showPoints="never", custom__hideFrom=hidden)
     if fill_to:
         found += properties(custom__fillBelowTo=fill_to, custom__fillOpacity=15)
     return found
 
 
-_NEUTRAL: Final = {"mode": "fixed", "fixedColor": figures.NEUTRAL}
+def one_colour() -> FieldColor:
+    """For a line and its interval."""
+    return FieldColor().mode(FieldColorModeId.FIXED).fixed_color(figures.NEUTRAL)
 
 
 def _target(query: Query) -> prometheus.Dataquery:

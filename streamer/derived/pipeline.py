@@ -13,7 +13,7 @@ from streamer.settings import Settings
 
 _SECONDS: Final = Scale("s", 1)
 _COUNT: Final = Scale("none", 0)
-_RATE: Final = Scale("suffix:/s", 1)
+_RATE: Final = Scale("suffix:/s", 2)
 _SHARE: Final = Scale("percentunit", 2)
 _NUMBER: Final = Scale("none", 1)
 
@@ -96,9 +96,9 @@ FLOW: Final = (
         _RATE,
     ),
     Gauge(
-        "Records waiting, by partition",
-        "Records of each partition that are not counted yet.",
-        (Query("sum by (topic, partition) (streamer_lag_records)", "{{topic}} {{partition}}"),),
+        "Records waiting, by topic",
+        "Records that are not counted yet, over the partitions of each topic.",
+        (Query("sum by (topic) (streamer_lag_records)", "{{topic}}"),),
         _COUNT,
     ),
     Gauge(
@@ -152,7 +152,8 @@ COUNTERS: Final = (
     Gauge(
         "Self-audit: readings against counters",
         "The difference between a reading and the same figure from plain counters, as a share of what is "
-        "tolerated; beyond 1 for 15 minutes it is told of.",
+        "tolerated; beyond 1 for 15 minutes it is told of. Means nothing before Prometheus looked on for a "
+        "whole window, nor after a replay or an outage.",
         (Query("abs(cx:audit:reading - cx:audit:counted) / cx:audit:tolerance", "{{figure}}, {{window}}"),),
         Scale("none", 2),
         1,

@@ -56,6 +56,7 @@ def _trend(metric: Metric, settings: Settings) -> timeseries.Panel:
             for end, ref in (("lower", "B"), ("upper", "C"))
         ]
     panel = panels.of_metric(panels.lines(queries), metric, settings)
+    panel.color_scheme(panels.one_colour())
     if metric.measure.interval:
         panel.override_by_name("lower", panels.interval_end())
         panel.override_by_name("upper", panels.interval_end("lower"))

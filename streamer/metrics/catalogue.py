@@ -73,7 +73,7 @@ class Measure(msgspec.Struct, frozen=True):
     unit: str
     support: str
     interval: str = ""
-    needs: Literal["counts", "agents", "mature"] = "counts"
+    needs: Literal["counts", "length", "agents", "mature"] = "counts"
     """What it cannot do without: the counts only, or a part of the context."""
 
 
@@ -475,6 +475,7 @@ _METRICS: Final = (
             "handled seconds / window seconds",
             "erlangs",
             "answered segments with known talk",
+            needs="length",
         ),
         better="lower",
         help=(

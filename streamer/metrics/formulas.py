@@ -73,7 +73,7 @@ def _figure(value: float, interval: Interval | None, support: int) -> Figure:
 
 
 def _sum(counts: Counted, names: Iterable[str]) -> int:
-    return sum(counts[name] for name in names)
+    return sum(map(counts.__getitem__, names))
 
 
 # The shapes a formula can have. Each is data: the names of the counts it reads.

@@ -17,6 +17,7 @@ from streamer.panes.posting import Posting, unpack
 from streamer.readings.pyramid import Bools, Entries, Integers, Leaves, Lens, Pyramid, Rolling
 
 WIDE: Final = 1 << 32
+NO_ROWS: Final = np.empty(0, np.int64)
 _ANSWERED: Final = NUMBER["answered"]
 _QUEUE: Final = DIMENSIONS.index("queue")
 _AGENT: Final = DIMENSIONS.index("agent")
@@ -299,6 +300,19 @@ class Sums:
             pyramid = self._families[family].pyramid(view)
             self._slots[place] = Rolling(pyramid, *self._bounds(family, view))
         return self._slots[place].total(first, last)
+
+    def edition(self, slot: str, view: View, family: Family) -> int:
+        """Of a slot's last sum."""
+        return self._slots[slot, family, view].edition
+
+    def changed(self, slot: str, view: View, family: Family, since: int) -> Integers | None:
+        """The rows in which a slot's last sum differs from the edition `since`; None: nobody knows."""
+        rolling = self._slots[slot, family, view]
+        if since == rolling.edition:
+            return NO_ROWS
+        if since != rolling.edition - 1 or rolling.delta is None:
+            return None
+        return np.unique(rolling.delta.keys // (NUMBERS if view.what == "counts" else WIDE))
 
     def _bounds(self, family: Family, view: View) -> tuple[int, int] | tuple[()]:
         if self._row is None:

@@ -1,6 +1,6 @@
 """Here is one look at the numbers: one window of a question, the panes it needs, and its readings."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Final, NamedTuple
@@ -15,6 +15,7 @@ from streamer.readings.columns import Zones
 from streamer.readings.query import Asked, Reading, key_parts
 from streamer.readings.table import Table
 
+NO_CONTEXT: Final = Context(window_s=0)
 STALE_MS: Final = MINUTE
 """What ended later than this after the data was last seen whole is not taken for 0."""
 
@@ -50,6 +51,8 @@ class Look:
         self.tables: dict[Part, Table] = {}
         self._runs: dict[Part, list[ZoneRun]] = {}
         self._edges: dict[tuple[Part, str | None], tuple[int, int]] = {}
+        caught_up = around.caught_up
+        self._fresh_s = None if caught_up is None else fresh_s(caught_up, asked.query.now)
 
     def needs(self) -> Mapping[Part, bool]:
         """The parts to be read, and whether agents are to be counted in them."""
@@ -73,7 +76,7 @@ class Look:
         for metric, stats in self.asked.metrics:
             if self._serves(metric):
                 for stat in stats:
-                    yield from (self._reading(metric, stat, key) for key in keys)
+                    yield from self._each(metric, stat, keys)
             elif self.asked.query.metrics:
                 for stat in stats:
                     yield from (self._formed(metric, stat, key, NO_DATA, self.part(metric)) for key in keys)
@@ -126,24 +129,35 @@ class Look:
             return [self.asked.key]
         return sorted({key for table in self.tables.values() for key in table.keys})
 
-    def _reading(self, metric: Metric, stat: str, key: str) -> Reading:
+    def _each(self, metric: Metric, stat: str, keys: Sequence[str]) -> Iterator[Reading]:
         part = self.part(metric)
-        runs = self.runs(part)
-        if not runs:
-            return self._formed(metric, stat, key, NO_DATA, part)
-        table = self.tables[part]
-        start, end = self.edges(part, key)
-        seen = min(end, self.asked.query.now)
+        table = self.tables[part] if self.runs(part) else None
+        for key in keys:
+            figure = NO_DATA if table is None else self._figure(metric, stat, key, table, part)
+            if metric.unit == "count" and not figure.value and not self._whole(self._seen(part, key)):
+                figure = NO_DATA
+            yield self._formed(metric, stat, key, figure, part)
+
+    def _figure(self, metric: Metric, stat: str, key: str, table: Table, part: Part) -> Figure:
+        counts = table.counts(key)
+        if metric.measure.needs != "counts":
+            return evaluate(metric, stat, counts, self._context(part, key))
+        known = counts.figures.get((metric.name, stat))
+        if known is None:
+            known = counts.figures[metric.name, stat] = evaluate(metric, stat, counts, NO_CONTEXT)
+        return known
+
+    def _context(self, part: Part, key: str) -> Context:
         mature = self.tables.get(self._mature())
-        context = Context(
-            window_s=max(0, seen - start) / 1000,
-            active_agents=table.agents(key),
+        return Context(
+            window_s=max(0, self._seen(part, key) - self.edges(part, key)[0]) / 1000,
+            active_agents=self.tables[part].agents(key),
             mature=None if mature is None else mature.counts(key),
         )
-        figure = evaluate(metric, stat, table.counts(key), context)
-        if metric.unit == "count" and not figure.value and not self._whole(seen):
-            figure = NO_DATA
-        return self._formed(metric, stat, key, figure, part)
+
+    def _seen(self, part: Part, key: str) -> int:
+        """The end of what can have happened yet."""
+        return min(self.edges(part, key)[1], self.asked.query.now)
 
     def _whole(self, moment: int) -> bool:
         """Whether all that happened before the moment is counted, so that none is 0."""
@@ -179,7 +193,6 @@ class Look:
 
     def _formed(self, metric: Metric, stat: str, key: str, figure: Figure, part: Part) -> Reading:
         start, end = self.edges(part, key)
-        caught_up, now = self._around.caught_up, self.asked.query.now
         return Reading(
             metric=metric.name,
             stat=stat,
@@ -194,7 +207,7 @@ class Look:
             support=figure.support,
             from_=rfc3339(start),
             to=rfc3339(end),
-            fresh_s=None if caught_up is None else fresh_s(caught_up, now),
+            fresh_s=self._fresh_s,
         )
 
 

@@ -1,13 +1,14 @@
 """Here is the exposition for Prometheus: the readings of the exported windows, and the plain counters.
 
-A family is one metric with its value, interval and support. When there are more than MOST_SERIES,
-groupings are left out first, from the end of SHOWN: a dashboard rather lacks a reason than its handle
-times. Where `all` and `queue` alone are too many, whole families drop from the catalogue's end.
+A family is one metric with its value, interval and support. When there are more than MOST_SERIES, a
+grouping is shown in short first (only default stats, and of counts no support, which is their value), or
+else left out, in the order of SHOWN: a dashboard rather lacks a reason than its handle times. Where `all`
+and `queue` alone are too many, whole families drop from the catalogue's end. `cx_groupings_shortened`,
 `cx_groupings_dropped` and `cx_families_dropped` say how many.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from prometheus_client import CollectorRegistry
@@ -25,6 +26,7 @@ from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.tally import HANDLE_LIMITS_S
 from streamer.panes.grid import ALL, SEPARATOR, groupings
 from streamer.readings import suppression
+from streamer.readings.pauses import Pause, no_pause, paused
 from streamer.readings.query import Query, Reading, key_parts
 from streamer.readings.reader import Reader
 
@@ -32,9 +34,11 @@ MOST_SERIES: Final = 10_000
 STALE_S: Final = 60
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 
-SHOWN: Final = ("all", "queue", "site", "team", "channel", "agent", "reason", "language")
+SHOWN: Final = ("all", "queue", "team", "channel", "site", "agent", "reason", "language")
 """The groupings in the order of their worth; pairs come last."""
 ALWAYS: Final = 2
+OWN: Final = 3
+"""Series that say what was left out."""
 _PORTION: Final = 200
 
 Labelled = dict[tuple[str, ...], float]
@@ -49,21 +53,14 @@ class Export(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """What is shown: readings by metric in the catalogue's order, counters, age in seconds, and how many
-    groupings were left out."""
+    """What is shown: readings by metric in the catalogue's order, counters, age in seconds, and which
+    groupings were shown in short or left out."""
 
     readings: Mapping[str, list[Reading]]
     counts: Mapping[str, int]
     fresh_s: float | None
-    left_out: int = 0
-
-
-Pause = Callable[[], None]
-"""Called often, by who works long beside others that are in a hurry."""
-
-
-def no_pause() -> None:
-    pass
+    short: Sequence[str] = ()
+    left_out: Sequence[str] = ()
 
 
 def render(reader: Reader, export: Export, now_ms: int, pause: Pause = no_pause) -> bytes:
@@ -74,12 +71,13 @@ def render(reader: Reader, export: Export, now_ms: int, pause: Pause = no_pause)
 def snapshot(reader: Reader, export: Export, now_ms: int, pause: Pause = no_pause) -> Snapshot:
     fresh_s = reader.fresh_s(now_ms)
     known = fresh_s is not None and fresh_s <= STALE_S
-    readings, left_out = _readings(reader, export, now_ms, pause) if known else ({}, 0)
-    return Snapshot(readings, reader.counts, fresh_s, left_out)
+    if not known:
+        return Snapshot({}, reader.counts, fresh_s)
+    return _readings(reader, export, now_ms, pause)._replace(counts=reader.counts, fresh_s=fresh_s)
 
 
 def exposition(shown: Snapshot, pause: Pause = no_pause) -> bytes:
-    return b"".join(_text(family, pause) for family in _Shown(shown).collect())
+    return b"".join(_text(family, pause) for family in _Shown(shown, pause).collect())
 
 
 def _text(family: Metric, pause: Pause) -> bytes:
@@ -98,32 +96,26 @@ def _comments(text: bytes) -> int:
     return text.index(b"\n", text.index(b"\n# TYPE ") + 1) + 1
 
 
-def _paused(readings: Iterable[Reading], pause: Pause) -> Iterator[Reading]:
-    for reading in readings:
-        pause()
-        yield reading
-
-
-def _readings(
-    reader: Reader, export: Export, now_ms: int, pause: Pause
-) -> tuple[dict[str, list[Reading]], int]:
+def _readings(reader: Reader, export: Export, now_ms: int, pause: Pause) -> Snapshot:
     found: dict[str, list[Reading]] = {name: [] for name in CATALOGUE}
-    shown, room = _groupings(reader, export), MOST_SERIES
-
-    def left_out(some: Iterable[str]) -> Iterator[Reading]:
-        for by in some:
-            asked = Query(now=now_ms, windows=export.windows, by=by, metrics=suppression.COUNTED)
-            yield from _paused(reader.each(asked), pause)
-
-    for place, by in enumerate(shown):
+    short, left_out, room = list[str](), list[str](), MOST_SERIES
+    others: list[Reading] = []
+    for place, by in enumerate(_groupings(reader, export)):
         asked = Query(now=now_ms, windows=export.windows, by=by, stat="*")
-        readings = [*_paused(reader.each(asked), pause)]
-        room -= sum(map(_series, readings))
-        if room < 0 and place >= ALWAYS:
-            return _for_everybody(found, left_out(shown[place:]), pause), len(shown) - place
+        readings = [*paused(reader.each(asked), pause)]
+        size = sum(len(_series(one)) for one in readings)
+        if place >= ALWAYS and size > room:
+            short.append(by)
+            readings = [one for one in readings if one.stat == CATALOGUE[one.metric].stats[0]]
+            size = sum(len(_series(one, short)) for one in readings)
+        if place >= ALWAYS and size > room:
+            left_out.append(short.pop())
+            others += (one for one in readings if one.metric in suppression.COUNTED)
+            continue
+        room -= size
         for reading in readings:
             found[reading.metric].append(reading)
-    return _for_everybody(found, (), pause), 0
+    return Snapshot(_for_everybody(found, others, pause), {}, None, short, left_out)
 
 
 def _for_everybody(
@@ -131,9 +123,12 @@ def _for_everybody(
 ) -> dict[str, list[Reading]]:
     """Without what would tell what single customers said. `others` are looked at elsewhere."""
     surveys = [*others, *(reading for name in suppression.COUNTED for reading in found[name])]
-    places, known = suppression.hidden(surveys, pause), suppression.judged(surveys)
+    places = suppression.hidden(paused(surveys, pause), pause)
+    known = suppression.judged(paused(surveys, pause))
     return {
-        name: suppression.without(readings, places, known) if name in suppression.ANSWERS else readings
+        name: suppression.without(paused(readings, pause), places, known)
+        if name in suppression.ANSWERS
+        else readings
         for name, readings in found.items()
     }
 
@@ -143,9 +138,14 @@ def _groupings(reader: Reader, export: Export) -> list[str]:
     return sorted(names, key=lambda by: SHOWN.index(by) if by in SHOWN else len(SHOWN))
 
 
-def _series(reading: Reading) -> int:
-    parts = (reading.value, reading.lower, reading.upper, reading.support)
-    return 0 if reading.value is None else sum(part is not None for part in parts)
+def _series(reading: Reading, short: Sequence[str] = ()) -> dict[str, float]:
+    """What is shown of a reading, by part. `short`: the groupings that are shown in short."""
+    if reading.value is None:
+        return {}
+    parts = {"value": reading.value, "lower": reading.lower, "upper": reading.upper}
+    if reading.unit != "count" or reading.by not in short:
+        parts["support"] = reading.support
+    return {part: value for part, value in parts.items() if value is not None}
 
 
 class _Only(CollectorRegistry):
@@ -160,27 +160,29 @@ class _Only(CollectorRegistry):
 
 
 class _Shown(Collector):
-    def __init__(self, shown: Snapshot) -> None:
-        self._shown = shown
+    def __init__(self, shown: Snapshot, pause: Pause) -> None:
+        self._shown, self._pause = shown, pause
 
     def collect(self) -> Iterator[Metric]:
         counters = [*_own(self._shown), *_counters(self._shown.counts)]
-        room = MOST_SERIES - 2 - sum(len(family.samples) for family in counters)
+        room = MOST_SERIES - OWN - sum(len(family.samples) for family in counters)
         dropped = 0
         for name, readings in self._shown.readings.items():
-            families = [family for family in _families(CATALOGUE[name], readings) if family.samples]
+            shown = paused(readings, self._pause)
+            families = [one for one in _families(CATALOGUE[name], shown, self._shown.short) if one.samples]
             room -= sum(len(family.samples) for family in families)
             if room >= 0 and not dropped:
                 yield from families
             else:
                 dropped += bool(families)
         yield GaugeMetricFamily("cx_families_dropped", "Metrics left out to stay below the limit.", dropped)
-        left_out = self._shown.left_out
-        yield GaugeMetricFamily("cx_groupings_dropped", "Groupings left out for the same reason.", left_out)
+        short, left_out = len(self._shown.short), len(self._shown.left_out)
+        yield GaugeMetricFamily("cx_groupings_shortened", "Groupings shown in short for that reason.", short)
+        yield GaugeMetricFamily("cx_groupings_dropped", "Groupings left out for that reason.", left_out)
         yield from counters
 
 
-def _families(metric: catalogue.Metric, readings: Iterable[Reading]) -> list[Metric]:
+def _families(metric: catalogue.Metric, readings: Iterable[Reading], short: Sequence[str]) -> list[Metric]:
     name = f"cx_{metric.name}"
     families = {
         "value": GaugeMetricFamily(name, metric.help),
@@ -189,12 +191,10 @@ def _families(metric: catalogue.Metric, readings: Iterable[Reading]) -> list[Met
         "support": GaugeMetricFamily(f"{name}_support", f"Sample size of {name}: {metric.measure.support}."),
     }
     for reading in readings:
-        if reading.value is not None:
+        if series := _series(reading, short):
             labels = _labels(metric, reading)
-            for part, family in families.items():
-                value = getattr(reading, part)
-                if value is not None:
-                    family.add_sample(family.name, labels, value)
+            for part, value in series.items():
+                families[part].add_sample(families[part].name, labels, value)
     return [*families.values()]
 
 

@@ -245,6 +245,10 @@ class Rolling:
         self._first = self._last = 0
         self._total = NONE
         self._late: list[Entries] = []
+        self.edition = 0
+        """Another one whenever the sum is another."""
+        self.delta: Entries | None = None
+        """What was added to the edition before this one; None: this one was made anew."""
         pyramid.leaves.watch(self)
 
     def add(self, pane: int, delta: Entries) -> None:
@@ -259,11 +263,15 @@ class Rolling:
         if self._far(first, last):
             self._begin(first, last, self._sum(self._pyramid.parts(first, last)))
             return self._total
-        changes = [self._pyramid.lens(joined(self._late)), *self._moves(first, last)]
-        self._begin(first, last, plus(self._total, self._sum(changes)))
+        delta = self._sum([self._pyramid.lens(joined(self._late)), *self._moves(first, last)])
+        self._begin(first, last, plus(self._total, delta))
+        if len(delta.keys):
+            self.delta = delta
         return self._total
 
     def _begin(self, first: int, last: int, total: Entries) -> None:
+        if total is not self._total:
+            self.edition, self.delta = self.edition + 1, None
         self._first, self._last, self._total, self._late = first, last, total, []
 
     def _far(self, first: int, last: int) -> bool:

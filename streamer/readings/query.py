@@ -28,7 +28,7 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
     week_before: bool = False
 
 
-class Reading(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+class Reading(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
     """A metric of one window, for one group, as of one moment. `value` None is no data; `support` the
     sample size; `from` and `to` RFC 3339, half open; `fresh_s` None: no worker ever spoke."""
 

@@ -6,7 +6,7 @@ Nothing is published before all of one moment is read: a reading never sees half
 import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from threading import Lock
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
@@ -18,7 +18,7 @@ from streamer.readings.answers import METRIC_OF, Distribution
 from streamer.readings.columns import WIDE, Numbers, Sums, View, Zones
 from streamer.readings.contacts import Archive, Contact, Number, Order, Place, behind
 from streamer.readings.look import Look, Part, Surroundings, ZoneRun, fresh_s
-from streamer.readings.pyramid import Entries, merged
+from streamer.readings.pyramid import Entries, Integers, merged
 from streamer.readings.query import Query, QueryError, Reading, checked
 from streamer.readings.table import EMPTY, Table
 from streamer.settings import Settings
@@ -41,6 +41,22 @@ def spans(settings: Settings) -> Spans:
     )
 
 
+class Slot(NamedTuple):
+    """A rolling sum: of a window, of the queues of one zone."""
+
+    name: str
+    view: View
+    family: Family
+
+
+class _Known(NamedTuple):
+    """A table, the sums it was made of, and their editions."""
+
+    parts: list[Entries]
+    editions: Mapping[Slot, int]
+    table: Table
+
+
 class Reader:
     """Follows a store. `refresh` from an event loop; `readings` and `history` from any thread."""
 
@@ -56,7 +72,7 @@ class Reader:
         self._lock = Lock()
         self.edition = 0
         """Another one whenever numbers changed."""
-        self._tables: dict[tuple[str, View, bool], tuple[list[Entries], Table]] = {}
+        self._tables: dict[tuple[str, View, bool], _Known] = {}
         self.beats: Mapping[Partition, Beat] = {}
         self.counts: Mapping[str, int] = {}
 
@@ -206,12 +222,16 @@ class Reader:
         totals = [*_totals(slot, view, runs, sums)]
         linked = [*_totals(slot, view._replace(what="agents"), runs, sums)] if agents else []
         place, parts = (slot, view, agents), [*totals, *linked]
-        if live and _same(self._tables.get(place), parts):
-            return self._tables[place][1]
+        known = self._tables.get(place) if live else None
+        if known is not None and _same(known.parts, parts):
+            return known.table
         rows = self._numbers.families[runs[0].panes.family].rows[view.by]
         table = Table(merged(totals), rows, merged(linked))
         if live:
-            self._tables[place] = parts, table
+            if known is not None and (changed := _changed(sums, known.editions)) is not None:
+                table.keep(known.table, changed)
+            slots = [Slot(slot, view._replace(zone=zone), panes.family) for zone, panes in runs]
+            self._tables[place] = _Known(parts, {one: sums.edition(*one) for one in slots}, table)
         return table
 
 
@@ -223,9 +243,16 @@ def _put(numbers: Numbers, panes: Sequence[Pane], now_ms: int, begun: bool = Fal
         numbers.put(pane.family, pane.index, pane.postings, pane.whole or begun)
 
 
-def _same(known: tuple[list[Entries], Table] | None, parts: list[Entries]) -> bool:
+def _same(parts: list[Entries], others: list[Entries]) -> bool:
     """Sums never change: the same objects are the same numbers."""
-    return known is not None and [*map(id, known[0])] == [*map(id, parts)]
+    return [*map(id, parts)] == [*map(id, others)]
+
+
+def _changed(sums: Sums, since: Mapping[Slot, int]) -> Integers | None:
+    """The rows whose counts are not as they were; None: nobody knows."""
+    found = [sums.changed(*one, edition) for one, edition in since.items()]
+    known = [rows for rows in found if rows is not None]
+    return np.concatenate(known) if known and len(known) == len(found) else None
 
 
 def _totals(slot: str, view: View, runs: Sequence[ZoneRun], sums: Sums) -> Iterator[Entries]:

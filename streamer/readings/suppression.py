@@ -106,6 +106,7 @@ def hidden(readings: Iterable[Reading], pause: Callable[[], None] = lambda: None
     found: set[Place] = set()
     longer: dict[str, tuple[Mapping[str, Counts], Hidden]] = {}
     for answers, window in sorted(counts, key=lambda slot: begins[slot]):
+        pause()
         groups = counts[answers, window]
         keys = _of_window(groups, _too_close(groups, *longer.get(answers, ({}, {}))), pause)
         longer[answers] = groups, keys

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 
+from streamer.metrics.formulas import Figure
 from streamer.metrics.tally import BUCKETS, FIRST_BUCKET, FIRST_BUCKET_OF, NUMBER, NUMBERS
 from streamer.readings.columns import WIDE, Numbered
 from streamer.readings.pyramid import NONE, Entries, Integers
@@ -15,6 +16,8 @@ class RowCounts:
     """The counts of one row; numbers ascend."""
 
     def __init__(self, numbers: list[int], values: list[int]) -> None:
+        self.figures: dict[tuple[str, str], Figure] = {}
+        """By metric and stat, what follows from these counts alone: they do not change."""
         self._numbers, self._values = numbers, values
         plain = bisect_left(numbers, FIRST_BUCKET)
         self._plain = dict(zip(numbers[:plain], values, strict=False))
@@ -36,39 +39,46 @@ class Table:
     """Counts by key, and the number of agents with an answered segment."""
 
     def __init__(self, total: Entries, rows: Numbered, agents: Entries = NONE) -> None:
-        numbers, starts = np.divmod(total.keys, NUMBERS)[1], _starts(total.keys // NUMBERS)
-        found = (total.keys[starts] // NUMBERS).tolist()
-        self._numbers, self._values = numbers, total.values
-        self._slices: dict[str, tuple[int, int]] = {
-            rows.names[row]: cut
-            for row, cut in zip(found, zip(starts.tolist(), _ends(starts, total), strict=True), strict=True)
-        }
+        self._total, self._rows = total, rows
+        self._found, self._begins, self._ends = _slices(total.keys)
         self._counts: dict[str, RowCounts] = {}
         self._agents = _agents(agents, rows)
 
+    def keep(self, before: "Table", changed: Integers) -> None:
+        """Take over what `before` knew of the rows that are not among the `changed`."""
+        self._counts = before._counts.copy()
+        for row in changed.tolist():
+            self._counts.pop(self._rows.names[row], None)
+
     @property
     def keys(self) -> list[str]:
-        return list(self._slices)
+        return [self._rows.names[row] for row in self._found]
 
     def counts(self, key: str) -> RowCounts:
-        if key not in self._counts and key in self._slices:
-            low, high = self._slices[key]
-            self._counts[key] = RowCounts(self._numbers[low:high].tolist(), self._values[low:high].tolist())
-        return self._counts.get(key, NOTHING)
+        found = self._counts.get(key)
+        if found is None and (row := self._rows.get(key)) is not None:
+            at = bisect_left(self._found, row)
+            if at < len(self._found) and self._found[at] == row:
+                found = self._counts[key] = self._cut(row, slice(self._begins[at], self._ends[at]))
+        return NOTHING if found is None else found
+
+    def _cut(self, row: int, where: slice) -> RowCounts:
+        numbers, values = self._total.keys[where] - row * NUMBERS, self._total.values[where]
+        return RowCounts(numbers.tolist(), values.tolist())
 
     def agents(self, key: str) -> int:
         return self._agents.get(key, 0)
 
 
-def _starts(rows: Integers) -> Integers:
-    """Where each row begins."""
-    if not len(rows):
-        return np.empty(0, np.int64)
-    return np.flatnonzero(np.concatenate(([True], rows[1:] != rows[:-1])))
-
-
-def _ends(starts: Integers, total: Entries) -> list[int]:
-    return [*starts[1:].tolist(), len(total.keys)] if len(starts) else []
+def _slices(keys: Integers) -> tuple[list[int], list[int], list[int]]:
+    """The rows that are there, in their order, and where each begins and ends. To look for the edges is
+    quicker than to divide all keys."""
+    if not len(keys):
+        return [], [], []
+    first, last = int(keys[0]) // NUMBERS, int(keys[-1]) // NUMBERS
+    edges = np.searchsorted(keys, np.arange(first, last + 2) * NUMBERS)
+    found = np.flatnonzero(edges[1:] > edges[:-1])
+    return (found + first).tolist(), edges[found].tolist(), edges[found + 1].tolist()
 
 
 def _agents(agents: Entries, rows: Numbered) -> Mapping[str, int]:

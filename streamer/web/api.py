@@ -19,6 +19,7 @@ from streamer.readings.sheet import columns
 from streamer.readings.times import milliseconds
 from streamer.settings import Settings
 from streamer.web.rights import Sight
+from streamer.web.turns import Turns
 
 Clock = Callable[[], int]
 """Now, in ms since the epoch."""
@@ -32,7 +33,7 @@ _HISTORY: Final = ("metric", "window", "by", "key", "stat", "from", "to", "step"
 def routes(reader: Reader, settings: Settings, clock: Clock) -> list[Route]:
     async def readings(request: Request) -> Response:
         asked, form = _readings_query(request, clock()), choice(request, "form", _FORMS)
-        sight = Sight(request.scope["person"], reader, clock())
+        sight = Sight(request.scope["person"], reader, clock(), Turns())
         return await asyncio.to_thread(lambda: _formed(sight.readings(asked), form))
 
     async def history(request: Request) -> Response:

@@ -29,8 +29,8 @@ class Before(msgspec.Struct, frozen=True):
 
 
 class Tile(msgspec.Struct, frozen=True, kw_only=True):
-    """A reading as the wall shows it. `least_support` None: the metric has no interval; `currency` None:
-    it is no money; `last_week` None: nothing to compare with."""
+    """A reading as the wall shows it. `least_support` None: the metric has no interval, or not even the
+    support is for those who look; `currency` None: no money; `last_week` None: nothing to compare with."""
 
     id: str
     metric: str
@@ -105,7 +105,7 @@ def tile(seen: Seen, aims: Aims) -> Tile:
         lower=None if few else now.lower,
         upper=None if few else now.upper,
         support=now.support,
-        least_support=aims.least_support if _has_interval(now) else None,
+        least_support=aims.least_support if _has_interval(now) and not seen.hidden else None,
         currency=aims.currency if now.unit == "currency" else None,
         target=aims.target,
         state="few" if few else _state(now, aims.target),

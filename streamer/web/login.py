@@ -19,23 +19,51 @@ from streamer.web.throttle import Throttle
 _MOST_BYTES: Final = 8_192
 
 _PAGE: Final = """<!doctype html>
-<html lang="en">
+<html lang="{lang}" data-theme="auto">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
-<title>Log in</title>
+<title>{log_in}</title>
+<link rel="stylesheet" href="/static/page.css">
 <link rel="stylesheet" href="/static/login.css">
 <main>
-<h1>Contact center</h1>
+<h1>{title}</h1>
 <p role="alert">{said}</p>
 <form method="post" action="/login">
 <input type="hidden" name="next" value="{next}">
-<label>Name <input name="name" autocomplete="username" required autofocus></label>
-<label>Password <input name="password" type="password" autocomplete="current-password" required></label>
-<button>Log in</button>
+<label>{name} <input name="name" autocomplete="username" required autofocus></label>
+<label>{password} <input name="password" type="password" autocomplete="current-password" required></label>
+<button>{log_in}</button>
 </form>
 </main>
 </html>
 """
+
+WORDS: Final[dict[str, dict[str, str]]] = {
+    "en": {
+        "title": "Contact center",
+        "log_in": "Log in",
+        "name": "Name",
+        "password": "Password",
+        "wrong": "Name or password is wrong.",
+        "wait": "Too many attempts. Try again in {} s.",
+    },
+    "es": {
+        "title": "Centro de contacto",
+        "log_in": "Entrar",
+        "name": "Nombre",
+        "password": "Contraseña",
+        "wrong": "El nombre o la contraseña no son correctos.",
+        "wait": "Demasiados intentos. Inténtelo de nuevo en {} s.",
+    },
+    "zh": {
+        "title": "联络中心",
+        "log_in": "登录",
+        "name": "用户名",
+        "password": "密码",
+        "wrong": "用户名或密码错误。",
+        "wait": "尝试次数过多，请在 {} 秒后重试。",
+    },
+}
 
 
 def routes(people: People, sessions: Sessions, throttle: Throttle, proxy: Proxy) -> list[Route]:
@@ -43,7 +71,7 @@ def routes(people: People, sessions: Sessions, throttle: Throttle, proxy: Proxy)
         after = _local(request.query_params.get("next", ""))
         if request.scope["person"] is not None and not request.query_params.get("next"):
             return RedirectResponse(after, HTTPStatus.SEE_OTHER)
-        return _page("", after)
+        return _page(request, "", after)
 
     async def log_in(request: Request) -> Response:
         form = await _form(request)
@@ -52,13 +80,12 @@ def routes(people: People, sessions: Sessions, throttle: Throttle, proxy: Proxy)
         name, after = form.get("name", "")[:200], _local(form.get("next", ""))
         wait_s = throttle.wait_s(proxy.address(request), name)
         if wait_s:
-            answer = _page(
-                f"Too many attempts. Try again in {wait_s} s.", after, HTTPStatus.TOO_MANY_REQUESTS
-            )
+            said = WORDS[_language(request)]["wait"].format(wait_s)
+            answer = _page(request, said, after, HTTPStatus.TOO_MANY_REQUESTS)
             answer.headers["retry-after"] = str(wait_s)
             return answer
         if await people.by_password(name, form.get("password", "")) is None:
-            return _page("Name or password is wrong.", after, HTTPStatus.UNAUTHORIZED)
+            return _page(request, WORDS[_language(request)]["wrong"], after, HTTPStatus.UNAUTHORIZED)
         throttle.succeeded(name)
         sessions.end(request.cookies.get(cookies.SESSION, ""))
         welcome = RedirectResponse(after, HTTPStatus.SEE_OTHER)
@@ -86,9 +113,17 @@ def routes(people: People, sessions: Sessions, throttle: Throttle, proxy: Proxy)
     ]
 
 
-def _page(said: str, after: str, status: int = HTTPStatus.OK) -> Response:
-    text = _PAGE.format(said=escape(said), next=escape(after))
+def _page(request: Request, said: str, after: str, status: int = HTTPStatus.OK) -> Response:
+    language = _language(request)
+    text = _PAGE.format(**WORDS[language], lang=language, said=escape(said), next=escape(after))
     return HTMLResponse(text, status, headers={"cache-control": "no-store"})
+
+
+def _language(request: Request) -> str:
+    """The first of those the browser asks for that we speak; they come in order of preference."""
+    asked = request.headers.get("accept-language", "").lower().split(",")
+    spoken = (one.strip()[:2] for one in asked)
+    return next((one for one in spoken if one in WORDS), "en")
 
 
 def _local(address: str) -> str:

@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from streamer.settings import PersonSettings, Settings
+from streamer.settings import PersonSettings, Settings, SettingsError
 from streamer.web.credentials import Passwords, known
 
 Role = Literal["viewer", "supervisor", "admin"]
@@ -63,6 +63,13 @@ class People:
             return None
         name, view = self._displays[one]
         return Person(name, "viewer", view=view, agent_names=False)
+
+
+def check_people(settings: Settings) -> None:
+    """Raises SettingsError for one who could never come in."""
+    for name, person in settings.people.items():
+        if not (person.password or person.tokens or settings.proxy):
+            raise SettingsError(f"people.{name}: expected a password or tokens, as there is no proxy")
 
 
 def _person(name: str, settings: PersonSettings) -> Person:

@@ -25,13 +25,14 @@ class Proxy:
         return any(address in network for network in self._networks)
 
     def name(self, connection: HTTPConnection) -> str | None:
-        """Whom it logged in."""
-        return connection.headers.get(self._header) or None if self._sent(connection) else None
+        """Whom it logged in. Said twice, one of the two was said by somebody else."""
+        said = connection.headers.getlist(self._header) if self._sent(connection) else []
+        return said[0].encode("latin-1").decode(errors="replace") or None if len(said) == 1 else None
 
     def address(self, connection: HTTPConnection) -> str:
         """The browser's. Of the addresses that a proxy hands on only the last is its own word."""
         if self._sent(connection):
-            handed_on = connection.headers.get("x-forwarded-for", "").rpartition(",")[2].strip()
+            handed_on = ",".join(connection.headers.getlist("x-forwarded-for")).rpartition(",")[2].strip()
             if handed_on:
                 return handed_on
         return connection.client.host if connection.client else ""

@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 
 from streamer.panes.grid import ALL, Grouping
 from streamer.readings import suppression
+from streamer.readings.pauses import Pause, no_pause, paused
 from streamer.readings.query import Query, Reading, key_parts
 from streamer.readings.reader import Reader
 from streamer.web.people import Person
@@ -72,15 +73,15 @@ class Sight:
     """What a person sees: an admin all; a supervisor of teams and agents only the own ones; a viewer no
     agents, and no survey figure that tells what single customers said. For one moment."""
 
-    def __init__(self, person: Person, reader: Reader, now_ms: int) -> None:
-        self.person, self._reader, self._now = person, reader, now_ms
+    def __init__(self, person: Person, reader: Reader, now_ms: int, pause: Pause = no_pause) -> None:
+        self.person, self._reader, self._now, self._pause = person, reader, now_ms, pause
         self._agents: Collection[str] | None = None
         self._verdicts: dict[tuple[Query, ...], Verdict] = {}
 
     def readings(self, query: Query) -> list[Reading]:
         """Raises QueryError and Forbidden."""
         self.permit(query.by, query.key)
-        found = self._reader.readings(query)
+        found = [*paused(self._reader.each(query), self._pause)]
         if self.person.teams is not None:
             return [one for one in found if self.sees(one.by, one.key)]
         if self.person.role != "viewer" or not any(one.metric in suppression.ANSWERS for one in found):
@@ -91,7 +92,7 @@ class Sight:
         """What must be hidden, of what was looked at; reached once where several groups are asked for."""
         asked = tuple(suppression.questions(query, self._pairs()))
         if asked not in self._verdicts:
-            whole = [one for question in asked for one in self._reader.readings(question)]
+            whole = [one for each in asked for one in paused(self._reader.each(each), self._pause)]
             self._verdicts[asked] = suppression.hidden(whole), suppression.judged(whole)
         return self._verdicts[asked]
 

@@ -129,6 +129,10 @@ def check_views(settings: Settings) -> None:
     """Raises SettingsError."""
     for name, view in settings.all_views().items():
         _check_view(f"views.{name}", view, spans(settings))
+    for name, display in settings.displays.items():
+        if display.view not in settings.all_views():
+            known = ", ".join(settings.all_views())
+            raise SettingsError(f"displays.{name}.view = {display.view!r}: expected one of {known}")
 
 
 def _check_view(name: str, view: ViewSettings, around: Spans) -> None:

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from streamer import collector
 from streamer.panes.windows import WINDOWS
 from streamer.readings import prometheus
 from streamer.readings.prometheus import Export
@@ -29,7 +30,7 @@ from streamer.web.api import Clock
 from streamer.web.connection import Http
 from streamer.web.follower import Follower
 from streamer.web.guard import Guard, is_loopback
-from streamer.web.people import People, Person
+from streamer.web.people import People, Person, check_people
 from streamer.web.proxy import Proxy
 from streamer.web.rights import RIGHTS
 from streamer.web.screen import check_targets, check_views
@@ -155,6 +156,8 @@ async def serve(settings: Settings) -> None:
     check_windows(settings.export_windows)
     check_targets(settings)
     check_views(settings)
+    check_people(settings)
+    collector.calm()
     store = await RedisStore.connect(settings.redis, settings.center)
     try:
         app = application(Reader(store, settings), settings, wall_clock)

@@ -46,10 +46,12 @@ _log = structlog.get_logger(__name__)
 
 
 class Pace(NamedTuple):
-    """In seconds. `look`: between two looks at the numbers; `stale`: when they are so much older than was
-    last said, it is said; `patience`: with a client that takes nothing, `farewell`: at the end."""
+    """In seconds. `look`: between two looks at the numbers, `wait`: for one of them; `stale`: when they
+    are so much older than was last said, it is said; `patience`: with a client that takes nothing,
+    `farewell`: the same at the end."""
 
     look: float = 0.25
+    wait: float = 1.0
     heartbeat: float = 15.0
     stale: float = 3.0
     patience: float = 60.0
@@ -146,6 +148,7 @@ class Hub:
         self._pages: list[Page] | None = None
         self._alerts: list[Alert] = []
         self._stamp: tuple[object, ...] = ()
+        self._reading: asyncio.Task[list[Page]] | None = None
         self._snapshot: bytes | None = None
         self._fresh_s: float | None = None
         self._beaten = 0.0
@@ -178,13 +181,19 @@ class Hub:
             self._forget()
 
     async def _look(self) -> None:
+        """While the numbers keep us waiting, what was told goes on to grow older, and that is told."""
         reader, now = self._source.reader, self._source.clock()
         stamp = (reader.edition, reader.ready, now // FINE_MS)
-        pages = self._pages
-        if pages is None or stamp != self._stamp:
-            pages = await asyncio.to_thread(self._screen.pages, now)
+        if self._reading is None and stamp != self._stamp:
             self._stamp = stamp
-        self._tell(pages, self._source.clock())
+            self._reading = asyncio.create_task(asyncio.to_thread(self._screen.pages, now))
+        pages = self._pages
+        if self._reading is not None:
+            await asyncio.wait((self._reading,), timeout=self._source.pace.wait)
+            if self._reading.done():
+                pages, self._reading = self._reading.result(), None
+        if pages is not None:
+            self._tell(pages, self._source.clock())
 
     def _tell(self, pages: list[Page], now: int) -> None:
         before, alerts = self._pages, self._source.troubles.alerts(now)

@@ -26,7 +26,8 @@ METRICS: Final = ("nps_score", "handle_time_seconds", "service_level_ratio")
 _CHANNELS: Final = ("voice", "voice", "chat", "email")
 _AT_A_TIME: Final = 2_000
 _ROUNDS: Final = 7
-_PER_ROUND: Final = 200
+_PER_ROUND: Final = 50
+"""What comes at 200 a second between two looks of a wall."""
 
 
 def call(chance: random.Random) -> tuple[Cell, Tally]:
@@ -61,8 +62,8 @@ def calls(chance: random.Random, number: int, first_ms: int, last_ms: int) -> It
 
 
 async def reading() -> dict[str, Any]:
-    """In ms, the median of some rounds. Each commits 200 calls of the last seconds, refreshes the reader,
-    and reads all groups of all groupings over all windows."""
+    """In ms, the median of some rounds. Each commits some calls of the last seconds, refreshes the reader,
+    and reads a metric of all groups of all groupings over all windows."""
     chance, center = random.Random(1), Center(MemoryStore())
     began = time.perf_counter()
     for portion in calls(chance, CALLS, NOW - DAY + HOUR, NOW):

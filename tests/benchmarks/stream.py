@@ -58,6 +58,7 @@ METRIC = "offered"
 SCRAPED_EVERY_S = 5.0
 _GRACE_S = 10.0
 _WARM_S = 2.0
+_AFTER_S = 0.1
 
 
 class Serve(Server):
@@ -151,9 +152,15 @@ class Scraping:
             self.series = len(re.findall(rb"^[^#]", body, re.MULTILINE))
             await asyncio.sleep(SCRAPED_EVERY_S - (time.monotonic() - began))
 
-    def result(self) -> dict[str, Any]:
+    def _is_on(self, at: float) -> bool:
+        return any(began <= at <= end + _AFTER_S for began, end in self.spans)
+
+    def result(self, seen: Seen) -> dict[str, Any]:
+        """`frame_ms`: of those that came while a scrape was on, or just after."""
         took = [1000 * (end - began) for began, end in self.spans]
+        during = [frame.late_ms for client in seen.frames for frame in client if self._is_on(frame.at)]
         return {
+            "frame_ms": spread(during) if during else None,
             "scrapes": len(took),
             "series": self.series,
             "median_ms": round(median(took)),
@@ -202,7 +209,7 @@ class Run:
                 "before": round(before / 1e6), "after": round(resident_bytes(serve.pid) / 1e6),
                 "peak": round(peak_bytes(serve.pid) / 1e6),
             },
-            **({"scrape": scraping.result()} if scraped else {}),
+            **({"scrape": scraping.result(seen)} if scraped else {}),
         }  # fmt: skip
 
     async def _publish(self, first: int) -> list[float]:

@@ -22,15 +22,20 @@ TELEVISION = {"width": 1920, "height": 1080}
 Opened = Callable[..., Awaitable[Page]]
 
 
+def chromium() -> dict[str, Any]:
+    """How Debian's is launched. Raises RuntimeError where there is none."""
+    path = shutil.which("chromium")
+    if path is None:
+        raise RuntimeError("chromium is missing: install Debian's package chromium")
+    as_root = ["--no-sandbox"] if os.geteuid() == 0 else []  # the sandbox is not there for root
+    return {"executable_path": path, "args": as_root}
+
+
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
 async def browser() -> AsyncIterator[Browser]:
     """One for all tests. Raises where there is no Chromium."""
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        raise RuntimeError("chromium is missing: install Debian's package chromium")
-    as_root = ["--no-sandbox"] if os.geteuid() == 0 else []  # the sandbox is not there for root
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=chromium, args=as_root)
+        browser = await playwright.chromium.launch(**chromium())
         yield browser
         await browser.close()
 

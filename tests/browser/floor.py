@@ -5,12 +5,13 @@ The clock stands still unless a test moves it, so that every figure is what it i
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any, Self
 
 import uvicorn
 
+from streamer.demo.letters import Message
 from streamer.events.decoding import Record
 from streamer.events.rules import HOUR, MINUTE, SECOND
 from streamer.readings.reader import Reader
@@ -97,16 +98,20 @@ class Floor:
         return f"http://127.0.0.1:{self.port}/supervisor"
 
     async def happen(self, events: Iterable[Event]) -> None:
-        """Count them, by topic."""
-        told: dict[str, list[Mapping[str, Any]]] = {}
-        for topic, data in events:
-            told.setdefault(topic, []).append(data)
-        for topic, all_data in told.items():
+        """As published now, each by the topic's name."""
+        await self.count(Message(NOW, topic, b"", json.dumps(data).encode(), ()) for topic, data in events)
+
+    async def count(self, messages: Iterable[Message]) -> None:
+        """All of a topic, and then the next."""
+        told: dict[str, list[Message]] = {}
+        for message in messages:
+            told.setdefault(message.topic, []).append(message)
+        for topic, written in told.items():
             at = await lane(self._counting, topic, 0)
             first = at.position.next
             records = [
-                Record(topic, 0, first + place, NOW, None, json.dumps(data).encode(), ())
-                for place, data in enumerate(all_data)
+                Record(topic, 0, first + place, one.at_ms, one.key, one.value, one.headers)
+                for place, one in enumerate(written)
             ]
             await at.count(records, first + len(records))
 

@@ -212,8 +212,9 @@ async def test_nobody_looks_nothing_is_sent_and_who_looks_again_sees_no_old_numb
     await is_live(page)
     await page.clock.pause_at(scenes.NOW / 1000 + 15)
     await page.evaluate("hide(true)")
-    for _ in range(4):
-        stage.tell("heartbeat", scenes.heartbeat())
+    for second in range(4):
+        stage.tell("heartbeat", scenes.heartbeat(fresh_s=second))
+        await expect(page.locator(".fresh span")).to_have_text(f"{second} s old")
         await page.clock.run_for(14_000)
     assert stage.clients == 1
     await page.clock.run_for(5_000)
@@ -222,7 +223,7 @@ async def test_nobody_looks_nothing_is_sent_and_who_looks_again_sees_no_old_numb
             stage.tell("heartbeat", scenes.heartbeat())
             await asyncio.sleep(0.05)
     await page.clock.run_for(60_000)
-    await is_old(page, "79 s old")
+    await is_old(page, "82 s old")
     await page.evaluate("hide(false)")
     await is_live(page)
 

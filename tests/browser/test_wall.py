@@ -16,7 +16,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 PHONE = {"width": 390, "height": 844}
 TELEVISIONS = [{"width": 1920, "height": 1080}, {"width": 3840, "height": 2160}]
-SIZES = [*TELEVISIONS, {"width": 1366, "height": 768}, PHONE]
+SIZES = [*TELEVISIONS, {"width": 1366, "height": 768}, {"width": 1080, "height": 1920}, PHONE]
+LOW = "tiles => tiles.filter((tile) => tile.scrollHeight > tile.clientHeight + 1).length"
 LANGUAGES = ["en", "es", "zh"]
 
 DIGITS = """(number) => {
@@ -97,6 +98,33 @@ async def test_an_arrow_stands_only_where_last_week_was_different_and_says_which
     }
 
 
+def known(*values: float | None) -> list[list[float | None]]:
+    """A value each four minutes, the newest now."""
+    return [[scenes.NOW - 240_000 * (len(values) - 1 - place), value] for place, value in enumerate(values)]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "history", "lines", "dots", "since"),
+    [
+        ("no gap", known(*range(10)), 1, 1, []),
+        ("a gap is a gap", known(1, 2, 3, None, None, 4, 5, 6), 2, 1, []),
+        ("nothing is known now", known(1, 2, 3, 4, 5, None), 1, 0, []),
+        ("what begins late says when", known(None, None, None, 1, 2, 3), 1, 1, ["Since 10:52"]),
+        ("one point is no line", known(None, None, 1), 0, 0, []),
+        ("nothing", [], 0, 0, []),
+    ],
+)
+async def test_a_sparkline_hides_no_gap(
+    sentence: str, history: Any, lines: int, dots: int, since: list[str], stage: Stage, opened: Opened
+) -> None:
+    tile = scenes.tile("nps_score", 5, "met", history=history, target=3)
+    stage.scene = scenes.scene(pages=[scenes.page(shown=[tile])])
+    page = await shown(stage, opened)
+    assert await page.locator(".spark .line").count() == lines, sentence
+    assert await page.locator(".spark .now").count() == dots, sentence
+    assert await page.locator(".course figcaption").all_text_contents() == since, sentence
+
+
 @pytest.mark.parametrize("size", TELEVISIONS, ids=str)
 @pytest.mark.parametrize("count", range(1, 7))
 async def test_on_a_television_digits_are_at_least_12_percent_of_the_height(
@@ -104,13 +132,18 @@ async def test_on_a_television_digits_are_at_least_12_percent_of_the_height(
 ) -> None:
     met = scenes.tiles()[0]
     tiles = [met | {"id": f"{place}"} for place in range(count)]
-    stage.scene = scenes.scene(pages=[scenes.page(shown=tiles)], alerts=[scenes.alert()])
+    warnings = [scenes.alert(f"other-{place}") for place in range(4)]
+    stage.scene = scenes.scene(pages=[scenes.page(shown=tiles)])
     page = await shown(stage, opened, viewport=size)
-    digits = await page.locator(".number").evaluate_all(f"numbers => numbers.map({DIGITS})")
-    assert len(digits) == count
-    assert min(digits) >= 0.12
-    assert await overflowing(page) == []
-    assert await page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    for event in (scenes.change(alerts=warnings), scenes.change(alerts=warnings, fresh_s=99)):
+        digits = await page.locator(".number").evaluate_all(f"numbers => numbers.map({DIGITS})")
+        assert len(digits) == count
+        assert min(digits) >= 0.12
+        assert await overflowing(page) == []
+        assert await page.locator(".tile").evaluate_all(LOW) == 0
+        assert await page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+        stage.tell("change", event)
+        await expect(page.locator(".notice")).to_have_count(2)
 
 
 def widest(metric: str) -> dict[str, Any]:
@@ -272,6 +305,16 @@ async def test_alerts_are_a_banner_in_the_pages_language(stage: Stage, opened: O
     await expect(page.locator(".notice")).to_have_count(0)
 
 
+async def test_of_many_alerts_the_worst_are_shown_and_the_rest_counted(stage: Stage, opened: Opened) -> None:
+    alerts = [scenes.alert(f"kind-{place}", f"Number {place}.") for place in range(4)]
+    stage.scene = scenes.scene(alerts=[*alerts, scenes.alert("kind-4", "Number 4.", severity="critical")])
+    page = await shown(stage, opened)
+    notices = page.locator(".notice")
+    await expect(notices.nth(0)).to_have_text(text("Alert Number 4. 10:55"))
+    await expect(notices.nth(1)).to_have_text(text("Warning Number 0. And 3 more. 10:55"))
+    await expect(notices).to_have_count(2)
+
+
 async def test_pages_turn_and_say_whose_they_are(stage: Stage, opened: Opened) -> None:
     names = ["Billing", "Support", "Sales"]
     pages = [scenes.page(name, name.lower()) for name in names]
@@ -353,8 +396,9 @@ async def test_a_refused_view_says_why(status: int, said: str, stage: Stage, ope
     assert await violations(page) == []
 
 
+@pytest.mark.parametrize(("query", "asked_for"), [("?view=billing", {"view": "billing"}), ("", {})])
 async def test_the_view_of_the_address_is_asked_for_once_and_nothing_is_polled(
-    stage: Stage, opened: Opened
+    query: str, asked_for: dict[str, str], stage: Stage, opened: Opened
 ) -> None:
     stage.scene = scenes.scene()
     asked: list[str] = []
@@ -363,10 +407,11 @@ async def test_the_view_of_the_address_is_asked_for_once_and_nothing_is_polled(
         await page.clock.install()
         page.on("request", lambda request: asked.append(request.url))
 
-    page = await shown(stage, opened, "?view=billing", before=listening)
+    page = await shown(stage, opened, query, before=listening)
     loaded = len(asked)
-    for _ in range(20):
-        stage.tell("heartbeat", scenes.heartbeat())
+    for minute in range(20):
+        stage.tell("heartbeat", scenes.heartbeat(fresh_s=minute % 9))
+        await expect(page.locator(".fresh span")).to_have_text(f"{minute % 9} s old")
         await page.clock.run_for(15_000)
-    assert stage.asked == [{"view": "billing"}]
+    assert stage.asked == [asked_for]
     assert asked[loaded:] == []

@@ -93,7 +93,7 @@ def nearby(configuration: dict[str, Any], center: Center) -> dict[str, Any]:
     del server["authorization"], worker["dns_sd_configs"], configuration["alerting"]
     server["static_configs"] = [{"targets": [center.address]}]
     worker["static_configs"] = [{"targets": [center.worker]}]
-    configuration["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    configuration["global"] = {"scrape_interval": "2s", "evaluation_interval": "1s"}
     return configuration
 
 

@@ -256,3 +256,18 @@ def test_the_table_has_a_column_for_each_target_and_count() -> None:
 def _text(name: str) -> str:
     settings = Settings()
     return dashboards.written(PAGES[name](settings), settings)
+
+
+def test_the_interval_is_a_band_without_a_legend_of_its_own() -> None:
+    (trend,) = (one for one in panels("wall") if (one["title"], one["type"]) == ("CSAT ratio", "timeseries"))
+    assert [(one["refId"], one.get("legendFormat")) for one in trend["targets"]] == [
+        ("A", "CSAT ratio"),
+        ("B", "lower"),
+        ("C", "upper"),
+    ]
+    ends = {
+        one["matcher"]["options"]: {each["id"]: each["value"] for each in one["properties"]}
+        for one in trend["fieldConfig"]["overrides"]
+    }
+    assert ends["upper"]["custom.fillBelowTo"] == "lower"
+    assert {ends[end]["custom.hideFrom"]["legend"] for end in ("lower", "upper")} == {True}

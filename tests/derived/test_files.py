@@ -1,5 +1,7 @@
 """`streamer derive` writes all that follows, and `--check` tells of every difference."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,3 +86,12 @@ def test_a_readme_without_its_markers_is_named(place: Path) -> None:
         found = derive(*options)
         assert found.exit_code == 1
         assert "README.md: expected the lines" in found.output
+
+
+def test_without_its_extra_it_says_what_to_install() -> None:
+    without = "import sys; sys.modules['yaml'] = None; from streamer.cli import main; main(['derive'])"
+    done = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "streamer: derive: yaml is missing; install streamer with its extra: 'streamer[derive]'\n",
+    )

@@ -1,6 +1,7 @@
 // Here is a dashboard drawn with Grafana's UI library: window.BOARD, with the answers of Prometheus at hand.
 import {
   applyFieldOverrides,
+  cacheFieldDisplayNames,
   createTheme,
   dateTime,
   FieldType,
@@ -10,7 +11,7 @@ import {
   Registry,
   toDataFrame,
 } from "@grafana/data";
-import { BarGauge, BigValue, ThemeContext, TimeSeries, VizRepeater } from "@grafana/ui";
+import { BarGauge, BigValue, GlobalStyles, ThemeContext, TimeSeries, VizRepeater } from "@grafana/ui";
 import { createRoot } from "react-dom/client";
 
 const COLUMN = 1880 / 24;
@@ -71,6 +72,7 @@ function data(panel) {
     theme,
     timeZone: timezone,
   });
+  cacheFieldDisplayNames(applied);
   return applied;
 }
 
@@ -184,6 +186,7 @@ document.body.style.cssText = `margin: 16px; background: ${theme.colors.backgrou
 document.title = title;
 createRoot(document.getElementById("board")).render(
   <ThemeContext.Provider value={theme}>
+    <GlobalStyles />
     <div style={{ position: "relative" }}>{panels.map((panel) => <Panel key={panel.id} panel={panel} />)}</div>
   </ThemeContext.Provider>,
 );

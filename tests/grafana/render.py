@@ -34,7 +34,11 @@ def main(folder: Path) -> None:
         subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=HERE, check=True)
     subprocess.run(["npm", "run", "build", "--silent"], cwd=HERE, check=True)
     derived = files.derive(ROOT, Settings(export_windows=WINDOWS))
-    below = {str(path.relative_to(ROOT / "grafana")): text for path, text in derived.items() if "grafana" in str(path)}
+    below = {
+        str(path.relative_to(ROOT / "grafana")): text
+        for path, text in derived.items()
+        if "grafana" in str(path)
+    }
     center = Center(WINDOWS, RATE)
     prometheus = Prometheus(served(below), center)
     try:
@@ -64,7 +68,9 @@ def draw(board: dict[str, Any], prometheus: Prometheus, to: Path) -> None:
         page(shown, to.with_name(f"{to.name}-{mode}"))
 
 
-def answer(target: dict[str, Any], expr: str, prometheus: Prometheus, start: float, end: float) -> dict[str, Any]:
+def answer(
+    target: dict[str, Any], expr: str, prometheus: Prometheus, start: float, end: float
+) -> dict[str, Any]:
     if target["instant"]:
         found = [{"metric": one["metric"], "values": [one["value"]]} for one in prometheus.query(expr)]
     else:
@@ -77,9 +83,11 @@ def answer(target: dict[str, Any], expr: str, prometheus: Prometheus, start: flo
 def page(board: dict[str, Any], to: Path) -> None:
     script = (HERE / "node_modules/.page/page.js").as_uri()
     data = json.dumps(board).replace("</", "<\\/")
+    style = (HERE / "node_modules/uplot/dist/uPlot.min.css").read_text()
     html = to.with_suffix(".html")
     html.write_text(
-        f'<!doctype html><meta charset="utf-8"><div id="board"></div>'
+        '<!doctype html><meta charset="utf-8">'
+        f'<style>{style} body {{ font-family: sans-serif }}</style><div id="board"></div>'
         f'<script>window.BOARD = {data}</script><script src="{script}"></script>'
     )
     height = 60 + 38 * max(one["gridPos"]["y"] + one["gridPos"]["h"] for one in board["panels"])

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.events.rules import DAY, HOUR, SERVICE_LEVEL_FORMULAS
-from streamer.metrics.catalogue import CATALOGUE, Spans, evaluate
+from streamer.metrics.catalogue import CATALOGUE, Metric, Spans, evaluate
 from streamer.metrics.formulas import SERVICE_LEVELS, Context, TallyCounts, service_level
 from streamer.metrics.intervals import adjusted_wald, wilson
-from streamer.metrics.tally import FIRST_BUCKET_OF, NUMBER, Tally, bucket, squared
+from streamer.metrics.tally import FIRST_BUCKET_OF, NUMBER, NUMBERS, Tally, bucket, squared
 
 ONE = ("",)
 TIMES = ("mean", "p50", "p90", "p95", "max")
@@ -452,3 +452,16 @@ def test_only_abandon_and_service_level_are_not_read_by_agent():
     assert not CATALOGUE["abandon_ratio"].readable_by("queue,agent")
     assert CATALOGUE["abandon_ratio"].readable_by("all")
     assert CATALOGUE["abandon_ratio"].readable_by("queue,channel")
+
+
+@pytest.mark.parametrize(
+    "metric", [one for one in CATALOGUE.values() if one.measure.needs == "counts"], ids=lambda one: one.name
+)
+def test_what_needs_but_the_counts_says_the_same_whatever_the_context(metric: Metric) -> None:
+    """The reader keeps it as long as the counts stay."""
+    counts = TallyCounts(dict.fromkeys(range(NUMBERS), 3))
+    contexts = (Context(0), Context(3600, 5, TallyCounts({NUMBER["fcr_firsts"]: 1})))
+    for stat in metric.stats:
+        one, other = (evaluate(metric, stat, counts, context) for context in contexts)
+        assert one == other
+        assert one.value is not None

@@ -25,22 +25,34 @@ class ApacheKafka(Broker):
         super().__init__()
         self._jars = f"{libraries()}/*"
         self._properties = self.folder / "server.properties"
-        self._properties.write_text(_properties(self.port, free_port(), self.folder / "data"))
+        self._properties.write_text(self.properties())
         self._format()
 
     def command(self) -> list[str]:
         return [*_JVM, "-cp", self._jars, "kafka.Kafka", str(self._properties)]
 
-    def _format(self) -> None:
+    def properties(self) -> str:
+        return _properties(self.port, free_port(), self.folder / "data")
+
+    def formatting(self) -> list[str]:
+        """What is said to the tool that prepares its folder."""
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        arguments = ["format", "--standalone", f"--cluster-id={cluster}", "--config", str(self._properties)]
+        return ["--standalone", f"--cluster-id={cluster}"]
+
+    def _format(self) -> None:
+        arguments = ["format", *self.formatting(), "--config", str(self._properties)]
         _succeed([*_JVM, "-cp", self._jars, "kafka.tools.StorageTool", *arguments])
+
+
+def version() -> str:
+    found = ElementTree.parse(_POM).findtext("{*}properties/{*}kafka.version")
+    assert found is not None
+    return found
 
 
 def libraries() -> Path:
     """The folder with Kafka's jars, fetched once. Raises RuntimeError where Maven or network is missing."""
-    version = ElementTree.parse(_POM).findtext("{*}properties/{*}kafka.version")
-    libs = _ROOT / ".cache" / f"kafka-{version}" / "libs"
+    libs = _ROOT / ".cache" / f"kafka-{version()}" / "libs"
     if not libs.is_dir():
         libs.parent.mkdir(parents=True, exist_ok=True)
         _fetch(libs)

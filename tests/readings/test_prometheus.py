@@ -152,7 +152,7 @@ async def test_old_numbers_are_withheld_but_their_age_and_the_counters_are_not()
 async def test_before_any_worker_spoke_nothing_is_said() -> None:
     samples = parsed(render(await read(Center()), EXPORT, NOW))
     said = [(sample.name, sample.value) for sample in samples]
-    assert said == [("cx_families_dropped", 0), ("cx_groupings_dropped", 0)]
+    assert said == [("cx_families_dropped", 0), ("cx_groupings_shortened", 0), ("cx_groupings_dropped", 0)]
 
 
 async def test_whole_families_drop_from_the_catalogues_end() -> None:
@@ -176,11 +176,11 @@ def copies(template: Reading, name: str, times: int) -> list[Reading]:
 
 async def test_the_most_series_that_fit_are_kept() -> None:
     (template,) = (await small()).readings(Query(now=NOW, metrics=("answered",)))
-    room = prometheus.MOST_SERIES - 4  # families_dropped, groupings_dropped, fresh_seconds, one to be even
+    room = prometheus.MOST_SERIES - 4  # what was left out or shortened, and fresh_seconds
     whole = parsed(exposition(Snapshot({"contacts": copies(template, "contacts", room // 2)}, {}, 0)))
-    assert (len(whole), value(whole, "cx_families_dropped")) == (prometheus.MOST_SERIES - 1, 0)
+    assert (len(whole), value(whole, "cx_families_dropped")) == (prometheus.MOST_SERIES, 0)
     more = parsed(exposition(Snapshot({"contacts": copies(template, "contacts", room // 2 + 1)}, {}, 0)))
-    assert (len(more), value(more, "cx_families_dropped")) == (3, 1)
+    assert (len(more), value(more, "cx_families_dropped")) == (4, 1)
 
 
 async def test_a_long_family_is_written_in_portions_as_it_would_be_whole() -> None:
@@ -193,20 +193,36 @@ async def test_a_long_family_is_written_in_portions_as_it_would_be_whole() -> No
     assert [line.split(" ")[0] for line in family[2:]] == [
         f'cx_contacts{{by="queue",queue="q{number}",window="1h"}}' for number in range(450)
     ]
-    assert len(pauses) == 3 + 3 + 8  # the counters are portions of their own
+    assert len(pauses) == 450 + 3 + 3 + 9  # each reading, each portion, and those of the counters
 
 
-async def test_groupings_are_left_out_before_any_metric_is() -> None:
+async def grouped_by_reason(reasons: int) -> list[Sample]:
     center = Center()
-    cells = [(None, "billing", None, "ann", "voice", f"reason-{number}", None) for number in range(200)]
+    cells = [(None, "billing", None, "ann", "voice", f"reason-{number}", None) for number in range(reasons)]
     await center.add({(pane(MINUTE), cell): answered(1, 90_000) for cell in cells})
     await center.beat(NOW)
     samples = parsed(render(await read(center), EXPORT, NOW))
-    assert (
-        value(samples, "cx_handle_time_seconds", window="1h", by="queue", queue="billing", stat="mean") == 90
-    )
-    assert value(samples, "cx_answered", window="1h", by="channel", channel="voice") == 200
-    assert not [sample for sample in samples if sample.labels.get("by") == "reason"]
-    assert value(samples, "cx_groupings_dropped") == 3  # reason, and what comes after it
-    assert value(samples, "cx_families_dropped") == 0
     assert len(samples) <= prometheus.MOST_SERIES
+    assert value(samples, "cx_families_dropped") == 0
+    assert value(samples, "cx_handle_time_seconds", window="1h", by="queue", queue="billing", stat="p90")
+    return samples
+
+
+async def test_a_grouping_is_left_out_before_any_metric_is_and_smaller_ones_are_not() -> None:
+    samples = await grouped_by_reason(300)
+    assert not [sample for sample in samples if sample.labels.get("by") == "reason"]
+    assert value(samples, "cx_answered", window="1h", by="language", language="unknown") == 300
+    assert value(samples, "cx_groupings_dropped") == 1
+    assert value(samples, "cx_groupings_shortened") == 0
+
+
+async def test_a_grouping_is_shown_in_short_before_it_is_left_out() -> None:
+    samples = await grouped_by_reason(100)
+    one = {"window": "1h", "by": "reason", "reason": "reason-7"}
+    assert value(samples, "cx_handle_time_seconds", stat="mean", **one) == 90
+    assert value(samples, "cx_handle_time_seconds", stat="p90", **one) is None
+    assert value(samples, "cx_handle_time_seconds_support", stat="mean", **one) == 1
+    assert value(samples, "cx_answered", **one) == 1
+    assert value(samples, "cx_answered_support", **one) is None
+    assert value(samples, "cx_groupings_dropped") == 0
+    assert value(samples, "cx_groupings_shortened") == 1

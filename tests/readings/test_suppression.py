@@ -161,7 +161,7 @@ keys = st.builds("{},{}".format, st.sampled_from("abcdef"), st.sampled_from("wxy
 cells = st.dictionaries(keys, st.integers(0, 12), max_size=24)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.dictionaries(st.text("abcdefgh", max_size=2), st.integers(0, 12), max_size=12))
 def test_within_a_grouping_no_hidden_count_can_be_computed(counts: Counts) -> None:
     total = sum(counts.values())
@@ -175,7 +175,7 @@ def test_within_a_grouping_no_hidden_count_can_be_computed(counts: Counts) -> No
         assert sum(hidden) == total - sum(left.values()) >= FEWEST
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(cells)
 def test_no_count_of_a_few_follows_from_a_pair_its_dimensions_and_all(counts: Counts) -> None:
     readings = [*grouping(counts, "queue,channel"), *sums(counts)]
@@ -233,7 +233,7 @@ def test_what_follows_is_what_linear_algebra_says() -> None:
     assert computable(readings, everything - circle) == set()
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(cells, st.fractions(0, 1))
 def test_what_a_longer_window_has_more_is_nothing_or_not_few(counts: Counts, part: float) -> None:
     less = {key: int(count * part) for key, count in counts.items()}

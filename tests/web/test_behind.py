@@ -15,7 +15,8 @@ from tests.web.test_api import Clock, served
 
 async def asked(path: str) -> httpx.Response:
     told = [
-        call("k1"), answer("k1", 9, 3 * MINUTE), call("k2", queue="tech"), answer("k2", 1, 2 * MINUTE, comment="no"),
+        call("k1"), answer("k1", 9, 3 * MINUTE), call("k2", queue="tech"),
+        answer("k2", 1, 2 * MINUTE, comment="no"),
         call("k3"), answer("k3", 4, 1 * MINUTE),
     ]  # fmt: skip
     clock = Clock()

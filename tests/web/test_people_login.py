@@ -16,6 +16,7 @@ from streamer.settings import DisplaySettings, PersonSettings, ProxySettings, Se
 from streamer.web import credentials
 from streamer.web.credentials import new_token, password_hash, token_hash
 from streamer.web.guard import is_loopback
+from streamer.web.people import check_people
 from streamer.web.server import application
 from streamer.web.sessions import MOST, Sessions
 from streamer.web.throttle import Throttle
@@ -301,6 +302,21 @@ async def test_a_proxys_word_counts_from_its_addresses(
     assert await me(served(), {"x-user": name}, address=address) == expected, sentence
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"), [(["ann"], 200), (["ann", "eve"], 401), (["eve", "ann"], 401)]
+)
+async def test_a_name_that_comes_twice_is_nobodys(names: list[str], expected: int) -> None:
+    asked = scope("/api/v1/me", "GET", {}, {}, "10.0.0.1", "http")
+    asked["headers"] += [(b"x-user", name.encode()) for name in names]
+    assert (await visit(served(), "", asked=asked)).status == expected
+
+
+async def test_a_proxy_says_names_in_utf_8() -> None:
+    settings = SETTINGS.model_copy(update={"people": {"José": ANN}})
+    name = "José".encode().decode("latin-1")
+    assert await me(served(settings), {"x-user": name}, address="10.0.0.1") == "José"
+
+
 async def test_whom_a_proxy_names_may_all_have_a_role() -> None:
     proxy = ProxySettings(header="X-User", addresses=["10.0.0.1"], role="viewer")
     app = served(Settings(proxy=proxy))
@@ -440,6 +456,15 @@ def test_a_wrong_setting_is_named_and_no_secret_shown(given: dict[str, Any], exp
         load(**given)
     assert str(caught.value) == expected
     assert "hunter2" not in str(caught.value)
+
+
+def test_who_could_never_come_in_is_named() -> None:
+    with pytest.raises(
+        SettingsError, match=r"^people\.ann: expected a password or tokens, as there is no proxy$"
+    ):
+        check_people(load(people={"ann": {"role": "admin"}}))
+    check_people(SETTINGS)
+    check_people(load(people={"ann": {"role": "admin"}}, proxy={"header": "X-User", "addresses": ["::1"]}))
 
 
 def test_the_commands_print_what_the_settings_take() -> None:

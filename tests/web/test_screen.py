@@ -11,6 +11,7 @@ from streamer.metrics.tally import NUMBER, Tally
 from streamer.readings.reader import Reader
 from streamer.settings import TARGETS, Settings, SettingsError, ViewSettings, load
 from streamer.web.board import Page, Tile
+from streamer.web.credentials import token_hash
 from streamer.web.screen import Screen, check_targets, check_views, step_ms
 from tests.readings.center import NOW, Center, cell, pane
 
@@ -164,7 +165,9 @@ async def test_viewers_see_no_survey_figure_of_few_answers(
     shown = [tile for page in of_viewer for tile in page.tiles]
     assert [tile.state for tile in shown] == states, sentence
     hidden = [tile for tile in shown if tile.state == "few"]
-    assert all((tile.value, tile.support, tile.lower) == (None, 0, None) for tile in hidden)
+    assert all(
+        (tile.value, tile.lower, tile.support, tile.least_support) == (None, None, 0, None) for tile in hidden
+    )
     assert all(value is None for tile in shown for _, value in tile.history[:-1]), sentence
     assert [tile.support for page in of_others for tile in page.tiles] == [billing, sales]
 
@@ -190,6 +193,13 @@ def test_a_wrong_view_is_refused_with_a_line(wrong: dict[str, Any], sentence: st
     with pytest.raises(SettingsError, match=f"^{re.escape(sentence)}") as found:
         check_views(load(views={"wall": wrong}))
     assert "\n" not in str(found.value)
+
+
+def test_a_display_shows_a_view_that_there_is() -> None:
+    tv = {"token": token_hash("secret"), "view": "wall"}
+    check_views(load(displays={"tv": tv}, views={"wall": {}}))
+    with pytest.raises(SettingsError, match=r"^displays.tv.view = 'wall': expected one of default, floor$"):
+        check_views(load(displays={"tv": tv}, views={"floor": {}}))
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from threading import Event
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from streamer.metrics.tally import NUMBER, Tally
 from streamer.readings.query import Query, Reading
 from streamer.readings.reader import Reader
 from streamer.settings import DisplaySettings, Settings
+from streamer.store.port import Store
 from streamer.web import cookies
 from streamer.web.credentials import token_hash
 from streamer.web.stream import PIECE, WAITING, Client, Pace
@@ -44,6 +46,19 @@ class Watched(Reader):
 
     def readings(self, query: Query) -> list[Reading]:
         self.asked += not query.week_before
+        return super().readings(query)
+
+
+class Stuck(Reader):
+    """Answers only while it is free to."""
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        super().__init__(store, settings)
+        self.free = Event()
+        self.free.set()
+
+    def readings(self, query: Query) -> list[Reading]:
+        self.free.wait(10)
         return super().readings(query)
 
 
@@ -158,6 +173,21 @@ async def test_data_that_grows_stale_is_said_to(later: int, said: bool) -> None:
         else:
             with pytest.raises(TimeoutError):
                 await onlooker.next(within_s=0.3)
+
+
+async def test_it_is_said_even_while_the_numbers_cannot_be_read() -> None:
+    center, clock = await busy(), Clock()
+    reader = Stuck(center.store, SETTINGS)
+    pace = Pace(look=0.02, wait=0.05)
+    async with served(center, pace, clock, reader) as server, await Onlooker.at(server.port) as onlooker:
+        await onlooker.next("snapshot")
+        reader.free.clear()
+        clock.now += 5 * SECOND
+        await center.add({(pane(MINUTE), cell()): surveyed(1)})
+        told = await onlooker.next()
+        assert (told.event, told.data["fresh_s"]) == ("heartbeat", 5)
+        reader.free.set()
+        assert (await onlooker.next("change")).data["tiles"][0]["support"] == 21
 
 
 async def whole(server: Serving) -> dict[str, Any]:

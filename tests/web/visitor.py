@@ -28,7 +28,10 @@ async def visit(
     address: str = "127.0.0.1",
     scheme: str = "http",
     cookies: Headers | None = None,
+    asked: dict[str, Any] | None = None,
 ) -> Answer:
+    """`asked`: the whole scope, in place of what it is made of."""
+    asked = asked or scope(path, method, headers or {}, cookies or {}, address, scheme)
     body = urlencode(form or {}).encode()
     sent: list[Message] = []
     requests = [{"type": "http.request", "body": body, "more_body": False}]
@@ -46,7 +49,7 @@ async def visit(
             begun.set()
 
     async with asyncio.timeout(5):
-        await app(scope(path, method, headers or {}, cookies or {}, address, scheme), receive, send)
+        await app(asked, receive, send)
     raw = [(name.decode(), value.decode()) for name, value in sent[0]["headers"]]
     kept = [value.partition("=") for name, value in raw if name == "set-cookie"]
     body = b"".join(message.get("body", b"") for message in sent[1:])
@@ -70,7 +73,7 @@ def scope(
         "root_path": "",
         "scheme": scheme,
         "query_string": query.encode(),
-        "headers": [(name.lower().encode(), value.encode()) for name, value in given.items()],
+        "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in given.items()],
         "client": (address, 40_000),
         "server": ("127.0.0.1", 8080),
     }

@@ -60,7 +60,7 @@ function compact(value, options) {
   const places = found.map((part) => part.type);
   const signFirst = places.indexOf("currency") < places.indexOf("integer");
   if (!options.currency) return { text, unit: of("compact") };
-  return signFirst ? { before: of("currency"), text, unit: of("compact") } : { text, unit: of("compact", "currency") };
+  return signFirst ? { before: of("currency"), text, unit: of("compact") } : { text, unit: [of("compact"), of("currency")].filter(Boolean).join("\u00a0") };
 }
 
 // A value as `like` (another of the same metric) would be written: in its scale, with its decimals.

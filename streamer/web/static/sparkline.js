@@ -12,20 +12,21 @@ const LATE = 0.9;
 export function Sparkline({ history, target, zone }) {
   const known = history.filter(([, value]) => value !== null);
   if (known.length < 2) return null;
-  const [[begin], last] = [known[0], known[known.length - 1]];
-  const shown = history.filter(([time]) => time >= begin);
+  const [begin] = known[0];
+  const shown = history.filter(([at]) => at >= begin);
   return html`<figure class="course" aria-hidden="true">
-    <${Lines} history=${shown} known=${known} target=${target} last=${last} />
+    <${Lines} history=${shown} known=${known} target=${target} />
     ${shown.length < LATE * history.length && html`<figcaption>${say("history", { from: time(begin, zone) })}</figcaption>`}
   </figure>`;
 }
 
-function Lines({ history, known, target, last }) {
+function Lines({ history, known, target }) {
+  const [at, now] = history[history.length - 1];
   const place = placing(history, target === null ? known : [...known, [0, target]]);
   return html`<svg class="spark" viewBox="0 0 ${WIDTH} ${HEIGHT}" preserveAspectRatio="none">
     ${target !== null && html`<path class="aimed" d="M0 ${place.y(target)}H${WIDTH}" />`}
     ${runs(history).map((run) => html`<path class="line" d=${drawn(run, place)} />`)}
-    <path class="now" d="M${place.x(last[0])} ${place.y(last[1])}h0" />
+    ${now !== null && html`<path class="now" d="M${place.x(at)} ${place.y(now)}h0" />`}
   </svg>`;
 }
 

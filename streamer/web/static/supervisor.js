@@ -136,7 +136,7 @@ function Rows({ told, go, known, named, linked, readable, chosen, served, answer
     if (by === "agent" && row !== ALL && row !== "unknown") return go({ ...NO_PANEL, agent: row });
     return served.length && go({ metric: served[0], key: row, order: "" });
   };
-  const cell = (row, column) => cellOf({ row, column, answer, places, known, named, by, linked });
+  const cell = useCallback((row, column) => cellOf({ row, column, answer, places, known, named, by, linked }), [answer, places, known, named, by, linked]);
 
   return html`
     <div class="toolbar" role="search" aria-label=${tell("choose")}>
@@ -194,7 +194,7 @@ function columnsOf(metrics, compare) {
     id: `${metric} ${part}`, metric, part,
     group: compare ? metricName(metric) : "", span: compare ? (part === "first" ? parts.length : 0) : 0,
   })));
-  return [{ id: "key", metric: "key", part: "first", group: compare ? " " : "", span: compare ? 1 : 0 }, ...each];
+  return [{ id: "key", metric: "key", part: "first", group: "", span: 0 }, ...each];
 }
 
 function headOf({ metric, part }, known, window, compare, by) {

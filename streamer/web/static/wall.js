@@ -8,7 +8,9 @@ import { Shape } from "./shapes.js";
 import { keepAwake, Stream, Version } from "./stream.js";
 import { Tile } from "./tile.js";
 
-const view = new URLSearchParams(location.search).get("view") || "default";
+// Without a view in the address the server chooses: a display's own, else the default.
+const view = new URLSearchParams(location.search).get("view");
+const address = view ? `/api/v1/stream?view=${encodeURIComponent(view)}` : "/api/v1/stream";
 const SECONDS = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
 
 function Wall() {
@@ -48,7 +50,7 @@ function subtitle(board, page) {
 // What the page holds on to as long as it is open: one stream.
 function useStream(event, refused) {
   const kept = useRef(null);
-  kept.current ??= new Stream(`/api/v1/stream?view=${encodeURIComponent(view)}`, (name, data) => {
+  kept.current ??= new Stream(address, (name, data) => {
     if (name === "refused") return refused(data);
     if (name === "lost") return event([name, null]);
     refused(null);
@@ -142,14 +144,21 @@ function Now({ board, stream }) {
   </div>`;
 }
 
-// The banners: that the numbers are old, and what the server warns of.
+// The banners: that the numbers are old, and what the server warns of. There is room for two.
+const ROOM = 2;
+
 function Notices({ board, stream }) {
+  const room = stream.live ? ROOM : ROOM - 1;
+  const worst = [...board.alerts].sort((one, other) => isCritical(other) - isCritical(one));
+  const more = Math.max(0, worst.length - room);
   return html`<div class="notices">
     <div role="status">
       ${!stream.live && html`<${NotLive} board=${board} stream=${stream} />`}
     </div>
     <div aria-live="polite">
-      ${board.alerts.map((alert) => html`<${Alert} key=${alert.id} alert=${alert} zone=${board.timezone} />`)}
+      ${worst.slice(0, room).map((alert, place) => html`<${Alert}
+        key=${alert.id} alert=${alert} zone=${board.timezone} more=${place === room - 1 ? more : 0}
+      />`)}
     </div>
   </div>`;
 }
@@ -173,12 +182,15 @@ function howOld(board, stream) {
   return say("as_of", { time: time(at, board.timezone, SECONDS), age: ageWords(steps) });
 }
 
-function Alert({ alert, zone }) {
+const isCritical = (alert) => Number(alert.severity === "critical");
+
+function Alert({ alert, zone, more }) {
   const [text, tongue] = told(alert);
   return html`<p class="notice ${alert.severity}">
     <${Shape} state="missed" />
-    <strong>${say(alert.severity === "critical" ? "alert" : "warning")}</strong>
+    <strong>${say(isCritical(alert) ? "alert" : "warning")}</strong>
     <span lang=${tongue}>${text}</span>
+    ${more > 0 && html`<span>${say("more", { n: more })}</span>`}
     <time>${time(alert.since, zone)}</time>
   </p>`;
 }
@@ -193,7 +205,7 @@ function Refused({ status }) {
   const stranger = status === 401 || status === 403;
   return html`<main class="refused">
     <h1>${say("wallboard")}</h1>
-    <p role="alert">${stranger ? say("not_allowed") : say("no_view", { name: `“${view}”` })}</p>
+    <p role="alert">${stranger ? say("not_allowed") : say("no_view", { name: `“${view ?? ""}”` })}</p>
     ${stranger && html`<p><a href="/login">${say("log_in")}</a></p>`}
   </main>`;
 }

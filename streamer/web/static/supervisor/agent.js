@@ -23,7 +23,7 @@ export function AgentPage({ agent, metrics, metric, window, catalog, pick, order
   const theirs = useAnswer(team ? JSON.stringify([team, asked]) : null, (signal) => ask("/api/v1/readings", { ...asked, by: "team", key: team }, signal), news);
   const beside = new Map(theirs.answer?.map((reading) => [reading.metric, reading]));
   const of = { metric, window, by: "agent", key: agent };
-  const until = own.answer?.[0]?.to;
+  const reading = own.answer?.find((one) => one.metric === metric);
   return html`<main class="agent-page" id="main">
     <header class="title"><div>
       <p class="crumbs"><a ...${back}>← ${tell("all_agents")}</a></p>
@@ -34,12 +34,12 @@ export function AgentPage({ agent, metrics, metric, window, catalog, pick, order
     ${own.problem && html`<${Failure} problem=${own.problem} />`}
     ${!own.answer && !own.problem && html`<${Waiting} />`}
     <ul class="figures" aria-label=${tell("figures")}>${own.answer?.map((reading) => html`<${Card} key=${reading.metric} ...${{ reading, entry: catalog.get(reading.metric), other: beside.get(reading.metric), name: team && named("team", team), chosen: reading.metric === metric, pick }} />`)}</ul>
-    ${until && html`<div class="columns">
+    ${reading && html`<h2>${metricName(metric)}</h2><div class="columns">
       <div>
-        <${History} own=${of} other=${team ? { ...of, by: "team", key: team } : null} entry=${catalog.get(metric)} until=${until} named=${named} zone=${zone} />
+        <${History} own=${of} other=${team ? { ...of, by: "team", key: team } : null} entry=${catalog.get(metric)} reading=${reading} named=${named} zone=${zone} />
         <${Distribution} of=${of} news=${news} />
       </div>
-      <${Contacts} ...${{ of, order, reorder, news: 0, named, zone, linked }} key=${JSON.stringify(of)} />
+      <${Contacts} ...${{ of, reading, order, reorder, named, zone, linked }} key=${JSON.stringify(of)} />
     </div>`}
   </main>`;
 }

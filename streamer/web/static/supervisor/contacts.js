@@ -1,5 +1,5 @@
 // Here are the contacts behind a number: what happened, how long it took, and what the customer said.
-import { html, useState } from "../html.js";
+import { html, useEffect, useRef, useState } from "../html.js";
 import { say } from "../language.js";
 import { time, written } from "../numbers.js";
 import { ask } from "./answers.js";
@@ -18,12 +18,22 @@ export function usualOrder(metric) {
   return WORST_FIRST.has(metric) ? "worst" : "newest";
 }
 
-/** `of`: `{ metric, window, by, key }`; `order` and `reorder` ("newest", "worst"); `agents`: link of an agent. */
-export function Contacts({ of, order, reorder, news, named, zone, linked }) {
+/** `of`: `{ metric, window, by, key }`; `reading`: the figure they are behind; `order` and `reorder` ("newest",
+ *  "worst"); `linked(agent)`. What is being read does not move away: a button shows what came since. */
+export function Contacts({ of, reading, order, reorder, named, zone, linked }) {
   const [limit, setLimit] = useState(FIRST);
   const [commented, setCommented] = useState(false);
+  const [wanted, setWanted] = useState(0);
   const asked = { ...of, order, limit };
-  const { answer, problem } = useAnswer(JSON.stringify(asked), (signal) => ask("/api/v1/contacts", asked, signal), news);
+  const key = JSON.stringify(asked);
+  const { answer, problem, at } = useAnswer(key, (signal) => ask("/api/v1/contacts", asked, signal), wanted);
+  const state = `${reading.value} ${reading.support}`;
+  const then = useRef({ at: null, state });
+  if (then.current.at !== at) then.current = { at, state };
+  const changed = at !== null && then.current.state !== state;
+  useEffect(() => {
+    if (changed && !answer?.length) setWanted(wanted + 1);
+  }, [changed]);
   const shown = answer?.filter((contact) => !commented || contact.comment);
   return html`<section class="contacts" aria-labelledby="contacts-name">
     <header>
@@ -33,6 +43,7 @@ export function Contacts({ of, order, reorder, news, named, zone, linked }) {
       </div>
       <label class="tick"><input type="checkbox" checked=${commented} onChange=${(event) => setCommented(event.target.checked)} />${tell("commented")}</label>
     </header>
+    ${changed && answer?.length > 0 && html`<button type="button" class="more" onClick=${() => setWanted(wanted + 1)}>${tell("update")}</button>`}
     ${problem && html`<${Failure} problem=${problem} />`}
     ${!answer && !problem && html`<${Waiting} />`}
     ${shown?.length === 0 && html`<p class="none">${tell(commented ? "no_comments" : "no_contacts")}</p>`}

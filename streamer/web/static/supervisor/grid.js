@@ -51,25 +51,27 @@ export function Grid({ label, columns, rows, pinned, head, cell, sorted, sort, o
     open(place, columns[at.cellIndex]);
   };
 
-  const stop = (at, of) => (at === row && of === column ? 0 : -1);
+  const line = useLines((at) => ({
+    at, row: rows[at], columns, cell, pinned: pinned && at === 0, grouped,
+    active: at === row ? column : -1, chosen: chosen?.row === rows[at] ? chosen.column : null,
+  }));
   return html`<div class="scroller" ref=${scroller} onScroll=${seen.scrolled}>
     <table role="grid" aria-label=${label} aria-rowcount=${rows.length + (grouped ? 2 : 1)}
       aria-colcount=${columns.length} aria-busy=${busy ? "true" : "false"} onKeyDown=${keyed} onClick=${clicked}>
-      <${Heads} ...${{ columns, grouped, head, sorted, sort, stop, focused: (id) => setActive({ row: HEADS, column: id }) }} />
+      <${Heads} ...${{ columns, grouped, head, sorted, sort, active: row === HEAD ? column : -1, focused: (id) => setActive({ row: HEADS, column: id }) }} />
       <tbody>
-        ${drawn(rows.length, seen, row, pinned).map((part) => typeof part === "object" ? html`<${Gap} key=${part.key} rows=${part.rows} columns=${columns.length} />`
-          : html`<${Row} key=${rows[part]} ...${{ at: part, row: rows[part], columns, cell, pinned: pinned && part === 0, stop, chosen, grouped }} />`)}
+        ${drawn(rows.length, seen, row, pinned).map((part) => typeof part === "object" ? html`<${Gap} key=${part.key} rows=${part.rows} columns=${columns.length} />` : line(part))}
       </tbody>
     </table>
   </div>`;
 }
 
-function Heads({ columns, grouped, head, sorted, sort, stop, focused }) {
+function Heads({ columns, grouped, head, sorted, sort, active, focused }) {
   return html`<thead>
-    ${grouped && html`<tr class="groups" aria-rowindex="1">${columns.map((one, at) => one.span ? html`<th key=${one.id} scope="colgroup" colspan=${one.span} aria-colindex=${at + 1} class=${at ? "" : "name"}>${one.group}</th>` : null)}</tr>`}
+    ${grouped && html`<tr class="groups" aria-rowindex="1"><td class="name"></td>${columns.map((one, at) => one.span ? html`<th key=${one.id} scope="colgroup" colspan=${one.span} aria-colindex=${at + 1}>${one.group}</th>` : null)}</tr>`}
     <tr aria-rowindex=${grouped ? 2 : 1}>${columns.map((one, at) => html`
       <th key=${one.id} scope="col" class=${at ? (one.span ? "first" : "") : "name"} aria-colindex=${at + 1} aria-sort=${sorted.id === one.id ? (sorted.down ? "descending" : "ascending") : "none"}>
-        <button type="button" tabindex=${stop(HEAD, at)} onFocus=${() => focused(one.id)} onClick=${() => sort(one)}>
+        <button type="button" tabindex=${at === active ? 0 : -1} onFocus=${() => focused(one.id)} onClick=${() => sort(one)}>
           <span class="arrow" aria-hidden="true">${sorted.id === one.id ? (sorted.down ? "↓ " : "↑ ") : ""}</span>${head(one)}
         </button>
       </th>`)}
@@ -77,15 +79,30 @@ function Heads({ columns, grouped, head, sorted, sort, stop, focused }) {
   </thead>`;
 }
 
-function Row({ at, row, columns, cell, pinned, stop, chosen, grouped }) {
+function Row({ at, row, columns, cell, pinned, active, chosen, grouped }) {
   return html`<tr data-at=${at} aria-rowindex=${at + (grouped ? 3 : 2)} class=${pinned ? "pinned" : ""}>
     ${columns.map((one, of) => {
       const { content, className } = cell(row, one);
-      const picked = chosen && chosen.row === row && chosen.column === one.id;
-      const shared = { key: one.id, tabindex: stop(at, of), "aria-colindex": of + 1, class: `${className}${picked ? " chosen" : ""}${of && one.span ? " first" : ""}` };
+      const picked = chosen === one.id ? " chosen" : "";
+      const shared = { key: one.id, tabindex: of === active ? 0 : -1, "aria-colindex": of + 1, class: `${className}${picked}${of && one.span ? " first" : ""}` };
       return of ? html`<td ...${shared}>${content}</td>` : html`<th scope="row" ...${shared}>${content}</th>`;
     })}
   </tr>`;
+}
+
+// The row at a place, drawn anew only if something of it is another: scrolling draws but the rows that come.
+function useLines(properties) {
+  const kept = useRef(new Map());
+  const before = kept.current;
+  kept.current = new Map();
+  return (at) => {
+    const wanted = properties(at);
+    const known = before.get(wanted.row);
+    const same = known && Object.keys(wanted).every((name) => known.wanted[name] === wanted[name]);
+    const line = same ? known : { wanted, node: html`<${Row} key=${wanted.row} ...${wanted} />` };
+    kept.current.set(wanted.row, line);
+    return line.node;
+  };
 }
 
 function Gap({ rows, columns }) {

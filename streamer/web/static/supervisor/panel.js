@@ -42,8 +42,8 @@ export function Panel({ of, entry, order, reorder, close, news, named, zone, lin
       <${Statement} figure=${reading} metric=${entry} target=${targetOf(entry, of.by, of.key)} />
       <p class="help">${metricWords(of.metric)} <span lang="en" class="formula">${entry.formula}</span></p>
       <${Distribution} of=${of} news=${news} />
-      <${History} own=${of} entry=${entry} until=${reading.to} named=${named} zone=${zone} />
-      <${Contacts} ...${{ of, order, reorder, news: 0, named, zone, linked }} key=${identity} />
+      <${History} own=${of} entry=${entry} reading=${reading} named=${named} zone=${zone} />
+      <${Contacts} ...${{ of, reading, order, reorder, named, zone, linked }} key=${identity} />
       <p class="note">${tell("kept")}</p>`}
   </aside>`;
 }
@@ -53,13 +53,13 @@ function range({ from, to }, zone) {
   return `${time(first, zone, RANGE)} – ${time(last, zone, last - first < DAY_MS ? undefined : RANGE)}`;
 }
 
-/** The trend of one group, and of another beside it. Asked anew when the newest point is a step old. */
-export function History({ own, other, entry, until, named, zone }) {
+/** The trend of one group, and of another beside it. Asked anew every ten minutes, and with the first figure. */
+export function History({ own, other, entry, reading, named, zone }) {
   const groups = other ? [own, other] : [own];
   const { length, step } = span(own.window);
-  const to = Math.floor(Date.parse(until) / 1000 / Math.min(step, 600)) * Math.min(step, 600);
+  const to = Math.floor(Date.parse(reading.to) / 1000 / Math.min(step, 600)) * Math.min(step, 600);
   const question = (signal) => Promise.all(groups.map((of) => ask("/api/v1/history", { ...of, from: to - length, to, step }, signal)));
-  const { answer, problem } = useAnswer(JSON.stringify([groups, to]), question);
+  const { answer, problem } = useAnswer(JSON.stringify([groups, to, reading.value === null]), question);
   const kept = useRef(null); // while the next one is asked for
   const group = JSON.stringify(groups);
   if (answer) kept.current = { group, answer };

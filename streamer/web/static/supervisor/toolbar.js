@@ -46,7 +46,7 @@ export function Choice({ label, value, options, change }) {
 export function Columns({ all, chosen, window, usual, change }) {
   const place = useRef(null);
   useOutside(place);
-  const toggled = (metric) => change(all.map((one) => one.metric).filter((one) => (one === metric) !== chosen.includes(one)));
+  const toggled = (metric) => change(chosen.includes(metric) ? chosen.filter((one) => one !== metric) : [...chosen, metric]);
   const escaped = (event) => {
     if (event.key !== "Escape" || !place.current.open) return;
     place.current.open = false;

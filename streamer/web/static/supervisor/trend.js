@@ -6,6 +6,7 @@ import uPlot from "../vendor/uPlot.js";
 
 const HOUR_S = 3600;
 const HEIGHT = 220;
+const WHOLE = [1, 2, 5].flatMap((step) => [0, 1, 2, 3, 4, 5].map((power) => step * 10 ** power)).sort((a, b) => a - b);
 
 /** How far back, in how many steps: seconds. Windows up to 24 h are kept for a day. */
 export function span(window) {
@@ -23,11 +24,12 @@ export function Trend({ own, other, metric, zone, caption }) {
   const place = useRef(null);
   useEffect(() => {
     if (!own.readings.length) return undefined;
-    let chart = drawn(place.current, [own, other], metric, zone);
-    const again = () => { chart.destroy(); chart = drawn(place.current, [own, other], metric, zone); };
+    const here = place.current;
+    let chart = drawn(here, [own, other], metric, zone);
+    const again = () => { chart.destroy(); chart = drawn(here, [own, other], metric, zone); };
     const scheme = matchMedia("(prefers-color-scheme: light)");
-    const watch = new ResizeObserver(() => chart.setSize({ width: place.current.clientWidth, height: HEIGHT }));
-    watch.observe(place.current);
+    const watch = new ResizeObserver(() => chart.setSize({ width: here.clientWidth, height: HEIGHT }));
+    watch.observe(here);
     scheme.addEventListener("change", again);
     return () => { watch.disconnect(); scheme.removeEventListener("change", again); chart.destroy(); };
   }, [own.readings, other?.readings, metric, zone]);
@@ -73,8 +75,8 @@ function drawn(place, [own, other], metric, zone) {
     cursor: { show: false },
     scales: { y: { range: (chart, low, high) => room(low, high) } },
     axes: [
-      { ...axis, values: (chart, moments, ...rest) => moments.map((one) => time(one * 1000, zone, rest[2] >= 12 * HOUR_S ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" })) },
-      { ...axis, size: 56, values: (chart, values) => values.map((one) => { const { text, unit } = parts(one, metric.unit, metric.currency); return unit === "%" ? `${text} %` : text; }) },
+      { ...axis, size: 32, space: 72, values: (chart, moments, ...rest) => moments.map((one) => time(one * 1000, zone, rest[2] >= 12 * HOUR_S ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" })) },
+      { ...axis, size: 56, ...(metric.unit === "points" || metric.unit === "count" ? { incrs: WHOLE } : {}), values: (chart, values) => values.map((one) => { const { text, unit } = parts(one, metric.unit, metric.currency); return unit === "%" ? `${text} %` : text; }) },
     ],
     tzDate: (moment) => uPlot.tzDate(new Date(moment * 1000), zone),
     series: [{}, ...lines.flat(), ...(target.length ? [{ stroke: colour("--target"), width: 1, dash: [2, 3], points: { show: false } }] : [])],

@@ -73,6 +73,7 @@ export default {
     "behind": "The numbers are behind: events are still being counted.",
     "store": "The numbers are old: the store cannot be read."
   },
+  "more": "And {n} more.",
   "alert": "Alert",
   "warning": "Warning",
   "interval": "({lower} to {upper})",
@@ -171,6 +172,7 @@ export default {
     "commented": "With comments only",
     "no_contacts": "No contacts are behind this number.",
     "no_comments": "None of these contacts has a comment.",
+    "update": "Show what came since",
     "more": "Show more",
     "no_more": "The first {n} are shown.",
     "kept": "Contacts of the last 50 hours can be looked up.",

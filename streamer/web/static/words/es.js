@@ -73,6 +73,7 @@ export default {
     "behind": "Los números van con retraso: aún se cuentan eventos.",
     "store": "Los números son viejos: no se puede leer el almacén."
   },
+  "more": "Y {n} más.",
   "alert": "Alerta",
   "warning": "Aviso",
   "interval": "({lower} a {upper})",
@@ -171,6 +172,7 @@ export default {
     "commented": "Solo con comentario",
     "no_contacts": "No hay contactos detrás de esta cifra.",
     "no_comments": "Ninguno de estos contactos tiene comentario.",
+    "update": "Mostrar lo nuevo",
     "more": "Mostrar más",
     "no_more": "Se muestran los primeros {n}.",
     "kept": "Se pueden consultar los contactos de las últimas 50 horas.",

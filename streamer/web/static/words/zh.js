@@ -73,6 +73,7 @@ export default {
     "behind": "数字滞后：事件仍在统计中。",
     "store": "数字已旧：无法读取存储。"
   },
+  "more": "另有 {n} 条。",
   "alert": "警报",
   "warning": "警告",
   "interval": "({lower} 至 {upper})",
@@ -171,6 +172,7 @@ export default {
     "commented": "仅看有留言的",
     "no_contacts": "这个数字背后没有联系。",
     "no_comments": "这些联系都没有留言。",
+    "update": "显示新到的",
     "more": "显示更多",
     "no_more": "已显示前 {n} 个。",
     "kept": "可查看最近 50 小时的联系。",

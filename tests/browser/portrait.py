@@ -1,0 +1,66 @@
+"""Here is how the README's picture of the supervisor's page is made: a queue in its incident, taken apart.
+
+`python -m tests.browser.portrait FILE.png`
+"""
+
+import asyncio
+import sys
+from itertools import product, takewhile
+from pathlib import Path
+
+from playwright.async_api import async_playwright
+
+from streamer.demo.simulator import Center, Incident, Plan
+from streamer.events.rules import MINUTE
+from streamer.settings import Settings
+from tests.browser.conftest import chromium
+from tests.browser.floor import NOW, Floor
+
+SIZE = {"width": 1440, "height": 1180}
+SHOWN = "window=30m&metric=nps_score&key=billing"
+PLAN = Plan(5, NOW - 40 * MINUTE, 3.0, "Europe/Madrid", incident=Incident(after_s=300, lasts_s=1800))
+FIRST = (
+    "Ana",
+    "Bruno",
+    "Carla",
+    "Diego",
+    "Elena",
+    "Filipe",
+    "Gloria",
+    "Hugo",
+    "Inês",
+    "Jorge",
+    "Katya",
+    "Luis",
+)
+LAST = "Alves", "Blanco", "Castro", "Duarte", "Esteves", "Fuentes", "Gil", "Herrero", "Ibáñez", "Lopes"
+SETTINGS = Settings(
+    timezone="Europe/Madrid",
+    pairs=["queue,channel"],
+    names={
+        "queue": {"billing": "Billing", "technical": "Technical help", "premium": "Premium"},
+        "agent": {
+            f"a-{number:03d}": f"{first} {last}"
+            for number, (last, first) in enumerate(product(LAST, FIRST), start=1)
+        },
+    },
+)
+
+
+async def paint(picture: Path) -> None:
+    floor, center = Floor(SETTINGS), Center(PLAN)
+    await floor.count(center.history(8))
+    await floor.count(takewhile(lambda message: message.at_ms < NOW, center.live()))
+    async with floor, async_playwright() as playwright:
+        browser = await playwright.chromium.launch(**chromium())
+        page = await browser.new_page(viewport=SIZE, locale="en-GB", color_scheme="dark")
+        await page.goto(f"{floor.url}?{SHOWN}")
+        await page.locator(".contact").first.wait_for()
+        await page.locator(".chart canvas").wait_for()
+        await page.evaluate("document.fonts.ready")
+        await page.screenshot(path=picture)
+        await browser.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(paint(Path(sys.argv[1])))
