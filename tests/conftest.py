@@ -44,8 +44,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        if "parts" in getattr(item, "fixturenames", ()):
+        asks = "parts" in getattr(item, "fixturenames", ())
+        if asks:
             item.add_marker("parts")
+        # With --dist loadgroup: servers under attack one after the other, beside them what only computes.
+        item.add_marker(pytest.mark.xdist_group("parts" if asks else str(item.path)))
     if config.getoption("--parts") != "apache":
         _deselect(config, items, "apache")
     if "browser" not in config.option.markexpr:

@@ -7,7 +7,7 @@ making), `current:held` (for moments: no commits), and each generation's keys be
 | key after the prefix `s1{center}GENERATION:` | type | holds |
 | --- | --- | --- |
 | e…, c…, o… and 12 bytes | string | a document: 8 bytes token, then msgpack (journeys/journey.py) |
-| f:N, l:N | hash | fine pane N (10 s), long pane N (1 h): last commit → first commit and posting (panes/posting.py) |
+| f:N, l:N | hash | fine pane N (10 s), long pane N (1 h): last commit → first commit and posting |
 | changes:f, changes:l | sorted set | pane number by the sequence that changed it last |
 | nonces | sorted set | the last 10,000 commits' tokens by their sequence |
 | sequence | string | how many commits there were |

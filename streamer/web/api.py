@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -13,6 +15,7 @@ from streamer.events.models import DIMENSIONS
 from streamer.metrics.catalogue import CATALOGUE, Metric
 from streamer.panes.grid import ALL
 from streamer.panes.windows import WINDOWS, length
+from streamer.readings.pauses import Pause, no_pause
 from streamer.readings.query import Query, QueryError, Reading
 from streamer.readings.reader import Reader
 from streamer.readings.sheet import columns
@@ -33,12 +36,12 @@ _HISTORY: Final = ("metric", "window", "by", "key", "stat", "from", "to", "step"
 def routes(reader: Reader, settings: Settings, clock: Clock) -> list[Route]:
     async def readings(request: Request) -> Response:
         asked, form = _readings_query(request, clock()), choice(request, "form", _FORMS)
-        sight = Sight(request.scope["person"], reader, clock(), Turns())
+        sight = sight_of(request, reader, clock(), Turns())
         return await asyncio.to_thread(lambda: _formed(sight.readings(asked), form))
 
     async def history(request: Request) -> Response:
         asked, first, last, step = _history_query(request, clock())
-        sight = Sight(request.scope["person"], reader, clock())
+        sight = sight_of(request, reader, clock())
         return answer(await asyncio.to_thread(sight.history, asked, first, last, step))
 
     async def catalog(request: Request) -> Response:
@@ -67,6 +70,14 @@ def _formed(readings: Sequence[Reading], form: str) -> Response:
 
 
 # What is read of a request, and how it is answered.
+
+
+def sight_of(request: Request, reader: Reader, now_ms: int, pause: Pause = no_pause) -> Sight:
+    """What who asks may see. Raises HTTPException before the store was read: no data is not known yet."""
+    if not reader.ready:
+        soon = {"retry-after": "1"}
+        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "the store was not read yet", soon)
+    return Sight(request.scope["person"], reader, now_ms, pause)
 
 
 def answer(items: Sequence[Any]) -> Response:

@@ -12,8 +12,7 @@ from streamer.readings.contacts import Order
 from streamer.readings.query import Query, QueryError
 from streamer.readings.reader import Reader
 from streamer.readings.times import milliseconds
-from streamer.web.api import Clock, answer, choice, many, one, only
-from streamer.web.rights import Sight
+from streamer.web.api import Clock, answer, choice, many, one, only, sight_of
 
 LIMIT, MOST = 50, 200
 _CONTACTS = ("metric", "window", "by", "key", "stat", "at", "limit", "order")
@@ -24,14 +23,14 @@ ORDERS: Final[dict[str, Order]] = {"newest": "newest", "worst": "worst"}
 def routes(reader: Reader, clock: Clock) -> list[Route]:
     async def contacts(request: Request) -> Response:
         only(request, _CONTACTS)
-        asked, sight = _query(request, clock()), Sight(request.scope["person"], reader, clock())
+        asked, sight = _query(request, clock()), sight_of(request, reader, clock())
         sight.permit(asked.by, asked.key)
         order = ORDERS[choice(request, "order", tuple(ORDERS))]
         return answer(await reader.contacts(asked, order, _limit(request), sight.person.teams))
 
     async def distribution(request: Request) -> Response:
         only(request, _DISTRIBUTION)
-        asked, sight = _query(request, clock()), Sight(request.scope["person"], reader, clock())
+        asked, sight = _query(request, clock()), sight_of(request, reader, clock())
         sight.permit(asked.by, asked.key)
         found = await asyncio.to_thread(reader.distribution, asked, one(request, "question") or "nps")
         return answer([item for item in found if sight.sees(item.by, item.key)])

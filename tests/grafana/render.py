@@ -18,7 +18,7 @@ from streamer.derived import files
 from streamer.settings import Settings
 from tests.derived.expressions import filled, opened
 from tests.derived.live import Center, Prometheus
-from tests.derived.test_prometheus import ROOT, served
+from tests.derived.test_live_prometheus import ROOT, served
 from tests.parts.server import run
 
 HERE = Path(__file__).parent

@@ -267,6 +267,15 @@ async def test_before_the_store_was_read_it_is_not_ready() -> None:
         reason = (await client.get("/readyz")).json()["reason"]
         assert reason == "the store was not read yet (ConnectionError: gone)"
         assert (await client.get("/metrics")).status_code == 200
+        for path in (
+            "readings",
+            "history?metric=answered&from=0&step=1",
+            "contacts?metric=answered",
+            "distribution",
+        ):
+            answer = await client.get(f"/api/v1/{path}")
+            assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+            assert answer.json()["detail"] == "the store was not read yet"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.1.2.3"])

@@ -2,7 +2,7 @@
 
 export const WINDOWS = ["5m", "15m", "30m", "1h", "4h", "today", "24h", "7d", "30d", "90d"];
 export const WEEK_BEFORE = "week_before";
-export const PARTS = ["first", "second", "difference"];
+const PARTS = ["first", "second", "difference"];
 
 const PLAIN = { by: "queue", window: "1h", compare: "", q: "", metric: "", key: "", order: "", agent: "" };
 

@@ -1,6 +1,5 @@
 // Here are the contacts behind a number: what happened, how long it took, and what the customer said.
 import { html, useEffect, useRef, useState } from "../html.js";
-import { say } from "../language.js";
 import { time, written } from "../numbers.js";
 import { ask } from "./answers.js";
 import { useAnswer } from "./asked.js";

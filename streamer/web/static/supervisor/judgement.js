@@ -13,7 +13,7 @@ export function state(figure, metric, target) {
 }
 
 export function few(figure, metric) {
-  return Boolean(metric.least_support) && figure.support < metric.least_support;
+  return figure.value !== null && Boolean(metric.least_support) && figure.support < metric.least_support;
 }
 
 /** How the first differs from the second: "better" or "worse" only where their intervals are apart;

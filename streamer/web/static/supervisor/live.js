@@ -1,5 +1,5 @@
 // Here is whether the page is live: news from the stream, and how old what is shown is.
-import { useEffect, useReducer, useRef, useState } from "../html.js";
+import { useEffect, useReducer, useRef } from "../html.js";
 import { LIVE_S, Stream, Version } from "../stream.js";
 
 /** `{ news, zone, refused, connected }`: `news` counts what the stream says, so that it is asked again. */
@@ -39,18 +39,4 @@ export function useAge(fresh_s, at) {
 
 export function isLive(age) {
   return age !== null && age < LIVE_S;
-}
-
-/** A value that changes with its source at most every `ms`. */
-export function useCalm(value, ms) {
-  const [calm, setCalm] = useState(value);
-  const last = useRef(-Infinity);
-  useEffect(() => {
-    const timer = setTimeout(() => {
-      last.current = performance.now();
-      setCalm(value);
-    }, Math.max(0, last.current + ms - performance.now()));
-    return () => clearTimeout(timer);
-  }, [value]);
-  return calm;
 }

@@ -2,6 +2,7 @@
 // sorted and filtered without an object for each.
 import { difference } from "./judgement.js";
 
+const FRESH_S = 60;
 const UNKNOWN = "unknown"; // the reserved key, which comes last among names
 
 /** `first` and `second` (or null): columns of /api/v1/readings?form=columns. */
@@ -49,11 +50,17 @@ function same(some, others) {
 function placed(column, keys, places) {
   if (same(column.keys, keys)) return column;
   const moved = { ...column, keys };
-  for (const name of ["values", "lower", "upper", "supports"]) {
-    moved[name] = new Array(keys.length).fill(name === "supports" ? 0 : null);
+  const missing = { values: counted(column) ? 0 : null, lower: null, upper: null, supports: 0 };
+  for (const name of Object.keys(missing)) {
+    moved[name] = new Array(keys.length).fill(missing[name]);
     column.keys.forEach((key, at) => (moved[name][places.get(key)] = column[name][at]));
   }
   return moved;
+}
+
+// A group that has no reading had nothing to count, if all is known.
+function counted({ unit, fresh_s }) {
+  return unit === "count" && fresh_s !== null && fresh_s < FRESH_S;
 }
 
 function measured({ first, second }, part, metric) {
