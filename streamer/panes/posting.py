@@ -24,7 +24,6 @@ Posted = dict[int, bytes]
 """Postings by pane."""
 
 _PANES_PER_HOUR: Final = LONG_MS // FINE_MS
-_CELLS_KNOWN: Final = 20_000
 _AGENT: Final = DIMENSIONS.index("agent")
 _ANSWERED: Final = NUMBER["answered"]
 
@@ -101,7 +100,6 @@ class Roller:
         self._names: list[str] = []
         self._codes: list[dict[Hashable, int]] = [{} for _ in self._groupings]
         self._values = [_values_of(by) for by in self._groupings]
-        self._rows: dict[Cell, tuple[int, ...]] = {}
 
     def long(self, tallies: Tallies) -> Posted:
         """By hour and group row."""
@@ -123,17 +121,12 @@ class Roller:
             _extend(posting, [self._names[code] for code in used.tolist()], local[of], numbers, amounts)
         return self._linked(posting, found, np.array(places))
 
-    def _rows_of(self, cell: Cell) -> tuple[int, ...]:
-        rows = self._rows.get(cell)
-        if rows is None:
-            if len(self._rows) >= _CELLS_KNOWN:
-                self._rows.clear()
-            rows = self._rows[cell] = tuple(self._row(place, cell) for place in range(len(self._groupings)))
+    def _rows_of(self, cell: Cell) -> list[int]:
+        rows = []
+        for place, (codes, values_of) in enumerate(zip(self._codes, self._values, strict=True)):
+            code = codes.get(values_of(cell))
+            rows.append(self._code(place, cell) if code is None else code)
         return rows
-
-    def _row(self, place: int, cell: Cell) -> int:
-        code = self._codes[place].get(self._values[place](cell))
-        return self._code(place, cell) if code is None else code
 
     def _code(self, place: int, cell: Cell) -> int:
         self._names.append(row_field(self._groupings[place], cell))

@@ -50,7 +50,9 @@ class Look:
         self.asked, self.window, self._around = asked, window, around
         self.tables: dict[Part, Table] = {}
         self._runs: dict[Part, list[ZoneRun]] = {}
+        self._by = asked.query.by
         self._edges: dict[tuple[Part, str | None], tuple[int, int]] = {}
+        self._times: dict[tuple[Part, str | None], tuple[str, str]] = {}
         caught_up = around.caught_up
         self._fresh_s = None if caught_up is None else fresh_s(caught_up, asked.query.now)
 
@@ -192,23 +194,19 @@ class Look:
         return start - by_ms, at - by_ms
 
     def _formed(self, metric: Metric, stat: str, key: str, figure: Figure, part: Part) -> Reading:
-        start, end = self.edges(part, key)
+        # By position: there may be a hundred thousand of them.
         return Reading(
-            metric=metric.name,
-            stat=stat,
-            unit=metric.unit,
-            better=metric.better,
-            window=self.window,
-            by=self.asked.query.by,
-            key=key,
-            value=figure.value,
-            lower=figure.lower,
-            upper=figure.upper,
-            support=figure.support,
-            from_=rfc3339(start),
-            to=rfc3339(end),
-            fresh_s=self._fresh_s,
-        )
+            metric.name, stat, metric.unit, metric.better, self.window, self._by, key,
+            *figure, *self._times_of(part, key), self._fresh_s,
+        )  # fmt: skip
+
+    def _times_of(self, part: Part, key: str) -> tuple[str, str]:
+        """RFC 3339 of the edges."""
+        own = self._zone(key) if self._around.zones.own else None
+        if (part, own) not in self._times:
+            start, end = self.edges(part, key)
+            self._times[part, own] = rfc3339(start), rfc3339(end)
+        return self._times[part, own]
 
 
 def fresh_s(caught_up: int, now: int) -> float:
