@@ -39,7 +39,8 @@ class Live(NamedTuple):
 
     def as_text(self) -> str:
         return (
-            f"\n  The contact center is open: {self.url}\n\n"
+            f"\n  The contact center is open: {self.url}\n"
+            f"  Which contacts are behind a number: {self.url}/supervisor\n\n"
             "  To ask it from another terminal, with `streamer query nps_score --window 1h` for one:\n"
             f"  export STREAMER_KAFKA={self.kafka} STREAMER_REDIS={self.redis}\n\n"
             "  Everything is in memory and on this machine only. Ctrl-C ends it.\n"

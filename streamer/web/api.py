@@ -1,7 +1,7 @@
-"""Here is the JSON API: readings, history, the catalogue, names. Always lists."""
+"""Here is the JSON API: readings, history, alerts, the catalogue, names. Always lists."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -21,11 +21,10 @@ from streamer.readings.reader import Reader
 from streamer.readings.sheet import columns
 from streamer.readings.times import milliseconds
 from streamer.settings import Settings
+from streamer.web.follower import Clock
 from streamer.web.rights import Sight
+from streamer.web.troubles import Troubles
 from streamer.web.turns import Turns
-
-Clock = Callable[[], int]
-"""Now, in ms since the epoch."""
 
 _json = msgspec.json.Encoder().encode
 _READINGS: Final = ("window", "by", "key", "metric", "stat", "at", "week_before", "form")
@@ -33,7 +32,7 @@ _FORMS: Final = ("list", "columns")
 _HISTORY: Final = ("metric", "window", "by", "key", "stat", "from", "to", "step")
 
 
-def routes(reader: Reader, settings: Settings, clock: Clock) -> list[Route]:
+def routes(reader: Reader, troubles: Troubles, settings: Settings, clock: Clock) -> list[Route]:
     async def readings(request: Request) -> Response:
         asked, form = _readings_query(request, clock()), choice(request, "form", _FORMS)
         sight = sight_of(request, reader, clock(), Turns())
@@ -48,6 +47,10 @@ def routes(reader: Reader, settings: Settings, clock: Clock) -> list[Route]:
         only(request, ())
         return answer([_described(metric, reader, settings) for metric in CATALOGUE.values()])
 
+    async def alerts(request: Request) -> Response:
+        only(request, ())
+        return answer(troubles.alerts(clock()))
+
     async def names(request: Request) -> Response:
         only(request, ())
         sight = Sight(request.scope["person"], reader, clock())
@@ -61,6 +64,7 @@ def routes(reader: Reader, settings: Settings, clock: Clock) -> list[Route]:
         Route("/api/v1/readings", readings),
         Route("/api/v1/history", history),
         Route("/api/v1/catalog", catalog),
+        Route("/api/v1/alerts", alerts),
         Route("/api/v1/names", names),
     ]
 

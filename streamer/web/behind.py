@@ -12,7 +12,8 @@ from streamer.readings.contacts import Order
 from streamer.readings.query import Query, QueryError
 from streamer.readings.reader import Reader
 from streamer.readings.times import milliseconds
-from streamer.web.api import Clock, answer, choice, many, one, only, sight_of
+from streamer.web.api import answer, choice, many, one, only, sight_of
+from streamer.web.follower import Clock
 
 LIMIT, MOST = 50, 200
 _CONTACTS = ("metric", "window", "by", "key", "stat", "at", "limit", "order")

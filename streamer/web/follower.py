@@ -1,14 +1,16 @@
 """Here is what keeps a reader up to date, whatever becomes of the store."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 import structlog
 
 from streamer.readings.reader import Reader
-from streamer.web.api import Clock
 
+Clock = Callable[[], int]
+"""Now, in ms since the epoch."""
 EVERY_S: Final = 0.1
 LONGEST_S: Final = 5.0
 """Between two attempts while the store is away."""

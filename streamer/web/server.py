@@ -26,9 +26,8 @@ from streamer.readings.reader import Reader
 from streamer.settings import Settings, SettingsError
 from streamer.store.redis import RedisStore
 from streamer.web import api, behind, login, pages, problems
-from streamer.web.api import Clock
 from streamer.web.connection import Http
-from streamer.web.follower import Follower
+from streamer.web.follower import Clock, Follower
 from streamer.web.guard import Guard, is_loopback
 from streamer.web.people import People, Person, check_people
 from streamer.web.proxy import Proxy
@@ -61,7 +60,7 @@ def application(reader: Reader, settings: Settings, clock: Clock, pace: Pace = P
     people, sessions, proxy = People(settings), Sessions(clock), Proxy(settings.proxy)
     routes = [
         *_routes(reader, follower, settings, clock),
-        *api.routes(reader, settings, clock),
+        *api.routes(reader, troubles, settings, clock),
         *behind.routes(reader, clock),
         *streams.routes(),
         *pages.routes(found),

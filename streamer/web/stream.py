@@ -25,9 +25,9 @@ from streamer.panes.grid import FINE_MS
 from streamer.readings.query import QueryError
 from streamer.readings.reader import Reader
 from streamer.settings import Settings
-from streamer.web.api import Clock
 from streamer.web.board import Alert, Change, Heartbeat, Page, Snapshot, changed
 from streamer.web.connection import keep_small, transport_of
+from streamer.web.follower import Clock
 from streamer.web.screen import Screen
 from streamer.web.troubles import Troubles
 

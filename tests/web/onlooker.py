@@ -13,7 +13,7 @@ import uvicorn
 
 from streamer.readings.reader import Reader
 from streamer.settings import Settings
-from streamer.web.api import Clock
+from streamer.web.follower import Clock
 from streamer.web.connection import Http
 from streamer.web.server import Server, application
 from streamer.web.stream import Pace

@@ -216,6 +216,16 @@ async def test_ready(caught_up_at: int | None, later: int, status: int, reason: 
         assert (await client.get("/healthz")).text == "ok"
 
 
+async def test_what_is_wrong_with_the_pipeline_is_an_alert() -> None:
+    store, clock = Away(), Clock()
+    async with served(await busy(store), clock) as client:
+        assert await answer(client, "/api/v1/alerts") == []
+        clock.now += 61 * SECOND
+        (alert,) = await answer(client, "/api/v1/alerts")
+        assert list(alert) == ["id", "severity", "kind", "text", "since"]
+        assert (alert["kind"], alert["severity"], alert["since"]) == ("stale", "critical", clock.now)
+
+
 async def test_it_survives_that_the_store_goes_away() -> None:
     store, clock = Away(), Clock()
     center = await busy(store)

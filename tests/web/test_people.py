@@ -36,6 +36,7 @@ ROUTES: list[tuple[str, str, tuple[int, int, int, int, int]]] = [
     ("GET", "/api/v1/me", (401, 200, 200, 200, 200)),
     ("GET", "/api/v1/catalog", (401, 200, 200, 200, 200)),
     ("GET", "/api/v1/names", (401, 403, 200, 200, 200)),
+    ("GET", "/api/v1/alerts", (401, 403, 200, 200, 200)),
     ("GET", "/api/v1/stream", (401, 200, 200, 200, 200)),
     ("GET", "/api/v1/stream?view=tv", (401, 200, 200, 200, 200)),
     ("GET", "/api/v1/stream?view=default", (401, 403, 200, 200, 200)),
