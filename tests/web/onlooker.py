@@ -13,8 +13,8 @@ import uvicorn
 
 from streamer.readings.reader import Reader
 from streamer.settings import Settings
-from streamer.web.follower import Clock
 from streamer.web.connection import Http
+from streamer.web.follower import Clock
 from streamer.web.server import Server, application
 from streamer.web.stream import Pace
 
