@@ -4,7 +4,7 @@ A view is a way to look at a family: by which grouping, counting what ("counts",
 answered segment), and of the queues of which time zone only.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, Protocol
 
 import numpy as np
@@ -137,8 +137,9 @@ class Fine:
         zone = self._zone_numbers.add(view.zone)
         return lambda part: lens(part.only(self._zone_of.array()[part.keys // NUMBERS] == zone))
 
-    def tallies(self, index: int, view: View, key: str) -> list[Tally]:
-        """Of the cells of one group in one pane: hardly ever more than a contact each."""
+    def tallies(self, index: int, view: View, key: str, teams: Collection[str] | None = None) -> list[Tally]:
+        """Of the cells of one group in one pane: hardly ever more than a contact each. `teams`: only of
+        these."""
         row = self.rows[view.by].get(key)
         if row is None:
             return []
@@ -146,6 +147,10 @@ class Fine:
         part = part.only(self._row_of[view.by].array()[part.keys // NUMBERS] == row)
         if view.zone is not None:
             part = self._of_zone(view, lambda one: one)(part)
+        if teams is not None:
+            known = [self.rows["team"].get(team) for team in teams]
+            rows = [number for number in known if number is not None]
+            part = part.only(np.isin(self._row_of["team"].array()[part.keys // NUMBERS], rows))
         found: dict[int, Tally] = {}
         for place, amount in zip(part.keys.tolist(), part.values.tolist(), strict=True):
             cell, number = divmod(place, NUMBERS)

@@ -28,6 +28,8 @@ from streamer.store.port import Store
 Order = Literal["newest", "worst"]
 LOOKED_AT: Final = 20_000
 """Cells, the newest first: the worst are sought among them."""
+NEWEST: Final = 1_000
+"""Cells of the newest contacts: more than one answer holds."""
 READ: Final = 2_000
 """Journeys at most for one answer."""
 _ANSWERED: Final = NUMBER["answered"]
@@ -109,23 +111,24 @@ class Number(NamedTuple):
     def places(self, fine: Fine, order: Order) -> list["Place"]:
         """The panes with something behind the number, in the order in which to look into them."""
         found: dict[int, float] = {}
-        for pane, figure in self._cells(fine):
+        for pane, figure in self._cells(fine, NEWEST if order == "newest" else LOOKED_AT):
             # Several contacts in one cell hide behind their mean: any of them may be the worst.
             bad = inf if figure.support > 1 else self.badness(figure)
             found[pane] = max(found.get(pane, -inf), bad) if order == "worst" else 0.0
         return sorted((Place(bad, pane) for pane, bad in found.items()), reverse=True)
 
-    def _cells(self, fine: Fine) -> Iterator[tuple[int, Figure]]:
-        """The newest of each span first; not more than LOOKED_AT of it."""
+    def _cells(self, fine: Fine, most: int) -> Iterator[tuple[int, Figure]]:
+        """The newest of each span first; hardly more than `most` of it, sought among LOOKED_AT."""
         for span in self.spans:
-            view, looked = View(self.by, zone=span.zone), 0
+            view, looked, found = View(self.by, zone=span.zone), 0, 0
             for pane in sorted(fine.leaves.panes(span.first, span.last), reverse=True):
-                for tally in fine.tallies(pane, view, self.key):
+                for tally in fine.tallies(pane, view, self.key, self.teams):
                     looked += 1
                     figure = self.figure(tally)
                     if figure.support > 0:
+                        found += 1
                         yield pane, figure
-                if looked >= LOOKED_AT:
+                if looked >= LOOKED_AT or found >= most:
                     break
 
     def holds(self, part: Part, zones: Zones) -> bool:

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from streamer.events.models import Event, Identity, Response, Segment, Tombstone
 from streamer.events.rules import DAY, HOUR, MINUTE, Rules
 from streamer.panes.grid import ALL
+from streamer.readings import contacts
 from streamer.readings.contacts import Contact, Order
 from streamer.readings.query import Query, QueryError
 from streamer.readings.reader import Reader
@@ -150,6 +151,14 @@ async def test_only_contacts_of_the_teams_one_may_see() -> None:
     assert [one.contact_id for one in await behind(reader, asked("contacts"), teams=frozenset({"blue"}))] == [
         "k2"
     ]
+
+
+async def test_ones_own_team_is_found_among_many_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contacts, "READ", 3)
+    others = [call(f"k{number}", MINUTE * number, team="red") for number in range(9)]
+    reader = await center([*others, call("own", team="blue")])
+    (found,) = await behind(reader, asked("contacts"), teams=frozenset({"blue"}))
+    assert found.contact_id == "own"
 
 
 async def test_a_question_about_more_than_one_number_is_refused() -> None:
