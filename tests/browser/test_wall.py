@@ -315,6 +315,14 @@ async def test_of_many_alerts_the_worst_are_shown_and_the_rest_counted(stage: St
     await expect(notices).to_have_count(2)
 
 
+NAMED_AT_ONCE = """() => {
+    window.named = [];
+    const told = () => window.named.push([document.querySelector("h1").textContent, document.title]);
+    new MutationObserver(told).observe(document.querySelector("h1"), { characterData: true, subtree: true });
+}"""
+"""Notes heading and title whenever the heading changes, before anything else runs."""
+
+
 async def test_pages_turn_and_say_whose_they_are(stage: Stage, opened: Opened) -> None:
     names = ["Billing", "Support", "Sales"]
     pages = [scenes.page(name, name.lower()) for name in names]
@@ -324,12 +332,14 @@ async def test_pages_turn_and_say_whose_they_are(stage: Stage, opened: Opened) -
         await page.clock.install()
 
     page = await shown(stage, opened, before=by_hand)
+    await page.evaluate(f"({NAMED_AT_ONCE})()")
     for name in [*names, names[0]]:
         await expect(page.locator("h1")).to_have_text(name)
         await expect(page.locator(".window")).to_have_text("Customer care · Last hour")
-        assert await page.title() == name
+        await expect(page).to_have_title(name)
         stage.tell("heartbeat", scenes.heartbeat())
         await page.clock.run_for(20_000)
+    assert await page.evaluate("window.named") == [[name, name] for name in [*names[1:], names[0], names[1]]]
 
 
 async def test_it_is_walked_through_by_keyboard(stage: Stage, opened: Opened) -> None:

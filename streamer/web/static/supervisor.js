@@ -1,6 +1,6 @@
 // Here is the supervisor's page: every group in one table, and from any number to the contacts behind it.
 import "./theme.js";
-import { html, render, useCallback, useEffect, useMemo, useRef, useState } from "./html.js";
+import { html, render, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./html.js";
 import { locale, metricName, say } from "./language.js";
 import { aim, ageWords } from "./numbers.js";
 import { Shape } from "./shapes.js";
@@ -107,7 +107,7 @@ function useClose(go) {
 }
 
 function useTitle(title) {
-  useEffect(() => void (document.title = title), [title]);
+  useLayoutEffect(() => void (document.title = title), [title]);
 }
 
 async function figures({ metric, window, by, compare }, signal) {

@@ -1,7 +1,7 @@
 // Here is the wallboard: one view, live, for weeks.
 import "./theme.js";
 import { after, EMPTY } from "./board.js";
-import { html, render, useEffect, useReducer, useRef, useState } from "./html.js";
+import { html, render, useEffect, useLayoutEffect, useReducer, useRef, useState } from "./html.js";
 import { language, say } from "./language.js";
 import { ageWords, time } from "./numbers.js";
 import { Shape } from "./shapes.js";
@@ -22,7 +22,7 @@ function Wall() {
 
   const page = board.pages[turning.at];
   const name = page?.name || board.title || say("wallboard");
-  useEffect(() => void (document.title = name), [name]);
+  useLayoutEffect(() => void (document.title = name), [name]);
   if (refused) return html`<${Refused} status=${refused} />`;
   const live = stream.live;
   return html`
