@@ -147,10 +147,7 @@ class Reader:
             raise QueryError("from, to, step: expected from <= to, and a step above 0")
         if (last - first) // step >= POINTS:
             raise QueryError(f"step = {step // 1000} s: expected at most {POINTS} points")
-        if len(query.metrics) != 1 or len(query.windows) != 1 or query.stat == "*":
-            raise QueryError("history: expected one metric, one window and one stat")
-        if query.by != ALL and not query.key:
-            raise QueryError(f"key: expected one key of {query.by}")
+        _check_single("history", query)
         (points,) = self.histories(query, range(first, last + 1, step))
         return points
 
@@ -173,10 +170,7 @@ class Reader:
         return await behind(number, places, order, limit, Archive(self._store, self._rules, self._zones))
 
     def _number(self, query: Query, teams: Collection[str] | None) -> Number:
-        if len(query.metrics) != 1 or len(query.windows) != 1 or query.stat == "*":
-            raise QueryError("contacts: expected one metric, one window and one stat")
-        if query.by != ALL and not query.key:
-            raise QueryError(f"key: expected one key of {query.by}")
+        _check_single("contacts", query)
         look = Look(checked(query, self.pairs), query.windows[0], self._around())
         return Number.of(look, teams)
 
@@ -233,6 +227,14 @@ class Reader:
             slots = [Slot(slot, view._replace(zone=zone), panes.family) for zone, panes in runs]
             self._tables[place] = _Known(parts, {one: sums.edition(*one) for one in slots}, table)
         return table
+
+
+def _check_single(what: str, query: Query) -> None:
+    """Whether it asks for one figure of one group. Raises QueryError."""
+    if len(query.metrics) != 1 or len(query.windows) != 1 or query.stat == "*":
+        raise QueryError(f"{what}: expected one metric, one window and one stat")
+    if query.by != ALL and not query.key:
+        raise QueryError(f"key: expected one key of {query.by}")
 
 
 def _put(numbers: Numbers, panes: Sequence[Pane], now_ms: int, begun: bool = False) -> None:

@@ -34,7 +34,8 @@ _HISTORY: Final = ("metric", "window", "by", "key", "stat", "from", "to", "step"
 
 def routes(reader: Reader, troubles: Troubles, settings: Settings, clock: Clock) -> list[Route]:
     async def readings(request: Request) -> Response:
-        asked, form = _readings_query(request, clock()), choice(request, "form", _FORMS)
+        only(request, _READINGS)
+        asked, form = query_of(request, clock()), choice(request, "form", _FORMS)
         sight = sight_of(request, reader, clock(), Turns())
         return await asyncio.to_thread(lambda: _formed(sight.readings(asked), form))
 
@@ -88,8 +89,8 @@ def answer(items: Sequence[Any]) -> Response:
     return Response(_json(items), media_type="application/json", headers={"cache-control": "no-store"})
 
 
-def _readings_query(request: Request, now: int) -> Query:
-    only(request, _READINGS)
+def query_of(request: Request, now: int) -> Query:
+    """The question that these parameters ask; which of them a route has, `only` says before."""
     at = one(request, "at")
     return Query(
         now=now,
@@ -108,15 +109,8 @@ def _history_query(request: Request, now: int) -> tuple[Query, int, int, int]:
     first, last, step = (one(request, name) for name in ("from", "to", "step"))
     if first is None or step is None:
         raise QueryError(f"{'from' if first is None else 'step'}: expected, but not given")
-    asked = Query(
-        now=now,
-        metrics=many(request, "metric"),
-        windows=many(request, "window") or ("1h",),
-        by=one(request, "by") or ALL,
-        key=one(request, "key"),
-        stat=one(request, "stat"),
-    )
-    return asked, milliseconds("from", first), milliseconds("to", last) if last else now, _step(step)
+    until = milliseconds("to", last) if last else now
+    return query_of(request, now), milliseconds("from", first), until, _step(step)
 
 
 def _step(text: str) -> int:

@@ -7,12 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from streamer.panes.grid import ALL
 from streamer.readings.contacts import Order
-from streamer.readings.query import Query, QueryError
+from streamer.readings.query import QueryError
 from streamer.readings.reader import Reader
-from streamer.readings.times import milliseconds
-from streamer.web.api import answer, choice, many, one, only, sight_of
+from streamer.web.api import answer, choice, one, only, query_of, sight_of
 from streamer.web.follower import Clock
 
 LIMIT, MOST = 50, 200
@@ -24,32 +22,19 @@ ORDERS: Final[dict[str, Order]] = {"newest": "newest", "worst": "worst"}
 def routes(reader: Reader, clock: Clock) -> list[Route]:
     async def contacts(request: Request) -> Response:
         only(request, _CONTACTS)
-        asked, sight = _query(request, clock()), sight_of(request, reader, clock())
+        asked, sight = query_of(request, clock()), sight_of(request, reader, clock())
         sight.permit(asked.by, asked.key)
         order = ORDERS[choice(request, "order", tuple(ORDERS))]
         return answer(await reader.contacts(asked, order, _limit(request), sight.person.teams))
 
     async def distribution(request: Request) -> Response:
         only(request, _DISTRIBUTION)
-        asked, sight = _query(request, clock()), sight_of(request, reader, clock())
+        asked, sight = query_of(request, clock()), sight_of(request, reader, clock())
         sight.permit(asked.by, asked.key)
         found = await asyncio.to_thread(reader.distribution, asked, one(request, "question") or "nps")
         return answer([item for item in found if sight.sees(item.by, item.key)])
 
     return [Route("/api/v1/contacts", contacts), Route("/api/v1/distribution", distribution)]
-
-
-def _query(request: Request, now: int) -> Query:
-    at = one(request, "at")
-    return Query(
-        now=now,
-        metrics=many(request, "metric"),
-        windows=many(request, "window") or ("1h",),
-        by=one(request, "by") or ALL,
-        key=one(request, "key"),
-        stat=one(request, "stat"),
-        at=milliseconds("at", at) if at else None,
-    )
 
 
 def _limit(request: Request) -> int:
