@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     Field,
     FiniteFloat,
+    SecretStr,
     ValidationError,
     field_validator,
     model_validator,
@@ -27,6 +28,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from streamer.events.adapters import SOURCES
 from streamer.events.models import DIMENSIONS
 from streamer.events.rules import Rules, ServiceLevel
 
@@ -194,6 +196,20 @@ class ProxySettings(BaseModel, extra="forbid"):
     role: Literal["viewer", "admin"] | None = None
 
 
+class SourceSettings(BaseModel, extra="allow"):
+    """[sources.NAME]: the options of a known source (`streamer sources NAME`)."""
+
+    __pydantic_extra__: dict[str, object]
+    secret: SecretStr | None = None
+    """What its webhooks are signed with, or the token they bear; none: no webhooks of this source."""
+    rate: Annotated[int, Field(ge=1)] = 600
+    """Webhooks a minute at most."""
+
+    @property
+    def options(self) -> Mapping[str, object]:
+        return self.__pydantic_extra__
+
+
 def _ms(duration: timedelta) -> int:
     return round(duration.total_seconds() * 1000)
 
@@ -246,6 +262,8 @@ class Settings(BaseSettings):
     """A figure with an interval but from a smaller sample is not shown on the wall."""
     views: dict[str, ViewSettings] = {}
 
+    sources: dict[str, SourceSettings] = {}
+
     people: dict[str, PersonSettings] = {}
     displays: dict[str, DisplaySettings] = {}
     proxy: ProxySettings | None = None
@@ -258,6 +276,16 @@ class Settings(BaseSettings):
             if len(parts) != 2 or len(set(parts)) != 2 or not set(parts) <= set(DIMENSIONS):
                 raise ValueError(f"pairs of two of {', '.join(DIMENSIONS)}, such as queue,channel")
         return pairs
+
+    @field_validator("sources")
+    @classmethod
+    def _known_sources(cls, sources: dict[str, SourceSettings]) -> dict[str, SourceSettings]:
+        for name, source in sources.items():
+            if name not in SOURCES:
+                raise ValueError(f"sources among {', '.join(SOURCES)}")
+            if unknown := source.options.keys() - SOURCES[name].options.keys():
+                raise ValueError(f"{name} without {min(unknown)}: see `streamer sources {name}`")
+        return sources
 
     @classmethod
     def settings_customise_sources(
@@ -296,6 +324,11 @@ class Settings(BaseSettings):
                 return targets[metric]
         return None
 
+    def source_options(self, name: str) -> Mapping[str, object]:
+        """The options in force of a known source."""
+        own = self.sources[name].options if name in self.sources else {}
+        return {**SOURCES[name].options, **own}
+
     def all_views(self) -> Mapping[str, ViewSettings]:
         """The views by name; there always is a "default"."""
         return {"default": ViewSettings(), **self.views}
@@ -330,6 +363,6 @@ def _sentence(item: Mapping[str, object]) -> str:
     expected = str(item["msg"]).removeprefix("Value error, ")
     if item["type"] == "missing":
         return f"{name}: expected, but not given"
-    if place[0] in ("people", "displays"):  # what is wrong there may be the secret itself
+    if place[0] in ("people", "displays", "sources"):  # what is wrong there may be the secret itself
         return f"{name}: expected {expected[0].lower()}{expected[1:]}"
     return f"{name} = {item['input']!r}: expected {expected[0].lower()}{expected[1:]}"

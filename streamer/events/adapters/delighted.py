@@ -1,0 +1,69 @@
+"""Here is Delighted: survey responses as its webhooks and its API give them."""
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from streamer.events.adapters.fields import (
+    Field,
+    at,
+    epoch_s,
+    first,
+    mapped,
+    required,
+    score,
+    text,
+    wrong,
+)
+from streamer.events.adapters.source import Options, Sent, Source
+from streamer.events.decoding import SCALES
+
+_SURVEYS: Final = {"nps": "nps", "csat": "csat", "ces": "ces", "5star": "csat"}
+"""Its survey types by our question; others have scales that are not ours."""
+_FIELDS: Final = {
+    "response_id": Field(text, "id"),
+    "answered_at": Field(epoch_s, "created_at"),
+    "updated_at": Field(epoch_s, "updated_at"),
+    "comment": Field(text, "comment"),
+    "contact_id": Field(text, "person_properties.contact_id"),
+    "queue": Field(text, "person_properties.queue"),
+    "language": Field(text, "person_properties.locale"),
+}
+
+
+def read(payload: Any, options: Options) -> Iterator[Sent]:
+    response = payload.get("event_data") or payload  # a webhook's envelope, or the API's bare response
+    if not isinstance(response, dict):
+        raise wrong("wrong-type", "event_data", response, "an object")
+    kind = text("survey_type", response.get("survey_type")) or "nps"
+    question = _SURVEYS.get(kind)
+    if question is None:
+        raise wrong("unknown-value", "survey_type", kind, f"one of {', '.join(_SURVEYS)}")
+    person = response.get("person")  # its id; expanded, an object
+    customer = text("person", first([at(person, "id"), None if isinstance(person, dict) else person]))
+    data = mapped(response, _FIELDS, customer_id=customer)
+    required(data, "response_id", "answered_at")
+    answer = score("score", at(response, "score"), SCALES[question])
+    yield Sent("survey-completed", {**data, "answers": {question: answer}})
+
+
+SOURCE: Final = Source(
+    name="delighted",
+    title="Delighted survey responses",
+    help="""\
+Delighted sends one webhook for each response, and again when it is updated; the API's list of responses
+has the same objects.
+
+What is read
+  id                            response_id; a newer updated_at replaces an older one
+  created_at, updated_at        when it was answered, and its version (seconds since the epoch)
+  person or person.id           customer_id
+  score, survey_type            nps 0-10, csat 1-5, ces 1-7, 5star 1-5 as csat; another type is refused
+  comment                       comment
+  person_properties             contact_id, queue, locale, where you send them along
+
+What to know
+  A score that is missing is an answer skipped: it enters no denominator.
+  Send the contact's id as a property with each survey: only so a score finds the agent who had the call.
+""",
+    read=read,
+)

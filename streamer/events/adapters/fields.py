@@ -1,0 +1,214 @@
+"""Here is how adapters read fields: a path into the payload, and what stands there in the contract's form.
+
+A reader takes the field's path as it is named to people, and the value found there; it returns None for
+what is unknown, and raises WrongError for what cannot be meant.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, tzinfo
+from typing import Any
+
+from streamer.events.envelopes import WrongError
+
+Reader = Callable[[str, Any], Any]
+
+
+def wrong(reason: str, path: str, value: Any, expected: str) -> WrongError:
+    """To be raised: the field, what it holds, what was expected. Only a small number or a single plain word
+    is shown: anything else may be a customer's number, address, name or text."""
+    return WrongError(reason, f"{path} is {_shown(value)}, expected {expected}")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "missing"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float) and abs(value) < 100_000:
+        return str(value)
+    if isinstance(value, str) and len(value) <= 24 and value.isascii() and value.isidentifier():
+        return value
+    names = {str: "a text", dict: "an object", list: "an array", int: "a number", float: "a number"}
+    return f"{names[type(value)]} that is not shown"
+
+
+def at(body: Any, path: str) -> Any:
+    """What stands at a path such as `Queue.Name`; None where there is none. A number is a place in a list."""
+    for name in path.split("."):
+        if isinstance(body, Mapping):
+            body = body.get(name)
+        elif isinstance(body, list) and name.isdecimal() and int(name) < len(body):
+            body = body[int(name)]
+        else:
+            return None
+    return body
+
+
+class Field:
+    """Reads the first of some paths at which anything is known."""
+
+    def __init__(self, reader: Reader, *paths: str) -> None:
+        self.reader = reader
+        self.paths = paths
+
+    def __call__(self, body: Any) -> Any:
+        for path in self.paths:
+            if (value := self.reader(path, at(body, path))) is not None:
+                return value
+        return None
+
+
+def mapped(body: Any, fields: Mapping[str, Field], **more: Any) -> dict[str, Any]:
+    """The contract's data by a table of fields, and what was found by other ways; None is left out."""
+    found = {name: field(body) for name, field in fields.items()} | more
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def required(data: Mapping[str, Any], *names: str) -> None:
+    """Raises WrongError for what is missing."""
+    for name in names:
+        if data.get(name) is None:
+            raise wrong("missing", name, None, "it to be known")
+
+
+def text(path: str, value: Any) -> str | None:
+    """A string or a whole number; blank is unknown."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**40:
+        return str(value)
+    raise wrong("wrong-type", path, value, "text")
+
+
+def number(path: str, value: Any) -> float | int | None:
+    """A finite number, also one written as text; blank is unknown."""
+    if isinstance(value, str):
+        value = _number(path, value.strip()) if value.strip() else None
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise wrong("wrong-type", path, value, "a number")
+    if not abs(value) < 1e18:  # neither NaN
+        raise wrong("not-finite" if not math.isfinite(value) else "too-much", path, value, "a finite number")
+    return value
+
+
+def _number(path: str, value: str) -> float | int:
+    try:
+        return int(value) if len(value) < 20 and value.lstrip("+-").isdecimal() else float(value)
+    except ValueError:
+        raise wrong("wrong-type", path, value, "a number") from None
+
+
+def seconds(path: str, value: Any) -> float | int | None:
+    """A duration in seconds."""
+    found = number(path, value)
+    if found is not None and found < 0:
+        raise wrong("negative", path, value, "0 seconds or more")
+    return found
+
+
+def milliseconds(path: str, value: Any) -> float | None:
+    """A duration in ms, as seconds."""
+    found = seconds(path, value)
+    return None if found is None else found / 1000
+
+
+def time(path: str, value: Any) -> str | None:
+    """RFC 3339 with a zone, as it is."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    instant(path, value)
+    return str(value).strip()
+
+
+def instant(path: str, value: Any, zone: tzinfo | None = None) -> int | None:
+    """RFC 3339, in ms since the epoch; without a zone of its own it is taken for `zone`, if given."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        return None
+    if not isinstance(value, str):
+        raise wrong("wrong-type", path, value, "a time as RFC 3339")
+    try:
+        moment = datetime.fromisoformat(value.strip())
+    except (ValueError, OverflowError):
+        raise wrong("no-time", path, value, "a time as RFC 3339 with a zone") from None
+    if moment.tzinfo is None:
+        if zone is None:
+            raise wrong("no-time", path, value, "a time as RFC 3339 with a zone")
+        moment = moment.replace(tzinfo=zone)
+    try:
+        since = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    except OverflowError:
+        raise wrong("no-time", path, value, "a time of a year up to 9999") from None
+    return (since.days * 86_400 + since.seconds) * 1000 + round(since.microseconds / 1000)
+
+
+def epoch_s(path: str, value: Any) -> float | int | None:
+    """Seconds since the epoch; 0 is how some say that it never happened."""
+    found = number(path, value)
+    if found is None or found == 0:
+        return None
+    if not 0 < found < 253_402_300_799:
+        raise wrong("no-time", path, value, "seconds since the epoch of a year up to 9999")
+    return found
+
+
+def epoch_ms(path: str, value: Any) -> float | None:
+    """Milliseconds since the epoch, as seconds; 0 is how some say that it never happened."""
+    found = number(path, value)
+    return epoch_s(path, None if found is None else found / 1000)
+
+
+def epoch_us(path: str, value: Any) -> float | None:
+    """Microseconds since the epoch, as seconds; 0 is how some say that it never happened."""
+    found = number(path, value)
+    return epoch_s(path, None if found is None else found / 1_000_000)
+
+
+def flag(path: str, value: Any) -> bool | None:
+    """true or false, also written as text; blank is unknown."""
+    if isinstance(value, str):
+        value = {"true": True, "false": False, "": None}.get(value.strip().lower(), value)
+    if value is None or isinstance(value, bool):
+        return value
+    raise wrong("wrong-type", path, value, "true or false")
+
+
+def one_of(words: Mapping[str, str]) -> Reader:
+    """The contract's word for the source's, upper and lower case alike. Blank is unknown; another word is
+    refused: what it means here somebody has to say."""
+
+    def reader(path: str, value: Any) -> str | None:
+        word = text(path, value)
+        if word is None:
+            return None
+        if (found := words.get(word.lower())) is None:
+            raise wrong("unknown-value", path, value, f"one of {', '.join(words)}")
+        return found
+
+    return reader
+
+
+def score(path: str, value: Any, scale: tuple[int, int]) -> int | None:
+    """A whole number of a scale, also written as text; blank is skipped. Never rounded: 6.5 is no answer."""
+    found = number(path, value)
+    if found is None:
+        return None
+    low, high = scale
+    if found != int(found) or not low <= found <= high:
+        raise wrong("off-scale", path, value, f"an integer from {low} to {high}")
+    return int(found)
+
+
+def first(values: Iterable[Any]) -> Any:
+    """The first that is known."""
+    return next((value for value in values if value is not None), None)
+
+
+__all__ = [
+    "Field", "Reader", "WrongError", "at", "epoch_ms", "epoch_s", "epoch_us", "first", "flag", "instant",
+    "mapped", "milliseconds", "number", "one_of", "required", "score", "seconds", "text", "time", "wrong",
+]  # fmt: skip

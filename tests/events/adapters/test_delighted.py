@@ -1,0 +1,77 @@
+"""Delighted: its shapes, and what others got wrong with them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from streamer.events.adapters import SOURCES
+from streamer.events.adapters.source import Read, Sent, read
+from streamer.events.models import Rejected
+
+RESPONSE: dict[str, Any] = {
+    "id": "5435",
+    "person": {"id": "c-17", "email": "ann@example.org"},
+    "survey_type": "nps",
+    "score": 9,
+    "comment": "quick",
+    "created_at": 1_700_000_000,
+    "updated_at": 1_700_000_060,
+    "person_properties": {"contact_id": "call-1", "queue": "billing", "locale": "es"},
+}
+
+
+def of(**changed: Any) -> Read:
+    (found,) = read(SOURCES["delighted"], json.dumps(RESPONSE | changed), {})
+    return found
+
+
+def test_a_response_is_an_answer_of_its_contact() -> None:
+    assert of() == Sent(
+        "survey-completed",
+        {
+            "response_id": "5435",
+            "customer_id": "c-17",
+            "answered_at": 1_700_000_000,
+            "updated_at": 1_700_000_060,
+            "comment": "quick",
+            "contact_id": "call-1",
+            "queue": "billing",
+            "language": "es",
+            "answers": {"nps": 9},
+        },
+    )
+
+
+def test_a_webhook_has_the_response_inside() -> None:
+    payload = {"event_type": "survey_response.created", "event_id": "1", "event_data": RESPONSE}
+    assert read(SOURCES["delighted"], json.dumps(payload), {}) == [of()]
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"score": 6.5}, "off-scale"),
+        ({"score": 11}, "off-scale"),
+        ({"survey_type": "csat", "score": 0}, "off-scale"),
+        ({"survey_type": "smileys"}, "unknown-value"),
+        ({"id": None}, "missing"),
+        ({"created_at": "yesterday"}, "wrong-type"),
+    ],
+)
+def test_what_cannot_be_meant_is_rejected(changed: dict[str, Any], reason: str) -> None:
+    found = of(**changed)
+    assert isinstance(found, Rejected)
+    assert found.reason == reason
+
+
+def test_a_missing_score_is_a_skipped_answer() -> None:
+    found = of(score=None)
+    assert isinstance(found, Sent)
+    assert found.data["answers"] == {"nps": None}
+
+
+def test_nothing_of_the_person_shows_in_an_error() -> None:
+    found = of(person={"id": ["ann@example.org"]})
+    assert isinstance(found, Rejected)
+    assert "ann" not in found.error
