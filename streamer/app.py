@@ -10,7 +10,7 @@ from prometheus_client import start_http_server
 from streamer import collector
 from streamer.engine import App, wall_clock_ms
 from streamer.events.rules import agree, written
-from streamer.kafka import KafkaLetters, KafkaLogs, ensure_topics, producer
+from streamer.kafka import KafkaLetters, KafkaLogs, ensure_topics, kept_ms, producer
 from streamer.lanes import BEAT_S, Lanes
 from streamer.meters import Meters
 from streamer.pipeline import Counting, persist
@@ -29,7 +29,7 @@ async def run_worker(settings: Settings) -> int:
         store = await RedisStore.connect(settings.redis, settings.center, rules)
         stack.push_async_callback(store.close)
         agree(await store.set_rules(written(rules)), written(rules))
-        for topic in await ensure_topics(settings.kafka):
+        for topic in await ensure_topics(settings.kafka, retention_ms=kept_ms(rules)):
             log.info("topic created", topic=topic)
         letters = await producer(settings.kafka)
         stack.push_async_callback(letters.stop)

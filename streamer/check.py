@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from streamer.events.decoding import TOPICS
 from streamer.events.rules import DAY, MINUTE, OtherRules, Rules, agree, written
-from streamer.kafka import RETENTION_MS, configuration, partitions
+from streamer.kafka import configuration, kept_ms, partitions
 from streamer.settings import Settings, SettingsError
 from streamer.store.port import Beat, Partition
 from streamer.store.redis import RedisStore, StoreUnfit
@@ -103,11 +103,12 @@ def _times(topic: str, configured: Mapping[str, str]) -> Finding:
 def _retention(topic: str, configured: Mapping[str, str], rules: Rules) -> Finding:
     kept = int(configured.get("retention.ms", -1))
     what = f"{topic}: records are kept {'for ever' if kept < 0 else f'for {kept / DAY:.3g} days'}"
-    fix = _ALTER.format(topic, f"retention.ms={RETENTION_MS}")
+    wanted = kept_ms(rules)
+    fix = _ALTER.format(topic, f"retention.ms={wanted}")
     if 0 <= kept < rules.horizon_ms:
         return Finding("fail", f"{what}, the horizon is {rules.horizon_ms / DAY:.3g} days", fix)
-    if 0 <= kept < RETENTION_MS:
-        return Finding("warn", f"{what}: a rebuild cannot reach back {RETENTION_MS / DAY:.3g} days", fix)
+    if 0 <= kept < wanted:
+        return Finding("warn", f"{what}: a rebuild cannot reach back {wanted / DAY:.3g} days", fix)
     return Finding("ok", what)
 
 

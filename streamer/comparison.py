@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from streamer.events.models import DIMENSIONS
 from streamer.metrics.tally import BUCKETS, COUNTS, DURATIONS, FIRST_BUCKET, bucket_value
-from streamer.panes.grid import GRID, Family, cell_of, kept, row_of
+from streamer.panes.grid import WIDTH, Family, cell_of, kept, row_of
 from streamer.panes.posting import unpack
 from streamer.store.port import Changes, Mark, Pane, Partition, Position, Store
 
@@ -64,17 +64,17 @@ def _now(panes: Mapping[Place, list[bytes]], pane: Pane) -> list[bytes]:
     return [*before, *pane.postings]
 
 
-def differences(live: State, rebuilt: State, now_ms: int) -> Iterator[Difference]:
+def differences(live: State, rebuilt: State, now_ms: int, retention_ms: int) -> Iterator[Difference]:
     """Of all panes that are kept at this moment: what lapses meanwhile is none."""
     for place in sorted(live.panes.keys() | rebuilt.panes.keys()):
-        if kept(*place, now_ms):
+        if kept(*place, now_ms, retention_ms):
             yield from _differences(place, live.panes.get(place, ()), rebuilt.panes.get(place, ()))
 
 
 def _differences(place: Place, live: Sequence[bytes], rebuilt: Sequence[bytes]) -> Iterator[Difference]:
     was, now = _total(live), _total(rebuilt)
     family, index = place
-    start = datetime.fromtimestamp(index * GRID[family][0] / 1000, UTC)
+    start = datetime.fromtimestamp(index * WIDTH[family] / 1000, UTC)
     for field, count in sorted(was.keys() | now.keys(), key=str):
         before, after = was.get((field, count), 0), now.get((field, count), 0)
         if before != after:

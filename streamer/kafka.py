@@ -20,13 +20,13 @@ from aiokafka.structs import TopicPartition
 
 from streamer.events.decoding import DEAD_LETTERS, TOPICS, Record, redact
 from streamer.events.models import Rejected
-from streamer.events.rules import DAY
+from streamer.events.rules import DAY, Rules
 from streamer.recognition import Found, checkpoint
 from streamer.store.port import Checkpoint, Partition
 
 ALL_TOPICS = (*TOPICS, DEAD_LETTERS)
 RETENTION_MS = 100 * DAY
-"""As far back as hourly panes reach, so that a rebuild can fill them; beyond every horizon in sight."""
+"""Of a topic at least; beyond every horizon in sight."""
 _REPLICAS = 3
 _LOOK_MS = 500
 _STOP_S = 1.0
@@ -36,6 +36,11 @@ _CONFIGURED = ("message.timestamp.type", "retention.ms")
 
 class TopicError(Exception):
     """The broker did not create a topic. The message names it and says why."""
+
+
+def kept_ms(rules: Rules) -> int:
+    """How long records must be kept: as far back as hourly panes reach, so that a rebuild can fill them."""
+    return max(RETENTION_MS, rules.retention_ms)
 
 
 async def ensure_topics(bootstrap: str, partitions: int = 4, retention_ms: int = RETENTION_MS) -> list[str]:

@@ -16,9 +16,8 @@ from rich.progress import Progress, TaskID
 
 from streamer.comparison import Difference, differences, state
 from streamer.events.decoding import TOPICS, Record
-from streamer.events.rules import Rules, differing, written
+from streamer.events.rules import DAY, Rules, differing, written
 from streamer.kafka import KafkaLogs, KafkaRecords, partitions
-from streamer.panes.grid import LONG_KEPT_MS
 from streamer.pipeline import Counting, Lane, Letter, persist
 from streamer.recognition import Found, judge
 from streamer.settings import Settings
@@ -92,7 +91,7 @@ class Rebuild:
         live = await state(self._live, places)
         await self._count(await self._opened({p: at.next for p, at in live.positions.items()}))
         rebuilt = await state(self.making.store, places)
-        found = differences(live, rebuilt, wall_clock_ms())
+        found = differences(live, rebuilt, wall_clock_ms(), self._rules.retention_ms)
         first = list(islice(found, SHOWN))
         return Compared(first, len(first) + sum(1 for _ in found))
 
@@ -226,7 +225,7 @@ def _told(rebuild: Rebuild, compared: Compared, changed: Sequence[str], rules: R
     click.echo(f"counted {rebuild.counted:,} offsets again; compared at equal offsets")
     for rule in changed:
         click.echo(f"other rules: {rule}")
-    lasting_ms = max(LONG_KEPT_MS, 2 * rules.horizon_ms + rules.fcr_ms)
+    lasting_ms = max(rules.retention_ms, 2 * rules.horizon_ms + rules.fcr_ms)
     lost = rebuild.lost(wall_clock_ms() - lasting_ms)
     for sentence in lost:
         click.echo(sentence)
@@ -237,7 +236,9 @@ def _told(rebuild: Rebuild, compared: Compared, changed: Sequence[str], rules: R
     if compared.number:
         click.echo(f"{compared.number:,} counts differ; the first {len(compared.first)} are above")
     else:
-        click.echo("equal: every tally of the last 50 hours and, by hour, of the last 100 days")
+        click.echo(
+            f"equal: every tally of the last 50 hours and, by hour, of the last {rules.retention_ms // DAY} days"
+        )
     click.echo("plain counters (…_total) were not compared: they count arrivals, and go on as they are")
     return bool(compared.number or lost)
 

@@ -240,6 +240,11 @@ class Settings(BaseSettings):
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
 
     horizon: Duration = timedelta(days=35)
+    """How long after its contact a survey still finds it, and how late an event may come: later ones are
+    rejected. Contacts with all that is personal are kept two horizons and a fortnight of outage beyond."""
+    retention: Duration = timedelta(days=100)
+    """How long hours are kept: how far back `--at`, history and rebuilds reach. Costs memory in Redis and in
+    whoever reads; topics made by `streamer worker` keep their records as long, and never less than 100 days."""
     fcr_window: Duration = timedelta(days=7)
     fcr_same_reason: bool = False
     crowd: Annotated[int, Field(ge=1)] = 500
@@ -304,6 +309,7 @@ class Settings(BaseSettings):
         default = ServiceLevel(_ms(self.service_level), _ms(self.short_abandon), self.formula)
         return Rules(
             horizon_ms=_ms(self.horizon),
+            retention_ms=_ms(self.retention),
             fcr_ms=_ms(self.fcr_window),
             fcr_same_reason=self.fcr_same_reason,
             crowd=self.crowd,

@@ -259,7 +259,7 @@ async def publish(messages: Iterable[Message], producer: AIOKafkaProducer, now: 
 async def simulate(settings: Settings, rate: float, seed: int, history_h: float = 6) -> None:
     """Plays a center into Kafka: the past hours at once (and some days before them, thinned), then live
     until cancelled."""
-    await kafka.ensure_topics(settings.kafka)
+    await kafka.ensure_topics(settings.kafka, retention_ms=kafka.kept_ms(settings.rules()))
     start_ms = round(time.time() * SECOND)  # noqa: TID251 - this is the edge that knows the clock
     plan = Plan(seed, start_ms, rate, settings.timezone, settings.currency)
     producer = await kafka.producer(settings.kafka)

@@ -30,6 +30,8 @@ class Rules(msgspec.Struct, frozen=True):
     """Times in milliseconds. `pairs` are the configured pairs of dimensions, e.g. ("queue", "channel")."""
 
     horizon_ms: int = 35 * DAY
+    retention_ms: int = 100 * DAY
+    """How long hours are kept: as far back as 7d, 30d, 90d and history reach."""
     fcr_ms: int = 7 * DAY
     fcr_same_reason: bool = False
     crowd: int = 500

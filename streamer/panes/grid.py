@@ -7,19 +7,15 @@ or a configured pair. Fields are UTF-8, parts joined by U+001F.
 from typing import Final, Literal
 
 from streamer.events.models import DIMENSIONS
-from streamer.events.rules import DAY, HOUR, SECOND, UNKNOWN
+from streamer.events.rules import HOUR, SECOND, UNKNOWN
 
 FINE_MS: Final = 10 * SECOND
 FINE_KEPT_MS: Final = 50 * HOUR
 LONG_MS: Final = HOUR
-LONG_KEPT_MS: Final = 100 * DAY
 
 Family = Literal["fine", "long"]
-GRID: Final[dict[Family, tuple[int, int]]] = {
-    "fine": (FINE_MS, FINE_KEPT_MS),
-    "long": (LONG_MS, LONG_KEPT_MS),
-}
-"""Width of a pane and how long it is kept, in ms."""
+WIDTH: Final[dict[Family, int]] = {"fine": FINE_MS, "long": LONG_MS}
+"""Of a pane, in ms."""
 
 SEPARATOR: Final = "\x1f"
 ALL: Final = "all"
@@ -30,10 +26,14 @@ Grouping = tuple[str, ...]
 """Dimensions of a group: () for `all`, ("queue",), ("queue", "channel")."""
 
 
-def kept(family: Family, index: int, now_ms: int) -> bool:
+def kept_ms(family: Family, retention_ms: int) -> int:
+    """How long a pane is kept; `retention_ms` is that of the rules."""
+    return FINE_KEPT_MS if family == "fine" else retention_ms
+
+
+def kept(family: Family, index: int, now_ms: int, retention_ms: int) -> bool:
     """Whether a pane still is within its time to live."""
-    width, keep = GRID[family]
-    return (index + 1) * width > now_ms - keep
+    return (index + 1) * WIDTH[family] > now_ms - kept_ms(family, retention_ms)
 
 
 def cell_field(cell: Cell) -> bytes:

@@ -8,8 +8,8 @@ the end of a window that was shifted into the past snaps back, so that nothing y
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Final, NamedTuple
 
-from streamer.events.rules import DAY, HOUR, MINUTE
-from streamer.panes.grid import FINE_KEPT_MS, GRID, Family, kept
+from streamer.events.rules import DAY, HOUR, MINUTE, Rules
+from streamer.panes.grid import FINE_KEPT_MS, WIDTH, Family, kept
 
 TODAY: Final = "today"
 LENGTHS: Final = {
@@ -36,12 +36,19 @@ class Run(NamedTuple):
     @property
     def start(self) -> int:
         """In ms since the epoch; belongs to the window."""
-        return self.first * GRID[self.family][0]
+        return self.first * WIDTH[self.family]
 
     @property
     def end(self) -> int:
         """In ms since the epoch; no longer belongs to the window."""
-        return self.last * GRID[self.family][0]
+        return self.last * WIDTH[self.family]
+
+
+class Now(NamedTuple):
+    """The moment of a question, and how long hours are kept; both in ms."""
+
+    ms: int
+    retention_ms: int = Rules().retention_ms
 
 
 class Shift(NamedTuple):
@@ -56,7 +63,7 @@ def length(window: str) -> int:
     return LENGTHS.get(window, 0)
 
 
-def run(window: str, at: int, now: int, zone: tzinfo = UTC, shift: Shift | None = None) -> Run | None:
+def run(window: str, at: int, now: Now, zone: tzinfo = UTC, shift: Shift | None = None) -> Run | None:
     """The panes of the window that ends `at`, or None where none are kept. Times in ms."""
     start = midnight(at, zone) if window == TODAY else at - LENGTHS[window]
     if shift is None:
@@ -66,7 +73,7 @@ def run(window: str, at: int, now: int, zone: tzinfo = UTC, shift: Shift | None 
     return family and _snapped(family, start - shift.by_ms, at - shift.by_ms, now, inward=True)
 
 
-def week_before(window: str, at: int, now: int, zone: tzinfo = UTC, shift: Shift | None = None) -> Run | None:
+def week_before(window: str, at: int, now: Now, zone: tzinfo = UTC, shift: Shift | None = None) -> Run | None:
     """The whole hours that the window which ends `at` touches, on the same weekday a week earlier by the
     clock of `zone`: to compare with, where the window itself is no longer kept."""
     start = midnight(at, zone) if window == TODAY else at - LENGTHS[window]
@@ -87,26 +94,26 @@ def midnight(at: int, zone: tzinfo) -> int:
     return round(datetime.combine(day, time.min, zone).timestamp() * 1000)
 
 
-def _family(window: str, at: int, now: int) -> Family | None:
+def _family(window: str, at: int, now: Now) -> Family | None:
     if length(window) > DAY:
         return "long"
-    if now - at <= DAY:
+    if now.ms - at <= DAY:
         return "fine"
     return "long" if window == "24h" else None
 
 
-def _shifted_family(window: str, start: int, at: int, now: int, shift: Shift) -> Family | None:
+def _shifted_family(window: str, start: int, at: int, now: Now, shift: Shift) -> Family | None:
     if shift.hours:
         return "long" if length(window) >= DAY else None
     family = _family(window, at, now)
-    if family == "fine" and start < now - FINE_KEPT_MS:
+    if family == "fine" and start < now.ms - FINE_KEPT_MS:
         return None if window == TODAY else "long"
     return family
 
 
-def _snapped(family: Family, start: int, end: int, now: int, inward: bool = False) -> Run | None:
-    step, _ = GRID[family]
+def _snapped(family: Family, start: int, end: int, now: Now, inward: bool = False) -> Run | None:
+    step = WIDTH[family]
     first = start // step
-    if not kept(family, first, now):
+    if not kept(family, first, *now):
         return None
     return Run(family, first, end // step if inward else -(-end // step))

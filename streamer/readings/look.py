@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from streamer.events.rules import DAY, HOUR, MINUTE
 from streamer.metrics.catalogue import Metric, Spans, evaluate
 from streamer.metrics.formulas import NO_DATA, Context, Figure
-from streamer.panes.windows import TODAY, Run, Shift, length, midnight, run, week_before
+from streamer.panes.windows import TODAY, Now, Run, Shift, length, midnight, run, week_before
 from streamer.readings.answers import Distribution, scores
 from streamer.readings.columns import Zones
 from streamer.readings.query import Asked, Reading, key_parts
@@ -36,11 +36,12 @@ class ZoneRun(NamedTuple):
 
 
 class Surroundings(NamedTuple):
-    """What a look depends on beside the question. `caught_up` in ms: None is never."""
+    """What a look depends on beside the question, in ms. `caught_up`: None is never."""
 
     zones: Zones
     spans: Spans
     caught_up: int | None
+    retention: int
 
 
 class Look:
@@ -119,7 +120,8 @@ class Look:
     def _run(self, part: Part, zone: str) -> Run | None:
         asked = self.asked
         placed = week_before if asked.query.week_before else run
-        found = placed(self.window, asked.at, asked.query.now, ZoneInfo(zone), part.shift)
+        now = Now(asked.query.now, self._around.retention)
+        found = placed(self.window, asked.at, now, ZoneInfo(zone), part.shift)
         if found is None or not part.mature_ms:
             return found
         assert found.family == "long"

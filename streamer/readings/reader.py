@@ -13,7 +13,7 @@ import numpy as np
 
 from streamer.events.rules import HOUR, MINUTE, agree, written
 from streamer.metrics.catalogue import Spans
-from streamer.panes.grid import ALL, GRID, Family, Grouping
+from streamer.panes.grid import ALL, WIDTH, Family, Grouping, kept_ms
 from streamer.readings.answers import METRIC_OF, Distribution
 from streamer.readings.columns import WIDE, Numbers, Sums, View, Zones
 from streamer.readings.contacts import Archive, Contact, Number, Order, Place, behind
@@ -97,7 +97,7 @@ class Reader:
             if fresh is None:
                 waiting |= {(pane.family, pane.index): pane for pane in changes.panes}
             else:
-                await asyncio.to_thread(_put, fresh, changes.panes, now_ms, begun=True)
+                await asyncio.to_thread(self._put, fresh, changes.panes, now_ms, begun=True)
             if not changes.more:
                 break
         await asyncio.to_thread(self._publish, fresh, [*waiting.values()], now_ms)
@@ -110,8 +110,15 @@ class Reader:
         with self._lock:
             if fresh is not None:
                 self._numbers, self._tables = fresh, {}
-            _put(self._numbers, panes, now_ms)
+            self._put(self._numbers, panes, now_ms)
             self.edition += bool(panes) or fresh is not None
+
+    def _put(self, numbers: Numbers, panes: Sequence[Pane], now_ms: int, begun: bool = False) -> None:
+        """`begun`: read from the beginning, so that whatever is given of a pane is all of it."""
+        for family, width in WIDTH.items():
+            numbers.drop_before(family, (now_ms - kept_ms(family, self._rules.retention_ms)) // width)
+        for pane in panes:
+            numbers.put(pane.family, pane.index, pane.postings, pane.whole or begun)
 
     @property
     def ready(self) -> bool:
@@ -200,7 +207,7 @@ class Reader:
         return frozenset(rows["agent"].names[number] for number in np.unique(found).tolist())
 
     def _around(self) -> Surroundings:
-        return Surroundings(self._zones, self.spans, self._caught_up())
+        return Surroundings(self._zones, self.spans, self._caught_up(), self._rules.retention_ms)
 
     def _look(self, look: Look, sums: Sums, live: bool) -> Look:
         for part, agents in look.needs().items():
@@ -235,14 +242,6 @@ def _check_single(what: str, query: Query) -> None:
         raise QueryError(f"{what}: expected one metric, one window and one stat")
     if query.by != ALL and not query.key:
         raise QueryError(f"key: expected one key of {query.by}")
-
-
-def _put(numbers: Numbers, panes: Sequence[Pane], now_ms: int, begun: bool = False) -> None:
-    """`begun`: read from the beginning, so that whatever is given of a pane is all of it."""
-    for family, (width, keep) in GRID.items():
-        numbers.drop_before(family, (now_ms - keep) // width)
-    for pane in panes:
-        numbers.put(pane.family, pane.index, pane.postings, pane.whole or begun)
 
 
 def _same(parts: list[Entries], others: list[Entries]) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from streamer.events.rules import Rules
 from streamer.panes.grid import Family, kept
 from streamer.store.port import (
     Applied,
@@ -22,7 +23,8 @@ from streamer.store.port import (
 class MemoryStore:
     """A Store. Nothing waits, nothing fails, nothing expires but panes that come too late."""
 
-    def __init__(self) -> None:
+    def __init__(self, rules: Rules | None = None) -> None:
+        self._retention_ms = (rules or Rules()).retention_ms
         self.documents: dict[bytes, Document] = {}
         self.panes: dict[tuple[Family, int], dict[int, tuple[int, bytes]]] = {}
         """By the sequence of the last commit in it: that of the first one, and the posting."""
@@ -68,7 +70,7 @@ class MemoryStore:
     def _add(self, family: Family, panes: Mapping[int, bytes], now_ms: int) -> None:
         sequence = len(self._nonces) - 1
         for index, posting in panes.items():
-            if kept(family, index, now_ms):
+            if kept(family, index, now_ms, self._retention_ms):
                 self.panes.setdefault((family, index), {})[sequence] = (sequence, posting)
 
     async def positions(self, partitions: Sequence[Partition]) -> list[Position | None]:

@@ -18,7 +18,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import NoScriptError, ResponseError
 
 from streamer.events.rules import Rules, agree
-from streamer.panes.grid import GRID, Family, kept
+from streamer.panes.grid import WIDTH, Family, kept, kept_ms
 from streamer.store.layout import FIRST, document_ttl_s, named, prefix
 from streamer.store.port import (
     TOKEN_BYTES,
@@ -101,6 +101,7 @@ class RedisStore:
         self._named = named(center, _IN_FORCE if making is None else _MAKING)
         self._prefix = prefix(center, making or FIRST)
         self._ttl_s = document_ttl_s(rules)
+        self._retention_ms = rules.retention_ms
         self._agreed: bytes | None = None
         self._scripts = {name: Script(name) for name in _SCRIPTS}
 
@@ -160,11 +161,11 @@ class RedisStore:
             commit.position.token,
             b"".join(key + (token or _ABSENT) for key, token in commit.reads.items()),
             self._ttl_s,
-            _oldest("fine", now_ms),
-            _oldest("long", now_ms),
+            self._oldest("fine", now_ms),
+            self._oldest("long", now_ms),
             b"".join(_written(commit.writes)),
-            *_list(_panes("fine", commit.fine, now_ms)),
-            *_list(_panes("long", commit.long, now_ms)),
+            *_list(self._panes("fine", commit.fine, now_ms)),
+            *_list(self._panes("long", commit.long, now_ms)),
             *_list(chain.from_iterable(commit.counts.items())),
         )
         while (answer := await self._call("commit", *arguments))[0] == b"held":  # noqa: ASYNC110 - Redis tells nobody
@@ -175,6 +176,15 @@ class RedisStore:
         if status == b"changed":
             return Changed(tuple(rest[0]))
         return Moved(_position(rest[0]) if rest else None)
+
+    def _oldest(self, family: Family, now_ms: int) -> int:
+        return (now_ms - kept_ms(family, self._retention_ms)) // WIDTH[family]
+
+    def _panes(self, family: Family, panes: Mapping[int, bytes], now_ms: int) -> Iterator[Any]:
+        width, keep = WIDTH[family], kept_ms(family, self._retention_ms)
+        for index, posting in panes.items():
+            if kept(family, index, now_ms, self._retention_ms):
+                yield from (index, ((index + 1) * width + keep + _MARGIN_MS) // 1000, posting)
 
     async def positions(self, partitions: Sequence[Partition]) -> list[Position | None]:
         if not partitions:
@@ -326,11 +336,6 @@ def _worth_merging(posted: Mapping[bytes, bytes]) -> list[bytes]:
     return chosen
 
 
-def _oldest(family: Family, now_ms: int) -> int:
-    width, keep = GRID[family]
-    return (now_ms - keep) // width
-
-
 def _written(writes: Mapping[bytes, bytes | None]) -> Iterator[bytes]:
     """In one piece: packing thousands of arguments costs more than writing them."""
     for key, value in writes.items():
@@ -343,13 +348,6 @@ def _list(items: Iterable[Any]) -> list[Any]:
     """Behind its length, for a script to walk."""
     found = list(items)
     return [len(found), *found]
-
-
-def _panes(family: Family, panes: Mapping[int, bytes], now_ms: int) -> Iterator[Any]:
-    width, keep = GRID[family]
-    for index, posting in panes.items():
-        if kept(family, index, now_ms):
-            yield from (index, ((index + 1) * width + keep + _MARGIN_MS) // 1000, posting)
 
 
 def _packed(position: Position) -> bytes:

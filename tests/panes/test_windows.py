@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import pytest
 
 from streamer.events.rules import DAY, HOUR, MINUTE, SECOND
-from streamer.panes.windows import TODAY, WINDOWS, Run, Shift, midnight, run, week_before, week_earlier
+from streamer.panes.windows import TODAY, WINDOWS, Now, Run, Shift, midnight, run, week_before, week_earlier
 
 NOW = 1_795_255_203_000  # 2026-11-21T10:00:03Z
 
@@ -59,7 +59,7 @@ def test_the_windows_are_those_of_the_contract() -> None:
     ],
 )
 def test_a_window(sentence: str, window: str, at: str, expected: tuple[str, str, str] | None) -> None:
-    assert edges(run(window, ms(at), NOW)) == expected, sentence
+    assert edges(run(window, ms(at), Now(NOW))) == expected, sentence
 
 
 WEEK_BEFORE = Shift(7 * DAY, hours=True)
@@ -106,7 +106,7 @@ DAY_BEFORE = Shift(DAY, hours=False)
 def test_a_shifted_window(
     sentence: str, window: str, at: int, shift: Shift, expected: tuple[str, str, str] | None
 ) -> None:
-    assert edges(run(window, at, NOW, shift=shift)) == expected, sentence
+    assert edges(run(window, at, Now(NOW), shift=shift)) == expected, sentence
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_midnight_is_the_first_instant_of_the_day_in_all_zones() -> None:
 def test_a_day_with_25_hours_a_day_back_is_still_kept() -> None:
     zone = ZoneInfo("Europe/Madrid")
     now = ms("2026-10-26T22:59:59Z")
-    found = run(TODAY, now - DAY, now, zone)
+    found = run(TODAY, now - DAY, Now(now), zone)
     assert found is not None
     assert found.end - found.start == 25 * HOUR
 
@@ -210,17 +210,17 @@ def test_the_grid_is_10_s_and_an_hour() -> None:
 def test_the_same_hours_of_the_same_weekday_a_week_before(
     sentence: str, window: str, at: str, zone: str, expected: tuple[str, str, str]
 ) -> None:
-    assert edges(week_before(window, ms(at), ms(at), ZoneInfo(zone))) == expected, sentence
+    assert edges(week_before(window, ms(at), Now(ms(at)), ZoneInfo(zone))) == expected, sentence
 
 
 def test_a_shifted_window_is_shifted_a_week_before_too() -> None:
     shift = Shift(24 * HOUR, hours=False)
-    assert edges(week_before("1h", NOW, NOW, UTC, shift)) == ("long", "13 09:00:00", "13 11:00:00")
+    assert edges(week_before("1h", NOW, Now(NOW), UTC, shift)) == ("long", "13 09:00:00", "13 11:00:00")
 
 
 def test_nothing_is_kept_of_the_week_before_the_oldest() -> None:
-    assert week_before("1h", NOW - 92 * DAY, NOW) is not None
-    assert week_before("1h", NOW - 93 * DAY, NOW) is None
+    assert week_before("1h", NOW - 92 * DAY, Now(NOW)) is not None
+    assert week_before("1h", NOW - 93 * DAY, Now(NOW)) is None
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Madrid", "Asia/Kolkata", "Australia/Lord_Howe"])
@@ -231,3 +231,20 @@ def test_a_week_earlier_the_clock_showed_the_same(zone: str) -> None:
         now = datetime.fromtimestamp(at // 1000, ZoneInfo(zone)).replace(tzinfo=None)
         then = datetime.fromtimestamp(week_earlier(at, ZoneInfo(zone)) // 1000, ZoneInfo(zone))
         assert now.hour < 4 or then.replace(tzinfo=None) == now - timedelta(days=7)
+
+
+@pytest.mark.parametrize(
+    ("window", "back", "retention", "kept"),
+    [
+        ("90d", 0, 100 * DAY, True),
+        ("90d", 10 * DAY + HOUR, 100 * DAY, False),
+        ("90d", 10 * DAY + HOUR, 400 * DAY, True),
+        ("7d", 393 * DAY, 400 * DAY, True),
+        ("7d", 394 * DAY, 400 * DAY, False),
+        ("90d", 0, 80 * DAY, False),
+    ],
+)
+def test_a_window_has_data_as_far_back_as_hours_are_kept(
+    window: str, back: int, retention: int, kept: bool
+) -> None:
+    assert (run(window, NOW - back, Now(NOW, retention)) is not None) == kept

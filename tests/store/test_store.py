@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 import streamer.store.redis as redis_store
 from streamer.events.rules import DAY, HOUR, Rules
 from streamer.metrics.tally import NUMBER, Tally
-from streamer.panes.grid import GRID, Family
+from streamer.panes.grid import WIDTH, Family, kept_ms
 from streamer.panes.posting import Posting, merge, pack, unpack
 from streamer.store.layout import document_ttl_s
 from streamer.store.memory import MemoryStore
@@ -42,7 +42,7 @@ from tests.strategies import START
 
 NOW = START + 20 * 365 * DAY
 """Ahead of any clock: Redis sweeps by its own what is past."""
-FINE, LONG = NOW // GRID["fine"][0], NOW // GRID["long"][0]
+FINE, LONG = NOW // WIDTH["fine"], NOW // WIDTH["long"]
 CALLS = Partition("call-completed", 0)
 OTHERS = Partition("call-completed", 1)
 FIRST = Position("e1", 0, b"-" * TOKEN_BYTES)
@@ -344,7 +344,7 @@ async def test_a_tally_of_consecutive_numbers_from_one_is_no_list(
 async def test_panes_past_their_time_to_live_are_left_out(
     store: Store, writer: Writer, family: Family
 ) -> None:
-    width, keep = GRID[family]
+    width, keep = WIDTH[family], kept_ms(family, Rules().retention_ms)
     oldest = (NOW - keep) // width
     panes = {index: {"a": {1: 1}} for index in (oldest - 1, oldest, oldest + 1)}
     now_ms = (oldest + 1) * width + keep - 1  # the last millisecond in which the oldest is kept
@@ -597,7 +597,7 @@ async def test_merging_what_came_back_different_after_a_failover_loses_nothing(
 
 
 async def test_documents_and_panes_expire_and_nothing_else_does(store_url: str, center: str) -> None:
-    rules = Rules(horizon_ms=10 * DAY, fcr_ms=DAY)
+    rules = Rules(horizon_ms=10 * DAY, retention_ms=200 * DAY, fcr_ms=DAY)
     async with opened(store_url, center, rules) as store:
         await serves_all(store)
     found = {"document": 0, "pane": 0, "lasting": 0}
@@ -609,7 +609,7 @@ async def test_documents_and_panes_expire_and_nothing_else_does(store_url: str, 
                 assert document_ttl_s(rules) - 60 < ttl_s <= document_ttl_s(rules)
             elif name.endswith((b":%d" % FINE, b":%d" % LONG)):
                 found["pane"] += 1
-                _, keep = GRID["fine" if name.endswith(b":%d" % FINE) else "long"]
+                keep = kept_ms("fine" if name.endswith(b":%d" % FINE) else "long", rules.retention_ms)
                 assert NOW + keep < expires_at_s * 1000 <= NOW + keep + 4 * HOUR
             else:
                 found["lasting"] += 1
