@@ -26,7 +26,7 @@ from streamer.journeys.journey import NOTHING, Key, entry_key
 from streamer.metrics.tally import HANDLE_LIMITS_S
 from streamer.panes import posting
 from streamer.panes.fold import Tallies, delta, handle_ms, last_segment
-from streamer.panes.grid import SEPARATOR
+from streamer.panes.grid import SEPARATOR, oldest
 from streamer.recognition import checkpoint
 from streamer.store.port import (
     TOKEN_BYTES,
@@ -89,6 +89,10 @@ class Counting:
         self.watermark = 0
         self.roller = posting.Roller(rules.pairs)
         self._posted: Counter[int] = Counter()
+
+    def oldest_fine(self) -> int:
+        """The first fine pane that is kept: of history there is none to be made."""
+        return oldest("fine", self.clock(), self.rules.retention_ms)
 
     def posted(self, commit: Commit) -> None:
         self._posted.update(commit.long.keys())
@@ -176,7 +180,7 @@ class Lane:
             position=self._after(records[-1], end),
             reads=work.tokens,
             writes=work.desk.writes(),
-            fine=posting.fine(tallies, journeys),
+            fine=posting.fine(tallies, journeys, counting.oldest_fine()),
             long=counting.roller.long(tallies),
             counts=tally.counts,
         )

@@ -236,9 +236,8 @@ def _told(rebuild: Rebuild, compared: Compared, changed: Sequence[str], rules: R
     if compared.number:
         click.echo(f"{compared.number:,} counts differ; the first {len(compared.first)} are above")
     else:
-        click.echo(
-            f"equal: every tally of the last 50 hours and, by hour, of the last {rules.retention_ms // DAY} days"
-        )
+        days = rules.retention_ms // DAY
+        click.echo(f"equal: every tally of the last 50 hours and, by hour, of the last {days} days")
     click.echo("plain counters (…_total) were not compared: they count arrivals, and go on as they are")
     return bool(compared.number or lost)
 

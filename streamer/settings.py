@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
@@ -29,6 +29,7 @@ from pydantic_settings import (
 )
 
 from streamer.events.adapters import SOURCES
+from streamer.events.directory import Directory, Stay, overlapping
 from streamer.events.models import DIMENSIONS
 from streamer.events.rules import Rules, ServiceLevel
 
@@ -210,6 +211,45 @@ class SourceSettings(BaseModel, extra="allow"):
         return self.__pydantic_extra__
 
 
+class StaySettings(BaseModel, extra="forbid"):
+    """Of [agents.ID]: a team and a site, from one day to another, both of them included; without a day
+    since ever, or until further notice. Days begin at midnight of the center's time zone."""
+
+    team: Annotated[str, Field(min_length=1)] | None = None
+    site: Annotated[str, Field(min_length=1)] | None = None
+    from_: Annotated[date | None, Field(alias="from")] = None
+    to: date | None = None
+
+    @model_validator(mode="after")
+    def _somewhere_for_a_while(self) -> Self:
+        if self.team is None and self.site is None:
+            raise ValueError("a team or a site, or both")
+        if self.from_ is not None and self.to is not None and self.to < self.from_:
+            raise ValueError("a last day `to` that is not before the first day `from`")
+        return self
+
+    def stay(self, zone: tzinfo) -> Stay:
+        after = self.to + timedelta(days=1) if self.to is not None and self.to < date.max else None
+        return Stay(self.team, self.site, _midnight_ms(self.from_, zone), _midnight_ms(after, zone))
+
+
+class AgentSettings(BaseModel, extra="forbid"):
+    """[agents.ID]: where an agent was when, for events that name the agent but no team or site."""
+
+    teams: Annotated[list[StaySettings], Field(min_length=1)]
+
+    @field_validator("teams")
+    @classmethod
+    def _in_one_place_at_a_time(cls, teams: list[StaySettings]) -> list[StaySettings]:
+        if overlapping([team.stay(UTC) for team in teams]):
+            raise ValueError("days that do not overlap: a last day `to` before the next first day `from`")
+        return teams
+
+
+def _midnight_ms(day: date | None, zone: tzinfo) -> int | None:
+    return None if day is None else round(datetime.combine(day, time.min, zone).timestamp() * 1000)
+
+
 def _ms(duration: timedelta) -> int:
     return round(duration.total_seconds() * 1000)
 
@@ -244,7 +284,7 @@ class Settings(BaseSettings):
     rejected. Contacts with all that is personal are kept two horizons and a fortnight of outage beyond."""
     retention: Duration = timedelta(days=100)
     """How long hours are kept: how far back `--at`, history and rebuilds reach. Costs memory in Redis and in
-    whoever reads; topics made by `streamer worker` keep their records as long, and never less than 100 days."""
+    whoever reads. Topics that `streamer worker` creates keep records as long, and at least 100 days."""
     fcr_window: Duration = timedelta(days=7)
     fcr_same_reason: bool = False
     crowd: Annotated[int, Field(ge=1)] = 500
@@ -268,6 +308,7 @@ class Settings(BaseSettings):
     views: dict[str, ViewSettings] = {}
 
     sources: dict[str, SourceSettings] = {}
+    agents: dict[str, AgentSettings] = {}
 
     people: dict[str, PersonSettings] = {}
     displays: dict[str, DisplaySettings] = {}
@@ -334,6 +375,11 @@ class Settings(BaseSettings):
         """The options in force of a known source."""
         own = self.sources[name].options if name in self.sources else {}
         return {**SOURCES[name].options, **own}
+
+    def directory(self) -> Directory:
+        """Which team and site an agent was with, and when."""
+        zone = ZoneInfo(self.timezone)
+        return Directory({name: [team.stay(zone) for team in one.teams] for name, one in self.agents.items()})
 
     def all_views(self) -> Mapping[str, ViewSettings]:
         """The views by name; there always is a "default"."""

@@ -33,7 +33,12 @@ def kept_ms(family: Family, retention_ms: int) -> int:
 
 def kept(family: Family, index: int, now_ms: int, retention_ms: int) -> bool:
     """Whether a pane still is within its time to live."""
-    return (index + 1) * WIDTH[family] > now_ms - kept_ms(family, retention_ms)
+    return index >= oldest(family, now_ms, retention_ms)
+
+
+def oldest(family: Family, now_ms: int, retention_ms: int) -> int:
+    """The first pane that is still kept."""
+    return (now_ms - kept_ms(family, retention_ms)) // WIDTH[family]
 
 
 def cell_field(cell: Cell) -> bytes:

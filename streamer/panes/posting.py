@@ -5,7 +5,7 @@ sequence number, a reader sums what is new to it, and `merge` makes one posting 
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from operator import itemgetter
 from typing import Final
 
@@ -66,11 +66,13 @@ def clean(tallies: Tallies) -> Tallies:
     return found
 
 
-def fine(tallies: Tallies, journeys: Mapping[int, Sequence[Key]]) -> Posted:
-    """By 10 s and cell. `journeys` by pane: also where nothing is added, but another journey's it is now."""
-    panes: dict[int, list[tuple[Cell, Tally]]] = {pane: [] for pane in journeys}
+def fine(tallies: Tallies, journeys: Mapping[int, Sequence[Key]], oldest: int = 0) -> Posted:
+    """By 10 s and cell, from the pane `oldest` on. `journeys` by pane: also where nothing is added, but
+    another journey's it is now."""
+    panes: dict[int, list[tuple[Cell, Tally]]] = {pane: [] for pane in journeys if pane >= oldest}
     for (pane, cell), tally in tallies.items():
-        panes.setdefault(pane, []).append((cell, tally))
+        if pane >= oldest:
+            panes.setdefault(pane, []).append((cell, tally))
     return {pane: _cells(found, b"".join(journeys.get(pane, ()))) for pane, found in panes.items()}
 
 
@@ -102,24 +104,26 @@ class Roller:
         self._values = [_values_of(by) for by in self._groupings]
 
     def long(self, tallies: Tallies) -> Posted:
-        """By hour and group row."""
-        hours: dict[int, list[tuple[Cell, Tally]]] = {}
-        for (pane, cell), tally in tallies.items():
-            hours.setdefault(pane // _PANES_PER_HOUR, []).append((cell, tally))
-        return {hour: pack(self._posting(found)) for hour, found in hours.items()}
-
-    def _posting(self, found: Sequence[tuple[Cell, Tally]]) -> Posting:
-        sizes = [len(tally) for _, tally in found]
-        numbers = np.fromiter(chain.from_iterable(tally for _, tally in found), np.int64, sum(sizes))
-        amounts = np.fromiter(chain.from_iterable(tally.values() for _, tally in found), np.int64, sum(sizes))
-        rows = np.array([self._rows_of(cell) for cell, _ in found], np.int64)
-        of = np.repeat(np.arange(len(found)), sizes)
-        posting, places = Posting([], [], [], []), []
+        """By hour and group row. All hours at once: of history a commit holds many, with little in each."""
+        if not tallies:
+            return {}
+        hours, hour = np.unique([pane // _PANES_PER_HOUR for pane, _ in tallies], return_inverse=True)
+        sizes = [*map(len, tallies.values())]
+        numbers = np.fromiter(chain.from_iterable(tallies.values()), np.int64, sum(sizes))
+        amounts = np.fromiter(chain.from_iterable(map(dict.values, tallies.values())), np.int64, sum(sizes))
+        rows = np.array([self._rows_of(cell) for _, cell in tallies], np.int64)
+        of, width = np.repeat(np.arange(len(sizes)), sizes), len(self._names)
+        postings, places = [Posting([], [], [], []) for _ in hours], []
+        filled = np.zeros(len(hours), np.int64)
         for codes in rows.T:  # one by one: what is summed at a time then fits a cache
-            used, local = np.unique(codes, return_inverse=True)
-            places.append(local + len(posting.fields))
-            _extend(posting, [self._names[code] for code in used.tolist()], local[of], numbers, amounts)
-        return self._linked(posting, found, np.array(places))
+            used, local = np.unique(hour * width + codes, return_inverse=True)
+            first = np.searchsorted(used, np.arange(len(hours) + 1) * width)
+            places.append(local - first[hour] + filled[hour])
+            filled += np.diff(first)
+            fields = [self._names[code] for code in (used % width).tolist()]
+            _extend(postings, first, fields, local[of], numbers, amounts)
+        self._linked(postings, hour, tallies, np.array(places))
+        return dict(zip(hours.tolist(), map(pack, postings), strict=True))
 
     def _rows_of(self, cell: Cell) -> list[int]:
         rows = []
@@ -133,13 +137,17 @@ class Roller:
         code = self._codes[place][self._values[place](cell)] = len(self._names) - 1
         return code
 
-    def _linked(self, posting: Posting, found: Sequence[tuple[Cell, Tally]], places: Integers) -> Posting:
-        """With the links of these cells, of which `places` says by grouping in which fields they lie."""
-        answered = np.array([cell[_AGENT] is not None and tally.get(_ANSWERED, 0) for cell, tally in found])
+    def _linked(self, postings: list[Posting], hour: Integers, tallies: Tallies, places: Integers) -> None:
+        """Add the links of these cells, of which `places` says by grouping in which fields they lie."""
+        answered = np.array(
+            [cell[_AGENT] is not None and tally.get(_ANSWERED, 0) for (_, cell), tally in tallies.items()]
+        )
         of = np.flatnonzero(answered)
         agents, under = places[self._agent, of], np.delete(places[:, of], self._agent, axis=0)
-        amounts = np.broadcast_to(answered[of], under.shape)
-        return _link(posting, np.broadcast_to(agents, under.shape).ravel(), under.ravel(), amounts.ravel())
+        hour, agents, amounts = (
+            np.broadcast_to(part, under.shape).ravel() for part in (hour[of], agents, answered[of])
+        )
+        _link(postings, hour, agents, under.ravel(), amounts)
 
 
 def _values_of(by: Grouping) -> Callable[[Cell], Hashable]:
@@ -149,9 +157,16 @@ def _values_of(by: Grouping) -> Callable[[Cell], Hashable]:
     return itemgetter(*(DIMENSIONS.index(name) for name in by))
 
 
-def _extend(posting: Posting, fields: list[str], of: Integers, numbers: Integers, amounts: Integers) -> None:
-    """Add fields with one amount for each field and number; those that are 0 are left out. `of`: places
-    in `fields`."""
+def _extend(
+    postings: Sequence[Posting],
+    first: Integers,
+    fields: list[str],
+    of: Integers,
+    numbers: Integers,
+    amounts: Integers,
+) -> None:
+    """Add fields with one amount for each field and number; those that are 0 are left out. `of`: places in
+    `fields`, of which each posting gets those from its own `first` up to that of the next."""
     used = np.zeros(NUMBERS, np.int64)
     used[numbers] = 1
     known = np.flatnonzero(used)
@@ -159,10 +174,15 @@ def _extend(posting: Posting, fields: list[str], of: Integers, numbers: Integers
     width = max(len(known), 1)
     sums = _sums(of * width + used[numbers], amounts, len(fields) * width)
     kept = np.flatnonzero(sums)
-    posting.fields.extend(fields)
-    posting.sizes.extend(np.bincount(kept // width, minlength=len(fields)).tolist())
-    posting.numbers.extend(known[kept % width].tolist())
-    posting.amounts.extend(sums[kept].tolist())
+    sizes = np.bincount(kept // width, minlength=len(fields))
+    begins = np.concatenate(([0], np.cumsum(sizes)))[first]
+    columns = sizes.tolist(), known[kept % width].tolist(), sums[kept].tolist()
+    bounds = zip(pairwise(first.tolist()), pairwise(begins.tolist()), strict=True)
+    for posting, (own, counted) in zip(postings, bounds, strict=True):
+        posting.fields.extend(fields[slice(*own)])
+        posting.sizes.extend(columns[0][slice(*own)])
+        posting.numbers.extend(columns[1][slice(*counted)])
+        posting.amounts.extend(columns[2][slice(*counted)])
 
 
 def _sums(places: Integers, amounts: Integers, size: int) -> Integers:
@@ -173,15 +193,19 @@ def _sums(places: Integers, amounts: Integers, size: int) -> Integers:
     return sums
 
 
-def _link(posting: Posting, agents: Integers, under: Integers, amounts: Integers) -> Posting:
-    """With these links, those between the same fields as one, none that is 0."""
-    width = len(posting.fields) + 1
-    links, which = np.unique(agents * width + under, return_inverse=True)
+def _link(
+    postings: Sequence[Posting], of: Integers, agents: Integers, under: Integers, amounts: Integers
+) -> None:
+    """Add these links, those between the same fields as one, none that is 0. `of`: whose each is."""
+    width = max(len(one.fields) for one in postings) + 1
+    links, which = np.unique((of * width + agents) * width + under, return_inverse=True)
     linked = _sums(which, amounts, len(links))
     kept = np.flatnonzero(linked)
-    posting.agents, posting.under = (links[kept] // width).tolist(), (links[kept] % width).tolist()
-    posting.linked = linked[kept].tolist()
-    return posting
+    first = np.searchsorted(links[kept], np.arange(len(postings) + 1) * width * width)
+    pairs = links[kept] % (width * width)
+    columns = (pairs // width).tolist(), (pairs % width).tolist(), linked[kept].tolist()
+    for posting, own in zip(postings, pairwise(first.tolist()), strict=True):
+        posting.agents, posting.under, posting.linked = (column[slice(*own)] for column in columns)
 
 
 def merge(packed: Iterable[bytes]) -> bytes:
@@ -192,7 +216,8 @@ def merge(packed: Iterable[bytes]) -> bytes:
     both = list(zip(places, postings, strict=True))
     merged = Posting([], [], [], [])
     _extend(
-        merged,
+        [merged],
+        _array([0, len(codes)]),
         list(codes),
         np.concatenate([np.repeat(place, one.sizes) for place, one in both]),
         np.concatenate([_array(one.numbers) for one in postings]),
@@ -200,7 +225,8 @@ def merge(packed: Iterable[bytes]) -> bytes:
     )
     agents = np.concatenate([place[_array(one.agents)] for place, one in both])
     under = np.concatenate([place[_array(one.under)] for place, one in both])
-    _link(merged, agents, under, np.concatenate([_array(one.linked) for one in postings]))
+    linked = np.concatenate([_array(one.linked) for one in postings])
+    _link([merged], np.zeros_like(agents), agents, under, linked)
     merged.journeys = b"".join(dict.fromkeys(key for one in postings for key in _keys(one.journeys)))
     return pack(merged)
 

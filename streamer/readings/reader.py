@@ -13,7 +13,7 @@ import numpy as np
 
 from streamer.events.rules import HOUR, MINUTE, agree, written
 from streamer.metrics.catalogue import Spans
-from streamer.panes.grid import ALL, WIDTH, Family, Grouping, kept_ms
+from streamer.panes.grid import ALL, WIDTH, Family, Grouping, oldest
 from streamer.readings.answers import METRIC_OF, Distribution
 from streamer.readings.columns import WIDE, Numbers, Sums, View, Zones
 from streamer.readings.contacts import Archive, Contact, Number, Order, Place, behind
@@ -115,8 +115,8 @@ class Reader:
 
     def _put(self, numbers: Numbers, panes: Sequence[Pane], now_ms: int, begun: bool = False) -> None:
         """`begun`: read from the beginning, so that whatever is given of a pane is all of it."""
-        for family, width in WIDTH.items():
-            numbers.drop_before(family, (now_ms - kept_ms(family, self._rules.retention_ms)) // width)
+        for family in WIDTH:
+            numbers.drop_before(family, oldest(family, now_ms, self._rules.retention_ms))
         for pane in panes:
             numbers.put(pane.family, pane.index, pane.postings, pane.whole or begun)
 

@@ -18,7 +18,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import NoScriptError, ResponseError
 
 from streamer.events.rules import Rules, agree
-from streamer.panes.grid import WIDTH, Family, kept, kept_ms
+from streamer.panes.grid import WIDTH, Family, kept, kept_ms, oldest
 from streamer.store.layout import FIRST, document_ttl_s, named, prefix
 from streamer.store.port import (
     TOKEN_BYTES,
@@ -161,8 +161,8 @@ class RedisStore:
             commit.position.token,
             b"".join(key + (token or _ABSENT) for key, token in commit.reads.items()),
             self._ttl_s,
-            self._oldest("fine", now_ms),
-            self._oldest("long", now_ms),
+            oldest("fine", now_ms, self._retention_ms),
+            oldest("long", now_ms, self._retention_ms),
             b"".join(_written(commit.writes)),
             *_list(self._panes("fine", commit.fine, now_ms)),
             *_list(self._panes("long", commit.long, now_ms)),
@@ -176,9 +176,6 @@ class RedisStore:
         if status == b"changed":
             return Changed(tuple(rest[0]))
         return Moved(_position(rest[0]) if rest else None)
-
-    def _oldest(self, family: Family, now_ms: int) -> int:
-        return (now_ms - kept_ms(family, self._retention_ms)) // WIDTH[family]
 
     def _panes(self, family: Family, panes: Mapping[int, bytes], now_ms: int) -> Iterator[Any]:
         width, keep = WIDTH[family], kept_ms(family, self._retention_ms)
