@@ -1,0 +1,1 @@
+"""Who must know: what is wrong, how sure that is, and why."""
