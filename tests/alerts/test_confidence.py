@@ -63,8 +63,8 @@ def test_a_share_on_target_does_not_alarm_more_often_than_promised(share: float,
 
 
 def test_without_correction_for_skewness_a_high_share_would_alarm_too_often() -> None:
-    hits = np.random.default_rng(4).random((SERIES, MONTHS * MONTH)) < 0.9
-    deviations = (rolled(hits.astype(float), 30) - 0.9) / (0.09 / 30) ** 0.5
+    hits = np.random.default_rng(4).random((SERIES, MONTHS * MONTH)) < 0.8
+    deviations = (rolled(hits.astype(float), 30) - 0.8) / (0.16 / 30) ** 0.5
     assert false_alarms(deviations < -rolling(30, MONTH), 30) > 2
 
 
