@@ -17,6 +17,7 @@ import redis.asyncio
 import yaml
 
 from streamer.kafka import ensure_topics, partitions
+from streamer.privacy import new_key
 from streamer.settings import Settings, load
 from streamer.web.credentials import password_hash, token_hash
 from streamer.web.people import People
@@ -32,6 +33,7 @@ PASSWORD_HASH = password_hash("open sesame")
 GIVEN = {
     "STREAMER_REDIS_PASSWORD": "a1b2c3",
     "STREAMER_ADMIN_PASSWORD": PASSWORD_HASH,
+    "STREAMER_CUSTOMER_KEY": new_key(),
     "STREAMER_METRICS_TOKEN": "of prometheus",
     "STREAMER_METRICS_TOKEN_HASH": token_hash("of prometheus"),
     "GRAFANA_ADMIN_PASSWORD": "d4e5f6",
@@ -79,10 +81,10 @@ def test_it_fits_the_schema_of_compose_files() -> None:
 
 def test_the_whole_center_is_there() -> None:
     assert set(SERVICES) == {
-        "kafka", "redis", "worker", "serve", "simulator", "prometheus", "alertmanager", "grafana",
+        "kafka", "redis", "worker", "serve", "ingest", "simulator", "prometheus", "alertmanager", "grafana",
     }  # fmt: skip
-    assert [name for name, service in SERVICES.items() if "profiles" in service] == ["simulator"]
-    assert sorted(OURS) == ["serve", "simulator", "worker"]
+    assert [name for name, service in SERVICES.items() if "profiles" in service] == ["ingest", "simulator"]
+    assert sorted(OURS) == ["ingest", "serve", "simulator", "worker"]
 
 
 def test_it_asks_for_every_password_and_has_none_of_its_own() -> None:
@@ -134,12 +136,13 @@ def test_everything_starts_after_what_it_needs_is_healthy() -> None:
         "alertmanager": {},
         "worker": {"kafka": healthy, "redis": healthy},
         "serve": {"redis": healthy},
+        "ingest": {"kafka": healthy, "redis": healthy},
         "simulator": {"kafka": healthy, "redis": healthy, "worker": healthy},
         "prometheus": {"serve": healthy, "alertmanager": healthy},
         "grafana": {"prometheus": healthy},
     }
     unchecked = [name for name, service in SERVICES.items() if "healthcheck" not in service]
-    assert unchecked == ["simulator"]
+    assert unchecked == ["ingest", "simulator"]
 
 
 def test_what_holds_state_keeps_it_in_a_named_volume() -> None:

@@ -19,10 +19,12 @@ RANKS: Final[tuple[Rank, ...]] = ("anyone", "display", "viewer", "supervisor", "
 
 
 class Right(NamedTuple):
-    """The least rank that may; `all_teams`: and only who is not bound to some teams."""
+    """The least rank that may; `all_teams`: and only who is not bound to some teams; `signed`: what is sent
+    shows itself that it may, whoever sends it, by whatever name of ours."""
 
     least: Rank
     all_teams: bool = False
+    signed: bool = False
 
 
 RIGHTS: Final[Mapping[str, Right]] = {
@@ -30,6 +32,7 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "/readyz": Right("anyone"),
     "/login": Right("anyone"),
     "/logout": Right("anyone"),
+    "/ingest/{source}": Right("anyone", signed=True),
     "/static/{path:path}": Right("anyone"),
     "/": Right("display"),
     "/api/v1/me": Right("display"),
@@ -51,6 +54,10 @@ def rank(person: Person | None) -> Rank:
     if person is None:
         return "anyone"
     return "display" if person.view is not None else person.role
+
+
+def is_signed(path: str | None) -> bool:
+    return path is not None and path in RIGHTS and RIGHTS[path].signed
 
 
 def may(person: Person | None, path: str) -> bool:

@@ -38,6 +38,7 @@ from streamer.web.stream import PACE, Pace, Source, Streams
 from streamer.web.throttle import Throttle
 from streamer.web.troubles import Troubles, not_ready
 from streamer.web.turns import Turns
+from streamer.web.webhooks import PATIENCE, Patience, Publish, Webhooks, check_secrets
 
 HEADERS: Final = {
     "content-security-policy": (
@@ -52,8 +53,16 @@ def wall_clock() -> int:
     return round(time.time() * 1000)  # noqa: TID251 - the edge of the server
 
 
-def application(reader: Reader, settings: Settings, clock: Clock, pace: Pace = PACE) -> Starlette:
-    """The server's pages. It follows the store as long as it runs."""
+def application(
+    reader: Reader,
+    settings: Settings,
+    clock: Clock,
+    pace: Pace = PACE,
+    publish: Publish | None = None,
+    patience: Patience = PATIENCE,
+) -> Starlette:
+    """The server's pages, and webhooks if there is somewhere to `publish` them. It follows the store as long
+    as it runs."""
     follower, found = Follower(reader, clock), pages.files()
     troubles, version = Troubles(reader, follower), pages.version(found)
     streams = Streams(Source(reader, settings, troubles, clock, version, pace))
@@ -66,6 +75,8 @@ def application(reader: Reader, settings: Settings, clock: Clock, pace: Pace = P
         *pages.routes(found),
         *login.routes(people, sessions, Throttle(clock), proxy),
     ]
+    if publish is not None:
+        routes += Webhooks(settings, publish, clock, proxy, patience).routes()
     assert {route.path for route in routes} <= RIGHTS.keys(), "a route without a right"
     app = Starlette(
         routes=routes,
@@ -149,17 +160,19 @@ def check_windows(windows: Iterable[str]) -> None:
             raise SettingsError(f"export_windows: {window!r}: expected some of {', '.join(WINDOWS)}")
 
 
-async def serve(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT. Raises SettingsError, and what connecting to the store raises."""
+async def serve(settings: Settings, publish: Publish | None = None) -> None:
+    """Until SIGTERM or SIGINT; webhooks go to `publish`, if there are any. Raises SettingsError, and what
+    connecting to the store raises."""
     check_host(settings)
     check_windows(settings.export_windows)
     check_targets(settings)
     check_views(settings)
     check_people(settings)
+    check_secrets(settings)
     collector.calm()
     store = await RedisStore.connect(settings.redis, settings.center)
     try:
-        app = application(Reader(store, settings), settings, wall_clock)
+        app = application(Reader(store, settings), settings, wall_clock, publish=publish)
         config = uvicorn.Config(
             app, http=Http, proxy_headers=False, host=settings.host, port=settings.port,
             access_log=False, server_header=False, log_level="warning", timeout_graceful_shutdown=2,

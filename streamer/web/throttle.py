@@ -27,7 +27,7 @@ class Throttle:
 
     def wait_s(self, address: str, name: str) -> int:
         """Counts an attempt; 0: it may go on, else it is refused for so many seconds."""
-        limits: dict[Tried, int] = {("address", _block(address)): PER_ADDRESS, ("name", name): PER_NAME}
+        limits: dict[Tried, int] = {("address", block(address)): PER_ADDRESS, ("name", name): PER_NAME}
         waits = [self._wait_ms(tried, limit) for tried, limit in limits.items()]
         if any(waits):
             return -(-max(waits) // 1000)
@@ -51,7 +51,7 @@ class Throttle:
             self._tries.popitem(last=False)
 
 
-def _block(address: str) -> str:
+def block(address: str) -> str:
     """A customer of a provider has a whole /64 of addresses of version 6."""
     try:
         parsed = ip_address(address)

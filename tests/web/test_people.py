@@ -7,6 +7,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from streamer.events.outgoing import Outgoing
 from streamer.events.rules import DAY, MINUTE
 from streamer.metrics.tally import NUMBER, Tally
 from streamer.panes.grid import FINE_MS, Cell
@@ -28,6 +29,9 @@ ROUTES: list[tuple[str, str, tuple[int, int, int, int, int]]] = [
     ("GET", "/login", (200, 303, 303, 303, 303)),
     ("POST", "/login", (401, 401, 401, 401, 401)),  # without a password
     ("POST", "/logout", (303, 303, 303, 303, 303)),
+    ("POST", "/ingest/delighted", (415, 415, 415, 415, 415)),  # whoever it is, by its signature alone
+    ("GET", "/ingest/delighted", (405, 405, 405, 405, 405)),
+    ("POST", "/ingest/wootric", (404, 404, 404, 404, 404)),  # which has no secret
     ("GET", "/static/wall.html", (200, 200, 200, 200, 200)),
     ("GET", "/", (401, 303, 200, 200, 200)),
     ("GET", "/?view=tv", (401, 200, 200, 200, 200)),
@@ -82,6 +86,7 @@ SETTINGS = Settings(
     names={"agent": {"ann": "Ann", "bob": "Bob"}, "team": {"blue": "Blue"}, "queue": {"billing": "Billing"}},
     pairs=["queue,team", "queue,agent", "team,agent"],
     export_agents=True,
+    sources={"delighted": {"secret": "which nobody here uses"}, "wootric": {}},
 )
 
 
@@ -115,7 +120,11 @@ async def busy() -> Center:
 async def open_center(settings: Settings = SETTINGS) -> Starlette:
     reader = Reader((await busy()).store, settings)
     await reader.refresh(NOW)
-    return application(reader, settings, lambda: NOW)
+    return application(reader, settings, lambda: NOW, publish=nowhere)
+
+
+async def nowhere(record: Outgoing) -> None:
+    raise AssertionError("nothing here is signed")
 
 
 def headers(who: str) -> dict[str, str]:
@@ -147,7 +156,7 @@ async def test_the_table_has_every_route() -> None:
     app = await open_center()
     asked = {path.partition("?")[0] for _, path, _ in ROUTES}
     untested = {route.path for route in app.routes if isinstance(route, Route)} - asked
-    assert untested == {"/static/{path:path}"}
+    assert untested == {"/static/{path:path}", "/ingest/{source}"}  # of which one of each is asked
 
 
 async def test_a_route_without_a_right_is_refused_to_everybody() -> None:

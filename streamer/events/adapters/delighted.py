@@ -19,6 +19,7 @@ from streamer.events.decoding import SCALES
 
 _SURVEYS: Final = {"nps": "nps", "csat": "csat", "ces": "ces", "5star": "csat"}
 """Its survey types by our question; others have scales that are not ours."""
+_NO_RESPONSES: Final = ("unsubscribe", "survey_response.unsubscribed")
 _FIELDS: Final = {
     "response_id": Field(text, "id"),
     "answered_at": Field(epoch_s, "created_at"),
@@ -31,6 +32,8 @@ _FIELDS: Final = {
 
 
 def read(payload: Any, options: Options) -> Iterator[Sent]:
+    if payload.get("event_type") in _NO_RESPONSES:
+        return
     response = payload.get("event_data") or payload  # a webhook's envelope, or the API's bare response
     if not isinstance(response, dict):
         raise wrong("wrong-type", "event_data", response, "an object")
@@ -50,20 +53,27 @@ SOURCE: Final = Source(
     name="delighted",
     title="Delighted survey responses",
     help="""\
-Delighted sends one webhook for each response, and again when it is updated; the API's list of responses
-has the same objects.
+Delighted sends one webhook for each response, and again when it is updated; the API's list of
+responses has the same objects.
 
 What is read
   id                            response_id; a newer updated_at replaces an older one
   created_at, updated_at        when it was answered, and its version (seconds since the epoch)
   person or person.id           customer_id
-  score, survey_type            nps 0-10, csat 1-5, ces 1-7, 5star 1-5 as csat; another type is refused
+  score, survey_type            nps 0-10, csat 1-5, ces 1-7, 5star 1-5 as csat; another type is
+                                refused
   comment                       comment
   person_properties             contact_id, queue, locale, where you send them along
 
+  [sources.delighted]
+  secret = "…"                  # the API key: its webhooks' signatures are checked with it
+
 What to know
   A score that is missing is an answer skipped: it enters no denominator.
-  Send the contact's id as a property with each survey: only so a score finds the agent who had the call.
+  Send the contact's id as a property with each survey: only so a score finds the agent who had the
+  call.
+  How many were asked is not told, so there is no response_ratio of this source. That somebody
+  unsubscribed says nothing here.
 """,
     read=read,
 )

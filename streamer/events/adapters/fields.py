@@ -7,27 +7,32 @@ what is unknown, and raises WrongError for what cannot be meant.
 import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
-from typing import Any
+from typing import Any, Final
 
 from streamer.events.envelopes import WrongError
 
 Reader = Callable[[str, Any], Any]
+LATEST_S: Final = 4_102_444_800  # 2100
+LONGEST_S: Final = 366 * 86_400
+"""What is beyond is no time and no duration but, as likely as not, a customer's number in the wrong field:
+it is refused here, where it is not shown."""
 
 
 def wrong(reason: str, path: str, value: Any, expected: str) -> WrongError:
-    """To be raised: the field, what it holds, what was expected. Only a small number or a single plain word
-    is shown: anything else may be a customer's number, address, name or text."""
-    return WrongError(reason, f"{path} is {_shown(value)}, expected {expected}")
+    """To be raised: the field, what it holds, what was expected. Only a small number is shown, and a single
+    plain word where one of some words was expected: anything else may be a customer's number, address, name
+    or text."""
+    return WrongError(reason, f"{path} is {_shown(value, reason == 'unknown-value')}, expected {expected}")
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, word: bool) -> str:
     if value is None:
         return "missing"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int | float) and abs(value) < 100_000:
         return str(value)
-    if isinstance(value, str) and len(value) <= 24 and value.isascii() and value.isidentifier():
+    if word and isinstance(value, str) and len(value) <= 24 and value.isascii() and value.isidentifier():
         return value
     names = {str: "a text", dict: "an object", list: "an array", int: "a number", float: "a number"}
     return f"{names[type(value)]} that is not shown"
@@ -91,8 +96,10 @@ def number(path: str, value: Any) -> float | int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise wrong("wrong-type", path, value, "a number")
-    if not abs(value) < 1e18:  # neither NaN
-        raise wrong("not-finite" if not math.isfinite(value) else "too-much", path, value, "a finite number")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise wrong("not-finite", path, value, "a finite number")
+    if abs(value) >= 10**18:
+        raise wrong("too-much", path, value, "a number of at most 18 digits")
     return value
 
 
@@ -108,13 +115,15 @@ def seconds(path: str, value: Any) -> float | int | None:
     found = number(path, value)
     if found is not None and found < 0:
         raise wrong("negative", path, value, "0 seconds or more")
+    if found is not None and found > LONGEST_S:
+        raise wrong("too-much", path, value, "a duration of a year at most")
     return found
 
 
 def milliseconds(path: str, value: Any) -> float | None:
     """A duration in ms, as seconds."""
-    found = seconds(path, value)
-    return None if found is None else found / 1000
+    found = number(path, value)
+    return seconds(path, None if found is None else found / 1000)
 
 
 def time(path: str, value: Any) -> str | None:
@@ -151,8 +160,8 @@ def epoch_s(path: str, value: Any) -> float | int | None:
     found = number(path, value)
     if found is None or found == 0:
         return None
-    if not 0 < found < 253_402_300_799:
-        raise wrong("no-time", path, value, "seconds since the epoch of a year up to 9999")
+    if not 0 < found < LATEST_S:
+        raise wrong("no-time", path, value, "seconds since the epoch of a year up to 2099")
     return found
 
 
@@ -166,6 +175,11 @@ def epoch_us(path: str, value: Any) -> float | None:
     """Microseconds since the epoch, as seconds; 0 is how some say that it never happened."""
     found = number(path, value)
     return epoch_s(path, None if found is None else found / 1_000_000)
+
+
+def since_epoch(ms: int) -> float | int:
+    """A moment of a note, as the contract has it: seconds since the epoch."""
+    return ms // 1000 if ms % 1000 == 0 else ms / 1000
 
 
 def flag(path: str, value: Any) -> bool | None:
@@ -209,6 +223,7 @@ def first(values: Iterable[Any]) -> Any:
 
 
 __all__ = [
-    "Field", "Reader", "WrongError", "at", "epoch_ms", "epoch_s", "epoch_us", "first", "flag", "instant",
-    "mapped", "milliseconds", "number", "one_of", "required", "score", "seconds", "text", "time", "wrong",
+    "Field", "Reader", "WrongError", "at", "epoch_ms", "epoch_s", "epoch_us", "first", "flag",
+    "instant", "mapped", "milliseconds", "number", "one_of", "required", "score", "seconds", "since_epoch",
+    "text", "time", "wrong",
 ]  # fmt: skip

@@ -63,12 +63,37 @@ class Source(NamedTuple):
     """Defaults by name; a setting of another name is refused. What each means is said in `help`."""
 
 
+_KINDS: Final = (bool, (int, float), str, Mapping, (list, tuple))
+
+
+def unfit(source: Source, options: Options) -> str | None:
+    """An option that is of another kind than its default, a number where a text is expected for one; None
+    where all may be used."""
+    for name, value in options.items():
+        kind = next((kind for kind in _KINDS if isinstance(source.options[name], kind)), object)
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind not in (bool, object)):
+            return name
+    return None
+
+
 def read(source: Source, payload: bytes | str, options: Options) -> list[Read]:
-    """What a raw payload says. Never raises, whatever the bytes: what cannot be read is Rejected."""
+    """What a raw payload says. Never raises, whatever the bytes: what cannot be read is Rejected. Options
+    that are not given are the source's own."""
     try:
-        return list(source.read(_parsed(source, payload), options))
+        found = list(source.read(_parsed(source, payload), {**source.options, **options}))
+        for note in found:
+            if isinstance(note, Note):
+                _check_key(note.contact)
+        return found
     except WrongError as error:
         return [Rejected(error.reason, error.error)]
+
+
+def _check_key(contact: str) -> None:
+    if not 0 < len(contact) <= LONGEST_KEY:
+        raise WrongError(
+            "too-long", f"the contact's id has {len(contact)} characters, expected 1 to {LONGEST_KEY}"
+        )
 
 
 def _parsed(source: Source, payload: bytes | str) -> Any:
@@ -93,5 +118,5 @@ def known(source: Source, notes: Iterable[Note], options: Options) -> list[Sent]
     assert source.assemble is not None
     different = {note.written(): note for note in notes}
     ordered = sorted(different.items(), key=lambda item: (item[1].at, item[1].kind, item[0]))
-    found = source.assemble([note for _, note in ordered], options)
+    found = source.assemble([note for _, note in ordered], {**source.options, **options})
     return [Sent(sent.topic, {**sent.data, "version": len(different)}) for sent in found]

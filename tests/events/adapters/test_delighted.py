@@ -7,7 +7,8 @@ import pytest
 
 from streamer.events.adapters import SOURCES
 from streamer.events.adapters.source import Read, Sent, read
-from streamer.events.models import Rejected
+from streamer.events.models import Rejected, Response
+from tests.events.adapters.surveying import facts
 
 RESPONSE: dict[str, Any] = {
     "id": "5435",
@@ -19,6 +20,15 @@ RESPONSE: dict[str, Any] = {
     "updated_at": 1_700_000_060,
     "person_properties": {"contact_id": "call-1", "queue": "billing", "locale": "es"},
 }
+
+UNSUBSCRIBED = {"event_type": "survey_response.unsubscribed", "event_data": {"person": RESPONSE["person"]}}
+COMMENTED = RESPONSE | {"comment": "quick, and kind", "updated_at": 1_700_000_090}
+PAYLOADS: list[Any] = [
+    {"event_type": "survey_response.created", "event_id": "1", "event_data": RESPONSE},
+    {"event_type": "survey_response.updated", "event_id": "2", "event_data": COMMENTED},
+    UNSUBSCRIBED,
+    RESPONSE,
+]
 
 
 def of(**changed: Any) -> Read:
@@ -46,6 +56,20 @@ def test_a_response_is_an_answer_of_its_contact() -> None:
 def test_a_webhook_has_the_response_inside() -> None:
     payload = {"event_type": "survey_response.created", "event_id": "1", "event_data": RESPONSE}
     assert read(SOURCES["delighted"], json.dumps(payload), {}) == [of()]
+
+
+def test_a_newer_update_replaces_the_answer() -> None:
+    first, second, again = facts("delighted", PAYLOADS)
+    assert isinstance(first, Response)
+    assert isinstance(second, Response)
+    assert first == again
+    assert second.identity == first.identity
+    assert second.version > first.version
+    assert (first.comment, second.comment) == ("quick", "quick, and kind")
+
+
+def test_that_somebody_unsubscribed_says_nothing() -> None:
+    assert read(SOURCES["delighted"], json.dumps(UNSUBSCRIBED), {}) == []
 
 
 @pytest.mark.parametrize(

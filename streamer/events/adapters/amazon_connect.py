@@ -1,0 +1,213 @@
+"""Here is Amazon Connect: contact records as its data stream gives them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from streamer.events.adapters.callers import caller
+from streamer.events.adapters.fields import (
+    Field,
+    at,
+    flag,
+    mapped,
+    one_of,
+    seconds,
+    text,
+    time,
+    wrong,
+)
+from streamer.events.adapters.source import Options, Sent, Source
+
+CHANNELS: Final = {"voice": "voice", "chat": "chat", "task": "task", "email": "email"}
+SUBTYPES: Final = {"connect:sms": "sms", "connect:whatsapp": "message", "connect:apple": "message"}
+"""Kinds of chat that have a channel of their own here."""
+METHODS: Final = {
+    "inbound": "inbound",
+    "transfer": "inbound",
+    "queue_transfer": "inbound",
+    "callback": "inbound",
+    "api": "inbound",
+    "webrtc_api": "inbound",
+    "disconnect": "inbound",
+    "outbound": "outbound",
+    "agent_reply": "outbound",
+    "flow": "outbound",
+    "monitor": "",
+    "external_outbound": "",
+}
+"""The direction by the way a contact was initiated; "" is nobody's contact: a supervisor who listens in,
+a third party whom an agent dials."""
+UNKNOWN_QUEUE: Final = "unknown"
+_LEAVING: Final = {"callback": "callback", "overflow": "overflow"}
+_ENDPOINTS_OUTSIDE: Final = ("TELEPHONE_NUMBER", "VOIP", "EMAIL_ADDRESS")
+_LEVELS: Final = 5
+_FIELDS: Final = {
+    "contact_id": Field(text, "InitialContactId", "ContactId"),
+    "segment_id": Field(text, "ContactId"),
+    "updated_at": Field(time, "LastUpdateTimestamp"),
+    "agent_id": Field(text, "Agent.Username", "Agent.ARN"),
+    "queue": Field(text, "Queue.Name", "Queue.ARN"),
+    "queued_at": Field(time, "Queue.EnqueueTimestamp"),
+    "ended_at": Field(time, "Agent.AfterContactWorkEndTimestamp", "DisconnectTimestamp"),
+    "talk_s": Field(seconds, "Agent.AgentInteractionDuration"),
+    "hold_s": Field(seconds, "Agent.CustomerHoldDuration"),
+    "acw_s": Field(seconds, "Agent.AfterContactWorkDuration"),
+}
+
+
+def read(payload: Any, options: Options) -> Iterator[Sent]:
+    method = (text("InitiationMethod", payload.get("InitiationMethod")) or "inbound").lower()
+    direction = one_of(METHODS)("InitiationMethod", method)
+    data = mapped(payload, _FIELDS, **_chosen(payload, options), **_line(payload, method))
+    if "segment_id" not in data:
+        raise wrong("missing", "ContactId", None, "the contact's id")
+    ended = time("DisconnectTimestamp", payload.get("DisconnectTimestamp"))
+    handled = "agent_id" in data or at(payload, "Agent.ConnectedToAgentTimestamp") is not None
+    if not direction or ended is None or not (handled or "queue" in data):
+        return
+    dialled = direction == "outbound" or method == "callback"
+    outcome = _outcome(payload, handled, dialled, options)
+    transfer = _transfer(payload, options) if outcome == "answered" else "none"
+    stated = {"direction": direction, "outcome": outcome, "transfer": transfer}
+    yield Sent("call-completed", {"queue": UNKNOWN_QUEUE, **data, **stated})
+
+
+def _line(record: Any, method: str) -> dict[str, Any]:
+    """The channel and the wait; who is called back waited, but not on the line."""
+    if method == "callback":
+        return {"channel": "callback"}
+    subtype = at(record, "SegmentAttributes.connect:Subtype.ValueString")
+    kind = SUBTYPES.get(subtype.lower()) if isinstance(subtype, str) else None
+    return {
+        "channel": kind or one_of(CHANNELS)("Channel", record.get("Channel")),
+        "wait_s": seconds("Queue.Duration", at(record, "Queue.Duration")),
+    }
+
+
+def _chosen(record: Any, options: Options) -> dict[str, str | None]:
+    """What the options say where to find."""
+    named = options.get("customer_attribute")
+    address = caller("CustomerEndpoint.Address", at(record, "CustomerEndpoint.Address"))
+    return {
+        "customer_id": _attribute(record, options, "customer_attribute") if named else address,
+        "reason": _attribute(record, options, "reason_attribute"),
+        "language": _attribute(record, options, "language_attribute"),
+        "team": team("Agent.HierarchyGroups", at(record, "Agent.HierarchyGroups"), options),
+    }
+
+
+def _attribute(record: Any, options: Options, option: str) -> str | None:
+    name, attributes = options.get(option), record.get("Attributes")
+    if not isinstance(name, str) or not isinstance(attributes, Mapping):
+        return None
+    return text(f"Attributes.{name}", attributes.get(name))
+
+
+def team(path: str, groups: Any, options: Options, leaf: str = "GroupName") -> str | None:
+    """The name of the hierarchy's deepest group, or of the level that the option says."""
+    level = options.get("team_level", 0)
+    if not isinstance(level, int) or not 0 <= level <= _LEVELS:
+        raise wrong("wrong-type", "the setting team_level", level, f"1 to {_LEVELS}, or 0 for the deepest")
+    if not isinstance(groups, Mapping):
+        return None
+    named = {name.lower(): group for name, group in groups.items()}
+    for number in [level] if level else range(_LEVELS, 0, -1):
+        if (found := text(f"{path}.Level{number}.{leaf}", at(named, f"level{number}.{leaf}"))) is not None:
+            return found
+    return None
+
+
+def _outcome(record: Any, handled: bool, dialled: bool, options: Options) -> str:
+    if handled:
+        # null, not merely absent: the customer's telephone was dialled, and nobody took the call
+        unanswered = dialled and record.get("ConnectedToSystemTimestamp", "") is None
+        return "timeout" if unanswered and record.get("Channel") == "VOICE" else "answered"
+    if text("NextContactId", record.get("NextContactId")) is None:
+        return "abandoned"
+    return one_of(_LEAVING)("the setting left_queue", options.get("left_queue")) or "callback"
+
+
+def _transfer(record: Any, options: Options) -> str:
+    completed = time("TransferCompletedTimestamp", record.get("TransferCompletedTimestamp"))
+    if completed and at(record, "TransferredToEndpoint.Type") in _ENDPOINTS_OUTSIDE:
+        return "external"
+    following = flag("the setting next_is_transfer", options.get("next_is_transfer", True))
+    followed = following and text("NextContactId", record.get("NextContactId"))
+    return "queue" if completed or followed else "none"
+
+
+SOURCE: Final = Source(
+    name="amazon-connect",
+    title="Amazon Connect contact records",
+    help="""\
+Amazon Connect writes a contact record when a contact has ended and its after-contact work is done,
+and writes it again whenever something in it changes. One record is one segment: a transfer is a
+record of its own.
+
+What is read
+  ContactId                                 segment_id
+  InitialContactId, else ContactId          contact_id: the same for all records of a chain of
+                                            transfers
+  LastUpdateTimestamp                       the version; a newer record replaces an older one
+  CustomerEndpoint.Address                  customer_id; a withheld number is an unknown customer
+  Agent.Username, else Agent.ARN            agent_id
+  Agent.HierarchyGroups                     team: the name of the deepest group
+  Queue.Name, else Queue.ARN                queue
+  Queue.EnqueueTimestamp, Queue.Duration    queued_at, wait_s
+  DisconnectTimestamp                       ended_at; Agent.AfterContactWorkEndTimestamp where there
+                                            is any
+  Agent.AgentInteractionDuration            talk_s (hold is not in it)
+  Agent.CustomerHoldDuration                hold_s
+  Agent.AfterContactWorkDuration            acw_s
+  Channel, SegmentAttributes                channel; chats by SMS, WhatsApp, Apple as sms and
+                                            message
+  InitiationMethod                          direction; CALLBACK is an inbound contact of channel
+                                            callback
+  an agent                                  answered; outbound and never connected: timeout
+  a queue, no agent, no next contact        abandoned
+  a queue, no agent, a next contact         callback (or overflow: left_queue)
+  TransferCompletedTimestamp, NextContactId transfer, of a contact that was answered
+
+What to know
+  A record without DisconnectTimestamp is still open: nothing is published. Neither for contacts
+  that saw neither queue nor agent (they ended in the menu), nor for MONITOR and EXTERNAL_OUTBOUND:
+  a supervisor who listens in, a third party who is added to a call.
+  A record does not say whether it was transferred to an agent or to a queue: both are transfer
+  queue.
+  A flow that runs after the agent has hung up (a survey, say) also makes a next contact, which is
+  no transfer: set next_is_transfer = false if you have one, then only TransferCompletedTimestamp
+  counts.
+  The wait for a callback is not waited on the line: wait_s of callback contacts stays unknown, so
+  that service level and ASA tell of those who did wait.
+  Use this source or amazon-connect-events for an instance, not both: each contact would count
+  twice.
+  This one knows talk, hold and after-contact work, names, and what was corrected later.
+
+Options, in streamer.toml
+  [sources.amazon-connect]
+  customer_attribute = ""      contact attribute that has the customer's id; without it, the
+                               endpoint. A contact without the attribute is then of an unknown
+                               customer
+  reason_attribute = ""        contact attribute that has the contact's reason
+  language_attribute = ""      contact attribute that has the language
+  team_level = 0               level 1 to 5 of the hierarchy that is the team; 0: the deepest there
+                               is
+  left_queue = "callback"      what it means to leave the queue for a next contact: callback or
+                               overflow
+  next_is_transfer = true      whether a next contact makes the one before a transfer
+
+How to connect it
+  Turn on data streaming of contact records to Kinesis (Data streaming, in the instance's settings),
+  and bring the stream to the Kafka topic ingest-amazon-connect, a record's JSON as the value: Kafka
+  Connect's Kinesis source or an EventBridge pipe does. Then `streamer ingest amazon-connect`.
+  Records that Firehose wrote to S3: `streamer replay FILE --format amazon-connect`.
+""",
+    read=read,
+    options={
+        "customer_attribute": "",
+        "reason_attribute": "",
+        "language_attribute": "",
+        "team_level": 0,
+        "left_queue": "callback",
+        "next_is_transfer": True,
+    },
+)

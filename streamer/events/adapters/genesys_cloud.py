@@ -1,0 +1,162 @@
+"""Here is Genesys Cloud: the detail events of its conversations, by EventBridge or notifications."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from streamer.events.adapters.callers import caller
+from streamer.events.adapters.fields import (
+    Field,
+    at,
+    mapped,
+    milliseconds,
+    number,
+    one_of,
+    text,
+    wrong,
+)
+from streamer.events.adapters.genesys_conversation import ACD, CUSTOMER, USER, assemble
+from streamer.events.adapters.source import Note, Options, Source
+
+_TOPIC: Final = "v2.detail.events.conversation."
+_MEDIA: Final = {
+    "voice": "voice",
+    "chat": "chat",
+    "email": "email",
+    "callback": "callback",
+    "video": "video",
+    "message": "message",
+    "internalmessage": "message",
+    "cobrowse": "other",
+    "screenshare": "other",
+    "unknown": "",
+}
+_MESSAGES: Final = {"sms": "sms", "webmessaging": "chat", "facebook": "social", "instagram": "social",
+                    "twitter": "social"}  # fmt: skip
+_DIRECTIONS: Final = {"inbound": "inbound", "outbound": "outbound", "unknown": ""}
+_OUTCOMES: Final = {"abandon": "abandoned", "answered": "answered", "flow_out": "overflow", "unknown": ""}
+_CUSTOMERS: Final = {"address": "address", "external_contact": "external_contact"}
+_FIELDS: Final = {
+    "participant": Field(text, "participantId"),
+    "session": Field(text, "sessionId"),
+    "channel": Field(one_of(_MEDIA), "mediaType"),
+    "direction": Field(one_of(_DIRECTIONS), "direction"),
+    "queue": Field(text, "queueId"),
+    "team": Field(text, "divisionId"),
+    "user": Field(text, "userId"),
+    "answered_by": Field(text, "answeredUserId"),
+    "outcome": Field(one_of(_OUTCOMES), "acdOutcome"),
+    "disconnect": Field(text, "disconnectType"),
+    "waited_s": Field(milliseconds, "connectedDurationMs"),
+    "talk_s": Field(milliseconds, "interactingDurationMs"),
+    "hold_s": Field(milliseconds, "heldDurationMs"),
+    "acw_s": Field(milliseconds, "wrapupDurationMs"),
+    "wrapup": Field(text, "wrapupCode"),
+}
+
+
+def read(payload: Any, options: Options) -> Iterator[Note]:
+    event = payload.get("detail", payload)
+    topic = text("topicName", at(event, "topicName") or payload.get("detail-type"))
+    if topic is None:
+        raise wrong("missing", "topicName", None, f"{_TOPIC}{{id}}.acd.start and the like")
+    kind = topic.removeprefix(_TOPIC).partition(".")[2] if topic.startswith(_TOPIC) else ""
+    if kind not in (*ACD, *USER, *CUSTOMER):
+        return  # a heartbeat, a flow, an attribute
+    body = at(event, "eventBody")
+    if not isinstance(body, Mapping):
+        raise wrong("wrong-type", "eventBody", body, "an object")
+    conversation, when = text("conversationId", body.get("conversationId")), _moment(body.get("eventTime"))
+    told = _told(body, options)
+    for path, name in (("participantId", "participant"), ("sessionId", "session")):
+        if told.get(name) is None:
+            raise wrong("missing", path, None, "the participant's id and its session's")
+    if conversation is None:
+        raise wrong("missing", "conversationId", None, "the conversation's id")
+    yield Note(conversation, kind, when, told)
+
+
+def _moment(value: Any) -> int:
+    found = number("eventTime", value)
+    if found is None or not 0 < found < 253_402_300_799_000:
+        raise wrong("no-time", "eventTime", value, "milliseconds since the epoch")
+    return round(found)
+
+
+def _told(body: Mapping[str, Any], options: Options) -> dict[str, Any]:
+    told = mapped(body, _FIELDS, customer_id=_customer(body, options))
+    if told.get("channel") == "message":
+        kind = text("messageType", body.get("messageType"))
+        told["channel"] = _MESSAGES.get((kind or "").lower(), "message")
+    return {name: value for name, value in told.items() if value != ""}
+
+
+def _customer(body: Mapping[str, Any], options: Options) -> Any:
+    """Who called, or who was called."""
+    if one_of(_CUSTOMERS)("the setting customer", options.get("customer")) == "external_contact":
+        return Field(text, "externalContactId", "conversationExternalContactIds.0")(body)
+    out = str(body.get("direction")).upper() == "OUTBOUND"
+    return Field(caller, *(("dnis", "addressTo") if out else ("ani", "addressFrom")))(body)
+
+
+SOURCE: Final = Source(
+    name="genesys-cloud",
+    title="Genesys Cloud conversation detail events",
+    help="""\
+Genesys Cloud sends an event at each step of a conversation, for each participant: customer, queue
+(ACD) and agent (user). One stay in one queue is one segment; it is put together from the events of
+the queue and of the agent who took it, in any order, and published again when another event tells
+more.
+
+What is read, of eventBody
+  conversationId                        contact_id: all stays of a conversation, transfers too
+  conversationId:participantId:sessionId of acd       segment_id
+  ani or addressFrom; dnis or addressTo of outbound   customer_id; a withheld number is unknown
+  userId of user.*, answeredUserId      agent_id
+  divisionId of user.*, else of acd.*   team
+  queueId                               queue
+  mediaType, messageType                channel; SMS as sms, Facebook, Instagram, Twitter as social
+  direction                             direction
+  acd.start to acd.end                  queued_at, wait_s; connectedDurationMs where acd.start was
+                                        lost
+  user.end                              ended_at: plus wrapupDurationMs; customer.end where it was
+                                        lost
+  interactingDurationMs of user.end     talk_s (hold is not in it)
+  heldDurationMs of user.end            hold_s
+  wrapupDurationMs of acw or wrapup     acw_s
+  acdOutcome of acd.end                 ABANDON abandoned, FLOW_OUT overflow; without one: acd.end
+                                        without an agent is abandoned. A callback that is queued
+                                        afterwards in the conversation makes it callback
+  disconnectType of user.end            transfer, where it has TRANSFER: to a queue, an agent, or
+                                        outside by whoever comes into the conversation next
+
+What to know
+  Who never reached a queue (the flow's menu) is not published, nor an agent who got the call
+  straight from another agent: that is no stay in a queue. The first agent's talk time is that
+  agent's own.
+  acd.end also says TRANSFER when an agent has taken the call: that is not read as a transfer.
+  A call that an agent makes for a queue is an outbound segment; without a talk time it is timeout.
+  If it turns out to be a dialler's or a callback's, it is taken back with a deletion.
+  The wait for a callback is not waited on the line: wait_s of the channel callback stays unknown.
+  What acw tells arrives after user.end: until then acw_s is unknown, and ended_at is the end of the
+  talk.
+  The events have ids: tell the names of queues, divisions and users in [names].
+
+Options, in streamer.toml
+  [sources.genesys-cloud]
+  customer = "address"          or "external_contact": the id in External Contacts, the same on all
+                                channels
+  wrapup_is_reason = false      true: the wrap-up code is the contact's reason
+
+How to connect it
+  Amazon EventBridge integration in Genesys Cloud, with the topics
+  v2.detail.events.conversation.{id} of customer.start, customer.end, acd.start, acd.end,
+  user.start, user.end, acw, wrapup; then a rule that sends them to the Kafka topic
+  ingest-genesys-cloud (`streamer ingest genesys-cloud`), or an API destination that posts to
+  /ingest/genesys-cloud of `streamer serve`, its connection with an API key: the header X-Api-Key,
+  and the secret as its value. Messages of the notification API's WebSocket have the same topicName
+  and eventBody, and are read as they are; heartbeats are passed over.
+""",
+    read=read,
+    assemble=assemble,
+    options={"customer": "address", "wrapup_is_reason": False},
+)

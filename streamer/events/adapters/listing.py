@@ -1,0 +1,74 @@
+"""Here is what `streamer sources` prints: the known sources, and the page of one."""
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from streamer.events.adapters.source import Source
+from streamer.events.raw_topics import raw_topic
+
+
+def table(sources: Mapping[str, Source]) -> str:
+    """Name and title of each, and how to go on."""
+    width = max(map(len, sources)) + 2
+    rows = "\n".join(f"  {source.name:<{width}}{source.title}" for source in sources.values())
+    return f"""\
+Known sources
+
+{rows}
+
+What each reads, what to know, its options:
+  streamer sources NAME
+Look at what a file of payloads comes to, without sending anything:
+  streamer replay --format NAME FILE --dry-run
+Live: send the payloads as they are to the Kafka topic {raw_topic("NAME")}, or let
+the vendor post them to /ingest/NAME of `streamer serve`, and start
+  streamer ingest NAME
+
+Not known: Qualtrics and SurveyMonkey. Their webhooks carry only ids; the
+answers must be fetched by API. Fetch them yourself and publish
+survey-completed, or replay an export with --map.
+"""
+
+
+def page(source: Source) -> str:
+    """All that is to be said of one."""
+    kind = "a line of text" if source.form == "line" else "a JSON object"
+    return f"""\
+{source.name}: {source.title}
+
+{source.help.rstrip()}
+
+In streamer.toml, with the defaults
+  [sources.{source.name}]
+{_defaults(source.options)}
+
+Raw topic    {raw_topic(source.name)}, each record {kind}
+Dry run      streamer replay --format {source.name} FILE --dry-run
+Webhooks     POST /ingest/{source.name} of `streamer serve`, once [sources.{source.name}] has a secret
+Live         streamer ingest {source.name}
+"""
+
+
+def _defaults(options: Mapping[str, Any]) -> str:
+    lines = [f"  {name} = {_toml(value)}" for name, value in options.items()]
+    return "\n".join(lines) or "  # this source has no options of its own"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        inside = ", ".join(f"{json.dumps(name)} = {_toml(of)}" for name, of in value.items())
+        return f"{{ {inside} }}" if inside else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def unknown(name: str, sources: Mapping[str, Source]) -> str:
+    """One line for a name that is none: the near ones, or all."""
+    word = name.strip().lower().replace("_", "-")
+    near = [known for known in sources if word and known.startswith(word)]
+    near = near or difflib.get_close_matches(word, sources, n=3, cutoff=0.5)
+    names = ", ".join(near or sources)
+    return f"there is no source {name!r}; {'did you mean' if near else 'known are'} {names}"

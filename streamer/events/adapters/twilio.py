@@ -1,0 +1,213 @@
+"""Here is Twilio TaskRouter: its events, by Event Streams or as the workspace's plain callbacks."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from streamer.events.adapters.callers import caller
+from streamer.events.adapters.fields import (
+    Field,
+    at,
+    epoch_ms,
+    epoch_s,
+    instant,
+    mapped,
+    one_of,
+    text,
+    wrong,
+)
+from streamer.events.adapters.source import Note, Options, Source
+from streamer.events.adapters.twilio_task import READ, assemble
+from streamer.events.models import CHANNELS, OUTCOMES
+
+_PREFIX: Final = "com.twilio.taskrouter."
+_WORD: Final = re.compile(r"(?<!^)(?=[A-Z])")
+_CHANNELS: Final = {name: name for name in CHANNELS} | {
+    "default": "other",
+    "web": "chat",
+    "whatsapp": "message",
+    "messaging": "message",
+    "facebook": "social",
+    "messenger": "social",
+    "line": "message",
+}
+_LEFT: Final = {name: name for name in OUTCOMES if name != "answered"}
+_FIELDS: Final = {
+    "queue": Field(text, "task_queue_name", "task_queue_sid"),
+    "agent_id": Field(text, "worker_name", "worker_sid"),
+    "reservation": Field(text, "reservation_sid"),
+    "mover": Field(text, "transfer_initiating_reservation_sid"),
+    "to": Field(text, "transfer_to", "transfer_type"),
+}
+
+
+def read(payload: Any, options: Options) -> Iterator[Note]:
+    kind, event = _event(payload)
+    if kind not in READ:
+        return  # of workers, activities and workflows, or of another product
+    task, when = text("task_sid", event.get("task_sid")), _time(event, "timestamp")
+    if task is None:
+        raise wrong("missing", "task_sid", None, "the task's id")
+    if when is None:
+        raise wrong("no-time", "timestamp", None, "when it happened")
+    told = mapped(
+        event,
+        _FIELDS,
+        channel=_channel(event, options),
+        created=_time(event, "task_date_created"),
+        left=_left(event, options) if kind == "task.canceled" else None,
+        team=_attribute(_parsed(event, "worker_attributes"), options, "team_attribute"),
+        **_of_attributes(_parsed(event, "task_attributes"), options),
+    )
+    yield Note(task, kind, when, told)
+
+
+def _event(payload: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """What happened, and the fields of a task's event, named as Event Streams does."""
+    if "specversion" in payload:
+        kind = text("type", payload.get("type")) or ""
+        if not kind.startswith(_PREFIX):
+            return "", {}
+        return kind.removeprefix(_PREFIX), _parsed(at(payload, "data") or {}, "payload")
+    fields = {_WORD.sub("_", name).lower(): value for name, value in payload.items()}
+    named = text("EventType", fields.get("event_type", fields.get("eventtype")))
+    if named is None:
+        raise wrong("missing", "EventType", None, "a TaskRouter event, or a CloudEvent of Event Streams")
+    return named, fields
+
+
+def _parsed(event: Any, name: str) -> Mapping[str, Any]:
+    """An object, also where it is written as text."""
+    found = at(event, name)
+    if isinstance(found, str) and found.strip():
+        try:
+            found = msgspec.json.decode(found)
+        except (msgspec.DecodeError, RecursionError):
+            raise wrong("not-json", name, found, "an object, or its JSON as text") from None
+    if found is None or found == "":
+        return {}
+    if not isinstance(found, Mapping):
+        raise wrong("wrong-type", name, found, "an object, or its JSON as text")
+    return found
+
+
+def _time(event: Mapping[str, Any], name: str) -> int | None:
+    """In ms: a text as Event Streams has it, or the seconds of a callback, which also has ms."""
+    exact, value = epoch_ms(f"{name}_ms", event.get(f"{name}_ms")), event.get(name)
+    if exact is None and isinstance(value, str) and not value.strip().replace(".", "", 1).isdecimal():
+        return instant(name, value)
+    found = epoch_s(name, value) if exact is None else exact
+    return None if found is None else round(found * 1000)
+
+
+def _channel(event: Mapping[str, Any], options: Options) -> str | None:
+    word = text("task_channel_unique_name", event.get("task_channel_unique_name"))
+    meant = _setting(options, "channels").get((word or "").lower())
+    said: str | None = one_of({name: name for name in CHANNELS})("the setting channels", meant)
+    found: str | None = said or one_of(_CHANNELS)("task_channel_unique_name", word)
+    return found
+
+
+def _left(event: Mapping[str, Any], options: Options) -> str:
+    """How a task was canceled that nobody had accepted."""
+    reason = Field(text, "task_canceled_reason", "reason")(event) or ""
+    meant = _setting(options, "outcomes").get(reason.lower())
+    return one_of(_LEFT)("the setting outcomes", meant) or "abandoned"
+
+
+def _setting(options: Options, name: str) -> dict[str, Any]:
+    found = options.get(name, {})
+    if not isinstance(found, Mapping):
+        raise wrong("wrong-type", f"the setting {name}", found, "a table")
+    return {str(word).lower(): meant for word, meant in found.items()}
+
+
+def _of_attributes(attributes: Mapping[str, Any], options: Options) -> dict[str, str | None]:
+    direction = (text("task_attributes.direction", attributes.get("direction")) or "").lower()
+    out = direction.startswith("outbound")
+    address = caller("task_attributes.from", attributes.get("outbound_to" if out else "from"))
+    named = options.get("customer_attribute")
+    return {
+        "conversation": text("conversation_id", at(attributes, "conversations.conversation_id")),
+        "customer_id": _attribute(attributes, options, "customer_attribute") if named else address,
+        "direction": "outbound" if out else "inbound" if direction else None,
+        "reason": _attribute(attributes, options, "reason_attribute"),
+        "language": _attribute(attributes, options, "language_attribute"),
+    }
+
+
+def _attribute(attributes: Mapping[str, Any], options: Options, option: str) -> str | None:
+    path = options.get(option)
+    return text(path, at(attributes, path)) if isinstance(path, str) and path else None
+
+
+SOURCE: Final = Source(
+    name="twilio",
+    title="Twilio TaskRouter (Flex)",
+    help="""\
+TaskRouter tells each step of a task. A task is a contact's stay in the center, a reservation that
+was accepted is one agent's part of it: after a transfer inside Flex a task has several, and each is
+a segment of its own. It is put together from all events, in any order, and published again when
+another tells more.
+
+What is read, as Event Streams names it (callbacks: TaskSid, WorkerName, …)
+  task_sid                            segment_id; of the second agent on, task_sid:reservation_sid
+  conversations.conversation_id       contact_id, an attribute of the task; without it the task's id
+  from; outbound_to if it is outbound customer_id, attributes too; a withheld number is unknown
+  direction                           direction, an attribute
+  worker_name                         agent_id
+  worker_attributes                   team, the attribute team_name
+  task_queue_name                     queue
+  task_channel_unique_name            channel; default is other
+  task_date_created, task.created     queued_at
+  reservation.accepted                answered; wait_s from the task's creation, or from the
+                                      transfer
+  reservation.wrapup, task.wrapup     acw_s from here to reservation.completed or task.completed
+  reservation.completed, task.completed     ended_at
+  task.canceled                       abandoned, if nobody had accepted it; see outcomes
+  task.transfer-initiated, -completed transfer, to agent or queue by transfer_to
+
+What to know
+  Nothing is published before a task is completed or canceled, nor of tasks that saw neither queue
+  nor agent.
+  TaskRouter knows nothing of hold, and talk time only as the time from accepting to wrap-up, hold
+  included: both stay unknown unless you set talk_with_hold. handle_time_seconds has no data without
+  it.
+  A transfer that fails or is canceled is none. A transfer by new TwiML makes a new task: give it
+  the first one's conversations.conversation_id, or it counts as another contact.
+  Who hangs up while a transfer waits in its second queue is not seen as abandoned there.
+  A channel of your own making is refused until `channels` says what it is.
+
+Options, in streamer.toml
+  [sources.twilio]
+  customer_attribute = ""           attribute with the customer's id, e.g. customers.external_id
+  reason_attribute = ""             the contact's reason, e.g. conversations.initiative
+  language_attribute = ""           the language, e.g. conversations.language
+  team_attribute = "team_name"      attribute of the worker that is the team
+  talk_with_hold = false            true: accepted to wrap-up is talk_s, hold included
+  outcomes = {"Task TTL Exceeded" = "timeout"}
+                                    what a reason of canceling means: abandoned (if it is not said),
+                                    timeout, voicemail, overflow, callback
+  channels = {}                     what a channel of your own is, e.g. {kiosk = "video"}
+
+How to connect it
+  Event Streams with a webhook sink to /ingest/twilio of `streamer serve` (lists of events, too), or
+  a Kinesis sink and on to the Kafka topic ingest-twilio, an event as the value (`streamer ingest
+  twilio`); subscribe to the task, task-queue and reservation events of TaskRouter. Or set the
+  workspace's event callback to /ingest/twilio. One of the two, not both: their times may differ.
+  The secret is the account's auth token.
+""",
+    read=read,
+    assemble=assemble,
+    options={
+        "customer_attribute": "",
+        "reason_attribute": "",
+        "language_attribute": "",
+        "team_attribute": "team_name",
+        "talk_with_hold": False,
+        "outcomes": {"Task TTL Exceeded": "timeout"},
+        "channels": {},
+    },
+)

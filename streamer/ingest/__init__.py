@@ -1,0 +1,1 @@
+"""From what known sources send to events of the contract."""

@@ -1,0 +1,60 @@
+"""Here is how events are published to Kafka."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    InvalidProducerEpoch,
+    InvalidTimestampError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
+    ProducerFenced,
+    TopicAuthorizationFailedError,
+)
+
+from streamer.events.outgoing import Outgoing
+
+_ANSWERS: Final = (
+    ClusterAuthorizationFailedError,
+    InvalidProducerEpoch,
+    InvalidTimestampError,
+    MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
+    ProducerFenced,
+    TopicAuthorizationFailedError,
+)
+"""Of the broker: to send the same again would not help."""
+
+
+class PublishError(Exception):
+    """The broker does not take what is published. The message says what it says."""
+
+
+class KafkaEvents:
+    def __init__(self, to: AIOKafkaProducer) -> None:
+        self._to = to
+
+    async def send(self, events: Sequence[Outgoing]) -> None:
+        """Returns when the brokers have them. Raises ConnectionError where it may be sent again, some of it
+        then a second time, else PublishError."""
+        sent: list[asyncio.Future[object]] = []
+        try:
+            for event in events:
+                sent.append(await self._send(event))  # noqa: PERF401 - what is sent is waited for in any case
+            await asyncio.gather(*sent)
+        except _ANSWERS as error:
+            raise PublishError(f"publishing events: {type(error).__name__}: {error}") from error
+        except KafkaError as error:
+            raise ConnectionError(f"publishing events: {error}") from error
+        finally:
+            await asyncio.gather(*sent, return_exceptions=True)
+
+    async def _send(self, event: Outgoing) -> "asyncio.Future[object]":
+        sent: asyncio.Future[object] = await self._to.send(
+            event.topic, event.value, event.key, timestamp_ms=event.timestamp_ms, headers=list(event.headers)
+        )
+        return sent

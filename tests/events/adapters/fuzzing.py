@@ -1,0 +1,113 @@
+"""Here is nonsense: payloads of a source with something wrong in them, by a seeded chance."""
+
+import copy
+import json
+from collections.abc import Callable, Iterator, Sequence
+from random import Random
+from typing import Any, Final
+
+SECRETS: Final = (
+    "ann.secret@example.org",
+    "Ann Secret",
+    "+34 600 555 666",
+    34_600_555_666,
+    "4111 1111 1111 1111",
+)
+TRACES: Final = ("secret", "Secret", "600 555 666", "600555666", "4111", "@example", "3491555")
+"""What would show of them, or of the customers in the payloads, wherever it is found."""
+_NUMBERS: Final = (0, -1, 6.5, -0.0, 1e308, 2**63, 2**64, -(2**63) - 1, 10**30, 10**400, float("nan"), float("inf"))
+_TEXTS: Final = (
+    "", " ", "NaN", "-Infinity", "1e400", "٣", "²", "true", "null", "\x00", "a\nb", "👍", "\ud800", "x" * 300,
+    "x" * 70_000, "9" * 50, "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.999999-12:00", "24:00",
+    "2026-13-01T00:00:00Z", "2026-11-22T10:00:00", "2026-11-22 10:00:00 +0100", "1795255203000",
+)  # fmt: skip
+_SHAPES: Final = (None, True, False, [], {}, [[]], [None], {"": {"": []}}, [1] * 50)
+ODD: Final = (*_NUMBERS, *_TEXTS, *_SHAPES, *SECRETS, *SECRETS)
+Place = tuple[Any, Any]
+
+
+def nonsense(seed: str, told: Sequence[str], form: str, times: int) -> Iterator[bytes]:
+    """So many payloads, always the same for the same seed. `told` are those of the source."""
+    chance = Random(seed)
+    spoiled: Callable[[Random, str], bytes] = _spoiled_line if form == "line" else _spoiled_object
+    for _ in range(times):
+        kind = chance.random()
+        if kind < 0.03:
+            yield chance.randbytes(chance.randrange(40))
+        elif kind < 0.06:
+            yield _torn(chance, chance.choice(told).encode())
+        elif kind < 0.09:
+            yield _written(chance.choice(ODD))
+        else:
+            yield spoiled(chance, chance.choice(told))
+
+
+def _torn(chance: Random, payload: bytes) -> bytes:
+    """Cut off, or with a byte that is another."""
+    where = chance.randrange(len(payload))
+    if chance.random() < 0.5:
+        return payload[:where]
+    return payload[:where] + chance.randbytes(1) + payload[where + 1 :]
+
+
+def _written(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def _spoiled_line(chance: Random, line: str) -> bytes:
+    fields = line.split("|")
+    for _ in range(chance.randint(1, 3)):
+        place, odd = chance.randrange(len(fields)), str(chance.choice(ODD))
+        choice = chance.random()
+        if choice < 0.7:
+            fields[place] = odd
+        elif choice < 0.8:
+            fields.insert(place, odd)
+        elif len(fields) > 1:
+            del fields[place]
+    return "|".join(fields).encode(errors="surrogatepass")
+
+
+def _spoiled_object(chance: Random, written: str) -> bytes:
+    payload = json.loads(written)
+    for _ in range(chance.randint(1, 3)):
+        if found := list(_places(payload)):
+            _spoil(chance, *chance.choice(found), found)
+    again = _written(payload)
+    if chance.random() < 0.05:  # a field that is there twice
+        return b'{"' + chance.choice([*payload, "id"]).encode() + b'": 7, ' + again[1:]
+    return again
+
+
+def _places(body: Any) -> Iterator[Place]:
+    """Where something stands, at any depth."""
+    for key in list(body) if isinstance(body, dict) else range(len(body)):
+        yield body, key
+        if isinstance(body[key], dict | list):
+            yield from _places(body[key])
+
+
+def _spoil(chance: Random, body: Any, key: Any, places: Sequence[Place]) -> None:
+    choice, value = chance.random(), body[key]
+    if choice < 0.15:
+        del body[key]
+    elif choice < 0.65:
+        body[key] = copy.deepcopy(chance.choice(ODD))
+    elif choice < 0.75:
+        other, at = chance.choice(places)
+        body[key] = copy.deepcopy(other[at])
+    elif choice < 0.85:
+        body[key] = [value] if chance.random() < 0.5 else {"value": value}
+    elif choice < 0.92:
+        body[key] = _otherwise(value)
+    elif isinstance(body, dict):
+        body[str(chance.choice(SECRETS))] = value
+    else:
+        body.append(value)
+
+
+def _otherwise(value: Any) -> Any:
+    """The same, written in another way."""
+    if isinstance(value, str):
+        return value.swapcase() if not value.isdecimal() else int(value)
+    return str(value)

@@ -1,0 +1,35 @@
+"""Here is what each source is told in the tests over all of them: payloads that make sense together, as
+its own tests have them, and options that say what its questions are."""
+
+import importlib
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "amazon-connect-survey": {
+        "questions": {"survey_result_1": "nps", "survey_result_2": "resolved_first"},
+    },
+    "formbricks": {
+        "questions": {"recommend": "nps", "solved": "resolved_first", "why": "comment"},
+    },
+    "wootric": {"questions": {"score": "nps"}},
+    "zendesk": {
+        "questions": {"01J1WBE8QR0YQVE373K2JDJR0F": "csat", "01J1WBGX1BR4ECKTS87CRJTXSF": "resolved_first"},
+        "values": {"01J1WBKRG57E6M8C1145EXJ535": True},
+    },
+    "help-scout": {
+        "questions": {"Was it solved?": "resolved_first", "Tell us": "comment", "Monthly NPS": "nps"},
+        "values": {"👍": True, "👎": False},
+    },
+}
+
+
+def options(name: str) -> Mapping[str, Any]:
+    return OPTIONS.get(name, {})
+
+
+def payloads(name: str) -> list[str]:
+    """As they come in: JSON, or lines of text."""
+    module = importlib.import_module(f"tests.events.adapters.test_{name.replace('-', '_')}")
+    return [payload if isinstance(payload, str) else json.dumps(payload) for payload in module.PAYLOADS]

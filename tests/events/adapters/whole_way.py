@@ -1,0 +1,53 @@
+"""Here is the whole way of payloads: read, assembled, published as bytes, decoded, counted in a store in
+memory, and read as anybody reads."""
+
+from collections.abc import Mapping, Sequence
+
+from streamer.events.adapters import SOURCES
+from streamer.events.decoding import TOPICS, Record
+from streamer.events.outgoing import Outgoing, outgoing
+from streamer.events.rules import HOUR
+from streamer.pipeline import Counting
+from streamer.readings.query import Query
+from streamer.readings.reader import Reader
+from streamer.settings import Settings
+from streamer.store.memory import MemoryStore
+from streamer.store.port import Beat, Partition
+from tests.counting import Letters, Unwatched, lane
+from tests.events.adapters.assembling import published
+from tests.events.adapters.told import options
+
+Log = list[Record]
+SETTINGS = Settings()
+
+
+def records(name: str, payloads: Sequence[str]) -> Log:
+    """What comes to be on Kafka, with every version that was published on the way."""
+    found: Log = []
+    for offset, sent in enumerate(published(SOURCES[name], payloads, options(name))):
+        out = outgoing(sent, name)
+        assert isinstance(out, Outgoing), out
+        found.append(Record(out.topic, 0, offset, out.timestamp_ms, out.key, out.value, out.headers))
+    return found
+
+
+async def counted(log: Log) -> Reader:
+    """A reader at the end of the hour after all of it."""
+    now = max(record.timestamp for record in log) + HOUR
+    store, letters = MemoryStore(), Letters()
+    shared = Counting(store, SETTINGS.rules(), letters, Unwatched(), lambda: now)
+    for topic in TOPICS:
+        own = [record for record in log if record.topic == topic]
+        if own:
+            await (await lane(shared, topic, 0)).count(own, own[-1].offset + 1)
+    assert letters.letters == []
+    await store.beat({Partition(topic, 0): Beat(now, 0, now) for topic in TOPICS})
+    reader = Reader(store, SETTINGS)
+    await reader.refresh(now)
+    return reader
+
+
+def figures(reader: Reader, now: int, *metrics: str) -> Mapping[str, tuple[float | None, int]]:
+    """Value and support of each, over 30 days."""
+    found = reader.readings(Query(now=now, metrics=metrics, windows=("30d",), stat=None))
+    return {reading.metric: (reading.value, reading.support) for reading in found}

@@ -1,0 +1,114 @@
+"""Here is ingesting without Kafka: raw logs in memory, what is published of them, and what that counts."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from streamer.events.adapters import SOURCES
+from streamer.events.adapters.source import Note, Sent, Source, known, read
+from streamer.events.decoding import Record, decode
+from streamer.events.directory import NOBODY
+from streamer.events.models import Event, Rejected
+from streamer.events.outgoing import Outgoing
+from streamer.events.rules import Rules
+from streamer.events.veil import CLEAR
+from streamer.ingest.finish import Finish
+from streamer.ingest.lane import Inlet, RawLane
+from streamer.pipeline import Counting, Lane
+from streamer.store.memory import MemoryStore
+from streamer.store.port import Partition, Store
+from tests.counting import FIRST, Letters, Tallies, Unwatched, held, lane
+from tests.strategies import START
+
+PLAIN = Finish(CLEAR, lambda text: text, NOBODY)
+
+
+class Published:
+    """Events that are kept here."""
+
+    def __init__(self) -> None:
+        self.events: list[Outgoing] = []
+
+    async def send(self, events: Sequence[Outgoing]) -> None:
+        self.events.extend(events)
+
+
+class Intake:
+    """One process that reads one partition of a source's raw topic, on a store of its own or a given one."""
+
+    def __init__(
+        self, source: Source, store: Store | None = None, finish: Finish = PLAIN, number: int = 0
+    ) -> None:
+        self.store = store or MemoryStore()
+        self.letters, self.published = Letters(), Published()
+        self._counting = Counting(self.store, Rules(), self.letters, Unwatched(), lambda: START)
+        self._inlet = Inlet(source, source.options, finish, self.published)
+        self._partition = Partition(f"ingest-{source.name}", number)
+        self._next = 0
+
+    async def take(self, *payloads: bytes, at: int = START) -> list[Outgoing]:
+        """What is published of these, one batch."""
+        records = raw(self._partition, payloads, at, self._next)
+        self._next += len(payloads)
+        before = len(self.published.events)
+        (position,) = await self.store.positions([self._partition])
+        if position is None:
+            await self.store.move(self._partition, None, FIRST)
+        own = RawLane(self._partition, position or FIRST, self._counting, self._inlet)
+        await own.count(records, records[-1].offset + 1)
+        return self.published.events[before:]
+
+    async def results(self) -> dict[str, int]:
+        """How many records came to what."""
+        counts = await self.store.counts()
+        start = f"events\x1f{self._partition.topic}\x1f"
+        return {name.removeprefix(start): found for name, found in counts.items() if name.startswith(start)}
+
+
+def raw(place: Partition, payloads: Iterable[bytes], at: int, first: int = 0) -> list[Record]:
+    return [
+        Record(place.topic, place.number, first + number, at, None, payload, ())
+        for number, payload in enumerate(payloads)
+    ]
+
+
+async def counted(published: Iterable[Outgoing], rules: Rules) -> Tallies:
+    """What a worker counts of what was published, one record after another."""
+    store, logs = MemoryStore(), logs_of(published)
+    shared = Counting(store, rules, Letters(), Unwatched(), lambda: START)
+    for topic, log in logs.items():
+        own: Lane = await lane(shared, topic, 0)
+        await own.count(log, len(log))
+    return await held(store)
+
+
+def logs_of(published: Iterable[Outgoing]) -> Mapping[str, list[Record]]:
+    logs: dict[str, list[Record]] = {}
+    for one in published:
+        log = logs.setdefault(one.topic, [])
+        log.append(Record(one.topic, 0, len(log), one.timestamp_ms, one.key, one.value, one.headers))
+    return logs
+
+
+def stated(published: Iterable[Outgoing], rules: Rules) -> list[Event]:
+    """The facts that these events state."""
+    found = [decode(record, rules) for log in logs_of(published).values() for record in log]
+    assert not [one for one in found if isinstance(one, Rejected)]
+    return [one for one in found if not isinstance(one, Rejected)]
+
+
+def clean(source: Source, payloads: Iterable[bytes]) -> list[Outgoing]:
+    """What is to be published, told all at once: each contact once, with all that is known of it."""
+    events: list[Sent] = []
+    notes: dict[str, list[Note]] = {}
+    for payload in payloads:
+        for one in read(source, payload, {}):
+            if isinstance(one, Note):
+                notes.setdefault(one.contact, []).append(one)
+            elif isinstance(one, Sent):
+                events.append(one)
+    events += [event for of_contact in notes.values() for event in known(source, of_contact, {})]
+    found: list[Any] = [PLAIN.outgoing(event, source.name, START) for event in events]
+    return found
+
+
+QUEUE_LOG = SOURCES["asterisk-queue-log"]

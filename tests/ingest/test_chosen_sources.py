@@ -1,0 +1,27 @@
+"""Here is which sources are read, and what becomes of their topics and their settings."""
+
+import pytest
+from click.testing import CliRunner
+
+from streamer.cli import main
+from streamer.ingest.run import chosen
+from streamer.settings import SettingsError, SourceSettings, load
+
+
+def test_all_sources_of_the_settings_are_read_where_none_is_named() -> None:
+    sources = {"delighted": SourceSettings(), "amazon-connect": SourceSettings()}
+    assert chosen(load(sources=sources), []) == ["amazon-connect", "delighted"]
+    assert chosen(load(sources=sources), ["zendesk", "zendesk"]) == ["zendesk"]
+
+
+def test_an_unknown_source_is_named_and_none_at_all_is_asked_for() -> None:
+    with pytest.raises(SettingsError, match="avaya: there is no such source"):
+        chosen(load(), ["delighted", "avaya"])
+    with pytest.raises(SettingsError, match=r"expected `streamer ingest NAME` or \[sources.NAME\]"):
+        chosen(load(), [])
+
+
+def test_the_command_says_so_in_one_line() -> None:
+    done = CliRunner().invoke(main, ["ingest", "avaya"])
+    assert done.exit_code == 2
+    assert done.output == "streamer: avaya: there is no such source: see `streamer sources`\n"
