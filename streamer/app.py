@@ -1,10 +1,14 @@
 """Here is the worker put together: store, lanes, Faust; started, watched, drained, ended."""
 
 import asyncio
+import itertools
 import signal
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import NamedTuple
 
 import structlog
+from aiokafka import AIOKafkaProducer
 from prometheus_client import start_http_server
 
 from streamer import collector
@@ -14,10 +18,13 @@ from streamer.kafka import KafkaLetters, KafkaLogs, ensure_topics, kept_ms, prod
 from streamer.lanes import BEAT_S, Lanes
 from streamer.meters import Meters
 from streamer.pipeline import Counting, persist
+from streamer.privacy import Keeper, veil
 from streamer.settings import Settings
 from streamer.store.redis import RedisStore
 
 DRAIN_S = 8.0
+SWEEP_TURNS = 600
+"""Ten minutes."""
 
 log = structlog.get_logger()
 
@@ -31,8 +38,27 @@ async def run_worker(settings: Settings) -> int:
         agree(await store.set_rules(written(rules)), written(rules))
         for topic in await ensure_topics(settings.kafka, retention_ms=kept_ms(rules)):
             log.info("topic created", topic=topic)
-        letters = await producer(settings.kafka)
-        stack.push_async_callback(letters.stop)
+        letters, logs, meters = await stack.enter_async_context(parts(settings))
+        hiding = await veil(store, settings)
+        counting = Counting(store, rules, KafkaLetters(letters, hiding), meters, wall_clock_ms, veil=hiding)
+        lanes = Lanes(counting, logs)
+        return await drive(App(settings, lanes), lanes, meters, Keeper(hiding, store, settings.center))
+
+
+class Parts(NamedTuple):
+    """What every process with lanes needs."""
+
+    producer: AIOKafkaProducer
+    logs: KafkaLogs
+    meters: Meters
+
+
+@asynccontextmanager
+async def parts(settings: Settings) -> AsyncIterator[Parts]:
+    """Started; the meters' port is open if it is to be."""
+    async with AsyncExitStack() as stack:
+        sender = await producer(settings.kafka)
+        stack.push_async_callback(sender.stop)
         logs = KafkaLogs(settings.kafka)
         await logs.start()
         stack.push_async_callback(logs.stop)
@@ -41,11 +67,11 @@ async def run_worker(settings: Settings) -> int:
             server, thread = start_http_server(settings.metrics_port, settings.host, meters.registry)
             stack.callback(thread.join)
             stack.callback(server.shutdown)
-        lanes = Lanes(Counting(store, rules, KafkaLetters(letters), meters, wall_clock_ms), logs)
-        return await _run(App(settings, lanes), lanes, meters)
+        yield Parts(sender, logs, meters)
 
 
-async def _run(app: App, lanes: Lanes, meters: Meters) -> int:
+async def drive(app: App, lanes: Lanes, meters: Meters, keeper: Keeper | None = None) -> int:
+    """Until SIGTERM or SIGINT: then drain and stop. Returns the exit code."""
     stopped = asyncio.Event()
     errors: list[BaseException] = []
 
@@ -61,7 +87,7 @@ async def _run(app: App, lanes: Lanes, meters: Meters) -> int:
     await app.start()
     ended = asyncio.create_task(app.wait_until_stopped())
     ended.add_done_callback(lambda _: stopped.set())
-    aside = [asyncio.create_task(_beat(lanes, meters)), asyncio.create_task(_tidy(lanes))]
+    aside = [asyncio.create_task(_beat(lanes, meters, keeper)), asyncio.create_task(_tidy(lanes, keeper))]
     await stopped.wait()
     for task in aside:
         task.cancel()
@@ -79,16 +105,20 @@ async def _run(app: App, lanes: Lanes, meters: Meters) -> int:
     return 1 if errors else 0
 
 
-async def _beat(lanes: Lanes, meters: Meters) -> None:
+async def _beat(lanes: Lanes, meters: Meters, keeper: Keeper | None) -> None:
     try:
         while True:
+            if keeper is not None:
+                await persist(keeper.refresh)  # before the beat: `streamer forget` waits for one to know that
             meters.beats(await persist(lanes.beat))
             await asyncio.sleep(BEAT_S)
     except Exception as error:  # such as other rules, put in force by a rebuild
         lanes.failed(error)
 
 
-async def _tidy(lanes: Lanes) -> None:
-    while True:
+async def _tidy(lanes: Lanes, keeper: Keeper | None) -> None:
+    for turn in itertools.count():
         await persist(lanes.tidy)
+        if keeper is not None and turn % SWEEP_TURNS == 0:
+            await persist(keeper.sweep)
         await asyncio.sleep(BEAT_S)

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Final, Literal, NamedTuple
 
 import click
@@ -12,10 +12,11 @@ from redis.exceptions import RedisError
 
 from streamer.events.decoding import TOPICS
 from streamer.events.rules import DAY, MINUTE, OtherRules, Rules, agree, written
+from streamer.events.veil import key_of
 from streamer.kafka import configuration, kept_ms, partitions
-from streamer.settings import Settings, SettingsError
+from streamer.settings import OWN_KEY, Settings, SettingsError
 from streamer.store.port import Beat, Partition
-from streamer.store.redis import RedisStore, StoreUnfit
+from streamer.store.redis import Customers, RedisStore, StoreUnfit
 from streamer.web.screen import check_targets, check_views
 
 APART_S: Final = 2.0
@@ -143,6 +144,7 @@ async def _state(store: RedisStore, settings: Settings) -> AsyncIterator[Finding
         yield Finding("warn", "Redis: a restart loses all and asks Kafka for it again (AOF is off)", fix)
     yield _clock((time.time_ns() // 1_000_000 - facts.time_ms) / 1000)
     yield _rules(await store.rules(), written(settings.rules()))
+    yield _customers(settings, await Customers(store, settings.center).forgotten())
     yield _workers(await store.beats(), facts.time_ms)
 
 
@@ -161,6 +163,17 @@ def _rules(stored: bytes | None, own: bytes) -> Finding:
     except OtherRules as error:
         return Finding("fail", f"rules: {error}")
     return Finding("ok", "rules: those of the stored numbers")
+
+
+def _customers(settings: Settings, forgotten: Iterable[str]) -> Finding:
+    if not settings.customer_keys:
+        fix = 'set STREAMER_CUSTOMER_KEYS=\'{"1": "…"}\' (`streamer secret key`), then `streamer rebuild`'
+        return Finding("warn", "customers: hidden by a key that is kept beside them, in Redis", fix)
+    known = {OWN_KEY, *settings.customer_keys}
+    if lost := {key_of(name) for name in forgotten} - known:
+        what = f"customers: some were forgotten under key {', '.join(sorted(lost))}, which is not set"
+        return Finding("warn", what, "set it too in customer_keys, else a rebuild brings them back")
+    return Finding("ok", f"customers: hidden by key {settings.rules().customer_key}")
 
 
 def _workers(beats: Mapping[Partition, Beat], now_ms: int) -> Finding:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
+from streamer.replay import help as replay_help
+
 if TYPE_CHECKING:
     from streamer.readings.query import Query, Reading
     from streamer.settings import Settings
@@ -47,11 +49,31 @@ def worker() -> None:
 
 
 @main.command()
-def serve() -> None:
-    """Wallboard, supervisor's page, API and /metrics."""
-    from streamer.web.server import serve
+@click.argument("source", nargs=-1)
+def ingest(source: tuple[str, ...]) -> None:
+    """Publish as events what known SOURCEs send to the topics ingest-SOURCE. Default: all of [sources]."""
+    from streamer.ingest.run import run_ingest
 
-    _run(serve)
+    sys.exit(_run(lambda settings: run_ingest(settings, source)))
+
+
+@main.command()
+@click.argument("name", required=False)
+def sources(name: str | None) -> None:
+    """The known sources; of NAME what it reads, and its options."""
+    from streamer.events.adapters import SOURCES, listing
+
+    if name is not None and name not in SOURCES:
+        _exit(2, listing.unknown(name, SOURCES))
+    click.echo(listing.table(SOURCES) if name is None else listing.page(SOURCES[name]), nl=False)
+
+
+@main.command()
+def serve() -> None:
+    """Wallboard, supervisor's page, API, /metrics; webhooks of those of [sources] that have a secret."""
+    from streamer.ingest.serving import run_serve
+
+    _run(run_serve)
 
 
 @main.command()
@@ -62,6 +84,30 @@ def simulate(rate: float, seed: int) -> None:
     from streamer.demo.simulator import simulate
 
     _run(lambda settings: simulate(settings, rate, seed))
+
+
+@main.command(help=replay_help.COMMAND, no_args_is_help=True)
+@click.argument("files", nargs=-1, metavar="FILE...", type=click.Path(allow_dash=True))
+@click.option("--as", "form", type=click.Choice(["ndjson", "csv", "parquet"]), help="Whatever the name says.")
+@click.option("--format", "format_", metavar="NAME", help="Payloads of this source.")
+@click.option("--map", "map_", metavar="FILE", help="What the columns mean.")
+@click.option("--topic", metavar="NAME", help="Of all rows, where they are the contract's events.")
+@click.option("--speed", default="max", show_default=True, help="1 as it happened, 60 a minute in a second.")
+@click.option("--shift-to", metavar="TIME", help="Move all times: the newest event at TIME, or now.")
+@click.option("--dry-run", is_flag=True, help="Print what would be sent, a line of JSON each. No Kafka.")
+@click.option("--state", metavar="FOLDER", help="Keep the position there, not beside FILE.")
+@click.option("--restart", is_flag=True, help="Begin anew, wherever an interrupted command stopped.")
+@click.option("--guess", is_flag=True, help="Print a map for FILE, to be edited. Sends nothing.")
+@click.option("--map-help", is_flag=True, help="Explain maps.")
+def replay(files: tuple[str, ...], map_help: bool, guess: bool, **options: Any) -> None:
+    from streamer.replay.command import run_command
+
+    if map_help:
+        click.echo(replay_help.MAP, nl=False)
+        return
+    if not files:
+        _exit(2, "expected files to replay; - is standard input")
+    sys.exit(_or_exit(lambda: run_command(_settings, files, guess, options)))
 
 
 @main.command()
@@ -105,6 +151,22 @@ def rebuild(yes: bool) -> None:
     sys.exit(_run(lambda settings: run_rebuild(settings, yes)))
 
 
+@main.command()
+@click.argument("customer", required=False)
+@click.option("--list", "listed", is_flag=True, help="Only say how many are forgotten.")
+def forget(customer: str | None, listed: bool) -> None:
+    """Erase CUSTOMER, an id or a pseudonym; - reads it from standard input.
+
+    Journeys, contacts and dead letters go, totals stay. A keyed hash stays, so that no rebuild brings
+    the customer back; what comes later of the same id is somebody new.
+    """
+    from streamer.forget import run_forget, run_list
+
+    if not listed and customer in (None, "-"):
+        customer = sys.stdin.readline().rstrip("\n")
+    _run(run_list if listed else lambda settings: run_forget(settings, customer or ""))
+
+
 @main.group()
 def secret() -> None:
     """Hashes for streamer.toml, of what people and programs log in with."""
@@ -125,6 +187,14 @@ def password() -> None:
 
 
 @secret.command()
+def key() -> None:
+    """Make a key for [customer_keys], which hides customers' ids."""
+    from streamer.privacy import new_key
+
+    click.echo(new_key())
+
+
+@secret.command()
 def token() -> None:
     """Make a token, print it once, and its hash: for [people.NAME] or [displays.NAME]."""
     from streamer.web.credentials import new_token, token_hash
@@ -132,6 +202,96 @@ def token() -> None:
     made = new_token()
     click.echo(f"the token, shown this once: {made}", err=True)
     click.echo(f"token = '{token_hash(made)}'  # of a display; of a person: tokens = ['…']")
+
+
+@main.command()
+@click.argument("event", required=False)
+def schema(event: str | None) -> None:
+    """The JSON Schema of an EVENT's data, such as call-completed; without one, AsyncAPI of all topics."""
+    import json
+
+    from streamer.events.asyncapi import asyncapi
+    from streamer.events.decoding import TOPICS
+    from streamer.events.schema import event_schema
+
+    if event is not None and event not in TOPICS:
+        _exit(2, f"{event}: expected one of {', '.join(TOPICS)}")
+    rules = _or_exit(_settings).rules()
+    found = asyncapi(rules) if event is None else event_schema(event, rules)
+    click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+
+
+@main.group("dead-letters")
+def dead_letters() -> None:
+    """What was rejected: look at it, send it again after a fix."""
+
+
+@dead_letters.command("list")
+@click.option("--reason", help="Only of this reason, such as off-scale.")
+@click.option("--topic", help="Only of records of this topic.")
+@click.option("--since", help="Only of records published since: RFC 3339 or epoch seconds.")
+@click.option("--json", "as_json", is_flag=True, help="Print a list of groups.")
+def list_letters(as_json: bool, **chosen: Any) -> None:
+    """What is open, by reason and topic, with an example of each."""
+    from streamer.dead_letters import commands
+
+    _run(lambda settings: commands.show_all(settings, commands.choice(**chosen), as_json))
+
+
+@dead_letters.command("show")
+@click.argument("coordinates", metavar="TOPIC:PARTITION:OFFSET")
+@click.option("--original", is_flag=True, help="Also the record itself, which holds personal data.")
+def show_letter(coordinates: str, original: bool) -> None:
+    """One letter: why, and the redacted payload."""
+    from streamer.dead_letters import commands
+
+    sys.exit(_run(lambda settings: commands.show(settings, commands.choice([coordinates]), original)))
+
+
+@dead_letters.command("retry")
+@click.argument("coordinates", metavar="[TOPIC:PARTITION:OFFSET]...", nargs=-1)
+@click.option("--reason", help="All of this reason.")
+@click.option("--topic", help="All of records of this topic.")
+@click.option("--since", help="All of records published since: RFC 3339 or epoch seconds.")
+@click.option("--all", "everything", is_flag=True, help="All that are open.")
+@click.option("--set", "sets", metavar="FIELD=JSON", multiple=True, help="Other data, such as answers.nps=9.")
+@click.option("--force", is_flag=True, help="Also what would be rejected again.")
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+def retry_letters(sets: tuple[str, ...], force: bool, dry_run: bool, **chosen: Any) -> None:
+    """Send rejected records again, as they were, and close their letters.
+
+    The original is fetched from Kafka by its coordinates, and sent to the same partition with the same key,
+    headers and time. It states the same fact, so however often it is sent it is counted once.
+    """
+    from streamer.dead_letters import commands
+
+    sys.exit(_run(lambda settings: commands.retry(settings, commands.some(**chosen), sets, force, dry_run)))
+
+
+@dead_letters.command("close")
+@click.argument("coordinates", metavar="[TOPIC:PARTITION:OFFSET]...", nargs=-1)
+@click.option("--reason", help="All of this reason.")
+@click.option("--topic", help="All of records of this topic.")
+@click.option("--since", help="All of records published since: RFC 3339 or epoch seconds.")
+@click.option("--all", "everything", is_flag=True, help="All that are open.")
+def close_letters(**chosen: Any) -> None:
+    """Close letters and send nothing: who wrote the events has sent them again, or nobody will."""
+    from streamer.dead_letters import commands
+
+    _run(lambda settings: commands.close(settings, commands.some(**chosen)))
+
+
+@dead_letters.command("export")
+@click.argument("file", type=click.Path(allow_dash=True))
+@click.option("--reason", help="Only of this reason.")
+@click.option("--topic", help="Only of records of this topic.")
+@click.option("--since", help="Only of records published since: RFC 3339 or epoch seconds.")
+@click.option("--original", is_flag=True, help="With the records themselves, which hold personal data.")
+def export_letters(file: str, original: bool, **chosen: Any) -> None:
+    """All that are open to FILE, or - for standard output: a line of JSON each."""
+    from streamer.dead_letters import commands
+
+    _run(lambda settings: commands.export(settings, commands.choice(**chosen), file, original))
 
 
 @main.command()

@@ -6,7 +6,7 @@ for it; its own commits to Kafka are for information only.
 
 import asyncio
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from tempfile import gettempdir
 from typing import Any
 
@@ -182,12 +182,15 @@ class Undecoded(faust.Schema):  # type: ignore[type-arg]
 class App(faust.App):
     """One agent per topic, which hands batches to their lanes."""
 
-    def __init__(self, settings: Settings, lanes: Lanes) -> None:
+    def __init__(
+        self, settings: Settings, lanes: Lanes, group: str | None = None, topics: Sequence[str] = TOPICS
+    ) -> None:
+        """`group`: the consumer group, if not that of those who count."""
         self.lanes = lanes
         session_s = settings.session_timeout.total_seconds()
         brokers = ";".join(f"kafka://{address.strip()}" for address in settings.kafka.split(","))
         super().__init__(
-            settings.consumer_group,
+            group or settings.consumer_group,
             broker=brokers,
             store="memory://",
             datadir=f"{gettempdir()}/streamer",
@@ -204,9 +207,9 @@ class App(faust.App):
             consumer_auto_offset_reset="earliest",
             consumer_metadata_max_age_ms=METADATA_AGE_MS,
         )
-        for name in TOPICS:
+        for name in topics:
             channel = self.topic(name, schema=Undecoded())
-            self.agent(channel, name=f"count.{name}")(self._take)
+            self.agent(channel, name=f"take.{name}")(self._take)
 
     async def _take(self, stream: Any) -> None:
         async for event in stream.events():

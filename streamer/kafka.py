@@ -19,8 +19,10 @@ from aiokafka.errors import (
 from aiokafka.structs import TopicPartition
 
 from streamer.events.decoding import DEAD_LETTERS, TOPICS, Record, redact
+from streamer.events.envelopes import customer_of
 from streamer.events.models import Rejected
 from streamer.events.rules import DAY, Rules
+from streamer.events.veil import CLEAR, Veil
 from streamer.recognition import Found, checkpoint
 from streamer.store.port import Checkpoint, Partition
 
@@ -31,6 +33,8 @@ _REPLICAS = 3
 _LOOK_MS = 500
 _STOP_S = 1.0
 _POLLED = 2_000
+_CLEANUP = {DEAD_LETTERS: {"cleanup.policy": "compact,delete"}}
+"""A letter that is closed goes before its time."""
 _CONFIGURED = ("message.timestamp.type", "retention.ms")
 
 
@@ -43,8 +47,13 @@ def kept_ms(rules: Rules) -> int:
     return max(RETENTION_MS, rules.retention_ms)
 
 
-async def ensure_topics(bootstrap: str, partitions: int = 4, retention_ms: int = RETENTION_MS) -> list[str]:
-    """Creates those of ALL_TOPICS that are missing, and returns their names; leaves the others as they
+async def ensure_topics(
+    bootstrap: str,
+    partitions: int = 4,
+    retention_ms: int = RETENTION_MS,
+    topics: Sequence[str] = ALL_TOPICS,
+) -> list[str]:
+    """Creates those of `topics` that are missing, and returns their names; leaves the others as they
     are. Any number may run at once. Raises TopicError."""
     # Our times are the events' own: the broker must not put the time of arrival in their place.
     config = {"message.timestamp.type": "CreateTime", "retention.ms": str(retention_ms)}
@@ -52,9 +61,10 @@ async def ensure_topics(bootstrap: str, partitions: int = 4, retention_ms: int =
     await admin.start()
     try:
         known = await admin.list_topics()
-        missing = [topic for topic in ALL_TOPICS if topic not in known]
+        missing = [topic for topic in topics if topic not in known]
         replicas = min(_REPLICAS, len((await admin.describe_cluster())["brokers"]))
-        return [topic for topic in missing if await _created(admin, topic, partitions, replicas, config)]
+        configs = {topic: config | _CLEANUP.get(topic, {}) for topic in missing}
+        return [t for t, own in configs.items() if await _created(admin, t, partitions, replicas, own)]
     finally:
         await admin.close()
 
@@ -118,8 +128,9 @@ class KafkaLetters:
     """The dead letters' topic. The key is the coordinates of the rejected record, so that a letter
     written twice can be recognized."""
 
-    def __init__(self, to: AIOKafkaProducer) -> None:
+    def __init__(self, to: AIOKafkaProducer, veil: Veil = CLEAR) -> None:
         self._to = to
+        self._veil = veil
 
     async def send(self, letters: Sequence[tuple[Record, Rejected]]) -> None:
         try:
@@ -132,21 +143,29 @@ class KafkaLetters:
         place = (record.topic, str(record.partition), str(record.offset))
         named = zip(("topic", "partition", "offset"), place, strict=True)
         headers = [("reason", rejected.reason), ("error", rejected.error), *named]
+        headers += [("timestamp", str(record.timestamp)), ("bytes", str(len(record.value or b"")))]
+        headers += self._customer(record)
+        # Under its own time: a letter about a record of long ago would else be deleted at once.
         sent: Awaitable[object] = await self._to.send(
             DEAD_LETTERS,
             redact(record),
             key=":".join(place).encode(),
-            timestamp_ms=record.timestamp,
             headers=[(name, value.encode()) for name, value in headers],
         )
         return sent
+
+    def _customer(self, record: Record) -> list[tuple[str, str]]:
+        """Never the id itself: without a key there is no pseudonym."""
+        customer = customer_of(record)
+        hidden = None if customer is None else self._veil.customer(customer, record.timestamp)
+        return [("customer", hidden)] if hidden is not None and self._veil.hides(hidden) else []
 
 
 class KafkaLogs:
     """A look at single records of the logs, outside of any group."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._consumer = _onlooker(
+        self._consumer = onlooker(
             bootstrap,
             max_partition_fetch_bytes=64 * 1024,  # one record is wanted
         )
@@ -156,7 +175,7 @@ class KafkaLogs:
         await self._consumer.start()
 
     async def stop(self) -> None:
-        await _stop(self._consumer)
+        await stop(self._consumer)
 
     async def look(self, asked: Mapping[Partition, Sequence[int]]) -> Mapping[Partition, Found]:
         async with self._looking:
@@ -202,7 +221,7 @@ class KafkaRecords:
     """The logs of all topics from their beginnings, outside of any group."""
 
     def __init__(self, bootstrap: str) -> None:
-        self._consumer = _onlooker(bootstrap)
+        self._consumer = onlooker(bootstrap)
 
     async def start(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """The first offset of each; from there on records come."""
@@ -215,7 +234,7 @@ class KafkaRecords:
         return {Partition(*place): begin for place, begin in begins.items()}
 
     async def stop(self) -> None:
-        await _stop(self._consumer)
+        await stop(self._consumer)
 
     async def next(self, partition: Partition, end: int) -> tuple[list[Record], int]:
         """What comes next before the offset `end`, and the offset after that: records or not, there is
@@ -239,7 +258,7 @@ class KafkaRecords:
         return records, min(reached, end)
 
 
-def _onlooker(bootstrap: str, **options: int) -> AIOKafkaConsumer:
+def onlooker(bootstrap: str, **options: int) -> AIOKafkaConsumer:
     """A consumer outside of any group."""
     return AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
@@ -251,7 +270,7 @@ def _onlooker(bootstrap: str, **options: int) -> AIOKafkaConsumer:
     )
 
 
-async def _stop(consumer: AIOKafkaConsumer) -> None:
+async def stop(consumer: AIOKafkaConsumer) -> None:
     # aiokafka's fetcher does not notice that it is ended while it lets go of an assignment, and would be
     # waited for without end; the second time it notices.
     with suppress(TimeoutError):
@@ -259,10 +278,11 @@ async def _stop(consumer: AIOKafkaConsumer) -> None:
             await consumer.stop()
 
 
-async def producer(bootstrap: str, linger_ms: int = 0) -> AIOKafkaProducer:
+async def producer(bootstrap: str, linger_ms: int = 0, batch_bytes: int = 16_384) -> AIOKafkaProducer:
     """Started; to be stopped by the caller. A record is sent when all replicas in sync have it, and
     once where the broker numbers what it gets (Tansu does not)."""
     options = {"bootstrap_servers": bootstrap, "acks": "all", "linger_ms": linger_ms}
+    options["max_batch_size"] = batch_bytes
     numbered = AIOKafkaProducer(**options, enable_idempotence=True)
     try:
         with _unlogged():

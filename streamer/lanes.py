@@ -107,10 +107,14 @@ class Held:
 class Lanes:
     """All lanes of a worker. `consumer` must be set before the first `own`."""
 
-    def __init__(self, counting: Counting, logs: Log) -> None:
+    def __init__(
+        self, counting: Counting, logs: Log, lane: Callable[[Partition, Position], Lane] | None = None
+    ) -> None:
+        """`lane` makes one for each partition taken; None: such as count."""
         self.consumer: Consumer
         self.failed: Callable[[BaseException], None] = lambda error: None
         self._counting = counting
+        self._lane = lane or (lambda partition, position: Lane(partition, position, counting))
         self._logs = logs
         self._held: dict[Partition, Held] = {}
         self._stamps = 0
@@ -136,7 +140,7 @@ class Lanes:
         """Take over these partitions, and no others, from where the store says."""
         await self.give_up()
         for partition, position in (await self._positions(list(partitions))).items():
-            self._held[partition] = Held(Lane(partition, position, self._counting))
+            self._held[partition] = Held(self._lane(partition, position))
         self._stamps += 1
         for held in self._held.values():
             held.stamp = self._stamps

@@ -20,6 +20,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from streamer.events.decoding import Record, decode
 from streamer.events.models import QUESTIONS, Event, Rejected, Response, Segment
 from streamer.events.rules import UNKNOWN, Rules
+from streamer.events.veil import CLEAR, Veil
 from streamer.journeys.apply import apply, keys_of
 from streamer.journeys.desk import Desk, Missing
 from streamer.journeys.journey import NOTHING, Key, entry_key
@@ -79,10 +80,18 @@ class Counting:
     committed record timestamp over all partitions, as far as is known."""
 
     def __init__(
-        self, store: Store, rules: Rules, dead: DeadLetters, watch: Watch, clock: Callable[[], int]
+        self,
+        store: Store,
+        rules: Rules,
+        dead: DeadLetters,
+        watch: Watch,
+        clock: Callable[[], int],
+        *,
+        veil: Veil = CLEAR,
     ) -> None:
         self.store = store
         self.rules = rules
+        self.veil = veil
         self.dead = dead
         self.watch = watch
         self.clock = clock
@@ -132,7 +141,7 @@ class Lane:
 
     async def _count(self, records: Sequence[Record], end: int) -> None:
         counting = self._counting
-        decoded = [(record, decode(record, counting.rules)) for record in records]
+        decoded = [(record, decode(record, counting.rules, counting.veil)) for record in records]
         letters = [(record, event) for record, event in decoded if isinstance(event, Rejected)]
         if letters:
             await persist(lambda: counting.dead.send(letters))

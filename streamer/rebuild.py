@@ -17,12 +17,14 @@ from rich.progress import Progress, TaskID
 from streamer.comparison import Difference, differences, state
 from streamer.events.decoding import TOPICS, Record
 from streamer.events.rules import DAY, Rules, differing, written
+from streamer.events.veil import Veil
 from streamer.kafka import KafkaLogs, KafkaRecords, partitions
 from streamer.pipeline import Counting, Lane, Letter, persist
+from streamer.privacy import erase_everywhere, erase_forgotten, refresh, veil
 from streamer.recognition import Found, judge
 from streamer.settings import Settings
 from streamer.store.port import Partition, Position
-from streamer.store.redis import Making, RedisStore
+from streamer.store.redis import Customers, Making, RedisStore
 
 ABREAST: Final = 4
 """Partitions counted at a time: those that are furthest behind in event time."""
@@ -49,6 +51,13 @@ class Unwatched:
     def committed(self, records: Sequence[Record], now_ms: int) -> None: ...
 
 
+class Taken(NamedTuple):
+    """Records of one partition, and the offset after them."""
+
+    records: Sequence[Record]
+    end: int
+
+
 class Compared(NamedTuple):
     """The first differences, and how many there are."""
 
@@ -59,12 +68,18 @@ class Compared(NamedTuple):
 class Rebuild:
     """One rebuild of one center. Raises RebuildError, Superseded, and what the infrastructure raises."""
 
-    def __init__(self, live: RedisStore, rules: Rules, records: KafkaRecords, progress: Progress) -> None:
+    def __init__(
+        self, live: RedisStore, rules: Rules, records: KafkaRecords, progress: Progress, veil: Veil
+    ) -> None:
         self._live, self._records, self._progress = live, records, progress
         self._task: TaskID = progress.add_task("counting again", total=None)
         self._rules = rules
         self.making = Making(live, rules)
-        self._counting = Counting(self.making.store, rules, Dropped(), Unwatched(), wall_clock_ms)
+        self._veil = veil
+        self._erased: set[str] = set()
+        self._ahead: dict[Partition, Taken] = {}
+        self._waiting: set[Partition] = set()
+        self._counting = Counting(self.making.store, rules, Dropped(), Unwatched(), wall_clock_ms, veil=veil)
         self._begins: Mapping[Partition, int] = {}
         self._lanes: dict[Partition, Lane] = {}
         self._first: dict[Partition, int] = {}  # times of records, in ms
@@ -97,10 +112,12 @@ class Rebuild:
 
     async def switch(self) -> None:
         """Put the new numbers in force. Where commits come all the time, they are held for a moment."""
+        await persist(lambda: erase_everywhere(self.making.store, self._veil.forgotten))
         for attempt in range(_TRIES):
             if attempt:
                 await self.making.hold(_HOLD_MS)
             await self._count(await self._ends())
+            await persist(lambda: erase_forgotten(self.making.store, self._veil.forgotten))
             if await self.making.switch():
                 return
         raise RebuildError("the live numbers changed too fast to switch; try again in a quieter hour")
@@ -132,20 +149,49 @@ class Rebuild:
         return ends
 
     async def _count(self, ends: Mapping[Partition, int]) -> None:
-        """In the order of event time, so that contacts are forgotten when the workers forget them."""
+        """In the order of event time, so that contacts are forgotten when the workers forget them, and
+        customers when they were erased from the live numbers: what was corrected later changes nothing."""
         while behind := [p for p, end in ends.items() if self._lanes[p].position.next < end]:
-            behind.sort(key=lambda partition: self._last.get(partition, 0))
-            self._counting.watermark = self._last.get(behind[0], 0)
-            await asyncio.gather(*(self._advance(self._lanes[p], ends[p]) for p in behind[:ABREAST]))
+            self._counting.watermark = min(self._last.get(partition, 0) for partition in behind)
+            free = [partition for partition in behind if partition not in self._waiting]
+            if free:
+                free.sort(key=lambda partition: self._last.get(partition, 0))
+                await asyncio.gather(*(self._advance(self._lanes[p], ends[p]) for p in free[:ABREAST]))
+            else:
+                await self._forget()
+
+    async def _forget(self) -> None:
+        """All were counted up to the moment when somebody was forgotten."""
+        moment, forgotten = self._moment(), self._veil.forgotten
+        due = [name for name, at in forgotten.items() if name not in self._erased and at == moment]
+        await persist(lambda: erase_forgotten(self.making.store, due))
+        self._erased.update(due)
+        self._waiting.clear()
+
+    def _moment(self) -> int | None:
+        """When next somebody was forgotten."""
+        times = (at for name, at in self._veil.forgotten.items() if name not in self._erased)
+        return min(times, default=None)
+
+    def _before(self, partition: Partition, records: Sequence[Record], end: int) -> Taken:
+        """What is of before that moment; what is of later waits."""
+        moment = self._moment()
+        later = (place for place, one in enumerate(records) if moment is not None and one.timestamp > moment)
+        if (place := next(later, None)) is None:
+            return Taken(records, end)
+        self._waiting.add(partition)
+        self._ahead[partition] = Taken(records[place:], end)
+        return Taken(records[:place], records[place].offset)
 
     async def _advance(self, lane: Lane, end: int) -> None:
         partition, before = lane.partition, lane.position
-        records, reached = await self._next(lane, end)
+        taken = self._ahead.pop(partition, None) or Taken(*await self._next(lane, end))
+        records, reached = self._before(partition, *taken)
         if records:
             self._first.setdefault(partition, records[0].timestamp)
             self._last[partition] = records[-1].timestamp
             await lane.count(records, reached)
-        else:  # what lies between are no records: transactions' markers, compaction
+        elif reached > before.next:  # what lies between are no records: transactions' markers, compaction
             lane.position = Position(before.epoch, reached, before.token, before.checkpoints)
             await self.making.store.move(partition, before, lane.position)
         self.counted += reached - before.next
@@ -179,7 +225,8 @@ async def run_rebuild(settings: Settings, yes: bool) -> int:
         begins = await records.start(await _partitions(settings))
         await _same_logs(settings, live, list(begins))
         progress = stack.enter_context(Progress(console=Console(stderr=True), transient=True))
-        rebuild = Rebuild(live, rules, records, progress)
+        hiding = await veil(live, settings)
+        rebuild = Rebuild(live, rules, records, progress, hiding)
         stack.push_async_callback(rebuild.making.drop)  # once it is in force, what is left is the former one
         await rebuild.begin(begins)
         await rebuild.catch_up()
@@ -189,6 +236,7 @@ async def run_rebuild(settings: Settings, yes: bool) -> int:
         if reservations and not yes:
             click.echo("not switched; with --yes the new numbers are put in force nevertheless")
             return 1
+        await refresh(hiding, Customers(live, settings.center))
         await rebuild.switch()
         click.echo("switched: the new numbers are in force; workers and readers go over by themselves")
         return 0

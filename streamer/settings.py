@@ -1,5 +1,6 @@
 """Here is what can be set: environment STREAMER_* over one file, streamer.toml."""
 
+import csv
 import os
 import re
 from collections.abc import Mapping
@@ -18,6 +19,7 @@ from pydantic import (
     FiniteFloat,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -27,12 +29,18 @@ from pydantic_settings import (
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
+from pydantic_settings import SettingsError as NotJson
 
 from streamer.events.adapters import SOURCES
+from streamer.events.adapters.source import unfit
 from streamer.events.directory import Directory, Stay, overlapping
 from streamer.events.models import DIMENSIONS
 from streamer.events.rules import Rules, ServiceLevel
+from streamer.events.veil import KEY_ID
 
+OWN_KEY: Final = "0"
+"""The id of the key that a center makes for itself where none is set."""
+_SECRET: Final = ("people", "displays", "sources", "customer_keys")
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -246,12 +254,67 @@ class AgentSettings(BaseModel, extra="forbid"):
         return teams
 
 
+_COLUMNS: Final = ("agent", "team", "site", "from", "to")
+
+
+def _agents_of(path: Path) -> dict[str, AgentSettings]:
+    stays: dict[str, list[dict[str, str]]] = {}
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            table = csv.DictReader(file)
+            if not {"agent"} <= {*(table.fieldnames or ())} <= {*_COLUMNS}:
+                raise SettingsError(f"agents_file = {path}: expected a header of {', '.join(_COLUMNS)}")
+            for row in table:
+                if None in row or not row["agent"]:
+                    raise SettingsError(f"agents_file = {path}: expected an agent in line {table.line_num}")
+                stays.setdefault(row.pop("agent"), []).append({k: v for k, v in row.items() if v})
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SettingsError(f"agents_file = {path}: {error}") from None
+    return {agent: _agent(path, agent, teams) for agent, teams in stays.items()}
+
+
+def _agent(path: Path, name: str, teams: list[dict[str, str]]) -> AgentSettings:
+    try:
+        return AgentSettings.model_validate({"teams": teams})
+    except ValidationError as error:
+        told = "; ".join(str(item["msg"]).removeprefix("Value error, ") for item in error.errors())
+        raise SettingsError(f"agents_file = {path}: agent {name}: expected {told}") from None
+
+
 def _midnight_ms(day: date | None, zone: tzinfo) -> int | None:
     return None if day is None else round(datetime.combine(day, time.min, zone).timestamp() * 1000)
 
 
 def _ms(duration: timedelta) -> int:
     return round(duration.total_seconds() * 1000)
+
+
+class AlertSettings(BaseModel, extra="forbid"):
+    """[alerts.NAME]: a rule. What is not given is as in the usual rule of that name, else the default."""
+
+    kind: Literal["target", "drop", "silence"] | None = None
+    metric: str = ""
+    by: str = "queue"
+    key: str = ""
+    """One group; "": every group there is."""
+    window: str = "today"
+    """Of a target's figure."""
+    target: FiniteFloat | None = None
+    """Else that of [targets]."""
+    false_alarms: Annotated[FiniteFloat, Field(gt=0)] = 1
+    """A month at most: of each group, or (`shared`) of all groups together."""
+    shared: bool = False
+    least_support: Annotated[int, Field(ge=1)] | None = None
+    """Else that of the whole center."""
+    for_: Annotated[Duration, Field(alias="for")] = timedelta()
+    """How long it must hold before somebody is told."""
+    clear: Duration = timedelta(minutes=5)
+    """How long it must be over before somebody is told so."""
+    severity: Literal["critical", "warning"] = "warning"
+    hours: dict[str, str] = {}
+    """Of operation by weekday, such as {mon-fri = "08:00-20:00"}, in the queue's time zone; none: always."""
+    tell: list[str] = []
+    enabled: bool = True
 
 
 class QueueSettings(BaseModel, extra="forbid"):
@@ -306,9 +369,19 @@ class Settings(BaseSettings):
     least_support: Annotated[int, Field(ge=1)] = 20
     """A figure with an interval but from a smaller sample is not shown on the wall."""
     views: dict[str, ViewSettings] = {}
+    alerts: dict[str, AlertSettings] = {}
+
+    customer_keys: dict[
+        Annotated[str, Field(pattern=rf"^{KEY_ID}$")], Annotated[SecretStr, Field(min_length=32)]
+    ] = {}
+    """By id: what customers' pseudonyms are made with (`streamer secret key`)."""
+    customer_key: str = ""
+    """The id of the key in force; else the greatest."""
 
     sources: dict[str, SourceSettings] = {}
     agents: dict[str, AgentSettings] = {}
+    agents_file: Path | None = None
+    """The same as a table: CSV with a header, columns agent, team, site, from, to; a row for each stay."""
 
     people: dict[str, PersonSettings] = {}
     displays: dict[str, DisplaySettings] = {}
@@ -323,6 +396,21 @@ class Settings(BaseSettings):
                 raise ValueError(f"pairs of two of {', '.join(DIMENSIONS)}, such as queue,channel")
         return pairs
 
+    @field_validator("customer_keys")
+    @classmethod
+    def _other_than_the_own(cls, keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        if OWN_KEY in keys:
+            raise ValueError(f"another id than {OWN_KEY}, which is the center's own key's")
+        return keys
+
+    @field_validator("customer_key")
+    @classmethod
+    def _known_key(cls, key: str, info: ValidationInfo) -> str:
+        keys = info.data.get("customer_keys", {})
+        if key and key not in keys:
+            raise ValueError(f"one of {', '.join(keys) or 'the ids in customer_keys, where there is none'}")
+        return key
+
     @field_validator("sources")
     @classmethod
     def _known_sources(cls, sources: dict[str, SourceSettings]) -> dict[str, SourceSettings]:
@@ -331,6 +419,8 @@ class Settings(BaseSettings):
                 raise ValueError(f"sources among {', '.join(SOURCES)}")
             if unknown := source.options.keys() - SOURCES[name].options.keys():
                 raise ValueError(f"{name} without {min(unknown)}: see `streamer sources {name}`")
+            if option := unfit(SOURCES[name], source.options):
+                raise ValueError(f"{name}.{option} as in `streamer sources {name}`, which has the default")
         return sources
 
     @classmethod
@@ -360,6 +450,7 @@ class Settings(BaseSettings):
             service_level=default,
             queues={name: _level(queue, default) for name, queue in sorted(self.queues.items())},
             pairs=tuple(sorted(tuple(pair.split(",")) for pair in self.pairs)),
+            customer_key=self.customer_key or max(self.customer_keys, key=_rank, default=OWN_KEY),
         )
 
     def target(self, metric: str, queue: str | None = None) -> float | None:
@@ -377,9 +468,10 @@ class Settings(BaseSettings):
         return {**SOURCES[name].options, **own}
 
     def directory(self) -> Directory:
-        """Which team and site an agent was with, and when."""
+        """Which team and site an agent was with, and when. Raises SettingsError for what the file holds."""
         zone = ZoneInfo(self.timezone)
-        return Directory({name: [team.stay(zone) for team in one.teams] for name, one in self.agents.items()})
+        agents = {**(_agents_of(self.agents_file) if self.agents_file else {}), **self.agents}
+        return Directory({name: [team.stay(zone) for team in one.teams] for name, one in agents.items()})
 
     def all_views(self) -> Mapping[str, ViewSettings]:
         """The views by name; there always is a "default"."""
@@ -388,6 +480,11 @@ class Settings(BaseSettings):
     def zones(self) -> Mapping[str, str]:
         """The time zone of each queue that has its own."""
         return {name: queue.timezone for name, queue in self.queues.items() if queue.timezone}
+
+
+def _rank(key: str) -> tuple[int, str]:
+    """So that 10 is greater than 9."""
+    return len(key), key
 
 
 def _level(queue: QueueSettings, default: ServiceLevel) -> ServiceLevel:
@@ -402,6 +499,9 @@ def load(**overrides: object) -> Settings:
     """The settings in force. Raises SettingsError, one line for all that is wrong."""
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
+    except NotJson as error:
+        found = re.search(r'field "(\w+)"', str(error))
+        raise SettingsError(f"{found[1] if found else 'settings'}: expected JSON") from None
     except ValidationError as error:
         raise SettingsError("; ".join(_sentence(dict(item)) for item in error.errors())) from None
 
@@ -415,6 +515,6 @@ def _sentence(item: Mapping[str, object]) -> str:
     expected = str(item["msg"]).removeprefix("Value error, ")
     if item["type"] == "missing":
         return f"{name}: expected, but not given"
-    if place[0] in ("people", "displays", "sources"):  # what is wrong there may be the secret itself
+    if place[0] in _SECRET:  # what is wrong there may be the secret itself
         return f"{name}: expected {expected[0].lower()}{expected[1:]}"
     return f"{name} = {item['input']!r}: expected {expected[0].lower()}{expected[1:]}"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import NamedTuple, TypeVar
 
 import pytest
+from hypothesis import settings
 
 from tests.parts.apache_kafka import ApacheKafka
 from tests.parts.broker import Broker
@@ -37,6 +38,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    settings.register_profile("unhurried", deadline=None)  # no time is ever asserted
+    settings.load_profile("unhurried")
     config.addinivalue_line("markers", "parts: needs a server; set by itself on tests that ask for one")
     config.addinivalue_line("markers", "apache: of what only Apache Kafka can do; runs with --parts apache")
     config.addinivalue_line("markers", "browser: drives Debian's Chromium; runs with -m browser")
@@ -47,8 +50,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         asks = "parts" in getattr(item, "fixturenames", ())
         if asks:
             item.add_marker("parts")
-        # With --dist loadgroup: servers under attack one after the other, beside them what only computes.
-        item.add_marker(pytest.mark.xdist_group("parts" if asks else str(item.path)))
+        # With --dist loadgroup: servers under attack one after the other, beside them what does not mind.
+        folder = item.path.parent
+        item.add_marker(pytest.mark.xdist_group(str(folder if folder.name == "faults" else item.path)))
     if config.getoption("--parts") != "apache":
         _deselect(config, items, "apache")
     if "browser" not in config.option.markexpr:

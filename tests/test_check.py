@@ -8,13 +8,15 @@ from datetime import timedelta
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from pydantic import SecretStr
 
 from streamer import check, kafka
 from streamer.check import Finding, examine
 from streamer.events.rules import DAY, Rules, written
+from streamer.privacy import new_key
 from streamer.settings import Settings, load
 from streamer.store.port import Beat, Partition
-from streamer.store.redis import RedisStore
+from streamer.store.redis import Customers, RedisStore
 from tests.parts.broker import Broker
 from tests.parts.redis_cluster import RedisCluster
 from tests.parts.redis_server import RedisServer
@@ -44,9 +46,34 @@ async def test_a_healthy_center_with_no_worker_yet_gets_one_warning(
     async with asyncio.timeout(10):
         while not all((await kafka.partitions(broker.address)).values()):  # noqa: ASYNC110 - Kafka tells late
             await asyncio.sleep(0.1)
-    findings = await found(load(kafka=broker.address, redis=fresh_redis.url, center=center))
+    settings = load(
+        kafka=broker.address, redis=fresh_redis.url, center=center, customer_keys={"1": new_key()}
+    )
+    findings = await found(settings)
     assert bad(findings) == ["warn  workers: none ever spoke  — start `streamer worker`"]
     assert "call-completed 4" in about(findings, "topics: with").what
+
+
+async def test_a_key_beside_what_it_hides_is_a_warning(broker: Broker, store_url: str, center: str) -> None:
+    finding = about(await found(load(kafka=broker.address, redis=store_url, center=center)), "customers")
+    assert (finding.verdict, finding.what) == (
+        "warn",
+        "customers: hidden by a key that is kept beside them, in Redis",
+    )
+    assert "STREAMER_CUSTOMER_KEYS" in finding.fix
+
+
+async def test_a_key_that_some_were_forgotten_under_and_that_is_no_longer_set_is_a_warning(
+    broker: Broker, store_url: str, center: str
+) -> None:
+    store = await RedisStore.connect(store_url, center)
+    await Customers(store, center).forget(["~1~AAAAAAAAAAAAAAAA"], NOW)
+    await store.close()
+    settings = load(kafka=broker.address, redis=store_url, center=center)
+    rotated = settings.model_copy(update={"customer_keys": {"2": SecretStr(new_key())}})
+    both = settings.model_copy(update={"customer_keys": {key: SecretStr(new_key()) for key in "12"}})
+    assert "forgotten under key 1, which is not set" in about(await found(rotated), "customers").what
+    assert about(await found(both), "customers") == Finding("ok", "customers: hidden by key 2")
 
 
 async def test_missing_topics_are_a_warning(fresh_broker: Broker, store_url: str, center: str) -> None:

@@ -13,6 +13,7 @@ from streamer import pipeline
 from streamer.events.decoding import Record
 from streamer.events.models import Event, Rejected, Response, Tombstone
 from streamer.events.rules import Rules
+from streamer.events.veil import Veil
 from streamer.journeys.desk import Desk, Draft
 from streamer.journeys.journey import Key, entry_key
 from streamer.lanes import Held, Lanes
@@ -163,8 +164,8 @@ def a_sum_that_keeps_the_greatest(patch: pytest.MonkeyPatch) -> None:
 def skipped_answers_counted_as_zero(patch: pytest.MonkeyPatch) -> None:
     whole = pipeline.decode
 
-    def decode(record: Record, rules: Rules) -> Event | Rejected:
-        event = whole(record, rules)
+    def decode(record: Record, rules: Rules, veil: Veil) -> Event | Rejected:
+        event = whole(record, rules, veil)
         if isinstance(event, Response) and event.nps is None:
             return replace(event, nps=0)
         return event
@@ -175,8 +176,8 @@ def skipped_answers_counted_as_zero(patch: pytest.MonkeyPatch) -> None:
 def duplicates_known_by_their_offset_only(patch: pytest.MonkeyPatch) -> None:
     whole = pipeline.decode
 
-    def decode(record: Record, rules: Rules) -> Event | Rejected:
-        event = whole(record, rules)
+    def decode(record: Record, rules: Rules, veil: Veil) -> Event | Rejected:
+        event = whole(record, rules, veil)
         if isinstance(event, Response):
             return replace(event, response_id=f"{record.partition}:{record.offset}")
         return event

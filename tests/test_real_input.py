@@ -56,15 +56,19 @@ class Center:
         for at, event in events:
             await producer.send(topic, json.dumps(event).encode(), timestamp_ms=at)
         await producer.stop()
+        await self.all_counted(topic, len(events))
+
+    async def all_counted(self, topic: str, number: int) -> None:
+        """Wait until so many are, and read them."""
         async with asyncio.timeout(60):
-            while (counted := await self._counted(topic)).get("applied", 0) < len(events):
+            while (counted := await self._counted(topic)).get("applied", 0) < number:
                 assert self.worker.runs, self.worker.log()
                 await asyncio.sleep(0.1)
             # Until the worker says that it is up to date: only then is none 0.
             while (fresh_s := self.reader.fresh_s(now())) is None or fresh_s > 5:
                 await self.reader.refresh(now())
                 await asyncio.sleep(0.1)
-        assert counted == {"applied": len(events)}
+        assert counted == {"applied": number}
 
     async def _counted(self, topic: str) -> dict[str, int]:
         places = {tuple(name.split("\x1f")): amount for name, amount in (await self.store.counts()).items()}

@@ -11,22 +11,25 @@ from typing import Any, Final, NamedTuple, TypedDict, TypeVar
 
 import msgspec
 
-from streamer.events.envelopes import (
+from streamer.events.envelopes import Record, WrongError, redact, unwrap, wrong
+from streamer.events.forms import (
     CONTROL,
     FORMS,
+    LARGEST_ID,
+    LARGEST_VALUE,
+    LARGEST_VERSION,
+    LAST_SECOND,
+    LONGEST_DURATION,
     LONGEST_TEXT,
+    POINTS,
+    SCALES,
     CallCompleted,
     ContactEvaluated,
     CustomerValued,
     Form,
-    Record,
     SurveyCompleted,
     SurveyWasSent,
     WithDimensions,
-    WrongError,
-    redact,
-    unwrap,
-    wrong,
 )
 from streamer.events.models import (
     CHANNELS,
@@ -45,6 +48,8 @@ from streamer.events.models import (
     Valuation,
 )
 from streamer.events.rules import DAY, MINUTE, SECOND, Rules
+from streamer.events.scrubbing import scrubbed
+from streamer.events.veil import CLEAR, Veil
 
 __all__ = ["DEAD_LETTERS", "REASONS", "SCALES", "TOPICS", "Record", "decode", "redact"]
 
@@ -61,6 +66,7 @@ REASONS: Final = (
     "too-large",
     "not-json",
     "envelope",
+    "unknown-version",
     "wrong-type",
     "missing",
     "too-long",
@@ -76,19 +82,8 @@ REASONS: Final = (
     "wrong-order",
     "other-currency",
 )
-SCALES: Final[Mapping[str, tuple[int, int]]] = {
-    "nps": (0, 10),
-    "csat": (1, 5),
-    "ces": (1, 7),
-    "effort": (1, 5),
-    "cnx": (1, 10),
-}
 
-_LONGEST_DURATION = 7 * DAY
 _EARLY = 5 * MINUTE
-_LARGEST_VERSION = 2**53 - 1  # what JSON's and Lua's numbers carry exactly
-_LARGEST_VALUE = 1_000_000_000
-_LAST_SECOND = 253_402_300_799  # of the year 9999
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _CHANNELS = {name: name for name in CHANNELS}
@@ -99,7 +94,7 @@ _TRANSFERS = {name: name for name in TRANSFERS}
 D = TypeVar("D", str, None)
 
 
-def decode(record: Record, rules: Rules) -> Event | Rejected:
+def decode(record: Record, rules: Rules, veil: Veil = CLEAR) -> Event | Rejected:
     """The fact a record of one of TOPICS states; Rejected, with one of REASONS, for everything else.
 
     Never raises, whatever the bytes. Depends on nothing but the arguments, so that a rebuild decides
@@ -108,11 +103,23 @@ def decode(record: Record, rules: Rules) -> Event | Rejected:
     kind = _KINDS[record.topic]
     try:
         source, data = unwrap(record, kind.form)
+        _veiled(data, veil, record.timestamp)
         if data.deleted is not None and _flag("deleted", data.deleted):
             return _tombstone(kind, data, source)
         return kind.read(data, source, record.timestamp, rules)
     except WrongError as error:
         return Rejected(error.reason, error.error)
+
+
+def _veiled(data: Form, veil: Veil, timestamp: int) -> None:
+    """From here on nobody knows who the customer is. An id that is none is for its reader to reject."""
+    if data.customer_id is None:
+        return
+    try:
+        customer = _text("customer_id", data.customer_id)
+    except WrongError:
+        return
+    data.customer_id = customer if customer is None else veil.customer(customer, timestamp)
 
 
 def _segment(data: CallCompleted, source: str, timestamp: int, rules: Rules) -> Segment:
@@ -140,9 +147,9 @@ def _segment(data: CallCompleted, source: str, timestamp: int, rules: Rules) -> 
         None if data.queued_at is None else _queued(data.queued_at, ended_at, timestamp, rules),
         ended_at,
         _duration("wait_s", data.wait_s, rules.horizon_ms),
-        _duration("talk_s", data.talk_s, _LONGEST_DURATION),
-        _duration("hold_s", data.hold_s, _LONGEST_DURATION),
-        _duration("acw_s", data.acw_s, _LONGEST_DURATION),
+        _duration("talk_s", data.talk_s, LONGEST_DURATION),
+        _duration("hold_s", data.hold_s, LONGEST_DURATION),
+        _duration("acw_s", data.acw_s, LONGEST_DURATION),
         outcome,
         _choice("transfer", data.transfer, _TRANSFERS, "none"),
         _flag("resolved", data.resolved),
@@ -220,13 +227,13 @@ class _Kind(NamedTuple):
 
 
 _KINDS: Final[Mapping[str, _Kind]] = {
-    topic: _Kind(letter, ids, msgspec.json.Decoder(FORMS[topic]), read)
-    for topic, letter, ids, read in (
-        ("call-completed", "s", ("segment_id", "contact_id"), _segment),
-        ("survey-sent", "v", ("survey_id",), _survey_sent),
-        ("survey-completed", "r", ("response_id",), _response),
-        ("contact-evaluated", "e", ("evaluation_id",), _evaluation),
-        ("customer-valued", "c", ("customer_id",), _valuation),
+    topic: _Kind(letter, FORMS[topic].ids, msgspec.json.Decoder(FORMS[topic]), read)
+    for topic, letter, read in (
+        ("call-completed", "s", _segment),
+        ("survey-sent", "v", _survey_sent),
+        ("survey-completed", "r", _response),
+        ("contact-evaluated", "e", _evaluation),
+        ("customer-valued", "c", _valuation),
     )
 }
 
@@ -283,7 +290,7 @@ def _text(name: str, value: Any) -> str | None:
 
 
 def _odd_text(name: str, value: Any) -> str | None:
-    if type(value) is int and name.endswith("_id") and abs(value) < 10**40:
+    if type(value) is int and name.endswith("_id") and abs(value) < LARGEST_ID:
         return str(value)
     if type(value) is not str:
         raise wrong("wrong-type", name, value, "a string")
@@ -319,7 +326,7 @@ def _comment(value: Any) -> str | None:
         return None
     if type(value) is not str:
         raise wrong("wrong-type", "comment", value, "a string")
-    return value
+    return scrubbed(value)
 
 
 def _flag(name: str, value: Any) -> bool | None:
@@ -334,10 +341,22 @@ def _placed(name: str, value: Any, timestamp: int, rules: Rules) -> int:
         raise wrong("no-time", name, None, _A_TIME)
     if -_EARLY <= timestamp - time <= rules.horizon_ms:
         return time
-    record = f"the record's timestamp {timestamp}"
+    record = f"the record's Kafka timestamp {timestamp} ({_told(timestamp)})"
     if time > timestamp:
-        raise wrong("future", name, value, f"at most 5 minutes after {record}")
-    raise wrong("too-old", name, value, f"at most {rules.horizon_ms / DAY:.15g} days before {record}")
+        expected = f"at most {_EARLY // MINUTE} minutes after {record}: set the sender's clock or zone"
+        raise wrong("future", name, value, expected)
+    horizon = f"at most {rules.horizon_ms / DAY:.15g} days (STREAMER_HORIZON) before {record}"
+    raise wrong(
+        "too-old", name, value, f"{horizon}: publish history under its own time, or raise the horizon"
+    )
+
+
+def _told(ms: int) -> str:
+    """As people read it."""
+    try:
+        return f"{datetime.fromtimestamp(ms // SECOND, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except (ValueError, OverflowError, OSError):
+        return "beyond all years"
 
 
 def _queued(value: Any, ended_at: int, timestamp: int, rules: Rules) -> int | None:
@@ -345,7 +364,8 @@ def _queued(value: Any, ended_at: int, timestamp: int, rules: Rules) -> int | No
         return None
     time = _placed("queued_at", value, timestamp, rules)
     if time > ended_at:
-        raise wrong("wrong-order", "queued_at", value, "a time not after ended_at")
+        expected = "a time not after ended_at: are they of the same zone?"
+        raise wrong("wrong-order", "queued_at", value, expected)
     return time
 
 
@@ -359,7 +379,7 @@ def _time(name: str, value: Any) -> int | None:
         return None
     if type(value) is not int and type(value) is not float:
         raise wrong("wrong-type", name, value, _A_TIME)
-    if not -_LAST_SECOND <= value <= _LAST_SECOND:
+    if not -LAST_SECOND <= value <= LAST_SECOND:
         reason = "future" if value > 0 else "too-old"
         raise wrong(reason, name, value, "epoch seconds (not milliseconds) of a year up to 9999")
     return _scaled(value, 1000)
@@ -380,7 +400,7 @@ def _rfc3339(name: str, value: str) -> int | None:
 
 def _version(data: Form) -> int:
     version = data.version
-    if type(version) is int and 0 <= version <= _LARGEST_VERSION:
+    if type(version) is int and 0 <= version <= LARGEST_VERSION:
         return version
     if version is not None:
         return _odd_version(version)
@@ -391,8 +411,8 @@ def _version(data: Form) -> int:
 
 def _odd_version(value: Any) -> int:
     whole = _whole(value)
-    if whole is None or whole > _LARGEST_VERSION:
-        raise wrong("wrong-type", "version", value, f"an integer up to {_LARGEST_VERSION}")
+    if whole is None or whole > LARGEST_VERSION:
+        raise wrong("wrong-type", "version", value, f"an integer up to {LARGEST_VERSION}")
     return _not_negative("version", whole)
 
 
@@ -430,7 +450,8 @@ def _duration(name: str, value: Any, longest: int) -> int | None:
         return _scaled(value, 1000)
     if value < 0:
         raise wrong("negative", name, value, "0 seconds or more")
-    raise wrong("too-much", name, value, f"at most {longest / 1000:.15g} seconds")
+    limit = f"{longest / 1000:.15g} seconds"
+    raise wrong("too-much", name, value, f"at most {limit}; are these milliseconds?")
 
 
 def _answers(data: SurveyCompleted) -> dict[str, Any]:
@@ -473,13 +494,13 @@ def _from_digits(value: Any) -> Any:
 
 
 def _points(name: str, value: Any) -> int:
-    value = _from_digits(value)
+    value, (low, high) = _from_digits(value), POINTS
     if value is None:
-        raise wrong("missing", name, None, "a number from 0 to 100")
+        raise wrong("missing", name, None, f"a number from {low} to {high}")
     if type(value) is not int and type(value) is not float:
-        raise wrong("wrong-type", name, value, "a number from 0 to 100")
-    if not 0 <= value <= 100:
-        raise wrong("off-scale", name, value, "a number from 0 to 100")
+        raise wrong("wrong-type", name, value, f"a number from {low} to {high}")
+    if not low <= value <= high:
+        raise wrong("off-scale", name, value, f"a number from {low} to {high}")
     return _scaled(value, 100)
 
 
@@ -487,11 +508,12 @@ def _money(name: str, data: CallCompleted | CustomerValued, rules: Rules) -> int
     value = getattr(data, name)
     currency = _text("currency", data.currency)
     if currency is not None and currency.upper() != rules.currency:
-        raise wrong("other-currency", "currency", currency, rules.currency)
+        expected = f"{rules.currency}, as set by STREAMER_CURRENCY: convert the amount, or change the setting"
+        raise wrong("other-currency", "currency", currency, expected)
     if value is None:
         raise wrong("missing", name, None, "a number")
     if type(value) is not int and type(value) is not float:
         raise wrong("wrong-type", name, value, "a number")
-    if not -_LARGEST_VALUE <= value <= _LARGEST_VALUE:
-        raise wrong("too-much", name, value, f"at most {_LARGEST_VALUE} either way")
+    if not -LARGEST_VALUE <= value <= LARGEST_VALUE:
+        raise wrong("too-much", name, value, f"at most {LARGEST_VALUE} either way")
     return _scaled(value, 100)

@@ -4,22 +4,37 @@ import base64
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
+
+from streamer.events.forms import CONTROL, ENVELOPE, KNOWN, LARGEST_ID, LONGEST_TEXT, Form
+from streamer.events.scrubbing import scrubbed
 
 LARGEST: Final = 65_536
 """Bytes of a record's value; one more is too many."""
 LARGEST_LETTER: Final = 16_384
 REDACTED: Final = "[redacted]"
-LONGEST_TEXT: Final = 256
-CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+MAJOR: Final = "1"
+"""Of the contract's events, by their CloudEvents type or dataschema."""
 
 _PERSONAL = frozenset({"customer_id", "comment", "subject"})
 _DEEPEST = 6
 _LONGEST_SHOWN = 40
+_LONGEST_LOOKED_AT = 1_000
+_TELLING = re.compile(r"@|(?:[0-9][ ().,/-]{0,3}){6}[0-9]")
+"""Of an address, or of a number of seven digits and more."""
+_TELLING_FROM = 1_000_000
+_FIGURE = re.compile(r"-?[0-9.]+(?:[eE][-+]?[0-9]+)?$|[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ]|$)")
 _LITERAL = re.compile(rb"[:\[,]\s*-?(NaN|Infinity)\b")
 _VERSION_1 = re.compile(r"1\.[0-9]+")
+_REQUIRED = ("specversion", "id", "type", "source")
+_NAMED = (*_REQUIRED, "dataschema")
+_MAJORS = {
+    "type": re.compile(r"\.[vV]([0-9]+)(?:\.[0-9]+)*$"),
+    "dataschema": re.compile(r"/[vV]([0-9]+)(?:\.[0-9]+)*/?$"),
+}
 
 
 class Record(NamedTuple):
@@ -43,88 +58,6 @@ class WrongError(Exception):
         self.error = error
 
 
-class Form(msgspec.Struct, gc=False):
-    """What a body may hold around its data. One decoding of the bytes thus tells a structured
-    CloudEvent from a bare object. The values have any type: whoever reads one checks it."""
-
-    specversion: Any = None
-    id: Any = None
-    type: Any = None
-    source: Any = None
-    data: msgspec.Raw = msgspec.Raw()
-    data_base64: Any = None
-    deleted: Any = None
-    version: Any = None
-    updated_at: Any = None
-    customer_id: Any = None
-
-
-class WithDimensions(Form, gc=False):
-    site: Any = None
-    queue: Any = None
-    team: Any = None
-    agent_id: Any = None
-    channel: Any = None
-    reason: Any = None
-    language: Any = None
-
-
-class CallCompleted(WithDimensions, gc=False):
-    contact_id: Any = None
-    segment_id: Any = None
-    direction: Any = None
-    queued_at: Any = None
-    ended_at: Any = None
-    wait_s: Any = None
-    talk_s: Any = None
-    hold_s: Any = None
-    acw_s: Any = None
-    outcome: Any = None
-    transfer: Any = None
-    resolved: Any = None
-    customer_value: Any = None
-    currency: Any = None
-
-
-class SurveyWasSent(WithDimensions, gc=False):
-    survey_id: Any = None
-    contact_id: Any = None
-    sent_at: Any = None
-
-
-class SurveyCompleted(WithDimensions, gc=False):
-    response_id: Any = None
-    survey_id: Any = None
-    contact_id: Any = None
-    answered_at: Any = None
-    answers: Any = None
-    scale: Any = None
-    comment: Any = None
-    excluded: Any = None
-
-
-class ContactEvaluated(Form, gc=False):
-    evaluation_id: Any = None
-    contact_id: Any = None
-    agent_id: Any = None
-    score: Any = None
-    evaluated_at: Any = None
-    form: Any = None
-
-
-class CustomerValued(Form, gc=False):
-    value: Any = None
-    currency: Any = None
-    as_of: Any = None
-
-
-FORMS: Final[Mapping[str, type[Form]]] = {
-    "call-completed": CallCompleted,
-    "survey-sent": SurveyWasSent,
-    "survey-completed": SurveyCompleted,
-    "contact-evaluated": ContactEvaluated,
-    "customer-valued": CustomerValued,
-}
 F = TypeVar("F", bound=Form)
 
 
@@ -135,9 +68,10 @@ def unwrap(record: Record, form: msgspec.json.Decoder[F]) -> tuple[str, F]:
     """
     value = record.value
     if not value:
-        raise WrongError("empty", "the value is empty, expected a JSON object")
+        raise WrongError("empty", 'the value is empty, expected a JSON object (a deletion: "deleted": true)')
     if len(value) > LARGEST:
-        raise WrongError("too-large", f"the value has {len(value)} bytes, expected at most {LARGEST}")
+        expected = f"at most {LARGEST}: leave out what the contract does not name"
+        raise WrongError("too-large", f"the value has {len(value)} bytes, expected {expected}")
     return _by_headers(record.headers, value, form) if record.headers else _by_body(value, form)
 
 
@@ -162,13 +96,12 @@ def _by_body(value: bytes, form: msgspec.json.Decoder[F]) -> tuple[str, F]:
 
 
 def _structured(body: F, form: msgspec.json.Decoder[F]) -> tuple[str, F]:
-    names = ("specversion", "id", "type", "source")
-    source = _source({name: getattr(body, name) for name in names}, "")
+    source = _source({name: getattr(body, name) for name in _NAMED}, "")
     return source, _parse(_data(body), form)
 
 
 def _source(attributes: Mapping[str, Any], prefix: str) -> str:
-    for name in ("specversion", "id", "type", "source"):
+    for name in _REQUIRED:
         value = attributes.get(name)
         if type(value) is not str or not value.strip():
             raise _envelope(prefix + name, value, "a string, as CloudEvents 1.0 requires")
@@ -177,7 +110,20 @@ def _source(attributes: Mapping[str, Any], prefix: str) -> str:
     source: str = attributes["source"]
     if len(source) > LONGEST_TEXT or CONTROL.search(source):
         raise _envelope(prefix + "source", source, "a URI of at most 256 characters")
+    for name in _MAJORS:
+        said = attributes.get(name)
+        if type(said) is str and (found := _major(name, said)) != MAJOR:
+            remedy = f"let the sender write version {MAJOR}, or install a streamer that reads the other"
+            error = f"{prefix}{name} says version {found[:9]}, expected {MAJOR}: {remedy}"
+            raise WrongError("unknown-version", error)
     return source
+
+
+@lru_cache(maxsize=256)
+def _major(name: str, said: str) -> str:
+    """The major version a type or dataschema says; without one it is ours."""
+    found = _MAJORS[name].search(said)
+    return MAJOR if found is None else found[1]
 
 
 def _data(body: Form) -> bytes:
@@ -225,7 +171,7 @@ def _unfit(message: str) -> WrongError:
 
 def wrong(reason: str, name: str, value: object, expected: str) -> WrongError:
     """To be raised: the field, what it holds (nothing personal, 40 characters), what was expected."""
-    state = "missing" if value is None else REDACTED if name in _PERSONAL else _shown(value)
+    state = "missing" if value is None else REDACTED if name in _PERSONAL else _shown(value, name in _NUMBERS)
     return WrongError(reason, f"{name} is {state}, expected {expected}")
 
 
@@ -233,14 +179,53 @@ def _envelope(name: str, value: object, expected: str) -> WrongError:
     return wrong("envelope", name, value, expected)
 
 
-def _shown(value: object) -> str:
+def _shown(value: object, number: bool) -> str:
+    """`number`: a time or a figure belongs there. Elsewhere many digits may be somebody's number, and a
+    long text somebody's words."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "an array"  # whatever is in there
+    if isinstance(value, bool):
+        return str(value).lower()
     if isinstance(value, int) and value.bit_length() > 128:
         return f"a number of {value.bit_length()} bits"
-    if isinstance(value, str):
-        return msgspec.json.encode(value[:_LONGEST_SHOWN] + "…" * (len(value) > _LONGEST_SHOWN)).decode()
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    if isinstance(value, str) and len(value) > _LONGEST_SHOWN:
+        return f"a text of {len(value)} characters"
+    if isinstance(value, int | float) and abs(value) < _TELLING_FROM:
+        return str(value)
+    if _TELLING.search(str(value)) and not (number and _FIGURE.match(str(value))):
+        return REDACTED
+    return msgspec.json.encode(value).decode() if isinstance(value, str) else str(value)
+
+
+def customer_of(record: Record) -> str | None:
+    """The customer's id as a record has it, rejected or not; None where nothing can be told."""
+    body = _decoded(record.value or b"")
+    customer = _enveloped(body).get("customer_id") if isinstance(body, dict) else None
+    if type(customer) is int and abs(customer) < LARGEST_ID:
+        return str(customer)
+    return customer if isinstance(customer, str) and customer.strip() else None
+
+
+def _enveloped(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The data in an envelope that holds any, else the body itself."""
+    if body.get("specversion") is None:
+        return body
+    data = _decoded_base64(body["data_base64"]) if "data_base64" in body else body.get("data")
+    return data if isinstance(data, dict) and "customer_id" in data else body
+
+
+def _decoded(value: bytes) -> Any:
+    try:
+        return msgspec.json.decode(value)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _decoded_base64(text: Any) -> Any:
+    try:
+        return _decoded(base64.b64decode(text, validate=True))
+    except (TypeError, ValueError):
+        return None
 
 
 def redact(record: Record) -> bytes:
@@ -253,10 +238,7 @@ def redact(record: Record) -> bytes:
 
 
 def _redacted(value: bytes) -> bytes | None:
-    try:
-        body = msgspec.json.decode(value)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    body = _decoded(value)
     return msgspec.json.encode(_object(body, 0)) if isinstance(body, dict) else None
 
 
@@ -282,6 +264,8 @@ def _field(name: str, value: Any, shown: frozenset[str], depth: int) -> Any:
         return _redacted_base64(value)
     if name not in shown or (name in _OBJECTS and not isinstance(value, dict)):
         return REDACTED
+    if name.endswith("_id") and isinstance(value, str):
+        return value[:LONGEST_TEXT]  # a contact's, an agent's: known to whoever sees numbers
     return _kept(value, depth + 1)
 
 
@@ -293,7 +277,7 @@ def _kept(value: Any, depth: int) -> Any:
     if isinstance(value, list):
         return [_kept(item, depth + 1) for item in value[:20]]
     if isinstance(value, str):
-        return value[:LONGEST_TEXT]
+        return scrubbed(value[:_LONGEST_LOOKED_AT])[:LONGEST_TEXT]
     return REDACTED if isinstance(value, int) and value.bit_length() > 63 else value
 
 
@@ -306,11 +290,12 @@ def _redacted_base64(value: Any) -> str:
     return REDACTED if letter is None else base64.b64encode(letter).decode()
 
 
+_NUMBERS = frozenset(name for name in KNOWN if name.endswith(("_at", "_s"))) | {
+    "as_of", "score", "value", "customer_value", "version",
+}  # fmt: skip
 _OBJECTS = frozenset({"data", "answers"})
 """Text in their place may be anything, the whole event as a string for one."""
-_ATTRIBUTES = frozenset({"specversion", "id", "type", "source", "time", "datacontenttype", "data"})
+_ATTRIBUTES = ENVELOPE - {"data_base64"} | {"time", "datacontenttype"}
 """Of an envelope only: in a bare object an `id` may be anybody's."""
 _QUESTIONS = frozenset({"nps", "csat", "ces", "effort", "cnx", "resolved_first"})
-_SHOWN = (
-    frozenset(name for form in FORMS.values() for name in form.__struct_fields__) - _ATTRIBUTES - _PERSONAL
-) | _QUESTIONS
+_SHOWN = (KNOWN - _ATTRIBUTES - _PERSONAL) | _QUESTIONS

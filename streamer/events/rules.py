@@ -41,6 +41,8 @@ class Rules(msgspec.Struct, frozen=True):
     service_level: ServiceLevel = ServiceLevel()
     queues: Mapping[str, ServiceLevel] = {}
     pairs: tuple[tuple[str, ...], ...] = ()
+    customer_key: str = "0"
+    """The id of the key that customers' pseudonyms are made with."""
 
     def service_level_of(self, queue: str | None) -> ServiceLevel:
         return self.queues.get(queue or UNKNOWN, self.service_level)

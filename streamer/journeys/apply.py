@@ -20,6 +20,7 @@ from streamer.events.models import (
 from streamer.events.rules import Rules
 from streamer.journeys.desk import Change, Desk, Draft
 from streamer.journeys.journey import (
+    ERASED,
     Entry,
     Group,
     Key,
@@ -85,7 +86,7 @@ def _place(change: Change, event: Placed | Tombstone, rules: Rules, forgotten: i
     digest = event.digest()[:_DIGEST_BYTES]
     fact = None if isinstance(event, Tombstone) else event
     if entry.fact is not None and (event.version, digest) <= (entry.fact.version, entry.fact.digest):
-        if fact is not None and digest != entry.fact.digest:
+        if fact is not None and digest != entry.fact.digest and entry.fact != ERASED:
             _note_name(change, fact)
             _settle_crowd(change, fact, rules)
         return False

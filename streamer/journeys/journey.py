@@ -129,5 +129,7 @@ class Journey(msgspec.Struct, frozen=True, array_like=True, gc=False):
     crowd: bool = False
 
 
+ERASED: Final = State(2**53 - 1, b"\xff" * 8, True, None)
+"""Of a fact that was erased with its customer: higher than whatever will be said of it again."""
 EMPTY: Final = Journey()
 NOTHING: Final = Entry()

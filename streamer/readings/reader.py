@@ -13,12 +13,13 @@ import numpy as np
 
 from streamer.events.rules import HOUR, MINUTE, agree, written
 from streamer.metrics.catalogue import Spans
+from streamer.metrics.formulas import Counts
 from streamer.panes.grid import ALL, WIDTH, Family, Grouping, oldest
 from streamer.readings.answers import METRIC_OF, Distribution
 from streamer.readings.columns import WIDE, Numbers, Sums, View, Zones
 from streamer.readings.contacts import Archive, Contact, Number, Order, Place, behind
 from streamer.readings.look import Look, Part, Surroundings, ZoneRun, fresh_s
-from streamer.readings.pyramid import Entries, Integers, merged
+from streamer.readings.pyramid import Entries, Integers, Lens, merged
 from streamer.readings.query import Query, QueryError, Reading, checked
 from streamer.readings.table import EMPTY, Table
 from streamer.settings import Settings
@@ -47,6 +48,14 @@ class Slot(NamedTuple):
     name: str
     view: View
     family: Family
+
+
+class Kept(NamedTuple):
+    """Panes by index, and the lens that makes their keys row * NUMBERS + number; `names` of the rows."""
+
+    panes: Mapping[int, Entries]
+    lens: Lens
+    names: Sequence[str]
 
 
 class _Known(NamedTuple):
@@ -148,6 +157,16 @@ class Reader:
             looks = [self._look(Look(asked, window, around), sums, live) for window in query.windows]
         return (reading for look in looks for reading in look.readings())
 
+    def samples(self, query: Query) -> list[tuple[Reading, Counts]]:
+        """Readings of one metric over one window, each with the counts behind it. Raises QueryError."""
+        asked, live = checked(query, self.pairs), query.at is None or abs(query.now - query.at) < LIVE_MS
+        look = Look(asked, query.windows[0], self._around())
+        with self._lock:
+            self._look(look, self._numbers.live if live else Sums(self._numbers.families), live)
+        ((metric, _),) = asked.metrics
+        table = look.tables.get(look.part(metric), EMPTY)
+        return [(reading, table.counts(reading.key)) for reading in look.readings()]
+
     def history(self, query: Query, first: int, last: int, step: int) -> list[Reading]:
         """One metric's readings of one group, at first, first + step, …, at most `last`. Times in ms."""
         if step <= 0 or last < first:
@@ -205,6 +224,20 @@ class Reader:
         wanted = [number for number in map(rows["team"].get, teams) if number is not None]
         found = linked[np.isin(linked // WIDE, wanted)] % WIDE
         return frozenset(rows["agent"].names[number] for number in np.unique(found).tolist())
+
+    def kept(self, by: str, family: Family, first: int, last: int) -> Kept:
+        """Those of the panes [first, last) that hold something, for who sums them up in another way."""
+        with self._lock:
+            columns = self._numbers.families[family]
+            pyramid = columns.pyramid(View(by))
+            panes = {index: pyramid.leaves.pane(index) for index in pyramid.leaves.panes(first, last)}
+            return Kept(panes, pyramid.lens, columns.rows[by].names)
+
+    def summed(self, by: str, family: Family, first: int, last: int) -> tuple[Entries, Sequence[str]]:
+        """The sum of the panes [first, last), keys row * NUMBERS + number, and the names of the rows."""
+        with self._lock:
+            columns = self._numbers.families[family]
+            return columns.pyramid(View(by)).total(first, last), columns.rows[by].names
 
     def _around(self) -> Surroundings:
         return Surroundings(self._zones, self.spans, self._caught_up(), self._rules.retention_ms)

@@ -1,6 +1,6 @@
 """Here is the store in this process's memory: the port's meaning in the plainest form, for tests."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 
 from streamer.events.rules import Rules
 from streamer.panes.grid import Family, kept
@@ -53,15 +53,29 @@ class MemoryStore:
         document = self.documents.get(key)
         return document.token if document else None
 
-    def _write(self, commit: Commit, now_ms: int) -> None:
-        token = commit.position.token
-        self._nonces.append(token)
-        self._positions[commit.partition] = commit.position
-        for key, value in commit.writes.items():
+    async def replace(
+        self, token: bytes, reads: Mapping[bytes, bytes | None], writes: Mapping[bytes, bytes | None]
+    ) -> bool:
+        if any(self._token(key) != before for key, before in reads.items()):
+            return False
+        self._put(token, writes)
+        return True
+
+    async def keys(self, letters: str) -> AsyncIterator[Sequence[bytes]]:
+        yield [key for key in self.documents if key[:1].decode() in letters]
+
+    def _put(self, token: bytes, writes: Mapping[bytes, bytes | None]) -> None:
+        for key, value in writes.items():
             if value is None:
                 self.documents.pop(key, None)
             else:
                 self.documents[key] = Document(token, value)
+
+    def _write(self, commit: Commit, now_ms: int) -> None:
+        token = commit.position.token
+        self._nonces.append(token)
+        self._positions[commit.partition] = commit.position
+        self._put(token, commit.writes)
         self._add("fine", commit.fine, now_ms)
         self._add("long", commit.long, now_ms)
         for name, amount in commit.counts.items():

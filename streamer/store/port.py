@@ -4,7 +4,7 @@ Keys and values are bytes. A value is what was written, behind the token of the 
 it. Two implementations, one test suite: `memory.MemoryStore` and `redis.RedisStore`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -134,6 +134,15 @@ class Store(Protocol):
 
     async def commit(self, commit: Commit, now_ms: int) -> Outcome:
         """All or nothing. `now_ms` is the wall clock: panes past their time to live are left out."""
+
+    async def replace(
+        self, token: bytes, reads: Mapping[bytes, bytes | None], writes: Mapping[bytes, bytes | None]
+    ) -> bool:
+        """Write documents without counting anything, all or none: if each key of `reads` still has its
+        token. `token` is the new one."""
+
+    def keys(self, letters: str) -> AsyncIterator[Sequence[bytes]]:
+        """The keys of all documents that begin with one of these letters; one may come twice."""
 
     async def positions(self, partitions: Sequence[Partition]) -> list[Position | None]: ...
 

@@ -7,7 +7,7 @@ Cluster the node that holds it serves all of it.
 import asyncio
 import re
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import sha1
 from importlib.resources import files
 from itertools import chain
@@ -18,6 +18,7 @@ from redis.asyncio import Redis, RedisCluster
 from redis.exceptions import NoScriptError, ResponseError
 
 from streamer.events.rules import Rules, agree
+from streamer.journeys.journey import KEY_BYTES
 from streamer.panes.grid import WIDTH, Family, kept, kept_ms, oldest
 from streamer.store.layout import FIRST, document_ttl_s, named, prefix
 from streamer.store.port import (
@@ -45,7 +46,7 @@ _HELD_S: Final = 0.02
 _SWEPT: Final = 500
 _IN_FORCE: Final = "current"
 _MAKING: Final = "rebuilding"
-_SCRIPTS: Final = ("commit", "read", "changes", "move", "compact", "one", "switch")
+_SCRIPTS: Final = ("commit", "read", "changes", "move", "compact", "one", "switch", "replace")
 _MARGIN_MS: Final = 2 * 3_600_000
 _ABSENT: Final = bytes(TOKEN_BYTES)
 _FAMILIES: Final[dict[bytes, Family]] = {b"f": "fine", b"l": "long"}
@@ -159,7 +160,7 @@ class RedisStore:
             _packed(commit.position),
             commit.position.token.hex(),
             commit.position.token,
-            b"".join(key + (token or _ABSENT) for key, token in commit.reads.items()),
+            _compared(commit.reads),
             self._ttl_s,
             oldest("fine", now_ms, self._retention_ms),
             oldest("long", now_ms, self._retention_ms),
@@ -182,6 +183,23 @@ class RedisStore:
         for index, posting in panes.items():
             if kept(family, index, now_ms, self._retention_ms):
                 yield from (index, ((index + 1) * width + keep + _MARGIN_MS) // 1000, posting)
+
+    async def replace(
+        self, token: bytes, reads: Mapping[bytes, bytes | None], writes: Mapping[bytes, bytes | None]
+    ) -> bool:
+        sent = _compared(reads), self._ttl_s, b"".join(_written(writes))
+        return bool(await self._call("replace", token, *sent))
+
+    async def keys(self, letters: str) -> AsyncIterator[Sequence[bytes]]:
+        await self._one("EXISTS", "rules")  # of the generation in force
+        match = self._prefix + f"[{letters}]".encode() + b"?" * (KEY_BYTES - 1)
+        found: list[bytes] = []
+        async for key in self._client.scan_iter(match=match, count=_SWEPT):
+            found.append(key[len(self._prefix) :])
+            if len(found) == _SWEPT:
+                yield found
+                found = []
+        yield found
 
     async def positions(self, partitions: Sequence[Partition]) -> list[Position | None]:
         if not partitions:
@@ -307,6 +325,39 @@ class Making:
 
     def _key(self, name: str) -> bytes:
         return named(self._center, name)
+
+
+class Customers:
+    """What outlives every generation: the key made for this center's customers, and who was forgotten.
+    Of `center`, whichever center the store is of."""
+
+    def __init__(self, store: RedisStore, center: str) -> None:
+        self._client = store._client
+        self._key, self._forgotten = named(center, "customer-key"), named(center, "forgotten")
+
+    async def key(self, made: bytes | None) -> bytes | None:
+        """The center's own; where there is none it is `made`, if given."""
+        if made is not None:
+            await self._client.set(self._key, made, nx=True)
+        found: bytes | None = await self._client.get(self._key)
+        return found
+
+    async def forgotten(self) -> dict[str, int]:
+        """Pseudonyms and when they were forgotten, ms."""
+        found = await self._client.hgetall(self._forgotten)
+        return {name.decode(): int(ms) for name, ms in found.items()}
+
+    async def number(self) -> int:
+        """Of those forgotten. None is ever taken back, or changed."""
+        return int(await self._client.hlen(self._forgotten))
+
+    async def forget(self, pseudonyms: Iterable[str], at_ms: int) -> None:
+        for name in pseudonyms:
+            await self._client.hsetnx(self._forgotten, name, at_ms)
+
+
+def _compared(reads: Mapping[bytes, bytes | None]) -> bytes:
+    return b"".join(key + (token or _ABSENT) for key, token in reads.items())
 
 
 def _pairs(flat: Sequence[bytes]) -> dict[bytes, bytes]:

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 from streamer.engine import wall_clock_ms
 from streamer.events.decoding import Record
 from streamer.events.rules import HOUR, Rules
+from streamer.events.veil import Veil
 from streamer.lanes import POSTINGS
 from streamer.meters import Meters
 from streamer.pipeline import Counting, Lane
@@ -34,6 +35,7 @@ from tests.conftest import PARTS
 from tests.counting import Letters, counting, lane
 from tests.parts.redis_server import RedisServer
 
+VEIL = Veil({"1": b"of the length that keys have: 43 characters"}, "1")
 PHASES = {
     "decode": "streamer.pipeline:decode",
     "keys": "streamer.pipeline:keys_of",
@@ -165,7 +167,7 @@ class Bench:
         store = await RedisStore.connect(self._server.url, f"bench-{self._centers}")
         meters = Meters()
         known = counting(store, Rules())
-        shared = Counting(store, known.rules, Letters(), meters, wall_clock_ms)
+        shared = Counting(store, known.rules, Letters(), meters, wall_clock_ms, veil=VEIL)
         lanes = {number: await lane(shared, self._topic, number) for number in self._work}
         assert self._server.process is not None
         redis = self._server.process.pid

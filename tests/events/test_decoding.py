@@ -678,11 +678,17 @@ SENTENCES = [
     ),
     (lambda: answers(nps=11), "answers.nps is 11, expected an integer from 0 to 10"),
     (lambda: call(queue=None), "queue is missing, expected a string that is not empty"),
-    (lambda: call(talk_s=604_801), "talk_s is 604801, expected at most 604800 seconds"),
+    (
+        lambda: call(talk_s=604_801),
+        "talk_s is 604801, expected at most 604800 seconds; are these milliseconds?",
+    ),
     (lambda: call(resolved="yes"), 'resolved is "yes", expected true or false'),
     (lambda: call(team=True), "team is true, expected a string"),
     (lambda: call(team={"name": "t1"}), "team is an object, expected a string"),
-    (lambda: call(site="x" * 300), f'site is "{"x" * 40}…", expected at most 256 characters'),
+    (
+        lambda: call(site="x" * 300),
+        "site is a text of 300 characters, expected at most 256 characters",
+    ),
     (lambda: call(site="a\nb"), 'site is "a\\nb", expected text without control characters'),
     (lambda: call(customer_id="k" * 300), "customer_id is [redacted], expected at most 256 characters"),
     (lambda: survey(comment=17), "comment is [redacted], expected a string"),
@@ -692,7 +698,18 @@ SENTENCES = [
     ),
     (
         lambda: call(ended_at=0),
-        "ended_at is 0, expected at most 35 days before the record's timestamp 1767225600000",
+        "ended_at is 0, expected at most 35 days (STREAMER_HORIZON) before the record's Kafka timestamp "
+        "1767225600000 (2026-01-01T00:00:00Z): publish history under its own time, or raise the horizon",
+    ),
+    (
+        lambda: call(ended_at=NOW / 1000 + 300.001),
+        "ended_at is 1767225900.001, expected at most 5 minutes after the record's Kafka timestamp "
+        "1767225600000 (2026-01-01T00:00:00Z): set the sender's clock or zone",
+    ),
+    (
+        lambda: call(customer_value=1, currency="USD"),
+        'currency is "USD", expected EUR, as set by STREAMER_CURRENCY: convert the amount, or change the '
+        "setting",
     ),
 ]
 
@@ -700,3 +717,40 @@ SENTENCES = [
 @pytest.mark.parametrize(("outcome", "sentence"), SENTENCES)
 def test_an_error_names_the_field_what_it_holds_and_what_was_expected(outcome, sentence):
     assert outcome().error == sentence
+
+
+PHONE, ADDRESS = "+34 600 12 34 56", "ann@example.org"
+PERSONAL = [
+    ("a number where a word belongs", lambda: call(queue=34600123456), "34600123456"),
+    ("a number as text in a choice", lambda: call(channel=PHONE), "600"),
+    ("a number in a contact's id", lambda: call(contact_id=f"{PHONE}\n"), "600"),
+    ("an address in a choice", lambda: call(outcome=ADDRESS), "ann"),
+    ("a long text in a choice", lambda: call(outcome="she said that " + "x" * 40), "she"),
+    ("a number where seconds belong", lambda: call(talk_s=PHONE), "600"),
+    ("an address where a time belongs", lambda: call(ended_at=ADDRESS), "ann"),
+    ("a number after a time", lambda: call(ended_at=f"today {PHONE}"), "600"),
+]
+
+
+@pytest.mark.parametrize(("sentence", "outcome", "secret"), PERSONAL)
+def test_an_error_shows_nothing_that_may_be_somebodys_number_address_or_words(sentence, outcome, secret):
+    assert isinstance(outcome(), Rejected)
+    assert secret not in outcome().error
+
+
+TELLING = [
+    ("a time that is none", lambda: call(ended_at="2025-12-31T12:00:00"), '"2025-12-31T12:00:00"'),
+    ("milliseconds", lambda: call(ended_at=NOW), "1767225600000"),
+    ("milliseconds of a duration", lambda: call(talk_s=61_500_000), "61500000"),
+    ("a word that is not known", lambda: call(outcome="lost"), '"lost"'),
+    ("six digits", lambda: call(queue=123456), "123456"),
+    ("a score off its scale", lambda: answers(nps=11), "11"),
+    ("one with many places", lambda: answers(nps=6.66666667), "6.66666667"),
+    ("a number of six digits", lambda: call(team=999_999), "999999"),
+    ("of seven", lambda: call(team=1_000_000), "[redacted]"),
+]
+
+
+@pytest.mark.parametrize(("sentence", "outcome", "shown"), TELLING)
+def test_an_error_shows_what_helps(sentence, outcome, shown):
+    assert f" is {shown}, expected" in outcome().error

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from streamer.events.decoding import Record, decode, redact
-from streamer.events.envelopes import LARGEST_LETTER
+from streamer.events.envelopes import LARGEST_LETTER, customer_of
 from streamer.events.models import Identity, Rejected, Response, Tombstone
 from streamer.events.rules import Rules
 
@@ -136,6 +136,28 @@ def test_an_envelopes_error_names_the_attribute():
     assert outcome == Rejected(
         "envelope", "ce_type is missing, expected a string, as CloudEvents 1.0 requires"
     )
+
+
+CUSTOMERS = [
+    ("a bare object's", DATA, {}, WHO),
+    ("an envelope's data's", EVENT, {}, WHO),
+    ("in base64", changed(EVENT, data=DELETE, data_base64=encoded(DATA)), {}, WHO),
+    ("beside headers", DATA, BINARY, WHO),
+    ("beside data that are none", changed(EVENT, data="x", customer_id=WHO), {}, WHO),
+    ("a bare object's own, whatever its data", changed(DATA, data={"customer_id": "other"}), {}, WHO),
+    ("a whole number", changed(DATA, customer_id=17), {}, "17"),
+    ("none where it is blank", changed(DATA, customer_id=" "), {}, None),
+    ("none in a list", changed(DATA, customer_id=[WHO]), {}, None),
+    ("none of thousands of digits", b'{"customer_id":' + b"9" * 5000 + b"}", {}, None),
+    ("none in no JSON", b"{", {}, None),
+    ("none in base64 that is none", changed(EVENT, data=DELETE, data_base64=5), {}, None),
+    ("none in nothing", b"", {}, None),
+]
+
+
+@pytest.mark.parametrize(("sentence", "value", "headers", "expected"), CUSTOMERS)
+def test_the_customer_of_a_record_that_may_be_rejected(sentence, value, headers, expected):
+    assert customer_of(record(value, headers)) == expected
 
 
 def letter(value: Any) -> Any:

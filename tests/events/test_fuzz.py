@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from streamer.events.decoding import REASONS, TOPICS, Record, decode, redact
+from streamer.events.envelopes import customer_of
 from streamer.events.models import (
     Evaluation,
     Rejected,
@@ -80,6 +81,7 @@ def answered(topic: str, value: bytes | None, headers: list[tuple[str, bytes]], 
     record = Record(topic, 0, 0, timestamp, None, value, headers)
     outcome = decode(record, RULES)
     assert type(outcome) in (FACTS[topic], Tombstone, Rejected)
+    assert isinstance(customer_of(record), str | None)
     shown = redact(record).decode()
     assert len(shown.encode()) <= 16_384
     if isinstance(outcome, Rejected):

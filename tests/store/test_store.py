@@ -282,6 +282,47 @@ async def test_a_deleted_document_is_absent(store: Store, writer: Writer) -> Non
     await writer.write(reads={key("a"): None})
 
 
+async def test_documents_are_replaced_without_counting(store: Store, writer: Writer) -> None:
+    position = await writer.write(**EVERYTHING)
+    reads = {key("a"): position.token, key("n"): None}
+    assert await store.replace(
+        b"newtoken", reads, {key("a"): b"less", key("b", "c"): None, key("n"): b"seal"}
+    )
+    assert await store.read([key("a"), key("b", "c"), key("n")]) == [
+        Document(b"newtoken", b"less"),
+        None,
+        Document(b"newtoken", b"seal"),
+    ]
+    assert await store.positions([CALLS]) == [position]
+    assert await store.counts() == {"events": 1}
+
+
+@pytest.mark.parametrize("seen", [None, b"anothert"])
+async def test_nothing_is_replaced_where_something_changed(
+    store: Store, writer: Writer, seen: bytes | None
+) -> None:
+    await writer.write(**EVERYTHING)
+    before = await state(store)
+    assert not await store.replace(b"newtoken", {key("n"): None, key("a"): seen}, {key("a"): None})
+    assert await state(store) == before
+
+
+async def test_a_commit_that_read_what_was_replaced_meanwhile_writes_nothing(
+    store: Store, writer: Writer
+) -> None:
+    position = await writer.write(**EVERYTHING)
+    assert await store.replace(b"newtoken", {}, {key("a"): b"less"})
+    commit = writer.commit(reads={key("a"): position.token}, writes={key("a"): b"more"})
+    assert await store.commit(commit, NOW) == Changed((key("a"),))
+
+
+async def test_keys_are_found_by_their_letters(store: Store, writer: Writer) -> None:
+    many = {key(f"{number}", letter): b"x" for number in range(700) for letter in "ceo"}
+    await writer.write(writes=many, counts={"events": 1}, fine={FINE: {"cell": {1: 1}}})
+    found = {one async for keys in store.keys("co") for one in keys}
+    assert found == {one for one in many if one[:1] != b"e"}
+
+
 async def test_documents_are_read_in_the_order_asked_for(store: Store, writer: Writer) -> None:
     await writer.write(writes={key("a"): b"1", key("b"): b"\x00\xff" * 5})
     assert await values(store, "b", "never", "a", "b") == [b"\x00\xff" * 5, None, b"1", b"\x00\xff" * 5]

@@ -15,7 +15,20 @@ SECRETS: Final = (
 )
 TRACES: Final = ("secret", "Secret", "600 555 666", "600555666", "4111", "@example", "3491555")
 """What would show of them, or of the customers in the payloads, wherever it is found."""
-_NUMBERS: Final = (0, -1, 6.5, -0.0, 1e308, 2**63, 2**64, -(2**63) - 1, 10**30, 10**400, float("nan"), float("inf"))
+_NUMBERS: Final = (
+    0,
+    -1,
+    6.5,
+    -0.0,
+    1e308,
+    2**63,
+    2**64,
+    -(2**63) - 1,
+    10**30,
+    10**400,
+    float("nan"),
+    float("inf"),
+)
 _TEXTS: Final = (
     "", " ", "NaN", "-Infinity", "1e400", "٣", "²", "true", "null", "\x00", "a\nb", "👍", "\ud800", "x" * 300,
     "x" * 70_000, "9" * 50, "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59.999999-12:00", "24:00",

@@ -1,0 +1,83 @@
+"""Here is which letters a command is about."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from streamer.dead_letters.letter import Letter, LetterError, Place
+from streamer.events.decoding import REASONS
+from streamer.readings.query import QueryError
+from streamer.readings.times import milliseconds
+
+
+class Choice(NamedTuple):
+    """Those that lie at `places`, or of this reason, topic and time (ms); without any of them, all."""
+
+    places: Sequence[Place] = ()
+    reason: str | None = None
+    topic: str | None = None
+    since: int | None = None
+
+    def of(self, letters: Iterable[Letter]) -> list[Letter]:
+        """Raises LetterError where a place is named at which no letter is open."""
+        found = [letter for letter in letters if self._is_of(letter)]
+        if missing := set(self.places) - {letter.place for letter in found}:
+            raise LetterError(f"{min(missing)}: no letter about this record is open")
+        return found
+
+    def _is_of(self, letter: Letter) -> bool:
+        return (
+            (not self.places or letter.place in self.places)
+            and self.reason in (None, letter.reason)
+            and self.topic in (None, letter.place.topic)
+            and (self.since is None or letter.at >= self.since)
+        )
+
+
+def choice(
+    coordinates: Sequence[str] = (),
+    reason: str | None = None,
+    topic: str | None = None,
+    since: str | None = None,
+) -> Choice:
+    """As a command was told. Raises QueryError."""
+    if reason is not None and reason not in REASONS:
+        raise QueryError(f"reason = {reason!r}: expected one of {', '.join(REASONS)}")
+    from_ms = None if since is None else milliseconds("since", since)
+    return Choice([Place.of(text) for text in coordinates], reason, topic, from_ms)
+
+
+def some(everything: bool, **chosen: Any) -> Choice:
+    """The same, of which nothing must not mean all. Raises QueryError."""
+    if not everything and not any(chosen.values()):
+        raise QueryError("expected coordinates, --reason, --topic, --since or --all")
+    return choice(**chosen)
+
+
+class Group(NamedTuple):
+    """Letters of one reason and topic, oldest first."""
+
+    reason: str
+    topic: str
+    letters: Sequence[Letter]
+
+    def told(self) -> dict[str, object]:
+        first, last = self.letters[0], self.letters[-1]
+        return {
+            "reason": self.reason,
+            "topic": self.topic,
+            "letters": len(self.letters),
+            "first": first.time,
+            "last": last.time,
+            "example": str(last.place),
+            "error": last.error,
+        }
+
+
+def grouped(letters: Sequence[Letter]) -> list[Group]:
+    """The largest group first."""
+    sizes = Counter((letter.reason, letter.place.topic) for letter in letters)
+    return [
+        Group(reason, topic, [one for one in letters if (one.reason, one.place.topic) == (reason, topic)])
+        for (reason, topic), _ in sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
+    ]

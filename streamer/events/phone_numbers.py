@@ -1,0 +1,97 @@
+"""Here are phone numbers as people write them: with the country's code, as at home, or behind a word.
+
+Texts are in the plain form of `scrubbing`. Shapes as in `national_ids`.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from streamer.events.national_ids import Span, compiled, found_in, numbers
+
+_SHAPES: Final = (
+    "0[1-9]_dd_dd_dd_dd",  # France
+    "0[1-9]d{7,10}",
+    r"\(?0[1-9]d{0,3}\)?(?:=d{2,8}){1,4}",  # behind the 0 of the long distance
+    "[4-9]dd_ddd_ddd",  # Spain, Portugal, Poland
+    "[6-9]dd=dd=dd=dd",
+    r"(?:1_)?\(?[2-9]dd\)?_[2-9]dd_dddd",  # North America
+    "1[3-9]d_dddd_dddd",  # China
+    "[6-9]dddd_ddddd",  # India
+    r"\(?[1-9][1-9]\)?_9_dddd_dddd",  # Brazil
+    r"\([1-9][1-9]\)_dddd_dddd",
+    r"[78]_\(?[3489]dd\)?_ddd_dd_dd",  # Russia
+    "[1-9]d=dddd=dddd",  # Mexico
+    "[2-9]d dd dd dd",  # Denmark, Norway
+)
+_PATTERNS: Final = tuple(map(compiled, _SHAPES))
+_NO_UNIT: Final = re.compile(r" ?(?:[%€$£¥₹]|(?:EUROS?|EUR|USD|GBP|KM|KG|POINTS?)\b)")
+_ABROAD: Final = re.compile(r"(?:\+|(?<![0-9])00) ?(?P<digits>[1-9][0-9]*(?:[ .\-/]{0,2}\(?[0-9]+\)?){0,15})")
+_FEWEST_ABROAD: Final = 8
+_LONGEST_ABROAD: Final = 13
+_LONGEST: Final = {
+    "1": 11, "7": 11, "20": 12, "27": 11, "30": 12, "31": 11, "32": 11, "33": 11, "34": 11, "36": 11,
+    "39": 12, "40": 11, "41": 11, "44": 12, "45": 10, "46": 11, "47": 10, "48": 11, "49": 13, "51": 11,
+    "52": 12, "54": 13, "55": 13, "56": 11, "57": 12, "60": 12, "61": 11, "62": 14, "63": 12, "64": 12,
+    "65": 10, "66": 11, "81": 12, "82": 12, "84": 11, "86": 13, "90": 12, "91": 12, "212": 12,
+    "213": 12, "216": 11, "351": 12, "352": 12, "353": 12, "358": 13, "380": 12, "420": 12, "421": 12,
+    "852": 11, "886": 12, "966": 12, "971": 12, "972": 12,
+}  # fmt: skip
+"""Digits at most by the country's code, with the code: what follows is another number."""
+
+_CALLED: Final = (
+    "TEL TÉL TELEFON TÉLÉPHONE TELEPHONE TELEFONO TELÉFONO TELEFONE PHONE MOBILE MÓVIL MOVIL "
+    "MOBIL CELL CELULAR CELLULARE PORTABLE HANDY WHATSAPP FAX CALL ТЕЛ ТЕЛЕФОН "
+    "电话 電話 手机 手機 携帯 전화 هاتف जوال फोन"
+)
+_LINKED: Final = (
+    "IS EST ES E È IST NUMBER NUMÉRO NUMERO NÚMERO NUMMER NR NO N° AU AL ON AT ME MY MI 是 号码 は"
+)
+_BEHIND: Final = re.compile(
+    rf"(?<![A-Z])(?:{'|'.join(_CALLED.split())})(?:[ .:=#(]|(?:{'|'.join(_LINKED.split())})(?![A-Z]))*$"
+)
+_LONGEST_WORDS: Final = 30
+_DIGITS: Final = re.compile(r"[0-9](?:[ .\-/()]{0,2}[0-9]){5,12}(?![0-9])")
+
+
+def phone_numbers_abroad(text: str) -> Iterator[Span]:
+    """Where those with a country's code are."""
+    for match in _ABROAD.finditer(text):
+        if end := _end(match):
+            yield match.start(), end
+
+
+def phone_numbers_behind_words(text: str) -> Iterator[Span]:
+    """Where a number follows a word such as phone."""
+    for start, end in numbers(text):
+        for match in _DIGITS.finditer(text, start, end):
+            if _BEHIND.search(text[max(0, match.start() - _LONGEST_WORDS) : match.start()]):
+                yield match.span()
+
+
+def phone_numbers(text: str) -> Iterator[Span]:
+    """Where all others are; spans may overlap, the better known come first."""
+    for start, end in numbers(text):
+        for pattern in _PATTERNS:
+            for match in found_in(text, pattern, start, end):
+                if _domestic(match[0]) and not _NO_UNIT.match(text, match.end()):
+                    yield match.span()
+
+
+def _end(match: re.Match[str]) -> int | None:
+    """As many groups of digits as a number of that country has at most."""
+    start = match.start("digits")
+    number = "".join(filter(str.isdigit, match["digits"]))
+    known = (number[:length] for length in (1, 2, 3) if number[:length] in _LONGEST)
+    most = _LONGEST.get(next(known, ""), _LONGEST_ABROAD) + match["digits"].count("(0)")
+    end, seen = None, 0
+    for group in re.finditer("[0-9]+", match["digits"]):
+        seen += len(group[0])
+        if _FEWEST_ABROAD <= seen <= most:
+            end = start + group.end()
+    return end
+
+
+def _domestic(written: str) -> bool:
+    number = "".join(filter(str.isdigit, written))
+    return (9 if number[0] == "0" else 8) <= len(number) <= 12 and len(set(number)) > 1

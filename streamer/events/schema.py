@@ -1,0 +1,182 @@
+"""Here is what an event's data must look like, as JSON Schema 2020-12, derived from the forms.
+
+The keywords are those that draft 07 has too, with the same meaning, so that AsyncAPI's tools read them as
+well. A schema knows no record: whether a time fits the Kafka timestamp it does not say, nor whether the
+currency is ours, nor whether a day ever was. Everything else it says as `decode` does.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from streamer.events.forms import (
+    ENVELOPE,
+    FORMS,
+    NOT_BLANK,
+    SCALES,
+    Form,
+    SurveyCompleted,
+)
+from streamer.events.rules import SECOND, Rules
+
+Schema = dict[str, Any]
+
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+UNKNOWN: Final[Schema] = {"type": ["string", "null"], "not": {"type": "string", "pattern": NOT_BLANK}}
+"""Null, or a text of blanks."""
+EXAMPLES: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
+    "call-completed": (
+        {
+            "contact_id": "c-81231",
+            "customer_id": "k-4711",
+            "agent_id": "anna",
+            "team": "red",
+            "queue": "billing",
+            "channel": "voice",
+            "queued_at": "2026-11-21T10:00:00Z",
+            "ended_at": "2026-11-21T10:06:30Z",
+            "wait_s": 12.5,
+            "talk_s": 310,
+            "hold_s": 20,
+            "acw_s": 47.5,
+            "outcome": "answered",
+            "resolved": True,
+        },
+        {"contact_id": "c-81232", "queue": "billing", "ended_at": 1795255200, "outcome": "abandoned"},
+        {"contact_id": "c-81231", "version": 2, "deleted": True},
+    ),
+    "survey-sent": ({"survey_id": "v-17", "contact_id": "c-81231", "sent_at": "2026-11-21T10:10:00Z"},),
+    "survey-completed": (
+        {
+            "response_id": "r-9",
+            "survey_id": "v-17",
+            "answered_at": "2026-11-21T12:00:00+01:00",
+            "answers": {"nps": 9, "csat": 4, "resolved_first": True},
+        },
+        {"response_id": "r-9", "updated_at": "2026-11-21T13:00:00Z", "deleted": True},
+    ),
+    "contact-evaluated": (
+        {
+            "evaluation_id": "e-3",
+            "contact_id": "c-81231",
+            "agent_id": "anna",
+            "score": 87.5,
+            "evaluated_at": "2026-11-21T15:00:00Z",
+        },
+    ),
+    "customer-valued": (
+        {"customer_id": "k-4711", "value": 1250.5, "currency": "EUR", "as_of": "2026-11-21T00:00:00Z"},
+    ),
+}
+
+
+def event_schema(topic: str, rules: Rules) -> Schema:
+    """Of the data of one of TOPICS: a fact, or a tombstone. The rules set the longest wait."""
+    form = FORMS[topic]
+    return {
+        "$schema": DIALECT,
+        "title": topic,
+        "description": f"{form.__doc__} Times are RFC 3339 with a zone, or epoch seconds; unknown fields are "
+        "ignored, null and absent mean unknown.",
+        "type": "object",
+        "anyOf": [_fact(form, rules), _tombstone(form)],
+        "examples": [dict(example) for example in EXAMPLES[topic]],
+    }
+
+
+def fields(form: type[Form]) -> dict[str, tuple[Schema, Mapping[str, Any]]]:
+    """What each field of the data is where it is known, and what else is said of it."""
+    info = msgspec.inspect.type_info(form)
+    assert isinstance(info, msgspec.inspect.StructType)
+    found: dict[str, tuple[Schema, Mapping[str, Any]]] = {}
+    for field in info.fields:
+        if field.name not in ENVELOPE:
+            assert isinstance(field.type, msgspec.inspect.Metadata), field.name
+            found[field.name] = (dict(field.type.extra_json_schema or {}), field.type.extra or {})
+    return found
+
+
+def _fact(form: type[Form], rules: Rules) -> Schema:
+    known = {name: (_of_rules(schema, extra, rules), extra) for name, (schema, extra) in fields(form).items()}
+    known["deleted"] = ({"description": "a fact is not deleted", "const": False}, {})
+    conditions = [
+        _condition(name, schema, extra) for name, (schema, extra) in known.items() if _condition_of(extra)
+    ]
+    if form is SurveyCompleted:
+        conditions += [_one_scale(question) for question in SCALES]
+    schema: Schema = {
+        "title": "fact",
+        "properties": {name: _property(schema, extra) for name, (schema, extra) in known.items()},
+        "required": [name for name, (_, extra) in known.items() if "needed" in extra],
+    }
+    return schema | ({"allOf": conditions} if conditions else {})
+
+
+def _of_rules(schema: Schema, extra: Mapping[str, Any], rules: Rules) -> Schema:
+    return schema | {"maximum": rules.horizon_ms / SECOND} if "horizon" in extra else schema
+
+
+def _property(schema: Schema, extra: Mapping[str, Any]) -> Schema:
+    if _condition_of(extra):
+        return {"description": schema["description"]}
+    return schema if "needed" in extra else _or_unknown(schema, extra)
+
+
+def _or_unknown(schema: Schema, extra: Mapping[str, Any]) -> Schema:
+    meant = {name: value for name, value in schema.items() if name == "description"}
+    known = {name: value for name, value in schema.items() if name not in meant}
+    if not known:
+        return meant
+    return {**meant, "anyOf": [known, UNKNOWN if "blank" in extra else {"type": "null"}]}
+
+
+def _condition_of(extra: Mapping[str, Any]) -> bool:
+    return "unless" in extra or "beside" in extra
+
+
+def _condition(name: str, schema: Schema, extra: Mapping[str, Any]) -> Schema:
+    """A field that is read only where another is unknown, or only beside it."""
+    bare = {key: value for key, value in schema.items() if key != "description"}
+    then = {"properties": {name: _or_unknown(bare, extra)}}
+    if "unless" in extra:
+        return {"if": {"properties": {extra["unless"]: {"type": "null"}}}, "then": then}
+    other = extra["beside"]
+    return {"if": {"required": [other], "properties": {other: {"not": {"type": "null"}}}}, "then": then}
+
+
+def _one_scale(question: str) -> Schema:
+    """One text for the scale of all that was asked."""
+    low, high = SCALES[question]
+    asked = {
+        "required": ["scale", "answers"],
+        "properties": {
+            "scale": {"type": "string", "pattern": NOT_BLANK},
+            "answers": {"required": [question]},
+        },
+    }
+    return {"if": asked, "then": {"properties": {"scale": {"const": f"{low}-{high}"}}}}
+
+
+def _tombstone(form: type[Form]) -> Schema:
+    known = fields(Form) | fields(form)
+    known["version"], known["updated_at"] = fields(Form)["version"], fields(Form)["updated_at"]
+    return {
+        "title": "tombstone",
+        "description": "takes back the fact of this id, unless a higher version says otherwise",
+        "properties": {"deleted": {"const": True}},
+        "required": ["deleted"],
+        "allOf": [_first_known(form.ids, known), _first_known(form.versions, known)],
+    }
+
+
+def _first_known(names: Sequence[str], known: Mapping[str, tuple[Schema, Mapping[str, Any]]]) -> Schema:
+    """One of these is known, and read; those before it are unknown."""
+    choices: list[Schema] = []
+    for number, name in enumerate(names):
+        schema, _ = known[name]
+        unknown = {
+            other: UNKNOWN if "blank" in known[other][1] else {"type": "null"} for other in names[:number]
+        }
+        choices.append({"required": [name], "properties": {**unknown, name: schema}})
+    return choices[0] if len(choices) == 1 else {"anyOf": choices}

@@ -1,0 +1,53 @@
+"""Here is how far it is, for who looks at a terminal: a bar with the rate and the time left."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from streamer.replay.rows import Rows
+
+
+class Bar:
+    """One file's. Shows nothing where standard error is no terminal."""
+
+    def __init__(self, console: Console, name: str, doing: str) -> None:
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[events]:,} events, {task.fields[rate]:,.0f}/s"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("left"),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task: TaskID = self._progress.add_task(f"{doing} {name}", total=None, events=0, rate=0.0)
+        self._began = time.monotonic()
+
+    def show(self, rows: Rows, events: int) -> None:
+        """`events`: since it began."""
+        seconds = time.monotonic() - self._began
+        rate = events / seconds if seconds > 0 else 0.0
+        self._progress.update(self._task, total=rows.total, completed=rows.done(), events=events, rate=rate)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()

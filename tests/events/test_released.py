@@ -1,0 +1,76 @@
+"""Here is that events as they were written for every released version are still read as they were.
+
+released/vN holds records as senders of that version write them, and what they state. Files are added, and
+never changed: who must change one breaks what somebody sends.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamer.events import models
+from streamer.events.decoding import TOPICS, Record, decode
+from streamer.events.models import Event, Identity, Rejected, Tombstone
+from streamer.events.rules import Rules
+from tests.events.names import ANSWERS, FIELDS
+
+RELEASED = Path(__file__).with_name("released")
+FIXTURES = {
+    f"{path.parent.name}/{path.stem}": json.loads(path.read_text(encoding="utf-8"))
+    for path in sorted(RELEASED.glob("v*/*.json"))
+}
+MODES = {"bare", "structured", "structured-by-body", "structured-base64", "binary", "tombstone", "next-major"}
+PATHS = [(topic, name) for topic, names in FIELDS.items() for name in sorted(names)]
+PATHS += [("survey-completed", f"answers.{name}") for name in sorted(ANSWERS)]
+
+
+def expected(fixture: dict[str, Any]) -> Event | str:
+    told = dict(fixture["expected"])
+    if "rejected" in told:
+        return str(told["rejected"])
+    kind = told.pop("fact")
+    if kind == "Tombstone":
+        return Tombstone(Identity(*told["identity"]), told["version"])
+    fact: Event = getattr(models, kind)(**told)
+    return fact
+
+
+def stated(fixture: dict[str, Any], value: str) -> Event | str:
+    headers = [(name, text.encode()) for name, text in fixture["headers"].items()]
+    record = Record(fixture["topic"], 0, 0, fixture["timestamp"], None, value.encode(), headers)
+    outcome = decode(record, Rules())
+    return outcome.reason if isinstance(outcome, Rejected) else outcome
+
+
+@pytest.mark.parametrize("name", FIXTURES)
+def test_a_released_event_states_what_it_always_did(name: str) -> None:
+    fixture = FIXTURES[name]
+    assert stated(fixture, fixture["value"]) == expected(fixture)
+
+
+def test_there_are_events_of_every_kind_in_every_envelope() -> None:
+    found = {name.removeprefix("v1/") for name in FIXTURES}
+    assert found >= {f"{topic}.{mode}" for topic in TOPICS for mode in MODES}
+    assert set(FIELDS) == set(TOPICS)
+
+
+def without(fixture: dict[str, Any], path: str) -> str | None:
+    """The value of a bare fixture without this field; None where it has none."""
+    body = json.loads(fixture["value"])
+    *parents, name = path.split(".")
+    place = body
+    for parent in parents:
+        place = place.get(parent) or {}
+    if name not in place:
+        return None
+    del place[name]
+    return json.dumps(body)
+
+
+@pytest.mark.parametrize(("topic", "field"), PATHS)
+def test_a_field_that_is_no_longer_read_would_be_noticed(topic: str, field: str) -> None:
+    own = [one for one in FIXTURES.values() if one["topic"] == topic and "specversion" not in one["value"]]
+    rests = [(one, rest) for one in own if (rest := without(one, field)) is not None]
+    assert [one for one, rest in rests if stated(one, rest) != expected(one)]

@@ -1,0 +1,26 @@
+"""Here is a center that counts what is replayed: a worker behind a broker, and who reads."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from streamer import kafka
+from streamer.settings import load
+from streamer.store.redis import RedisStore
+from tests.faults.worker import Worker
+from tests.parts.broker import Broker
+from tests.test_real_input import Center
+
+
+@pytest.fixture
+async def live(fresh_broker: Broker, store_url: str, center: str, tmp_path: Path) -> AsyncIterator[Center]:
+    parts = {"kafka": fresh_broker.address, "redis": store_url, "center": center}
+    await kafka.ensure_topics(fresh_broker.address)
+    store = await RedisStore.connect(store_url, center)
+    worker = Worker(parts, tmp_path / "worker.log")
+    try:
+        yield Center(load(**parts), store, worker)
+    finally:
+        worker.kill()
+        await store.close()

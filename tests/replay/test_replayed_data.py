@@ -1,0 +1,112 @@
+"""Here is that the real data, replayed by the maps that lie here, gives readings equal to plain arithmetic
+over the files."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamer.events.rules import HOUR, SECOND
+from tests.replay.replays import MAPS, begun, dry_run, guess
+from tests.test_real_input import (
+    DATA,
+    TODAY,
+    YESTERDAY,
+    Center,
+    Figure,
+    answers,
+    at_of,
+    by_queue,
+    calls,
+    figures,
+    known,
+    rows,
+    seconds,
+)
+
+BANK, SHOPS = DATA / "bank-one-day" / "calls_one_day.csv", DATA / "nps-retail-fr" / "nps.csv"
+METRICS = sorted({metric for metric, _ in figures(())})
+
+
+def replayed(live: Center, state: Path, *arguments: str | Path) -> str:
+    """What the command says."""
+    process = begun({"kafka": live.settings.kafka}, "--state", state, *arguments)
+    _, told = process.communicate()
+    assert process.returncode == 0, told
+    return told
+
+
+def check(told: list[dict[str, Any]], stat: str, wanted: dict[str, Figure]) -> None:
+    found = {one["key"]: one for one in told if one["stat"] == stat}
+    for key, (value, support) in wanted.items():
+        assert (found[key]["value"], found[key]["support"]) == (
+            value if value is None else pytest.approx(value, rel=1e-12),
+            support,
+        ), found[key]
+    assert not [key for key in found.keys() - wanted.keys() if found[key]["value"]]
+
+
+async def test_a_day_of_a_bank(live: Center, tmp_path: Path) -> None:
+    found = calls()
+    last = YESTERDAY + max(call.end for call in found) * SECOND
+    told = replayed(live, tmp_path, "--map", MAPS / "bank.toml", "--shift-to", at_of(last), BANK)
+    assert f"2,375 rows, {len(found):,} events sent" in told
+    assert ["left", "in", "the", "menu,", "never", "offered", "120"] in [
+        line.split() for line in told.splitlines()
+    ]
+    await live.all_counted("call-completed", len(found))
+    queues = {queue: figures(own) for queue, own in by_queue(found).items()}
+    for metric in METRICS:
+        asked = (metric, "--window", "24h", "--stat", "*", "--at", at_of(TODAY))
+        own, whole = live.command(*asked, "--by", "queue"), live.command(*asked)
+        for stat in (stat for name, stat in figures(()) if name == metric):
+            check(own, stat, {queue: one[metric, stat] for queue, one in queues.items()})
+            check(whole, stat, {"": figures(found)[metric, stat]})
+
+
+async def test_survey_answers_of_a_shop_chain(live: Center, tmp_path: Path) -> None:
+    found, at = answers(), YESTERDAY + 12 * HOUR
+    told = replayed(live, tmp_path, "--map", MAPS / "shops.toml", "--shift-to", at_of(at), SHOPS)
+    assert "13,954 rows, 13,954 events sent" in told
+    await live.all_counted("survey-completed", len(found))
+    asked = ("--window", "24h", "--at", at_of(TODAY))
+    for metric, column in (("nps_score", "nps"), ("cnx_score", "satisfaction")):
+        values = list(known(found, column))
+        score = 100 * (sum(v >= 9 for v in values) - sum(v <= 6 for v in values)) / len(values)
+        check(live.command(metric, *asked), "", {"": (score, len(values))})
+    detractors = sum(value <= 6 for value in known(found, "nps"))
+    check(live.command("detractors", *asked), "", {"": (detractors, detractors)})
+    check(live.command("comments", *asked), "", {"": (3_839, 3_839)})
+
+
+def test_the_guessed_map_of_the_bank_loads_and_reads_what_it_recognized(tmp_path: Path) -> None:
+    table = rows("bank-one-day/calls_one_day.csv", "utf-8-sig")
+    text = guess(BANK)
+    for line in ('talk_s = "ser_time"', 'wait_s = "q_time"', 'queue = "type"', 'agent_id = "server"'):
+        assert line in text
+    said = text.replace('zone = "?"', 'zone = "Asia/Jerusalem"').replace('date = "?"', "date = 1999-08-02")
+    (tmp_path / "map.toml").write_text(said)
+    done = dry_run("--map", tmp_path / "map.toml", BANK)
+    # Noise, and calls that never came to an agent, are still to be said: these end at midnight.
+    fit = [
+        row
+        for row in table
+        if seconds(row["q_start"]) <= seconds(row["ser_exit"]) and row["outcome"] != "PHANTOM"
+    ]
+    assert (done.code, len(done.lines)) == (3, len(fit))
+    assert ["unknown-value", "18"] in [line.split() for line in done.told.splitlines()]
+    assert "queued_at" in done.told
+
+
+def test_the_guessed_map_of_the_shops_takes_no_scale_for_a_question(tmp_path: Path) -> None:
+    assert len(answers())
+    text = guess(SHOPS)
+    assert 'answers.nps = "nps"' in text
+    assert 'encoding = "latin-1"' in text
+    assert '#   "satisfaction"  whole numbers 1 to 10: if it is a survey' in text
+    assert 'answered_at = "?"' in text
+    (tmp_path / "map.toml").write_text(
+        text.replace('answered_at = "?"', "answered_at = 2016-06-01T12:00:00Z")
+    )
+    done = dry_run("--map", tmp_path / "map.toml", SHOPS)
+    assert (done.code, len(done.lines)) == (0, 13_954)

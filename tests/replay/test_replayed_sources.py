@@ -1,0 +1,132 @@
+"""Here is that payloads of known sources come out as what they say, in whatever order they lie in files."""
+
+import json
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamer.events.adapters.delighted import SOURCE as DELIGHTED
+from streamer.events.adapters.source import Note, Options, Sent, Source
+from streamer.events.directory import Directory, Stay
+from streamer.events.envelopes import WrongError
+from streamer.events.models import Rejected
+from streamer.replay.facts import Entry, Fact
+from streamer.replay.rows import Row
+from streamer.replay.sources import Payloads
+from tests.replay.replays import dry_run, ndjson
+
+ANSWERS = [
+    {"id": "1", "person": "p1", "score": 9, "created_at": 1777896000},
+    {"id": "2", "person": "p2", "score": 0, "created_at": 1777896060},
+]
+MINUTE = 60_000
+
+
+def noted(payload: Any, _options: Options) -> Iterator[Note]:
+    word, contact, minute = str(payload).split()
+    if word not in ("enter", "leave"):
+        raise WrongError("unknown-value", "the word is another one, expected enter or leave")
+    yield Note(contact, word, int(minute) * MINUTE, {})
+
+
+def assembled(notes: Sequence[Note], _options: Options) -> Iterator[Sent]:
+    if len(notes) == 2:
+        enter, leave = notes
+        data = {"contact_id": enter.contact, "queue": "q", "agent_id": "ann", "outcome": "answered"}
+        yield Sent(
+            "call-completed", {**data, "ended_at": leave.at / 1000, "wait_s": (leave.at - enter.at) / 1000}
+        )
+
+
+DOOR = Source("door", "A door", "", noted, assembled, form="line")
+LINES = ["enter a 1", "enter b 2", "leave b 3", "nonsense a 4", "leave a 5", "enter c 6"]
+
+
+def entries(lines: Sequence[str], directory: Directory | None = None) -> list[Entry]:
+    rows = (Row(number, line.encode()) for number, line in enumerate(lines, 1))
+    payloads = Payloads(DOOR, {}, directory) if directory else Payloads(DOOR, {})
+    return list(payloads.assemble(rows))
+
+
+def facts(found: Sequence[Entry]) -> list[Sent]:
+    return [said.sent for entry in found for said in entry.said if isinstance(said, Fact)]
+
+
+def test_several_payloads_make_one_contact_published_once_in_the_order_of_time() -> None:
+    found = facts(entries(LINES))
+    assert [(sent.data["contact_id"], sent.data["wait_s"], sent.data["version"]) for sent in found] == [
+        ("b", 60, 2),
+        ("a", 240, 2),
+    ]
+
+
+def test_the_order_of_a_file_and_its_repetitions_change_nothing() -> None:
+    for seed in range(20):
+        lines = LINES * 3
+        random.Random(seed).shuffle(lines)
+        assert facts(entries(lines)) == facts(entries(LINES))
+
+
+def test_what_a_stateful_source_rejects_is_told_by_its_line() -> None:
+    found = entries(LINES)
+    assert [entry.line for entry in found if entry.said and isinstance(entry.said[0], Rejected)] == [4]
+    assert [entry.line for entry in found] == [1, 2, 3, 4, 5, 6, 0, 0]
+
+
+def test_the_team_of_an_agent_is_completed_where_settings_know_it() -> None:
+    directory = Directory({"ann": [Stay(team="north")]})
+    assert {sent.data["team"] for sent in facts(entries(LINES, directory))} == {"north"}
+
+
+@pytest.mark.parametrize("name", ["answers.ndjson", "answers.json", "answers.csv"])
+def test_a_source_is_read_from_lines_an_array_or_a_flat_table(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    if name.endswith(".ndjson"):
+        ndjson(path, ANSWERS)
+    elif name.endswith(".json"):
+        path.write_text(json.dumps(ANSWERS, indent=1))
+    else:
+        lines = [",".join(ANSWERS[0]), *(",".join(map(str, one.values())) for one in ANSWERS)]
+        path.write_text("\n".join(lines))
+    done = dry_run("--format", DELIGHTED.name, path)
+    assert [(one["source"], one["key"], one["data"]["answers"]) for one in done.lines] == [
+        ("delighted", "p1", {"nps": 9}),
+        ("delighted", "p2", {"nps": 0}),
+    ]
+
+
+def test_what_a_source_cannot_read_is_rejected_by_line(tmp_path: Path) -> None:
+    path = ndjson(tmp_path / "answers.ndjson", [ANSWERS[0], {**ANSWERS[1], "score": 11}, "nonsense"])
+    done = dry_run("--format", DELIGHTED.name, path)
+    assert (done.code, len(done.lines)) == (3, 1)
+    assert "line 2: off-scale" in done.told
+    assert "line 3: not-json" in done.told
+
+
+def test_a_source_that_nobody_knows_names_what_is_near(tmp_path: Path) -> None:
+    done = dry_run("--format", "deligted", ndjson(tmp_path / "answers.ndjson", ANSWERS))
+    assert done.code == 2
+    assert "--format: there is no source 'deligted'; did you mean delighted" in done.told
+
+
+def test_a_log_of_lines_is_read_whatever_its_name(tmp_path: Path) -> None:
+    lines = [
+        "1777896010|1.1|sales|SIP/ann|CONNECT|10|1.2|3",
+        "1777896050|2.1|sales|NONE|ENTERQUEUE||600123457|1",
+        "1777896080|2.1|sales|NONE|ABANDON|1|1|30",
+        "1777896000|1.1|sales|NONE|ENTERQUEUE||600123456|1",
+        "1777896100|1.1|sales|SIP/ann|COMPLETEAGENT|10|90|1",
+    ]
+    (tmp_path / "queue_log.1").write_text("\n".join(lines))
+    done = dry_run("--format", "asterisk-queue-log", tmp_path / "queue_log.1")
+    assert (done.code, done.told.splitlines()[0].split(";")[0]) == (
+        0,
+        "queue_log.1: 5 rows, 2 events printed",
+    )
+    assert [(one["data"]["outcome"], one["data"]["wait_s"]) for one in done.lines] == [
+        ("abandoned", 30),
+        ("answered", 10),
+    ]

@@ -1,0 +1,262 @@
+"""Here is that a forgotten customer is gone, stays gone, and that no total moves by it."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from msgspec.msgpack import encode as pack
+
+from streamer.events.decoding import Record
+from streamer.events.rules import Rules
+from streamer.events.veil import Veil
+from streamer.journeys.erasing import Erased
+from streamer.journeys.journey import Journey, Worth, customer_key
+from streamer.metrics.tally import COUNTS
+from streamer.pipeline import Counting
+from streamer.privacy import JOURNEYS, Keeper, erase_customer, erase_everywhere, naming, new_key, veil
+from streamer.settings import SettingsError, load
+from streamer.store.memory import MemoryStore
+from streamer.store.redis import Customers, RedisStore
+from tests.counting import Letters, Tallies, Unwatched, held, lane
+
+NOW = 1_760_000_000_000
+RULES = Rules(crowd=3)
+KEYS = {"1": b"a key of the thirty-two bytes or more"}
+
+
+class House:
+    """A center whose worker knows at once who is forgotten."""
+
+    def __init__(self) -> None:
+        self.store = MemoryStore()
+        self.veil = Veil(KEYS, "1")
+        self._shared = Counting(self.store, RULES, Letters(), Unwatched(), lambda: NOW, veil=self.veil)
+        self._offsets: dict[str, int] = {}
+
+    async def happens(self, topic: str, at_s: int = 0, **data: Any) -> None:
+        offset = self._offsets.get(topic, 0)
+        self._offsets[topic] = offset + 1
+        record = Record(topic, 0, offset, NOW + at_s * 1000, None, json.dumps(data).encode(), ())
+        await (await lane(self._shared, topic, 0)).count([record], offset + 1)
+
+    async def call(self, contact: str, customer: str, at_s: int = 0, **more: Any) -> None:
+        data = {"contact_id": contact, "customer_id": customer, "queue": "q", "outcome": "answered"}
+        await self.happens("call-completed", at_s, ended_at=NOW / 1000 + at_s, **data | more)
+
+    async def answer(self, response: str, contact: str, customer: str, at_s: int = 0, **more: Any) -> None:
+        data = {
+            "response_id": response,
+            "contact_id": contact,
+            "customer_id": customer,
+            "survey_id": "s-" + response,
+        }
+        answers = {"answers": {"nps": 2}, "comment": "never again", **more}
+        await self.happens("survey-completed", at_s, answered_at=NOW / 1000 + at_s, **data | answers)
+
+    async def forget(self, customer: str, at_s: int) -> Erased:
+        lives = self.veil.names(customer)
+        at = NOW + at_s * 1000
+        self.veil.forgotten = {**self.veil.forgotten, **{life[-1]: at for life in lives}}
+        names = [name for life in lives for name in life]
+        return await erase_customer(self.store, names) + await erase_everywhere(self.store, names)
+
+    async def named(self, customer: str) -> list[bytes]:
+        """The documents in which the customer still is."""
+        names = [name for life in self.veil.names(customer) for name in life]
+        found = [key async for key, _ in naming(self.store, "aceo", names)]
+        keys = [customer_key(name) for name in names]
+        return found + [key for key in keys if key in self.store.documents]
+
+
+async def total(house: House) -> Mapping[str, int]:
+    """The long panes' counts of all together."""
+    found: dict[str, int] = {}
+    for (family, _, field), tally in (await held(house.store)).items():
+        if family == "long" and field == "all":
+            for name, amount in tally.items():
+                found[name] = found.get(name, 0) + amount
+    return {name: amount for name, amount in found.items() if amount and name in COUNTS}
+
+
+async def lived() -> House:
+    """Ana called twice and answered; Ben called too."""
+    house = House()
+    await house.happens("customer-valued", customer_id="ana", value=90, as_of=NOW / 1000 - 9)
+    await house.call("k1", "ana", segment_id="k1-1", transfer="queue")
+    await house.call("k1", "ana", 5, segment_id="k1-2")
+    await house.answer("r1", "k1", "ana", 10)
+    await house.call("k2", "ana", 20)
+    await house.call("k3", "ben", 30)
+    return house
+
+
+async def tallies(house: House) -> Tallies:
+    return await held(house.store)
+
+
+async def test_all_of_a_customer_goes_and_every_total_stays() -> None:
+    house = await lived()
+    before = await tallies(house)
+    assert await house.named("ana")
+    assert await house.forget("ana", 60) == Erased(contacts=2, facts=4)
+    assert not await house.named("ana")
+    assert await house.named("ben")
+    assert await tallies(house) == before
+
+
+async def test_what_is_told_again_corrected_or_taken_back_of_the_erased_changes_nothing() -> None:
+    house = await lived()
+    await house.forget("ana", 60)
+    before = await tallies(house)
+    await house.call("k2", "ana", 20)
+    await house.call("k2", "ana", 21, version=7, queue="other")
+    await house.answer("r1", "k1", "ana", 10, version=8, answers={"nps": 10})
+    await house.happens("call-completed", 70, segment_id="k1-1", version=9, deleted=True)
+    await house.happens("survey-completed", 70, response_id="r1", version=2**53 - 1, deleted=True)
+    assert await tallies(house) == before
+    assert not await house.named("ana")
+
+
+async def test_without_a_seal_the_same_would_be_counted_again() -> None:
+    house = await lived()
+    await house.forget("ana", 60)
+    before = await total(house)
+    for key in [key for key in house.store.documents if key[:1] == b"e"]:
+        del house.store.documents[key]
+    await house.call("k2", "ana", 20)
+    assert (await total(house))["answered"] == before["answered"] + 1
+
+
+async def test_who_calls_again_is_somebody_new_whose_former_calls_are_nobodys() -> None:
+    house = await lived()
+    before = await total(house)
+    await house.forget("ana", 60)
+    await house.call("k4", "ana", 61)
+    after = await total(house)
+    assert after["answered"] == before["answered"] + 1
+    assert after.get("fcr_repeats", 0) == before.get("fcr_repeats", 0)
+    assert len(await house.named("ana")) == 2  # a journey, by its key and by what is in it
+
+
+async def test_a_customer_who_called_twice_before_is_a_repeat_as_long_as_not_forgotten() -> None:
+    house = await lived()
+    before = await total(house)
+    await house.call("k4", "ana", 61)
+    assert await total(house) != before | {"answered": before["answered"] + 1}
+    assert (await total(house))["fcr_repeats"] == before["fcr_repeats"] + 1
+
+
+async def test_what_names_the_customer_in_another_ones_contact_loses_name_and_comment() -> None:
+    house = await lived()
+    await house.answer("r3", "k3", "ana", 40)
+    before = await tallies(house)
+    assert await house.forget("ana", 60) == Erased(contacts=2, facts=4, named=1)
+    assert not await house.named("ana")
+    assert not [key async for key, _ in naming(house.store, JOURNEYS, ["never again"])]
+    assert await tallies(house) == before
+    await house.answer("r3", "k3", "ana", 40, version=1, answers={"nps": 10})
+    assert (await total(house))["surveys"] == 2
+
+
+async def test_a_crowd_is_found_wherever_its_contacts_lie() -> None:
+    house = House()
+    for number in range(6):
+        await house.call(f"k{number}", "0000", number)
+    before = await tallies(house)
+    assert await house.forget("0000", 60) == Erased(contacts=6, facts=6)
+    assert not await house.named("0000")
+    assert await tallies(house) == before
+
+
+async def test_a_customer_nobody_knows_is_remembered_all_the_same() -> None:
+    house = await lived()
+    documents = dict(house.store.documents)
+    assert await house.forget("zoe", 60) == Erased()
+    assert house.store.documents == documents
+    assert house.veil.customer("zoe", NOW + 61_000) != house.veil.customer("zoe", NOW)
+
+
+async def test_a_commit_that_comes_in_between_is_seen() -> None:
+    house = await lived()
+    replaced, tried = house.store.replace, 0
+
+    async def late(*args: Any) -> bool:
+        nonlocal tried
+        tried += 1
+        if tried == 1:
+            await house.call("k5", "ana", 50)
+        return await replaced(*args)
+
+    house.store.replace = late  # type: ignore[method-assign]
+    assert (await house.forget("ana", 60)).contacts == 3
+    assert tried > 1
+    assert not await house.named("ana")
+
+
+@pytest.mark.parametrize("order", [("ana", "ben"), ("ben", "ana")])
+async def test_who_is_forgotten_first_makes_no_difference(order: tuple[str, str]) -> None:
+    house = await lived()
+    await house.answer("r3", "k3", "ana", 40)
+    before = await tallies(house)
+    for customer in order:
+        await house.forget(customer, 60)
+    assert not [*await house.named("ana"), *await house.named("ben")]
+    assert await tallies(house) == before
+
+
+# Who keeps it so, in Redis.
+
+
+async def test_a_worker_learns_who_was_forgotten_and_erases_what_came_late(
+    store_url: str, center: str
+) -> None:
+    settings = load(redis=store_url, center=center)
+    store = await RedisStore.connect(store_url, center, settings.rules())
+    try:
+        hiding, other = await veil(store, settings), await veil(store, settings)
+        ana = hiding.customer("ana", NOW)
+        assert other.customer("ana", NOW) == ana  # the same key, made once
+        await Customers(store, center).forget([ana], NOW)
+        keeper = Keeper(hiding, store, center)
+        await keeper.refresh()
+        assert hiding.customer("ana", NOW + 1) != other.customer("ana", NOW + 1) == ana
+        late, ben = Journey(worth=(Worth("", 1, b"", 5),)), customer_key("ben")
+        written = {customer_key(ana): pack(late), ben: pack(late)}
+        assert await store.replace(b"a token.", {}, written)
+        await keeper.sweep()
+        assert [one is None for one in await store.read([customer_key(ana), ben])] == [True, False]
+    finally:
+        await store.close()
+
+
+async def test_who_was_forgotten_stays_forgotten_since_the_first_time(store_url: str, center: str) -> None:
+    store = await RedisStore.connect(store_url, center)
+    customers = Customers(store, center)
+    await customers.forget(["~1~a"], NOW)
+    await customers.forget(["~1~a", "~1~b"], NOW + 1)
+    assert await customers.forgotten() == {"~1~a": NOW, "~1~b": NOW + 1}
+    await store.close()
+
+
+def test_the_greatest_key_is_in_force_unless_another_is_named() -> None:
+    keys = {"9": new_key(), "10": new_key()}
+    assert load(customer_keys=keys).rules().customer_key == "10"
+    assert load(customer_keys=keys, customer_key="9").rules().customer_key == "9"
+    assert load().rules().customer_key == "0"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"customer_keys": {"1": "x" * 31}}, "at least 32"),
+        ({"customer_keys": {"0": "x" * 32}}, "another id than 0"),
+        ({"customer_keys": {"a b": "x" * 32}}, "match pattern"),
+        ({"customer_key": "3"}, "where there is none"),
+    ],
+)
+def test_a_wrong_key_is_named_and_not_shown(wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(SettingsError, match=said) as error:
+        load(**wrong)
+    assert "xxx" not in str(error.value)
+    assert load(customer_keys={"1": "x" * 32}).rules().customer_key == "1"
