@@ -45,6 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: drives Debian's Chromium; runs with -m browser")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist, which reads the groups, has its turn after us
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         asks = "parts" in getattr(item, "fixturenames", ())

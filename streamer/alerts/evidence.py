@@ -13,6 +13,7 @@ mean number of observations until a false alarm is the mean of R at that alarm. 
 from the number that is promised, and no threshold is tuned to data.
 """
 
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -29,6 +30,9 @@ LOW: Final = 1e-4
 _HALVINGS: Final = 50
 _PATHS: Final = 1_000
 _SEED: Final = 1
+_COARSE: Final = 0.1
+_CROSSED: Final = 5.0
+"""The line at which the overshoot is looked at: far enough from where log R begins."""
 
 
 def smoothed(baseline: Floats) -> Floats:
@@ -38,20 +42,28 @@ def smoothed(baseline: Floats) -> Floats:
     return found
 
 
+def tilts(baseline: Floats, scores: Floats, distance: float) -> Floats:
+    """How strongly to tilt each of some baselines, … × C, to come to this distance (nats); of one so bad that
+    nothing lies there, more than any has."""
+    shifted = scores - scores.min(axis=-1, keepdims=True)
+    low = np.zeros(baseline.shape[:-1])
+    high = 100.0 / np.maximum(np.ptp(scores, axis=-1), 1e-9) * np.ones_like(low)
+    for _ in range(_HALVINGS):
+        tilt = (low + high) / 2
+        found = baseline * np.exp(-tilt[..., None] * shifted)
+        found /= found.sum(axis=-1, keepdims=True)
+        near = (found * np.log(np.maximum(found, 1e-300) / baseline)).sum(axis=-1) < distance
+        low, high = np.where(near, tilt, low), np.where(near, high, tilt)
+    middle: Floats = (low + high) / 2
+    return middle
+
+
 def tilted(baseline: Floats, scores: Floats, distance: float) -> Floats:
     """The distribution at this distance (nats) from the baseline with the lowest mean score; of a baseline so
     bad that there is none, the worst."""
-    shifted = scores - scores.min()
-    low, high = 0.0, 100.0 / max(float(np.ptp(scores)), 1e-9)
-    for _ in range(_HALVINGS):
-        tilt = (low + high) / 2
-        found: Floats = baseline * np.exp(-tilt * shifted)
-        found /= found.sum()
-        if float(found @ np.log(np.maximum(found, 1e-300) / baseline)) < distance:
-            low = tilt
-        else:
-            high = tilt
-    return np.maximum(found, 1e-12)
+    found: Floats = baseline * np.exp(-tilts(baseline, scores, distance) * (scores - scores.min()))
+    worse: Floats = np.maximum(found / found.sum(), 1e-12)
+    return worse
 
 
 def ratios(baseline: Floats, scores: Floats) -> Floats:
@@ -68,15 +80,23 @@ class Evidence:
         self._logs = np.full((*shape, len(DISTANCES)), -np.inf)
 
     def add(self, ratios: Floats, counts: Integers) -> None:
-        """Observations by class, … × C, that came together; `ratios` … × K × C. What came together might be
-        after a change as a whole: Rₖ ← (Rₖ + m) Λₖ, with which R − n still is a martingale."""
-        several = np.log(np.maximum(counts.sum(axis=-1, keepdims=True), 1e-300))
-        self._logs = np.logaddexp(self._logs, several) + np.einsum("...kc,...c->...k", ratios, counts)
+        """Observations by class, … × C, that came together; `ratios` … × K × C."""
+        self.gather(np.einsum("...kc,...c->...k", ratios, counts), counts.sum(axis=-1))
+
+    def gather(self, logs: Floats, several: Integers) -> None:
+        """So many observations that came together; `logs`: their log Λ by drop. They might be after a change
+        as a whole: Rₖ ← (Rₖ + m) Λₖ, with which R − n still is a martingale."""
+        begun = np.log(np.maximum(several, 1e-300))[..., None]
+        self._logs = np.logaddexp(self._logs, begun) + logs
 
     def log(self) -> Floats:
         """log R. An alarm is due where it reaches the decision line."""
         found: Floats = np.logaddexp.reduce(self._logs, axis=-1) - np.log(len(DISTANCES))
         return found
+
+    def cap(self, line: Floats) -> None:
+        """No more than an alarm needs: all of it must be outweighed before a drop is known to be over."""
+        self._logs -= np.maximum(self.log() - line, 0.0)[..., None]
 
     def reset(self, where: NDArray[np.bool_]) -> None:
         """Begin anew, as after an alarm that was told."""
@@ -87,17 +107,34 @@ def line(baseline: Floats, scores: Floats, between: float) -> float:
     """The log R at which to raise an alarm, for one false alarm in `between` observations on average.
 
     R jumps over the line, by a factor of 1/ζ on average: without ζ there would be fewer false alarms than
-    promised. After a change of measure ζ = E[A/R] at the crossing if the drops were true, which takes few
-    observations to see: it is simulated, with a seed of its own.
+    promised. It depends on the steps that log R makes, hardly on the line or on details of the baseline: what
+    was found for a baseline is taken for those close to it.
     """
+    spread = max(float(np.ptp(scores)), 1e-9)
+    from_worst = np.round((scores - scores.min()) / spread / _COARSE) * _COARSE
+    coarse = _coarse(np.sqrt(baseline / baseline.sum()))
+    return float(np.log(between)) + _overshoot(tuple(coarse.tolist()), tuple(from_worst.tolist()))
+
+
+def _coarse(roots: Floats) -> Floats:
+    """A class that is rare makes larger steps."""
+    found: Floats = np.where(roots < 0.3, np.round(2 * roots / _COARSE) / 2, np.round(roots / _COARSE))
+    coarse: Floats = found * _COARSE
+    return coarse
+
+
+@lru_cache(maxsize=4096)
+def _overshoot(coarse: tuple[float, ...], from_worst: tuple[float, ...]) -> float:
+    """log ζ. After a change of measure ζ = E[A/R] at the crossing if the drops were true, which takes few
+    observations to see: it is simulated, with a seed of its own."""
+    baseline, scores = smoothed(np.array(coarse) ** 2), np.array(from_worst)
     logs, chance = ratios(baseline, scores), np.random.default_rng(_SEED)
-    wanted = float(np.log(between))
     which = np.arange(_PATHS) % len(DISTANCES)
     chances = np.cumsum(np.exp(logs) * baseline, axis=1)
     evidence, over = Evidence(_PATHS), np.full(_PATHS, np.nan)
     while np.isnan(over).any():
         seen = (chance.random((_PATHS, 1)) > chances[which]).sum(axis=1).clip(max=len(baseline) - 1)
-        evidence.add(logs[None], np.eye(len(baseline), dtype=np.int64)[seen])
-        crossed = (evidence.log() >= wanted) & np.isnan(over)
-        over[crossed] = evidence.log()[crossed] - wanted
-    return wanted + float(np.log(np.exp(-over).mean()))
+        evidence.gather(logs.T[seen], np.ones(_PATHS, np.int64))
+        crossed = (evidence.log() >= _CROSSED) & np.isnan(over)
+        over[crossed] = evidence.log()[crossed] - _CROSSED
+    return float(np.log(np.exp(-over).mean()))

@@ -7,7 +7,7 @@ comment is read for its words.
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from streamer.events.national_ids import FEWEST_DIGITS, luhn, national_ids
@@ -143,7 +143,7 @@ def _dates(text: str) -> Iterator[Span]:
     return (match.span() for match in _DATE.finditer(text))
 
 
-_FINDERS: Final[Sequence[tuple[str, Callable[[str], Iterator[Span]]]]] = (
+_FINDERS: Final[Sequence[tuple[str, Callable[[str], Iterable[Span]]]]] = (
     ("email", _emails),
     ("iban", _ibans),
     ("phone", phone_numbers_abroad),

@@ -56,7 +56,9 @@ def watching(derived: dict[str, str], center: Center) -> Iterator[Prometheus]:
     watching = Prometheus(served(derived), center)
     try:
         run(watching.start())
-        assert until(lambda: watching.query("cx_nps_score"), PATIENCE_S)
+        # What was counted before the first look at it is no increase.
+        for name in ("cx_nps_score", "streamer_event_to_commit_seconds_count"):
+            assert until(lambda seen=name: watching.query(seen), PATIENCE_S)  # type: ignore[misc]
         yield watching
     finally:
         run(watching.close())
