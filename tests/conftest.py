@@ -45,15 +45,10 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: drives Debian's Chromium; runs with -m browser")
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist, which reads the groups, has its turn after us
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
-        asks = "parts" in getattr(item, "fixturenames", ())
-        if asks:
+        if "parts" in getattr(item, "fixturenames", ()):
             item.add_marker("parts")
-        # With --dist loadgroup: servers under attack one after the other, beside them what does not mind.
-        folder = item.path.parent
-        item.add_marker(pytest.mark.xdist_group(str(folder if folder.name == "faults" else item.path)))
     if config.getoption("--parts") != "apache":
         _deselect(config, items, "apache")
     if "browser" not in config.option.markexpr:
