@@ -111,12 +111,12 @@ async def _erase(store: RedisStore, settings: Settings, names: Collection[str]) 
     erased = await erase_customer(store, names) + await erase_everywhere(store, names)
     raw = await RedisStore.connect(settings.redis, center_of(settings))
     try:
-        return Gone(erased, await _erase_assemblies(raw, names))
+        return Gone(erased, await erase_assemblies(raw, names))
     finally:
         await raw.close()
 
 
-async def _erase_assemblies(raw: RedisStore, names: Collection[str]) -> int:
+async def erase_assemblies(raw: RedisStore, names: Collection[str]) -> int:
     """What known sources said of a contact that is not over yet, as far as it is known."""
     number = 0
     async for key, _ in naming(raw, _ASSEMBLIES, names):

@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 from msgspec.msgpack import encode as pack
 
+from streamer.events.adapters.source import Note
 from streamer.events.decoding import Record
 from streamer.events.rules import Rules
 from streamer.events.veil import Veil
+from streamer.forget import erase_assemblies
+from streamer.ingest.assembly import Assembly, assembly_key
+from streamer.ingest.run import center_of
 from streamer.journeys.erasing import Erased
 from streamer.journeys.journey import Journey, Worth, customer_key
 from streamer.metrics.tally import COUNTS
@@ -237,6 +241,17 @@ async def test_who_was_forgotten_stays_forgotten_since_the_first_time(store_url:
     await customers.forget(["~1~a", "~1~b"], NOW + 1)
     assert await customers.forgotten() == {"~1~a": NOW, "~1~b": NOW + 1}
     await store.close()
+
+
+async def test_what_a_source_said_of_a_contact_under_way_goes_too(store_url: str, center: str) -> None:
+    settings = load(redis=store_url, center=center)
+    raw = await RedisStore.connect(store_url, center_of(settings))
+    gone, kept = assembly_key("twilio", "t1"), assembly_key("twilio", "t2")
+    said = {gone: Note("t1", "created", NOW, {"customer_id": "~1~ana"}), kept: Note("t2", "created", NOW, {})}
+    assert await raw.replace(b"a token.", {}, {key: pack(Assembly((note,))) for key, note in said.items()})
+    assert await erase_assemblies(raw, ["~1~ana"]) == 1
+    assert [one is None for one in await raw.read([gone, kept])] == [True, False]
+    await raw.close()
 
 
 def test_the_greatest_key_is_in_force_unless_another_is_named() -> None:

@@ -48,7 +48,7 @@ from streamer.events.models import (
     Valuation,
 )
 from streamer.events.rules import DAY, MINUTE, SECOND, Rules
-from streamer.events.scrubbing import scrubbed
+from streamer.events.scrubbing import discreet
 from streamer.events.veil import CLEAR, Veil
 
 __all__ = ["DEAD_LETTERS", "REASONS", "SCALES", "TOPICS", "Record", "decode", "redact"]
@@ -326,7 +326,7 @@ def _comment(value: Any) -> str | None:
         return None
     if type(value) is not str:
         raise wrong("wrong-type", "comment", value, "a string")
-    return scrubbed(value)
+    return discreet(value)
 
 
 def _flag(name: str, value: Any) -> bool | None:

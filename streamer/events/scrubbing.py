@@ -55,6 +55,18 @@ class _Plain(NamedTuple):
     places: Sequence[int]
 
 
+LONGEST_COMMENT: Final = 4_000
+"""Characters that are kept: more is no comment, and takes long to look through."""
+
+
+def discreet(comment: str) -> str:
+    """What is kept of a comment: its beginning, cut between words, and scrubbed."""
+    if len(comment) > LONGEST_COMMENT:
+        head = comment[:LONGEST_COMMENT]
+        comment = head[: head.rfind(" ")] if " " in head else head
+    return scrubbed(comment)
+
+
 def scrubbed(text: str) -> str:
     """The text with [card], [iban], [email], [id] and [phone] in the place of such."""
     plain = _plain(text)

@@ -1,7 +1,7 @@
 """Here is what every event gets before it is kept or published: a veil over the customer, a comment without
 what is nobody's business, and the team and site that its agent had."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from msgspec.structs import replace
@@ -12,6 +12,7 @@ from streamer.events.envelopes import WrongError
 from streamer.events.models import Rejected
 from streamer.events.outgoing import Outgoing, happened_ms, outgoing
 from streamer.events.rules import MINUTE
+from streamer.events.scrubbing import discreet
 from streamer.events.veil import Veil
 
 _EARLY_MS: Final = 5 * MINUTE
@@ -21,9 +22,8 @@ class Finish:
     """Depends on an event and the record it came in alone. What happened later than the record says is
     refused here: what goes out bears the event's own time, by which nobody could tell any more."""
 
-    def __init__(self, veil: Veil, scrubbed: Callable[[str], str], directory: Directory) -> None:
+    def __init__(self, veil: Veil, directory: Directory) -> None:
         self._veil = veil
-        self._scrubbed = scrubbed
         self._directory = directory
 
     def outgoing(self, sent: Sent, source: str, record_ms: int) -> Outgoing | Rejected:
@@ -42,7 +42,7 @@ class Finish:
         if (customer := found.get("customer_id")) not in (None, ""):
             found["customer_id"] = self._veil.customer(str(customer), at)
         if isinstance(comment := found.get("comment"), str):
-            found["comment"] = self._scrubbed(comment)
+            found["comment"] = discreet(comment)
         return found
 
 

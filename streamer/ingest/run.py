@@ -11,14 +11,13 @@ from streamer.engine import App, wall_clock_ms
 from streamer.events.adapters import SOURCES
 from streamer.events.raw_topics import RAW_KEPT_MS, raw_topic
 from streamer.events.rules import Rules
-from streamer.events.scrubbing import scrubbed
 from streamer.ingest.finish import Finish
 from streamer.ingest.kafka import KafkaEvents
 from streamer.ingest.lane import Events, Inlet, RawLane
 from streamer.kafka import KafkaLetters, ensure_topics, kept_ms
 from streamer.lanes import Lanes
 from streamer.pipeline import Counting
-from streamer.privacy import veil
+from streamer.privacy import Keeper, veil
 from streamer.settings import Settings, SettingsError
 from streamer.store.redis import RedisStore
 
@@ -50,20 +49,20 @@ async def run_ingest(settings: Settings, names: Sequence[str]) -> int:
         stack.push_async_callback(numbers.close)
         own = await RedisStore.connect(settings.redis, center_of(settings), _RULES)
         stack.push_async_callback(own.close)
-        # Who was forgotten meanwhile is known to the worker, which counts under other names what comes later.
-        finish = Finish(await veil(numbers, settings), scrubbed, settings.directory())
+        hiding = await veil(numbers, settings)
+        finish = Finish(hiding, settings.directory())
         topics = list(map(raw_topic, sources))
         await _make(settings, topics)
         sender, logs, meters = await stack.enter_async_context(parts(settings))
         inlets = _inlets(settings, sources, finish, KafkaEvents(sender))
-        counting = Counting(own, _RULES, KafkaLetters(sender), meters, wall_clock_ms)
+        counting = Counting(own, _RULES, KafkaLetters(sender, hiding), meters, wall_clock_ms)
         lanes = Lanes(
             counting,
             logs,
             lambda partition, position: RawLane(partition, position, counting, inlets[partition.topic]),
         )
         app = App(settings, lanes, f"{settings.consumer_group}-ingest", topics)
-        return await drive(app, lanes, meters)
+        return await drive(app, lanes, meters, Keeper(hiding, numbers, settings.center))
 
 
 async def _make(settings: Settings, topics: Sequence[str]) -> None:

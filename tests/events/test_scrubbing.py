@@ -8,7 +8,7 @@ import time
 import pytest
 
 from streamer.events.national_ids import iso_7064, luhn, verhoeff
-from streamer.events.scrubbing import scrubbed
+from streamer.events.scrubbing import discreet, scrubbed
 from tests.test_real_input import rows as data
 
 LABELS = ("[card]", "[iban]", "[email]", "[id]", "[phone]")
@@ -149,3 +149,14 @@ def test_of_13_954_shoppers_comments_only_those_with_an_address_or_a_number_chan
     assert sum(text.count("[email]") for text in changed) == 4
     assert sum(text.count("[phone]") for text in changed) == 1
     assert len(changed) == 4
+
+
+def test_of_a_comment_longer_than_anybody_writes_the_beginning_is_kept() -> None:
+    words = "ab " * 2_000
+    assert discreet(words[:4_000]) == words[:4_000]
+    assert discreet(words) == words[:3_999].rstrip()
+    assert discreet("x" * 5_000) == "x" * 4_000
+
+
+def test_a_comment_is_not_cut_within_a_number() -> None:
+    assert "600" not in discreet("ab " * 1_331 + "600555666 and more")

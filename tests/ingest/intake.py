@@ -19,7 +19,7 @@ from streamer.store.port import Partition, Store
 from tests.counting import FIRST, Letters, Tallies, Unwatched, held, lane
 from tests.strategies import START
 
-PLAIN = Finish(CLEAR, lambda text: text, NOBODY)
+PLAIN = Finish(CLEAR, NOBODY)
 
 
 class Published:
