@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from streamer.settings import Settings
 
 T = TypeVar("T")
+Command = Callable[..., Any]
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -221,15 +222,26 @@ def schema(event: str | None) -> None:
     click.echo(json.dumps(found, indent=2, ensure_ascii=False))
 
 
+def _which_letters(much: str) -> Callable[[Command], Command]:
+    """The options that choose some of the dead letters."""
+
+    def choose(command: Command) -> Command:
+        since = click.option("--since", help=f"{much} of records since then: RFC 3339 or epoch seconds.")
+        topic = click.option("--topic", help=f"{much} of records of this topic.")
+        return click.option("--reason", help=f"{much} of this reason, such as off-scale.")(
+            topic(since(command))
+        )
+
+    return choose
+
+
 @main.group("dead-letters")
 def dead_letters() -> None:
     """What was rejected: look at it, send it again after a fix."""
 
 
 @dead_letters.command("list")
-@click.option("--reason", help="Only of this reason, such as off-scale.")
-@click.option("--topic", help="Only of records of this topic.")
-@click.option("--since", help="Only of records published since: RFC 3339 or epoch seconds.")
+@_which_letters("Only")
 @click.option("--json", "as_json", is_flag=True, help="Print a list of groups.")
 def list_letters(as_json: bool, **chosen: Any) -> None:
     """What is open, by reason and topic, with an example of each."""
@@ -250,9 +262,7 @@ def show_letter(coordinates: str, original: bool) -> None:
 
 @dead_letters.command("retry")
 @click.argument("coordinates", metavar="[TOPIC:PARTITION:OFFSET]...", nargs=-1)
-@click.option("--reason", help="All of this reason.")
-@click.option("--topic", help="All of records of this topic.")
-@click.option("--since", help="All of records published since: RFC 3339 or epoch seconds.")
+@_which_letters("All")
 @click.option("--all", "everything", is_flag=True, help="All that are open.")
 @click.option("--set", "sets", metavar="FIELD=JSON", multiple=True, help="Other data, such as answers.nps=9.")
 @click.option("--force", is_flag=True, help="Also what would be rejected again.")
@@ -270,9 +280,7 @@ def retry_letters(sets: tuple[str, ...], force: bool, dry_run: bool, **chosen: A
 
 @dead_letters.command("close")
 @click.argument("coordinates", metavar="[TOPIC:PARTITION:OFFSET]...", nargs=-1)
-@click.option("--reason", help="All of this reason.")
-@click.option("--topic", help="All of records of this topic.")
-@click.option("--since", help="All of records published since: RFC 3339 or epoch seconds.")
+@_which_letters("All")
 @click.option("--all", "everything", is_flag=True, help="All that are open.")
 def close_letters(**chosen: Any) -> None:
     """Close letters and send nothing: who wrote the events has sent them again, or nobody will."""
@@ -283,9 +291,7 @@ def close_letters(**chosen: Any) -> None:
 
 @dead_letters.command("export")
 @click.argument("file", type=click.Path(allow_dash=True))
-@click.option("--reason", help="Only of this reason.")
-@click.option("--topic", help="Only of records of this topic.")
-@click.option("--since", help="Only of records published since: RFC 3339 or epoch seconds.")
+@_which_letters("Only")
 @click.option("--original", is_flag=True, help="With the records themselves, which hold personal data.")
 def export_letters(file: str, original: bool, **chosen: Any) -> None:
     """All that are open to FILE, or - for standard output: a line of JSON each."""
