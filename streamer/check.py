@@ -10,6 +10,7 @@ import click
 from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
 
+from streamer.alerts.rules import rules
 from streamer.events.decoding import TOPICS
 from streamer.events.rules import DAY, MINUTE, OtherRules, Rules, agree, written
 from streamer.events.veil import key_of
@@ -42,6 +43,7 @@ def run_check(load: Callable[[], Settings]) -> int:
         settings = load()
         check_targets(settings)
         check_views(settings)
+        rules(settings)
     except SettingsError as error:
         click.echo(Finding("fail", f"settings: {error}"))
         return 1

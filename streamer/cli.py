@@ -12,6 +12,7 @@ import click
 from streamer.replay import help as replay_help
 
 if TYPE_CHECKING:
+    from streamer.alerts.telling import Judgement
     from streamer.readings.query import Query, Reading
     from streamer.settings import Settings
 
@@ -166,6 +167,37 @@ def forget(customer: str | None, listed: bool) -> None:
     if not listed and customer in (None, "-"):
         customer = sys.stdin.readline().rstrip("\n")
     _run(run_list if listed else lambda settings: run_forget(settings, customer or ""))
+
+
+@main.group()
+def alerts() -> None:
+    """What the rules of [alerts] say of the numbers, and why."""
+
+
+@alerts.command("list")
+@click.option("--at", help="As of this moment: RFC 3339 or epoch seconds. Default: now.")
+@click.option("--json", "as_json", is_flag=True, help="Print a list of verdicts.")
+def list_alerts(at: str | None, as_json: bool) -> None:
+    """Every rule's verdict on each of its groups, the worst first."""
+    from streamer.alerts import telling
+
+    judged = _run(lambda settings: _judged(settings, at)).judged
+    click.echo(telling.as_json(judged) if as_json else telling.listed(judged))
+
+
+@alerts.command("explain")
+@click.argument("name")
+@click.option("--key", help="Of this group only.")
+@click.option("--at", help="As of this moment: RFC 3339 or epoch seconds. Default: now.")
+def explain_alert(name: str, key: str | None, at: str | None) -> None:
+    """Why the rule NAME fires or does not: verdict, figures, and of a drop its evidence over time."""
+    from streamer.alerts import telling
+
+    found = _run(lambda settings: _judged(settings, at))
+    if name not in (known := [rule.name for rule in found.watch.rules]):
+        _exit(2, f"{name}: there is no such rule, expected one of {', '.join(known)}")
+    chosen = [one for one in found.judged if one.rule.name == name and key in (None, one.verdict.key)]
+    click.echo("\n\n".join(telling.explained(found, one) for one in chosen) or "nothing is known of it yet")
 
 
 @main.group()
@@ -380,6 +412,26 @@ async def _read(settings: "Settings", asked: "Query") -> "list[Reading]":
         reader = Reader(store, settings)
         await reader.refresh(asked.now)
         return reader.readings(asked)
+    finally:
+        await store.close()
+
+
+async def _judged(settings: "Settings", at: str | None) -> "Judgement":
+    from streamer.alerts.rules import rules
+    from streamer.alerts.telling import Judgement
+    from streamer.alerts.watch import Watch
+    from streamer.readings import times
+    from streamer.readings.reader import Reader
+    from streamer.store.redis import RedisStore
+
+    now = _now()
+    moment = None if at is None else times.milliseconds("at", at)
+    in_force = rules(settings)
+    store = await RedisStore.connect(settings.redis, settings.center)
+    try:
+        reader = Reader(store, settings)
+        await reader.refresh(now)
+        return Judgement.of(Watch(reader, settings, in_force), now, moment, settings.timezone)
     finally:
         await store.close()
 

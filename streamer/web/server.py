@@ -18,6 +18,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamer import collector
+from streamer.alerts.rules import rules
 from streamer.panes.windows import WINDOWS
 from streamer.readings import prometheus
 from streamer.readings.prometheus import Export
@@ -168,6 +169,7 @@ async def serve(settings: Settings, publish: Publish | None = None) -> None:
     check_targets(settings)
     check_views(settings)
     check_people(settings)
+    rules(settings)
     check_secrets(settings)
     collector.calm()
     store = await RedisStore.connect(settings.redis, settings.center)

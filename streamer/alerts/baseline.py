@@ -1,0 +1,154 @@
+"""Here is what is usual: how observations are spread over their classes, and how many there are, by hour of
+the week.
+
+An hour of the week holds few observations: it is drawn towards what its hour of the day and its weekday let
+expect, and these towards the mean of all hours, the more the less their own observations carry. The classes
+of an hour are thought to come from a Dirichlet distribution around the wider p with weight a: then the hour's
+counts are Dirichlet-multinomial (Mosimann 1962), and with n of them its estimate is (counts + a p) / (n + a).
+How much hours really differ, ρ = 1 / (a + 1), is seen in all of them by the method of moments (Brier 1980).
+"""
+
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.alerts.evidence import LOW, Floats, Integers
+
+WEEK: Final = 7 * 24
+MONTH_H: Final = 730.5
+_NEVER: Final = 1e12
+_ROUND_DAY: Final = np.arange(WEEK) % 24
+_TAUGHT_WEEKS: Final = 2
+_BLOCK_H: Final = 4
+_AROUND_H: Final = 1
+_USUAL_SHAPE: Final = 4.0
+"""Of the spread of an hour's number from week to week, where it cannot be seen yet."""
+
+
+class Baseline(NamedTuple):
+    """Of G groups with C classes. `mean` G × C and `by_hour` G × WEEK × C: probabilities, none below LOW;
+    `weight` G × WEEK: of how many observations an hour's are worth. `support` and observations `a_month`, by
+    group. `rates`: observations an hour, G × WEEK. `shape`: beyond chance, the number of an hour varies as a
+    gamma distribution of this shape. `spread`: how many times the variance of independent observations the
+    counts of classes have, at least 1. `weeks` seen."""
+
+    mean: Floats
+    by_hour: Floats
+    weight: Floats
+    support: Integers
+    a_month: Floats
+    rates: Floats
+    shape: Floats
+    spread: Floats
+    weeks: float
+
+
+def baseline(counts: Integers, hours: Integers) -> Baseline:
+    """`counts` H × G × C of H hours in a row, with the hour of the week of each, H × G."""
+    weeks = max(len(counts), 1) / WEEK
+    sums = _by_hour(counts, hours)
+    mean = probable(sums.sum(axis=1))
+    by_hour, weight = drawn(sums, _expected(sums, mean))
+    several = counts.sum(axis=2)
+    support = several.sum(axis=0)
+    rates, seen = _rates(sums.sum(axis=2), hours)
+    a_month = support / max(len(counts), 1) * MONTH_H
+    spread = _spread(counts, hours, by_hour, weight)
+    weights = sums.sum(axis=2) + weight[:, None]
+    return Baseline(
+        mean, by_hour, weights, support, a_month, rates, _shape(several, hours, seen), spread, weeks
+    )
+
+
+def _expected(sums: Integers, mean: Floats) -> Floats:
+    """Of each hour of the week, as its hour of the day and its weekday are: p(hour) p(day) / p. An hour of
+    the day is drawn towards those around it."""
+    by_day = sums.reshape(len(sums), 7, 24, sums.shape[2])
+    of_hour, of_day = by_day.sum(axis=1), by_day.sum(axis=2)
+    around = sum(np.roll(of_hour, by, axis=1) for by in range(-_AROUND_H, _AROUND_H + 1))
+    hours, _ = drawn(of_hour, probable(np.asarray(around)))
+    days, _ = drawn(of_day, np.broadcast_to(mean[:, None], of_day.shape))
+    return probable((hours[:, None] * days[:, :, None] / mean[:, None, None]).reshape(sums.shape))
+
+
+def probable(counts: Floats | Integers) -> Floats:
+    """Probabilities of classes, … × C, none below LOW; of nothing, all alike."""
+    sums = counts.sum(axis=-1, keepdims=True)
+    shares = np.where(sums > 0, counts / np.maximum(sums, 1e-12), 1 / counts.shape[-1])
+    raised = np.maximum(shares, LOW)
+    found: Floats = raised / raised.sum(axis=-1, keepdims=True)
+    return found
+
+
+def drawn(counts: Integers, towards: Floats) -> tuple[Floats, Floats]:
+    """Probabilities, G × H × C: what each hour's counts say, drawn towards these as far as they must be; and
+    the weight of these, G."""
+    several = counts.sum(axis=2, keepdims=True)
+    expected = several * towards
+    surprise = ((counts - expected) ** 2 / np.maximum(expected, 1e-9)).sum(axis=(1, 2))
+    free = max(counts.shape[2] - 1, 1) * np.maximum((several > 0).sum(axis=(1, 2)) - 1, 1)
+    pairs = np.maximum(several - 1, 0).sum(axis=(1, 2)) * max(counts.shape[2] - 1, 1)
+    differ = np.clip((surprise - free) / np.maximum(pairs, 1), 0.0, 0.999)
+    weight = np.where(differ > 0, (1 - differ) / np.maximum(differ, 1 / _NEVER), _NEVER)
+    return probable(counts + weight[:, None, None] * towards), weight
+
+
+def _of_day(sums: NDArray[Any]) -> NDArray[Any]:
+    """By hour of the day, of numbers by hour of the week (G × WEEK …)."""
+    return np.stack([sums[:, hour::24].sum(axis=1) for hour in range(24)], axis=1)
+
+
+def _spread(counts: Integers, hours: Integers, by_hour: Floats, weight: Floats) -> Floats:
+    """Pearson's statistic by its degrees of freedom (Wedderburn 1974): who waits long waits together, so
+    that ten of them say less than ten of those who do not know of each other. In blocks of some hours; less
+    the standard error, so that chance alone is not taken for it."""
+    whole = len(counts) // _BLOCK_H * _BLOCK_H
+    if not whole:
+        return np.ones(counts.shape[1])
+    groups = np.broadcast_to(np.arange(hours.shape[1]), hours.shape)
+    expected = counts.sum(axis=2, keepdims=True) * by_hour[groups, hours]
+
+    def blocks(numbers: NDArray[Any]) -> NDArray[Any]:
+        summed: NDArray[Any] = numbers[:whole].reshape(-1, _BLOCK_H, *numbers.shape[1:]).sum(axis=1)
+        return summed
+
+    seen, wanted = blocks(counts), blocks(expected)
+    surprise = ((seen - wanted) ** 2 / np.maximum(wanted, 1e-9)).sum(axis=(0, 2))
+    fitted = _by_hour(counts, hours).sum(axis=2)
+    fitted = (fitted / np.maximum(fitted + weight[:, None], 1e-9)).sum(axis=1)
+    free = np.maximum((wanted.sum(axis=2) > 0).sum(axis=0) - fitted, 1) * max(counts.shape[2] - 1, 1)
+    spread: Floats = np.maximum(surprise / free - np.sqrt(2 / free), 1.0)
+    return spread
+
+
+def _by_hour(counts: Integers, hours: Integers) -> Integers:
+    sums = np.zeros((counts.shape[1], WEEK, counts.shape[2]), np.int64)
+    groups = np.broadcast_to(np.arange(counts.shape[1]), hours.shape)
+    np.add.at(sums, (groups, hours), counts)
+    return sums
+
+
+def _rates(sums: Integers, hours: Integers) -> tuple[Floats, Floats]:
+    """By hour of the week, drawn towards that hour of all days with the weight of a week; and how often it
+    was seen."""
+    groups = np.broadcast_to(np.arange(hours.shape[1]), hours.shape)
+    seen = np.zeros(sums.shape)
+    np.add.at(seen, (groups, hours), 1.0)
+
+    daily = _of_day(sums) / np.maximum(_of_day(seen), 1)
+    return (sums + daily[:, _ROUND_DAY]) / (seen + 1), seen
+
+
+def _shape(several: Integers, hours: Integers, seen: Floats) -> Floats:
+    """The method of moments: the variance of an hour's number from week to week is μ + μ² / shape."""
+    groups = np.broadcast_to(np.arange(hours.shape[1]), hours.shape)
+    sums, squares = np.zeros(seen.shape), np.zeros(seen.shape)
+    np.add.at(sums, (groups, hours), several)
+    np.add.at(squares, (groups, hours), several.astype(float) ** 2)
+    means = sums / np.maximum(seen, 1)
+    taught = seen >= _TAUGHT_WEEKS
+    variances = (squares - sums * means) / np.maximum(seen - 1, 1)
+    beyond = np.where(taught, variances - means, 0).sum(axis=1)
+    found = np.where(taught, means**2, 0).sum(axis=1) / np.maximum(beyond, 1e-9)
+    return np.where(taught.any(axis=1), np.clip(found, 0.5, 1e6), _USUAL_SHAPE)

@@ -1,0 +1,65 @@
+"""Here are hours of operation: a run of hours for each weekday, by the clock of a queue."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_TIME: Final = r"([01]\d|2[0-4]):([0-5]\d)"
+_DAY_MINUTES: Final = 24 * 60
+
+
+class HoursError(ValueError):
+    """One sentence that says what was expected."""
+
+
+class Hours(msgspec.Struct, frozen=True):
+    """[from, to) in minutes since midnight, by weekday from Monday on; none: closed all day. Where `to` is
+    not after `from`, it is on the next day."""
+
+    runs: tuple[tuple[int, int] | None, ...] = ((0, _DAY_MINUTES),) * 7
+
+    def open(self, ms: int, zone: str) -> bool:
+        moment = datetime.fromtimestamp(ms // 1000, UTC).astimezone(ZoneInfo(zone))
+        minute = moment.hour * 60 + moment.minute
+        return self._within(moment.weekday(), minute) or self._within(
+            moment.weekday() - 1, minute + _DAY_MINUTES
+        )
+
+    def _within(self, day: int, minute: int) -> bool:
+        run = self.runs[day]
+        return run is not None and run[0] <= minute < run[1]
+
+
+def hours(given: Mapping[str, str]) -> Hours:
+    """Of settings such as {"mon-fri": "08:00-20:00", "sat": "09:00-14:00"}; of none, always. Raises
+    HoursError."""
+    if not given:
+        return Hours()
+    runs: list[tuple[int, int] | None] = [None] * 7
+    for days, run in given.items():
+        for day in _days(days):
+            if runs[day] is not None:
+                raise HoursError(f"{days}: expected each weekday once")
+            runs[day] = _run(days, run)
+    return Hours(tuple(runs))
+
+
+def _days(text: str) -> list[int]:
+    first, _, last = text.partition("-")
+    if first not in DAYS or (last or first) not in DAYS:
+        raise HoursError(f"{text!r}: expected weekdays such as mon or mon-fri")
+    begin, end = DAYS.index(first), DAYS.index(last or first)
+    return [day % 7 for day in range(begin, end + (1 if end >= begin else 8))]
+
+
+def _run(days: str, text: str) -> tuple[int, int]:
+    match = re.fullmatch(rf"{_TIME}-{_TIME}", text)
+    begin, end = (int(match[1]) * 60 + int(match[2]), int(match[3]) * 60 + int(match[4])) if match else (0, 0)
+    if begin in (end, _DAY_MINUTES) or max(begin, end) > _DAY_MINUTES:
+        raise HoursError(f"{days} = {text!r}: expected hours such as 08:00-20:00")
+    return (begin, end) if end > begin else (begin, end + _DAY_MINUTES)

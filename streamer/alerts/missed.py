@@ -1,0 +1,96 @@
+"""Here is the judgement of a target: missed when the whole interval lies on its wrong side.
+
+The interval is as sure as one must be who looks at every answer: with an ordinary one of 95 % a score that
+is just on target would ring on most days.
+"""
+
+from functools import lru_cache
+from math import log10, sqrt
+from typing import Final, NamedTuple
+
+from streamer.alerts.bounds import Sample
+from streamer.alerts.confidence import growing, rolling
+from streamer.alerts.rules import Rule
+from streamer.alerts.subject import Subject
+from streamer.alerts.verdict import Figures, State, Verdict
+from streamer.alerts.words import said, title, whom
+from streamer.panes.windows import TODAY
+
+MONTH_DAYS: Final = 30.44
+
+
+class Stream(NamedTuple):
+    """How many observations of a series come in a month, of how many series the rule is, and how many times
+    the variance of independent observations they have."""
+
+    a_month: float
+    series: int
+    spread: float = 1.0
+
+
+def missed(rule: Rule, subject: Subject, target: float, sample: Sample, stream: Stream) -> Verdict:
+    """`sample`: of the rule's window, as of the moment of the verdict."""
+    if not sample.of:
+        return _told(rule, subject, "few", Figures(target=target, least=rule.least_support))
+    z = confidence(rule, sample.of, stream) * sqrt(stream.spread)
+    lower, upper = sample.bounds(z, target)
+    value = sample.value
+    figures = Figures(
+        value=value, lower=min(lower, value), upper=max(upper, value), support=sample.of,
+        least=rule.least_support, target=target, z=z, a_month=stream.a_month,
+    )  # fmt: skip
+    if sample.of < rule.least_support:
+        return _told(rule, subject, "few", figures)
+    if rule.metric.better == "lower":
+        lower, value, target = -upper, -value, -target
+        upper = -figures.lower if figures.lower is not None else value
+    return _told(
+        rule, subject, "fires" if upper < target else "holds" if value >= target else "unclear", figures
+    )
+
+
+def confidence(rule: Rule, support: int, stream: Stream) -> float:
+    """z for one false alarm in as many observations as the rule's budget allows. Of a series that nothing
+    is known of yet, the sample itself says how many there are."""
+    between = rule.between(max(stream.a_month, support), stream.series)
+    if rule.window == TODAY:
+        return _growing(
+            rule.least_support, _rounded(max(stream.a_month / MONTH_DAYS, support)), _rounded(between)
+        )
+    return _rolling(_rounded(support), _rounded(between))
+
+
+def _rounded(number: float) -> float:
+    """To two digits: a z hardly changes with them."""
+    return round(number, 1 - int(log10(max(number, 1))))
+
+
+_rolling = lru_cache(maxsize=50_000)(rolling)
+_growing = lru_cache(maxsize=50_000)(growing)
+
+
+def _told(rule: Rule, subject: Subject, state: State, figures: Figures) -> Verdict:
+    reason = f"{title(rule.metric)} of {whom(rule.by, subject.name)} {_predicate(rule, state, figures)}"
+    return Verdict(kind="target", key=subject.key, state=state, reason=reason, figures=figures)
+
+
+def _predicate(rule: Rule, state: State, figures: Figures) -> str:
+    when = "today" if rule.window == TODAY else f"in the last {rule.window}"
+    if not figures.support:
+        return f"has no data {when}."
+    if state == "few":
+        return f"has {figures.support} observations {when}: {figures.least} are needed to judge it."
+    assert figures.value is not None
+    assert figures.lower is not None
+    assert figures.upper is not None
+    assert figures.target is not None
+    value, lower, upper, target = (
+        said(rule.metric, one) for one in (figures.value, figures.lower, figures.upper, figures.target)
+    )
+    rest = {
+        "fires": f"misses its target of {target}: even the interval of {lower} to {upper} lies beyond it",
+        "unclear": f"its target is {target}, which lies within the interval of {lower} to {upper}",
+        "holds": f"its target is {target}",
+    }[state]
+    verb = f"is {value} {when} ({figures.support} observations)"
+    return f"{verb} and {rest}." if state == "fires" else f"{verb}; {rest}."

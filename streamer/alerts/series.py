@@ -1,0 +1,199 @@
+"""Here is what judgements need of a grouping: what came in step by step, and what is usual.
+
+The last days are looked at in steps of 5 minutes, the days before that in hours: of quiet series a drop
+becomes evident over weeks. What is usual comes from the 8 weeks before those days, of a center that has not
+run that long from all but the last fifth: evidence and baseline share no observation.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from streamer.alerts.baseline import Baseline, baseline
+from streamer.alerts.classes import BINS, NONE, Bins, Classes, binned
+from streamer.alerts.counted import Columns, Counted
+from streamer.alerts.evidence import Floats, Integers
+from streamer.events.rules import DAY, HOUR, MINUTE
+from streamer.metrics.tally import BUCKETS, FIRST_BUCKET_OF, NUMBERS
+from streamer.panes.grid import FINE_KEPT_MS, FINE_MS
+from streamer.readings.columns import Zones
+from streamer.readings.query import key_parts
+from streamer.readings.reader import Reader
+from streamer.settings import Settings
+
+STEP_MS: Final = 5 * MINUTE
+FINE_STEPS_MS: Final = 48 * HOUR
+BASELINE_DAYS: Final = 56
+MEMORY_DAYS: Final = 14
+LEAST_MEMORY_DAYS: Final = 2
+
+
+class Span(NamedTuple):
+    """The edges of what is looked at, in hours since the epoch but for the last ones, in steps of STEP_MS."""
+
+    first: int
+    learned: int
+    """Hours before it are the baseline's, hours from it on evidence."""
+    hours: int
+    steps: int
+    last: int
+
+    @property
+    def starts(self) -> Integers:
+        """Of the steps that evidence comes in, ms since the epoch: hours, then 5 minutes."""
+        hours = np.arange(self.learned, self.hours, dtype=np.int64) * HOUR
+        return np.concatenate((hours, np.arange(self.steps, self.last, dtype=np.int64) * STEP_MS))
+
+
+class Series(NamedTuple):
+    """One metric by group, as of `at` (ms). `starts` of T steps, `counts` T × G × C, `hours` of the week
+    T × G; `scores` G × C, higher is better, and `values`, of which the metric is the mean."""
+
+    metric: str
+    keys: Sequence[str]
+    at: int
+    starts: Integers
+    counts: Integers
+    hours: Integers
+    scores: Floats
+    values: Floats
+    usual: Baseline
+    begun: int
+    """The first hour that anything is known of, in ms."""
+
+
+class Gatherer:
+    """Keeps up with a reader what the judgements of one grouping need. From one thread at a time."""
+
+    def __init__(self, reader: Reader, settings: Settings, by: str, metrics: Mapping[str, Classes]) -> None:
+        self._reader, self._by, self._metrics = reader, by, metrics
+        self._zones = Zones(settings.timezone, settings.zones())
+        self._long = Counted(by, "long", 1)
+        self._fine = Counted(by, "fine", STEP_MS // FINE_MS)
+        self._columns: Mapping[str, Columns] = {}
+        self._bins: dict[str, tuple[Sequence[str], Bins]] = {}
+        self._binned: tuple[int, int] | None = None
+        self._usual: tuple[object, Mapping[str, Baseline]] | None = None
+
+    def gather(self, at: int, now: int) -> dict[str, Series]:
+        """By metric, as of `at`, with today's knowledge. Nothing before anything is known."""
+        hours = self._reader.kept(
+            self._by, "long", at // HOUR - 24 * (BASELINE_DAYS + MEMORY_DAYS), at // HOUR + 1
+        )
+        if not hours.panes:
+            return {}
+        span = spanned(min(hours.panes), at, now)
+        self._bin(span)
+        self._long.follow(self._reader, self._columns, span.first, span.hours)
+        self._fine.follow(self._reader, self._columns, span.steps, span.last)
+        keys = tuple(sorted({*self._long.keys, *self._fine.keys}))
+        clock = self._clock(keys, span.starts)
+        usual = self._learn(keys, span)
+        return {name: self._series(name, keys, at, span, clock, usual[name]) for name in self._metrics}
+
+    def _series(
+        self, name: str, keys: Sequence[str], at: int, span: Span, clock: Integers, usual: Baseline
+    ) -> Series:
+        long = self._long.table(name, keys, span.learned, span.hours)
+        fine = self._fine.table(name, keys, span.steps, span.last)
+        counts = self._classed(name, np.concatenate((long, fine)))
+        scores, values = self._scored(name, keys)
+        return Series(name, keys, at, span.starts, counts, clock, scores, values, usual, span.first * HOUR)
+
+    def _learn(self, keys: Sequence[str], span: Span) -> Mapping[str, Baseline]:
+        """Once an hour: what is older hardly changes any more."""
+        place = keys, span.first, span.learned, span.last * STEP_MS // HOUR, self._binned
+        if self._usual is None or self._usual[0] != place:
+            hours = self._clock(keys, np.arange(span.first, span.learned, dtype=np.int64) * HOUR)
+            self._usual = (
+                place,
+                {
+                    name: baseline(
+                        self._classed(name, self._long.table(name, keys, span.first, span.learned)), hours
+                    )
+                    for name in self._metrics
+                },
+            )
+        return self._usual[1]
+
+    def _bin(self, span: Span) -> None:
+        """Once a day durations are cut anew."""
+        if self._binned == (span.first, span.learned) and self._columns:
+            return
+        self._binned = span.first, span.learned
+        self._columns = {name: self._columns_of(name, one, span) for name, one in self._metrics.items()}
+
+    def _columns_of(self, name: str, classes: Classes, span: Span) -> Columns:
+        if not classes.duration:
+            return Columns(classes.columns()[None], len(classes.counts))
+        total, names = self._reader.summed(self._by, "long", span.first, span.learned)
+        rows, numbers = np.divmod(total.keys, NUMBERS)
+        buckets = numbers - FIRST_BUCKET_OF[classes.duration]
+        mine = (buckets >= 0) & (buckets < BUCKETS)
+        histograms = np.zeros((len(names), BUCKETS), np.int64)
+        histograms[rows[mine], buckets[mine]] = total.values[mine]
+        bins = binned(histograms)
+        self._bins[name] = tuple(names), bins
+        of = np.full((max(len(names), 2), NUMBERS), NONE, np.int64)
+        first = FIRST_BUCKET_OF[classes.duration]
+        of[: len(names), first : first + BUCKETS] = bins.of
+        return Columns(of, BINS, tuple(names))
+
+    def _classed(self, name: str, counts: Integers) -> Integers:
+        classes = self._metrics[name]
+        if classes.duration:
+            return counts
+        return counts @ np.array(classes.weights, np.int64)
+
+    def _scored(self, name: str, keys: Sequence[str]) -> tuple[Floats, Floats]:
+        """The scores and the values of the classes, by group."""
+        classes = self._metrics[name]
+        if not classes.duration:
+            scores, values = (
+                np.tile(np.array(one), (len(keys), 1)) for one in (classes.scores, classes.values)
+            )
+            return scores, values
+        names, bins = self._bins[name]
+        known = {key: number for number, key in enumerate(names)}
+        found = np.tile(np.arange(BINS, dtype=np.float64), (2, len(keys), 1))
+        for place, key in enumerate(keys):
+            if key in known:
+                found[:, place] = bins.scores[known[key]], bins.values[known[key]]
+        return found[0], found[1]
+
+    def _clock(self, keys: Sequence[str], starts: Integers) -> Integers:
+        """The hour of the week, T × G, by the clock of each group."""
+        zones = [self._zones.of(queue_of(self._by, key)) for key in keys]
+        of = {zone: hours_of_week(starts, zone) for zone in set(zones)}
+        return np.stack([of[zone] for zone in zones], axis=1)
+
+
+def queue_of(by: str, key: str) -> str:
+    """ "" where the key names none."""
+    return dict(zip(by.split(","), key_parts(by, key), strict=False)).get("queue", "")
+
+
+def spanned(first: int, at: int, now: int) -> Span:
+    """`first`: the first hour that anything is known of."""
+    memory = min(max((at // DAY - first * HOUR // DAY) // 5, LEAST_MEMORY_DAYS), MEMORY_DAYS)
+    learned = max((at // DAY - memory) * 24, first)
+    fine = -(-max(at - FINE_STEPS_MS, now - FINE_KEPT_MS + HOUR) // HOUR)
+    hours = max(min(fine, at // HOUR), learned)
+    steps = hours * HOUR // STEP_MS
+    last = at // STEP_MS + (now - at < STEP_MS) if fine * HOUR <= at else steps
+    return Span(max(first, learned - BASELINE_DAYS * 24), learned, hours, steps, max(last, steps))
+
+
+def hours_of_week(starts: Integers, zone: str) -> Integers:
+    """0 is Monday, 00:00 to 01:00."""
+    return np.array([_hour_of_week(start // HOUR * HOUR, zone) for start in starts.tolist()], np.int64)
+
+
+@lru_cache(maxsize=20_000)
+def _hour_of_week(start: int, zone: str) -> int:
+    moment = datetime.fromtimestamp(start // 1000, UTC).astimezone(ZoneInfo(zone))
+    return moment.weekday() * 24 + moment.hour

@@ -1,0 +1,157 @@
+"""Here is what becomes of verdicts: an alert that is pending, firing, clearing or resolved.
+
+A pure state machine that is told the time and the verdict: who is told the same comes to the same, with
+the same notices. Time counts only as far as verdicts cover it: after a pause, or when a clock jumped, a
+single verdict does not stand for all the time between.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal, NamedTuple
+
+import msgspec
+
+from streamer.alerts.rules import Rule
+from streamer.alerts.verdict import State, Verdict
+from streamer.events.rules import DAY, MINUTE
+
+Phase = Literal["pending", "firing", "clearing", "resolved"]
+Why = Literal["due", "over", "corrected", "closed"]
+"""Of a notice: the alert is due; it is over; with what is known today it was not due then; hours of
+operation ended."""
+KEPT_MS: Final = DAY
+"""What is over is remembered so long."""
+MOST_MS: Final = MINUTE
+"""Between two verdicts no more time than this counts."""
+
+
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """One series of one rule, for as long as anything is to be known of it. Times in ms. `seen_at`: of the
+    last verdict. `held_ms`: how long it has been pending, or clearing. `fired_at`: None while pending.
+    `fired`: the verdict with which somebody was told. It can be stored: msgspec encodes and decodes it."""
+
+    rule: str
+    key: str
+    phase: Phase
+    began_at: int
+    seen_at: int
+    held_ms: int = 0
+    fired_at: int | None = None
+    fired: Verdict | None = None
+    resolved_at: int | None = None
+    why: Why = "due"
+
+    @property
+    def id(self) -> str:
+        """Of this episode."""
+        return f"{self.rule}/{self.key}/{self.began_at}"
+
+
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody is to be told, once. `id`: the same wherever the same was seen; told before, it is known."""
+
+    id: str
+    alert: Alert
+    what: Literal["firing", "resolved"]
+    why: Why
+    verdict: Verdict
+
+
+class Step(NamedTuple):
+    """What is known after a verdict (None: nothing is left to be known), and whom to tell what."""
+
+    alert: Alert | None
+    notice: Notice | None = None
+
+
+def step(alert: Alert | None, rule: Rule, verdict: Verdict, now: int, then: State | None = None) -> Step:
+    """`then`: what is judged today of the moment the alert fired; None: nobody looked. Of a clock that goes
+    back no time has passed."""
+    if alert is None or alert.phase == "resolved":
+        return _quiet(alert, rule, verdict, now)
+    passed = min(max(now - alert.seen_at, 0), MOST_MS)
+    alert = msgspec.structs.replace(alert, seen_at=now)
+    if alert.phase == "pending":
+        return _pending(alert, rule, verdict, passed)
+    return _told(alert, rule, verdict, passed, then)
+
+
+def _quiet(before: Alert | None, rule: Rule, verdict: Verdict, now: int) -> Step:
+    if verdict.state != "fires":
+        kept = before is not None and now - (before.resolved_at or 0) < KEPT_MS
+        return Step(before if kept else None)
+    alert = Alert(rule=rule.name, key=verdict.key, phase="pending", began_at=now, seen_at=now)
+    return _pending(alert, rule, verdict, 0)
+
+
+def _pending(alert: Alert, rule: Rule, verdict: Verdict, passed: int) -> Step:
+    if verdict.state in ("no_data", "no_baseline"):
+        return Step(alert)
+    if verdict.state != "fires":
+        return Step(None)
+    held = alert.held_ms + passed
+    if held < rule.for_ms:
+        return Step(msgspec.structs.replace(alert, held_ms=held))
+    alert = msgspec.structs.replace(alert, phase="firing", held_ms=0, fired_at=alert.seen_at, fired=verdict)
+    return Step(alert, _notice(alert, "firing", "due", verdict))
+
+
+def _told(alert: Alert, rule: Rule, verdict: Verdict, passed: int, then: State | None) -> Step:
+    """Firing or clearing. What looks so but may be chance keeps an alert; no data ends none."""
+    if then is not None and then != "fires" and verdict.state in ("holds", "unclear", "few"):
+        return _resolved(alert, verdict, "corrected")
+    if verdict.state not in _OVER:
+        held = alert.held_ms if verdict.state == "no_data" else 0
+        phase: Phase = alert.phase if verdict.state == "no_data" else "firing"
+        return Step(msgspec.structs.replace(alert, phase=phase, held_ms=held))
+    held = alert.held_ms + passed if alert.phase == "clearing" else 0
+    if held >= rule.clear_ms:
+        return _resolved(alert, verdict, "closed" if verdict.state == "closed" else "over")
+    return Step(msgspec.structs.replace(alert, phase="clearing", held_ms=held))
+
+
+_OVER: Final = ("holds", "few", "closed", "no_baseline")
+
+
+def _resolved(alert: Alert, verdict: Verdict, why: Why) -> Step:
+    done = msgspec.structs.replace(alert, phase="resolved", held_ms=0, resolved_at=alert.seen_at, why=why)
+    return Step(done, _notice(done, "resolved", why, verdict))
+
+
+def _notice(alert: Alert, what: Literal["firing", "resolved"], why: Why, verdict: Verdict) -> Notice:
+    return Notice(id=f"{alert.id}/{what}", alert=alert, what=what, why=why, verdict=verdict)
+
+
+def withdrawn(alert: Alert, now: int) -> Step:
+    """The rule or the series is no more: an alert that was told is over."""
+    if alert.fired is None or alert.phase == "resolved":
+        return Step(None)
+    return _resolved(msgspec.structs.replace(alert, seen_at=now), alert.fired, "over")
+
+
+# All alerts at once.
+
+Alerts = Mapping[tuple[str, str], Alert]
+"""By rule and key."""
+
+
+def turn(
+    alerts: Alerts, rules: Sequence[Rule], told: Sequence[tuple[Rule, Verdict, State | None]], now: int
+) -> tuple[dict[tuple[str, str], Alert], list[Notice]]:
+    """What is known after all verdicts of a moment, and whom to tell what. A series that nobody judged has
+    no data; a rule that is no more takes its alerts back."""
+    named = {rule.name: rule for rule in rules}
+    steps = {(rule.name, verdict.key): _one(alerts, rule, verdict, then, now) for rule, verdict, then in told}
+    for place, alert in alerts.items():
+        if place not in steps:
+            rule = named.get(alert.rule)
+            steps[place] = step(alert, rule, _nothing(alert, rule), now) if rule else withdrawn(alert, now)
+    after = {place: one.alert for place, one in steps.items() if one.alert is not None}
+    return after, [one.notice for one in steps.values() if one.notice is not None]
+
+
+def _one(alerts: Alerts, rule: Rule, verdict: Verdict, then: State | None, now: int) -> Step:
+    return step(alerts.get((rule.name, verdict.key)), rule, verdict, now, then)
+
+
+def _nothing(alert: Alert, rule: Rule) -> Verdict:
+    return Verdict(kind=rule.kind, key=alert.key, state="few", reason="There is no data.")

@@ -1,0 +1,166 @@
+"""Here is a center whose days are drawn at random: what came in by hour, and by 10 s in the last 50 hours."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from streamer.alerts.rules import USUAL, rules
+from streamer.alerts.watch import Fired, Judged, Watch
+from streamer.events.rules import DAY, HOUR
+from streamer.metrics.tally import NUMBER
+from streamer.panes import posting
+from streamer.panes.grid import FINE_MS, cell_field, row_field
+from streamer.panes.posting import Posting
+from streamer.readings.reader import Reader
+from streamer.settings import Settings
+from streamer.store.memory import MemoryStore
+from streamer.store.port import Beat, Commit, Partition, Position
+
+NOW = 1_795_255_203_000  # 2026-11-21T10:00:03Z, a Saturday
+PARTITION = Partition("survey-completed", 0)
+NPS = tuple(NUMBER[name] for name in ("nps_0", "nps_7", "nps_10"))
+CSAT = tuple(NUMBER[name] for name in ("csat_2", "csat_5"))
+FINE_H = 50
+Chances = Callable[[str, int], np.ndarray]
+"""The probabilities of classes, by queue and hour since the epoch."""
+
+
+class Drawn(NamedTuple):
+    """Hours since the epoch, by queue and class: H × G × C; `numbers` of the classes in a tally."""
+
+    first: int
+    queues: Sequence[str]
+    numbers: Sequence[int]
+    counts: np.ndarray
+
+
+def rhythm(hour: int) -> float:
+    """Of a mean hour; at night hardly anything comes."""
+    return float(max(0.05, 1.9 * np.sin(np.pi * ((hour % 24) - 5) / 17))) if 5 <= hour % 24 < 22 else 0.05
+
+
+def steady(*chances: float) -> Chances:
+    return lambda queue, hour: np.array(chances)
+
+
+def swinging(*chances: float, by: float = 0.1) -> Chances:
+    """Worse at night and on weekends: from the last class to the first."""
+
+    def found(queue: str, hour: int) -> np.ndarray:
+        swing = by * np.cos(2 * np.pi * (hour % 24) / 24) + (by / 2 if hour // 24 % 7 in (2, 3) else 0)
+        moved = np.array(chances)
+        moved[0], moved[-1] = moved[0] + swing / 2, moved[-1] - swing / 2
+        return moved
+
+    return found
+
+
+def drawn(
+    queues: Sequence[str],
+    a_day: float,
+    numbers: Sequence[int],
+    chances: Chances,
+    days: int = 70,
+    seed: int = 1,
+) -> Drawn:
+    chance, last, now = np.random.default_rng(seed), NOW // HOUR + 1, NOW
+    first = last - 24 * days
+    counts = np.zeros((last - first, len(queues), len(numbers)), np.int64)
+    for at in range(first, last):
+        part = (now % HOUR) / HOUR if at == last - 1 else 1.0
+        several = chance.poisson(a_day / 24 * rhythm(at) * part, len(queues))
+        for place, queue in enumerate(queues):
+            counts[at - first, place] = chance.multinomial(several[place], chances(queue, at))
+    return Drawn(first, queues, numbers, counts)
+
+
+async def written(*parts: Drawn, now: int = NOW, store: MemoryStore | None = None) -> MemoryStore:
+    store = store or MemoryStore()
+    chance, number = np.random.default_rng(5), 0
+    position = (await store.positions([PARTITION]))[0]
+    if position is None:
+        await store.move(PARTITION, None, Position("e", 0, bytes(8)))
+    else:
+        number = position.next
+    for part in parts:
+        number += 1
+        place = Position("e", number, number.to_bytes(8, "big"))
+        fine = dict(_fine(part, now, chance))
+        commit = Commit(PARTITION, "e", number - 1, place, {}, {}, fine, dict(_long(part)), {})
+        await store.commit(commit, now)
+    await store.beat({PARTITION: Beat(now, 0, now)})
+    return store
+
+
+def cell(queue: str) -> tuple[str | None, ...]:
+    return (None, queue, None, None, "voice", None, None)
+
+
+def _long(part: Drawn) -> Iterator[tuple[int, bytes]]:
+    fields = ["all", *(row_field(("queue",), cell(queue)) for queue in part.queues)]
+    for number, counts in enumerate(part.counts):
+        rows = [counts.sum(axis=0), *counts]
+        yield part.first + number, _posted(dict(zip(fields, rows, strict=True)), part.numbers)
+
+
+def _fine(part: Drawn, now: int, chance: np.random.Generator) -> Iterator[tuple[int, bytes]]:
+    panes: dict[int, dict[str, Counter[int]]] = {}
+    for number in range(max(0, len(part.counts) - FINE_H), len(part.counts)):
+        start = (part.first + number) * HOUR
+        end = min(start + HOUR, now)
+        for place, queue in enumerate(part.queues):
+            for which, amount in zip(part.numbers, part.counts[number, place].tolist(), strict=True):
+                for at in chance.integers(start, end, abs(amount)).tolist():
+                    field = cell_field(cell(queue)).decode()
+                    panes.setdefault(at // FINE_MS, {}).setdefault(field, Counter())[which] += sign(amount)
+    for index, fields in panes.items():
+        rows = {
+            field: np.array([counts[which] for which in part.numbers]) for field, counts in fields.items()
+        }
+        yield index, _posted(rows, part.numbers)
+
+
+def sign(amount: int) -> int:
+    return 1 if amount > 0 else -1
+
+
+def _posted(rows: Mapping[str, np.ndarray], numbers: Sequence[int]) -> bytes:
+    told = Posting([], [], [], [])
+    for field, counts in rows.items():
+        held = np.flatnonzero(counts)
+        if len(held):
+            told.fields.append(field)
+            told.sizes.append(len(held))
+            told.numbers.extend(int(numbers[place]) for place in held)
+            told.amounts.extend(counts[held].tolist())
+    return posting.pack(told)
+
+
+async def read(store: MemoryStore, settings: Settings, now: int = NOW) -> Reader:
+    reader = Reader(store, settings)
+    await reader.refresh(now)
+    return reader
+
+
+def days_ago(days: float) -> int:
+    """The hour since the epoch."""
+    return round((NOW - days * DAY) // HOUR)
+
+
+def only(**rules: Mapping[str, object]) -> Settings:
+    """Settings with these rules and no usual one."""
+    off: dict[str, object] = {name: {"enabled": False} for name in USUAL}
+    return Settings(alerts=off | {name.replace("_", "-"): one for name, one in rules.items()})  # type: ignore[arg-type]
+
+
+async def watched(store: MemoryStore, settings: Settings) -> Watch:
+    return Watch(await read(store, settings), settings, rules(settings))
+
+
+def by_key(
+    watch: Watch, now: int = NOW, at: int | None = None, fired: Fired | None = None
+) -> dict[str, Judged]:
+    """The verdicts of the only rule."""
+    return {judged.verdict.key: judged for judged in watch.judged(now, at, fired or {})}

@@ -1,0 +1,156 @@
+"""A rule that cannot work stops the start with one line that says what to change."""
+
+import pytest
+
+from streamer.alerts.hours import Hours, HoursError, hours
+from streamer.alerts.rules import Rule, rules
+from streamer.events.rules import HOUR, MINUTE
+from streamer.settings import AlertSettings, Settings, SettingsError
+
+SATURDAY = 1_795_212_000_000  # 2026-11-20T22:00:00Z, 23:00 in Madrid, a Friday
+FRIDAY = SATURDAY - 24 * HOUR
+
+
+def named(name: str, settings: Settings) -> Rule:
+    return next(rule for rule in rules(settings) if rule.name == name)
+
+
+def one(**given: object) -> Settings:
+    return Settings(alerts={"one": given})  # type: ignore[arg-type, dict-item]
+
+
+def test_a_center_that_sets_nothing_watches_targets_drops_and_silence() -> None:
+    found = rules(Settings())
+    assert {rule.kind for rule in found} == {"target", "drop", "silence"}
+    assert {"nps-target", "nps-drop", "handle-time-drop", "silence"} <= {rule.name for rule in found}
+    assert all(rule.shared for rule in found if rule.by == "queue")
+
+
+def test_a_usual_target_that_nobody_set_is_not_watched() -> None:
+    assert "handle-time-target" not in {rule.name for rule in rules(Settings())}
+    settings = Settings(targets={"handle_time_seconds": 300})  # type: ignore[arg-type]
+    assert named("handle-time-target", settings).target("billing") == 300
+
+
+def test_a_usual_rule_is_changed_where_it_is_named_and_otherwise_stays() -> None:
+    rule = named("nps-drop", Settings(alerts={"nps-drop": {"for": "1m", "tell": ["floor"]}}))  # type: ignore[dict-item]
+    assert (rule.for_ms, rule.tell, rule.shared, rule.metric.name) == (MINUTE, ("floor",), True, "nps_score")
+    off = Settings(alerts={"nps-drop": AlertSettings(enabled=False)})
+    assert "nps-drop" not in {rule.name for rule in rules(off)}
+
+
+def test_a_queues_own_target_is_its_target() -> None:
+    settings = Settings(targets={"nps_score": 40, "queues": {"billing": {"nps_score": 10}}})  # type: ignore[arg-type]
+    rule = named("nps-target", settings)
+    assert (rule.target("billing"), rule.target("sales")) == (10, 40)
+
+
+def test_a_shared_budget_is_divided_and_another_is_not() -> None:
+    assert named("one", one(kind="drop", metric="nps_score")).between(6_000, 200) == 6_000
+    shared = named("one", one(kind="drop", metric="nps_score", shared=True, false_alarms=2))
+    assert shared.between(6_000, 200) == 600_000
+
+
+TARGET = {"kind": "target", "metric": "csat_ratio"}
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"metric": "nps_score"}, "alerts.one.kind: expected one of target, drop, silence"),
+        ({"kind": "drop", "metric": "nps"}, "alerts.one.metric = 'nps': expected metrics such as nps_score"),
+        (
+            {"kind": "drop", "metric": "qa_score"},
+            "alerts.one.metric = 'qa_score': a drop can be seen in nps_",
+        ),
+        ({"kind": "drop", "metric": "fcr_ratio"}, "alerts.one.metric = 'fcr_ratio': a drop can be seen in"),
+        ({"kind": "drop", "metric": "response_ratio"}, "alerts.one.metric = 'response_ratio': a drop can be"),
+        ({"kind": "silence", "metric": "nps_score"}, "alerts.one.metric = 'nps_score': silence can be heard"),
+        (
+            {"kind": "target", "metric": "contacts"},
+            "alerts.one.metric = 'contacts': expected one with an int",
+        ),
+        (
+            {"kind": "target", "metric": "handle_time_seconds"},
+            "alerts.one.target: expected, for there is none",
+        ),
+        (TARGET | {"target": 1.2}, "alerts.one.target = 1.2: csat_ratio lies between 0 and 1"),
+        (TARGET | {"target": 0}, "alerts.one.target = 0: no csat_ratio can be worse"),
+        (
+            {"kind": "target", "metric": "abandon_ratio", "target": 1},
+            "alerts.one.target = 1: no abandon_ratio can be worse",
+        ),
+        (
+            TARGET | {"least_support": 3},
+            "alerts.one.target = 0.8: expected one that can be missed, or a least",
+        ),
+        (TARGET | {"window": "2h"}, "alerts.one.window = '2h': expected one of 5m, 15m"),
+        ({"kind": "target", "metric": "fcr_ratio"}, "alerts.one.window = 'today': fcr_ratio is read over 7d"),
+        (TARGET | {"by": "floor"}, "alerts.one.by = 'floor': expected one of all, site, queue"),
+        (
+            {"kind": "drop", "metric": "abandon_ratio", "by": "agent"},
+            "alerts.one.by = 'agent': abandon_ratio cannot be read so",
+        ),
+        (TARGET | {"by": "all", "key": "x"}, "alerts.one.key = 'x': there are no keys by all"),
+        (TARGET | {"by": "queue,channel", "key": "x"}, "alerts.one.key = 'x': expected a value for each of"),
+        (TARGET | {"hours": {"mon": "9-17"}}, "alerts.one.hours: mon = '9-17': expected hours such as 08:00"),
+    ],
+)
+def test_a_rule_that_cannot_work_says_why(given: dict[str, object], line: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        rules(one(**given))
+    assert str(raised.value).startswith(line)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "given", [TARGET | {"least_support": 4}, TARGET | {"target": 1}, TARGET | {"by": "all"}]
+)
+def test_a_rule_that_can_just_work_is_taken(given: dict[str, object]) -> None:
+    assert named("one", one(**given)).kind == "target"
+
+
+# Hours of operation.
+
+
+@pytest.mark.parametrize(
+    ("at", "zone", "is_open"),
+    [
+        (SATURDAY, "UTC", False),
+        (FRIDAY - 3 * HOUR, "UTC", True),
+        (FRIDAY - 2 * HOUR, "UTC", False),
+        (FRIDAY - 2 * HOUR - 1, "UTC", True),
+        (FRIDAY - 3 * HOUR, "Europe/Madrid", False),
+    ],
+)
+def test_hours_are_those_of_the_queues_clock(at: int, zone: str, is_open: bool) -> None:
+    assert hours({"mon-fri": "08:00-20:00"}).open(at, zone) is is_open
+
+
+def test_hours_past_midnight_belong_to_the_day_they_began() -> None:
+    found = hours({"fri": "20:00-02:00"})
+    assert found.open(SATURDAY, "UTC")
+    assert found.open(SATURDAY + 4 * HOUR - 1, "UTC")
+    assert not found.open(SATURDAY + 4 * HOUR, "UTC")
+    assert not found.open(FRIDAY, "UTC")
+
+
+def test_without_hours_it_is_always_open() -> None:
+    assert hours({}) == Hours()
+    assert all(Hours().open(FRIDAY + number * HOUR, "UTC") for number in range(7 * 24))
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"monday": "08:00-20:00"},
+        {"mon": "08:00-08:00"},
+        {"mon": "24:00-01:00"},
+        {"mon": "08:00-24:30"},
+        {"": "08:00-20:00"},
+        {"mon-fri": "08:00-20:00", "wed": "09:00-10:00"},
+    ],
+)
+def test_hours_that_cannot_be_read_are_refused(given: dict[str, str]) -> None:
+    with pytest.raises(HoursError):
+        hours(given)

@@ -1,0 +1,241 @@
+"""What is said of a center as a whole: targets, silence, hours of operation, and data that is not whole."""
+
+import numpy as np
+import pytest
+
+from streamer.alerts import strange
+from streamer.alerts.classes import Classes, classes
+from streamer.alerts.rules import rules
+from streamer.alerts.series import Gatherer, hours_of_week
+from streamer.alerts.states import turn
+from streamer.alerts.strange import Pulse, Taken
+from streamer.alerts.watch import Watch
+from streamer.events.rules import DAY, HOUR, MINUTE
+from streamer.metrics.catalogue import CATALOGUE
+from streamer.metrics.tally import NUMBER
+from streamer.settings import Settings
+from streamer.store.memory import MemoryStore
+from streamer.store.port import Beat
+from tests.alerts.simulated import (
+    NOW,
+    NPS,
+    PARTITION,
+    Drawn,
+    by_key,
+    drawn,
+    only,
+    read,
+    steady,
+    watched,
+    written,
+)
+
+FEW = ["billing", "sales"]
+TARGET = {"kind": "target", "metric": "nps_score", "window": "24h"}
+OFFERED = (NUMBER["offered"],)
+
+
+async def center(*chances: float, a_day: float = 200) -> MemoryStore:
+    return await written(drawn(FEW, a_day, NPS, steady(*chances)))
+
+
+# Targets.
+
+
+@pytest.mark.parametrize(
+    ("chances", "state"),
+    [((0.2, 0.3, 0.5), "holds"), ((0.6, 0.3, 0.1), "fires"), ((0.27, 0.3, 0.43), "unclear")],
+)
+async def test_a_target_is_missed_only_where_chance_does_not_explain_it(
+    chances: tuple[float, ...], state: str
+) -> None:
+    settings = only(one=TARGET | {"target": 20})
+    verdict = by_key(await watched(await center(*chances, a_day=150), settings))["billing"].verdict
+    assert verdict.state == state
+    assert verdict.reason.startswith("NPS of billing is ")
+    assert "20" in verdict.reason
+    figures = verdict.figures
+    assert figures.lower is not None
+    assert figures.upper is not None
+    assert figures.value is not None
+    assert figures.z is not None
+    assert figures.lower <= figures.value <= figures.upper
+    assert 2 < figures.z < 6
+    assert (figures.upper < 20) is (state == "fires")
+
+
+async def test_of_few_answers_only_their_number_is_said() -> None:
+    verdict = by_key(await watched(await center(0.6, 0.3, 0.1, a_day=8), only(one=TARGET)))["billing"].verdict
+    assert verdict.state == "few"
+    assert "20 are needed" in verdict.reason
+
+
+async def test_a_series_that_shares_a_budget_must_be_surer() -> None:
+    store, z = await center(0.2, 0.3, 0.5), []
+    for shared in (False, True):
+        found = by_key(await watched(store, only(one=TARGET | {"shared": shared})))
+        z.append(found["billing"].verdict.figures.z or 0)
+    assert z[0] < z[1] < z[0] + 1
+
+
+async def test_a_target_that_was_missed_by_answers_since_corrected_is_over_and_says_why() -> None:
+    part = drawn(FEW, 200, NPS, steady(0.6, 0.3, 0.1))
+    store, settings = await written(part), only(one=TARGET)
+    reader = await read(store, settings)
+    watch = Watch(reader, settings, rules(settings))
+    alerts, notices = turn({}, watch.rules, watch.judged(NOW), NOW)
+    assert [notice.what for notice in notices] == ["firing", "firing"]
+    moved = np.zeros_like(part.counts)
+    moved[-40:, 0] = part.counts[-40:, 0, :1] * np.array([-1, 0, 1])
+    await written(part._replace(counts=moved), store=store)
+    await reader.refresh(NOW)
+    alerts, notices = turn(alerts, watch.rules, watch.judged(NOW, fired=alerts), NOW)
+    assert [(notice.alert.key, notice.why) for notice in notices] == [("billing", "corrected")]
+
+
+async def test_a_name_and_a_zone_of_a_queue_are_its_own() -> None:
+    settings = only(one=TARGET).model_copy(
+        update={"names": {"queue": {"billing": "Rechnungen"}}, "timezone": "Europe/Madrid"}
+    )
+    verdict = by_key(await watched(await center(0.2, 0.3, 0.5), settings))["billing"].verdict
+    assert "of Rechnungen" in verdict.reason
+
+
+# When nothing is said.
+
+
+@pytest.mark.parametrize(("age", "state"), [(59_999, "holds"), (60_000, "no_data")])
+async def test_of_data_that_is_old_no_score_is_judged(age: int, state: str) -> None:
+    watch = await watched(await center(0.1, 0.2, 0.7), only(one=TARGET))
+    verdict = by_key(watch, NOW + age)["billing"].verdict
+    assert verdict.state == state
+    assert ("no worker keeps up" in verdict.reason) is (state == "no_data")
+
+
+async def test_out_of_hours_nothing_is_said() -> None:
+    store = await center(0.6, 0.3, 0.1)
+    closed = only(one=TARGET | {"hours": {"mon-fri": "08:00-20:00"}})  # it is a Saturday
+    assert by_key(await watched(store, closed))["billing"].verdict.state == "closed"
+    open_ = only(one=TARGET | {"hours": {"sat": "10:00-20:00"}})
+    assert by_key(await watched(store, open_))["billing"].verdict.state == "fires"
+
+
+async def test_an_empty_center_has_only_silence_to_tell_of() -> None:
+    settings = Settings()
+    watch = Watch(await read(MemoryStore(), settings), settings, rules(settings))
+    (judged,) = watch.judged(NOW)
+    assert (judged.rule.name, judged.verdict.state) == ("silence", "fires")
+    assert judged.verdict.reason == "Nobody counts yet: no worker has seen the end of its topics."
+
+
+# Silence.
+
+
+def quiet(part: Drawn, hours: int) -> Drawn:
+    counts = part.counts.copy()
+    counts[-hours:] = 0
+    return part._replace(counts=counts)
+
+
+@pytest.mark.parametrize(("hours", "state"), [(0, "holds"), (2, "fires")])
+async def test_no_events_where_the_hour_promises_some_are_told(hours: int, state: str) -> None:
+    part = drawn(FEW, 400, OFFERED, steady(1.0))
+    store = await written(quiet(part, hours) if hours else part)
+    await store.beat({PARTITION: Beat(NOW, 0, NOW - hours * HOUR)})
+    settings = only(one={"kind": "silence", "metric": "offered", "by": "all"})
+    verdict = by_key(await watched(store, settings))[""].verdict
+    assert verdict.state == state
+    assert verdict.reason.startswith("No offered of the whole center since") is (state == "fires")
+
+
+async def test_a_quiet_night_is_not_silence() -> None:
+    night = NOW // DAY * DAY + 3 * HOUR
+    store = await written(drawn(FEW, 400, OFFERED, steady(1.0)))
+    settings = only(one={"kind": "silence", "metric": "offered", "by": "all"})
+    watch = await watched(store, settings)
+    states = [by_key(watch, at=night + number * 5 * MINUTE)[""].verdict.state for number in range(24)]
+    assert states == ["holds"] * 24
+
+
+PULSE = Pulse(now=NOW, fresh_ms=0, lag=0, record_at=NOW, event_at=NOW)
+
+
+@pytest.mark.parametrize(
+    ("pulse", "said"),
+    [
+        (PULSE, None),
+        (PULSE._replace(fresh_ms=None), "Nobody counts yet"),
+        (PULSE._replace(fresh_ms=59_999), None),
+        (PULSE._replace(fresh_ms=60_000, lag=7), "The data is 60 s old, 7 records wait"),
+    ],
+)
+def test_data_is_old_from_a_minute_on(pulse: Pulse, said: str | None) -> None:
+    found = strange.stale(pulse)
+    assert found is None if said is None else (found or "").startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("pulse", "is_late"),
+    [
+        (PULSE._replace(event_at=NOW - 30 * MINUTE + 1), False),
+        (PULSE._replace(event_at=NOW - 30 * MINUTE), True),
+        (PULSE._replace(event_at=NOW - 5 * HOUR, record_at=NOW - 4 * HOUR), False),
+        (PULSE._replace(event_at=None), False),
+    ],
+)
+def test_events_are_late_where_what_comes_now_is_of_long_ago(pulse: Pulse, is_late: bool) -> None:
+    assert (strange.late(pulse) is not None) is is_late
+
+
+@pytest.mark.parametrize(
+    ("recent", "jumped"),
+    [((1_000, 10), False), ((900, 100), True), ((20, 19), False), ((0, 20), True), ((-5_000, -50), False)],
+)
+def test_a_share_of_refused_events_that_jumps_is_told(recent: tuple[int, int], jumped: bool) -> None:
+    samples = [
+        Taken(0, 0, 0),
+        Taken(HOUR, 10_000, 100),
+        Taken(HOUR + 15 * MINUTE, 10_000 + recent[0], 100 + recent[1]),
+    ]
+    assert (strange.refused("call-completed", samples) is not None) is jumped
+
+
+def test_results_are_counted_by_topic() -> None:
+    counts = {"events\x1fa\x1fapplied": 5, "events\x1fa\x1frejected": 2, "segments\x1fq\x1fvoice\x1fx": 9}
+    assert strange.taken(counts, 7) == {"a": Taken(7, 5, 2)}
+
+
+# What is gathered.
+
+
+async def test_what_is_gathered_is_all_that_came_in_and_kept_up_is_the_same_as_new() -> None:
+    part = drawn(FEW, 200, NPS, steady(0.2, 0.3, 0.5), days=20)
+    half = part.counts // 2
+    store, settings, metrics = await written(part._replace(counts=half)), Settings(), {"nps": nps()}
+    reader = await read(store, settings)
+    kept_up = Gatherer(reader, settings, "queue", metrics)
+    kept_up.gather(NOW, NOW)
+    await written(part._replace(counts=part.counts - half), store=store)
+    await reader.refresh(NOW)
+    found = kept_up.gather(NOW, NOW)["nps"]
+    new = Gatherer(reader, settings, "queue", metrics).gather(NOW, NOW)["nps"]
+    assert (found.counts == new.counts).all()
+    assert found.keys == ("billing", "sales")
+    first = int(found.starts[0]) // HOUR - part.first
+    assert found.counts.sum(axis=0).tolist() == part.counts[first:].sum(axis=0).tolist()
+    later = kept_up.gather(NOW + HOUR, NOW + HOUR)["nps"]  # what is usual is learned once an hour
+    assert later.usual.support.tolist() == new.usual.support.tolist()
+    seen = new.usual.support + new.counts.sum(axis=(0, 2))
+    assert seen.tolist() == part.counts.sum(axis=(0, 2)).tolist()
+    assert (np.diff(found.starts) > 0).all()
+
+
+def nps() -> Classes:
+    found = classes(CATALOGUE["nps_score"])
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(("zone", "hour"), [("UTC", 10), ("Europe/Madrid", 11), ("America/New_York", 5)])
+def test_the_hour_of_the_week_is_that_of_the_zone(zone: str, hour: int) -> None:
+    assert hours_of_week(np.array([NOW]), zone).tolist() == [5 * 24 + hour]
