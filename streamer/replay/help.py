@@ -30,6 +30,8 @@ the like out of comments before they store anything; Kafka's log keeps what was 
 Time: a record bears its event's own time, so that history is accepted. Kafka deletes records that are
 older than a topic's retention.ms, and you are warned before such are sent. --shift-to moves all times by
 one amount; it reads the files twice, and keeps standard input in memory or a temporary file meanwhile.
+Of a year of calls in one file and their surveys in another publish both, then start the workers: one that
+has counted December no longer finds what a survey of January belongs to.
 
 Interrupted, by Ctrl-C or worse, the same command goes on where it stopped: it keeps its position in
 FILE.replayed beside FILE, or in the folder --state, until all FILES are done. Standard input begins anew.
