@@ -1,0 +1,235 @@
+"""Here is what can be set: environment STREAMER_* over one file, streamer.toml."""
+
+import os
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+from pydantic_settings import SettingsError as NotJson
+
+from streamer.events.adapters import SOURCES
+from streamer.events.adapters.source import unfit
+from streamer.events.directory import Directory
+from streamer.events.models import DIMENSIONS
+from streamer.events.rules import Rules, ServiceLevel
+from streamer.events.veil import KEY_ID
+from streamer.settings.agents import AgentSettings, agents_of
+from streamer.settings.kinds import Duration, Formula, SettingsError, Zone, milliseconds
+from streamer.settings.named import AlertSettings, QueueSettings, SourceSettings
+from streamer.settings.people import DisplaySettings, PersonSettings, ProxySettings
+from streamer.settings.shown import TARGETS, TargetSettings, ViewSettings
+
+__all__ = [
+    "OWN_KEY", "TARGETS", "AlertSettings", "DisplaySettings", "PersonSettings", "ProxySettings", "Settings",
+    "SettingsError", "SourceSettings", "ViewSettings", "load",
+]  # fmt: skip
+
+OWN_KEY: Final = "0"
+"""The id of the key that a center makes for itself where none is set."""
+_SECRET: Final = ("people", "displays", "sources", "customer_keys")
+
+
+class Settings(BaseSettings):
+    """All settings, with the defaults of the public contract."""
+
+    model_config = SettingsConfigDict(env_prefix="STREAMER_", env_nested_delimiter="__", extra="forbid")
+
+    kafka: str = "127.0.0.1:9092"
+    redis: str = "redis://127.0.0.1:6379/0"
+    center: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "default"
+    consumer_group: str = "streamer"
+    session_timeout: Duration = timedelta(seconds=6)
+    """How soon a dead worker's partitions are given to others; Kafka allows 6 s and more."""
+    timezone: Zone = "UTC"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+
+    horizon: Duration = timedelta(days=35)
+    """How long after its contact a survey still finds it, and how late an event may come: later ones are
+    rejected. Contacts with all that is personal are kept two horizons and a fortnight of outage beyond."""
+    retention: Duration = timedelta(days=100)
+    """How long hours are kept: how far back `--at`, history and rebuilds reach. Costs memory in Redis and in
+    whoever reads. Topics that `streamer worker` creates keep records as long, and at least 100 days."""
+    fcr_window: Duration = timedelta(days=7)
+    fcr_same_reason: bool = False
+    crowd: Annotated[int, Field(ge=1)] = 500
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
+    offered_counts_overflow: bool = False
+    offered_counts_callback: bool = False
+    service_level: Duration = timedelta(seconds=20)
+    short_abandon: Duration = timedelta(seconds=5)
+    formula: Formula = "negative"
+    response_age: Duration = timedelta(hours=24)
+    pairs: list[str] = ["queue,channel"]
+    export_windows: list[str] = ["15m", "1h", "today"]
+    export_agents: bool = False
+    queues: dict[str, QueueSettings] = {}
+    names: dict[str, dict[str, str]] = {}
+    """Display names: names.queue.Q17 = "Billing"."""
+
+    targets: TargetSettings = TargetSettings.model_validate({})
+    least_support: Annotated[int, Field(ge=1)] = 20
+    """A figure with an interval but from a smaller sample is not shown on the wall."""
+    views: dict[str, ViewSettings] = {}
+    alerts: dict[str, AlertSettings] = {}
+
+    customer_keys: dict[
+        Annotated[str, Field(pattern=rf"^{KEY_ID}$")], Annotated[SecretStr, Field(min_length=32)]
+    ] = {}
+    """By id: what customers' pseudonyms are made with (`streamer secret key`)."""
+    customer_key: str = ""
+    """The id of the key in force; else the greatest."""
+
+    sources: dict[str, SourceSettings] = {}
+    agents: dict[str, AgentSettings] = {}
+    agents_file: Path | None = None
+    """The same as a table: CSV with a header, columns agent, team, site, from, to; a row for each stay."""
+
+    people: dict[str, PersonSettings] = {}
+    displays: dict[str, DisplaySettings] = {}
+    proxy: ProxySettings | None = None
+
+    @field_validator("pairs")
+    @classmethod
+    def _known_dimensions(cls, pairs: list[str]) -> list[str]:
+        for pair in pairs:
+            parts = pair.split(",")
+            if len(parts) != 2 or len(set(parts)) != 2 or not set(parts) <= set(DIMENSIONS):
+                raise ValueError(f"pairs of two of {', '.join(DIMENSIONS)}, such as queue,channel")
+        return pairs
+
+    @field_validator("customer_keys")
+    @classmethod
+    def _other_than_the_own(cls, keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        if OWN_KEY in keys:
+            raise ValueError(f"another id than {OWN_KEY}, which is the center's own key's")
+        return keys
+
+    @field_validator("customer_key")
+    @classmethod
+    def _known_key(cls, key: str, info: ValidationInfo) -> str:
+        keys = info.data.get("customer_keys", {})
+        if key and key not in keys:
+            raise ValueError(f"one of {', '.join(keys) or 'the ids in customer_keys, where there is none'}")
+        return key
+
+    @field_validator("sources")
+    @classmethod
+    def _known_sources(cls, sources: dict[str, SourceSettings]) -> dict[str, SourceSettings]:
+        for name, source in sources.items():
+            if name not in SOURCES:
+                raise ValueError(f"sources among {', '.join(SOURCES)}")
+            if unknown := source.options.keys() - SOURCES[name].options.keys():
+                raise ValueError(f"{name} without {min(unknown)}: see `streamer sources {name}`")
+            if option := unfit(SOURCES[name], source.options):
+                raise ValueError(f"{name}.{option} as in `streamer sources {name}`, which has the default")
+        return sources
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        path = Path(os.environ.get("STREAMER_CONFIG", "streamer.toml"))
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
+
+    def rules(self) -> Rules:
+        """What of these changes numbers."""
+        default = ServiceLevel(
+            milliseconds(self.service_level), milliseconds(self.short_abandon), self.formula
+        )
+        return Rules(
+            horizon_ms=milliseconds(self.horizon),
+            retention_ms=milliseconds(self.retention),
+            fcr_ms=milliseconds(self.fcr_window),
+            fcr_same_reason=self.fcr_same_reason,
+            crowd=self.crowd,
+            currency=self.currency,
+            offered_counts_overflow=self.offered_counts_overflow,
+            offered_counts_callback=self.offered_counts_callback,
+            service_level=default,
+            queues={name: _level(queue, default) for name, queue in sorted(self.queues.items())},
+            pairs=tuple(sorted(tuple(pair.split(",")) for pair in self.pairs)),
+            customer_key=self.customer_key or max(self.customer_keys, key=_rank, default=OWN_KEY),
+        )
+
+    def target(self, metric: str, queue: str | None = None) -> float | None:
+        """The target in force: of this queue, else the one set, else the usual one. Which side of it is
+        good follows from the catalogue's `better`."""
+        own = self.targets.queues.get(queue, {}) if queue is not None else {}
+        for targets in (own, self.targets.by_metric, TARGETS):
+            if metric in targets:
+                return targets[metric]
+        return None
+
+    def source_options(self, name: str) -> Mapping[str, object]:
+        """The options in force of a known source."""
+        own = self.sources[name].options if name in self.sources else {}
+        return {**SOURCES[name].options, **own}
+
+    def directory(self) -> Directory:
+        """Which team and site an agent was with, and when. Raises SettingsError for what the file holds."""
+        zone = ZoneInfo(self.timezone)
+        agents = {**(agents_of(self.agents_file) if self.agents_file else {}), **self.agents}
+        return Directory({name: [team.stay(zone) for team in one.teams] for name, one in agents.items()})
+
+    def all_views(self) -> Mapping[str, ViewSettings]:
+        """The views by name; there always is a "default"."""
+        return {"default": ViewSettings(), **self.views}
+
+    def zones(self) -> Mapping[str, str]:
+        """The time zone of each queue that has its own."""
+        return {name: queue.timezone for name, queue in self.queues.items() if queue.timezone}
+
+
+def _rank(key: str) -> tuple[int, str]:
+    """So that 10 is greater than 9."""
+    return len(key), key
+
+
+def _level(queue: QueueSettings, default: ServiceLevel) -> ServiceLevel:
+    return ServiceLevel(
+        within_ms=default.within_ms if queue.service_level is None else milliseconds(queue.service_level),
+        short_ms=default.short_ms if queue.short_abandon is None else milliseconds(queue.short_abandon),
+        formula=queue.formula or default.formula,
+    )
+
+
+def load(**overrides: object) -> Settings:
+    """The settings in force. Raises SettingsError, one line for all that is wrong."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except NotJson as error:
+        found = re.search(r'field "(\w+)"', str(error))
+        raise SettingsError(f"{found[1] if found else 'settings'}: expected JSON") from None
+    except ValidationError as error:
+        raise SettingsError("; ".join(_sentence(dict(item)) for item in error.errors())) from None
+
+
+def _sentence(item: Mapping[str, object]) -> str:
+    place = item["loc"]
+    assert isinstance(place, tuple)
+    name = ".".join(str(part) for part in place)
+    if item["type"] == "extra_forbidden":
+        return f"{name}: there is no such setting"
+    expected = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "missing":
+        return f"{name}: expected, but not given"
+    if place[0] in _SECRET:  # what is wrong there may be the secret itself
+        return f"{name}: expected {expected[0].lower()}{expected[1:]}"
+    return f"{name} = {item['input']!r}: expected {expected[0].lower()}{expected[1:]}"
