@@ -97,12 +97,16 @@ async def _counted(store: RedisStore, at_ms: int) -> str:
 
 
 async def _caught_up(store: RedisStore, at_ms: int) -> str:
+    """Never before the moment is over: who goes on after us begins somebody new."""
     while True:
         beats = await store.beats()
         now_ms = (await store.facts()).time_ms
+        if now_ms <= at_ms:
+            await asyncio.sleep((at_ms + 1 - now_ms) / 1000)
+            continue
         if all(beat.caught_up_at > at_ms for beat in beats.values()):
             return ""
-        if all(beat.caught_up_at < now_ms - MINUTE for beat in beats.values()):
+        if all(0 < beat.caught_up_at < now_ms - MINUTE for beat in beats.values()):  # 0: not yet
             return "no worker is at work: what it still finds of the customer it erases when it starts"
         await asyncio.sleep(_PAUSE_S)
 
