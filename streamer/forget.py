@@ -91,12 +91,12 @@ async def _counted(store: RedisStore, at_ms: int) -> str:
     """Wait until all is counted that was published before; says where that is not to be seen."""
     try:
         async with asyncio.timeout(AHEAD_MS / 1000 + PATIENCE_S):
-            return await _caught_up(store, at_ms)
+            return await caught_up(store, at_ms)
     except TimeoutError:
         return "not all is counted yet: what workers still find of the customer they erase in ten minutes"
 
 
-async def _caught_up(store: RedisStore, at_ms: int) -> str:
+async def caught_up(store: RedisStore, at_ms: int) -> str:
     """Never before the moment is over: who goes on after us begins somebody new."""
     while True:
         beats = await store.beats()

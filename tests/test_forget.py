@@ -11,7 +11,7 @@ from streamer.events.adapters.source import Note
 from streamer.events.decoding import Record
 from streamer.events.rules import Rules
 from streamer.events.veil import Veil
-from streamer.forget import erase_assemblies
+from streamer.forget import caught_up, erase_assemblies
 from streamer.ingest.assembly import Assembly, assembly_key
 from streamer.ingest.run import center_of
 from streamer.journeys.erasing import Erased
@@ -240,6 +240,16 @@ async def test_who_was_forgotten_stays_forgotten_since_the_first_time(store_url:
     await customers.forget(["~1~a"], NOW)
     await customers.forget(["~1~a", "~1~b"], NOW + 1)
     assert await customers.forgotten() == {"~1~a": NOW, "~1~b": NOW + 1}
+    await store.close()
+
+
+async def test_forgetting_is_not_over_before_its_moment_where_no_worker_spoke_yet(
+    store_url: str, center: str
+) -> None:
+    store = await RedisStore.connect(store_url, center)
+    at_ms = (await store.facts()).time_ms + 300
+    await caught_up(store, at_ms)
+    assert (await store.facts()).time_ms > at_ms
     await store.close()
 
 
