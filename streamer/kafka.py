@@ -71,14 +71,19 @@ async def ensure_topics(
 
 async def partitions(bootstrap: str) -> dict[str, int]:
     """How many partitions each of ALL_TOPICS has; 0 where it does not exist. Raises KafkaError."""
+    found = await every_topic(bootstrap)
+    return {topic: found.get(topic, 0) for topic in ALL_TOPICS}
+
+
+async def every_topic(bootstrap: str) -> dict[str, int]:
+    """How many partitions every topic of the broker has. Raises KafkaError."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
         await admin.start()
-        # Of all topics: there are brokers that create a topic whose name is asked for.
-        found = {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
+        # Of all: there are brokers that create a topic whose name is asked for.
+        return {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
     finally:
         await admin.close()
-    return {topic: found.get(topic, 0) for topic in ALL_TOPICS}
 
 
 async def configuration(bootstrap: str, topics: Sequence[str]) -> dict[str, dict[str, str]]:

@@ -7,13 +7,12 @@ from itertools import groupby
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from streamer.dead_letters.letter import Letter, Place, opened
 from streamer.events.decoding import DEAD_LETTERS, Record
-from streamer.kafka import onlooker, producer, stop
+from streamer.kafka import every_topic, onlooker, producer, stop
 
 _LOOK_MS: Final = 500
 _PATIENCE_S: Final = 20.0
@@ -25,7 +24,7 @@ _AT_ONCE: Final = 500
 
 async def open_letters(bootstrap: str) -> list[Letter]:
     """All that are open, oldest record first; none where there is no such topic. Raises KafkaError."""
-    numbers = (await _partitions(bootstrap)).get(DEAD_LETTERS, 0)
+    numbers = (await every_topic(bootstrap)).get(DEAD_LETTERS, 0)
     if not numbers:
         return []
     async with _consumer(bootstrap) as consumer:
@@ -35,7 +34,7 @@ async def open_letters(bootstrap: str) -> list[Letter]:
 
 async def originals(bootstrap: str, letters: Iterable[Letter]) -> dict[Place, Record]:
     """The records that were rejected, as far as Kafka still has them. Raises KafkaError."""
-    known = await _partitions(bootstrap)
+    known = await every_topic(bootstrap)
     wanted = sorted(one.place for one in letters if one.place.partition < known.get(one.place.topic, 0))
     found: dict[Place, Record] = {}
     async with _consumer(bootstrap) as consumer:
@@ -101,16 +100,6 @@ async def _consumer(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
         yield consumer
     finally:
         await stop(consumer)
-
-
-async def _partitions(bootstrap: str) -> dict[str, int]:
-    """Of all topics: there are brokers that create a topic whose name is asked for."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    try:
-        await admin.start()
-        return {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
-    finally:
-        await admin.close()
 
 
 async def _all(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> AsyncIterator[Record]:
