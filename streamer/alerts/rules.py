@@ -4,7 +4,7 @@ A rule is made of [alerts.NAME] over the usual rule of that name. One that canno
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 from pydantic import ValidationError
@@ -22,7 +22,7 @@ from streamer.panes.grid import ALL
 from streamer.panes.windows import TODAY, WINDOWS, length
 from streamer.readings.query import key_parts
 from streamer.readings.reader import spans
-from streamer.settings import AlertSettings, Settings, SettingsError
+from streamer.settings import AlertSettings, Settings, SettingsError, Severity
 
 TYPICAL: Final = 6_000
 """Observations a month that a rule is checked with: nobody knows yet how many there will be."""
@@ -63,7 +63,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     least_support: int
     for_ms: int
     clear_ms: int
-    severity: Literal["critical", "warning"]
+    severity: Severity
     hours: Hours
     tell: tuple[str, ...]
 
@@ -142,8 +142,16 @@ def _made(place: str, name: str, given: AlertSettings, settings: Settings) -> Ru
         clear_ms=round(given.clear.total_seconds() * 1000),
         severity=given.severity,
         hours=open_hours,
-        tell=tuple(given.tell),
+        tell=_told(place, given, settings),
     )
+
+
+def _told(place: str, given: AlertSettings, settings: Settings) -> tuple[str, ...]:
+    for name in given.tell or ():
+        if name not in settings.receivers:
+            known = ", ".join(settings.receivers) or "receivers, of which [receivers] has none yet"
+            raise SettingsError(f"{place}.tell = {name!r}: expected some of {known}")
+    return tuple(settings.receivers if given.tell is None else given.tell)
 
 
 def _targets(given: AlertSettings, metric: Metric, settings: Settings) -> dict[str, float | None]:

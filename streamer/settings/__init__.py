@@ -25,18 +25,26 @@ from streamer.events.rules import Rules, ServiceLevel
 from streamer.events.veil import KEY_ID
 from streamer.settings.agents import AgentSettings, agents_of
 from streamer.settings.kinds import Duration, Formula, SettingsError, Zone, milliseconds
-from streamer.settings.named import AlertSettings, QueueSettings, SourceSettings
+from streamer.settings.named import (
+    AlertSettings,
+    DeliverySettings,
+    QueueSettings,
+    ReceiverSettings,
+    Severity,
+    SourceSettings,
+)
 from streamer.settings.people import DisplaySettings, PersonSettings, ProxySettings
 from streamer.settings.shown import TARGETS, TargetSettings, ViewSettings
 
 __all__ = [
-    "OWN_KEY", "TARGETS", "AlertSettings", "DisplaySettings", "PersonSettings", "ProxySettings", "Settings",
-    "SettingsError", "SourceSettings", "ViewSettings", "load",
+    "OWN_KEY", "TARGETS", "AlertSettings", "DeliverySettings", "DisplaySettings", "PersonSettings",
+    "ProxySettings", "ReceiverSettings", "Settings", "SettingsError", "Severity", "SourceSettings",
+    "ViewSettings", "load",
 ]  # fmt: skip
 
 OWN_KEY: Final = "0"
 """The id of the key that a center makes for itself where none is set."""
-_SECRET: Final = ("people", "displays", "sources", "customer_keys")
+_SECRET: Final = ("people", "displays", "sources", "receivers", "customer_keys")
 
 
 class Settings(BaseSettings):
@@ -83,6 +91,8 @@ class Settings(BaseSettings):
     """A figure with an interval but from a smaller sample is not shown on the wall."""
     views: dict[str, ViewSettings] = {}
     alerts: dict[str, AlertSettings] = {}
+    receivers: dict[str, ReceiverSettings] = {}
+    delivery: DeliverySettings = DeliverySettings()
 
     customer_keys: dict[
         Annotated[str, Field(pattern=rf"^{KEY_ID}$")], Annotated[SecretStr, Field(min_length=32)]

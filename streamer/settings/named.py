@@ -4,9 +4,17 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, FiniteFloat, SecretStr
+from pydantic import AfterValidator, BaseModel, Field, FiniteFloat, SecretStr
 
 from streamer.settings.kinds import Duration, Formula, Zone
+
+Severity = Literal["critical", "warning"]
+
+
+def _web_address(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith(("http://", "https://")):
+        raise ValueError("an address that begins with https:// or http://")
+    return url
 
 
 class SourceSettings(BaseModel, extra="allow"):
@@ -53,8 +61,33 @@ class AlertSettings(BaseModel, extra="forbid"):
     """How long it must hold before somebody is told."""
     clear: Duration = timedelta(minutes=5)
     """How long it must be over before somebody is told so."""
-    severity: Literal["critical", "warning"] = "warning"
+    severity: Severity = "warning"
     hours: dict[str, str] = {}
     """Of operation by weekday, such as {mon-fri = "08:00-20:00"}, in the queue's time zone; none: always."""
-    tell: list[str] = []
+    tell: list[str] | None = None
+    """Names of [receivers]; not given: all of them. An Alertmanager is told in any case."""
     enabled: bool = True
+
+
+class ReceiverSettings(BaseModel, extra="forbid"):
+    """[receivers.NAME]: a webhook that is told of alerts."""
+
+    url: Annotated[SecretStr, AfterValidator(_web_address)]
+    form: Literal["json", "slack"] = "json"
+    secret: SecretStr | None = None
+    """What its messages are signed with; none: they are not."""
+    timeout: Duration = timedelta(seconds=60)
+    """For an answer. It may have been told if there is none, and is told again."""
+
+
+class DeliverySettings(BaseModel, extra="forbid"):
+    """[delivery]: how alerts leave the house, beside [receivers]."""
+
+    url: str = ""
+    """The wallboard's address as people know it, for links; none: host and port."""
+    alertmanager: str = ""
+    """The address of one that is told, and asked for silences."""
+    via: Literal["api", "prometheus"] = "api"
+    """Who tells it: `serve`, or Prometheus by the derived rules on cx_alert_firing. Never both."""
+    keep: Duration = timedelta(hours=24)
+    """How long what could not be sent is tried again."""

@@ -3,7 +3,8 @@
 Numbers belong to a generation: a rebuild makes another one beside that in force. After `s1{center}`
 stand `current` (the name of the generation in force; absent: 0), `rebuilding` (of the one in the
 making), `current:held` (for moments: no commits), `customer-key` (made here where none is set),
-`forgotten` (hash: pseudonyms of erased customers, and when, in ms), and each generation's keys behind its
+`forgotten` (hash: pseudonyms of erased customers, and when, in ms), `alerts` (8 bytes token, then msgpack:
+delivery/record.py), `alerts:holder` (which server judges and tells), and each generation's keys behind its
 name:
 
 | key after the prefix `s1{center}GENERATION:` | type | holds |

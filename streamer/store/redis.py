@@ -76,11 +76,12 @@ class Facts(NamedTuple):
 
 
 class Script:
-    """A Lua script of `scripts/`, called by its digest. Each begins with `head.lua`."""
+    """A Lua script of `scripts/`, called by its digest. What belongs to a generation begins with
+    `head.lua`."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, *parts: str) -> None:
         folder = files("streamer.store").joinpath("scripts")
-        self._text = "".join(folder.joinpath(f"{part}.lua").read_text() for part in ("head", name))
+        self._text = "".join(folder.joinpath(f"{part}.lua").read_text() for part in parts)
         self._digest = sha1(self._text.encode(), usedforsecurity=False).hexdigest()
 
     async def __call__(self, client: Any, keys: Sequence[bytes], *args: Any) -> Any:
@@ -104,7 +105,7 @@ class RedisStore:
         self._ttl_s = document_ttl_s(rules)
         self._retention_ms = rules.retention_ms
         self._agreed: bytes | None = None
-        self._scripts = {name: Script(name) for name in _SCRIPTS}
+        self._scripts = {name: Script("head", name) for name in _SCRIPTS}
 
     @classmethod
     async def connect(cls, url: str, center: str, rules: Rules | None = None) -> Self:
@@ -354,6 +355,35 @@ class Customers:
     async def forget(self, pseudonyms: Iterable[str], at_ms: int) -> None:
         for name in pseudonyms:
             await self._client.hsetnx(self._forgotten, name, at_ms)
+
+
+class Ledger:
+    """A document of the center's that outlives every generation: read and changed by several processes, and
+    whose turn it is to do what only one may. Raises redis-py's errors as they are."""
+
+    def __init__(self, store: RedisStore, name: str) -> None:
+        self._client = store._client
+        self._key = named(store._center, name)
+        self._holder = named(store._center, f"{name}:holder")
+        self._keep, self._hold, self._release = Script("keep"), Script("hold"), Script("release")
+
+    async def read(self) -> Document | None:
+        found = await self._client.get(self._key)
+        return None if found is None else Document(found[:TOKEN_BYTES], found[TOKEN_BYTES:])
+
+    async def replace(self, before: Document | None, value: bytes) -> Document | None:
+        """What is there now; None: somebody changed it since `before` was read, and nothing is written."""
+        after = Document(secrets.token_bytes(TOKEN_BYTES), value)
+        token = before.token if before else b""
+        written = await self._keep(self._client, [self._key], token, after.token, value)
+        return after if written else None
+
+    async def hold(self, who: str, ms: int) -> bool:
+        """Whether it is the turn of `who`: nobody else's is for so long."""
+        return bool(await self._hold(self._client, [self._holder], who, ms))
+
+    async def release(self, who: str) -> None:
+        await self._release(self._client, [self._holder], who)
 
 
 def _compared(reads: Mapping[bytes, bytes | None]) -> bytes:

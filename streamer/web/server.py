@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 from typing import Final
@@ -18,14 +18,17 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamer import collector
+from streamer.alerts.composing import Composer
 from streamer.alerts.rules import rules
+from streamer.alerts.watch import Watch
+from streamer.delivery.bell import Bell
 from streamer.panes.windows import WINDOWS
 from streamer.readings import prometheus
 from streamer.readings.prometheus import Export
 from streamer.readings.query import QueryError
 from streamer.readings.reader import Reader
 from streamer.settings import Settings, SettingsError
-from streamer.store.redis import RedisStore
+from streamer.store.redis import Ledger, RedisStore
 from streamer.web import api, behind, login, pages, problems
 from streamer.web.connection import Http
 from streamer.web.follower import Clock, Follower
@@ -61,9 +64,10 @@ def application(
     pace: Pace = PACE,
     publish: Publish | None = None,
     patience: Patience = PATIENCE,
+    bell: Bell | None = None,
 ) -> Starlette:
     """The server's pages, and webhooks if there is somewhere to `publish` them. It follows the store as long
-    as it runs."""
+    as it runs, and judges the rules of alerts if there is a `bell`."""
     follower, found = Follower(reader, clock), pages.files()
     troubles, version = Troubles(reader, follower), pages.version(found)
     streams = Streams(Source(reader, settings, troubles, clock, version, pace))
@@ -86,7 +90,7 @@ def application(
             HTTPException: problems.refused,
             Exception: problems.failed,
         },
-        lifespan=lambda app: _following(follower),
+        lifespan=lambda app: _following([follower] if bell is None else [follower, bell]),
     )
     app.state.streams = streams
     app.add_middleware(Guard, routes=routes, people=people, sessions=sessions, proxy=proxy)
@@ -95,13 +99,14 @@ def application(
 
 
 @asynccontextmanager
-async def _following(follower: Follower) -> AsyncIterator[None]:
-    task = asyncio.create_task(follower.run())
+async def _following(followers: Sequence[Follower | Bell]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(one.run()) for one in followers]
     try:
         yield
     finally:
-        follower.end()
-        await task
+        for one in followers:
+            one.end()
+        await asyncio.gather(*tasks)
 
 
 def _routes(reader: Reader, follower: Follower, settings: Settings, clock: Clock) -> list[Route]:
@@ -169,12 +174,15 @@ async def serve(settings: Settings, publish: Publish | None = None) -> None:
     check_targets(settings)
     check_views(settings)
     check_people(settings)
-    rules(settings)
+    in_force = rules(settings)
     check_secrets(settings)
     collector.calm()
     store = await RedisStore.connect(settings.redis, settings.center)
     try:
-        app = application(Reader(store, settings), settings, wall_clock, publish=publish)
+        reader = Reader(store, settings)
+        watch, composer = Watch(reader, settings, in_force), Composer(reader, settings, in_force)
+        bell = Bell(Ledger(store, "alerts"), watch, reader, composer.composed, wall_clock)
+        app = application(reader, settings, wall_clock, publish=publish, bell=bell)
         config = uvicorn.Config(
             app, http=Http, proxy_headers=False, host=settings.host, port=settings.port,
             access_log=False, server_header=False, log_level="warning", timeout_graceful_shutdown=2,

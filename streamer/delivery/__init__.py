@@ -1,0 +1,1 @@
+"""Here is who is told of alerts: kept once for all servers, sent, acknowledged, silenced."""

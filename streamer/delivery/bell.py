@@ -1,0 +1,179 @@
+"""Here is the bell: of all servers of a center one judges the rules and tells; all know what came of it.
+
+Whose turn it is, is a lease in the store; that nothing is told twice does not hang on it: a turn is stored
+together with what is to be sent, and only if nobody else stored one since the record was read.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from math import inf
+from typing import Final, NamedTuple, TypeVar
+
+import structlog
+
+from streamer.alerts.message import Message
+from streamer.alerts.rules import Rule
+from streamer.alerts.states import Notice, turn
+from streamer.alerts.watch import Watch
+from streamer.delivery.record import EMPTY, Change, Record, Turn, read, turned, written
+from streamer.readings.reader import Reader
+from streamer.store.port import Document
+from streamer.store.redis import Ledger
+
+LEASE_MS: Final = 15_000
+RENEWED_S: Final = 4.0
+LONGEST_S: Final = 30.0
+"""Between two attempts while the store is away."""
+
+Clock = Callable[[], int]
+Compose = Callable[[Sequence[Notice], Mapping[str, Message], int], Awaitable[list[Message]]]
+"""What is to be said of notices, beside the messages there are by id, now (ms)."""
+T = TypeVar("T")
+_log = structlog.get_logger(__name__)
+
+
+class Pace(NamedTuple):
+    """In seconds: between two turns, at least; and a turn may take no more than one part in `share` of the
+    time, for the wallboard is served by the same process."""
+
+    every: float = 2.0
+    share: float = 4.0
+
+
+PACE: Final = Pace()
+
+
+class Bell:
+    """`record` is what was last read, `mine` whether it is this server's turn. `news` is set whenever the
+    record changed: who waits for that clears it. Only the ledger is shared between servers."""
+
+    def __init__(
+        self, ledger: Ledger, watch: Watch, reader: Reader, compose: Compose, clock: Clock, pace: Pace = PACE
+    ) -> None:
+        self._ledger, self._watch, self._reader = ledger, watch, reader
+        self._compose, self._clock, self._pace = compose, clock, pace
+        self._name = secrets.token_hex(8)
+        self._known: Document | None = None
+        self._judging = asyncio.Lock()
+        self._ended = asyncio.Event()
+        self._listeners: list[asyncio.Event] = []
+        self._mine_until = -inf
+        self.record: Record = EMPTY
+
+    @property
+    def mine(self) -> bool:
+        return asyncio.get_running_loop().time() < self._mine_until
+
+    @property
+    def rules(self) -> Sequence[Rule]:
+        return self._watch.rules
+
+    def listen(self) -> asyncio.Event:
+        """Set whenever the record changed, or the turn did."""
+        event = asyncio.Event()
+        self._listeners.append(event)
+        return event
+
+    async def run(self) -> None:
+        """Until `end`: a turn after the other, as long as this one's it is; else what others do is read."""
+        renewing = asyncio.create_task(self._renew())
+        wait_s = 0.0
+        try:
+            while not await self._is_over(wait_s):
+                began = asyncio.get_running_loop().time()
+                try:
+                    await self._turn()
+                except Exception as error:  # whatever the store raises
+                    _log.warning("alerts cannot be judged or kept", error=f"{type(error).__name__}: {error}")
+                    wait_s = min(LONGEST_S, max(self._pace.every, 2 * wait_s))
+                else:
+                    took = asyncio.get_running_loop().time() - began
+                    wait_s = max(self._pace.every, self._pace.share * took)
+        finally:
+            renewing.cancel()
+            with suppress(asyncio.CancelledError):
+                await renewing
+            with suppress(Exception):
+                await self._ledger.release(self._name)
+
+    def end(self) -> None:
+        self._ended.set()
+
+    async def _is_over(self, wait_s: float) -> bool:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), wait_s)
+        return self._ended.is_set()
+
+    async def _renew(self) -> None:
+        """A turn may take longer than the lease."""
+        while True:
+            await asyncio.sleep(RENEWED_S)
+            with suppress(Exception):
+                if self.mine:
+                    await self._hold()
+
+    async def _hold(self) -> None:
+        asked = asyncio.get_running_loop().time()
+        was, held = self.mine, await self._ledger.hold(self._name, LEASE_MS)
+        self._mine_until = asked + LEASE_MS / 1000 if held else -inf
+        if held != was:
+            self._tell()
+
+    async def _turn(self) -> None:
+        await self._read()
+        await self._hold()
+        if not self.mine or not self._reader.ready:
+            return
+        before, now = self.record, self._clock()
+        told = {place: one for place, one in before.by_place().items() if one.fired_at is not None}
+        judged = await self.judging(lambda watch: watch.judged(now, fired=told))
+        alerts, notices = turn(before.by_place(), self.rules, judged, now)
+        messages = await self._compose(notices, before.messages, now) if notices else []
+        receivers = {rule.name: rule.tell for rule in self.rules}
+        await self._keep(before, Turn(alerts, messages, receivers, now))
+
+    async def judging(self, judge: Callable[[Watch], T]) -> T:
+        """In a thread of its own, one at a time: a watch is for one thread."""
+        async with self._judging:
+            return await asyncio.to_thread(judge, self._watch)
+
+    async def _keep(self, before: Record, taken: Turn) -> None:
+        """If another server took a turn meanwhile, this one is void: its alerts are not those judged here."""
+        while True:
+            if await self._changed(turned(self.record, taken)):
+                return
+            await self._read()
+            if self.record.alerts != before.alerts:
+                _log.warning("another server judged the alerts at the same time; its turn counts")
+                return
+
+    async def change(self, change: Change) -> Record:
+        """Make the change, whoever else changes the record. Raises what the store raises."""
+        await self._read()
+        while not await self._changed(change(self.record)):
+            await self._read()
+        return self.record
+
+    async def _changed(self, after: Record) -> bool:
+        if after == self.record and self._known is not None:
+            return True
+        kept = await self._ledger.replace(self._known, written(after))
+        if kept is None:
+            return False
+        self._known, self.record = kept, after
+        self._tell()
+        return True
+
+    async def _read(self) -> None:
+        found = await self._ledger.read()
+        if found is None:
+            self._known, self.record = None, EMPTY
+        elif self._known is None or found.token != self._known.token:
+            self._known, self.record = found, read(found.value)
+            self._tell()
+
+    def _tell(self) -> None:
+        for event in self._listeners:
+            event.set()
