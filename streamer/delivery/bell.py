@@ -22,8 +22,6 @@ from streamer.readings.reader import Reader
 from streamer.store.port import Document
 from streamer.store.redis import Ledger
 
-LEASE_MS: Final = 15_000
-RENEWED_S: Final = 4.0
 LONGEST_S: Final = 30.0
 """Between two attempts while the store is away."""
 
@@ -35,11 +33,12 @@ _log = structlog.get_logger(__name__)
 
 
 class Pace(NamedTuple):
-    """In seconds: between two turns, at least; and a turn may take no more than one part in `share` of the
-    time, for the wallboard is served by the same process."""
+    """In seconds: between two turns, at least, and `share` times as long as the last one took, for the
+    wallboard is served by the same process; `lease`: how long after its death a server's turn is over."""
 
     every: float = 2.0
     share: float = 4.0
+    lease: float = 15.0
 
 
 PACE: Final = Pace()
@@ -109,15 +108,15 @@ class Bell:
     async def _renew(self) -> None:
         """A turn may take longer than the lease."""
         while True:
-            await asyncio.sleep(RENEWED_S)
+            await asyncio.sleep(self._pace.lease / 4)
             with suppress(Exception):
                 if self.mine:
                     await self._hold()
 
     async def _hold(self) -> None:
         asked = asyncio.get_running_loop().time()
-        was, held = self.mine, await self._ledger.hold(self._name, LEASE_MS)
-        self._mine_until = asked + LEASE_MS / 1000 if held else -inf
+        was, held = self.mine, await self._ledger.hold(self._name, round(self._pace.lease * 1000))
+        self._mine_until = asked + self._pace.lease if held else -inf
         if held != was:
             self._tell()
 

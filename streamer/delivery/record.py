@@ -162,7 +162,8 @@ def expired(record: Record, receiver: str, before: int) -> Record:
 
 def _without(record: Record, receiver: str, ids: frozenset[str]) -> Record:
     left = tuple(name for name in record.waiting.get(receiver, ()) if name not in ids)
-    return replace(record, waiting={**record.waiting, receiver: left})
+    others = {name: one for name, one in record.waiting.items() if name != receiver}
+    return replace(record, waiting=others | ({receiver: left} if left else {}))
 
 
 def acknowledged(record: Record, episode: str, how: Acknowledgement | None) -> Record:
