@@ -11,6 +11,10 @@ from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
 
 from streamer.alerts.rules import rules
+from streamer.delivery.alertmanager import Alertmanager, AlertmanagerAway, check_alertmanager
+from streamer.delivery.caller import Caller
+from streamer.delivery.reach import unreached
+from streamer.delivery.receivers import check_receivers
 from streamer.events.decoding import TOPICS
 from streamer.events.rules import DAY, MINUTE, OtherRules, Rules, agree, written
 from streamer.events.veil import key_of
@@ -44,6 +48,8 @@ def run_check(load: Callable[[], Settings]) -> int:
         check_targets(settings)
         check_views(settings)
         rules(settings)
+        check_receivers(settings)
+        check_alertmanager(settings)
     except SettingsError as error:
         click.echo(Finding("fail", f"settings: {error}"))
         return 1
@@ -63,6 +69,8 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     async for finding in _kafka(settings):
         yield finding
     async for finding in _redis(settings):
+        yield finding
+    async for finding in _told(settings):
         yield finding
 
 
@@ -188,3 +196,32 @@ def _workers(beats: Mapping[Partition, Beat], now_ms: int) -> Finding:
     since = f"{(now_ms - beat.caught_up_at) // 1000} s ago" if beat.caught_up_at else "never"
     what = f"workers: {len(late)} of {len(beats)} partitions are not up to date; {partition}: {since}"
     return Finding("warn", f"{what}, {beat.lag} records behind", "start `streamer worker`, or more of them")
+
+
+# Who is told of alerts.
+
+
+async def _told(settings: Settings) -> AsyncIterator[Finding]:
+    """Nobody is told anything: a receiver is only connected to. `streamer alerts try` goes further."""
+    if not settings.receivers and not settings.delivery.alertmanager:
+        yield Finding("ok", "alerts: shown on the pages, and told to nobody ([receivers], [delivery])")
+    for name, receiver in settings.receivers.items():
+        reason = await unreached(receiver.url.get_secret_value())
+        if reason is None:
+            yield Finding("ok", f"receiver {name}: can be reached (`streamer alerts try {name}` tells it)")
+        else:
+            yield Finding("fail", f"receiver {name}: {reason}", f"correct receivers.{name}.url, or start it")
+    if settings.delivery.alertmanager:
+        yield await _alertmanager(settings)
+
+
+async def _alertmanager(settings: Settings) -> Finding:
+    caller = Caller()
+    try:
+        version = await Alertmanager(settings.delivery.alertmanager, caller).version()
+    except AlertmanagerAway as error:
+        return Finding("fail", f"Alertmanager: {error}", "correct delivery.alertmanager, or start it")
+    finally:
+        await caller.close()
+    teller = {"api": "`streamer serve`", "prometheus": "Prometheus, with the rules derived"}
+    return Finding("ok", f"Alertmanager: version {version}, told by {teller[settings.delivery.via]}")

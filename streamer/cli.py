@@ -12,7 +12,6 @@ import click
 from streamer.replay import help as replay_help
 
 if TYPE_CHECKING:
-    from streamer.alerts.telling import Judgement
     from streamer.readings.query import Query, Reading
     from streamer.settings import Settings
 
@@ -81,11 +80,19 @@ def serve() -> None:
 @main.command()
 @click.option("--rate", default=2.0, show_default=True, help="Contacts per second.")
 @click.option("--seed", default=1, show_default=True)
-def simulate(rate: float, seed: int) -> None:
-    """A seeded contact center, publishing to Kafka."""
-    from streamer.demo.simulator import simulate
+@click.option("--history", default="28d", show_default=True, help="How far back its past reaches; 0d: none.")
+@click.option("--contacts", default=9_000, show_default=True, help="Of the past, at most: a part of it.")
+@click.option("--incident-queue", default="billing", show_default=True, help="Where scores drop.")
+@click.option("--incident-after", default="1m", show_default=True, help="From the start on.")
+@click.option("--incident-lasts", default="5m", show_default=True)
+@click.option("--incident-every", default="20m", show_default=True, help="From one's start to the next.")
+def simulate(rate: float, seed: int, history: str, contacts: int, **incident: str) -> None:
+    """A seeded contact center, publishing to Kafka: its past at once, then live until Ctrl-C."""
+    from streamer.demo import playing
 
-    _run(lambda settings: simulate(settings, rate, seed))
+    named = {name.removeprefix("incident_"): value for name, value in incident.items()}
+    play = _or_exit(lambda: playing.play(rate, seed, history, contacts, **named))
+    _run(lambda settings: playing.simulate(settings, play))
 
 
 @main.command(help=replay_help.COMMAND, no_args_is_help=True)
@@ -176,28 +183,54 @@ def alerts() -> None:
 
 @alerts.command("list")
 @click.option("--at", help="As of this moment: RFC 3339 or epoch seconds. Default: now.")
-@click.option("--json", "as_json", is_flag=True, help="Print a list of verdicts.")
+@click.option("--json", "as_json", is_flag=True, help="Print a list of verdicts, with the alerts that stand.")
 def list_alerts(at: str | None, as_json: bool) -> None:
-    """Every rule's verdict on each of its groups, the worst first."""
-    from streamer.alerts import telling
+    """What stands, then every rule's verdict on each of its groups, the worst first."""
+    from streamer.delivery import commands
 
-    judged = _run(lambda settings: _judged(settings, at)).judged
-    click.echo(telling.as_json(judged) if as_json else telling.listed(judged))
+    click.echo(_run(lambda settings: commands.list_alerts(settings, _now(), at, as_json)))
 
 
 @alerts.command("explain")
 @click.argument("name")
 @click.option("--key", help="Of this group only.")
 @click.option("--at", help="As of this moment: RFC 3339 or epoch seconds. Default: now.")
-def explain_alert(name: str, key: str | None, at: str | None) -> None:
-    """Why the rule NAME fires or does not: verdict, figures, and of a drop its evidence over time."""
-    from streamer.alerts import telling
+@click.option("--json", "as_json", is_flag=True, help="Print a list of explanations.")
+def explain_alert(name: str, key: str | None, at: str | None, as_json: bool) -> None:
+    """Why the rule NAME fires or does not: what it rests on, what would have to be, and a small chart."""
+    from streamer.delivery import commands
 
-    found = _run(lambda settings: _judged(settings, at))
-    if name not in (known := [rule.name for rule in found.watch.rules]):
-        _exit(2, f"{name}: there is no such rule, expected one of {', '.join(known)}")
-    chosen = [one for one in found.judged if one.rule.name == name and key in (None, one.verdict.key)]
-    click.echo("\n\n".join(telling.explained(found, one) for one in chosen) or "nothing is known of it yet")
+    click.echo(_run(lambda settings: commands.explain(settings, _now(), name, key, at, as_json)))
+
+
+@alerts.command("test")
+@click.option("--from", "since", metavar="TIME", help="RFC 3339, epoch seconds. Default: a week before --to.")
+@click.option("--to", "until", metavar="TIME", help="Default: now.")
+@click.option("--rule", "names", metavar="NAME", multiple=True, help="Only this one; may be given again.")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def test_alerts(since: str | None, until: str | None, names: tuple[str, ...], as_json: bool) -> None:
+    """When rules would have fired over what is stored, and how often chance alone may have done so.
+
+    Nobody is told anything. To try a rule before it is in force, write it into a copy of streamer.toml and
+    name that one: STREAMER_CONFIG=candidate.toml streamer alerts test. Every hour is looked at, of the last
+    48 hours every 5 minutes, with what was counted up to then; late and corrected events as known today.
+    """
+    from streamer.delivery import commands
+
+    click.echo(_run(lambda settings: commands.rehearse(settings, _now(), since, until, names, as_json)))
+
+
+@alerts.command("try")
+@click.argument("receiver")
+def try_receiver(receiver: str) -> None:
+    """Send a test, which says that it is one, to one RECEIVER of [receivers], and print what it answered."""
+    from streamer.delivery.receiver import Failed
+    from streamer.delivery.trial import tried
+
+    answered = _run(lambda settings: tried(settings, receiver, _now))
+    if isinstance(answered, Failed):
+        _exit(1, f"{receiver}: {answered.reason}")
+    click.echo(f"{receiver}: has it, and answered {answered.status}")
 
 
 @main.group()
@@ -225,6 +258,14 @@ def key() -> None:
     from streamer.privacy import new_key
 
     click.echo(new_key())
+
+
+@secret.command("webhook")
+def webhook_secret() -> None:
+    """Make a secret for [receivers.NAME], which its messages are signed with."""
+    from streamer.delivery.webhook import new_secret
+
+    click.echo(new_secret())
 
 
 @secret.command()
@@ -342,7 +383,7 @@ def derive(check: bool) -> None:
         _exit(1, f"derive: {error.name} is missing; install streamer with its extra: 'streamer[derive]'")
     root, settings = Path.cwd(), _or_exit(_settings)
     if check:
-        differences = files.check(root, settings)
+        differences = _or_exit(lambda: files.check(root, settings))
         click.echo("\n".join(differences)) if differences else None
         sys.exit(1 if differences else 0)
     for path, text in _or_exit(lambda: files.derive(root, settings)).items():
@@ -412,26 +453,6 @@ async def _read(settings: "Settings", asked: "Query") -> "list[Reading]":
         reader = Reader(store, settings)
         await reader.refresh(asked.now)
         return reader.readings(asked)
-    finally:
-        await store.close()
-
-
-async def _judged(settings: "Settings", at: str | None) -> "Judgement":
-    from streamer.alerts.rules import rules
-    from streamer.alerts.telling import Judgement
-    from streamer.alerts.watch import Watch
-    from streamer.readings import times
-    from streamer.readings.reader import Reader
-    from streamer.store.redis import RedisStore
-
-    now = _now()
-    moment = None if at is None else times.milliseconds("at", at)
-    in_force = rules(settings)
-    store = await RedisStore.connect(settings.redis, settings.center)
-    try:
-        reader = Reader(store, settings)
-        await reader.refresh(now)
-        return Judgement.of(Watch(reader, settings, in_force), now, moment, settings.timezone)
     finally:
         await store.close()
 

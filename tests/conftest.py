@@ -41,7 +41,8 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("unhurried", deadline=None)  # no time is ever asserted
     settings.load_profile("unhurried")
     config.addinivalue_line("markers", "parts: needs a server; set by itself on tests that ask for one")
-    config.addinivalue_line("markers", "apache: of what only Apache Kafka can do; runs with --parts apache")
+    apache = "apache: of what only Apache Kafka can do, or Debian's Alertmanager; runs with --parts apache"
+    config.addinivalue_line("markers", apache)
     config.addinivalue_line("markers", "browser: drives Debian's Chromium; runs with -m browser")
 
 

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ GIVEN = {
 
 
 def interpolated(value: Any, given: Mapping[str, str]) -> Any:
-    """As compose does it: ${NAME:?message}, ${NAME:-default}, $$."""
+    """As compose does it: ${NAME:?message}, ${NAME:-default}, one in the other, $$."""
     if isinstance(value, dict):
         return {name: interpolated(part, given) for name, part in value.items()}
     if isinstance(value, list):
@@ -51,15 +52,16 @@ def interpolated(value: Any, given: Mapping[str, str]) -> Any:
         return value
 
     def found(match: re.Match[str]) -> str:
-        if match[0] == "$$":
-            return "$"
         name, kind, rest = match[1], match[2], match[3]
         if name in given:
             return given[name]
         assert kind == ":-", f"{name} is missing: {rest}"
         return rest
 
-    return re.sub(r"\$\$|\$\{(\w+)(:[-?])([^}]*)\}", found, value)
+    inner = re.compile(r"(?<!\$)\$\{(\w+)(:[-?])([^{}]*)\}")
+    while inner.search(value):
+        value = inner.sub(found, value)
+    return value.replace("$$", "$")
 
 
 COMPOSE: dict[str, Any] = interpolated(yaml.safe_load(TEXT), GIVEN)
@@ -90,8 +92,9 @@ def test_the_whole_center_is_there() -> None:
 def test_it_asks_for_every_password_and_has_none_of_its_own() -> None:
     assert set(re.findall(r"\$\{(\w+):\?", TEXT)) | {"STREAMER_METRICS_TOKEN"} == set(GIVEN)
     assert COMPOSE["secrets"]["streamer_metrics_token"] == {"environment": "STREAMER_METRICS_TOKEN"}
-    for name, default in re.findall(r"\$\{(\w+):-([^}]*)\}", TEXT):
+    for name, default in re.findall(r"\$\{(\w+):-((?:[^{}]|\$\{[^{}]*\})*)\}", TEXT):
         assert (name, default) in {
+            ("STREAMER_URL", "http://${STREAMER_PUBLISH:-127.0.0.1}:8080"),
             ("STREAMER_TIMEZONE", "UTC"),
             ("STREAMER_PUBLISH", "127.0.0.1"),
             ("STREAMER_TOML", "/dev/null"),
@@ -193,8 +196,12 @@ def test_the_image_is_built_from_files_that_are_there_and_does_not_run_as_root()
 
 def settings_of(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
     """As the service would load them."""
+    return loaded(SERVICES[name], monkeypatch, tmp_path)
+
+
+def loaded(service: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
     monkeypatch.chdir(tmp_path)
-    for variable, value in SERVICES[name]["environment"].items():
+    for variable, value in service["environment"].items():
         monkeypatch.setenv(variable, value)
     return load()
 
@@ -220,6 +227,33 @@ async def test_the_server_lets_in_its_admin_and_prometheus(
     assert (admin.role, prometheus.role, prometheus.agent_names) == ("admin", "viewer", False)
 
 
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({}, "http://127.0.0.1:8080"),
+        ({"STREAMER_PUBLISH": "10.0.0.7"}, "http://10.0.0.7:8080"),
+        ({"STREAMER_PUBLISH": "0.0.0.0", "STREAMER_URL": "https://wall.example"}, "https://wall.example"),
+    ],
+)
+def test_alerts_reach_alertmanager_by_prometheus_with_links_that_people_can_open(
+    given: dict[str, str], url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    services = interpolated(yaml.safe_load(TEXT), GIVEN | given)["services"]
+    delivery = loaded(services["serve"], monkeypatch, tmp_path).delivery
+    assert (delivery.alertmanager, delivery.via, delivery.url) == (
+        "http://alertmanager:9093",
+        "prometheus",
+        url,
+    )
+
+
+def test_a_file_of_settings_may_say_more_of_delivery(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "streamer.toml").write_text('delivery.keep = "2h"\n')
+    service = {"environment": SERVICES["serve"]["environment"] | {"STREAMER_CONFIG": "streamer.toml"}}
+    delivery = loaded(service, monkeypatch, tmp_path).delivery
+    assert (delivery.keep, delivery.via) == (timedelta(hours=2), "prometheus")
+
+
 def test_commands_are_commands() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "streamer", "--help"], capture_output=True, text=True, check=True
@@ -239,6 +273,8 @@ def test_prometheus_and_grafana_look_for_services_and_ports_there_are() -> None:
         "prometheus": "9090",
         "alertmanager": "9093",
     }
+    told = urlsplit(SERVICES["serve"]["environment"]["STREAMER_DELIVERY__ALERTMANAGER"])
+    assert (told.hostname, str(told.port)) == ("alertmanager", ports["alertmanager"])
     prometheus = yaml.safe_load((ROOT / "grafana/prometheus/prometheus.yml").read_text())
     server, workers = prometheus["scrape_configs"]
     assert server["static_configs"] == [{"targets": [f"serve:{ports['serve']}"]}]

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from streamer.alerts.doubt import AROUND_H, Doubt, Weights, doubt
 from streamer.alerts.evidence import LOW, Floats, Integers
 
 WEEK: Final = 7 * 24
@@ -21,21 +22,21 @@ _NEVER: Final = 1e12
 _ROUND_DAY: Final = np.arange(WEEK) % 24
 _TAUGHT_WEEKS: Final = 2
 _BLOCK_H: Final = 4
-_AROUND_H: Final = 1
+_SURE: Final = 2.0
 _USUAL_SHAPE: Final = 4.0
 """Of the spread of an hour's number from week to week, where it cannot be seen yet."""
 
 
 class Baseline(NamedTuple):
     """Of G groups with C classes. `mean` G × C and `by_hour` G × WEEK × C: probabilities, none below LOW;
-    `weight` G × WEEK: of how many observations an hour's are worth. `support` and observations `a_month`, by
+    `doubt`: how far off these may be. `support` and observations `a_month`, by
     group. `rates`: observations an hour, G × WEEK. `shape`: beyond chance, the number of an hour varies as a
     gamma distribution of this shape. `spread`: how many times the variance of independent observations the
     counts of classes have, at least 1. `weeks` seen."""
 
     mean: Floats
     by_hour: Floats
-    weight: Floats
+    doubt: Doubt
     support: Integers
     a_month: Floats
     rates: Floats
@@ -49,27 +50,29 @@ def baseline(counts: Integers, hours: Integers) -> Baseline:
     weeks = max(len(counts), 1) / WEEK
     sums = _by_hour(counts, hours)
     mean = probable(sums.sum(axis=1))
-    by_hour, weight = drawn(sums, _expected(sums, mean))
+    expected, of_hours, of_days = _expected(sums, mean)
+    by_hour, weight = drawn(sums, expected)
     several = counts.sum(axis=2)
     support = several.sum(axis=0)
     rates, seen = _rates(sums.sum(axis=2), hours)
     a_month = support / max(len(counts), 1) * MONTH_H
     spread = _spread(counts, hours, by_hour, weight)
-    weights = sums.sum(axis=2) + weight[:, None]
+    unsure = doubt(sums.sum(axis=2), Weights(of_hours, of_days, weight))
     return Baseline(
-        mean, by_hour, weights, support, a_month, rates, _shape(several, hours, seen), spread, weeks
+        mean, by_hour, unsure, support, a_month, rates, _shape(several, hours, seen), spread, weeks
     )
 
 
-def _expected(sums: Integers, mean: Floats) -> Floats:
+def _expected(sums: Integers, mean: Floats) -> tuple[Floats, Floats, Floats]:
     """Of each hour of the week, as its hour of the day and its weekday are: p(hour) p(day) / p. An hour of
-    the day is drawn towards those around it."""
+    the day is drawn towards those around it. And the weights of what these were drawn towards."""
     by_day = sums.reshape(len(sums), 7, 24, sums.shape[2])
     of_hour, of_day = by_day.sum(axis=1), by_day.sum(axis=2)
-    around = sum(np.roll(of_hour, by, axis=1) for by in range(-_AROUND_H, _AROUND_H + 1))
-    hours, _ = drawn(of_hour, probable(np.asarray(around)))
-    days, _ = drawn(of_day, np.broadcast_to(mean[:, None], of_day.shape))
-    return probable((hours[:, None] * days[:, :, None] / mean[:, None, None]).reshape(sums.shape))
+    around = sum(np.roll(of_hour, by, axis=1) for by in range(-AROUND_H, AROUND_H + 1))
+    hours, of_hours = drawn(of_hour, probable(np.asarray(around)))
+    days, of_days = drawn(of_day, np.broadcast_to(mean[:, None], of_day.shape))
+    expected = probable((hours[:, None] * days[:, :, None] / mean[:, None, None]).reshape(sums.shape))
+    return expected, of_hours, of_days
 
 
 def probable(counts: Floats | Integers) -> Floats:
@@ -83,13 +86,15 @@ def probable(counts: Floats | Integers) -> Floats:
 
 def drawn(counts: Integers, towards: Floats) -> tuple[Floats, Floats]:
     """Probabilities, G × H × C: what each hour's counts say, drawn towards these as far as they must be; and
-    the weight of these, G."""
+    the weight of these, G. Hours are thought to differ by as much as may be, two standard errors beyond what
+    is seen: of a few that differ a lot among many that do not (weekends) what is usual would be missed."""
     several = counts.sum(axis=2, keepdims=True)
     expected = several * towards
     surprise = ((counts - expected) ** 2 / np.maximum(expected, 1e-9)).sum(axis=(1, 2))
     free = max(counts.shape[2] - 1, 1) * np.maximum((several > 0).sum(axis=(1, 2)) - 1, 1)
     pairs = np.maximum(several - 1, 0).sum(axis=(1, 2)) * max(counts.shape[2] - 1, 1)
-    differ = np.clip((surprise - free) / np.maximum(pairs, 1), 0.0, 0.999)
+    beyond = np.maximum(surprise - free, 0.0) + _SURE * np.sqrt(2 * free)
+    differ = np.clip(beyond / np.maximum(pairs, 1), 0.0, 0.999)
     weight = np.where(differ > 0, (1 - differ) / np.maximum(differ, 1 / _NEVER), _NEVER)
     return probable(counts + weight[:, None, None] * towards), weight
 

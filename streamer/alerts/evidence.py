@@ -83,11 +83,33 @@ class Evidence:
         """Observations by class, … × C, that came together; `ratios` … × K × C."""
         self.gather(np.einsum("...kc,...c->...k", ratios, counts), counts.sum(axis=-1))
 
-    def gather(self, logs: Floats, several: Integers) -> None:
+    def gather(self, logs: Floats, several: Integers | Floats) -> None:
         """So many observations that came together; `logs`: their log Λ by drop. They might be after a change
         as a whole: Rₖ ← (Rₖ + m) Λₖ, with which R − n still is a martingale."""
+        self.begin(several)
+        self.weigh(logs)
+
+    def begin(self, several: Integers | Floats) -> Floats:
+        """A change might be just before so many observations. What share of Rₖ is of changes before."""
         begun = np.log(np.maximum(several, 1e-300))[..., None]
-        self._logs = np.logaddexp(self._logs, begun) + logs
+        both = np.logaddexp(self._logs, begun)
+        share: Floats = np.exp(self._logs - both)
+        self._logs = both
+        return share
+
+    def weigh(self, logs: Floats) -> None:
+        self._logs = self._logs + logs
+
+    def only(self, series: NDArray[np.bool_]) -> "Evidence":
+        """That of some series, apart."""
+        found = Evidence()
+        found._logs = self._logs[series]
+        return found
+
+    def copy(self) -> "Evidence":
+        found = Evidence()
+        found._logs = self._logs.copy()
+        return found
 
     def log(self) -> Floats:
         """log R. An alarm is due where it reaches the decision line."""
@@ -131,10 +153,13 @@ def _overshoot(coarse: tuple[float, ...], from_worst: tuple[float, ...]) -> floa
     logs, chance = ratios(baseline, scores), np.random.default_rng(_SEED)
     which = np.arange(_PATHS) % len(DISTANCES)
     chances = np.cumsum(np.exp(logs) * baseline, axis=1)
-    evidence, over = Evidence(_PATHS), np.full(_PATHS, np.nan)
-    while np.isnan(over).any():
-        seen = (chance.random((_PATHS, 1)) > chances[which]).sum(axis=1).clip(max=len(baseline) - 1)
-        evidence.gather(logs.T[seen], np.ones(_PATHS, np.int64))
-        crossed = (evidence.log() >= _CROSSED) & np.isnan(over)
-        over[crossed] = evidence.log()[crossed] - _CROSSED
+    evidence, over, alive = Evidence(_PATHS), np.empty(_PATHS), np.arange(_PATHS)
+    while len(alive):
+        drawn = chance.random((_PATHS, 1))[alive]
+        seen = (drawn > chances[which[alive]]).sum(axis=1).clip(max=len(baseline) - 1)
+        evidence.gather(logs.T[seen], np.ones(len(alive), np.int64))
+        crossed = (found := evidence.log()) >= _CROSSED
+        if crossed.any():
+            over[alive[crossed]] = found[crossed] - _CROSSED
+            alive, evidence = alive[~crossed], evidence.only(~crossed)
     return float(np.log(np.exp(-over).mean()))

@@ -13,7 +13,7 @@ from streamer.alerts.confidence import growing, rolling
 from streamer.alerts.rules import Rule
 from streamer.alerts.subject import Subject
 from streamer.alerts.verdict import Figures, State, Verdict
-from streamer.alerts.words import said, title, whom
+from streamer.alerts.words import observations, said, span, title, whom
 from streamer.panes.windows import TODAY
 
 MONTH_DAYS: Final = 30.44
@@ -75,11 +75,12 @@ def _told(rule: Rule, subject: Subject, state: State, figures: Figures) -> Verdi
 
 
 def _predicate(rule: Rule, state: State, figures: Figures) -> str:
-    when = "today" if rule.window == TODAY else f"in the last {rule.window}"
+    when = span(rule.window)
     if not figures.support:
         return f"has no data {when}."
     if state == "few":
-        return f"has {figures.support} observations {when}: {figures.least} are needed to judge it."
+        support = observations(rule.metric, figures.support)
+        return f"has {support} {when}: {figures.least} are needed to judge it."
     assert figures.value is not None
     assert figures.lower is not None
     assert figures.upper is not None
@@ -92,5 +93,5 @@ def _predicate(rule: Rule, state: State, figures: Figures) -> str:
         "unclear": f"its target is {target}, which lies within the interval of {lower} to {upper}",
         "holds": f"its target is {target}",
     }[state]
-    verb = f"is {value} {when} ({figures.support} observations)"
+    verb = f"is {value} {when} ({observations(rule.metric, figures.support)})"
     return f"{verb} and {rest}." if state == "fires" else f"{verb}; {rest}."

@@ -41,7 +41,10 @@ _DROPS: Final = {
     f"{name}-drop": {"kind": "drop", "metric": metric, "shared": True, "clear": "15m"}
     for name, metric in _METRICS.items()
 }
-_SILENCE: Final = {"kind": "silence", "metric": "offered", "by": ALL, "severity": "critical", "clear": "2m"}
+_SILENCE: Final = {
+    "kind": "silence", "metric": "offered", "by": ALL, "severity": "critical", "for": "1m", "clear": "2m",
+}  # fmt: skip
+"""A worker that starts has its backlog to count first: that is no alarm."""
 USUAL: Final[Mapping[str, Mapping[str, Any]]] = {**_TARGETS, **_DROPS, "silence": _SILENCE}
 """By name. `handle-time-target` speaks only where somebody sets a target."""
 

@@ -21,6 +21,7 @@ from streamer.events.rules import DAY, HOUR, MINUTE
 from streamer.metrics.tally import BUCKETS, FIRST_BUCKET_OF, NUMBERS
 from streamer.panes.grid import FINE_KEPT_MS, FINE_MS
 from streamer.readings.columns import Zones
+from streamer.readings.pyramid import Entries
 from streamer.readings.query import key_parts
 from streamer.readings.reader import Reader
 from streamer.settings import Settings
@@ -30,6 +31,9 @@ FINE_STEPS_MS: Final = 48 * HOUR
 BASELINE_DAYS: Final = 56
 MEMORY_DAYS: Final = 14
 LEAST_MEMORY_DAYS: Final = 2
+MUCH: Final = 0.03
+"""Of the hours of the baseline: with so many others it is learned anew at once. A new day brings 24."""
+LEAST_CHANGED: Final = 24
 
 
 class Span(NamedTuple):
@@ -78,15 +82,17 @@ class Gatherer:
         self._bins: dict[str, tuple[Sequence[str], Bins]] = {}
         self._binned: tuple[int, int] | None = None
         self._usual: tuple[object, Mapping[str, Baseline]] | None = None
+        self._learned_of: Mapping[int, Entries] = {}
 
     def gather(self, at: int, now: int) -> dict[str, Series]:
         """By metric, as of `at`, with today's knowledge. Nothing before anything is known."""
-        hours = self._reader.kept(
-            self._by, "long", at // HOUR - 24 * (BASELINE_DAYS + MEMORY_DAYS), at // HOUR + 1
-        )
+        earliest = 24 * (at // DAY - BASELINE_DAYS - MEMORY_DAYS)  # the same all day long
+        hours = self._reader.kept(self._by, "long", earliest, at // HOUR + 1)
         if not hours.panes:
             return {}
         span = spanned(min(hours.panes), at, now)
+        if self._is_outdated(hours.panes, span):
+            self._binned, self._usual = None, None
         self._bin(span)
         self._long.follow(self._reader, self._columns, span.first, span.hours)
         self._fine.follow(self._reader, self._columns, span.steps, span.last)
@@ -104,11 +110,22 @@ class Gatherer:
         scores, values = self._scored(name, keys)
         return Series(name, keys, at, span.starts, counts, clock, scores, values, usual, span.first * HOUR)
 
+    def _is_outdated(self, panes: Mapping[int, Entries], span: Span) -> bool:
+        """Whether much of what was learned from is another now: a past was counted, all at once."""
+        before = self._learned_of
+        changed = sum(
+            1
+            for hour, held in panes.items()
+            if span.first <= hour < span.learned and before.get(hour) is not held
+        )
+        return changed > max(LEAST_CHANGED, (span.learned - span.first) * MUCH)
+
     def _learn(self, keys: Sequence[str], span: Span) -> Mapping[str, Baseline]:
-        """Once an hour: what is older hardly changes any more."""
+        """Once an hour, or when much of it changed: what is older hardly changes any more."""
         place = keys, span.first, span.learned, span.last * STEP_MS // HOUR, self._binned
         if self._usual is None or self._usual[0] != place:
             hours = self._clock(keys, np.arange(span.first, span.learned, dtype=np.int64) * HOUR)
+            self._learned_of = self._reader.kept(self._by, "long", span.first, span.learned).panes
             self._usual = (
                 place,
                 {
@@ -184,7 +201,7 @@ def spanned(first: int, at: int, now: int) -> Span:
     fine = -(-max(at - FINE_STEPS_MS, now - FINE_KEPT_MS + HOUR) // HOUR)
     hours = max(min(fine, at // HOUR), learned)
     steps = hours * HOUR // STEP_MS
-    last = at // STEP_MS + (now - at < STEP_MS) if fine * HOUR <= at else steps
+    last = at // STEP_MS + (at >= now) if fine * HOUR <= at else steps
     return Span(max(first, learned - BASELINE_DAYS * 24), learned, hours, steps, max(last, steps))
 
 

@@ -15,7 +15,7 @@ from streamer.alerts.rules import Rule
 from streamer.alerts.series import Series
 from streamer.alerts.subject import Subject
 from streamer.alerts.verdict import Figures, Verdict
-from streamer.alerts.words import clock, title, whom
+from streamer.alerts.words import clock, coming
 from streamer.events.rules import HOUR
 
 LEAST_WEEKS: Final = 1
@@ -24,7 +24,7 @@ LEAST_WEEKS: Final = 1
 def silent(series: Series, rule: Rule, subject: Subject) -> Verdict:
     group, usual = series.keys.index(subject.key), series.usual
     learned, many = int(usual.support[group]), int((usual.support >= LEAST_LEARNED).sum())
-    whose = f"{title(rule.metric).lower()} of {whom(rule.by, subject.name)}"
+    whose = coming(rule.metric, rule.by, subject.name)
     if learned < LEAST_LEARNED or usual.weeks < LEAST_WEEKS:
         figures = Figures(learned_of=learned, least=LEAST_LEARNED)
         reason = f"How many {whose} are usual is not known yet."
@@ -38,11 +38,11 @@ def silent(series: Series, rule: Rule, subject: Subject) -> Verdict:
         a_month=float(usual.a_month[group]), learned_of=learned,
     )  # fmt: skip
     if evidence < line:
-        reason = f"The {whose} come as usual at these hours."
+        reason = f"{whose[:1].upper()}{whose[1:]} come as is usual at these hours."
         return Verdict(kind="silence", key=subject.key, state="holds", reason=reason, figures=figures)
     reason = (
         f"No {whose} since {clock(last, series.at, subject.zone)}: "
-        f"at these hours some {promised:.0f} are usual in that time."
+        f"some {promised:.0f} are usual in that time at these hours."
     )
     return Verdict(kind="silence", key=subject.key, state="fires", reason=reason, figures=figures)
 

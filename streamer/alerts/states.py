@@ -21,7 +21,8 @@ operation ended."""
 KEPT_MS: Final = DAY
 """What is over is remembered so long."""
 MOST_MS: Final = MINUTE
-"""Between two verdicts no more time than this counts."""
+"""Between two verdicts no more time than this counts; a rehearsal, which goes through what is stored in
+longer steps, counts these (`most_ms`)."""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,12 +64,22 @@ class Step(NamedTuple):
     notice: Notice | None = None
 
 
-def step(alert: Alert | None, rule: Rule, verdict: Verdict, now: int, then: State | None = None) -> Step:
+def step(
+    alert: Alert | None,
+    rule: Rule,
+    verdict: Verdict,
+    now: int,
+    then: State | None = None,
+    most_ms: int = MOST_MS,
+) -> Step:
     """`then`: what is judged today of the moment the alert fired; None: nobody looked. Of a clock that goes
-    back no time has passed."""
+    back no time has passed, and what was told stays as it is until that moment comes again: the verdict is of
+    a time before. (More than a day before, it was the clock of then that was wrong.)"""
+    if alert is not None and alert.fired_at is not None and 0 < alert.seen_at - now < DAY:
+        return Step(alert)
     if alert is None or alert.phase == "resolved":
         return _quiet(alert, rule, verdict, now)
-    passed = min(max(now - alert.seen_at, 0), MOST_MS)
+    passed = min(max(now - alert.seen_at, 0), most_ms)
     alert = msgspec.structs.replace(alert, seen_at=now)
     if alert.phase == "pending":
         return _pending(alert, rule, verdict, passed)
@@ -135,22 +146,27 @@ Alerts = Mapping[tuple[str, str], Alert]
 
 
 def turn(
-    alerts: Alerts, rules: Sequence[Rule], told: Sequence[tuple[Rule, Verdict, State | None]], now: int
+    alerts: Alerts,
+    rules: Sequence[Rule],
+    told: Sequence[tuple[Rule, Verdict, State | None]],
+    now: int,
+    most_ms: int = MOST_MS,
 ) -> tuple[dict[tuple[str, str], Alert], list[Notice]]:
     """What is known after all verdicts of a moment, and whom to tell what. A series that nobody judged has
     no data; a rule that is no more takes its alerts back."""
     named = {rule.name: rule for rule in rules}
-    steps = {(rule.name, verdict.key): _one(alerts, rule, verdict, then, now) for rule, verdict, then in told}
+    steps = {
+        (rule.name, verdict.key): step(
+            alerts.get((rule.name, verdict.key)), rule, verdict, now, then, most_ms
+        )
+        for rule, verdict, then in told
+    }
     for place, alert in alerts.items():
         if place not in steps:
             rule = named.get(alert.rule)
             steps[place] = step(alert, rule, _nothing(alert, rule), now) if rule else withdrawn(alert, now)
     after = {place: one.alert for place, one in steps.items() if one.alert is not None}
     return after, [one.notice for one in steps.values() if one.notice is not None]
-
-
-def _one(alerts: Alerts, rule: Rule, verdict: Verdict, then: State | None, now: int) -> Step:
-    return step(alerts.get((rule.name, verdict.key)), rule, verdict, now, then)
 
 
 def _nothing(alert: Alert, rule: Rule) -> Verdict:

@@ -1,94 +1,216 @@
-"""Here is what is printed of judgements: a line each, and of one why it is so, with evidence over time."""
+"""Here is what is printed of judgements: a line each; of one why it is so; of a rehearsal when it rang."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import UTC, datetime
-from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from streamer.alerts import drops
-from streamer.alerts.verdict import Figures, State
-from streamer.alerts.watch import Judged, Watch
-from streamer.metrics.catalogue import Metric
-from streamer.readings import display
+from streamer.alerts.drawing import drawn
+from streamer.alerts.explaining import Explanation, Learned
+from streamer.alerts.rehearsal import Outcome, Rehearsal, Ring
+from streamer.alerts.states import Alert, Why
+from streamer.alerts.verdict import Figures, State, Verdict
+from streamer.alerts.watch import Judged
+from streamer.alerts.words import clock, observations, said
+from streamer.metrics.catalogue import CATALOGUE, Metric
 
 WORST: Final[Sequence[State]] = ("fires", "unclear", "holds", "few", "no_baseline", "no_data", "closed")
-_ROWS: Final = 24
-_WIDE: Final = 40
+_ENDED: Final[Mapping[Why, str]] = {
+    "corrected": ", for with what is known today it was not due",
+    "closed": ", for hours of operation ended",
+}
+_STANDS: Final = ("firing", "clearing", "pending")
+"""The phases in which there is something to be known."""
 
 
-class Judgement(NamedTuple):
-    """All rules' verdicts as of one moment (ms; None: now)."""
+class Standing(NamedTuple):
+    """An alert, and what people did about it, in words; None: nothing."""
 
-    watch: Watch
-    now: int
-    at: int | None
-    zone: str
+    alert: Alert
+    acknowledged: str | None = None
+    silenced: str | None = None
+    told: str | None = None
+
+
+Standings = Mapping[tuple[str, str], Standing]
+"""By rule and key."""
+
+
+class Listed(NamedTuple):
+    """What stands and what is judged, as of a moment (ms)."""
+
+    standings: Standings
     judged: Sequence[Judged]
-
-    @classmethod
-    def of(cls, watch: Watch, now: int, at: int | None, zone: str) -> "Judgement":
-        return cls(watch, now, at, zone, watch.judged(now, at))
+    at: int
+    zone: str
 
 
-def as_json(judged: Iterable[Judged]) -> bytes:
-    """A list of verdicts with the names of their rules."""
+def list_as_json(listed: Listed) -> bytes:
+    """A list of verdicts, each with the name of its rule, and the alert that stands of it, if one does."""
+    found = {(one.rule.name, one.verdict.key): one.verdict for one in listed.judged}
+    for place, one in listed.standings.items():
+        if one.alert.phase in _STANDS and one.alert.fired is not None:
+            found.setdefault(place, _gone(one.alert.fired))
     return msgspec.json.encode(
-        [{"rule": one.rule.name, **msgspec.to_builtins(one.verdict)} for one in judged]
+        [
+            {
+                "rule": rule,
+                **msgspec.to_builtins(verdict),
+                "alert": _standing(listed.standings.get((rule, key))),
+            }
+            for (rule, key), verdict in found.items()
+        ]
     )
 
 
-def listed(judged: Iterable[Judged]) -> str:
-    """The worst first."""
-    found = sorted(judged, key=lambda one: (WORST.index(one.verdict.state), one.rule.name, one.verdict.key))
-    return "\n".join(f"{one.verdict.state:<11} {_named(one)}: {one.verdict.reason}" for one in found)
+def _gone(told: Verdict) -> Verdict:
+    """Of a group that is no longer judged."""
+    return msgspec.structs.replace(told, state="few", reason="There is no data.", figures=Figures())
 
 
-def explained(judgement: Judgement, judged: Judged) -> str:
-    """The verdict, what it rests on, and of a drop how the evidence came about."""
-    rule, verdict = judged.rule, judged.verdict
-    lines = [
-        f"{_named(judged)}: {verdict.state}",
-        f"  {verdict.reason}",
-        *_figures(rule.metric, verdict.figures),
+def _standing(one: Standing | None) -> dict[str, Any] | None:
+    if one is None or one.alert.phase not in _STANDS:
+        return None
+    alert = one.alert
+    return {
+        "id": alert.id,
+        "phase": alert.phase,
+        "since": alert.began_at,
+        "fired_at": alert.fired_at,
+        "told": one.told,
+        "acknowledged": one.acknowledged,
+        "silenced": one.silenced,
+    }
+
+
+def listed(found: Listed) -> str:
+    """What stands, then all verdicts, the worst first."""
+    standing = [one for one in found.standings.values() if one.alert.phase in _STANDS]
+    standing.sort(key=lambda one: (_STANDS.index(one.alert.phase), one.alert.began_at, one.alert.rule))
+    judged = sorted(
+        found.judged, key=lambda one: (WORST.index(one.verdict.state), one.rule.name, one.verdict.key)
+    )
+    told = [line for one in standing for line in _stands(one, found)]
+    verdicts = [
+        f"{one.verdict.state:<11} {named(one.rule.name, one.verdict.key)}: {one.verdict.reason}"
+        for one in judged
     ]
-    if rule.kind == "drop" and verdict.figures.line is not None:
-        found = judgement.watch.drops(rule, judgement.now, judgement.at)
-        assert found is not None
-        lines += _chart([*drops.chart(found, verdict.key)], verdict.figures.line, judgement.zone)
+    return "\n".join([*told, *([""] if told and verdicts else []), *verdicts])
+
+
+def _stands(one: Standing, found: Listed) -> Iterator[str]:
+    place = named(one.alert.rule, one.alert.key)
+    yield f"{one.alert.phase.upper():<11} {place} {'; '.join(standing(one, found.at, found.zone))}"
+
+
+def standing(one: Standing, at: int, zone: str) -> Iterator[str]:
+    """since 09:10; fired at 09:12; floor was sent it; acknowledged by ana at 09:15."""
+    alert = one.alert
+    yield f"{'began at' if alert.phase == 'resolved' else 'since'} {clock(alert.began_at, at, zone)}"
+    if alert.fired_at is not None:
+        yield f"fired at {clock(alert.fired_at, at, zone)}"
+    if alert.resolved_at is not None:
+        yield f"over since {clock(alert.resolved_at, at, zone)}{_ENDED.get(alert.why, '')}"
+    yield from (words for words in (one.told, one.acknowledged, one.silenced) if words)
+
+
+def named(rule: str, key: str) -> str:
+    return f"{rule} [{key}]" if key else rule
+
+
+# Why.
+
+
+def explained(why: Explanation, one: Standing | None = None) -> str:
+    """The verdict, what it rests on, what is promised, and how it came about."""
+    metric = CATALOGUE[why.metric]
+    lines = [f"{named(why.rule, why.key)}: {why.state}", f"  {why.reason}", f"  {why.needed}"]
+    if one is not None:
+        words = "; ".join(standing(one, why.at, why.zone))
+        lines += ["", f"  {one.alert.phase}: {words}"]
+    lines += ["", *_figures(metric, why.figures)] if why.figures.value is not None else []
+    lines += _usual(metric, why.learned, why) if why.learned else ()
+    lines += ["", "  the rule", *(f"    {term.name:<22} {term.words}" for term in why.terms)]
+    if why.chart is not None and why.chart.points:
+        chart = drawn(why.chart, why.zone, lambda value: said(metric, value))
+        lines += ["", *(f"  {line}" for line in chart)]
     return "\n".join(lines)
 
 
-def _named(judged: Judged) -> str:
-    key = judged.verdict.key
-    return f"{judged.rule.name} [{key}]" if key else judged.rule.name
-
-
 def _figures(metric: Metric, figures: Figures) -> Iterator[str]:
+    yield "  what it rests on"
     for name in ("value", "lower", "upper", "target", "usual"):
         if (found := getattr(figures, name)) is not None:
-            yield f"  {name:<24} {display.value(found, metric.unit, '')}"
+            is_count = metric.unit == "count"
+            yield f"    {name:<22} {found:,.1f}" if is_count else f"    {name:<22} {said(metric, found)}"
     for name, found in (
         ("support", figures.support or None),
         ("least support", figures.least or None),
-        ("z", figures.z),
-        ("observations a month", figures.a_month),
-        ("learned of", figures.learned_of),
+        ("standard deviations", figures.z),
         ("evidence", figures.evidence),
         ("decision line", figures.line),
     ):
         if found is not None:
-            yield f"  {name:<24} {found:,.4g}" if isinstance(found, float) else f"  {name:<24} {found:,}"
+            yield f"    {name:<22} {found:,.3g}" if isinstance(found, float) else f"    {name:<22} {found:,}"
 
 
-def _chart(points: Sequence[tuple[int, float]], line: float, zone: str) -> Iterator[str]:
-    """The highest of each stretch of time, as a share of the decision line."""
-    size = max(1, -(-len(points) // _ROWS))
-    yield f"  evidence over time; the decision line stands at the right edge ({line:.3g})"
-    for first in range(0, len(points), size):
-        stretch = points[first : first + size]
-        share = min(max(one for _, one in stretch) / line, 1.0)
-        bar = "█" * round(_WIDE * share)
-        begins = datetime.fromtimestamp(stretch[0][0] / 1000, UTC).astimezone(ZoneInfo(zone))
-        yield f"  {begins:%a %d %b %H:%M} │{bar:<{_WIDE}}│{' fires' if share >= 1 else ''}"
+def _usual(metric: Metric, learned: Learned, why: Explanation) -> Iterator[str]:
+    yield ""
+    since, until = (clock(ms, why.at, why.zone) for ms in (learned.since, learned.until))
+    if learned.observations < learned.least:
+        seen = observations(metric, learned.observations)
+        yield f"  what is usual is not known yet: of {seen}, {learned.least} are needed"
+        return
+    yield f"  what is usual, learned of {observations(metric, learned.observations)} from {since} to {until}"
+    if learned.value is not None:
+        yield f"    {'over all hours':<22} {said(metric, learned.value)}"
+    if learned.value_now is not None:
+        yield f"    {'at this hour':<22} {said(metric, learned.value_now)}"
+    if learned.an_hour is not None:
+        yield f"    {'how many':<22} {learned.an_hour:,.1f} in this hour, {learned.a_month:,.0f} a month"
+
+
+# When it would have rung.
+
+
+def rehearsed(found: Rehearsal, zone: str) -> str:
+    """When rules would have fired, then how often each did."""
+    first, last = (clock(ms, 0, zone) for ms in (found.since, found.until))
+    head = f"{first} to {last}, looked at {found.moments:,} times"
+    rings = [line for ring in found.rings for line in _ring(ring, found)]
+    return "\n".join([head, "", *(rings or ["No rule would have fired."]), "", *_outcomes(found, zone)])
+
+
+def _ring(ring: Ring, found: Rehearsal) -> Iterator[str]:
+    fired = clock(ring.fired_at, 0, ring.zone)
+    early = " or before" if ring.began_at == found.since else ""
+    yield f"{fired}{early}  {named(ring.rule, ring.key)}: {ring.reason}"
+    if ring.resolved_at is not None:
+        yield f"  over {clock(ring.resolved_at, ring.fired_at, ring.zone)}: {ring.over}"
+    elif ring.phase == "clearing":
+        yield "  not so at the end, but not yet for long enough to be over"
+    else:
+        yield "  still so at the end"
+
+
+def _outcomes(found: Rehearsal, zone: str) -> Iterator[str]:
+    wide = max([4, *(len(one.rule) for one in found.rules)])
+    yield f"{'rule':<{wide}}  fired  groups  by chance"
+    for one in found.rules:
+        rest = f"{_chance(one):>9}{_from(one, found, zone)}"
+        yield f"{one.rule:<{wide}}  {one.times:>5}  {one.series:>6}  {rest}"
+    yield ""
+    yield "by chance: so many false alarms at most, as the rule promises for this time"
+
+
+def _chance(one: Outcome) -> str:
+    return "–" if one.judged_from is None else f"{one.false_alarms:.2g}"
+
+
+def _from(one: Outcome, found: Rehearsal, zone: str) -> str:
+    """Where a rule could not be judged all the time."""
+    if one.judged_from is None:
+        return "  could not be judged: too little data"
+    if one.judged_from > found.since:
+        return f"  judged from {clock(one.judged_from, 0, zone)} on"
+    return ""

@@ -1,27 +1,32 @@
 """Here is the watch: all rules, judged on what a reader knows."""
 
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
 import numpy as np
 
-from streamer.alerts import drops, missed, silence, strange
+from streamer.alerts import drops, missed, silence
 from streamer.alerts.bounds import sample
 from streamer.alerts.classes import Classes, classes
+from streamer.alerts.drops import Drops
 from streamer.alerts.missed import Stream
+from streamer.alerts.oddness import NOTHING_ODD, Oddities, Oddness
+from streamer.alerts.replay import Replay
 from streamer.alerts.rules import Rule
+from streamer.alerts.samples import Samples
 from streamer.alerts.series import Gatherer, Series, queue_of
 from streamer.alerts.states import Alert
-from streamer.alerts.strange import Pulse
 from streamer.alerts.subject import Subject
 from streamer.alerts.verdict import Figures, State, Verdict
-from streamer.events.rules import MINUTE
+from streamer.alerts.words import called
+from streamer.metrics.catalogue import Windows
 from streamer.metrics.formulas import Counts
-from streamer.panes.grid import ALL, FINE_MS
-from streamer.readings.query import Query, Reading
+from streamer.panes.grid import ALL
+from streamer.readings.columns import Zones
+from streamer.readings.query import Query
 from streamer.readings.reader import Reader
+from streamer.readings.table import NOTHING
 from streamer.settings import Settings
 
 
@@ -37,25 +42,25 @@ class Judged(NamedTuple):
 Fired = Mapping[tuple[str, str], Alert]
 """Alerts that were told, by rule and key."""
 _NONE: Final[Fired] = {}
-SAMPLES: Final = 24 * 60
-"""Of the counters of refused events, one a minute."""
 
 
 class Moment(NamedTuple):
+    """What is judged: the state of things `at` (ms), with the knowledge of `now`. Of what is `past` nobody
+    remembers what was `odd`."""
+
     now: int
     at: int
-    fired: Fired
+    past: bool = False
+    odd: Oddities = NOTHING_ODD
+    fired: Fired = _NONE
+
+    def before(self, at: int) -> "Moment":
+        """Another moment, with the same knowledge."""
+        return Moment(self.now, at, past=True)
 
     def told(self, rule: Rule, key: str) -> int | None:
         alert = self.fired.get((rule.name, key))
         return None if alert is None else alert.fired_at
-
-
-class Oddities(NamedTuple):
-    """Of the data itself: why scores say nothing, and what else is strange. Sentences."""
-
-    stale: str | None
-    strange: str | None
 
 
 class Watch:
@@ -63,115 +68,139 @@ class Watch:
 
     def __init__(self, reader: Reader, settings: Settings, rules: Sequence[Rule]) -> None:
         self._reader, self._settings, self.rules = reader, settings, rules
-        self._taken: dict[str, deque[strange.Taken]] = {}
-        self._gatherers = {
-            by: Gatherer(reader, settings, by, _followed(rules, by))
-            for by in {rule.by: None for rule in rules}
+        self._oddness, zones = Oddness(reader), Zones(settings.timezone, settings.zones())
+        self._samplers = {rule.by: Samples(reader, zones, rule.by) for rule in rules}
+        self._gatherers, self._past = self._made(), self._made()
+        self._replays = {rule.name: Replay() for rule in rules}
+
+    def _made(self) -> dict[str, Gatherer]:
+        return {
+            by: Gatherer(self._reader, self._settings, by, _followed(self.rules, by)) for by in self._samplers
         }
 
     def judged(self, now: int, at: int | None = None, fired: Fired = _NONE) -> list[Judged]:
         """Every rule's verdict on each of its groups as of `at` (ms; None: now), with today's knowledge."""
-        moment = Moment(now, now if at is None else at, fired)
-        seen = {by: one.gather(moment.at, now) for by, one in self._gatherers.items()}
-        odd = Oddities(None, None) if at is not None else self._oddities(now)
-        return [
-            judged._replace(verdict=self._gated(rule, judged.verdict, moment.at, odd))
-            for rule in self.rules
-            for judged in self._rule(rule, seen[rule.by], moment)
-        ]
+        moment = self.moment(now, at, fired)
+        seen = {by: self.seen(by, moment) for by in self._gatherers}
+        return [judged for rule in self.rules for judged in self.ruled(rule, seen[rule.by], moment)]
 
-    def drops(self, rule: Rule, now: int, at: int | None = None) -> drops.Drops | None:
+    def moment(self, now: int, at: int | None = None, fired: Fired = _NONE) -> Moment:
+        if at is None:
+            return Moment(now, now, odd=self._oddness.found(now), fired=fired)
+        return Moment(now, at, past=True, fired=fired)
+
+    def seen(self, by: str, moment: Moment) -> Mapping[str, Series]:
+        """What came in, by `place`. Who asks about the past does not disturb who keeps up."""
+        gatherers = self._past if moment.past else self._gatherers
+        return gatherers[by].gather(moment.at, moment.now)
+
+    def ruled(self, rule: Rule, seen: Mapping[str, Series], moment: Moment) -> Iterator[Judged]:
+        """One rule's verdicts."""
+        if rule.kind == "target":
+            return self._gated(self._missed(rule, seen, moment), moment)
+        series = seen.get(place(rule))
+        if rule.kind == "silence":
+            return self._gated(self._silent(rule, series), moment)
+        return self.dropped(rule, self._evidence(rule, series, moment), moment) if series else iter(())
+
+    def drops(self, rule: Rule, now: int, at: int | None = None) -> Drops | None:
         """The evidence of a rule of drops over time, for `explain`; None: nothing is known."""
         assert rule.kind == "drop"
-        series = self._gatherers[rule.by].gather(now if at is None else at, now).get(rule.metric.name)
-        return None if series is None else drops.drops(series, rule)
+        moment = Moment(now, now if at is None else at, at is not None)
+        series = self.seen(rule.by, moment).get(place(rule))
+        return None if series is None else self._evidence(rule, series, moment)
 
-    def pulse(self, now: int) -> Pulse:
-        beats, fresh = self._reader.beats.values(), self._reader.fresh_s(now)
-        latest = now // FINE_MS + 30
-        panes = self._reader.kept(ALL, "fine", latest - 30 - 6 * 60 * 24, latest).panes
-        return Pulse(
-            now=now,
-            fresh_ms=None if fresh is None else round(fresh * 1000),
-            lag=sum(beat.lag for beat in beats),
-            record_at=max((beat.record_at for beat in beats), default=None),
-            event_at=(max(panes) + 1) * FINE_MS if panes else None,
-        )
+    def _evidence(self, rule: Rule, series: Series, moment: Moment) -> Drops:
+        return drops.drops(series, rule, None if moment.past else self._replays[rule.name])
 
-    def _oddities(self, now: int) -> Oddities:
-        pulse = self.pulse(now)
-        for topic, taken in strange.taken(self._reader.counts, now).items():
-            known = self._taken.setdefault(topic, deque(maxlen=SAMPLES))
-            if not known or now - known[-1].at >= MINUTE or now < known[-1].at:
-                known.append(taken)
-        refused = (strange.refused(topic, [*known]) for topic, known in self._taken.items())
-        return Oddities(strange.stale(pulse), strange.late(pulse) or next(filter(None, refused), None))
+    def _gated(self, found: Iterable[Judged], moment: Moment) -> Iterator[Judged]:
+        for judged in found:
+            yield judged._replace(verdict=self.gated(judged.rule, judged.verdict, moment))
 
-    def _rule(self, rule: Rule, seen: Mapping[str, Series], moment: Moment) -> Iterator[Judged]:
-        if rule.kind == "target":
-            return self._missed(rule, seen, moment)
-        series = seen.get(_place(rule))
-        if rule.kind == "drop":
-            return self._dropped(rule, series, moment) if series else iter(())
-        return self._silent(rule, series)
-
-    def _gated(self, rule: Rule, verdict: Verdict, at: int, odd: Oddities) -> Verdict:
+    def gated(self, rule: Rule, verdict: Verdict, moment: Moment) -> Verdict:
         """Out of hours, or of data that is not whole, nothing is said of scores."""
-        if not rule.hours.open(at, self._subject(rule, verdict.key).zone):
+        odd = moment.odd
+        if not rule.hours.open(moment.at, self.subject(rule, verdict.key).zone):
             return msgspec.structs.replace(verdict, state="closed", reason="Out of the hours of operation.")
         if rule.kind == "silence":
             reason = odd.stale or (odd.strange if rule.by == ALL else None)
             return verdict if reason is None else _instead(verdict, "fires", reason)
         return verdict if odd.stale is None else _instead(verdict, "no_data", odd.stale)
 
-    def _dropped(self, rule: Rule, series: Series, moment: Moment) -> Iterator[Judged]:
-        found = drops.drops(series, rule)
-        for key in self._keys(rule, series.keys):
+    def dropped(
+        self, rule: Rule, found: Drops, moment: Moment, keys: Sequence[str] | None = None
+    ) -> Iterator[Judged]:
+        """The verdicts of a rule of drops on evidence that was gathered; `keys`: of these groups only."""
+        return self._gated(self._dropped(rule, found, moment, keys), moment)
+
+    def _dropped(
+        self, rule: Rule, found: Drops, moment: Moment, keys: Sequence[str] | None
+    ) -> Iterator[Judged]:
+        for key in self._keys(rule, found.series.keys if keys is None else keys):
             alert = moment.told(rule, key)
-            then = None if alert is None else found.then(series.keys.index(key), alert)
-            yield Judged(rule, drops.verdict(found, rule, self._subject(rule, key)), then)
+            then = None if alert is None else found.then(found.series.keys.index(key), alert)
+            yield Judged(rule, drops.verdict(found, rule, self.subject(rule, key)), then)
 
     def _silent(self, rule: Rule, series: Series | None) -> Iterator[Judged]:
         for key in self._keys(rule, series.keys if series else [""]):
-            subject = self._subject(rule, key)
+            subject = self.subject(rule, key)
             yield Judged(rule, silence.silent(series, rule, subject) if series else silence.unheard(subject))
 
     def _missed(self, rule: Rule, seen: Mapping[str, Series], moment: Moment) -> Iterator[Judged]:
-        rates, samples = self._rates(rule, seen), self._samples(rule, moment, moment.at)
-        series = max(sum(1 for a_month, _ in rates.values() if a_month > 0), len(samples))
-        for reading, counts in samples:
-            a_month, spread = rates.get(reading.key, (0.0, 1.0))
-            stream = Stream(a_month, series, spread)
-            verdict = self._of_sample(rule, reading.key, counts, stream)
+        found = self.samples(rule, moment)
+        if found is None:
+            for key in self._known(rule, seen):
+                yield Judged(rule, _forgotten(rule, key))
+            return
+        streams = self.streams(rule, seen, found)
+        for key, counts in found.items():
+            verdict = self.of_sample(rule, key, counts, streams)
             if verdict is not None:
-                then = self._then(rule, reading.key, stream, moment)
-                yield Judged(rule, verdict, then)
+                yield Judged(rule, verdict, self._then(rule, key, streams, moment))
 
-    def _samples(self, rule: Rule, moment: Moment, at: int, key: str = "") -> list[tuple[Reading, Counts]]:
-        names, key = (rule.metric.name,), key or rule.key
-        return self._reader.samples(
-            Query(now=moment.now, metrics=names, windows=(rule.window,), by=rule.by, key=key, at=at)
-        )
+    def samples(self, rule: Rule, moment: Moment) -> Mapping[str, Counts] | None:
+        """What a target's window held, by key; None: nobody can tell any more."""
+        if not moment.past or rule.metric.windows != Windows():
+            return self._read(rule, moment)
+        found = self._samplers[rule.by].ended(rule.window, moment.at, moment.now)
+        if found is None or not rule.key:
+            return found and found.counts
+        return {rule.key: found.counts.get(rule.key, NOTHING)}
 
-    def _of_sample(self, rule: Rule, key: str, counts: Counts, stream: Stream) -> Verdict | None:
+    def _read(self, rule: Rule, moment: Moment) -> Mapping[str, Counts]:
+        asked = Query(
+            now=moment.now, metrics=(rule.metric.name,), windows=(rule.window,), by=rule.by, key=rule.key,
+            at=moment.at,
+        )  # fmt: skip
+        return {reading.key: counts for reading, counts in self._reader.samples(asked)}
+
+    def of_sample(self, rule: Rule, key: str, counts: Counts, streams: "Streams") -> Verdict | None:
+        """None: the group has no target."""
         target, observed = rule.target(queue_of(rule.by, key)), sample(rule.metric, counts)
         if target is None or observed is None:
             return None
-        return missed.missed(rule, self._subject(rule, key), target, observed, stream)
+        return missed.missed(rule, self.subject(rule, key), target, observed, streams.of(key))
 
-    def _then(self, rule: Rule, key: str, stream: Stream, moment: Moment) -> State | None:
-        """None where the counts say what they said."""
+    def _known(self, rule: Rule, seen: Mapping[str, Series]) -> Sequence[str]:
+        series = seen.get(rule.metric.name)
+        return self._keys(rule, series.keys if series else ())
+
+    def _then(self, rule: Rule, key: str, streams: "Streams", moment: Moment) -> State | None:
+        """None where the counts say what they said, and where they can no longer be read as they were."""
         alert = moment.fired.get((rule.name, key))
         if alert is None or alert.fired is None or alert.fired_at is None:
             return None
-        for _, counts in self._samples(rule, moment, alert.fired_at, key):
-            then, before = self._of_sample(rule, key, counts, stream), alert.fired.figures
-            if then is not None and (then.figures.value, then.figures.support) != (
-                before.value,
-                before.support,
-            ):
-                return then.state
-        return None
+        found = self._samplers[rule.by].ended(rule.window, alert.fired_at, moment.now)
+        if found is None or not found.exact or rule.metric.windows != Windows():
+            return None
+        then, before = self.of_sample(rule, key, found.counts.get(key, NOTHING), streams), alert.fired.figures
+        if then is None or (then.figures.value, then.figures.support) == (before.value, before.support):
+            return None
+        return then.state
+
+    def streams(self, rule: Rule, seen: Mapping[str, Series], found: Mapping[str, Counts]) -> "Streams":
+        rates = self._rates(rule, seen)
+        return Streams(rates, max(sum(1 for a_month, _ in rates.values() if a_month > 0), len(found)))
 
     def _rates(self, rule: Rule, seen: Mapping[str, Series]) -> Mapping[str, tuple[float, float]]:
         """By key, observations a month and their spread."""
@@ -185,18 +214,34 @@ class Watch:
     def _keys(self, rule: Rule, known: Sequence[str]) -> Sequence[str]:
         return [key for key in known if key == rule.key] if rule.key else known
 
-    def _subject(self, rule: Rule, key: str) -> Subject:
+    def subject(self, rule: Rule, key: str) -> Subject:
         queue = queue_of(rule.by, key)
         zone = self._settings.zones().get(queue, self._settings.timezone)
-        return Subject(key, self._settings.names.get(rule.by, {}).get(key, key), zone)
+        return Subject(key, called(self._settings.names, rule.by, key), zone)
+
+
+class Streams(NamedTuple):
+    """By key, observations a month and their spread; of how many series the rule is."""
+
+    rates: Mapping[str, tuple[float, float]]
+    series: int
+
+    def of(self, key: str) -> Stream:
+        a_month, spread = self.rates.get(key, (0.0, 1.0))
+        return Stream(a_month, self.series, spread)
+
+
+def _forgotten(rule: Rule, key: str) -> Verdict:
+    reason = f"What the last {rule.window} held then is no longer known: only whole hours are."
+    return Verdict(kind="target", key=key, state="no_data", reason=reason)
 
 
 def _instead(verdict: Verdict, state: State, reason: str) -> Verdict:
     return Verdict(kind=verdict.kind, key=verdict.key, state=state, reason=reason, figures=Figures())
 
 
-def _place(rule: Rule) -> str:
-    """Counts of events and classes of a metric lie apart."""
+def place(rule: Rule) -> str:
+    """Where its series lies: counts of events and classes of a metric lie apart."""
     return f"{rule.metric.name} events" if rule.kind == "silence" else rule.metric.name
 
 
@@ -206,5 +251,5 @@ def _followed(rules: Sequence[Rule], by: str) -> dict[str, Classes]:
     for rule in rules:
         own = classes(rule.metric) if rule.kind == "target" else rule.classes
         if rule.by == by and own is not None:
-            found[_place(rule)] = own
+            found[place(rule)] = own
     return found

@@ -1,18 +1,36 @@
 """Here is how figures are said in a sentence."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from streamer.metrics.catalogue import Metric
+from streamer.panes.grid import ALL
+from streamer.panes.windows import TODAY
+from streamer.readings.query import key_parts
 
 _ACRONYMS: Final = ("nps", "cnx", "csat", "ces", "fcr", "qa")
 _SUFFIXES: Final = ("_seconds", "_ratio", "_score")
+_RATES: Final = ("abandon_ratio", "transfer_ratio", "repeat_ratio", "response_ratio")
+_EVENTS: Final = {
+    "offered": "contacts",
+    "contacts": "contacts",
+    "answered": "answered contacts",
+    "abandoned": "abandoned contacts",
+    "short_abandoned": "contacts abandoned at once",
+    "outbound": "outbound contacts",
+    "surveys": "answers to surveys",
+    "detractors": "detractors",
+}
+"""What a metric counts; of another its name says so."""
+_UNITS: Final = {"m": "minute", "h": "hour", "d": "day"}
+_BY_PLACE: Final = {"answered_at": "answers", "evaluated_at": "evaluations", "sent_at": "surveys"}
 
 
 def title(metric: Metric) -> str:
-    """NPS, Handle time, Service level."""
-    name = metric.name
+    """NPS, Handle time, Service level, Abandon rate."""
+    name = metric.name.replace("_ratio", "_rate") if metric.name in _RATES else metric.name
     for suffix in _SUFFIXES:
         name = name.removesuffix(suffix)
     first, *others = [part.upper() if part in _ACRONYMS else part for part in name.split("_")]
@@ -20,8 +38,12 @@ def title(metric: Metric) -> str:
 
 
 def said(metric: Metric, value: float) -> str:
-    """81 %, 4:05 min, 31 points."""
-    match metric.unit:
+    """81 %, 4:05 min, 31."""
+    return said_in(metric.unit, value)
+
+
+def said_in(unit: str, value: float) -> str:
+    match unit:
         case "ratio":
             return f"{100 * value:.1f} %".replace(".0 %", " %")
         case "seconds" if value >= 60:
@@ -35,8 +57,56 @@ def said(metric: Metric, value: float) -> str:
             return f"{value:.2f}".rstrip("0").rstrip(".")
 
 
+def difference(unit: str, value: float) -> str:
+    """−9 points, +0:45 min, −6.5 percentage points."""
+    sign = "−" if value < 0 else "+"
+    match unit:
+        case "ratio":
+            return f"{sign}{100 * abs(value):.1f} percentage points".replace(".0 ", " ")
+        case "points":
+            return f"{sign}{abs(value):.0f} {'point' if round(abs(value)) == 1 else 'points'}"
+        case _:
+            return f"{sign}{said_in(unit, abs(value))}"
+
+
+def span(window: str) -> str:
+    """Today, in the last hour, in the last 7 days."""
+    if window == TODAY:
+        return TODAY
+    number, unit = int(window[:-1]), _UNITS[window[-1]]
+    return f"in the last {unit}" if number == 1 else f"in the last {number} {unit}s"
+
+
+def events(metric: Metric) -> str:
+    """What a count counts: contacts, callbacks."""
+    return _EVENTS.get(metric.name, title(metric).lower())
+
+
+def observations(metric: Metric, number: int) -> str:
+    """64 answers, 1 contact: what a figure rests on."""
+    many = observed(metric)
+    return f"{number:,} {many if number != 1 else many.removesuffix('s')}"
+
+
+def observed(metric: Metric) -> str:
+    return _BY_PLACE.get(metric.placed, "contacts")
+
+
+def called(names: Mapping[str, Mapping[str, str]], by: str, key: str) -> str:
+    """What people call a group, by the names set for each dimension: Billing, of a pair Billing · Chat."""
+    if by == ALL:
+        return ""
+    each = zip(by.split(","), key_parts(by, key), strict=False)
+    return " · ".join(names.get(dimension, {}).get(value, value) for dimension, value in each)
+
+
+def coming(metric: Metric, by: str, name: str) -> str:
+    """Contacts from Billing."""
+    return f"{events(metric)} {'in' if by == ALL else 'from'} {whom(by, name)}"
+
+
 def whom(by: str, name: str) -> str:
-    return "the whole center" if by == "all" else name
+    return "the whole center" if by == ALL else name
 
 
 def clock(ms: int, at: int, zone: str) -> str:

@@ -24,6 +24,8 @@ from streamer.store.redis import Ledger
 
 LONGEST_S: Final = 30.0
 """Between two attempts while the store is away."""
+INFORMED_S: Final = 300.0
+"""A turn in a large center, and the pause after it, take minutes."""
 
 Clock = Callable[[], int]
 Compose = Callable[[Sequence[Notice], Mapping[str, Message], int], Awaitable[list[Message]]]
@@ -55,15 +57,21 @@ class Bell:
         self._compose, self._clock, self._pace = compose, clock, pace
         self._name = secrets.token_hex(8)
         self._known: Document | None = None
-        self._judging = asyncio.Lock()
+        self._judging, self._asking = asyncio.Lock(), asyncio.Lock()
         self._ended = asyncio.Event()
         self._listeners: list[asyncio.Event] = []
         self._mine_until = -inf
+        self._read_at = -inf
         self.record: Record = EMPTY
 
     @property
     def mine(self) -> bool:
         return asyncio.get_running_loop().time() < self._mine_until
+
+    @property
+    def is_informed(self) -> bool:
+        """Whether `record` is what the store said not long ago."""
+        return asyncio.get_running_loop().time() - self._read_at < INFORMED_S
 
     @property
     def rules(self) -> Sequence[Rule]:
@@ -77,7 +85,7 @@ class Bell:
 
     async def run(self) -> None:
         """Until `end`: a turn after the other, as long as this one's it is; else what others do is read."""
-        renewing = asyncio.create_task(self._renew())
+        beside = [asyncio.create_task(one()) for one in (self._renew, self._follow)]
         wait_s = 0.0
         try:
             while not await self._is_over(wait_s):
@@ -91,9 +99,8 @@ class Bell:
                     took = asyncio.get_running_loop().time() - began
                     wait_s = max(self._pace.every, self._pace.share * took)
         finally:
-            renewing.cancel()
-            with suppress(asyncio.CancelledError):
-                await renewing
+            self.end()  # cancelling would not do: a client may turn that into an error of its own
+            await asyncio.wait(beside)
             with suppress(Exception):
                 await self._ledger.release(self._name)
 
@@ -107,11 +114,16 @@ class Bell:
 
     async def _renew(self) -> None:
         """A turn may take longer than the lease."""
-        while True:
-            await asyncio.sleep(self._pace.lease / 4)
+        while not await self._is_over(self._pace.lease / 4):
             with suppress(Exception):
                 if self.mine:
                     await self._hold()
+
+    async def _follow(self) -> None:
+        """What others do is known soon, however long a turn takes, and the pause after it."""
+        while not await self._is_over(self._pace.every):
+            with suppress(Exception):
+                await self._read()
 
     async def _hold(self) -> None:
         asked = asyncio.get_running_loop().time()
@@ -140,13 +152,11 @@ class Bell:
 
     async def _keep(self, before: Record, taken: Turn) -> None:
         """If another server took a turn meanwhile, this one is void: its alerts are not those judged here."""
-        while True:
+        while self.record.alerts == before.alerts:
             if await self._changed(turned(self.record, taken)):
                 return
             await self._read()
-            if self.record.alerts != before.alerts:
-                _log.warning("another server judged the alerts at the same time; its turn counts")
-                return
+        _log.warning("another server judged the alerts at the same time; its turn counts")
 
     async def change(self, change: Change) -> Record:
         """Make the change, whoever else changes the record. Raises what the store raises."""
@@ -158,20 +168,25 @@ class Bell:
     async def _changed(self, after: Record) -> bool:
         if after == self.record and self._known is not None:
             return True
-        kept = await self._ledger.replace(self._known, written(after))
-        if kept is None:
-            return False
-        self._known, self.record = kept, after
+        known = self._known
+        async with self._asking:
+            kept = await self._ledger.replace(known, written(after))
+            if kept is None:
+                return False
+            self._known, self.record = kept, after
         self._tell()
         return True
 
     async def _read(self) -> None:
-        found = await self._ledger.read()
-        if found is None:
-            self._known, self.record = None, EMPTY
-        elif self._known is None or found.token != self._known.token:
-            self._known, self.record = found, read(found.value)
-            self._tell()
+        """Not while something is written: an answer from before that would undo it here."""
+        async with self._asking:
+            found = await self._ledger.read()
+            if found is None:
+                self._known, self.record = None, EMPTY
+            elif self._known is None or found.token != self._known.token:
+                self._known, self.record = found, read(found.value)
+                self._tell()
+        self._read_at = asyncio.get_running_loop().time()
 
     def _tell(self) -> None:
         for event in self._listeners:

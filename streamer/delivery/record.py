@@ -11,9 +11,9 @@ import msgspec
 from msgspec.structs import replace
 
 from streamer.alerts.message import Message
-from streamer.alerts.states import Alert
+from streamer.alerts.states import Alert, Phase
 
-TOLD: Final = ("firing", "clearing")
+TOLD: Final[tuple[Phase, ...]] = ("firing", "clearing")
 """The phases in which somebody was told, and it is not over."""
 MOST_WAITING: Final = 10_000
 """Messages to one receiver: of more the oldest are given up."""

@@ -162,7 +162,7 @@ class Paperwork:
         """How the customer feels about it: about 0, standard deviation 1."""
         assert stay.agent is not None
         waited = min(1.0, stay.wait_s / 600)
-        feeling = 0.3 + stay.queue.mood + 0.8 * stay.agent.skill + self._random.gauss(0, 0.8)
+        feeling = 0.25 + stay.queue.mood + 0.8 * stay.agent.skill + self._random.gauss(0, 0.8)
         return feeling - waited - 1.8 * stay.severity - (0 if stay.solved else 0.9) - 0.2 * (stay.number - 1)
 
     def _answers(self, mood: float, stay: Stay) -> dict[str, Any]:

@@ -1,15 +1,13 @@
 """Here is a contact center that does not exist, but could: seeded, and believable in what it reports.
 
-`Center` is pure: the same plan gives the same messages, byte for byte. `publish` and `simulate` are
-the edge that knows Kafka and the clock.
+`Center` is pure: the same plan gives the same messages, byte for byte. `publish` is the edge that knows
+Kafka.
 """
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from heapq import heappop, heappush
-from itertools import chain
 from math import inf
 from random import Random
 from typing import Any, NamedTuple
@@ -17,22 +15,21 @@ from zoneinfo import ZoneInfo
 
 from aiokafka import AIOKafkaProducer
 
-from streamer import kafka
 from streamer.demo import staff
 from streamer.demo.letters import SYSTEMS, Message
 from streamer.demo.paperwork import Contact, Paperwork, Stay, in_ms
 from streamer.demo.staff import Queue
 from streamer.events.rules import DAY, HOUR, SECOND
-from streamer.settings import Settings
 
 _BASE_SHARE = 0.82  # of the contacts; the others are customers who come again
+_NEAR_BEFORE_H, _NEAR_H, _NEAR_SHARE = 2, 5, 0.7
 
 
 class Incident(NamedTuple):
     """One queue's bad minutes: the first `after_s` after the start, again every `every_s`."""
 
     queue: str = "billing"
-    after_s: float = 120
+    after_s: float = 60
     lasts_s: float = 300
     every_s: float = 1200
 
@@ -115,7 +112,7 @@ class Center:
         at_ms = self._next_ms
         pace = self._plan.rate * _BASE_SHARE * staff.DAY_SHAPE[self._hour(at_ms)] / SECOND
         if at_ms < self._full_from:
-            pace *= self._thin
+            pace *= self._thin * self._near(at_ms)
         self._next_ms += max(1, round(random.expovariate(pace)))
         if at_ms < self._full_from:  # a gap of the thin days does not reach into the full hours
             self._next_ms = min(self._next_ms, round(self._full_from))
@@ -137,6 +134,13 @@ class Center:
         language = _one_of(self._random, staff.LANGUAGES)
         return Contact(f"{self._prefix}-{self._count}", customer, channel, reason, language, SYSTEMS[channel])
 
+    def _near(self, at_ms: int) -> float:
+        """Of a thinned day more is left of the hours around that of the start: what is usual then is asked
+        for first. 1 on average."""
+        since_h = (at_ms - self._plan.start_ms + _NEAR_BEFORE_H * HOUR) / HOUR % 24
+        others = 1 - _NEAR_SHARE
+        return _NEAR_SHARE * 24 / _NEAR_H if since_h < _NEAR_H else others * 24 / (24 - _NEAR_H)
+
     def _hour(self, at_ms: int) -> int:
         return datetime.fromtimestamp(at_ms / SECOND, self._zone).hour
 
@@ -155,9 +159,12 @@ class Center:
         number, outcome, transfer = 1, "", "queue"
         while transfer == "queue":
             stay = self._wait(at_ms, contact, queue, number)
-            outcome, transfer = self._outcome(contact, stay)
+            patience_s = random.lognormvariate(4.1, 1.0)
+            outcome, transfer = self._outcome(contact, stay, patience_s)
             if outcome == "answered":
                 stay = self._talk(contact, stay)
+            elif outcome == "abandoned":
+                stay = stay._replace(wait_s=patience_s, ended_ms=at_ms + in_ms(patience_s))
             self._paperwork.report(contact, stay, outcome, transfer)
             at_ms, number, queue = stay.ended_ms, number + 1, random.choice(staff.QUEUES)
             transfer = "queue" if outcome == "overflow" else transfer
@@ -166,19 +173,19 @@ class Center:
     def _wait(self, at_ms: int, contact: Contact, queue: Queue, number: int) -> Stay:
         random, severity = self._random, self._severity(at_ms, queue)
         busy = staff.DAY_SHAPE[self._hour(at_ms)]
-        mean_s = queue.wait_s * (0.5 + 0.5 * busy) * (1 + 7 * severity)
+        mean_s = queue.wait_s * (0.5 + 0.5 * busy) * (1 + 24 * severity)
         wait_s = random.expovariate(1 / mean_s)
         if random.random() < 0.35 * (1 - severity):
             wait_s = random.uniform(0.5, 5)  # an agent was free
         if contact.channel in ("email", "message"):
-            wait_s *= 12
+            wait_s *= 3
         return Stay(number, queue, None, at_ms, wait_s, at_ms + in_ms(wait_s), severity, False)
 
-    def _outcome(self, contact: Contact, stay: Stay) -> tuple[str, str]:
+    def _outcome(self, contact: Contact, stay: Stay, patience_s: float) -> tuple[str, str]:
         """Outcome and transfer."""
         random = self._random
         if contact.channel in ("voice", "chat"):
-            if stay.wait_s > random.lognormvariate(4.7, 0.9):
+            if stay.wait_s > patience_s:
                 return "abandoned", "none"
             if stay.wait_s > 600:
                 return "timeout", "none"
@@ -254,25 +261,3 @@ async def publish(messages: Iterable[Message], producer: AIOKafkaProducer, now: 
                 timestamp_ms=message.at_ms,
             )
         )
-
-
-async def simulate(settings: Settings, rate: float, seed: int, history_h: float = 6) -> None:
-    """Plays a center into Kafka: the past hours at once (and some days before them, thinned), then live
-    until cancelled."""
-    await kafka.ensure_topics(settings.kafka, retention_ms=kafka.kept_ms(settings.rules()))
-    start_ms = round(time.time() * SECOND)  # noqa: TID251 - this is the edge that knows the clock
-    plan = Plan(seed, start_ms, rate, settings.timezone, settings.currency)
-    producer = await kafka.producer(settings.kafka)
-    try:
-        await publish(_told(Center(plan), rate, history_h), producer, time.time)  # noqa: TID251 - the same
-    finally:
-        await producer.stop()
-
-
-def _told(center: Center, rate: float, history_h: float) -> Iterator[Message]:
-    """At most some 9,000 contacts of the past, so that a demo is there within seconds."""
-    if history_h <= 0:
-        return center.live()
-    hours = min(history_h, 7_500 / (rate * HOUR / SECOND))
-    thin = min(0.05, 1_500 / (rate * 9 * DAY / SECOND))
-    return chain(center.history(hours, thin_days=9, thin=thin), center.live())

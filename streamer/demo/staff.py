@@ -37,14 +37,14 @@ class Rota(NamedTuple):
 
 
 QUEUES = (
-    Queue("billing", 0.22, 28, 250, -0.10, ("invoice", "refund", "payment")),
-    Queue("support", 0.20, 22, 310, 0.00, ("how-to", "account", "outage")),
-    Queue("orders", 0.16, 14, 190, 0.15, ("status", "change", "delivery")),
-    Queue("technical", 0.12, 45, 480, -0.20, ("fault", "installation", "outage")),
-    Queue("sales", 0.11, 9, 340, 0.25, ("offer", "upgrade", "contract")),
-    Queue("returns", 0.09, 25, 210, -0.05, ("return", "refund", "damage")),
-    Queue("retention", 0.06, 16, 420, -0.15, ("cancel", "offer", "complaint")),
-    Queue("premium", 0.04, 5, 300, 0.30, ("account", "advice", "complaint")),
+    Queue("billing", 0.22, 8, 250, -0.02, ("invoice", "refund", "payment")),
+    Queue("support", 0.20, 8, 310, 0.02, ("how-to", "account", "outage")),
+    Queue("orders", 0.16, 7, 190, 0.12, ("status", "change", "delivery")),
+    Queue("technical", 0.12, 8, 480, 0.02, ("fault", "installation", "outage")),
+    Queue("sales", 0.11, 6, 340, 0.20, ("offer", "upgrade", "contract")),
+    Queue("returns", 0.09, 8, 210, 0.00, ("return", "refund", "damage")),
+    Queue("retention", 0.06, 7, 420, -0.05, ("cancel", "offer", "complaint")),
+    Queue("premium", 0.04, 4, 300, 0.28, ("account", "advice", "complaint")),
 )
 SITES = {"north": "madrid", "south": "lisbon", "east": "manila"}
 TEAMS = tuple(f"{side}-{number}" for side in SITES for number in (1, 2, 3, 4))

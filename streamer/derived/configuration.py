@@ -35,24 +35,6 @@ PROMETHEUS: Final[Document] = {
     ],
 }
 
-ALERTMANAGER: Final[Document] = {
-    "route": {
-        "receiver": "desk",
-        "group_by": ["alertname", "by", "queue"],
-        "group_wait": "30s",
-        "group_interval": "5m",
-        "repeat_interval": "4h",
-        "routes": [{"receiver": "on-call", "matchers": ['severity="critical"'], "repeat_interval": "1h"}],
-    },
-    "inhibit_rules": [
-        {
-            "source_matchers": ['alertname=~"ServerDown|NoWorker|DataStale"'],
-            "target_matchers": ['alertname=~"NeverCaughtUp|WorkerDown|WorkersBehind|TargetMissed"'],
-        }
-    ],
-    "receivers": [{"name": "desk"}, {"name": "on-call"}],
-}
-
 SOURCES: Final[Document] = {
     "apiVersion": 1,
     "datasources": [

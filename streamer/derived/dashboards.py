@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
+from grafana_foundation_sdk.builders import prometheus
 from grafana_foundation_sdk.builders.dashboard import (
+    AnnotationQuery,
     CustomVariable,
     Dashboard,
     DashboardLink,
@@ -35,6 +37,8 @@ TAG: Final = "streamer"
 
 LEGEND: Final = "".join(f"{{{{{dimension}}}}}" for dimension in DIMENSIONS)
 """The group of a series: it carries but one of these labels."""
+NAMED: Final = f"{{{{alert}}}} {LEGEND}"
+"""An alert of a group."""
 CHOSEN: Final = {name: f'=~"${name}|"' for name in FILTERS}
 """Matchers: what was chosen, or nothing where the series has no such label."""
 GROUPED: Final = {"window": "$window", "by": "$by"}
@@ -52,13 +56,14 @@ class Section(NamedTuple):
 
 
 class Page(NamedTuple):
-    """A dashboard to be: `slug` is the name of its file."""
+    """A dashboard to be: `slug` is the name of its file; `annotated` with the alerts of the groups chosen."""
 
     slug: str
     title: str
     description: str
     variables: Sequence[Builder[VariableModel]]
     sections: Iterable[Section]
+    annotated: bool = False
 
 
 def written(page: Page, settings: Settings) -> str:
@@ -66,6 +71,8 @@ def written(page: Page, settings: Settings) -> str:
     board = Dashboard(page.title).uid(f"{TAG}-{page.slug}").description(page.description).tags([TAG])
     board.timezone(settings.timezone).time("now-4h", "now").refresh("10s")
     board.tooltip(DashboardCursorSync.CROSSHAIR).link(_others()).variables([_source(), *page.variables])
+    if page.annotated:
+        board.annotation(_annotation())
     number = 0
     for section in page.sections:
         number += 1
@@ -74,6 +81,19 @@ def written(page: Page, settings: Settings) -> str:
             number += 1
             board.with_panel(panel.id(number))
     return JSONEncoder(sort_keys=True, indent=2, ensure_ascii=False).encode(board.build()) + "\n"
+
+
+def firing(severity: str = "") -> str:
+    """The alerts that fire, of the groups chosen; no severity: of any."""
+    labels = {"severity": severity} if severity else {}
+    return promql.any_server(promql.series("cx_alert_firing", labels, CHOSEN))
+
+
+def _annotation() -> AnnotationQuery:
+    """In every panel over time, from when an alert fires until it is over."""
+    asked = prometheus.Dataquery().expr(firing()).ref_id("Alerts").datasource(SOURCE).range()
+    found = AnnotationQuery().name("Alerts").datasource(SOURCE).enable(True).icon_color("red")
+    return found.target(asked).title_format(NAMED).tag_keys("severity,by")
 
 
 # Variables.

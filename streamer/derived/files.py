@@ -8,12 +8,13 @@ from typing import Any, Final
 import yaml
 
 from streamer.derived import configuration, dashboards, reference
+from streamer.derived.alerts import alerts
 from streamer.derived.audit import audit
 from streamer.derived.health import PIPELINE, RECORDED
 from streamer.derived.pipeline import pipeline
+from streamer.derived.routing import alertmanager
 from streamer.derived.rules import Group, Recording, rule_file, trial_file
 from streamer.derived.supervisor import supervisor
-from streamer.derived.targets import targets
 from streamer.derived.wall import wall
 from streamer.settings import Settings
 
@@ -22,7 +23,7 @@ WIDTH: Final = 110
 
 
 def derive(root: Path, settings: Settings) -> dict[Path, str]:
-    """The wanted content of each file. Raises MarkersError."""
+    """The wanted content of each file. Raises MarkersError, and SettingsError for alerts that cannot work."""
     found = {root / "grafana" / path: text for path, text in _grafana(settings).items()}
     return reference.derive(root) | dict(sorted(found.items()))
 
@@ -46,18 +47,18 @@ def _grafana(settings: Settings) -> dict[str, str]:
 
 
 def _documents(settings: Settings) -> dict[str, Mapping[str, Any]]:
-    audits, aims = audit(settings), targets(settings)
+    audits, passed_on = audit(settings), alerts(settings)
     recorded = [RECORDED, *(_part(group, recording=True) for group in audits)]
-    alerting = [PIPELINE, *(_part(group, recording=False) for group in audits), aims]
+    alerting = [PIPELINE, *(_part(group, recording=False) for group in audits), passed_on]
     files = [f"../{name}" for name in configuration.RULES]
     return {
         "prometheus/prometheus.yml": configuration.PROMETHEUS,
         "prometheus/recording.yml": rule_file(recorded),
         "prometheus/alerts.yml": rule_file(alerting),
+        "prometheus/tests/alerts.yml": trial_file([passed_on], files),
         "prometheus/tests/audit.yml": trial_file(audits, files, evaluated="5m"),
         "prometheus/tests/pipeline.yml": trial_file([PIPELINE], files),
-        "prometheus/tests/targets.yml": trial_file([aims], files),
-        "prometheus/alertmanager.yml": configuration.ALERTMANAGER,
+        "prometheus/alertmanager.yml": alertmanager(settings),
         "provisioning/datasources/streamer.yml": configuration.SOURCES,
         "provisioning/dashboards/streamer.yml": configuration.DASHBOARDS,
     }

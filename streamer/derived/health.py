@@ -12,6 +12,7 @@ STALE_S: Final = 60
 BEHIND_S: Final = 60
 REJECTED: Final = 0.01
 _UP: Final = f'up{{job="{SERVER}",instance="serve:8080"}}'
+_SERVERS: Final = (_UP, f'up{{job="{SERVER}",instance="serve-2:8080"}}')
 _WORKERS: Final = tuple(f'up{{job="{WORKER}",instance="worker-{number}"}}' for number in (1, 2))
 _AT: Final = {"job": SERVER, "instance": "serve:8080"}
 _FRESH: Final = f'streamer_fresh_seconds{{job="{SERVER}",instance="serve:8080"}}'
@@ -51,6 +52,21 @@ PIPELINE: Final = Group(
             trials=(
                 Trial("a server that is down is told of", {_UP: "0+0x10"}, "1m", (_AT,)),
                 Trial("one that came back in time is not", {_UP: "1 0 1 1 1"}, "2m"),
+            ),
+        ),
+        Alert(
+            alert="NoServer",
+            expr=f'absent(up{{job="{SERVER}"}} == 1)',
+            lasting="1m",
+            severity="critical",
+            summary="No server is up: nobody sees numbers, and no rule of alerts is judged.",
+            description="What is counted meanwhile is shown once a server is back. See `streamer serve`.",
+            labels={"job": SERVER},
+            trials=(
+                Trial(
+                    "no server at all is told of", dict.fromkeys(_SERVERS, "0+0x10"), "2m", ({"job": SERVER},)
+                ),
+                Trial("one of two is enough", {_SERVERS[0]: "0+0x10", _SERVERS[1]: "1+0x10"}, "2m"),
             ),
         ),
         Alert(

@@ -1,9 +1,17 @@
-"""Here are the kinds of panels: number, bars, lines and table, all alike in what "no data" looks like."""
+"""Here are the kinds of panels: number, bars, lines, states, table; all alike in how "no data" looks."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, TypeVar
 
-from grafana_foundation_sdk.builders import bargauge, common, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.builders import (
+    bargauge,
+    common,
+    prometheus,
+    stat,
+    statetimeline,
+    table,
+    timeseries,
+)
 from grafana_foundation_sdk.builders.dashboard import FieldColor, ThresholdsConfig
 from grafana_foundation_sdk.models import common as choices
 from grafana_foundation_sdk.models import dashboard as models
@@ -19,8 +27,8 @@ SOURCE: Final = choices.DataSourceRef(type_val="prometheus", uid="${datasource}"
 NO_DATA: Final = "–"
 GREY: Final = "#8e8e8e"
 
-Panel = stat.Panel | bargauge.Panel | timeseries.Panel | table.Panel
-P = TypeVar("P", stat.Panel, bargauge.Panel, timeseries.Panel, table.Panel)
+Panel = stat.Panel | bargauge.Panel | timeseries.Panel | statetimeline.Panel | table.Panel
+P = TypeVar("P", stat.Panel, bargauge.Panel, timeseries.Panel, statetimeline.Panel, table.Panel)
 Properties = list[models.DynamicConfigValue]
 
 
@@ -59,6 +67,15 @@ def lines(queries: Iterable[Query]) -> timeseries.Panel:
     panel.show_points(choices.VisibilityMode.AUTO)
     panel.color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
     panel.legend(_legend()).tooltip(_tooltip())
+    for query in queries:
+        panel.with_target(_target(query).range())
+    return panel
+
+
+def states(queries: Iterable[Query]) -> statetimeline.Panel:
+    """A row for each series, with a bar for as long as it has a value."""
+    panel = statetimeline.Panel().height(7).span(24).merge_values(True).row_height(0.8)
+    panel.show_value(choices.VisibilityMode.NEVER).legend(_legend()).tooltip(_tooltip())
     for query in queries:
         panel.with_target(_target(query).range())
     return panel
@@ -120,6 +137,15 @@ def mappings(names: Mapping[str, str]) -> list[models.ValueMapping]:
         texts = {key: models.ValueMappingResult(text=name, index=1) for key, name in names.items()}
         found.append(models.ValueMap(texts))
     return found
+
+
+def worded(words: Mapping[float, tuple[str, str]]) -> list[models.ValueMapping]:
+    """No data in grey, and values as words in colours."""
+    texts = {
+        f"{value:g}": models.ValueMappingResult(text=text, color=color, index=1)
+        for value, (text, color) in words.items()
+    }
+    return [*mappings({}), models.ValueMap(texts)]
 
 
 def properties(**values: object) -> Properties:

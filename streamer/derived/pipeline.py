@@ -4,7 +4,7 @@ from typing import Final, NamedTuple
 
 from grafana_foundation_sdk.builders import stat, timeseries
 
-from streamer.derived import panels
+from streamer.derived import panels, promql
 from streamer.derived.dashboards import Page, Section
 from streamer.derived.figures import Scale, thresholds
 from streamer.derived.health import BEHIND_S, REJECTED, SERVER, STALE_S, WORKER
@@ -174,6 +174,37 @@ COUNTERS: Final = (
 )
 
 
+ALERTS: Final = (
+    Gauge(
+        "Rules' alerts firing",
+        "Of the server's rules: they are on the supervisor's dashboard.",
+        (Query(f"count({promql.any_server('cx_alert_firing')}) or vector(0)"),),
+        _COUNT,
+        1,
+    ),
+    Gauge(
+        "Servers that judge",
+        "One of all servers judges the rules and sends messages; 0: no alert can fire.",
+        (Query("sum(streamer_alerts_judging) or vector(0)"),),
+        _COUNT,
+    ),
+    Gauge(
+        "Messages waiting",
+        "Messages about alerts that receivers are still to be sent, over all receivers.",
+        (Query("sum(max by (receiver) (streamer_alert_messages_waiting)) or vector(0)"),),
+        _COUNT,
+        1,
+    ),
+    Gauge(
+        "Messages given up",
+        "Messages about alerts that a receiver was never sent, since the record of alerts began.",
+        (Query("sum(max by (receiver) (streamer_alert_messages_given_up_total)) or vector(0)"),),
+        _COUNT,
+        1,
+    ),
+)
+
+
 def pipeline(settings: Settings) -> Page:
     return Page(
         "pipeline",
@@ -182,6 +213,7 @@ def pipeline(settings: Settings) -> Page:
         [],
         [
             Section("Now", [_number(gauge) for gauge in NOW]),
+            Section("Alerts", [_number(gauge) for gauge in ALERTS]),
             Section("The way of events", [_lines(gauge) for gauge in FLOW]),
             Section("What is counted", [_lines(gauge) for gauge in COUNTERS]),
         ],

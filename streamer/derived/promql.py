@@ -31,6 +31,11 @@ def stat(metric: Metric, name: str = "") -> dict[str, str]:
     return {"stat": name or metric.stats[0]} if len(metric.stats) > 1 else {}
 
 
+def any_server(series: str) -> str:
+    """What every server says of the whole center, once."""
+    return f"max without (instance, job) ({series})"
+
+
 def figure(metric: Metric, part: str = "") -> str:
     """The name of a metric's series; `part` is "", lower, upper or support."""
     return f"cx_{metric.name}_{part}" if part else f"cx_{metric.name}"

@@ -28,16 +28,18 @@ class Trial(NamedTuple):
 
 
 class Alert(NamedTuple):
-    """`lasting`: how long it must hold before anyone is told. `labels` beside alertname and severity."""
+    """`lasting`: how long it must hold before anyone is told. `severity` None: that of the series. `labels`
+    beside alertname and severity. `link`: a page that says more, a template as are the texts."""
 
     alert: str
     expr: str
     lasting: str
-    severity: Severity
+    severity: Severity | None
     summary: str
     description: str
     labels: Mapping[str, str]
     trials: tuple[Trial, ...]
+    link: str = ""
 
 
 class Group(NamedTuple):
@@ -68,12 +70,14 @@ def _rule(rule: Recording | Alert) -> dict[str, object]:
         return {"record": rule.record, "expr": rule.expr} | (
             {"labels": {**rule.labels}} if rule.labels else {}
         )
+    texts = {"summary": rule.summary, "description": rule.description}
+    labels = _severity(rule) | {**rule.labels}
     return {
         "alert": rule.alert,
         "expr": rule.expr,
         "for": rule.lasting,
-        "labels": {"severity": rule.severity, **rule.labels},
-        "annotations": {"summary": rule.summary, "description": rule.description},
+        **({"labels": labels} if labels else {}),
+        "annotations": texts | ({"explain_url": rule.link} if rule.link else {}),
     }
 
 
@@ -95,8 +99,11 @@ def _trial(alert: Alert, trial: Trial) -> dict[str, object]:
 
 
 def _own(alert: Alert) -> dict[str, str]:
-    named = {"alertname": alert.alert, "alertstate": "firing", "severity": alert.severity}
-    return named | {**alert.labels}
+    return {"alertname": alert.alert, "alertstate": "firing"} | _severity(alert) | {**alert.labels}
+
+
+def _severity(alert: Alert) -> dict[str, str]:
+    return {} if alert.severity is None else {"severity": alert.severity}
 
 
 def _sample(labels: Mapping[str, str]) -> dict[str, object]:

@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from typing import Final
 
-from grafana_foundation_sdk.builders import table, timeseries
+from grafana_foundation_sdk.builders import statetimeline, table, timeseries
 
 from streamer.derived import dashboards, exported, figures, panels, promql
 from streamer.derived.dashboards import CHOSEN, GROUPED, LEGEND, WHOLE, Page, Section
+from streamer.derived.figures import Scale
 from streamer.derived.panels import Query, properties
 from streamer.metrics.catalogue import Metric
 from streamer.settings import Settings
@@ -31,7 +32,8 @@ def supervisor(settings: Settings) -> Page:
         "Supervisor",
         "Every exported metric, of the groups chosen, beside the whole center.",
         [dashboards.window(settings), *groups, *dashboards.stats(metrics)],
-        [Section("Now, by $by", [_table(metrics, settings)]), *_sections(metrics, settings)],
+        [Section("Now, by $by", [_alerts(), _table(metrics, settings)]), *_sections(metrics, settings)],
+        annotated=True,
     )
 
 
@@ -51,6 +53,22 @@ def _trend(metric: Metric, settings: Settings) -> timeseries.Panel:
     dots = {"fill": "dash", "dash": [4, 6]}
     panel.override_by_name(CENTER, properties(color=grey, custom__lineStyle=dots))
     return panels.named(panel, exported.names(settings))
+
+
+def _alerts() -> statetimeline.Panel:
+    """Of the rules, not those of Prometheus about the pipeline."""
+    values = {1.0: ("warning", "orange"), 2.0: ("critical", figures.MISSED)}
+    queries = [
+        Query(f"2 * {dashboards.firing('critical')}", dashboards.NAMED),
+        Query(dashboards.firing("warning"), dashboards.NAMED, "B"),
+    ]
+    panel = panels.states(queries).title("Alerts")
+    panel.description(
+        "Which rules fire, of which group, and since when. Why they do is on the server's own page: it has a "
+        "chart, the contacts behind it, and can silence them. None: none fires."
+    )
+    panels.plain(panel.thresholds(figures.thresholds("lower", None)), Scale("none", 0))
+    return panel.mappings(panels.worded(values))
 
 
 def _table(metrics: list[Metric], settings: Settings) -> table.Panel:

@@ -21,6 +21,7 @@ def wall(settings: Settings) -> Page:
             Section("The last hours, with 95 % intervals", [_trend(metric, settings) for metric in tiles]),
             Section("By $by", [_bars(metric, settings) for metric in tiles if metric.readable_by("queue")]),
         ],
+        annotated=True,
     )
 
 

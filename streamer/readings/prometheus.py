@@ -4,13 +4,15 @@ A family is one metric with its value, interval and support. When there are more
 grouping is shown in short first (only default stats, and of counts no support, which is their value), or
 else left out, in the order of SHOWN: a dashboard rather lacks a reason than its handle times. Where `all`
 and `queue` alone are too many, whole families drop from the catalogue's end. `cx_groupings_shortened`,
-`cx_groupings_dropped` and `cx_families_dropped` say how many.
+`cx_groupings_dropped` and `cx_families_dropped` say how many. What comes before the readings (alerts) is
+never left out: they make room for it.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.metrics_core import (
@@ -53,27 +55,33 @@ class Export(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """What is shown: readings by metric in the catalogue's order, counters, age in seconds, and which
-    groupings were shown in short or left out."""
+    """What is shown: readings by metric in the catalogue's order, counters, age in seconds, which groupings
+    were shown in short or left out, and what comes before all that."""
 
     readings: Mapping[str, list[Reading]]
     counts: Mapping[str, int]
     fresh_s: float | None
     short: Sequence[str] = ()
     left_out: Sequence[str] = ()
+    before: Sequence[Metric] = ()
 
 
-def render(reader: Reader, export: Export, now_ms: int, pause: Pause = no_pause) -> bytes:
-    """The whole text; for a thread of its own, since it takes some 50 µs a series."""
-    return exposition(snapshot(reader, export, now_ms, pause), pause)
+def render(
+    reader: Reader, export: Export, now_ms: int, pause: Pause = no_pause, before: Iterable[Metric] = ()
+) -> bytes:
+    """The whole text, `before` it what else is to be said; for a thread of its own, since it takes some 50 µs
+    a series."""
+    return exposition(snapshot(reader, export, now_ms, pause, before), pause)
 
 
-def snapshot(reader: Reader, export: Export, now_ms: int, pause: Pause = no_pause) -> Snapshot:
-    fresh_s = reader.fresh_s(now_ms)
-    known = fresh_s is not None and fresh_s <= STALE_S
-    if not known:
-        return Snapshot({}, reader.counts, fresh_s)
-    return _readings(reader, export, now_ms, pause)._replace(counts=reader.counts, fresh_s=fresh_s)
+def snapshot(
+    reader: Reader, export: Export, now_ms: int, pause: Pause = no_pause, before: Iterable[Metric] = ()
+) -> Snapshot:
+    fresh_s, before = reader.fresh_s(now_ms), [*before]
+    shown = Snapshot({}, reader.counts, fresh_s, before=before)
+    if fresh_s is None or fresh_s > STALE_S:
+        return shown
+    return _with_readings(shown, reader, Query(now=now_ms, windows=export.windows, stat="*"), export, pause)
 
 
 def exposition(shown: Snapshot, pause: Pause = no_pause) -> bytes:
@@ -96,13 +104,12 @@ def _comments(text: bytes) -> int:
     return text.index(b"\n", text.index(b"\n# TYPE ") + 1) + 1
 
 
-def _readings(reader: Reader, export: Export, now_ms: int, pause: Pause) -> Snapshot:
+def _with_readings(shown: Snapshot, reader: Reader, asked: Query, export: Export, pause: Pause) -> Snapshot:
     found: dict[str, list[Reading]] = {name: [] for name in CATALOGUE}
-    short, left_out, room = list[str](), list[str](), MOST_SERIES
+    short, left_out, room = list[str](), list[str](), MOST_SERIES - _size(shown.before)
     others: list[Reading] = []
     for place, by in enumerate(_groupings(reader, export)):
-        asked = Query(now=now_ms, windows=export.windows, by=by, stat="*")
-        readings = [*paused(reader.each(asked), pause)]
+        readings = [*paused(reader.each(replace(asked, by=by)), pause)]
         size = sum(len(_series(one)) for one in readings)
         if place >= ALWAYS and size > room:
             short.append(by)
@@ -115,7 +122,8 @@ def _readings(reader: Reader, export: Export, now_ms: int, pause: Pause) -> Snap
         room -= size
         for reading in readings:
             found[reading.metric].append(reading)
-    return Snapshot(_for_everybody(found, others, pause), {}, None, short, left_out)
+    told = _for_everybody(found, others, pause)
+    return shown._replace(readings=told, short=short, left_out=left_out)
 
 
 def _for_everybody(
@@ -165,12 +173,13 @@ class _Shown(Collector):
 
     def collect(self) -> Iterator[Metric]:
         counters = [*_own(self._shown), *_counters(self._shown.counts)]
-        room = MOST_SERIES - OWN - sum(len(family.samples) for family in counters)
+        room = MOST_SERIES - OWN - _size(counters) - _size(self._shown.before)
+        yield from self._shown.before
         dropped = 0
         for name, readings in self._shown.readings.items():
             shown = paused(readings, self._pause)
             families = [one for one in _families(CATALOGUE[name], shown, self._shown.short) if one.samples]
-            room -= sum(len(family.samples) for family in families)
+            room -= _size(families)
             if room >= 0 and not dropped:
                 yield from families
             else:
@@ -199,12 +208,21 @@ def _families(metric: catalogue.Metric, readings: Iterable[Reading], short: Sequ
 
 
 def _labels(metric: catalogue.Metric, reading: Reading) -> dict[str, str]:
-    labels = {"window": reading.window, "by": reading.by}
-    if reading.by != ALL:
-        labels |= zip(reading.by.split(","), key_parts(reading.by, reading.key), strict=True)
+    labels = {"window": reading.window, **group(reading.by, reading.key)}
     if len(metric.stats) > 1:
         labels["stat"] = reading.stat
     return labels
+
+
+def group(by: str, key: str) -> dict[str, str]:
+    """The labels of a group; of `all`, and of a grouping without a key, only which it is."""
+    if by == ALL or not key:
+        return {"by": by}
+    return {"by": by, **dict(zip(by.split(","), key_parts(by, key), strict=True))}
+
+
+def _size(families: Iterable[Metric]) -> int:
+    return sum(len(family.samples) for family in families)
 
 
 def _own(shown: Snapshot) -> Iterator[Metric]:

@@ -233,11 +233,22 @@ class Reader:
             panes = {index: pyramid.leaves.pane(index) for index in pyramid.leaves.panes(first, last)}
             return Kept(panes, pyramid.lens, columns.rows[by].names)
 
-    def summed(self, by: str, family: Family, first: int, last: int) -> tuple[Entries, Sequence[str]]:
-        """The sum of the panes [first, last), keys row * NUMBERS + number, and the names of the rows."""
+    def cells(self, first: int, last: int) -> dict[str, Kept]:
+        """The 10 s panes [first, last) by grouping: the same entries, each through its lens."""
+        with self._lock:
+            fine = self._numbers.fine
+            panes = {index: fine.leaves.pane(index) for index in fine.leaves.panes(first, last)}
+            rows = fine.rows.items()
+            return {by: Kept(panes, fine.pyramid(View(by)).lens, known.names) for by, known in rows}
+
+    def summed(
+        self, by: str, family: Family, first: int, last: int, zone: str | None = None
+    ) -> tuple[Entries, Sequence[str]]:
+        """The sum of the panes [first, last), keys row * NUMBERS + number, and the names of the rows. `zone`:
+        of fine panes, only what queues of this zone counted."""
         with self._lock:
             columns = self._numbers.families[family]
-            return columns.pyramid(View(by)).total(first, last), columns.rows[by].names
+            return columns.pyramid(View(by, zone=zone)).total(first, last), columns.rows[by].names
 
     def _around(self) -> Surroundings:
         return Surroundings(self._zones, self.spans, self._caught_up(), self._rules.retention_ms)

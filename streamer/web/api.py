@@ -1,4 +1,4 @@
-"""Here is the JSON API: readings, history, alerts, the catalogue, names. Always lists."""
+"""Here is the JSON API: readings, history, the catalogue, names. Always lists."""
 
 import asyncio
 from collections.abc import Sequence
@@ -23,7 +23,6 @@ from streamer.readings.times import milliseconds
 from streamer.settings import Settings
 from streamer.web.follower import Clock
 from streamer.web.rights import Sight
-from streamer.web.troubles import Troubles
 from streamer.web.turns import Turns
 
 _json = msgspec.json.Encoder().encode
@@ -32,7 +31,7 @@ _FORMS: Final = ("list", "columns")
 _HISTORY: Final = ("metric", "window", "by", "key", "stat", "from", "to", "step")
 
 
-def routes(reader: Reader, troubles: Troubles, settings: Settings, clock: Clock) -> list[Route]:
+def routes(reader: Reader, settings: Settings, clock: Clock) -> list[Route]:
     async def readings(request: Request) -> Response:
         only(request, _READINGS)
         asked, form = query_of(request, clock()), choice(request, "form", _FORMS)
@@ -48,10 +47,6 @@ def routes(reader: Reader, troubles: Troubles, settings: Settings, clock: Clock)
         only(request, ())
         return answer([_described(metric, reader, settings) for metric in CATALOGUE.values()])
 
-    async def alerts(request: Request) -> Response:
-        only(request, ())
-        return answer(troubles.alerts(clock()))
-
     async def names(request: Request) -> Response:
         only(request, ())
         sight = Sight(request.scope["person"], reader, clock())
@@ -65,7 +60,6 @@ def routes(reader: Reader, troubles: Troubles, settings: Settings, clock: Clock)
         Route("/api/v1/readings", readings),
         Route("/api/v1/history", history),
         Route("/api/v1/catalog", catalog),
-        Route("/api/v1/alerts", alerts),
         Route("/api/v1/names", names),
     ]
 

@@ -12,9 +12,13 @@ import msgspec
 
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.readings.query import Reading
+from streamer.settings import Severity
 
 State = Literal["met", "missed", "unclear", "no_target", "few", "no_data"]
 Trend = Literal["up", "down", "same", "unknown"]
+What = Literal["missed", "fell", "rose", "silent", "odd"]
+"""A target is missed; a figure fell, or rose, to where it is worse than usual; nothing comes any more; the
+data itself is odd."""
 History = list[tuple[int, float | None]]
 """Values by time in ms since the epoch, oldest first; None is no data, or too few."""
 
@@ -178,14 +182,23 @@ def _settled(one: Tile) -> History:
 # What is sent.
 
 
-class Alert(msgspec.Struct, frozen=True):
-    """`since` in ms since the epoch."""
+class Alert(msgspec.Struct, frozen=True, kw_only=True):
+    """What a wall warns of, `since` (ms since the epoch). `kind` of the pipeline's own troubles: "store",
+    "worker", "behind", "stale"; these are of no metric and no group. Else the kind of rule, and what it saw:
+    `what`. `group` is what people call the key, "" of the whole center. `text` is a sentence in English."""
 
     id: str
-    severity: Literal["critical", "warning"]
+    severity: Severity
     kind: str
     text: str
     since: int
+    phase: Literal["firing", "clearing"] = "firing"
+    acknowledged: bool = False
+    what: What | None = None
+    metric: str | None = None
+    by: str | None = None
+    key: str | None = None
+    group: str | None = None
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,18 +14,19 @@ from streamer.events.adapters import SOURCES
 from streamer.events.envelopes import LARGEST
 
 
-async def body_of(request: Request, patience_s: float) -> bytes:
+async def body_of(request: Request, patience_s: float, largest: int = LARGEST) -> bytes:
     """No more of it is kept than is allowed, and nobody waits for it longer than that."""
     declared = request.headers.get("content-length", "")
-    if declared.isdecimal() and int(declared[:20]) > LARGEST:
-        refuse_early(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
+    too_large = f"expected a body of at most {largest} bytes"
+    if declared.isdecimal() and int(declared[:20]) > largest:
+        refuse_early(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large)
     body = bytearray()
     try:
         async with asyncio.timeout(patience_s):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > LARGEST:
-                    refuse_early(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, _TOO_LARGE)
+                if len(body) > largest:
+                    refuse_early(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, too_large)
     except TimeoutError:
         refuse_early(HTTPStatus.REQUEST_TIMEOUT, f"the body did not arrive within {patience_s:.0f} s")
     except ClientDisconnect:
@@ -33,12 +34,9 @@ async def body_of(request: Request, patience_s: float) -> bytes:
     return bytes(body)
 
 
-_TOO_LARGE: Final = f"expected a body of at most {LARGEST} bytes"
-
-
 def check_type(request: Request, source: str) -> None:
     content_type = request.headers.get("content-type", "")
-    media = _media(content_type)
+    media = media_type(content_type)
     if SOURCES[source].form == "line":
         fits, expected = media == "text/plain", "text/plain"
     else:
@@ -48,7 +46,7 @@ def check_type(request: Request, source: str) -> None:
         refuse_early(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"expected {expected}, not compressed")
 
 
-def _media(content_type: str) -> str:
+def media_type(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
@@ -57,7 +55,7 @@ FORMS: Final = ("twilio",)
 
 
 def is_form(content_type: str) -> bool:
-    return _media(content_type) == "application/x-www-form-urlencoded"
+    return media_type(content_type) == "application/x-www-form-urlencoded"
 
 
 def form_of(body: bytes) -> list[tuple[str, str]]:

@@ -44,6 +44,11 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "/api/v1/alerts": Right("viewer"),
     "/metrics": Right("viewer", all_teams=True),
     "/supervisor": Right("supervisor"),
+    "/api/v1/alerts/acknowledge": Right("supervisor"),
+    "/api/v1/alerts/explain": Right("supervisor"),
+    "/api/v1/alerts/rules": Right("supervisor"),
+    "/api/v1/silences": Right("supervisor"),
+    "/api/v1/silences/{name}": Right("supervisor"),
     "/api/v1/contacts": Right("supervisor"),
     "/api/v1/distribution": Right("supervisor"),
 }

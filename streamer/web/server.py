@@ -21,7 +21,13 @@ from streamer import collector
 from streamer.alerts.composing import Composer
 from streamer.alerts.rules import rules
 from streamer.alerts.watch import Watch
+from streamer.delivery.alertmanager import check_alertmanager
 from streamer.delivery.bell import Bell
+from streamer.delivery.desk import Desk
+from streamer.delivery.pauses import Timing
+from streamer.delivery.prometheus import families, seen
+from streamer.delivery.receivers import check_receivers
+from streamer.delivery.silencing import Silencing
 from streamer.panes.windows import WINDOWS
 from streamer.readings import prometheus
 from streamer.readings.prometheus import Export
@@ -30,6 +36,7 @@ from streamer.readings.reader import Reader
 from streamer.settings import Settings, SettingsError
 from streamer.store.redis import Ledger, RedisStore
 from streamer.web import api, behind, login, pages, problems
+from streamer.web.alarms import Alarms
 from streamer.web.connection import Http
 from streamer.web.follower import Clock, Follower
 from streamer.web.guard import Guard, is_loopback
@@ -38,6 +45,8 @@ from streamer.web.proxy import Proxy
 from streamer.web.rights import RIGHTS
 from streamer.web.screen import check_targets, check_views
 from streamer.web.sessions import Sessions
+from streamer.web.silences import Silences
+from streamer.web.standing import Standings
 from streamer.web.stream import PACE, Pace, Source, Streams
 from streamer.web.throttle import Throttle
 from streamer.web.troubles import Troubles, not_ready
@@ -65,16 +74,21 @@ def application(
     publish: Publish | None = None,
     patience: Patience = PATIENCE,
     bell: Bell | None = None,
+    silencing: Silencing | None = None,
+    desk: Desk | None = None,
 ) -> Starlette:
     """The server's pages, and webhooks if there is somewhere to `publish` them. It follows the store as long
-    as it runs, and judges the rules of alerts if there is a `bell`."""
+    as it runs, judges the rules of alerts if there is a `bell`, and tells others if there is its `desk`."""
     follower, found = Follower(reader, clock), pages.files()
     troubles, version = Troubles(reader, follower), pages.version(found)
-    streams = Streams(Source(reader, settings, troubles, clock, version, pace))
+    streams = Streams(Source(reader, settings, troubles, clock, version, pace, bell))
     people, sessions, proxy = People(settings), Sessions(clock), Proxy(settings.proxy)
     routes = [
-        *_routes(reader, follower, settings, clock),
-        *api.routes(reader, troubles, settings, clock),
+        *_routes(reader, follower, settings, clock, bell),
+        *api.routes(reader, settings, clock),
+        *Alarms(reader, troubles, bell, settings.names, clock).routes(),
+        *Standings(reader, bell, clock).routes(),
+        *Silences(reader, bell, silencing, settings.names, clock).routes(),
         *behind.routes(reader, clock),
         *streams.routes(),
         *pages.routes(found),
@@ -90,7 +104,7 @@ def application(
             HTTPException: problems.refused,
             Exception: problems.failed,
         },
-        lifespan=lambda app: _following([follower] if bell is None else [follower, bell]),
+        lifespan=lambda app: _following([one for one in (follower, desk or bell) if one is not None]),
     )
     app.state.streams = streams
     app.add_middleware(Guard, routes=routes, people=people, sessions=sessions, proxy=proxy)
@@ -99,7 +113,7 @@ def application(
 
 
 @asynccontextmanager
-async def _following(followers: Sequence[Follower | Bell]) -> AsyncIterator[None]:
+async def _following(followers: Sequence[Follower | Bell | Desk]) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(one.run()) for one in followers]
     try:
         yield
@@ -109,13 +123,16 @@ async def _following(followers: Sequence[Follower | Bell]) -> AsyncIterator[None
         await asyncio.gather(*tasks)
 
 
-def _routes(reader: Reader, follower: Follower, settings: Settings, clock: Clock) -> list[Route]:
+def _routes(
+    reader: Reader, follower: Follower, settings: Settings, clock: Clock, bell: Bell | None
+) -> list[Route]:
     export = Export(tuple(settings.export_windows), settings.export_agents)
 
     async def metrics(request: Request) -> Response:
         person: Person = request.scope["person"]
         shown = export._replace(agents=export.agents and person.agent_names)
-        text = await asyncio.to_thread(prometheus.render, reader, shown, clock(), Turns())
+        alerts = [] if bell is None else families(seen(bell, settings, shown.agents))
+        text = await asyncio.to_thread(prometheus.render, reader, shown, clock(), Turns(), alerts)
         return Response(text, headers={"content-type": prometheus.CONTENT_TYPE})
 
     async def healthz(request: Request) -> Response:
@@ -176,13 +193,18 @@ async def serve(settings: Settings, publish: Publish | None = None) -> None:
     check_people(settings)
     in_force = rules(settings)
     check_secrets(settings)
+    check_receivers(settings)
+    check_alertmanager(settings)
     collector.calm()
     store = await RedisStore.connect(settings.redis, settings.center)
     try:
         reader = Reader(store, settings)
         watch, composer = Watch(reader, settings, in_force), Composer(reader, settings, in_force)
         bell = Bell(Ledger(store, "alerts"), watch, reader, composer.composed, wall_clock)
-        app = application(reader, settings, wall_clock, publish=publish, bell=bell)
+        desk = Desk(bell, settings, Timing(wall_clock))
+        app = application(
+            reader, settings, wall_clock, publish=publish, bell=bell, silencing=desk.silencing, desk=desk
+        )
         config = uvicorn.Config(
             app, http=Http, proxy_headers=False, host=settings.host, port=settings.port,
             access_log=False, server_header=False, log_level="warning", timeout_graceful_shutdown=2,

@@ -21,10 +21,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
+from streamer.delivery.bell import Bell
 from streamer.panes.grid import FINE_MS
 from streamer.readings.query import QueryError
 from streamer.readings.reader import Reader
 from streamer.settings import Settings
+from streamer.web.banner import Audience, Banner
 from streamer.web.board import Alert, Change, Heartbeat, Page, Snapshot, changed
 from streamer.web.connection import keep_small, transport_of
 from streamer.web.follower import Clock
@@ -70,6 +72,7 @@ class Source(NamedTuple):
     clock: Clock
     version: str
     pace: Pace
+    bell: Bell | None = None
 
 
 class Client:
@@ -136,10 +139,11 @@ def _body(body: bytes, more: bool = True) -> Message:
 class Hub:
     """All who look at one view. It looks at the numbers as long as there is anybody."""
 
-    def __init__(self, source: Source, name: str, guarded: bool) -> None:
-        view = source.settings.all_views()[name]
+    def __init__(self, source: Source, name: str, audience: Audience) -> None:
+        view, reader = source.settings.all_views()[name], source.reader
         self._source, self._name = source, name
-        self._screen = Screen(source.reader, source.settings, view, guarded)
+        self._screen = Screen(reader, source.settings, view, audience.guarded)
+        self._banner = Banner(reader, source.troubles, source.bell, view.queues, audience)
         self._clients: set[Client] = set()
         self._task: asyncio.Task[None] | None = None
         self._forget()
@@ -196,7 +200,7 @@ class Hub:
             self._tell(pages, self._source.clock())
 
     def _tell(self, pages: list[Page], now: int) -> None:
-        before, alerts = self._pages, self._source.troubles.alerts(now)
+        before, alerts = self._pages, self._banner.alerts(now)
         tiles = [] if before is None else changed(before, pages)
         news = before is None or bool(tiles) or alerts != self._alerts
         self._pages, self._alerts, self._snapshot = pages, alerts, None
@@ -250,10 +254,7 @@ class Streams:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        names = source.settings.all_views()
-        self._hubs = {
-            (name, guarded): Hub(source, name, guarded) for name in names for guarded in (False, True)
-        }
+        self._hubs: dict[tuple[str, Audience], Hub] = {}
         self._ended = False
 
     def routes(self) -> list[Route]:
@@ -266,15 +267,20 @@ class Streams:
 
     async def _stream(self, request: Request) -> Response:
         name, person = self._view(request), request.scope["person"]
-        hub = self._hubs.get((name, person.role == "viewer"))
-        if hub is None:
-            known = ", ".join(self._source.settings.all_views())
-            raise HTTPException(HTTPStatus.NOT_FOUND, f"view = {name!r}: expected one of {known}")
+        known = self._source.settings.all_views()
+        if name not in known:
+            raise HTTPException(HTTPStatus.NOT_FOUND, f"view = {name!r}: expected one of {', '.join(known)}")
         if self._ended:
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "the server is about to end")
         if request.method == "HEAD":
             return Response(headers=HEADERS)
+        hub = self._hub(name, Audience(person.role == "viewer", person.teams))
         return _Stream(hub, self._source.pace)
+
+    def _hub(self, name: str, audience: Audience) -> Hub:
+        if (name, audience) not in self._hubs:
+            self._hubs[name, audience] = Hub(self._source, name, audience)
+        return self._hubs[name, audience]
 
     def _view(self, request: Request) -> str:
         """The one asked for, else the one view of a display. A display may not see another one."""

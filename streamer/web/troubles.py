@@ -1,15 +1,18 @@
 """Here is why numbers cannot be shown as current: for those who wait for readiness, and for the wall."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final, Literal
+from typing import Final
 
 from streamer.readings.reader import Reader
+from streamer.settings import Severity
 from streamer.web.board import Alert
 from streamer.web.follower import Follower
 
 FRESH_S: Final = 60
 PATIENCE_MS: Final = 3_000
 """A store may miss a beat or two before a wall says so."""
+LATELY_MS: Final = 60_000
+"""As long after a trouble a rule may still say what it was."""
 
 
 def not_ready(reader: Reader, follower: Follower, now_ms: int) -> str | None:
@@ -34,14 +37,26 @@ class Troubles:
     def __init__(self, reader: Reader, follower: Follower) -> None:
         self._reader, self._follower = reader, follower
         self._since: dict[str, int] = {}
+        self._last_at: int | None = None
 
     def alerts(self, now_ms: int) -> list[Alert]:
         kinds = [*self._kinds(now_ms)]
         self._since = {kind: self._since.get(kind, now_ms) for kind in kinds}
+        self._last_at = now_ms if kinds else self._last_at
         return [
-            Alert(f"pipeline/{kind}", _SEVERITY[kind], kind, _TEXTS[kind], self._since[kind])
+            Alert(
+                id=f"pipeline/{kind}",
+                severity=_SEVERITY[kind],
+                kind=kind,
+                text=_TEXTS[kind],
+                since=self._since[kind],
+            )
             for kind in kinds
         ]
+
+    def lately(self, now_ms: int) -> bool:
+        """Whether there are any, or were until a moment ago, as far as somebody looked."""
+        return self._last_at is not None and now_ms - self._last_at < LATELY_MS
 
     def _kinds(self, now_ms: int) -> Iterator[str]:
         reader, failed_at = self._reader, self._follower.failed_at
@@ -63,7 +78,7 @@ _TEXTS: Final = {
     "behind": "Counting has not caught up yet: these numbers are not complete.",
     "stale": "These numbers are older than a minute: no worker keeps up.",
 }
-_SEVERITY: Final[Mapping[str, Literal["critical", "warning"]]] = {
+_SEVERITY: Final[Mapping[str, Severity]] = {
     "store": "critical",
     "worker": "warning",
     "behind": "warning",

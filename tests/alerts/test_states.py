@@ -144,6 +144,13 @@ def test_a_clock_that_jumps_does_not_stand_for_verdicts() -> None:
     assert story.alert.held_ms == MOST_MS
 
 
+@pytest.mark.parametrize(("most_ms", "phase"), [(FOR - 1, "pending"), (FOR, "firing")])
+def test_who_steps_in_more_than_a_minute_counts_as_much_as_is_said(most_ms: int, phase: str) -> None:
+    alerts, _ = turn({}, [RULE], [(RULE, said("fires"), None)], 0)
+    alerts, _ = turn(alerts, [RULE], [(RULE, said("fires"), None)], HOUR, most_ms)
+    assert [alert.phase for alert in alerts.values()] == [phase]
+
+
 def test_a_pause_of_the_watch_ends_no_alert() -> None:
     story = Story().tell("fires", HOUR).tell("holds", 10 * SECOND)
     story.now += 5 * HOUR

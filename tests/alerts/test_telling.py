@@ -1,17 +1,40 @@
-"""What is printed of judgements says what is wrong first, and shows how the evidence came about."""
+"""What is printed of alerts says what is wrong first, who knows of it, why it is so, what would have been."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from rich.progress import Progress
 
-from streamer.alerts.telling import Judgement, as_json, explained, listed
+from streamer.alerts import telling
+from streamer.alerts.rules import rules
+from streamer.alerts.states import Alert
+from streamer.alerts.watch import Watch
 from streamer.cli import main
-from tests.alerts.simulated import NOW, NPS, Drawn, days_ago, drawn, only, watched, written
+from streamer.delivery import commands
+from streamer.delivery.commands import Known
+from streamer.delivery.record import (
+    EMPTY,
+    Acknowledgement,
+    Record,
+    Silence,
+    acknowledged,
+    sent,
+    silenced,
+    turned,
+)
+from streamer.events.rules import DAY, HOUR, MINUTE
+from streamer.readings.query import QueryError
+from streamer.settings import Settings, load
+from tests.alerts.simulated import NOW, NPS, Drawn, days_ago, drawn, only, read, written
+from tests.delivery.said import message as said_of
+from tests.delivery.said import turn
 
-DROP = {"kind": "drop", "metric": "nps_score"}
+DROP: Mapping[str, object] = {"kind": "drop", "metric": "nps_score"}
 
 
 def worse(queue: str, hour: int) -> np.ndarray:
@@ -20,34 +43,84 @@ def worse(queue: str, hour: int) -> np.ndarray:
 
 
 def fallen(queues: Sequence[str] = ("sales", "billing")) -> Drawn:
-    return drawn(queues, 200, NPS, worse)
+    return drawn(queues, 200, NPS, worse, seed=2)
 
 
-async def judged(**rules: object) -> Judgement:
-    settings = only(**rules or {"nps_fell": DROP})  # type: ignore[arg-type]
-    return Judgement.of(await watched(await written(fallen()), settings), NOW, None, "UTC")
+async def known(settings: Settings, record: Record = EMPTY, part: Drawn | None = None) -> Known:
+    reader = await read(await written(part or fallen()), settings)
+    return Known(settings, reader, Watch(reader, settings, rules(settings)), record, NOW)
+
+
+def firing(rule: str = "nps-fell", key: str = "billing", since: int = NOW - HOUR) -> Alert:
+    return Alert(rule=rule, key=key, phase="firing", began_at=since, seen_at=NOW, fired_at=since + 5 * MINUTE)
+
+
+# What stands.
 
 
 async def test_the_worst_is_listed_first() -> None:
-    first, second = listed((await judged()).judged).splitlines()
+    first, second = commands.listed(await known(only(nps_fell=DROP)), None, as_json=False).splitlines()
     assert first.startswith("fires       nps-fell [billing]: NPS of billing has fallen to ")
     assert " nps-fell [sales]: " in second
     assert not second.startswith("fires")
 
 
-async def test_json_has_rule_state_reason_and_figures() -> None:
-    one, _ = sorted(json.loads(as_json((await judged()).judged)), key=lambda verdict: verdict["key"])
+async def test_before_all_verdicts_stands_what_somebody_was_told_or_soon_will_be() -> None:
+    alerts = (
+        msgspec.structs.replace(firing(key="sales"), phase="pending", fired_at=None),
+        msgspec.structs.replace(firing(key="gone"), phase="resolved", resolved_at=NOW),
+        msgspec.structs.replace(firing(key="north"), phase="clearing"),
+        firing(since=NOW - DAY),
+    )
+    record = Record(alerts=alerts, acknowledged={alerts[3].id: Acknowledgement("ana", NOW, "on it")})
+    silence = Silence(id="1", rule="nps-fell", key=None, since=0, until=NOW + 2 * HOUR, by="ben")
+    found = await known(only(nps_fell=DROP), silenced(record, silence))
+    lines = commands.listed(found, None, as_json=False).splitlines()
+    assert lines[0] == (
+        "FIRING      nps-fell [billing] since Fri 20 Nov 10:00; fired at Fri 20 Nov 10:05; "
+        "acknowledged by ana at 10:00 (on it); silenced by ben until 12:00"
+    )
+    assert lines[1].startswith("CLEARING    nps-fell [north] since 09:00; fired at 09:05; silenced by ben")
+    assert lines[2].startswith("PENDING     nps-fell [sales] since 09:00; silenced by ben")
+    assert lines[3] == ""
+    assert "gone" not in "\n".join(lines)
+    past = commands.listed(found, "2026-11-21T09:00:00Z", as_json=False)
+    assert "FIRING" not in past
+
+
+async def test_json_has_rule_state_reason_figures_and_the_alert() -> None:
+    found = await known(only(nps_fell=DROP), Record(alerts=(firing(),)))
+    both = sorted(json.loads(commands.listed(found, None, as_json=True)), key=lambda one: one["key"])
+    one, other = both
     assert (one["rule"], one["key"], one["state"], one["kind"]) == ("nps-fell", "billing", "fires", "drop")
-    assert one["figures"]["evidence"] >= one["figures"]["line"] > 0
+    assert one["figures"]["evidence"] > 0
+    assert one["alert"] == {
+        "id": firing().id, "phase": "firing", "since": NOW - HOUR, "fired_at": NOW - HOUR + 5 * MINUTE,
+        "told": None, "acknowledged": None, "silenced": None,
+    }  # fmt: skip
+    assert other["alert"] is None
 
 
-async def test_a_drop_is_explained_by_figures_and_by_evidence_that_reaches_the_line() -> None:
-    judgement = await judged()
-    (fires,) = (one for one in judgement.judged if one.verdict.state == "fires")
-    head, reason, *rest = explained(judgement, fires).splitlines()
+async def test_an_alert_of_a_group_that_is_judged_no_more_is_in_the_json_too() -> None:
+    (judged,) = (await known(only(nps_fell=DROP))).watch.judged(NOW)[:1]
+    told = msgspec.structs.replace(judged.verdict, key="gone")
+    alert = msgspec.structs.replace(firing(key="gone"), fired=told)
+    found = await known(only(nps_fell=DROP), Record(alerts=(alert,)))
+    states = {one["key"]: one["state"] for one in json.loads(commands.listed(found, None, as_json=True))}
+    assert states["gone"] == "few"
+
+
+# Why.
+
+
+async def test_an_explanation_shows_figures_promises_and_evidence_that_reaches_the_line() -> None:
+    found = await known(only(nps_fell=DROP))
+    head, reason, needed, *rest = commands.explained(found, "nps-fell", "billing", None, False).splitlines()
     assert head == "nps-fell [billing]: fires"
-    assert reason.strip() == fires.verdict.reason
-    assert {"value", "usual", "decision"} <= {line.split()[0] for line in rest}
+    assert reason.strip().startswith("NPS of billing has fallen to ")
+    assert needed.strip().startswith("It is over once the evidence is below ")
+    words = {line.split()[0] for line in rest if line.strip()}
+    assert {"value", "usual", "decision", "false_alarms", "clear", "hours"} <= words
     bars = [line for line in rest if "│" in line]
     assert 12 <= len(bars) <= 24
     assert "fires" not in bars[0]
@@ -55,16 +128,99 @@ async def test_a_drop_is_explained_by_figures_and_by_evidence_that_reaches_the_l
 
 
 async def test_where_nothing_fell_the_evidence_stays_below_the_line() -> None:
-    judgement = await judged()
-    (sales,) = (one for one in judgement.judged if one.verdict.key == "sales")
-    assert "│ fires" not in explained(judgement, sales)
+    found = await known(only(nps_fell=DROP))
+    assert "│ fires" not in commands.explained(found, "nps-fell", "sales", None, False)
 
 
-async def test_a_target_is_explained_by_its_interval() -> None:
-    judgement = await judged(one={"kind": "target", "metric": "nps_score", "window": "24h", "target": 20})
-    text = "\n".join(explained(judgement, one) for one in judgement.judged)
-    assert {"lower", "upper", "target", "z"} <= {line.split()[0] for line in text.splitlines()}
+async def test_a_target_is_drawn_as_a_figure_in_its_interval() -> None:
+    rule = {"kind": "target", "metric": "nps_score", "window": "24h", "target": 20}
+    text = commands.explained(await known(only(one=rule)), "one", "billing", None, False)
+    assert {"lower", "upper", "target"} <= {line.split()[0] for line in text.splitlines() if line.strip()}
+    rows = [line for line in text.splitlines() if "●" in line][1:]
+    assert len(rows) == 24
+    assert rows[-1].index("●") < rows[-1].index("│")  # worse than the target
     assert "decision line" not in text
+
+
+async def test_of_many_groups_the_worst_are_explained_and_the_others_named() -> None:
+    queues = ["a", "b", "billing", "c", "d"]
+    text = commands.explained(await known(only(one=DROP), part=fallen(queues)), "one", None, None, False)
+    assert text.startswith("one [billing]: fires\n")
+    assert text.count("  the rule\n") == commands.SHOWN
+    assert len(text.partition("Others; --key explains one:\n")[2].splitlines()) == 2
+
+
+async def test_an_explanation_says_who_was_told() -> None:
+    there = {"receivers": {name: {"url": "http://127.0.0.1"} for name in ("floor", "desk")}}
+    given = only(nps_fell=DROP).model_dump(exclude_unset=True, by_alias=True)
+    settings = Settings.model_validate(given | there)
+    alert = firing()
+    message = said_of(alert)
+    record = turned(EMPTY, turn(alert, told=[message], to=("floor", "desk")))
+    record = sent(record, "floor", [message.id])
+    record = acknowledged(record, alert.id, Acknowledgement("ana", NOW))
+    text = commands.explained(await known(settings, record), "nps-fell", "billing", None, False)
+    assert (
+        "  firing: since 09:00; fired at 09:05; floor was sent it, desk is still to be sent it; "
+        "acknowledged by ana at 10:00\n"
+    ) in text
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "at", "said"),
+    [
+        ("nps-fel", None, None, "nps-fel: there is no such rule, did you mean nps-fell?"),
+        ("xyz", None, None, "xyz: there is no such rule, expected one of nps-fell"),
+        ("nps-fell", "biling", None, "key = 'biling': there is no such queue, did you mean billing?"),
+        ("nps-fell", None, "2026-11-21T11:00:00Z", "that is yet to come"),
+        ("nps-fell", None, "2026-01-01T00:00:00Z", "nothing is kept from before Sat 12 Sep 11:00"),
+    ],
+)
+async def test_a_question_that_cannot_be_answered_says_what_was_meant(
+    name: str, key: str | None, at: str | None, said: str
+) -> None:
+    found = await known(only(nps_fell=DROP))
+    with pytest.raises(QueryError) as raised:
+        commands.explained(found, name, key, at, as_json=False)
+    assert said in str(raised.value)
+
+
+# What would have been.
+
+
+async def test_a_rehearsal_is_printed_with_reasons_and_what_is_promised() -> None:
+    found = await known(only(nps_fell=DROP))
+    text = telling.rehearsed(
+        commands.rehearsed(found, "2026-11-19T12:00:00Z", None, ["nps-fell"], Progress(disable=True)), "UTC"
+    )
+    head, _, fired, over, *_ = text.splitlines()
+    assert head.startswith("Thu 19 Nov 12:00 to Sat 21 Nov 10:00, looked at ")
+    assert "  nps-fell [billing]: NPS of billing has fallen to " in fired
+    assert over == "  still so at the end"
+    assert "nps-fell      1       2       0.13" in text.splitlines()[-3]  # 46 of 730.5 hours, for each
+
+
+async def test_a_rule_is_tried_before_it_is_put_in_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidate = tmp_path / "candidate.toml"
+    candidate.write_text('[alerts.careful]\nkind = "drop"\nmetric = "nps_score"\nfalse_alarms = 0.1\n')
+    monkeypatch.setenv("STREAMER_CONFIG", str(candidate))
+    found = await known(load())
+    told = commands.rehearsed(found, "2026-11-20T00:00:00Z", None, ["careful"], Progress(disable=True))
+    assert {ring.rule for ring in told.rings} == {"careful"}
+    assert [one.rule for one in told.rules] == ["careful"]
+
+
+async def test_of_what_is_not_kept_or_too_short_nothing_is_rehearsed() -> None:
+    found, bar = await known(only(nps_fell=DROP)), Progress(disable=True)
+    for since, until in (
+        ("2026-01-01T00:00:00Z", None),
+        ("2026-11-21T09:56:00Z", "2026-11-21T09:58:00Z"),
+        ("2026-11-21T09:00:00Z", "2026-11-20T09:00:00Z"),
+    ):
+        with pytest.raises(QueryError):
+            commands.rehearsed(found, since, until, [], bar)
 
 
 # The commands.
@@ -91,7 +247,10 @@ def test_of_a_center_that_counted_nothing_yet_silence_is_told(alerts: CliRunner)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("explain", "nps"), "nps: there is no such rule, expected one of nps-target, "),
+        (("explain", "nps"), "nps: there is no such rule, did you mean nps-drop"),
+        (("explain", "silence", "--at", "2026-01-01T00:00:00Z"), "nothing was counted yet"),
+        (("test", "--rule", "nps"), "nps: there is no such rule, "),
+        (("test",), "nothing was counted yet"),
         (("list", "--at", "yesterday"), "yesterday"),
     ],
 )

@@ -145,7 +145,7 @@ async def test_no_events_where_the_hour_promises_some_are_told(hours: int, state
     settings = only(one={"kind": "silence", "metric": "offered", "by": "all"})
     verdict = by_key(await watched(store, settings))[""].verdict
     assert verdict.state == state
-    assert verdict.reason.startswith("No offered of the whole center since") is (state == "fires")
+    assert verdict.reason.startswith("No contacts in the whole center since") is (state == "fires")
 
 
 async def test_a_quiet_night_is_not_silence() -> None:
@@ -228,6 +228,49 @@ async def test_what_is_gathered_is_all_that_came_in_and_kept_up_is_the_same_as_n
     seen = new.usual.support + new.counts.sum(axis=(0, 2))
     assert seen.tolist() == part.counts.sum(axis=(0, 2)).tolist()
     assert (np.diff(found.starts) > 0).all()
+
+
+async def test_a_past_that_is_counted_all_at_once_is_learned_at_once() -> None:
+    part = drawn(FEW, 200, NPS, steady(0.2, 0.3, 0.5), days=20)
+    begun = part.counts.copy()
+    begun[: -24 * 3, :, 1:] = 0  # hours of the past are known already, but not whole
+    store, settings, metrics = await written(part._replace(counts=begun)), Settings(), {"nps": nps()}
+    reader = await read(store, settings)
+    gatherer = Gatherer(reader, settings, "queue", metrics)
+    assert gatherer.gather(NOW, NOW)["nps"].usual.mean[0, 2] < 0.01
+    await written(part._replace(counts=part.counts - begun), store=store)
+    await reader.refresh(NOW)
+    assert gatherer.gather(NOW, NOW)["nps"].usual.mean[0, 2] == pytest.approx(0.5, abs=0.05)
+
+
+async def test_what_is_usual_is_the_same_object_all_hour_long_though_an_old_answer_is_corrected() -> None:
+    part = drawn(FEW, 200, NPS, steady(0.2, 0.3, 0.5), days=20)
+    store, settings = await written(part), Settings()
+    reader = await read(store, settings)
+    gatherer = Gatherer(reader, settings, "queue", {"nps": nps()})
+    usual = gatherer.gather(NOW, NOW)["nps"].usual
+    corrected = np.zeros_like(part.counts)
+    corrected[30, 0] = [1, 0, -1]
+    await written(part._replace(counts=corrected), store=store)
+    await reader.refresh(NOW)
+    assert gatherer.gather(NOW + MINUTE, NOW + MINUTE)["nps"].usual is usual
+
+
+async def test_of_a_long_history_what_is_usual_is_learned_of_the_same_hours_all_day_long() -> None:
+    part = drawn(FEW, 2_000, NPS, steady(0.2, 0.3, 0.5), days=80)
+    settings = Settings()
+    gatherer = Gatherer(await read(await written(part), settings), settings, "queue", {"nps": nps()})
+    begun = {gatherer.gather(NOW - hour * HOUR, NOW)["nps"].begun for hour in range(10)}
+    assert begun == {NOW // DAY * DAY - 70 * DAY}
+
+
+async def test_a_moment_of_the_past_does_not_see_what_came_after_it() -> None:
+    part, at = drawn(FEW, 2_000, NPS, steady(0.2, 0.3, 0.5), days=20), NOW - 2 * MINUTE
+    settings = Settings()
+    gatherer = Gatherer(await read(await written(part), settings), settings, "queue", {"nps": nps()})
+    past, present = gatherer.gather(at, NOW)["nps"], gatherer.gather(NOW, NOW)["nps"]
+    assert int(past.starts[-1]) + 5 * MINUTE <= at
+    assert int(present.starts[-1]) <= NOW < int(present.starts[-1]) + 5 * MINUTE
 
 
 def nps() -> Classes:

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import uvicorn
+from starlette.applications import Starlette
 
 from streamer.demo.letters import Message
 from streamer.events.decoding import Record
@@ -120,10 +121,13 @@ class Floor:
         beat = Beat(self.now, 0, self.now)
         await self.store.beat({Partition("call-completed", 0): beat})
 
+    def app(self) -> Starlette:
+        """What is served."""
+        return application(Reader(self.store, self.settings), self.settings, lambda: self.now)
+
     async def __aenter__(self) -> Self:
         await self.whole()
-        app = application(Reader(self.store, self.settings), self.settings, lambda: self.now)
-        config = uvicorn.Config(app, port=self.port, log_level="error", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(self.app(), port=self.port, log_level="error", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._task = asyncio.create_task(self._server._serve())
         async with asyncio.timeout(10):

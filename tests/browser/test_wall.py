@@ -298,9 +298,10 @@ async def test_alerts_are_a_banner_in_the_pages_language(stage: Stage, opened: O
     )
     page = await shown(stage, opened, "?lang=es")
     ours, other = await page.locator(".notice").all()
-    await expect(ours).to_have_text(text("Aviso Los números van con retraso: aún se cuentan eventos. 10:55"))
-    await expect(other).to_have_text(text("Aviso Something else. 10:55"))
-    assert await other.locator("span").get_attribute("lang") == "en"
+    behind = "Aviso Los números van con retraso: aún se cuentan eventos. Desde las 10:55"
+    await expect(ours).to_have_text(text(behind))
+    await expect(other).to_have_text(text("Aviso Something else. Desde las 10:55"))
+    assert await other.locator(".what").get_attribute("lang") == "en"
     stage.tell("change", scenes.change())
     await expect(page.locator(".notice")).to_have_count(0)
 
@@ -310,8 +311,8 @@ async def test_of_many_alerts_the_worst_are_shown_and_the_rest_counted(stage: St
     stage.scene = scenes.scene(alerts=[*alerts, scenes.alert("kind-4", "Number 4.", severity="critical")])
     page = await shown(stage, opened)
     notices = page.locator(".notice")
-    await expect(notices.nth(0)).to_have_text(text("Alert Number 4. 10:55"))
-    await expect(notices.nth(1)).to_have_text(text("Warning Number 0. And 3 more. 10:55"))
+    await expect(notices.nth(0)).to_have_text(text("Critical Number 4. Since 10:55"))
+    await expect(notices.nth(1)).to_have_text(text("Warning Number 0. And 3 more. Since 10:55"))
     await expect(notices).to_have_count(2)
 
 

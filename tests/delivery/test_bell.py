@@ -22,7 +22,7 @@ from tests.delivery.said import silence
 from tests.parts.redis_server import RedisServer
 
 QUICK = Pace(every=0.01, share=0, lease=60)
-BRIEF = QUICK._replace(lease=0.2)
+BRIEF = QUICK._replace(lease=1)
 RULE = {"kind": "target", "metric": "nps_score", "window": "24h", "target": 20, "clear": 0}
 SETTINGS = only(one=RULE).model_copy(
     update={"receivers": {"desk": ReceiverSettings.model_validate({"url": "http://127.0.0.1:9/"})}}

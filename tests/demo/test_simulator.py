@@ -216,7 +216,7 @@ def test_two_centers_of_one_seed_have_the_same_agents_and_they_differ_for_good()
 
 @pytest.mark.parametrize(
     ("since_s", "severity"),
-    [(0, 0), (119, 0), (120, 0), (150, 1), (345, 1), (420, 0), (1000, 0), (1320, 0), (1350, 1), (1620, 0)],
+    [(0, 0), (59, 0), (60, 0), (90, 1), (285, 1), (360, 0), (940, 0), (1260, 0), (1290, 1), (1560, 0)],
 )
 def test_the_incident_comes_stays_goes_and_comes_again(since_s: float, severity: float) -> None:
     assert Incident().severity(since_s) == severity

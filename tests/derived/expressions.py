@@ -1,4 +1,4 @@
-"""Here is every expression of a dashboard, as Grafana would send it."""
+"""Here is every expression of a dashboard, of panels and of annotations, as Grafana would send it."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -20,6 +20,8 @@ def expressions(name: str, text: str, chosen: Mapping[str, str] | None = None) -
         for target in panel.get("targets", ()):
             expr = filled(target["expr"], values | dict(chosen or {}))
             yield Expression(f"{name}: {panel['title']} {target['refId']}", expr)
+    for one in board["annotations"].get("list", ()):
+        yield Expression(f"{name}: annotation {one['name']}", filled(one["target"]["expr"], values))
 
 
 def opened(variable: dict[str, Any]) -> str:

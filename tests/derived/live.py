@@ -1,4 +1,4 @@
-"""Here is Prometheus at work: Debian's, on loopback, looking at a live center, with the derived rules."""
+"""Here are Prometheus and Alertmanager at work: Debian's, on loopback, with what is derived, live."""
 
 import json
 import shutil
@@ -8,10 +8,12 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 import yaml
 
+from tests.parts import alertmanager
 from tests.parts.server import Server, free_port
 
 
@@ -41,19 +43,31 @@ class Center(Server):
         return any(line.startswith("{") for line in self.log().splitlines())
 
     @property
+    def watched(self) -> "Watched":
+        return Watched([self.address], [self.worker])
+
+    @property
     def kafka(self) -> str:
         address: str = json.loads(next(line for line in self.log().splitlines() if line[:1] == "{"))["kafka"]
         return address
 
 
-class Prometheus(Server):
-    """With the derived files by name; only the addresses are those of the center, and time goes faster."""
+class Watched(NamedTuple):
+    """The addresses of whom Prometheus looks at, and tells."""
 
-    def __init__(self, files: Mapping[str, str], center: Center) -> None:
+    servers: Sequence[str]
+    workers: Sequence[str] = ()
+    alertmanagers: Sequence[str] = ()
+
+
+class Prometheus(Server):
+    """With the derived files by name; only the addresses are others, and time goes faster."""
+
+    def __init__(self, files: Mapping[str, str], watched: Watched) -> None:
         super().__init__()
         for name, text in files.items():
             (self.folder / name).write_text(text)
-        near = nearby(yaml.safe_load(files["prometheus.yml"]), center)
+        near = nearby(yaml.safe_load(files["prometheus.yml"]), watched)
         (self.folder / "prometheus.yml").write_text(yaml.safe_dump(near))
 
     def command(self) -> list[str]:
@@ -88,11 +102,37 @@ class Prometheus(Server):
         return [rule for group in self.get("rules")["groups"] for rule in group["rules"]]
 
 
-def nearby(configuration: dict[str, Any], center: Center) -> dict[str, Any]:
+class Alertmanager(alertmanager.Alertmanager):
+    """With a configuration of ours."""
+
+    def __init__(self, configuration: str) -> None:
+        super().__init__()
+        (self.folder / "alertmanager.yml").write_text(configuration)
+
+    def tell(self, alerts: Sequence[Mapping[str, str]], over: bool = False) -> None:
+        """Alerts by their labels, that fire from now on, or are over."""
+        now = datetime.now(UTC)  # noqa: TID251 - Alertmanager is live
+        ends = now if over else now + timedelta(hours=1)
+        times = {"startsAt": (now - timedelta(hours=1)).isoformat(), "endsAt": ends.isoformat()}
+        body = json.dumps([{"labels": dict(one), **times} for one in alerts]).encode()
+        asked = urllib.request.Request(
+            f"{self.url}/api/v2/alerts", body, {"content-type": "application/json"}
+        )
+        with urllib.request.urlopen(asked):
+            pass
+
+    def is_muted(self, labels: Mapping[str, str]) -> bool:
+        """Whether this one is not told since another holds."""
+        return any(one["labels"] == labels and one["status"]["inhibitedBy"] for one in self.alerts())
+
+
+def nearby(configuration: dict[str, Any], watched: Watched) -> dict[str, Any]:
     server, worker = configuration["scrape_configs"]
-    del server["authorization"], worker["dns_sd_configs"], configuration["alerting"]
-    server["static_configs"] = [{"targets": [center.address]}]
-    worker["static_configs"] = [{"targets": [center.worker]}]
+    (manager,) = configuration["alerting"]["alertmanagers"]
+    del server["authorization"], worker["dns_sd_configs"]
+    server["static_configs"] = [{"targets": [*watched.servers]}]
+    worker["static_configs"] = [{"targets": [*watched.workers]}]
+    manager["static_configs"] = [{"targets": [*watched.alertmanagers]}]
     configuration["global"] = {"scrape_interval": "2s", "evaluation_interval": "1s"}
     return configuration
 

@@ -97,7 +97,7 @@ def test_the_same_settings_give_the_same_text(name: str) -> None:
 def test_numbers_are_asked_for_as_of_now_so_that_what_is_stale_is_not_shown() -> None:
     for name in PAGES:
         for one in panels(name):
-            instant = one["type"] != "timeseries"
+            instant = one["type"] not in ("timeseries", "state-timeline")
             assert {target["instant"] for target in one["targets"]} == {instant}
 
 
@@ -256,6 +256,39 @@ def test_the_table_has_a_column_for_each_target_and_count() -> None:
 def _text(name: str) -> str:
     settings = Settings()
     return dashboards.written(PAGES[name](settings), settings)
+
+
+def test_the_supervisor_sees_which_alerts_fire_and_how_bad_they_are() -> None:
+    found = panel("supervisor", "Alerts")
+    chosen = 'queue=~"$queue|",team=~"$team|",channel=~"$channel|"'
+    assert [(one["expr"], one["legendFormat"]) for one in found["targets"]] == [
+        (
+            f'2 * max without (instance, job) (cx_alert_firing{{severity="critical",{chosen}}})',
+            "{{alert}} {{site}}{{queue}}{{team}}{{agent}}{{channel}}{{reason}}{{language}}",
+        ),
+        (
+            f'max without (instance, job) (cx_alert_firing{{severity="warning",{chosen}}})',
+            "{{alert}} {{site}}{{queue}}{{team}}{{agent}}{{channel}}{{reason}}{{language}}",
+        ),
+    ]
+    _, words = found["fieldConfig"]["defaults"]["mappings"]
+    assert {value: (one["text"], one["color"]) for value, one in words["options"].items()} == {
+        "1": ("warning", "orange"),
+        "2": ("critical", "red"),
+    }
+
+
+@pytest.mark.parametrize(("name", "annotated"), [("wall", True), ("supervisor", True), ("pipeline", False)])
+def test_alerts_of_the_groups_chosen_are_marked_in_every_panel_over_time(name: str, annotated: bool) -> None:
+    found = board(name)["annotations"].get("list", [])
+    assert len(found) == annotated
+    for one in found:
+        assert (one["enable"], one["datasource"]["uid"]) == (True, "${datasource}")
+        assert one["target"]["expr"] == (
+            "max without (instance, job) "
+            '(cx_alert_firing{queue=~"$queue|",team=~"$team|",channel=~"$channel|"})'
+        )
+        assert one["titleFormat"].startswith("{{alert}} ")
 
 
 def test_the_interval_is_a_band_without_a_legend_of_its_own() -> None:

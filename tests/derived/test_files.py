@@ -20,9 +20,9 @@ DERIVED = {
     "grafana/prometheus/alerts.yml",
     "grafana/prometheus/prometheus.yml",
     "grafana/prometheus/recording.yml",
+    "grafana/prometheus/tests/alerts.yml",
     "grafana/prometheus/tests/audit.yml",
     "grafana/prometheus/tests/pipeline.yml",
-    "grafana/prometheus/tests/targets.yml",
     "grafana/provisioning/dashboards/streamer.yml",
     "grafana/provisioning/datasources/streamer.yml",
 }
@@ -77,7 +77,15 @@ def test_other_settings_are_shown(place: Path) -> None:
     (place / "streamer.toml").write_text("targets.nps_score = 44\n")
     found = derive("--check")
     assert found.exit_code == 1
-    assert "cx_nps_score_upper" in found.output
+    assert '+                "value": 44' in found.output
+
+
+@pytest.mark.parametrize("options", [(), ("--check",)])
+def test_an_alert_that_cannot_work_is_named(place: Path, options: tuple[str, ...]) -> None:
+    (place / "streamer.toml").write_text('alerts.mine = {kind = "silence", metric = "happiness"}\n')
+    found = derive(*options)
+    assert found.exit_code == 2
+    assert "alerts.mine.metric = 'happiness'" in found.output
 
 
 def test_a_readme_without_its_markers_is_named(place: Path) -> None:

@@ -15,20 +15,23 @@ from streamer.settings import Settings, load
 ROOT = Path(__file__).parents[2]
 
 OTHERS = """
-least_support = 5
 export_windows = ["1h", "4h", "today"]
-[targets]
-nps_score = -12.5
-transfer_ratio = 0.001
-csat_ratio = 0
-[targets.queues."a|b"]
-nps_score = 60
-wait_time_seconds = 10
-[targets.queues.free]
-service_level_ratio = "none"
+pairs = ["queue,channel", "site,team"]
+[delivery]
+url = "https://wall.example/center/"
+[alerts.silence]
+enabled = false
+[alerts."a|b \\"quiet\\""]
+kind = "silence"
+metric = "surveys"
+by = "site,team"
+severity = "warning"
+[alerts."c.d"]
+kind = "silence"
+metric = "offered"
 """
-"""Settings that try what is special: negative and tiny targets, a queue whose name means something in a
-regular expression, a queue without a target."""
+"""Settings that try what is special: several pairs, a page elsewhere, rules of silence whose names mean
+something in regular expressions and in matchers."""
 
 
 @pytest.fixture(params=["", OTHERS], ids=["no settings", "other settings"])
@@ -66,7 +69,7 @@ def test_promtool_and_amtool_accept_what_is_derived(folder: Path) -> None:
 
 def test_every_alert_passes_its_trials(folder: Path) -> None:
     names = sorted(path.name for path in (folder / "tests").iterdir())
-    assert names == ["audit.yml", "pipeline.yml", "targets.yml"]
+    assert names == ["alerts.yml", "audit.yml", "pipeline.yml"]
     passes(folder / "tests", "promtool", "test", "rules", *names)
 
 
@@ -90,9 +93,13 @@ def rules(folder: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("settings", [""], indirect=True)
 def test_these_are_the_alerts(folder: Path) -> None:
-    found = [(rule["alert"], rule["for"], rule["labels"]["severity"]) for rule in rules(folder)]
-    assert found[:-5] == [
+    found = [
+        (rule["alert"], rule["for"], rule.get("labels", {}).get("severity", "its own"))
+        for rule in rules(folder)
+    ]
+    assert found == [
         ("ServerDown", "1m", "critical"),
+        ("NoServer", "1m", "critical"),
         ("NoWorker", "1m", "critical"),
         ("WorkerDown", "5m", "warning"),
         ("DataStale", "1m", "critical"),
@@ -101,30 +108,11 @@ def test_these_are_the_alerts(folder: Path) -> None:
         ("EventsRejected", "5m", "warning"),
         ("FiguresLeftOut", "15m", "warning"),
         ("ReadingDisagreesWithCounters", "15m", "critical"),
+        ("ContactCenterAlert", "0s", "its own"),
+        ("AlertsWithheld", "1m", "warning"),
+        ("AlertsNotJudged", "5m", "critical"),
+        ("MessagesNotSent", "10m", "warning"),
     ]
-    assert found[-5:] == [("TargetMissed", "10m", "warning")] * 5
-    assert [rule["labels"]["metric"] for rule in rules(folder)[-5:]] == [
-        "nps_score",
-        "csat_ratio",
-        "wait_time_seconds",
-        "service_level_ratio",
-        "abandon_ratio",
-    ]
-
-
-@pytest.mark.parametrize("settings", [OTHERS], indirect=True)
-def test_a_queue_with_its_own_target_has_its_own_rule(folder: Path) -> None:
-    exprs = [rule["expr"] for rule in rules(folder) if rule["labels"].get("metric") == "nps_score"]
-    assert exprs == [
-        'cx_nps_score_upper{window="1h",by=~"all|queue",queue!~"a\\\\|b"} < -12.5\n'
-        '  and cx_nps_score_support{window="1h",by=~"all|queue",queue!~"a\\\\|b"} >= 5',
-        'cx_nps_score_upper{window="1h",by="queue",queue="a|b"} < 60\n'
-        '  and cx_nps_score_support{window="1h",by="queue",queue="a|b"} >= 5',
-    ]
-    (level,) = (rule for rule in rules(folder) if rule["labels"].get("metric") == "service_level_ratio")
-    assert level["expr"].startswith(
-        'cx_service_level_ratio_upper{window="1h",stat="own",by=~"all|queue",queue!~"free"} < 0.8\n'
-    )
 
 
 @pytest.mark.parametrize("settings", [OTHERS], indirect=True)
@@ -170,3 +158,34 @@ def test_a_trial_that_does_not_hold_fails(firing: tuple[dict[str, str], ...], tm
     done = checked(tmp_path, "promtool", "test", "rules", "trials.yml")
     assert done.returncode == 1
     assert 'alertname="Up"' in done.stdout + done.stderr
+
+
+# What an alert of the server's rules is told with.
+
+PLACES = [
+    ({"by": "all"}, "the whole center", ""),
+    ({"by": "queue", "queue": "Köln 1&2"}, "Köln 1&2", "K%C3%B6ln+1%262"),
+    ({"by": "site,team", "site": "rome", "team": "red"}, "rome · red", "rome%2Cred"),
+]
+
+
+@pytest.mark.parametrize("settings", [OTHERS], indirect=True)
+@pytest.mark.parametrize(("group", "called", "key"), PLACES, ids=[where[1] for where in PLACES])
+def test_a_passed_on_alert_names_its_rule_its_group_and_the_page_that_says_why(
+    folder: Path, group: dict[str, str], called: str, key: str
+) -> None:
+    labels = {"alert": "nps drop", "severity": "warning", "metric": "nps_score", **group}
+    written = ",".join(f'{name}="{value}"' for name, value in labels.items())
+    (passed_on,) = (rule for rule in rules(folder) if rule["alert"] == "ContactCenterAlert")
+    annotations = {
+        "summary": f"The rule nps drop fires for {called}.",
+        "description": passed_on["annotations"]["description"],
+        "explain_url": f"https://wall.example/center/supervisor?alert=nps+drop&group={key}",
+    }
+    told = [{"exp_labels": labels, "exp_annotations": annotations}]
+    trial = {
+        "input_series": [{"series": f'cx_alert_firing{{{written},instance="a",job="b"}}', "values": "1"}],
+        "alert_rule_test": [{"eval_time": "0m", "alertname": "ContactCenterAlert", "exp_alerts": told}],
+    }
+    (folder / "trial.yml").write_text(files.written({"rule_files": ["alerts.yml"], "tests": [trial]}))
+    passes(folder, "promtool", "test", "rules", "trial.yml")

@@ -40,7 +40,7 @@ def main(folder: Path) -> None:
         if "grafana" in str(path)
     }
     center = Center(WINDOWS, RATE)
-    prometheus = Prometheus(served(below), center)
+    prometheus = Prometheus(served(below), center.watched)
     try:
         run(center.start())
         run(prometheus.start())

@@ -1,5 +1,8 @@
 """Here is what Prometheus sees. Names are literals: what is derived hides renames."""
 
+from collections.abc import Iterable
+
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
@@ -183,6 +186,40 @@ async def test_the_most_series_that_fit_are_kept() -> None:
     assert (len(more), value(more, "cx_families_dropped")) == (4, 1)
 
 
+def alerts(number: int) -> list[Metric]:
+    family = GaugeMetricFamily("cx_alert_firing", "Of any.", labels=["queue"])
+    for queue in range(number):
+        family.add_metric([f"q{queue}"], 1)
+    return [family]
+
+
+async def test_what_comes_before_the_figures_takes_their_room() -> None:
+    (template,) = (await small()).readings(Query(now=NOW, metrics=("answered",)))
+    room = prometheus.MOST_SERIES - 4
+    for more, kept in ((0, True), (1, False)):
+        readings = {"contacts": copies(template, "contacts", room // 2 - 50)}
+        shown = Snapshot(readings, {}, 0, before=alerts(100 + more))
+        samples = parsed(exposition(shown))
+        assert value(samples, "cx_families_dropped") == (0 if kept else 1)
+        assert len([one for one in samples if one.name == "cx_alert_firing"]) == 100 + more
+        assert (len(samples) == prometheus.MOST_SERIES) is kept
+
+
+async def test_it_is_never_left_out_even_where_nothing_else_finds_room() -> None:
+    reader = await small()
+    samples = parsed(render(reader, EXPORT, NOW, before=alerts(prometheus.MOST_SERIES)))
+    assert len([one for one in samples if one.name == "cx_alert_firing"]) == prometheus.MOST_SERIES
+    assert not [one for one in samples if one.name == "cx_answered"]
+    assert value(samples, "cx_families_dropped") is not None
+
+
+async def test_it_is_there_while_numbers_are_old() -> None:
+    reader = await small()
+    old = parsed(render(reader, EXPORT, NOW + 61 * SECOND, before=alerts(1)))
+    assert value(old, "cx_alert_firing", queue="q0") == 1
+    assert value(old, "cx_answered", window="1h", by="all") is None
+
+
 async def test_a_long_family_is_written_in_portions_as_it_would_be_whole() -> None:
     (template,) = (await small()).readings(Query(now=NOW, metrics=("answered",)))
     pauses: list[None] = []
@@ -196,12 +233,12 @@ async def test_a_long_family_is_written_in_portions_as_it_would_be_whole() -> No
     assert len(pauses) == 450 + 3 + 3 + 9  # each reading, each portion, and those of the counters
 
 
-async def grouped_by_reason(reasons: int) -> list[Sample]:
+async def grouped_by_reason(reasons: int, before: Iterable[Metric] = ()) -> list[Sample]:
     center = Center()
     cells = [(None, "billing", None, "ann", "voice", f"reason-{number}", None) for number in range(reasons)]
     await center.add({(pane(MINUTE), cell): answered(1, 90_000) for cell in cells})
     await center.beat(NOW)
-    samples = parsed(render(await read(center), EXPORT, NOW))
+    samples = parsed(render(await read(center), EXPORT, NOW, before=before))
     assert len(samples) <= prometheus.MOST_SERIES
     assert value(samples, "cx_families_dropped") == 0
     assert value(samples, "cx_handle_time_seconds", window="1h", by="queue", queue="billing", stat="p90")
@@ -214,6 +251,11 @@ async def test_a_grouping_is_left_out_before_any_metric_is_and_smaller_ones_are_
     assert value(samples, "cx_answered", window="1h", by="language", language="unknown") == 300
     assert value(samples, "cx_groupings_dropped") == 1
     assert value(samples, "cx_groupings_shortened") == 0
+
+
+async def test_alerts_leave_out_a_grouping_before_any_metric() -> None:
+    samples = await grouped_by_reason(100, alerts(4_000))
+    assert value(samples, "cx_groupings_dropped") == 1
 
 
 async def test_a_grouping_is_shown_in_short_before_it_is_left_out() -> None:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 
 import uvicorn
 
+from streamer.delivery.bell import Bell
 from streamer.readings.reader import Reader
 from streamer.settings import Settings
 from streamer.web.connection import Http
@@ -58,8 +59,10 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(reader: Reader, settings: Settings, clock: Clock, pace: Pace) -> AsyncIterator[Serving]:
-    app = application(reader, settings, clock, pace)
+async def serving(
+    reader: Reader, settings: Settings, clock: Clock, pace: Pace, bell: Bell | None = None
+) -> AsyncIterator[Serving]:
+    app = application(reader, settings, clock, pace, bell=bell)
     config = uvicorn.Config(
         app, http=Http, host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=2
     )
@@ -77,9 +80,9 @@ class Onlooker:
         self.head = head
 
     @classmethod
-    async def at(cls, port: int, path: str = "/api/v1/stream", cookie: str = "") -> Self:
+    async def at(cls, port: int, path: str = "/api/v1/stream", cookie: str = "", token: str = "") -> Self:
         reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=LONGEST_LINE)
-        writer.write(request(port, path, cookie))
+        writer.write(request(port, path, cookie, token))
         head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
         return cls(reader, writer, head)
 
@@ -136,7 +139,8 @@ class NeverReads:
         self._socket.close()
 
 
-def request(port: int, path: str, cookie: str = "") -> bytes:
+def request(port: int, path: str, cookie: str = "", token: str = "") -> bytes:
     """HTTP/1.0, so that events come as they are and not in chunks."""
-    cookies = f"Cookie: {cookie}\r\n" if cookie else ""
-    return f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n{cookies}\r\n".encode()
+    known = f"Cookie: {cookie}\r\n" if cookie else ""
+    known += f"Authorization: Bearer {token}\r\n" if token else ""
+    return f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n{known}\r\n".encode()

@@ -1,6 +1,7 @@
 """Here is who visits a server in tests: one request at a time, of streams no more than the beginning."""
 
 import asyncio
+from json import dumps as encoded
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -25,14 +26,19 @@ async def visit(
     headers: Headers | None = None,
     *,
     form: dict[str, str] | None = None,
+    json: Any = None,
     address: str = "127.0.0.1",
     scheme: str = "http",
     cookies: Headers | None = None,
     asked: dict[str, Any] | None = None,
 ) -> Answer:
-    """`asked`: the whole scope, in place of what it is made of."""
+    """`asked`: the whole scope, in place of what it is made of. `json`: what is posted; bytes as they are."""
+    if json is not None:
+        headers = {"content-type": "application/json", **(headers or {})}
     asked = asked or scope(path, method, headers or {}, cookies or {}, address, scheme)
     body = urlencode(form or {}).encode()
+    if json is not None:
+        body = json if isinstance(json, bytes) else encoded(json).encode()
     sent: list[Message] = []
     requests = [{"type": "http.request", "body": body, "more_body": False}]
     begun = asyncio.Event()

@@ -46,7 +46,11 @@ const plural = new Intl.PluralRules(locale);
 
 // "112 answers": a count in the words of `samples`.
 export function counted(kind, n, text) {
-  const forms = words.samples[kind];
+  return several(words.samples[kind], n, text);
+}
+
+// A count in one of the forms that a language has for it.
+export function several(forms, n, text) {
   return filled(forms[plural.select(n)] ?? forms.other, { n: text });
 }
 

@@ -8,6 +8,12 @@ const STATES = {
   few: () => html`<circle cx="12" cy="12" r="9.6" class="ring dashed" />`,
   no_data: () => html`<path class="ring" d="M4 12h16" />`,
   no_target: () => html`<circle cx="12" cy="12" r="9.6" class="ring" />`,
+  critical: () => html`<path d="M7.4 1h9.2L23 7.4v9.2L16.6 23H7.4L1 16.6V7.4z" fill="currentColor" /><path class="cut" d="M12 6v7M12 17.4v.1" />`,
+  warning: () => html`<path d="M12 1.5L23.5 22h-23z" fill="currentColor" /><path class="cut" d="M12 9v5.5M12 18.2v.1" />`,
+  seen: () => html`<path class="ring" d="M2.5 12.6l6 6.4L21.5 5" />`,
+  silenced: () => html`<path class="ring" d="M5.5 18V11a6.5 6.5 0 0 1 13 0v7zM10 21.5h4M3 3l18 18" />`,
+  pending: () => html`<circle cx="12" cy="12" r="9.6" class="ring" /><path class="ring" d="M12 6.5V12l3.8 2.6" />`,
+  over: () => html`<circle cx="12" cy="12" r="9.6" class="ring" /><path class="ring" d="M7.4 12.4l3 3 6-6.4" />`,
   old: () => html`<circle cx="12" cy="12" r="9.6" class="ring" /><path class="ring" d="M5.5 18.5l13-13" />`,
 };
 

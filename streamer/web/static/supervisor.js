@@ -6,9 +6,11 @@ import { aim, ageWords } from "./numbers.js";
 import { Shape } from "./shapes.js";
 import { AgentPage } from "./supervisor/agent.js";
 import { ask } from "./supervisor/answers.js";
-import { read, WEEK_BEFORE, write } from "./supervisor/address.js";
+import { ALL, NO_PANEL, OTHER_GROUPING, read, WEEK_BEFORE, write } from "./supervisor/address.js";
+import { Alerts } from "./supervisor/alerts.js";
 import { useAnswer } from "./supervisor/asked.js";
 import { usualOrder } from "./supervisor/contacts.js";
+import { Explain } from "./supervisor/explain.js";
 import { Failure, Waiting } from "./supervisor/failure.js";
 import { className, Difference, differs, Figure } from "./supervisor/figure.js";
 import { Grid } from "./supervisor/grid.js";
@@ -20,7 +22,6 @@ import { Columns, Compared, Filter, Groupings, Window } from "./supervisor/toolb
 import { groupings, usualMetrics } from "./supervisor/usual.js";
 import { grouping, naming, rowCount, tell } from "./supervisor/words.js";
 
-const ALL = "\u0000all"; // the row of all groups together, which no key can be
 const collator = new Intl.Collator(locale, { numeric: true, sensitivity: "base" });
 
 function Supervisor() {
@@ -34,7 +35,8 @@ function Supervisor() {
   const known = useMemo(() => new Map(catalog.answer?.map((entry) => [entry.metric, { target: null, ...entry }])), [catalog.answer]);
 
   const linked = useCallback((change) => link(told, change, go), [told, go]);
-  const shared = { told, go, stream, zone, known, named, linked };
+  const now = useCallback(() => Date.now() + stream.ahead_ms, [stream.ahead_ms]);
+  const shared = { told, go, stream, zone, known, named, linked, now };
   if (catalog.problem && !catalog.answer) return html`<${Head} ...${shared} me=${me.answer} age=${null} /><main id="main"><${Failure} problem=${catalog.problem} /></main>`;
   if (!catalog.answer || !(names.answer || names.problem)) return html`<main id="main"><${Waiting} /></main>`;
   return told.agent ? html`<${Agent} ...${shared} me=${me.answer} />` : html`<${Table} ...${shared} me=${me.answer} />`;
@@ -56,23 +58,24 @@ function useAddress() {
   return [told, go];
 }
 
+let opener = null; // what a panel was opened with, if not with a cell
+
 // A link that a click follows without loading the page, and any other way like any link.
 function link(told, change, go) {
   const onClick = (event) => {
     if (event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
     event.preventDefault();
     event.stopPropagation();
+    opener = event.currentTarget.dataset.opener ?? null;
     go(change);
   };
   return { href: write({ ...told, ...change }), onClick };
 }
 
-const NO_PANEL = { metric: "", key: "", order: "" };
-const OTHER_GROUPING = { ...NO_PANEL, q: "", metrics: null, sort: { column: "key", part: "first", down: false } };
-
 // The table.
 
-function Table({ told, go, stream, zone, known, named, linked, me }) {
+function Table({ me, ...shared }) {
+  const { told, go, stream, zone, known, named, linked } = shared;
   const { by, window, compare } = told;
   const readable = useMemo(() => [...known.values()].filter((entry) => entry.by.includes(by)), [known, by]);
   const chosen = useMemo(() => (told.metrics ?? usualMetrics(by)).filter((metric) => readable.some((entry) => entry.metric === metric)), [told.metrics, by, readable]);
@@ -82,27 +85,34 @@ function Table({ told, go, stream, zone, known, named, linked, me }) {
   const age = useAge(answer?.fresh_s, at);
   const close = useClose(go);
   const picked = told.metric && known.get(told.metric)?.by.includes(told.key === ALL ? "all" : by) ? told : null;
+  const why = told.alert && !picked;
   const of = picked && (picked.key === ALL ? { metric: picked.metric, window, by: "all", key: "" } : { metric: picked.metric, window, by, key: picked.key });
   useTitle(`${grouping(by)} – ${tell("supervisor")}`);
   return html`
     <${Head} ...${{ me, stream, age, problem: answer ? null : problem, linked }} />
-    <div class=${`body${of ? " with-panel" : ""}`}>
+    <div class=${`body${of || why ? " with-panel" : ""}`}>
       <main id="main" class=${isLive(age) || !answer ? "" : "old"}>
         <h1 class="unseen">${grouping(by)}</h1>
+        <${Alerts} shared=${shared} />
         <${Groupings} all=${groupings([...known.values()])} by=${by} linked=${(other) => linked({ ...OTHER_GROUPING, by: other })} />
         <${Rows} ...${{ told, go, known, named, linked, readable, chosen, served, answer, problem, picked, close }} />
       </main>
       ${of && html`<${Panel} ...${{ of, entry: known.get(of.metric), zone, named, news: stream.news, close,
         order: told.order || usualOrder(of.metric), reorder: (order) => go({ order }, { replace: true }),
         linked: (agent) => linked({ ...NO_PANEL, agent }), page: by === "agent" && of.key ? linked({ ...NO_PANEL, agent: of.key, metric: of.metric }) : null }} />`}
+      ${why && html`<${Explain} ...${{ told, go, close, shared }} />`}
     </div>`;
 }
 
-// Closing the panel gives the focus back to the cell it was opened from.
+// Closing the panel gives the focus back to what it was opened with: a cell, or a link of an alert.
 function useClose(go) {
   return useCallback(() => {
     go(NO_PANEL);
-    requestAnimationFrame(() => document.querySelector(".scroller [tabindex='0']")?.focus());
+    const from = opener;
+    requestAnimationFrame(() => {
+      const link = from && document.querySelector(`[data-opener="${CSS.escape(from)}"]`);
+      (link || document.querySelector(".scroller [tabindex='0']"))?.focus();
+    });
   }, [go]);
 }
 
@@ -132,9 +142,10 @@ function Rows({ told, go, known, named, linked, readable, chosen, served, answer
     go({ sort: { column: column.metric, part: column.part, down: same ? !sort.down : column.metric !== "key" } }, { replace: true });
   };
   const opened = (row, column) => {
-    if (column.metric !== "key") return go({ metric: column.metric, key: row, order: "" });
+    opener = null;
+    if (column.metric !== "key") return go({ ...NO_PANEL, metric: column.metric, key: row });
     if (by === "agent" && row !== ALL && row !== "unknown") return go({ ...NO_PANEL, agent: row });
-    return served.length && go({ metric: served[0], key: row, order: "" });
+    return served.length && go({ ...NO_PANEL, metric: served[0], key: row });
   };
   const cell = useCallback((row, column) => cellOf({ row, column, answer, places, known, named, by, linked }), [answer, places, known, named, by, linked]);
 
@@ -235,7 +246,8 @@ function Legend() {
 
 // One agent.
 
-function Agent({ told, go, stream, zone, known, named, linked, me }) {
+function Agent({ me, ...shared }) {
+  const { told, go, stream, zone, known, named, linked } = shared;
   const [seen, setSeen] = useState({ fresh_s: null, at: null });
   const age = useAge(seen.fresh_s, seen.at);
   const metrics = usualMetrics("agent").filter((metric) => known.get(metric)?.windows.includes(told.window));
@@ -248,6 +260,7 @@ function Agent({ told, go, stream, zone, known, named, linked, me }) {
   return html`
     <${Head} ...${{ me, stream, age, linked }} />
     <div class=${`body${seen.at !== null && !isLive(age) ? " old" : ""}`}>
+      <div class="over-agent"><${Alerts} shared=${shared} /></div>
       <${AgentPage} ...${{ agent: told.agent, metrics, metric, window: told.window, catalog: known, zone, named, news: stream.news, noted,
         pick: (other) => go({ metric: other, order: "" }, { replace: true }), order: told.order || usualOrder(metric), reorder: (order) => go({ order }, { replace: true }),
         changeWindow: (window) => go({ window }), back: linked({ ...NO_PANEL, agent: "", by: "agent" }), linked: (agent) => linked({ ...NO_PANEL, agent }), linkedTeam: (team) => linked({ ...OTHER_GROUPING, agent: "", by: "team", q: team }) }} />

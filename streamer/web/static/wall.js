@@ -1,8 +1,9 @@
 // Here is the wallboard: one view, live, for weeks.
 import "./theme.js";
+import { called, isCritical, ordered, sinceWords, Told } from "./alerts.js";
 import { after, EMPTY } from "./board.js";
 import { html, render, useEffect, useLayoutEffect, useReducer, useRef, useState } from "./html.js";
-import { language, say } from "./language.js";
+import { say } from "./language.js";
 import { ageWords, time } from "./numbers.js";
 import { Shape } from "./shapes.js";
 import { keepAwake, Stream, Version } from "./stream.js";
@@ -149,17 +150,18 @@ const ROOM = 2;
 
 function Notices({ board, stream }) {
   const room = stream.live ? ROOM : ROOM - 1;
-  const worst = [...board.alerts].sort((one, other) => isCritical(other) - isCritical(one));
+  const worst = ordered(board.alerts);
   const more = Math.max(0, worst.length - room);
   return html`<div class="notices">
     <div role="status">
       ${!stream.live && html`<${NotLive} board=${board} stream=${stream} />`}
     </div>
-    <div aria-live="polite">
+    <${Told} alerts=${board.alerts} />
+    ${worst.length > 0 && html`<section aria-label=${say("supervisor.alerts.title")}>
       ${worst.slice(0, room).map((alert, place) => html`<${Alert}
-        key=${alert.id} alert=${alert} zone=${board.timezone} more=${place === room - 1 ? more : 0}
+        key=${alert.id} alert=${alert} board=${board} more=${place === room - 1 ? more : 0}
       />`)}
-    </div>
+    </section>`}
   </div>`;
 }
 
@@ -182,23 +184,18 @@ function howOld(board, stream) {
   return say("as_of", { time: time(at, board.timezone, SECONDS), age: ageWords(steps) });
 }
 
-const isCritical = (alert) => Number(alert.severity === "critical");
-
-function Alert({ alert, zone, more }) {
-  const [text, tongue] = told(alert);
-  return html`<p class="notice ${alert.severity}">
-    <${Shape} state="missed" />
-    <strong>${say(isCritical(alert) ? "alert" : "warning")}</strong>
-    <span lang=${tongue}>${text}</span>
-    ${more > 0 && html`<span>${say("more", { n: more })}</span>`}
-    <time>${time(alert.since, zone)}</time>
+// Colours of its own has only what nobody has seen yet; shape and word are there in any case.
+function Alert({ alert, board, more }) {
+  const [text, tongue] = called(alert);
+  const state = alert.acknowledged ? "seen" : alert.phase === "clearing" ? "recovering" : "";
+  return html`<p class="notice ${alert.acknowledged ? "quiet" : ""} ${alert.severity}">
+    <${Shape} state=${alert.severity} />
+    <strong>${say(`watch.${alert.severity}`)}</strong>
+    <span class="what" lang=${tongue}>${text}</span>
+    ${more > 0 && html`<span class="more">${say("more", { n: more })}</span>`}
+    <span class="since">${state && html`<span class="mark">${state === "seen" && html`<${Shape} state="seen" />`} ${say(`watch.${state}`)}</span>`}
+      <time>${sinceWords(alert.since, Date.now() + board.ahead_ms, board.timezone)}</time></span>
   </p>`;
-}
-
-// The server speaks English; of the kinds we know there are words in the page's language.
-function told({ kind, text }) {
-  const ours = say(`alerts.${kind}`);
-  return language === "en" || ours.startsWith("alerts.") ? [text, "en"] : [ours, undefined];
 }
 
 function Refused({ status }) {

@@ -25,7 +25,7 @@ export async function ask(path, parameters, signal) {
   throw new Problem(answer.status, await detail(answer));
 }
 
-async function detail(answer) {
+export async function detail(answer) {
   try {
     return (await answer.json()).detail ?? answer.statusText;
   } catch {

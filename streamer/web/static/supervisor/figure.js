@@ -49,7 +49,7 @@ export function Difference({ first, second, metric }) {
 }
 
 // The difference of two shares is in percentage points.
-function inPoints(amount, metric, like) {
+export function inPoints(amount, metric, like) {
   const text = told(amount, metric, like);
   return metric.unit === "ratio" ? text.replace(/\s*%/, `\u00a0${tell("percentage_points")}`) : text;
 }

@@ -2,9 +2,10 @@
 import { useEffect, useReducer, useRef } from "../html.js";
 import { LIVE_S, Stream, Version } from "../stream.js";
 
-/** `{ news, zone, refused, connected }`: `news` counts what the stream says, so that it is asked again. */
+/** `{ news, rung, zone, ahead_ms, refused, connected }`: `news` counts what the stream says, so that it is asked
+ *  again, `rung` what may be of alerts; `ahead_ms`: the server's clock less ours. */
 export function useStream() {
-  const [heard, hear] = useReducer(after, { news: 0, zone: undefined, refused: null, connected: false });
+  const [heard, hear] = useReducer(after, { news: 0, rung: 0, alerts: "", zone: undefined, ahead_ms: 0, refused: null, connected: false });
   useEffect(() => {
     const version = new Version();
     const stream = new Stream("/api/v1/stream?view=default", (name, data) => {
@@ -21,7 +22,9 @@ export function useStream() {
 function after(before, [name, data]) {
   if (name === "refused") return { ...before, refused: data, connected: false };
   if (name === "lost") return { ...before, connected: false };
-  return { news: before.news + 1, zone: data.timezone ?? before.zone, refused: null, connected: true };
+  const alerts = data.alerts ? JSON.stringify(data.alerts) : "";
+  const rung = before.rung + (name !== "change" || alerts !== before.alerts ? 1 : 0); // a wall's alerts are not all
+  return { news: before.news + 1, rung, alerts: alerts || before.alerts, zone: data.timezone ?? before.zone, ahead_ms: data.now - Date.now(), refused: null, connected: true };
 }
 
 /** Seconds since what is shown was whole: `fresh_s` when it was answered `at`, and the time since. Null: never. */

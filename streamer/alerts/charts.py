@@ -1,0 +1,98 @@
+"""Here is how a verdict came about over time, as points of a chart."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from streamer.alerts import drops
+from streamer.alerts.drops import OVER, Drops
+from streamer.alerts.series import Series
+from streamer.alerts.verdict import Verdict
+from streamer.events.rules import DAY, HOUR
+from streamer.metrics.formulas import Counts
+from streamer.panes.windows import length
+
+POINTS: Final = 240
+"""Of evidence, at most."""
+LOOKS: Final = 48
+"""At a target's figure."""
+_HOURS: Final = 24
+
+
+class Point(msgspec.Struct, frozen=True, kw_only=True):
+    """`at` in ms since the epoch: of evidence and events the beginning of a step, of a score the end of its
+    window. None: there was nothing to be said. `lower` and `upper`: of a target's interval, as sure as it
+    must be. `usual`: of silence, events that were to be expected."""
+
+    at: int
+    value: float | None
+    lower: float | None = None
+    upper: float | None = None
+    usual: float | None = None
+
+
+class Chart(msgspec.Struct, frozen=True, kw_only=True):
+    """`evidence` (of a drop; log likelihood): it fires from `line` on, and is over below `over`. `score` (of
+    a target; the metric's unit): it fires where the interval lies beyond `line`, the target. `events` (of
+    silence): how many came in each hour beside those that are usual; there is no line."""
+
+    of: Literal["evidence", "score", "events"]
+    points: tuple[Point, ...]
+    line: float | None = None
+    over: float | None = None
+
+
+def evidence(found: Drops, key: str, line: float) -> Chart:
+    """The highest of each stretch of time; the last point is the last step."""
+    points = [*drops.chart(found, key)]
+    size = max(1, -(-len(points) // POINTS))
+    stretches = [points[max(end - size, 0) : end] for end in range(len(points), 0, -size)][::-1]
+    highest = (max(one, key=lambda point: point[1]) for one in stretches[:-1])
+    told = [*highest, *(one[-1] for one in stretches[-1:])]
+    return Chart(
+        of="evidence", points=tuple(Point(at=at, value=value) for at, value in told), line=line,
+        over=OVER * line,
+    )  # fmt: skip
+
+
+Samples = Mapping[int, Mapping[str, Counts] | None]
+"""By moment (ms) what a target's window held, by key; None: nobody can tell any more."""
+
+
+def looks(window: str, at: int) -> Sequence[int]:
+    """The moments that the chart of a target has points of, in ms."""
+    every = max(DAY, length(window)) // LOOKS
+    return [at - number * every for number in range(LOOKS)][::-1]
+
+
+def score(samples: Samples, key: str, judge: Callable[[Counts], Verdict | None]) -> Chart | None:
+    """None: there is no target, or nothing to be seen."""
+    points, target = [], None
+    for at, counts in samples.items():
+        verdict = judge(counts[key]) if counts and key in counts else None
+        figures = verdict and verdict.figures
+        target = figures.target if figures else target
+        points.append(
+            Point(at=at, value=figures.value, lower=figures.lower, upper=figures.upper)
+            if figures
+            else Point(at=at, value=None)
+        )
+    if target is None:
+        return None
+    return Chart(of="score", points=tuple(points), line=target)
+
+
+def events(series: Series, key: str) -> Chart:
+    return Chart(of="events", points=tuple(_hours(series, series.keys.index(key))))
+
+
+def _hours(series: Series, group: int) -> Iterator[Point]:
+    came = series.counts[:, group].sum(axis=1)
+    hours = series.starts // HOUR
+    for hour in range(series.at // HOUR - _HOURS + 1, series.at // HOUR + 1):
+        steps = hours == hour
+        if steps.any():
+            part = min(1.0, (series.at - hour * HOUR) / HOUR)
+            rate = float(series.usual.rates[group, series.hours[steps, group][0]])
+            yield Point(at=hour * HOUR, value=float(came[steps].sum()), usual=rate * part)

@@ -1,0 +1,41 @@
+"""Here are the addresses that lead from a message to the pages."""
+
+from typing import Final
+from urllib.parse import quote, urlencode
+
+from streamer.metrics.catalogue import Metric
+from streamer.panes.grid import ALL
+from streamer.panes.windows import LENGTHS
+from streamer.settings import Settings
+
+_EVERYWHERE: Final = ("", "0.0.0.0", "::")
+_ALL_KEY: Final = "\0all"
+"""As the supervisor's page calls the row of all groups together."""
+
+
+def base(settings: Settings) -> str:
+    """Of the pages, as people know it; without a slash at its end."""
+    if settings.delivery.url:
+        return settings.delivery.url.rstrip("/")
+    host = "localhost" if settings.host in _EVERYWHERE else settings.host
+    return f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+
+
+def contacts(address: str, metric: Metric, by: str, key: str, window: str) -> str:
+    """The supervisor's page, opened on the contacts behind a figure, the worst first."""
+    group = {"by": "queue", "key": _ALL_KEY} if by == ALL else {"by": by, "key": key}
+    return _page(address, {**group, "window": window, "metric": metric.name, "order": "worst"})
+
+
+def explanation(address: str, rule: str, key: str, at: str = "") -> str:
+    """The page that says why a rule fires, or does not; `at`: as of then (RFC 3339)."""
+    return _page(address, {"alert": rule, "group": key, **({"at": at} if at else {})})
+
+
+def _page(address: str, asked: dict[str, str]) -> str:
+    return f"{address}/supervisor?{urlencode(asked, quote_via=quote, safe='')}"
+
+
+def window_over(span_ms: int) -> str:
+    """The shortest window that is as long, else the longest."""
+    return next((window for window, length in LENGTHS.items() if length >= span_ms), [*LENGTHS][-1])

@@ -1,0 +1,194 @@
+"""Here is the replay of evidence over the steps of a series, for all groups at once.
+
+Λ asks how likely an observation is while nothing changes, which is but learned. Who takes what is learned for
+the truth has Λ above 1 on average, the more the longer a drop is thought to last: of a drop whose log Λ are
+off by e in all, the mean is exp(var(e) / 2) too great. So each Rₖ carries how many observations its drop has
+had by now, hour by hour (the mean over the changes it is made of), and is lessened by what these add to
+var(e), as `doubt` knows it: then R − n is a martingale for who knows no more than was learned.
+
+What was replayed is kept: steps that hold what they held are not replayed again.
+"""
+
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamer.alerts.baseline import Baseline
+from streamer.alerts.evidence import DISTANCES, Evidence, Floats, Integers, tilts
+from streamer.alerts.series import Series
+
+Bools = NDArray[np.bool_]
+OVER: Final = 0.6
+"""A drop is over where its evidence is below this share of the line. With more, a drop that lasts would be
+told again and again: at 0.75 an NPS that fell from 30 to 0 is told 6 times in 1,000 answers."""
+
+
+def ended(lines: Floats) -> Floats:
+    """Below what evidence a drop that was told is over."""
+    return OVER * lines
+
+
+class Replayed(NamedTuple):
+    """T × G after each step: the evidence, and whether a drop is told. `begun` by group: the first step from
+    which on all that came in speaks most for a drop (the change point's maximum likelihood estimate); where
+    nothing came, T."""
+
+    evidence: Floats
+    told: Bools
+    begun: Integers
+
+
+class Tilts(NamedTuple):
+    """By group, hour of the week and drop: what an observation makes of log Λ whatever it is (`norm`), and
+    how far off that is (`off`, the standard deviation of one observation). `strength` G × K."""
+
+    strength: Floats
+    norm: Floats
+    off: Floats
+
+    @classmethod
+    def of(cls, usual: Baseline, scores: Floats) -> "Tilts":
+        """Every hour is tilted by the same amount, which is found for the mean of all hours."""
+        shifted = scores - scores.min(axis=1, keepdims=True)
+        strength = np.stack([tilts(usual.mean, scores, one) for one in DISTANCES], axis=1)
+        worse = np.exp(-strength[:, :, None] * shifted[:, None])
+        norm = np.einsum("gkc,ghc->ghk", worse, usual.by_hour)
+        squares = np.einsum("gkc,ghc->ghk", worse * worse, usual.by_hour)
+        return cls(strength, np.log(norm), np.sqrt(np.maximum(squares / (norm * norm) - 1, 0.0)))
+
+    def logs(self, series: Series, first: int) -> Floats:
+        """log Λ of the steps from `first` on, T × G × K."""
+        counts = series.counts[first:]
+        shifted = series.scores - series.scores.min(axis=1, keepdims=True)
+        seen = np.zeros(counts.shape[:2])
+        for number in range(counts.shape[2]):  # one after the other: the same sums, however many steps
+            seen += counts[:, :, number] * shifted[:, number]
+        norm = self.norm[np.arange(len(series.keys)), series.hours[first:]]
+        found: Floats = -self.strength * seen[..., None] - counts.sum(axis=2)[..., None] * norm
+        return found
+
+
+class Course:
+    """What a replay knows after some steps."""
+
+    def __init__(self, groups: int) -> None:
+        shape, self.of = (groups, len(DISTANCES)), np.arange(groups)
+        self.evidence, self.told = Evidence(groups), np.zeros(groups, np.bool_)
+        self.at = np.full(groups, -1)
+        """The hour of the week."""
+        self.hours, self.days, self.own = np.zeros((*shape, 24)), np.zeros((*shape, 7)), np.zeros(shape)
+        """Observations since the change, weighed with how far off each is: by hour of the day, by weekday, in
+        this very hour."""
+        self.total, self.least = np.zeros(shape), np.full(shape, np.inf)
+        """log Λ of all steps, and the least it was before one in which something came."""
+        self.begun = np.zeros(shape, np.int64)
+
+    def copy(self) -> "Course":
+        found = Course(0)
+        vars(found).update({name: one.copy() for name, one in vars(self).items()})
+        return found
+
+    def go(self, hours: Integers, several: Integers, usual: Baseline, drops: Tilts) -> Floats:
+        """What the observations of a step add to var(e)."""
+        share = self.evidence.begin(np.where(self.told, 0, several) / usual.spread)
+        self.hours *= share[..., None]
+        self.days *= share[..., None]
+        self.own = np.where((hours == self.at)[:, None], self.own * share, 0.0)
+        self.at = hours
+        return self._more(several[:, None] * drops.off[self.of, hours], hours, usual)
+
+    def _more(self, new: Floats, hours: Integers, usual: Baseline) -> Floats:
+        """The square of all less the square of those before."""
+        doubt, (day, hour) = usual.doubt, np.divmod(hours, 24)
+        common = new * doubt.common[self.of, hours][:, None]
+        more = new * (2 * self.own + new) * doubt.cells[self.of, hours][:, None]
+        for known, covariance, place in ((self.hours, doubt.hours, hour), (self.days, doubt.days, day)):
+            row = covariance[self.of, place]
+            more += common * (2 * np.einsum("gi,gki->gk", row, known))
+            more += common * common * row[self.of, place][:, None]
+            known[self.of, :, place] += common
+        self.own += new
+        return more
+
+    def weigh(self, step: int, logs: Floats, several: Integers, lines: Floats) -> Floats:
+        """The evidence after the step."""
+        lower = (several > 0)[:, None] & (self.total < self.least)
+        self.least, self.begun = np.where(lower, self.total, self.least), np.where(lower, step, self.begun)
+        self.total = self.total + logs
+        self.evidence.weigh(logs)
+        found = self.evidence.log()
+        self.told = (found >= lines) | (self.told & (found >= ended(lines)))
+        self.evidence.cap(np.where(np.isnan(lines), np.inf, lines))
+        return found
+
+    def since(self, steps: int) -> Integers:
+        best = (self.total - self.least).argmax(axis=1)
+        return np.where(np.isfinite(self.least[:, 0]), self.begun[self.of, best], steps)
+
+
+class Replay:
+    """Of one rule. From one thread at a time."""
+
+    def __init__(self) -> None:
+        self._series: Series | None = None
+        self._lines: Floats = np.empty(0)
+        self._found = Replayed(np.empty((0, 0)), np.empty((0, 0), np.bool_), np.empty(0, np.int64))
+        self._kept: dict[int, Course] = {}
+        """By the number of steps."""
+
+    def follow(self, series: Series, lines: Floats) -> Replayed:
+        """`lines`: those of decision, by group."""
+        first = self._unchanged(series, lines)
+        if not first:
+            self._begin(series)
+        first = max(number for number in self._kept if number <= first)
+        shape = series.counts.shape[:2]
+        evidence, told = np.full(shape, -np.inf), np.zeros(shape, np.bool_)
+        if first:
+            evidence[:first], told[:first] = self._found.evidence[:first], self._found.told[:first]
+        course = self._replay(series, lines, first, evidence, told)
+        self._series, self._lines = series, lines
+        self._found = Replayed(evidence, told, course.since(len(series.starts)))
+        return self._found
+
+    def _begin(self, series: Series) -> None:
+        self._drops = Tilts.of(series.usual, series.scores)
+        self._kept = {0: Course(len(series.keys))}
+
+    def _unchanged(self, series: Series, lines: Floats) -> int:
+        """How many steps are as they were."""
+        before = self._series
+        same = before is not None and before.usual is series.usual and before.keys == series.keys
+        if before is None or not same or not np.array_equal(self._lines, lines, equal_nan=True):
+            return 0
+        if not np.array_equal(before.scores, series.scores):
+            return 0
+        length = min(len(before.starts), len(series.starts))
+        other = before.starts[:length] != series.starts[:length]
+        other |= (before.hours[:length] != series.hours[:length]).any(axis=1)
+        other |= (before.counts[:length] != series.counts[:length]).any(axis=(1, 2))
+        return int(other.argmax()) if other.any() else length
+
+    def _replay(self, series: Series, lines: Floats, first: int, evidence: Floats, told: Bools) -> Course:
+        logs, several = self._drops.logs(series, first), series.counts.sum(axis=2)
+        usual, steps, course = series.usual, len(series.starts), self._kept[first].copy()
+        for step in range(first, steps):
+            if _is_kept(step, steps):
+                self._kept[step] = course.copy()
+            if several[step].any():
+                more = course.go(series.hours[step], several[step], usual, self._drops)
+                weighed = (logs[step - first] - more / 2) / usual.spread[:, None]
+                evidence[step] = course.weigh(step, weighed, several[step], lines)
+            elif step:
+                evidence[step] = evidence[step - 1]
+            told[step] = course.told
+        self._kept[steps] = course
+        self._kept = {step: one for step, one in self._kept.items() if _is_kept(step, steps)}
+        return course
+
+
+def _is_kept(step: int, steps: int) -> bool:
+    """The more densely the nearer to the end: the youngest steps change most."""
+    back = steps - step
+    return back >= 0 and (not step % 256 or back < 4 or (back < 64 and not step % 16))

@@ -1,0 +1,54 @@
+"""Here is how alerts stand, in words: who was told, who took it on, who wants to hear no more of it."""
+
+from collections.abc import Iterator, Sequence
+
+from streamer.alerts.rules import Rule
+from streamer.alerts.states import Alert
+from streamer.alerts.telling import Standing
+from streamer.alerts.words import clock
+from streamer.delivery.record import Record
+
+
+def standings(record: Record, rules: Sequence[Rule], now: int, zone: str) -> dict[tuple[str, str], Standing]:
+    """All that are remembered, by rule and key."""
+    receivers = {rule.name: rule.tell for rule in rules}
+    return {
+        place: Standing(
+            alert,
+            _acknowledged(record, alert, now, zone),
+            _silenced(record, alert, now, zone),
+            ", ".join(_told(record, alert, receivers.get(alert.rule, ()))) or None,
+        )
+        for place, alert in record.by_place().items()
+    }
+
+
+def _acknowledged(record: Record, alert: Alert, now: int, zone: str) -> str | None:
+    found = record.acknowledged.get(alert.id)
+    if found is None:
+        return None
+    return f"acknowledged by {found.by} at {clock(found.at, now, zone)}{_comment(found.comment)}"
+
+
+def _silenced(record: Record, alert: Alert, now: int, zone: str) -> str | None:
+    found = record.silence(alert.rule, alert.key, now)
+    if found is None:
+        return None
+    return f"silenced by {found.by} until {clock(found.until, now, zone)}{_comment(found.comment)}"
+
+
+def _comment(text: str) -> str:
+    return f" ({text})" if text else ""
+
+
+def _told(record: Record, alert: Alert, receivers: Sequence[str]) -> Iterator[str]:
+    """By each of the rule's receivers, whether it was sent the last message of the alert."""
+    if alert.fired_at is None:
+        return
+    message = f"{alert.id}/{'resolved' if alert.phase == 'resolved' else 'firing'}"
+    if message in record.held:
+        yield "kept back by a silence"
+        return
+    for receiver in receivers:
+        waits = message in record.waiting.get(receiver, ())
+        yield f"{receiver} {'is still to be sent it' if waits else 'was sent it'}"

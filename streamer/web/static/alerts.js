@@ -1,0 +1,68 @@
+// Here is how an alert is called, in the page's language: on the wall and for supervisors alike.
+import { html, useEffect, useRef, useState } from "./html.js";
+import { language, metricName, say } from "./language.js";
+import { time } from "./numbers.js";
+
+const DAY_MS = 86_400_000;
+const DATE = { year: "numeric", month: "numeric", day: "numeric" };
+const MOMENT = { hour: "2-digit", minute: "2-digit" };
+const DAY = { weekday: "short", ...MOMENT };
+const LONG_AGO = { day: "numeric", month: "short", ...MOMENT };
+const READ_OUT = 3; // of alerts that come at the same moment; the others are counted
+const CLEARED_MS = 20_000;
+
+/** `[text, lang]`, for the server speaks English: of kinds we do not know, its words. */
+export function called(alert) {
+  if (alert.what === "odd") return [say("watch.odd"), undefined];
+  if (alert.what) {
+    const whose = alert.by === "all" || !alert.group ? say("watch.whole") : alert.group;
+    return [say("watch.title", { metric: metricName(alert.metric), group: whose, what: say(`watch.${alert.what}`) }), undefined];
+  }
+  const ours = say(`alerts.${alert.kind}`);
+  return language === "en" || ours.startsWith("alerts.") ? [alert.text, "en"] : [ours, undefined];
+}
+
+export const isCritical = (alert) => alert.severity === "critical";
+
+/** Those that nobody has seen first, of these the critical ones; else as they come. */
+export function ordered(alerts) {
+  return [...alerts].sort((one, other) => rank(one) - rank(other));
+}
+
+function rank(alert) {
+  return (alert.acknowledged ? 2 : 0) + (isCritical(alert) ? 0 : 1);
+}
+
+/** "Since 10:35"; of another day than `now` with the day. */
+export function sinceWords(since, now, zone) {
+  return time(since, zone, DATE) === time(now, zone, DATE) ? say("watch.since", { time: time(since, zone, MOMENT) }) : say("watch.since_day", { day: dated(since, now, zone) });
+}
+
+/** "10:35"; of another day than `now`, "Fri 10:35"; of more than a week ago, "3 Nov, 10:35". */
+export function dated(ms, now, zone) {
+  if (time(ms, zone, DATE) === time(now, zone, DATE)) return time(ms, zone, MOMENT);
+  return time(ms, zone, Math.abs(now - ms) < 6 * DAY_MS ? DAY : LONG_AGO);
+}
+
+/** Reads out each alert once, when it comes: critical ones at once, others when there is a pause. What is
+ *  seen may be drawn again as often as it likes. */
+export function Told({ alerts }) {
+  const known = useRef(new Set());
+  const [said, setSaid] = useState({ polite: "", assertive: "" });
+  useEffect(() => {
+    const fresh = alerts.filter((alert) => !known.current.has(alert.id) && !alert.acknowledged && !alert.silenced);
+    known.current = new Set(alerts.map((alert) => alert.id));
+    if (fresh.length) setSaid({ assertive: spoken(fresh.filter(isCritical)), polite: spoken(fresh.filter((alert) => !isCritical(alert))) });
+  }, [alerts]);
+  useEffect(() => {
+    if (!said.polite && !said.assertive) return undefined;
+    const timer = setTimeout(() => setSaid({ polite: "", assertive: "" }), CLEARED_MS);
+    return () => clearTimeout(timer);
+  }, [said]);
+  return html`<div class="unseen told-alerts"><p aria-live="assertive">${said.assertive}</p><p aria-live="polite">${said.polite}</p></div>`;
+}
+
+function spoken(alerts) {
+  const each = alerts.slice(0, READ_OUT).map((alert) => say("watch.told", { severity: say(`watch.${alert.severity}`), title: called(alert)[0] }));
+  return [...each, alerts.length > READ_OUT ? say("more", { n: alerts.length - READ_OUT }) : ""].filter(Boolean).join(" ");
+}

@@ -1,0 +1,44 @@
+// Here are the figures a verdict rests on, in plain words.
+import { dated } from "../alerts.js";
+import { html } from "../html.js";
+import { aim, interval, sample, time, written } from "../numbers.js";
+import { tell, whole } from "./words.js";
+
+const DAY = { day: "numeric", month: "short" };
+
+export function Facts({ found, metric, zone, now }) {
+  const rows = facts(found, metric, zone, now).filter(([, value]) => value);
+  if (!rows.length) return null;
+  return html`<section class="facts-table" aria-labelledby="facts-name"><header><h3 id="facts-name">${tell("explain.figures")}</h3></header>
+    <table class="plain"><tbody>${rows.map(([name, value]) => html`<tr key=${name}><th scope="row">${tell(`explain.${name}`)}</th><td>${value}</td></tr>`)}</tbody></table>
+  </section>`;
+}
+
+function facts({ figures, learned, kind, metric: name }, metric, zone, now) {
+  const said = (value) => (known(value) ? written(value, metric.unit, metric.currency) : "");
+  const count = (value) => (known(value) && value !== 0 ? whole(Math.round(value)) : "");
+  const scored = kind !== "silence";
+  const observed = { ...metric, ...figures, metric: name };
+  return [
+    ["observed", scored && known(figures.value) && [said(figures.value), interval(observed)].filter(Boolean).join(" ")],
+    ["sample", scored && (figures.support ? sample(observed) || count(figures.support) : "0")],
+    ["needed", kind === "target" && count(figures.least)],
+    ["since", known(figures.since) && dated(figures.since, now, zone)],
+    ["aim", known(figures.target) && aim({ ...observed, target: figures.target })],
+    ["sure", known(figures.z) && tell("explain.sure_words", { z: written(figures.z, "score") })],
+    ["usual_now", learned && said(learned.value_now)],
+    ["usual_here", learned && said(learned.value)],
+    ["an_hour", learned && count(learned.an_hour)],
+    ["learned", learned && learned.observations > 0 && tell("explain.learned_since", { n: whole(learned.observations), from: day(learned.since, zone), to: day(learned.until, zone) })],
+    ["evidence", known(figures.evidence) && figures.line && tell("explain.evidence_words", { share: written(figures.evidence / figures.line, "ratio") })],
+    ["a_month", count(figures.a_month)],
+  ];
+}
+
+function day(ms, zone) {
+  return time(ms, zone, DAY);
+}
+
+function known(value) {
+  return value !== null && value !== undefined;
+}

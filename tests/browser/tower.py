@@ -1,0 +1,182 @@
+"""Here is a floor with a bell: what rings is put into the record by the test, or judged by the server itself.
+
+What is usual is known of 70 days; then billing's customers are treated badly for hours, the others not.
+"""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from itertools import chain
+from typing import Any, Self
+
+from msgspec.structs import replace
+from starlette.applications import Starlette
+
+from streamer.alerts.composing import Composer
+from streamer.alerts.message import Contributor, Message
+from streamer.alerts.rules import Rule, rules
+from streamer.alerts.states import Alert, Phase, Why
+from streamer.alerts.verdict import Figures, Verdict
+from streamer.alerts.watch import Watch
+from streamer.delivery.alertmanager import Alertmanager
+from streamer.delivery.bell import Bell, Pace
+from streamer.delivery.caller import Caller
+from streamer.delivery.record import EMPTY, Turn, turned
+from streamer.delivery.silencing import Elsewhere, Silencing
+from streamer.events.rules import HOUR, MINUTE
+from streamer.readings.reader import Reader
+from streamer.settings import Settings
+from streamer.store.memory import MemoryStore
+from streamer.store.redis import Ledger, RedisStore
+from streamer.web.server import application
+from tests.alerts.simulated import NPS, days_ago, drawn, written
+from tests.browser.floor import NOW, SETTINGS, Floor, before, hour
+
+RULES: Mapping[str, Any] = {
+    "alerts": {
+        "by-agent": {"kind": "drop", "metric": "handle_time_seconds", "by": "agent"},
+        "one-center": {"kind": "target", "metric": "csat_ratio", "by": "all", "target": 0.8},
+    }
+}
+QUICK = Pace(every=0.05, share=0)
+FOREVER_MS = 3_600_000
+PARTS = (("reason", "invoice", -14.2, 24), ("agent", "ann", -6.4, 18), ("team", "north", 3.1, 6))
+QUEUES = ("billing", "sales", "support")
+
+
+def settings(**more: Any) -> Settings:
+    usual = SETTINGS.model_dump(include={"timezone", "names", "pairs"})
+    return Settings.model_validate(usual | RULES | more)
+
+
+class Tower(Floor):
+    """`judges`: whether the server does; else what rings is what the test says. `alertmanager`: the address
+    of the one that is asked for silences, if there is one."""
+
+    judges = False
+    alertmanager = ""
+
+    def __init__(self, redis: str, center: str, settings: Settings, store: MemoryStore) -> None:
+        super().__init__(settings, store)
+        self._redis, self._center = redis, center
+        self.rules = {rule.name: rule for rule in rules(settings)}
+        self._open = AsyncExitStack()
+        self.bell: Bell
+        self.silencing: Silencing
+
+    async def __aenter__(self) -> Self:
+        redis = await RedisStore.connect(self._redis, self._center)
+        self._open.push_async_callback(redis.close)
+        reader, in_force = Reader(self.store, self.settings), tuple(self.rules.values())
+        watch, composer = (
+            Watch(reader, self.settings, in_force),
+            Composer(reader, self.settings, in_force),
+        )
+        ledger = Ledger(redis, "alerts")
+        if not self.judges:
+            assert await ledger.hold("the test", FOREVER_MS)
+        self.bell = Bell(ledger, watch, reader, composer.composed, lambda: self.now, QUICK)
+        self._reader, caller = reader, Caller()
+        self._open.push_async_callback(caller.close)
+        elsewhere = Elsewhere(Alertmanager(self.alertmanager, caller), "api") if self.alertmanager else None
+        self.silencing = Silencing(self.bell, lambda: self.now, elsewhere)
+        return await super().__aenter__()
+
+    async def __aexit__(self, *error: Any) -> None:
+        await super().__aexit__(*error)
+        await self._open.aclose()
+
+    def app(self) -> Starlette:
+        return application(
+            self._reader, self.settings, lambda: self.now, bell=self.bell, silencing=self.silencing
+        )
+
+    async def ring(self, *alerts: Alert, **more: Any) -> None:
+        """These fire, are pending or over, beside those that were there before."""
+        known = self.bell.record.by_place() | {(one.rule, one.key): one for one in alerts}
+        said = [self._said(one, **more) for one in alerts if one.phase != "pending"]
+        await self.bell.change(partial(turned, turn=Turn(known, said, {}, self.now)))
+
+    async def hush(self) -> None:
+        """Nothing rings, and nothing is known any more."""
+        await self.bell.change(lambda record: EMPTY)
+
+    async def over(self, rule: str, key: str, why: Why = "over") -> None:
+        was = self.bell.record.by_place()[rule, key]
+        await self.ring(replace(was, phase="resolved", resolved_at=self.now, why=why))
+
+    def alert(self, rule: str, key: str, phase: Phase = "firing", ago_ms: int = HOUR) -> Alert:
+        began, of = self.now - ago_ms, self.rules[rule]
+        fired = None if phase == "pending" else _verdict(of, key, began)
+        told = None if phase == "pending" else began + MINUTE
+        over = began + 2 * MINUTE if phase == "resolved" else None
+        return Alert(
+            rule=rule, key=key, phase=phase, began_at=began, seen_at=began, fired_at=told, fired=fired,
+            resolved_at=over, why="over" if over else "due",
+        )  # fmt: skip
+
+    def _said(self, of: Alert, **more: Any) -> Message:
+        rule, what = self.rules[of.rule], "resolved" if of.phase == "resolved" else "firing"
+        figures = _verdict(rule, of.key, of.began_at).figures
+        message = Message(
+            id=f"{of.id}/{what}", episode=of.id, what="resolved" if of.phase == "resolved" else "firing",
+            why=of.why, rule=of.rule, kind=rule.kind, severity=rule.severity, metric=rule.metric.name,
+            unit=rule.metric.unit, better=rule.metric.better, window=rule.window, by=rule.by, key=of.key,
+            group=self.settings.names.get(rule.by, {}).get(of.key, of.key), at=self.now, since=of.began_at,
+            title=f"{rule.metric.name} of {of.key}", text=f"{rule.metric.name} of {of.key}.",
+            figures=figures, interval=_interval(rule),
+            contributors=() if rule.kind == "silence" else tuple(_part(rule, *one) for one in PARTS),
+            links=_links(rule, of.key),
+        )  # fmt: skip
+        return replace(message, **more)
+
+
+def _verdict(rule: Rule, key: str, since: int) -> Verdict:
+    value, usual = {"points": (-12.0, 31.0), "ratio": (0.71, 0.86), "seconds": (402.0, 318.0)}.get(
+        rule.metric.unit, (0.0, 14.2)
+    )
+    target = 0.8 if rule.metric.unit == "ratio" else 30.0
+    measured = {"target": target} if rule.kind == "target" else {"usual": usual}
+    figures = Figures(value=value, support=0 if rule.kind == "silence" else 64, since=since, **measured)
+    return Verdict(kind=rule.kind, key=key, state="fires", reason="It is bad.", figures=figures)
+
+
+def _interval(rule: Rule) -> tuple[float, float] | None:
+    return {"points": (-30.0, 6.0), "ratio": (0.66, 0.75), "seconds": (380.0, 424.0)}.get(rule.metric.unit)
+
+
+def _part(rule: Rule, dimension: str, key: str, moved: float, support: int) -> Contributor:
+    """In points; of shares in percent."""
+    size = 0.01 if rule.metric.unit == "ratio" else 1
+    alone = -42.0 if size == 1 else 0.52
+    return Contributor(
+        dimension=dimension, key=key, name=key.title(), moved=moved * size,
+        value=alone if support >= 20 else None, support=support,
+    )  # fmt: skip
+
+
+def _links(rule: Rule, key: str) -> dict[str, str]:
+    if rule.kind == "silence":
+        return {}
+    group = f"by={rule.by}&key={key}" if rule.by != "all" else "by=queue&key=%00all"
+    return {
+        "contacts": f"http://elsewhere/supervisor?{group}&window=1h&metric={rule.metric.name}&order=worst"
+    }
+
+
+async def numbers(queues: tuple[str, ...] = QUEUES) -> MemoryStore:
+    """10 weeks of answers; of billing bad ones in the last 5 hours."""
+    good, bad = (0.2, 0.3, 0.5), (0.7, 0.2, 0.1)
+    last = days_ago(5 / 24)
+
+    def chances(queue: str, at: int) -> Any:
+        return bad if queue == "billing" and at >= last else good
+
+    return await written(drawn(queues, 150, NPS, chances), now=NOW)
+
+
+async def tower(redis: str, center: str, *, known: bool = True, **more: Any) -> Tower:
+    """`known`: whether it is, what is usual."""
+    made = Tower(redis, center, settings(**more), await numbers() if known else MemoryStore())
+    await made.happen(chain(before(), hour()))
+    return made

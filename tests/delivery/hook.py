@@ -1,0 +1,48 @@
+"""Here is a webhook receiver that notes what it took and when, and may be slow, broken or away."""
+
+import asyncio
+import json
+from collections import Counter
+from typing import Any, NamedTuple
+
+from aiohttp import web
+
+from streamer.web.server import wall_clock
+from tests.delivery.listening import Listener
+
+
+class Told(NamedTuple):
+    """An alert's message, and when it came (ms)."""
+
+    at: int
+    message: dict[str, Any]
+
+
+class Hook(Listener):
+    """`told` is what it answered well, as often as it came. With another `status` it takes nothing; each
+    answer comes after `slow_s`."""
+
+    def __init__(self) -> None:
+        super().__init__(self._answer)
+        self.told: list[Told] = []
+        self.status = 200
+        self.slow_s = 0.0
+
+    def taken(self) -> Counter[str]:
+        """How often it took each message."""
+        return Counter(one.message["id"] for one in self.told)
+
+    def find(self, rule: str, key: str, what: str) -> list[Told]:
+        wanted = rule, key, what
+        return [one for one in self.told if _named(one.message) == wanted]
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        at, status = wall_clock(), self.status
+        await asyncio.sleep(self.slow_s)
+        if status == 200:
+            self.told += [Told(at, message) for message in json.loads(await request.read())["alerts"]]
+        return web.Response(status=status)
+
+
+def _named(message: dict[str, Any]) -> tuple[str, str, str]:
+    return message["rule"], message["key"], message["what"]

@@ -1,0 +1,181 @@
+"""Here is what Prometheus sees of alerts. Names are literals: dashboards and rules of others hang on them."""
+
+from collections.abc import Mapping, Sequence
+
+import pytest
+from msgspec.structs import replace
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
+
+from streamer.alerts.message import Message
+from streamer.alerts.states import Alert, Phase
+from streamer.delivery import bell as bells
+from streamer.delivery.bell import Bell
+from streamer.delivery.prometheus import Seen, families, seen
+from streamer.delivery.record import EMPTY, Record, silenced, turned
+from streamer.readings.prometheus import Snapshot, exposition
+from streamer.settings import DeliverySettings, ReceiverSettings, Settings
+from streamer.store.redis import Ledger, RedisStore
+from tests.delivery.said import NOW, alert, message, silence, turn
+
+SEEN = Seen(EMPTY, judges=True, tells=False, receivers=(), agents=False)
+BILLING = {
+    "alert": "nps-drop",
+    "severity": "warning",
+    "metric": "nps_score",
+    "by": "queue",
+    "queue": "billing",
+}
+
+
+def samples(known: Seen) -> list[Sample]:
+    text = exposition(Snapshot({}, {}, None, before=[*families(known)])).decode()
+    found = [one for family in text_string_to_metric_families(text) for one in family.samples]
+    return [one for one in found if not one.name.startswith("cx_families") and "groupings" not in one.name]
+
+
+def value(known: Seen, name: str, **labels: str) -> float | None:
+    found = [one.value for one in samples(known) if (one.name, one.labels) == (name, labels)]
+    assert len(found) <= 1
+    return found[0] if found else None
+
+
+def firing(record: Record, agents: bool = False) -> list[Mapping[str, str]]:
+    found = [one for one in samples(SEEN._replace(record=record, agents=agents)) if "firing" in one.name]
+    assert {(one.name, one.value) for one in found} <= {("cx_alert_firing", 1)}
+    return [one.labels for one in found]
+
+
+def told(*alerts: Alert, said: Sequence[Message] = (), to: Sequence[str] = ()) -> Record:
+    return turned(EMPTY, turn(*alerts, told=said or [message(one) for one in alerts], to=to))
+
+
+@pytest.mark.parametrize(
+    ("phase", "fires"), [("pending", False), ("firing", True), ("clearing", True), ("resolved", False)]
+)
+def test_an_alert_fires_from_when_somebody_is_told_until_it_is_over(phase: Phase, fires: bool) -> None:
+    one = alert(phase=phase)
+    record = told(one, said=[replace(message(one), id=f"{one.id}/firing", what="firing")])
+    assert firing(record) == ([BILLING] if fires else [])
+
+
+def test_a_silence_keeps_messages_back_and_the_alert_fires_all_the_same() -> None:
+    assert firing(silenced(told(alert()), silence())) == [BILLING]
+
+
+def test_each_group_has_its_own_severity_and_labels() -> None:
+    alerts = [alert(key) for key in ("", "a,b,chat", "late")]
+    said = [message(one) for one in alerts]
+    placed = [
+        replace(said[0], by="all", severity="critical"),
+        replace(said[1], by="queue,channel"),
+        replace(said[2], by="team"),
+    ]
+    common = {"alert": "nps-drop", "severity": "warning", "metric": "nps_score"}
+    assert firing(told(*alerts, said=placed)) == [
+        common | {"severity": "critical", "by": "all"},
+        common | {"by": "queue,channel", "queue": "a,b", "channel": "chat"},
+        common | {"by": "team", "team": "late"},
+    ]
+
+
+@pytest.mark.parametrize("by", ["queue", "queue,channel"])
+def test_silence_where_no_group_was_ever_heard_of_is_of_no_group(by: str) -> None:
+    one = alert("")
+    record = told(one, said=[replace(message(one), by=by)])
+    assert firing(record) == [
+        {"alert": "nps-drop", "severity": "warning", "metric": "nps_score", "by": by},
+    ]
+
+
+@pytest.mark.parametrize(("by", "key"), [("agent", "bob"), ("team,agent", "red,bob")])
+def test_an_alert_of_an_agent_is_for_whom_may_see_agents(by: str, key: str) -> None:
+    one = alert(key)
+    record = told(one, alert(), said=[replace(message(one), by=by), message(alert())])
+    assert firing(record) == [BILLING]
+    assert value(SEEN._replace(record=record), "cx_alerts_withheld") == 1
+    assert value(SEEN._replace(record=record, agents=True), "cx_alerts_withheld") == 0
+    (of_agent,) = (labels for labels in firing(record, agents=True) if labels != BILLING)
+    assert of_agent["agent"] == "bob"
+
+
+def test_a_server_says_whether_it_judges_and_whether_alertmanager_is_told() -> None:
+    for judges, tells in ((True, False), (False, True)):
+        known = SEEN._replace(judges=judges, tells=tells)
+        assert value(known, "streamer_alerts_judging") == judges
+        assert value(known, "streamer_tells_alertmanager") == tells
+
+
+def test_who_does_not_know_the_record_says_only_that_it_does_not_judge() -> None:
+    found = samples(SEEN._replace(record=None, judges=False))
+    assert [(one.name, one.value) for one in found] == [("streamer_alerts_judging", 0)]
+
+
+def test_what_waits_and_what_was_given_up_is_counted_by_receiver() -> None:
+    record = replace(told(alert(), alert("sales"), to=["desk"]), given_up={"pager": 3, "former": 1})
+    known = SEEN._replace(record=record, receivers=("desk", "pager"))
+    counted = {
+        (one.labels["receiver"], one.name.removeprefix("streamer_alert_messages_")): one.value
+        for one in samples(known)
+        if "messages" in one.name
+    }
+    assert counted == {
+        ("desk", "waiting"): 2,
+        ("pager", "waiting"): 0,
+        ("former", "waiting"): 0,
+        ("desk", "given_up_total"): 0,
+        ("pager", "given_up_total"): 3,
+        ("former", "given_up_total"): 1,
+    }
+
+
+# Of a bell.
+
+
+def bell_of(store: RedisStore) -> Bell:
+    """Of which only the record is asked."""
+
+    async def nothing(*given: object) -> list[Message]:
+        return []
+
+    return Bell(Ledger(store, "alerts"), None, None, nothing, lambda: NOW)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("delivery", "tells"),
+    [
+        ({}, False),
+        ({"alertmanager": "http://127.0.0.1:9093"}, True),
+        ({"alertmanager": "http://127.0.0.1:9093", "via": "prometheus"}, False),
+        ({"via": "api"}, False),
+    ],
+)
+async def test_servers_tell_alertmanager_where_it_is_set_and_not_left_to_prometheus(
+    store_url: str, center: str, delivery: dict[str, str], tells: bool
+) -> None:
+    settings = Settings(
+        delivery=DeliverySettings.model_validate(delivery),
+        receivers={"desk": ReceiverSettings.model_validate({"url": "http://127.0.0.1:9/"})},
+    )
+    store = await RedisStore.connect(store_url, center)
+    bell = bell_of(store)
+    known = seen(bell, settings, agents=True)
+    await store.close()
+    assert (known.tells, known.receivers, known.agents) == (tells, ("desk",), True)
+
+
+async def test_a_record_is_known_once_it_was_read_and_as_long_as_that_was_not_long_ago(
+    store_url: str, center: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await RedisStore.connect(store_url, center)
+    bell = bell_of(store)
+    before = seen(bell, Settings(), agents=False)
+    await bell.change(lambda record: told(alert()))
+    after = seen(bell, Settings(), agents=False)
+    monkeypatch.setattr(bells, "INFORMED_S", 0)
+    later = seen(bell, Settings(), agents=False)
+    await store.close()
+    assert before.record is None
+    assert after.record is not None
+    assert [one.rule for one in after.record.firing()] == ["nps-drop"]
+    assert later.record is None

@@ -1,0 +1,339 @@
+"""A real Alertmanager is told what fires and what is over, and silences are the same there and here."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from streamer.delivery.alertmanager import Alertmanager, AlertmanagerAway
+from streamer.delivery.bell import Bell
+from streamer.delivery.caller import Caller
+from streamer.delivery.firing import EVERY_S, EXPIRES_MS, Firing
+from streamer.delivery.matching import Via
+from streamer.delivery.silencing import EVERY_S as FOLLOWED_S
+from streamer.delivery.silencing import Elsewhere, Following, Silencing, SilencingUnavailable
+from streamer.events.rules import HOUR, MINUTE
+from streamer.settings import Settings
+from streamer.store.redis import RedisStore
+from tests.delivery.belfry import bell as bell_of
+from tests.delivery.belfry import resolve, ring
+from tests.delivery.passing import Time
+from tests.parts.alertmanager import Alertmanager as AlertmanagerServer
+from tests.parts.server import run
+
+pytestmark = pytest.mark.apache
+SETTINGS = Settings()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[AlertmanagerServer]:
+    found = AlertmanagerServer()
+    try:
+        run(found.start())
+        yield found
+    finally:
+        run(found.close())
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_silenced(server: AlertmanagerServer) -> None:
+    if ids := server.amtool("silence", "query", "--quiet").split():
+        server.amtool("silence", "expire", *ids)
+
+
+class Case:
+    """A bell whose turn it is, in time that begins now, and what is told of it."""
+
+    def __init__(self, bell: Bell, moments: Time, alertmanager: Alertmanager, via: Via) -> None:
+        self.bell, self.time, self.alertmanager = bell, moments, alertmanager
+        elsewhere = Elsewhere(alertmanager, via)
+        self.silencing = Silencing(bell, moments.clock, elsewhere)
+        self.following = Following(bell, elsewhere, moments.timing)
+        self.firing = Firing(bell, alertmanager, moments.timing)
+
+    @property
+    def at(self) -> int:
+        return self.time.clock()
+
+
+@pytest.fixture
+async def store(store_url: str, center: str) -> AsyncIterator[RedisStore]:
+    found = await RedisStore.connect(store_url, center)
+    yield found
+    await found.close()
+
+
+@asynccontextmanager
+async def case_of(
+    store: RedisStore, server: AlertmanagerServer, via: Via = "api", url: str = ""
+) -> AsyncIterator[Case]:
+    moments, caller = Time(round(time.time() * 1000)), Caller()  # noqa: TID251 - Alertmanager's clock is real
+    bell = bell_of(store, SETTINGS, moments.clock)
+    await bell._hold()
+    try:
+        yield Case(bell, moments, Alertmanager(url or server.url, caller), via)
+    finally:
+        await caller.close()
+
+
+@pytest.fixture
+async def case(store: RedisStore, server: AlertmanagerServer) -> AsyncIterator[Case]:
+    async with case_of(store, server) as found:
+        yield found
+
+
+@asynccontextmanager
+async def running(work: Any) -> AsyncIterator[None]:
+    task = asyncio.create_task(work.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+async def eventually(found: Callable[[], Any], wanted: Any) -> None:
+    """Alertmanager tells nobody when something changes."""
+    end = time.monotonic() + 30
+    while (seen := found()) != wanted:
+        assert time.monotonic() < end, seen
+        await asyncio.sleep(0.05)
+
+
+async def pause(case: Case, seconds: float) -> None:
+    await case.time.asleep(lambda slept: slept == seconds)
+
+
+def known(server: AlertmanagerServer, key: str) -> list[dict[str, Any]]:
+    return [one for one in server.alerts() if one["labels"].get("queue") == key]
+
+
+async def test_what_fires_arrives_with_its_labels_and_words_and_goes_when_it_is_over(
+    case: Case, server: AlertmanagerServer
+) -> None:
+    async with running(case.firing):
+        await ring(case.bell, "arrives", at=case.at)
+        await eventually(lambda: len(known(server, "arrives")), 1)
+        (alert,) = known(server, "arrives")
+        assert alert["labels"] == {
+            "alertname": "nps-drop",
+            "severity": "warning",
+            "metric": "nps_score",
+            "by": "queue",
+            "queue": "arrives",
+        }
+        assert alert["annotations"] == {
+            "summary": "NPS of Arrives dropped",
+            "description": "NPS of Billing dropped.",
+        }
+        assert _ms(alert["startsAt"]) == case.at
+        assert _ms(alert["endsAt"]) == case.at + EXPIRES_MS
+        await pause(case, EVERY_S)
+        await resolve(case.bell, "arrives", at=case.at)
+        await eventually(lambda: known(server, "arrives"), [])
+
+
+async def test_it_is_told_again_every_thirty_seconds_and_expires_when_nobody_does(
+    case: Case, server: AlertmanagerServer
+) -> None:
+    await ring(case.bell, "again", at=case.at)
+    async with running(case.firing):
+        await pause(case, EVERY_S)
+        began, ends = case.at, [_ends(server, "again")]
+        for _ in range(2):
+            case.time.passes(EVERY_S)
+            await pause(case, EVERY_S)
+            ends.append(_ends(server, "again"))
+    assert ends == [began + EXPIRES_MS + round(n * EVERY_S * 1000) for n in range(3)]
+
+
+def _ends(server: AlertmanagerServer, key: str) -> int:
+    (alert,) = known(server, key)
+    return _ms(alert["endsAt"])
+
+
+def _ms(text: str) -> int:
+    return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+async def test_who_has_not_the_turn_tells_nothing(
+    case: Case, store: RedisStore, server: AlertmanagerServer
+) -> None:
+    await case.bell._ledger.release(case.bell._name)
+    other = bell_of(store, SETTINGS)
+    await other._hold()
+    await case.bell._hold()
+    async with running(case.firing):
+        await ring(case.bell, "not mine", at=case.at)
+        for _ in range(2):
+            await pause(case, EVERY_S)
+            case.time.passes(EVERY_S)
+        assert known(server, "not mine") == []
+
+
+async def test_one_that_was_away_is_told_when_it_is_back(store: RedisStore) -> None:
+    own = AlertmanagerServer()
+    try:
+        async with case_of(store, own) as case, running(case.firing):
+            await ring(case.bell, "away", at=case.at)
+            for seconds in (1, 2, 4, 8, 16, EVERY_S, EVERY_S):
+                await pause(case, seconds)
+                assert case.firing.trouble == "cannot be reached (Connection refused)"
+                case.time.passes(seconds)
+            await pause(case, EVERY_S)
+            await own.start()
+            case.time.passes(EVERY_S)
+            await eventually(lambda: len(known(own, "away")), 1)
+    finally:
+        await own.close()
+
+
+# Silences.
+
+
+def shown(server: AlertmanagerServer) -> list[tuple[dict[str, str], str, str]]:
+    """Those that hold, as amtool has them: matchers, who, why."""
+    found = json.loads(server.amtool("silence", "query", "--output=json"))
+    return [
+        ({m["name"]: m["value"] for m in one["matchers"]}, one["createdBy"], one["comment"]) for one in found
+    ]
+
+
+@pytest.mark.parametrize(
+    ("via", "named"),
+    [
+        ("api", {"alertname": "nps-drop"}),
+        ("prometheus", {"alertname": "ContactCenterAlert", "alert": "nps-drop"}),
+    ],
+)
+@pytest.mark.parametrize(("key", "group"), [(None, {}), ("billing, EU", {"queue": "billing, EU"})])
+async def test_who_silences_here_does_there_and_ends_it_there(
+    via: Via, named: dict[str, str], key: str | None, group: dict[str, str],
+    store: RedisStore, server: AlertmanagerServer,
+) -> None:  # fmt: skip
+    async with case_of(store, server, via) as case:
+        made = await case.silencing.silence("nps-drop", key, case.at + HOUR, "Ana", "known")
+        assert shown(server) == [({**named, **group}, "Ana", "known")]
+        assert case.bell.record.silences == {made.id: made}
+        assert (made.rule, made.key, made.until) == ("nps-drop", key, case.at + HOUR)
+        async with running(case.following):
+            await pause(case, FOLLOWED_S)
+            (kept,) = case.bell.record.silences.values()
+            assert (kept.id, kept.rule, kept.key, kept.until) == (made.id, made.rule, made.key, made.until)
+            await case.silencing.unsilence(made.id)
+            assert shown(server) == []
+            assert case.bell.record.silences == {}
+            case.time.passes(FOLLOWED_S)
+            await pause(case, FOLLOWED_S)
+            assert case.bell.record.silences == {}
+        await case.silencing.unsilence(made.id)
+
+
+async def test_an_alert_silenced_here_is_suppressed_there(case: Case, server: AlertmanagerServer) -> None:
+    async with running(case.firing):
+        await ring(case.bell, "hush", "loud", at=case.at)
+        await case.silencing.silence("nps-drop", "hush", case.at + HOUR, "Ana")
+        await eventually(lambda: [one["status"]["state"] for one in known(server, "hush")], ["suppressed"])
+        await eventually(lambda: [one["status"]["state"] for one in known(server, "loud")], ["active"])
+
+
+@pytest.mark.parametrize(
+    ("via", "asked", "covers"),
+    [
+        ("api", ["alertname=nps-drop"], [("nps-drop", None)]),
+        ("api", ["alertname=nps-drop", "queue=billing"], [("nps-drop", "billing")]),
+        ("api", ["alertname=~nps-.*", "queue=~b.*|other"], [("nps-drop", "billing")]),
+        ("api", ["alertname=nps-drop", "queue!=billing"], [("nps-drop", "sales")]),
+        ("api", ["alertname=nps-drop", "severity=critical"], []),
+        ("api", ["alertname=nps-drop", "job=streamer"], []),
+        ("api", ["alertname=NodeDown"], []),
+        (
+            "prometheus",
+            ["alertname=ContactCenterAlert", "alert=nps-drop", "queue=billing", "job=streamer"],
+            [("nps-drop", "billing")],
+        ),
+        ("prometheus", ["job=node"], []),
+        ("prometheus", ["alertname=nps-drop"], []),
+    ],
+)
+async def test_what_is_silenced_there_with_amtool_is_so_here_and_ends_here(
+    via: Via, asked: list[str], covers: list[Any], store: RedisStore, server: AlertmanagerServer
+) -> None:
+    async with case_of(store, server, via) as case, running(case.following):
+        await ring(case.bell, "billing", "sales", at=case.at)
+        await pause(case, FOLLOWED_S)
+        name = server.amtool("silence", "add", "--author=Ben", "--comment=works", "--duration=1h", *asked)
+        case.time.passes(FOLLOWED_S)
+        await pause(case, FOLLOWED_S)
+        silences = case.bell.record.silences.values()
+        assert [(one.rule, one.key) for one in silences] == covers
+        assert {(one.by, one.comment, one.id.partition(".")[0]) for one in silences} <= {
+            ("Ben", "works", name)
+        }
+        server.amtool("silence", "expire", name)
+        case.time.passes(FOLLOWED_S)
+        await pause(case, FOLLOWED_S)
+        assert case.bell.record.silences == {}
+
+
+async def test_one_made_there_that_covers_several_ends_for_all_of_them_from_here(
+    case: Case, server: AlertmanagerServer
+) -> None:
+    async with running(case.following):
+        await pause(case, FOLLOWED_S)
+        server.amtool("silence", "add", "--author=Ben", "--comment=works", "alertname=~nps-drop|csat-drop")
+        case.time.passes(FOLLOWED_S)
+        await pause(case, FOLLOWED_S)
+        silences = case.bell.record.silences
+        assert sorted(one.rule for one in silences.values()) == ["csat-drop", "nps-drop"]
+        await case.silencing.unsilence(min(silences))
+        assert (case.bell.record.silences, shown(server)) == ({}, [])
+
+
+async def test_where_it_cannot_be_asked_nothing_is_silenced_and_what_is_silenced_stays(
+    store: RedisStore, server: AlertmanagerServer
+) -> None:
+    own = AlertmanagerServer()
+    try:
+        await own.start()
+        async with case_of(store, own) as case:
+            made = await case.silencing.silence("nps-drop", None, case.at + HOUR, "Ana")
+            await own.stop()
+            with pytest.raises(SilencingUnavailable, match=r"^Alertmanager: cannot be reached"):
+                await case.silencing.silence("csat-drop", None, case.at + HOUR, "Ana")
+            with pytest.raises(SilencingUnavailable):
+                await case.silencing.unsilence(made.id)
+            async with running(case.following):
+                await pause(case, FOLLOWED_S)
+                assert case.following.trouble == "cannot be reached (Connection refused)"
+            assert case.bell.record.silences == {made.id: made}
+    finally:
+        await own.close()
+
+
+async def test_one_that_begins_later_is_known_but_does_not_hold_yet(
+    case: Case, server: AlertmanagerServer
+) -> None:
+    begins = datetime.fromtimestamp((case.at + HOUR) / 1000).astimezone().isoformat(timespec="seconds")
+    ends = datetime.fromtimestamp((case.at + 2 * HOUR) / 1000).astimezone().isoformat(timespec="seconds")
+    span = (f"--start={begins}", f"--end={ends}")
+    server.amtool("silence", "add", "--author=Ben", "--comment=x", *span, "alertname=nps-drop")
+    async with running(case.following):
+        await pause(case, FOLLOWED_S)
+    record = case.bell.record
+    assert len(record.silences) == 1
+    assert record.silence("nps-drop", "billing", case.at + HOUR - MINUTE) is None
+    assert record.silence("nps-drop", "billing", case.at + HOUR + MINUTE) is not None
+
+
+async def test_it_says_its_version_and_what_is_wrong(case: Case, server: AlertmanagerServer) -> None:
+    assert (await case.alertmanager.version()).count(".") == 2
+    wrong = Alertmanager(f"{server.url}/nowhere", case.alertmanager._caller)
+    with pytest.raises(AlertmanagerAway, match=r"^answered 404$"):
+        await wrong.version()

@@ -1,0 +1,107 @@
+"""A chat is told in few words, whole, and nothing that events bring has an effect there."""
+
+import json
+from html import unescape
+
+import pytest
+from msgspec.structs import replace
+
+from streamer.alerts.message import Contributor, Message
+from streamer.alerts.verdict import Figures
+from streamer.delivery.slack import LONGEST, MOST, body, chat, escaped
+from tests.delivery.said import NOW, alert, message
+
+WHOLE = replace(
+    message(alert()),
+    title="NPS of Billing dropped",
+    text="NPS of Billing dropped from 31 to −12.",
+    since=NOW - 600_000,
+    figures=Figures(value=-12.0, support=60, usual=31.0),
+    interval=(-28.5, 4.5),
+    contributors=tuple(
+        Contributor(dimension="team", key=f"t{n}", name=f"Team {n}", moved=-20.5 + n, value=-40.0, support=22)
+        for n in range(4)
+    ),
+    links={"explain": "https://wall.example.org/why", "contacts": "https://wall.example.org/contacts"},
+)
+
+
+def test_a_chat_is_told_this() -> None:
+    assert json.loads(chat("Europe/Paris").write([WHOLE])) == {
+        "text": "WARNING: NPS of Billing dropped",
+        "mrkdwn": False,
+        "link_names": False,
+        "unfurl_links": False,
+        "unfurl_media": False,
+        "attachments": [
+            {
+                "fallback": "WARNING: NPS of Billing dropped",
+                "color": "#f79009",
+                "title": "WARNING: NPS of Billing dropped",
+                "title_link": "https://wall.example.org/why",
+                "text": "NPS of Billing dropped from 31 to −12.\n"
+                "since 10:50, now −12, usual 31, interval −28 … 4, 60 observations\n"
+                "• team Team 0: −20 points, of 22 observations\n"
+                "• team Team 1: −20 points, of 22 observations\n"
+                "• team Team 2: −18 points, of 22 observations\n"
+                "The contacts behind it: https://wall.example.org/contacts",
+                "mrkdwn_in": [],
+                "footer": "nps-drop · 11:00",
+            }
+        ],
+    }
+
+
+def test_what_is_over_is_said_to_be_and_is_green() -> None:
+    found = body([message(alert(phase="resolved"))], "UTC")
+    assert found["text"] == "RESOLVED: NPS of Billing dropped"
+    assert found["attachments"][0]["color"] == "#12b76a"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "<!channel>", "<!here|x>", "<@U123>", "<#C123>", "<http://evil.example/|Billing>", "@channel",
+        "@here", "@all", "a @someone", "[x](http://evil.example)", "![x](http://evil.example/p.png)",
+        "http://evil.example", "*bold*", "_it_", "~gone~", "`code`", ":smile:", "&lt;!channel&gt;",
+    ],
+)  # fmt: skip
+def test_names_that_events_bring_are_shown_and_do_nothing(name: str) -> None:
+    bad = Contributor(dimension="team", key="x", name=name, moved=1, value=1, support=1)
+    told = replace(WHOLE, title=name, text=name, contributors=(bad,), rule=name)
+    found = body([told], "UTC")
+    (one,) = found["attachments"]
+    for text in (found["text"], *(one[part] for part in ("fallback", "title", "text", "footer"))):
+        assert name not in text
+        plain = text.replace("https://wall.example.org/contacts", "")
+        for sign in ("<", ">", "@c", "@h", "@a", "@s", "](", "//evil", "*b", "_i", "~g", "`c", ":smile:"):
+            assert sign not in plain
+    assert unescape(escaped(name)).replace("\u200b", "") == name
+
+
+def test_where_no_part_stands_out_it_is_said() -> None:
+    large = [replace(one, apart=False) for one in WHOLE.contributors]
+    some, none = (
+        body([replace(WHOLE, contributors=tuple(parts))], "UTC")
+        for parts in ([*large[:1], *WHOLE.contributors[1:]], large)
+    )
+    assert "No part stands out; the largest are:\n• team Team 0" in none["attachments"][0]["text"]
+    assert "stands out" not in some["attachments"][0]["text"]
+
+
+def test_every_text_is_within_slacks_limits_however_long_its_parts_are() -> None:
+    long = replace(WHOLE, title="<" * 5000, text="<" * 5000)
+    found = body([long] * MOST, "UTC")
+    texts = [
+        found["text"],
+        *(one[part] for one in found["attachments"] for part in ("title", "text", "fallback")),
+    ]
+    assert max(map(len, texts)) <= LONGEST
+    assert not any(text.endswith(("&…", "&l…", "&lt…")) for text in texts)
+
+
+def test_of_a_message_without_addresses_none_is_made_up() -> None:
+    plain: Message = replace(WHOLE, links={})
+    (found,) = body([plain], "UTC")["attachments"]
+    assert "title_link" not in found
+    assert "http" not in found["text"]

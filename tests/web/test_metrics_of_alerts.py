@@ -1,0 +1,90 @@
+"""/metrics says which alerts fire, to whom may see their groups, from every server alike."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+from msgspec.structs import replace
+from starlette.applications import Starlette
+
+from streamer.alerts.message import Message
+from streamer.alerts.rules import rules
+from streamer.alerts.watch import Watch
+from streamer.delivery.bell import Bell
+from streamer.delivery.record import Record, turned
+from streamer.readings.reader import Reader
+from streamer.settings import DeliverySettings, PersonSettings, Settings
+from streamer.store.redis import Ledger, RedisStore
+from streamer.web.credentials import token_hash
+from streamer.web.server import application
+from tests.delivery.said import alert, message, turn
+from tests.readings.center import NOW, Center
+from tests.web.visitor import visit
+
+WHO = ("viewer", "viewer of agents", "admin")
+PEOPLE = {
+    "vera": PersonSettings(role="viewer", tokens=[token_hash("viewer")]),
+    "victor": PersonSettings(role="viewer", agent_names=True, tokens=[token_hash("viewer of agents")]),
+    "adam": PersonSettings(role="admin", tokens=[token_hash("admin")]),
+}
+ALERTMANAGER = DeliverySettings(alertmanager="http://127.0.0.1:9093")
+BILLING = (
+    'cx_alert_firing{alert="nps-drop",by="queue",metric="nps_score",queue="billing",severity="warning"} 1.0'
+)
+BOB = 'cx_alert_firing{agent="bob",alert="nps-drop",by="agent",metric="nps_score",severity="warning"} 1.0'
+
+
+@pytest.fixture
+async def store(store_url: str, center: str) -> AsyncIterator[RedisStore]:
+    found = await RedisStore.connect(store_url, center)
+    yield found
+    await found.close()
+
+
+async def nothing(*given: object) -> list[Message]:
+    return []
+
+
+def bell_of(store: RedisStore, reader: Reader, settings: Settings) -> Bell:
+    in_force = rules(settings)
+    return Bell(Ledger(store, "alerts"), Watch(reader, settings, in_force), reader, nothing, lambda: NOW)
+
+
+def served(bell: Bell, reader: Reader, settings: Settings) -> Starlette:
+    return application(reader, settings, lambda: NOW, bell=bell)
+
+
+def two_fire(record: Record) -> Record:
+    billing, bob = alert(), alert("bob")
+    return turned(record, turn(billing, bob, told=[message(billing), replace(message(bob), by="agent")]))
+
+
+async def told(app: Starlette, who: str) -> list[str]:
+    answer = await visit(app, "/metrics", headers={"authorization": f"Bearer {who}"})
+    return answer.body.decode().splitlines()
+
+
+@pytest.mark.parametrize(("exported", "who_hears_of_bob"), [(True, WHO[1:]), (False, ())])
+async def test_alerts_of_agents_are_told_to_whom_figures_of_agents_are(
+    store: RedisStore, exported: bool, who_hears_of_bob: tuple[str, ...]
+) -> None:
+    settings = Settings(people=PEOPLE, export_agents=exported)
+    reader = Reader(Center().store, settings)
+    bell = bell_of(store, reader, settings)
+    await bell.change(two_fire)
+    lines = {who: await told(served(bell, reader, settings), who) for who in WHO}
+    assert {who for who in WHO if BILLING in lines[who]} == set(WHO)
+    assert {who for who in WHO if BOB in lines[who]} == set(who_hears_of_bob)
+
+
+async def test_every_server_says_the_same_and_one_that_it_judges(store: RedisStore) -> None:
+    settings = Settings(people=PEOPLE, delivery=ALERTMANAGER)
+    reader = Reader(Center().store, settings)
+    first, second = (bell_of(store, reader, settings) for _ in range(2))
+    await first.change(two_fire)
+    before = await told(served(second, reader, settings), "admin")
+    assert BILLING not in before
+    assert "streamer_tells_alertmanager 1.0" not in before  # who has not read the record says nothing of it
+    await second.change(lambda record: record)
+    for bell in (first, second):
+        lines = await told(served(bell, reader, settings), "admin")
+        assert {BILLING, "streamer_tells_alertmanager 1.0", "streamer_alerts_judging 0.0"} <= {*lines}
