@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
-from streamer.alerts import charts, distance, drops
+from streamer.alerts import charts, distance
 from streamer.alerts.charts import Chart
 from streamer.alerts.drops import LEAST_LEARNED
 from streamer.alerts.rules import Rule
@@ -97,7 +97,7 @@ def _dropped(asked: _Asked) -> Iterator[_Why]:
     watch, rule, key, moment, series = asked
     if series is None or (key is not None and key not in series.keys):
         return
-    found = drops.drops(series, rule)
+    found = watch.evidence(rule, series, moment)
     for verdict in asked.chosen(watch.dropped(rule, found, moment, None if key is None else [key])):
         line = float(found.lines[series.keys.index(verdict.key)])
         chart = None if np.isnan(line) else charts.evidence(found, verdict.key, line)

@@ -101,16 +101,17 @@ class Watch:
         series = seen.get(place(rule))
         if rule.kind == "silence":
             return self._gated(self._silent(rule, series), moment)
-        return self.dropped(rule, self._evidence(rule, series, moment), moment) if series else iter(())
+        return self.dropped(rule, self.evidence(rule, series, moment), moment) if series else iter(())
 
     def drops(self, rule: Rule, now: int, at: int | None = None) -> Drops | None:
-        """The evidence of a rule of drops over time, for `explain`; None: nothing is known."""
+        """The evidence of a rule of drops over time; None: nothing is known."""
         assert rule.kind == "drop"
         moment = Moment(now, now if at is None else at, at is not None)
         series = self.seen(rule.by, moment).get(place(rule))
-        return None if series is None else self._evidence(rule, series, moment)
+        return None if series is None else self.evidence(rule, series, moment)
 
-    def _evidence(self, rule: Rule, series: Series, moment: Moment) -> Drops:
+    def evidence(self, rule: Rule, series: Series, moment: Moment) -> Drops:
+        """Of a rule of drops. Who keeps up replays only what is new."""
         return drops.drops(series, rule, None if moment.past else self._replays[rule.name])
 
     def _gated(self, found: Iterable[Judged], moment: Moment) -> Iterator[Judged]:

@@ -113,7 +113,8 @@ def _series(center: Center, counts: np.ndarray, span: Span, usual: Baseline) -> 
 
 def _hourly(counts: np.ndarray, first: int, last: int) -> np.ndarray:
     mine = counts[first * STEPS : last * STEPS]
-    return mine.reshape(-1, STEPS, *counts.shape[1:]).sum(axis=1, dtype=np.int64)
+    found: np.ndarray = mine.reshape(-1, STEPS, *counts.shape[1:]).sum(axis=1, dtype=np.int64)
+    return found
 
 
 def _clock(hours: np.ndarray, groups: int) -> np.ndarray:

@@ -5,10 +5,10 @@ import json
 import logging
 import ssl
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
 from msgspec.structs import replace
 
 from streamer.alerts.message import Contributor, Message
@@ -185,7 +185,7 @@ async def test_cookies_are_not_kept(caller: Caller, listener: Listener) -> None:
 
 async def test_a_certificate_that_nobody_vouches_for_is_not_trusted(caller: Caller) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(Path(__file__).with_name("nobody.pem"))
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)  # an authority that nobody knows
     async with Listener(tls=context) as listener:
         assert await sent(caller, listener.url) == Failed("its certificate is not to be trusted")
         assert listener.posts == []
