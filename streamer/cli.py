@@ -493,9 +493,9 @@ def _print_table(readings: "list[Reading]", settings: "Settings") -> None:
 
 def _name(reading: "Reading", settings: "Settings") -> str:
     """The key, with display names where there are any."""
-    from streamer.readings.query import key_parts
+    from streamer.readings.query import dimensions
 
-    parts = zip(reading.by.split(","), key_parts(reading.by, reading.key), strict=True)
+    parts = dimensions(reading.by, reading.key).items()
     return (
         ", ".join(settings.names.get(dimension, {}).get(value, value) for dimension, value in parts) or "all"
     )

@@ -22,7 +22,7 @@ from streamer.metrics.tally import BUCKETS, FIRST_BUCKET_OF, NUMBERS
 from streamer.panes.grid import FINE_KEPT_MS, FINE_MS
 from streamer.readings.columns import Zones
 from streamer.readings.pyramid import Entries
-from streamer.readings.query import key_parts
+from streamer.readings.query import dimensions
 from streamer.readings.reader import Reader
 from streamer.settings import Settings
 
@@ -191,7 +191,7 @@ class Gatherer:
 
 def queue_of(by: str, key: str) -> str:
     """ "" where the key names none."""
-    return dict(zip(by.split(","), key_parts(by, key), strict=False)).get("queue", "")
+    return dimensions(by, key).get("queue", "")
 
 
 def spanned(first: int, at: int, now: int) -> Span:

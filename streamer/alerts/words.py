@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 from streamer.metrics.catalogue import Metric
 from streamer.panes.grid import ALL
 from streamer.panes.windows import TODAY
-from streamer.readings.query import key_parts
+from streamer.readings.query import dimensions
 
 _ACRONYMS: Final = ("nps", "cnx", "csat", "ces", "fcr", "qa")
 _SUFFIXES: Final = ("_seconds", "_ratio", "_score")
@@ -94,9 +94,7 @@ def observed(metric: Metric) -> str:
 
 def called(names: Mapping[str, Mapping[str, str]], by: str, key: str) -> str:
     """What people call a group, by the names set for each dimension: Billing, of a pair Billing · Chat."""
-    if by == ALL:
-        return ""
-    each = zip(by.split(","), key_parts(by, key), strict=False)
+    each = dimensions(by, key).items()
     return " · ".join(names.get(dimension, {}).get(value, value) for dimension, value in each)
 
 

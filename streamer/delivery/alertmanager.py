@@ -13,8 +13,7 @@ from streamer.alerts import words
 from streamer.alerts.message import Message
 from streamer.alerts.states import Alert
 from streamer.delivery.caller import Answer, Caller
-from streamer.panes.grid import ALL
-from streamer.readings.query import key_parts
+from streamer.readings.query import dimensions
 from streamer.settings import Settings, SettingsError
 
 PATIENCE_S: Final = 10.0
@@ -163,10 +162,6 @@ def labels(message: Message) -> dict[str, str]:
         "by": message.by,
         **dimensions(message.by, message.key),
     }
-
-
-def dimensions(by: str, key: str) -> dict[str, str]:
-    return {} if by == ALL else dict(zip(by.split(","), key_parts(by, key), strict=True))
 
 
 def annotations(message: Message) -> dict[str, str]:

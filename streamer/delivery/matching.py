@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 from streamer.alerts.rules import Rule
-from streamer.delivery.alertmanager import Kept, Matcher, dimensions
+from streamer.delivery.alertmanager import Kept, Matcher
 from streamer.events.models import DIMENSIONS
 from streamer.panes.grid import ALL
+from streamer.readings.query import dimensions
 
 PROMETHEUS: Final = "ContactCenterAlert"
 """The alert that Prometheus derives of all of ours."""
@@ -31,7 +32,7 @@ class Covered(NamedTuple):
 
 
 def matchers(rule: Rule, key: str | None, via: Via) -> list[Matcher]:
-    group = dimensions(rule.by, key) if key else {}
+    group = dimensions(rule.by, key or "")
     return [Matcher(name, value) for name, value in {**_named(rule, via), **group}.items()]
 
 

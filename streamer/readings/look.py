@@ -12,7 +12,7 @@ from streamer.metrics.formulas import NO_DATA, Context, Figure
 from streamer.panes.windows import TODAY, Now, Run, Shift, length, midnight, run, week_before
 from streamer.readings.answers import Distribution, scores
 from streamer.readings.columns import Zones
-from streamer.readings.query import Asked, Reading, key_parts
+from streamer.readings.query import Asked, Reading, dimensions
 from streamer.readings.table import Table
 
 NO_CONTEXT: Final = Context(window_s=0)
@@ -184,9 +184,8 @@ class Look:
 
     def _zone(self, key: str) -> str | None:
         """The time zone of the queue that the key names, if it names one."""
-        by = self.asked.query.by
-        names = dict(zip(by.split(","), key_parts(by, key), strict=False))
-        return self._around.zones.of(names["queue"]) if "queue" in names else None
+        queue = dimensions(self.asked.query.by, key).get("queue")
+        return None if queue is None else self._around.zones.of(queue)
 
     def _nominal(self, part: Part, zone: str) -> tuple[int, int]:
         """The edges of a window that has no panes."""

@@ -29,7 +29,7 @@ from streamer.metrics.tally import HANDLE_LIMITS_S
 from streamer.panes.grid import ALL, SEPARATOR, groupings
 from streamer.readings import suppression
 from streamer.readings.pauses import Pause, no_pause, paused
-from streamer.readings.query import Query, Reading, key_parts
+from streamer.readings.query import Query, Reading, dimensions
 from streamer.readings.reader import Reader
 
 MOST_SERIES: Final = 10_000
@@ -216,9 +216,7 @@ def _labels(metric: catalogue.Metric, reading: Reading) -> dict[str, str]:
 
 def group(by: str, key: str) -> dict[str, str]:
     """The labels of a group; of `all`, and of a grouping without a key, only which it is."""
-    if by == ALL or not key:
-        return {"by": by}
-    return {"by": by, **dict(zip(by.split(","), key_parts(by, key), strict=True))}
+    return {"by": by, **dimensions(by, key)}
 
 
 def _size(families: Iterable[Metric]) -> int:

@@ -104,3 +104,8 @@ def _known(what: str, value: str, expected: tuple[str, ...]) -> None:
 def key_parts(by: str, key: str) -> list[str]:
     """The values of a key's dimensions. Where values hold commas themselves, the first keeps them."""
     return key.rsplit(",", by.count(","))
+
+
+def dimensions(by: str, key: str) -> dict[str, str]:
+    """A key's values by dimension; none of `all`, nor of a grouping without a key."""
+    return dict(zip(by.split(","), key_parts(by, key), strict=True)) if key else {}

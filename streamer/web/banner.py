@@ -6,7 +6,7 @@ from typing import NamedTuple
 from streamer.delivery.bell import Bell
 from streamer.delivery.record import EMPTY, TOLD, Record
 from streamer.panes.grid import ALL
-from streamer.readings.query import key_parts
+from streamer.readings.query import dimensions
 from streamer.readings.reader import Reader
 from streamer.web.alarm import Alarm, Known, alarms, seen, worst_first
 from streamer.web.board import Alert
@@ -73,8 +73,7 @@ class Banner:
             return True
         assert alarm.by is not None
         assert alarm.key is not None
-        named = dict(zip(alarm.by.split(","), key_parts(alarm.by, alarm.key), strict=False))
-        return named.get("queue") in self._queues
+        return dimensions(alarm.by, alarm.key).get("queue") in self._queues
 
 
 def _first(alarm: Alarm) -> tuple[bool, bool, int]:

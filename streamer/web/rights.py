@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from streamer.panes.grid import ALL, Grouping
 from streamer.readings import suppression
 from streamer.readings.pauses import Pause, no_pause, paused
-from streamer.readings.query import Query, Reading, key_parts
+from streamer.readings.query import Query, Reading, dimensions
 from streamer.readings.reader import Reader
 from streamer.web.people import Person
 
@@ -134,10 +134,10 @@ class Sight:
         """Whether a group is of the own teams, or of no team at all."""
         if self.person.teams is None:
             return True
-        named = dict(zip(by.split(","), key_parts(by, key), strict=False))
-        if "team" in named:
-            return named["team"] in self.person.teams
-        return "agent" not in named or named["agent"] in self.agents()
+        named, asked = dimensions(by, key), by.split(",")
+        if "team" in asked:
+            return named.get("team") in self.person.teams
+        return "agent" not in asked or named.get("agent") in self.agents()
 
     def _pairs(self) -> list[Grouping]:
         return [pair for pair in self._reader.pairs if self.person.agent_names or "agent" not in pair]

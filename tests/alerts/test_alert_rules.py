@@ -33,10 +33,21 @@ def test_a_usual_target_that_nobody_set_is_not_watched() -> None:
 
 
 def test_a_usual_rule_is_changed_where_it_is_named_and_otherwise_stays() -> None:
-    rule = named("nps-drop", Settings(alerts={"nps-drop": {"for": "1m", "tell": ["floor"]}}))  # type: ignore[dict-item]
-    assert (rule.for_ms, rule.tell, rule.shared, rule.metric.name) == (MINUTE, ("floor",), True, "nps_score")
+    rule = named("nps-drop", Settings(alerts={"nps-drop": {"for": "1m"}}))  # type: ignore[dict-item]
+    assert (rule.for_ms, rule.shared, rule.metric.name) == (MINUTE, True, "nps_score")
     off = Settings(alerts={"nps-drop": AlertSettings(enabled=False)})
     assert "nps-drop" not in {rule.name for rule in rules(off)}
+
+
+@pytest.mark.parametrize(
+    ("tell", "told"),
+    [(None, ("floor", "duty")), (["duty"], ("duty",)), ([], ())],
+    ids=["all", "some", "none"],
+)
+def test_a_rule_tells_whom_it_names_or_all(tell: list[str] | None, told: tuple[str, ...]) -> None:
+    receivers = {name: {"url": "https://chat.example/"} for name in ("floor", "duty")}
+    given = {} if tell is None else {"nps-drop": {"tell": tell}}
+    assert named("nps-drop", Settings(receivers=receivers, alerts=given)).tell == told  # type: ignore[arg-type]
 
 
 def test_a_queues_own_target_is_its_target() -> None:
@@ -86,6 +97,7 @@ TARGET = {"kind": "target", "metric": "csat_ratio"}
         ),
         (TARGET | {"window": "2h"}, "alerts.one.window = '2h': expected one of 5m, 15m"),
         ({"kind": "target", "metric": "fcr_ratio"}, "alerts.one.window = 'today': fcr_ratio is read over 7d"),
+        (TARGET | {"tell": ["floor"]}, "alerts.one.tell = 'floor': expected some of receivers, of which"),
         (TARGET | {"by": "floor"}, "alerts.one.by = 'floor': expected one of all, site, queue"),
         (
             {"kind": "drop", "metric": "abandon_ratio", "by": "agent"},

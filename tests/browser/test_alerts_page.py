@@ -16,7 +16,7 @@ from streamer.events.rules import HOUR, MINUTE
 from streamer.settings import DisplaySettings, PersonSettings
 from streamer.web.credentials import token_hash
 from tests.alerts.simulated import NPS, drawn, steady, written
-from tests.browser.conftest import Opened, overflowing, violations
+from tests.browser.conftest import TELEVISION, Opened, overflowing, violations
 from tests.browser.floor import NOW, Floor
 from tests.browser.tower import QUEUES, Tower, numbers, settings, tower
 from tests.parts.redis_server import RedisServer
@@ -26,6 +26,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 DESK = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
+SMALL = {"width": 1366, "height": 768}
+LOW = "tiles => tiles.filter((tile) => tile.scrollHeight > tile.clientHeight + 1).length"
 PEOPLE = {
     "people": {
         "Vera": PersonSettings(role="viewer", tokens=[token_hash("of vera")]),
@@ -146,6 +148,22 @@ async def test_each_alert_is_read_out_once_and_critical_ones_at_once(
         ["polite", "Warning: NPS · Billing & payments: lower than usual"],
         ["assertive", "Critical: Offered · whole center: nothing is coming in"],
     ]
+
+
+@pytest.mark.parametrize("language", ["en", "es", "zh"])
+@pytest.mark.parametrize("size", [TELEVISION, SMALL], ids=["television", "small"])
+async def test_long_names_and_words_leave_the_tiles_whole(
+    size: dict[str, int], language: str, redis_server: RedisServer, center: str, opened: Opened
+) -> None:
+    name = "Customer retention and winning back of the north-western provinces"
+    async with await tower(redis_server.url, center, names={"queue": {"billing": name}}) as floor:
+        rules = ("handle-time-drop", "service-level-target", "nps-drop")
+        await floor.ring(*(floor.alert(rule, "billing", "clearing", ago_ms=26 * HOUR) for rule in rules))
+        page = await wall_of(floor, opened, f"?lang={language}", viewport=size)
+        await expect(page.locator(".notice")).to_have_count(2)
+        assert await overflowing(page) == []
+        assert await page.locator(".tile").evaluate_all(LOW) == 0
+        assert await page.evaluate("document.documentElement.scrollHeight <= innerHeight")
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
@@ -425,6 +443,18 @@ async def test_all_is_done_by_keyboard_and_the_focus_goes_back(floor: Tower, ope
     await page.keyboard.press("Escape")
     await expect(page.get_by_role("form", name="Silence")).to_have_count(0)
     await expect(page.get_by_role("button", name="Silence")).to_be_focused()
+
+
+async def test_who_acknowledges_stays_there_though_the_alert_moves_down(
+    floor: Tower, opened: Opened
+) -> None:
+    await floor.ring(floor.alert("nps-drop", "billing"), floor.alert("nps-drop", "sales"))
+    page = await page_of(floor, opened)
+    first = await page.locator(".alarm h3").first.inner_text()
+    await page.get_by_role("button", name="Acknowledge").first.click()
+    await page.keyboard.press("Enter")
+    await expect(page.locator(".alarm h3").last).to_have_text(said(first))
+    await expect(page.locator(".alarm").last.get_by_role("button", name="Take back")).to_be_focused()
 
 
 async def test_who_was_at_an_alert_that_is_gone_is_at_the_head_of_the_list(

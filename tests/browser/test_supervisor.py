@@ -121,7 +121,7 @@ async def test_the_filter_knows_names_and_ids_and_no_accents(
 
 async def test_columns_are_chosen_and_the_address_keeps_them(floor: Floor, opened: Opened) -> None:
     page = await shown(floor, opened, COLUMNS)
-    await page.locator("summary").click()
+    await page.locator(".picker summary").click()
     await page.get_by_role("checkbox", name="NPS").uncheck()
     await page.get_by_role("checkbox", name="Talk time").check()
     await page.keyboard.press("Escape")
@@ -292,7 +292,7 @@ async def test_the_grid_is_walked_with_the_arrows_opened_with_enter_and_left_wit
 ) -> None:
     page = await shown(floor, opened, COLUMNS)
     await expect(page.locator("tr.pinned")).to_be_visible()
-    await page.locator("summary").focus()
+    await page.locator(".picker summary").focus()
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("rowheader", name="All")).to_be_focused()
     for key in ("ArrowDown", "ArrowRight", "ArrowRight"):
@@ -324,7 +324,7 @@ async def test_escape_closes_the_choice_of_columns_and_goes_back_to_its_button(
     floor: Floor, opened: Opened
 ) -> None:
     page = await shown(floor, opened, COLUMNS)
-    button = page.locator("summary")
+    button = page.locator(".picker summary")
     await button.focus()
     await page.keyboard.press("Enter")
     await page.keyboard.press("Tab")
@@ -406,7 +406,7 @@ async def test_axe_finds_nothing(query: str, scheme: str, floor: Floor, opened: 
         await expect(page.locator(".chart canvas")).to_be_visible()
     else:
         await expect(page.locator("tr.pinned")).to_be_visible()
-        await page.locator("summary").click()
+        await page.locator(".picker summary").click()
     assert await violations(page) == []
 
 

@@ -23,7 +23,7 @@ from tests.parts.alertmanager import Alertmanager
 from tests.parts.broker import Broker
 from tests.parts.redis_server import RedisServer
 
-PATIENCE_S = 120.0
+PATIENCE_S = 300.0
 _POLL_S = 0.1
 _PHASES = {"phase": "firing,clearing,resolved"}
 Rules = Mapping[str, Mapping[str, object]]
@@ -110,6 +110,9 @@ class Alarmed:
 
     async def has(self, server: Serve, place: Place, phase: str) -> bool:
         return (await self.alarm(server, place)).get("phase") == phase
+
+    async def is_acknowledged(self, server: Serve, place: Place) -> bool:
+        return bool((await self.alarm(server, place)).get("acknowledged"))
 
     async def is_told(self, place: Place, what: str, times: int = 1) -> bool:
         """The webhook receiver."""

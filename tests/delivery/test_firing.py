@@ -50,6 +50,7 @@ def test_labels_are_the_same_from_beginning_to_end() -> None:
     [
         ("all", "", {}),
         ("queue", "a, b", {"queue": "a, b"}),
+        ("queue,channel", "", {}),
         ("queue,channel", "a, b,chat", {"queue": "a, b", "channel": "chat"}),
     ],
 )

@@ -11,15 +11,21 @@ const LONG_AGO = { day: "numeric", month: "short", ...MOMENT };
 const READ_OUT = 3; // of alerts that come at the same moment; the others are counted
 const CLEARED_MS = 20_000;
 
-/** `[text, lang]`, for the server speaks English: of kinds we do not know, its words. */
-export function called(alert) {
+/** `[text, lang]`, for the server speaks English: of kinds we do not know, its words. Names of groups are cut
+ *  after `most` letters. */
+export function called(alert, most = Infinity) {
   if (alert.what === "odd") return [say("watch.odd"), undefined];
   if (alert.what) {
-    const whose = alert.by === "all" || !alert.group ? say("watch.whole") : alert.group;
+    const whose = alert.by === "all" || !alert.group ? say("watch.whole") : cut(alert.group, most);
     return [say("watch.title", { metric: metricName(alert.metric), group: whose, what: say(`watch.${alert.what}`) }), undefined];
   }
   const ours = say(`alerts.${alert.kind}`);
   return language === "en" || ours.startsWith("alerts.") ? [alert.text, "en"] : [ours, undefined];
+}
+
+function cut(name, most) {
+  const letters = [...name];
+  return letters.length > most ? `${letters.slice(0, most).join("")}…` : name;
 }
 
 export const isCritical = (alert) => alert.severity === "critical";

@@ -147,6 +147,7 @@ function Now({ board, stream }) {
 
 // The banners: that the numbers are old, and what the server warns of. There is room for two.
 const ROOM = 2;
+const LETTERS = 28; // of a group's name: what is wrong with it must have room beside it
 
 function Notices({ board, stream }) {
   const room = stream.live ? ROOM : ROOM - 1;
@@ -186,7 +187,7 @@ function howOld(board, stream) {
 
 // Colours of its own has only what nobody has seen yet; shape and word are there in any case.
 function Alert({ alert, board, more }) {
-  const [text, tongue] = called(alert);
+  const [text, tongue] = called(alert, LETTERS);
   const state = alert.acknowledged ? "seen" : alert.phase === "clearing" ? "recovering" : "";
   return html`<p class="notice ${alert.acknowledged ? "quiet" : ""} ${alert.severity}">
     <${Shape} state=${alert.severity} />

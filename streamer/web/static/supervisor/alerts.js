@@ -30,10 +30,13 @@ export function Alerts({ shared }) {
   return html`<${List} ...${{ all, problem, rules, orders, again, shared }} />`;
 }
 
-// The rules there are; null: not known yet, or nobody judges alerts here. Looked at with heartbeats at most.
+// The rules there are. They hardly change, so that they are asked for less often, once they are known.
 function useRules(stream) {
-  const { answer, problem } = useAnswer("rules", (signal) => ask(`${PATH}/rules`, {}, signal), Math.floor(stream.rung / RUNGS));
-  return { all: answer ?? [], judged: problem?.status !== 503, learning: learning(answer ?? []) };
+  const settled = useRef(false);
+  const { answer, problem } = useAnswer("rules", (signal) => ask(`${PATH}/rules`, {}, signal), settled.current ? Math.floor(stream.rung / RUNGS) : stream.news);
+  const judged = !problem?.message.startsWith("nobody judges");
+  settled.current = answer !== null || !judged;
+  return { all: answer ?? [], judged, learning: learning(answer ?? []) };
 }
 
 // Whether of nothing it is known what is usual: then only targets can be missed.
@@ -79,16 +82,18 @@ function counts(alarms) {
   return [of("critical", (alarm) => alarm.severity === "critical"), of("unseen", (alarm) => alarm.rule && !alarm.acknowledged)].filter(Boolean).join(" · ");
 }
 
-// What had the focus may be gone with its alert: then the heading has it, so that nobody falls out of the page.
+// What had the focus may have moved in the list, or be gone with its alert: then the heading has it, so that
+// nobody falls out of the page.
 function useFocusKept(place, all) {
-  const within = useRef(false);
+  const last = useRef(null);
   useEffect(() => {
-    const moved = () => (within.current = place.current?.contains(document.activeElement) ?? false);
+    const moved = (event) => (last.current = place.current?.contains(event.target) ? event.target : null);
     addEventListener("focusin", moved);
     return () => removeEventListener("focusin", moved);
   }, []);
   useLayoutEffect(() => {
-    if (within.current && document.activeElement === document.body) place.current.querySelector("h2").focus();
+    if (!last.current || document.activeElement !== document.body) return;
+    (last.current.isConnected ? last.current : place.current.querySelector("h2")).focus();
   }, [all]);
 }
 

@@ -13,6 +13,7 @@ import { Failure, Waiting } from "./failure.js";
 import { asked, local, moment } from "./moments.js";
 import { tell } from "./words.js";
 
+const TYPED_MS = 600;
 const EVERY_MS = 10_000; // judging takes long: asked again no more often
 export const SHAPES = { fires: "missed", holds: "met", unclear: "unclear", few: "few", no_data: "no_data", no_baseline: "few", closed: "over" };
 
@@ -57,16 +58,21 @@ function Unanswered({ problem }) {
   return html`<${Failure} problem=${problem} />`;
 }
 
-/** As of when: a moment where the site is, or now. */
+/** As of when: a moment where the site is, or now. What is typed counts once typing has stopped. */
 function Moment({ at, now, zone, change }) {
   const place = useRef(null);
-  const shown = local(asked(at) ?? now(), zone);
-  const changed = (event) => {
-    const ms = moment(event.target.value, zone);
-    if (!Number.isNaN(ms)) change(new Date(ms).toISOString().replace(".000Z", "Z"));
+  const typing = useRef(null);
+  useEffect(() => {
+    if (document.activeElement !== place.current) place.current.value = local(asked(at) ?? now(), zone);
+  }, [at, zone]);
+  useEffect(() => () => clearTimeout(typing.current), []);
+  const typed = (event) => {
+    const ms = moment(event.currentTarget.value, zone);
+    clearTimeout(typing.current);
+    if (!Number.isNaN(ms)) typing.current = setTimeout(() => change(new Date(ms).toISOString().replace(".000Z", "Z")), TYPED_MS);
   };
   return html`<div class="moment">
-    <label><span>${tell("explain.at")}</span><input type="datetime-local" ref=${place} key=${at ? "then" : "now"} defaultValue=${shown} max=${local(now(), zone)} onChange=${changed} /></label>
+    <label><span>${tell("explain.at")}</span><input type="datetime-local" ref=${place} min="2000-01-01T00:00" max=${local(now(), zone)} onInput=${typed} /></label>
     <button type="button" aria-pressed=${at ? "false" : "true"} onClick=${() => change("")}>${tell("explain.now")}</button>
   </div>`;
 }
