@@ -301,7 +301,7 @@ async def test_the_grid_is_walked_with_the_arrows_opened_with_enter_and_left_wit
     await expect(billing).to_be_focused()
     assert await billing.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
     await page.keyboard.press("Enter")
-    await expect(page.get_by_role("heading", level=2)).to_be_focused()
+    await expect(page.get_by_role("heading", name="Billing & payments", level=2)).to_be_focused()
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("button", name="Close")).to_be_focused()
     await page.keyboard.press("Escape")

@@ -1,5 +1,5 @@
 // Here are the two forms below an alert: who acknowledges it may say a word, who silences it says for how long.
-import { html, useEffect, useRef, useState } from "../html.js";
+import { html, useLayoutEffect, useRef, useState } from "../html.js";
 import { Problem } from "./answers.js";
 import { acknowledge, refusal, silence, SPANS } from "./orders.js";
 import { tell } from "./words.js";
@@ -26,7 +26,7 @@ function Form({ label, send, close, done, children }) {
   const place = useRef(null);
   const [sending, setSending] = useState(false);
   const [refused, setRefused] = useState("");
-  useEffect(() => {
+  useLayoutEffect(() => {
     place.current.querySelector("[data-first]").focus();
     place.current.scrollIntoView({ block: "nearest" });
   }, []);
