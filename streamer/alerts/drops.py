@@ -66,8 +66,7 @@ def drops(series: Series, rule: Rule, replay: Replay | None = None) -> Drops:
     known = usual.support >= LEAST_LEARNED
     lines = np.full(len(series.keys), np.nan)
     for group in np.flatnonzero(known).tolist():
-        independent = usual.a_month[group] / usual.spread[group]
-        between = rule.between(independent, int(known.sum()))
+        between = rule.between(usual.a_month[group], int(known.sum()))
         lines[group] = line(usual.mean[group], series.scores[group], between)
     return Drops(series, lines, *(replay or Replay()).follow(series, lines))
 

@@ -15,8 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.alerts.baseline import Baseline
-from streamer.alerts.evidence import DISTANCES, Evidence, Floats, Integers, tilts
+from streamer.alerts.evidence import DISTANCES, Evidence, Floats, Integers
 from streamer.alerts.series import Series
+from streamer.alerts.tilting import Tilts
 
 Bools = NDArray[np.bool_]
 OVER: Final = 0.6
@@ -37,36 +38,6 @@ class Replayed(NamedTuple):
     evidence: Floats
     told: Bools
     begun: Integers
-
-
-class Tilts(NamedTuple):
-    """By group, hour of the week and drop: what an observation makes of log Λ whatever it is (`norm`), and
-    how far off that is (`off`, the standard deviation of one observation). `strength` G × K."""
-
-    strength: Floats
-    norm: Floats
-    off: Floats
-
-    @classmethod
-    def of(cls, usual: Baseline, scores: Floats) -> "Tilts":
-        """Every hour is tilted by the same amount, which is found for the mean of all hours."""
-        shifted = scores - scores.min(axis=1, keepdims=True)
-        strength = np.stack([tilts(usual.mean, scores, one) for one in DISTANCES], axis=1)
-        worse = np.exp(-strength[:, :, None] * shifted[:, None])
-        norm = np.einsum("gkc,ghc->ghk", worse, usual.by_hour)
-        squares = np.einsum("gkc,ghc->ghk", worse * worse, usual.by_hour)
-        return cls(strength, np.log(norm), np.sqrt(np.maximum(squares / (norm * norm) - 1, 0.0)))
-
-    def logs(self, series: Series, first: int) -> Floats:
-        """log Λ of the steps from `first` on, T × G × K."""
-        counts = series.counts[first:]
-        shifted = series.scores - series.scores.min(axis=1, keepdims=True)
-        seen = np.zeros(counts.shape[:2])
-        for number in range(counts.shape[2]):  # one after the other: the same sums, however many steps
-            seen += counts[:, :, number] * shifted[:, number]
-        norm = self.norm[np.arange(len(series.keys)), series.hours[first:]]
-        found: Floats = -self.strength * seen[..., None] - counts.sum(axis=2)[..., None] * norm
-        return found
 
 
 class Course:
@@ -171,7 +142,8 @@ class Replay:
         return int(other.argmax()) if other.any() else length
 
     def _replay(self, series: Series, lines: Floats, first: int, evidence: Floats, told: Bools) -> Course:
-        logs, several = self._drops.logs(series, first), series.counts.sum(axis=2)
+        logs = self._drops.logs(series.counts[first:], series.hours[first:])
+        several = series.counts.sum(axis=2)
         usual, steps, course = series.usual, len(series.starts), self._kept[first].copy()
         for step in range(first, steps):
             if _is_kept(step, steps):

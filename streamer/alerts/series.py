@@ -13,9 +13,10 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from streamer.alerts.baseline import Baseline, baseline
+from streamer.alerts.baseline import Baseline
 from streamer.alerts.classes import BINS, NONE, Bins, Classes, binned
 from streamer.alerts.counted import Columns, Counted
+from streamer.alerts.dependence import learned
 from streamer.alerts.evidence import Floats, Integers
 from streamer.events.rules import DAY, HOUR, MINUTE
 from streamer.metrics.tally import BUCKETS, FIRST_BUCKET_OF, NUMBERS
@@ -129,8 +130,10 @@ class Gatherer:
             self._usual = (
                 place,
                 {
-                    name: baseline(
-                        self._classed(name, self._long.table(name, keys, span.first, span.learned)), hours
+                    name: learned(
+                        self._classed(name, self._long.table(name, keys, span.first, span.learned)),
+                        hours,
+                        self._scored(name, keys)[0],
                     )
                     for name in self._metrics
                 },

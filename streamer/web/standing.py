@@ -22,7 +22,8 @@ from streamer.web.follower import Clock
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule, how many `groups` there are, and of how many of them it is `known` what is usual. None: it need
+    """A rule, how many `false_alarms` a month it promises at most (of each group; `shared`: of all together),
+    how many `groups` there are, and of how many of them it is `known` what is usual. None: it need
     not be known."""
 
     name: str
@@ -32,6 +33,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     window: str
     severity: Severity
+    false_alarms: float
+    shared: bool
     groups: int | None
     known: int | None
 
@@ -79,6 +82,8 @@ def _standing(rule: Rule, supports: Sequence[int]) -> Standing:
         key=rule.key,
         window=rule.window,
         severity=rule.severity,
+        false_alarms=rule.false_alarms,
+        shared=rule.shared,
         groups=len(supports) if needs else None,
         known=sum(1 for support in supports if support >= LEAST_LEARNED) if needs else None,
     )

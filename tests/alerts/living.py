@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streamer.alerts.baseline import WEEK, Baseline, baseline
+from streamer.alerts.baseline import WEEK, Baseline
+from streamer.alerts.dependence import learned
 from streamer.alerts.drops import Drops, drops
 from streamer.alerts.rules import Rule
 from streamer.alerts.series import BASELINE_DAYS, MEMORY_DAYS, STEP_MS, Series, Span, spanned
@@ -89,18 +90,16 @@ def lived(center: Center, rule: Rule) -> Life:
 
 
 def _looked(center: Center, rule: Rule, looks: list[bool]) -> Iterator[tuple[int, bool, Drops]]:
-    learned: tuple[int, Baseline] | None = None
+    usual: tuple[int, Baseline] | None = None
     for hour in range(BEFORE_H + EVERY_H, len(center.counts) // STEPS + 1, EVERY_H):
         span = spanned(0, hour * HOUR - 1, hour * HOUR - 1)
         for look in looks:
             counts = center.known(hour, look)
-            if learned is None or learned[0] != span.first:
+            if usual is None or usual[0] != span.first:
                 long = _hourly(counts, span.first, span.learned)
-                learned = (
-                    span.first,
-                    baseline(long, _clock(np.arange(span.first, span.learned), long.shape[1])),
-                )
-            yield hour, look, drops(_series(center, counts, span, learned[1]), rule)
+                clock = _clock(np.arange(span.first, span.learned), long.shape[1])
+                usual = span.first, learned(long, clock, np.tile(center.scores, (long.shape[1], 1)))
+            yield hour, look, drops(_series(center, counts, span, usual[1]), rule)
 
 
 def _series(center: Center, counts: np.ndarray, span: Span, usual: Baseline) -> Series:

@@ -1,4 +1,4 @@
-"""Here is a queue that people wait in together: arrivals by the hour of the day, agents by the hour, patience."""
+"""Here is a queue that people wait in together: arrivals and agents by the hour of the day, patience."""
 
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
@@ -43,7 +43,7 @@ def waited(
 def _waits(
     arrivals: np.ndarray, agents: np.ndarray, chance: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How long each would wait, in hours, and has patience to. An agent beyond those of the hour goes home."""
+    """How long each would wait, in hours, and has patience to. Who is too many goes home."""
     served = chance.exponential(SERVICE_H, len(arrivals)).tolist()
     patience = chance.exponential(PATIENCE_H, len(arrivals))
     free, waits, most = [0.0] * int(agents[0]), [], agents.tolist()

@@ -43,9 +43,13 @@ def test_of_much_that_differs_each_has_its_own() -> None:
     assert weight[0] < 10
 
 
-def test_of_what_chance_explains_all_have_the_same() -> None:
-    found, _ = drawn(np.array([[[51, 49], [50, 50]]]), np.full((1, 2, 2), 0.5))
-    assert found == pytest.approx(0.5, abs=1e-6)
+def test_of_what_chance_explains_all_have_much_the_same() -> None:
+    """Not just the same: two hours are too few to know that hours do not differ."""
+    two, _ = drawn(np.array([[[51, 49], [50, 50]]]), np.full((1, 2, 2), 0.5))
+    many, weight = drawn(np.tile([[51, 49], [49, 51]], (1, 84, 1)), np.full((1, 168, 2), 0.5))
+    assert abs(two[0, 0, 0] - 0.5) < 0.007
+    assert abs(many[0, 0, 0] - 0.5) < 0.003
+    assert weight[0] > 300
 
 
 def test_no_class_is_impossible_and_nothing_is_known_of_nothing() -> None:

@@ -25,9 +25,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.alerts.baseline import WEEK, Baseline, baseline
+from streamer.alerts import dependence
+from streamer.alerts.baseline import WEEK, Baseline
 from streamer.alerts.evidence import Floats, line, tilted
-from streamer.alerts.replay import Course, Tilts
+from streamer.alerts.replay import Course
+from streamer.alerts.tilting import Tilts
 
 DAY: Final = 200
 MONTH: Final = 30 * DAY
@@ -133,7 +135,8 @@ def watched(step: Step, center: Center, series: int, months: float, seed: int) -
 def learned(center: Center, series: int, chance: np.random.Generator) -> Baseline:
     shares = np.bincount(center.bins, center.before)
     hours = np.tile(np.arange(LEARNED_H)[:, None] % WEEK, (1, series))
-    return baseline(chance.multinomial(chance.poisson(DAY / 24, hours.shape), shares), hours)
+    counts = chance.multinomial(chance.poisson(DAY / 24, hours.shape), shares)
+    return dependence.learned(counts, hours, np.tile(center.scores, (series, 1)))
 
 
 def ours(center: Center, series: int, seed: int) -> Step:
@@ -151,8 +154,7 @@ def ours(center: Center, series: int, seed: int) -> Step:
 def _ours(center: Center, series: int, chance: np.random.Generator) -> Step:
     usual, scores = learned(center, series, chance), np.tile(center.scores, (series, 1))
     tilts, course, one, number = Tilts.of(usual, scores), Course(series), np.ones(series, np.int64), 0
-    between = MONTH / usual.spread
-    lines = np.array([line(*given) for given in zip(usual.mean, scores, between, strict=True)])
+    lines = np.array([line(*given, MONTH) for given in zip(usual.mean, scores, strict=True)])
     shifted = scores[0] - scores[0].min()
 
     def take(seen: Integers) -> Bools:

@@ -1,7 +1,7 @@
 """What people see of alerts and do about them: on the wall, in the supervisor's list, and asking why."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -36,6 +36,14 @@ PEOPLE = {
     },
     "displays": {"lobby": DisplaySettings(token=token_hash("of the lobby"), view="default")},
 }
+
+
+@pytest.fixture(autouse=True)
+def patient() -> Iterator[None]:
+    """The page asks again after 2 s, and later where answers take long."""
+    expect.set_options(timeout=20_000)
+    yield
+    expect.set_options(timeout=5_000)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -445,9 +453,7 @@ async def test_all_is_done_by_keyboard_and_the_focus_goes_back(floor: Tower, ope
     await expect(page.get_by_role("button", name="Silence")).to_be_focused()
 
 
-async def test_who_acknowledges_stays_there_though_the_alert_moves_down(
-    floor: Tower, opened: Opened
-) -> None:
+async def test_who_acknowledges_stays_there_though_the_alert_moves_down(floor: Tower, opened: Opened) -> None:
     await floor.ring(floor.alert("nps-drop", "billing"), floor.alert("nps-drop", "sales"))
     page = await page_of(floor, opened)
     first = await page.locator(".alarm h3").first.inner_text()
@@ -508,6 +514,9 @@ async def test_the_page_says_why_with_the_evidence_over_time(floor: Tower, opene
     rows = panel.locator(".trend tbody tr")
     assert 10 < await rows.count() <= 48
     await expect(panel.get_by_role("row", name="Evidence").last).to_contain_text("of what it takes to fire")
+    await expect(panel.get_by_role("row", name="False alarms promised")).to_contain_text(
+        "at most 1 a month, of all groups together"
+    )
     await expect(panel.locator(".terms")).to_contain_text("false_alarms")
 
 
@@ -585,14 +594,14 @@ async def test_a_drop_is_seen_by_the_server_shown_explained_and_taken_back_when_
     async with floor:
         page = await page_of(floor, opened)
         found = alarm(page, "NPS · Billing & payments: lower than usual")
-        await expect(found).to_be_visible(timeout=30_000)
+        await expect(found).to_be_visible()
         await found.get_by_role("link", name="Why?").click()
         await expect(page.locator(".judged")).to_contain_text("It fires")
         part = drawn(QUEUES, 150, NPS, steady(1.0, 0.0, 0.0), days=1)
         moved = np.zeros_like(part.counts)
         moved[-5:, 0] = part.counts[-5:, 0, :1] * np.array([-1, 0, 1])
         await written(part._replace(counts=moved), store=store)
-        await expect(found).to_have_count(0, timeout=30_000)
+        await expect(found).to_have_count(0)
 
 
 # For everybody.

@@ -23,7 +23,7 @@ from tests.parts.alertmanager import Alertmanager
 from tests.parts.broker import Broker
 from tests.parts.redis_server import RedisServer
 
-PATIENCE_S = 300.0
+PATIENCE_S = 600.0
 _POLL_S = 0.1
 _PHASES = {"phase": "firing,clearing,resolved"}
 Rules = Mapping[str, Mapping[str, object]]

@@ -1,26 +1,14 @@
-"""Here is the simulator's incident from end to end: when each who is to know of it knew."""
+"""Here is an incident from end to end: when each who is to know of it knew."""
 
 import asyncio
-import json
-from collections.abc import Awaitable, Callable, Iterable, Iterator
-from typing import Any, Final, NamedTuple
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, NamedTuple, Protocol
 
 from playwright.async_api import Page
 
-from streamer.demo import playing
-from streamer.demo.letters import Message
-from streamer.demo.playing import Past, Play
-from streamer.demo.simulator import Center, Incident, Plan
-from streamer.events.rules import SECOND
 from streamer.web.server import wall_clock
-from tests.delivery.alarmed import Alarmed, Place, Rules
+from tests.delivery.alarmed import Alarmed, Place
 
-PLACE: Final = Place("abandon-drop", "billing")
-RULES: Final[Rules] = {
-    PLACE.rule: {"key": PLACE.key, "clear": "5s", "false_alarms": 0.001, "severity": "critical"}
-}
-"""What is usual is learned of a thinned out past: live come some thousand times as many."""
-_SERVERS: Final = 2
 _WATCH = """() => {
     window.seen = [];
     const look = () => {
@@ -36,11 +24,11 @@ _WATCH = """() => {
 
 
 class Course(NamedTuple):
-    """Moments in ms since the epoch, in the order of what leads to what. `abandoned`: the first caller who
-    gave up is published; `known`: all servers show it acknowledged."""
+    """Moments in ms since the epoch, in the order of what leads to what. `bad`: the first bad event is
+    published; `known`: all servers show it acknowledged."""
 
     began: int
-    abandoned: int
+    bad: int
     fired: int
     posted: int
     managed: int
@@ -55,90 +43,65 @@ class Course(NamedTuple):
 
 
 class Pages(NamedTuple):
-    """A wall of the second server, and the supervisor's page of the first."""
+    """A wall of the last server, and the supervisor's page of the first."""
 
     wall: Page
     desk: Page
 
 
-class Emergency:
-    """One center in an incident that comes again and again. `rate` is contacts per second: the more there are
-    the sooner an incident is evident; no clock is turned."""
+class Cause(Protocol):
+    """What goes wrong; each says when (ms)."""
 
-    def __init__(self, alarmed: Alarmed, rate: float, incident: Incident) -> None:
-        self._alarmed, self._incident = alarmed, incident
-        self._play = Play(rate, 1, Past(contacts=12_000), incident)
-        self._bad: list[int] = []
-        self._start = 0
+    async def begin(self) -> int: ...
 
-    async def open(self) -> None:
-        await self._alarmed.open(RULES, _SERVERS, alertmanager=True)
-        self._start = wall_clock()
-        plan = Plan(1, self._start, self._play.rate, "Europe/Madrid", incident=self._incident)
-        told = self._noting(playing.told(Center(plan), self._play))
-        self._publishing = asyncio.create_task(self._alarmed.publish(told))
+    async def end(self) -> int: ...
 
-    async def close(self) -> None:
-        self._publishing.cancel()
-        await asyncio.wait([self._publishing])
+    def first_bad(self, began: int) -> int: ...
 
-    async def live(self) -> None:
-        """Until what is past is counted by all servers."""
-        for server in self._alarmed.servers:
-            await self._alarmed.until(self._alarmed.counted, server, "offered", 2_000)
 
-    async def course(self, number: int, pages: Pages) -> Course:
-        """Of the incident of that number, from 0."""
-        alarmed, began = self._alarmed, self._start + round(self._since_start_s(number) * SECOND)
-        await pages.wall.evaluate(_WATCH)
-        managed, *_ = await asyncio.gather(
-            alarmed.until(alarmed.is_active, PLACE),
-            alarmed.until(alarmed.is_told, PLACE, "firing", number + 1),
-            *self._of_each(alarmed.has, PLACE, "firing"),
-            alarmed.until(_has_banner, pages.wall),
-        )
-        clicked = await _acknowledge(pages.desk)
-        known = await asyncio.gather(*self._of_each(alarmed.is_acknowledged, PLACE))
-        managed_over, *_ = await asyncio.gather(
-            alarmed.until(alarmed.is_inactive, PLACE),
-            alarmed.until(alarmed.is_told, PLACE, "resolved", number + 1),
-            *self._of_each(alarmed.has, PLACE, "resolved"),
-            alarmed.until(_has_no_banner, pages.wall),
-        )
-        firing, over = (alarmed.hook.find(*PLACE, what)[number] for what in ("firing", "resolved"))
-        found = await alarmed.alarm(alarmed.servers[1], PLACE)
-        shown, gone = [one["at"] for one in await pages.wall.evaluate("seen")][-2:]
-        return Course(
-            began=began,
-            abandoned=next(at for at in self._bad if at >= began),
-            fired=found["fired_at"],
-            posted=firing.at,
-            managed=managed,
-            shown=shown,
-            clicked=clicked,
-            known=max(known),
-            ended=began + round(self._incident.lasts_s * SECOND),
-            resolved=found["resolved_at"],
-            posted_over=over.at,
-            managed_over=managed_over,
-            gone=gone,
-        )
+async def course(alarmed: Alarmed, place: Place, cause: Cause, pages: Pages) -> Course:
+    before = len(alarmed.hook.find(*place, "firing"))
+    await pages.wall.evaluate(_WATCH)
+    began = await cause.begin()
+    managed, *_ = await asyncio.gather(
+        alarmed.until(alarmed.is_active, place),
+        alarmed.until(alarmed.is_told, place, "firing", before + 1),
+        alarmed.until(_has_banner, pages.wall),
+        *_of_each(alarmed, alarmed.has, place, "firing"),
+    )
+    clicked = await _acknowledge(pages.desk)
+    known = await asyncio.gather(*_of_each(alarmed, alarmed.is_acknowledged, place))
+    ended = await cause.end()
+    managed_over, *_ = await asyncio.gather(
+        alarmed.until(alarmed.is_inactive, place),
+        alarmed.until(alarmed.is_told, place, "resolved", before + 1),
+        alarmed.until(_has_no_banner, pages.wall),
+        *_of_each(alarmed, alarmed.has, place, "resolved"),
+    )
+    firing, over = (alarmed.hook.find(*place, what)[before] for what in ("firing", "resolved"))
+    found = await alarmed.alarm(alarmed.servers[0], place)
+    shown, gone = [one["at"] for one in await pages.wall.evaluate("seen")][-2:]
+    return Course(
+        began=began,
+        bad=cause.first_bad(began),
+        fired=found["fired_at"],
+        posted=firing.at,
+        managed=managed,
+        shown=shown,
+        clicked=clicked,
+        known=max(known),
+        ended=ended,
+        resolved=found["resolved_at"],
+        posted_over=over.at,
+        managed_over=managed_over,
+        gone=gone,
+    )
 
-    def _since_start_s(self, number: int) -> float:
-        return self._incident.after_s + number * self._incident.every_s
 
-    def _of_each(self, holds: Callable[..., Awaitable[bool]], *given: Any) -> Iterable[Awaitable[int]]:
-        return [self._alarmed.until(holds, server, *given) for server in self._alarmed.servers]
-
-    def _noting(self, messages: Iterable[Message]) -> Iterator[Message]:
-        """Of the queue, when callers who gave up are told of; a message goes out at its time."""
-        for message in messages:
-            if message.at_ms >= self._start and message.topic == "call-completed":
-                body = json.loads(message.value)
-                data = body.get("data", body)
-                if data.get("queue") == PLACE.key and data.get("outcome") == "abandoned":
-                    self._bad.append(message.at_ms)
-            yield message
+def _of_each(
+    alarmed: Alarmed, holds: Callable[..., Awaitable[bool]], *given: Any
+) -> Iterable[Awaitable[int]]:
+    return [alarmed.until(holds, server, *given) for server in alarmed.servers]
 
 
 async def _has_banner(wall: Page) -> bool:
@@ -150,7 +113,7 @@ async def _has_no_banner(wall: Page) -> bool:
 
 
 async def _acknowledge(desk: Page) -> int:
-    """As a supervisor does, by keyboard. When (ms)."""
+    """As a supervisor does, by mouse and keyboard. When (ms)."""
     await desk.get_by_role("button", name="Acknowledge").first.click()
     clicked = wall_clock()
     await desk.keyboard.press("Enter")

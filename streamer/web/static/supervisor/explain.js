@@ -23,8 +23,12 @@ export function Explain({ told: { alert, group, at }, go, close, shared }) {
   const heading = useRef(null);
   const identity = JSON.stringify([alert, group]);
   useEffect(() => heading.current.focus(), [identity]);
-  const moments = at ? 0 : Math.floor(now() / EVERY_MS) * Math.min(1, stream.news);
+  const several = useRef(false); // groups: judging them all takes long, and is done once
+  const moments = at || several.current ? 0 : Math.floor(now() / EVERY_MS) * Math.min(1, stream.news);
   const { answer, problem } = useAnswer(JSON.stringify([alert, group, at]), (signal) => ask("/api/v1/alerts/explain", { name: alert, key: group, at }, signal), moments);
+  const rules = useAnswer("rules", (signal) => ask("/api/v1/alerts/rules", {}, signal));
+  const rule = rules.answer?.find((one) => one.name === alert);
+  several.current = answer?.length > 1;
   const found = answer?.length === 1 || group ? answer?.[0] : answer?.find((one) => one.key === group);
   const escaped = (event) => {
     if (event.key !== "Escape") return;
@@ -43,7 +47,7 @@ export function Explain({ told: { alert, group, at }, go, close, shared }) {
     ${problem && html`<${Unanswered} problem=${problem} />`}
     ${!answer && !problem && html`<${Waiting} />`}
     ${answer && !found && (answer.length ? html`<${Groups} ...${{ answer, linked, alert, at }} />` : html`<p class="none">${tell("explain.nothing")}</p>`)}
-    ${found && html`<${One} ...${{ found, shared }} />`}
+    ${found && html`<${One} ...${{ found, rule, shared }} />`}
   </aside>`;
 }
 
@@ -77,13 +81,17 @@ function Moment({ at, now, zone, change }) {
   </div>`;
 }
 
+const WORST = ["fires", "unclear", "holds"];
+
 function Groups({ answer, linked, alert, at }) {
+  const rank = (one) => (WORST.includes(one.state) ? WORST.indexOf(one.state) : WORST.length);
+  const sorted = [...answer].sort((one, other) => rank(one) - rank(other));
   return html`<section><header><h3>${tell("explain.which")}</h3></header>
-    <ul class="which">${answer.map((one) => html`<li key=${one.key}><a ...${linked({ ...NO_PANEL, alert, group: one.key, at })}>${one.group || one.key}</a> <span><${Shape} state=${SHAPES[one.state]} /> ${tell(`explain.states.${one.state}`)}</span></li>`)}</ul>
+    <ul class="which">${sorted.map((one) => html`<li key=${one.key}><a ...${linked({ ...NO_PANEL, alert, group: one.key, at })}>${one.group || one.key}</a> <span><${Shape} state=${SHAPES[one.state]} /> ${tell(`explain.states.${one.state}`)}</span></li>`)}</ul>
   </section>`;
 }
 
-function One({ found, shared }) {
+function One({ found, rule, shared }) {
   const { now, zone, known } = shared;
   const metric = { ...known.get(found.metric), unit: found.unit, better: found.better };
   return html`
@@ -92,7 +100,7 @@ function One({ found, shared }) {
       <p class="sentence">${sentence(found, metric, now(), zone)}</p>
     </div>
     <${Evidence} found=${found} metric=${metric} zone=${zone} now=${now()} />
-    <${Facts} found=${found} metric=${metric} zone=${zone} now=${now()} />
+    <${Facts} found=${found} rule=${rule} metric=${metric} zone=${zone} now=${now()} />
     <details class="own-words" open=${language === "en"}>
       <summary>${tell("explain.own_words")}</summary>
       ${language !== "en" && html`<p class="note">${tell("explain.own_words_note")}</p>`}

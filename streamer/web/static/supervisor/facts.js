@@ -1,13 +1,15 @@
 // Here are the figures a verdict rests on, in plain words.
 import { dated } from "../alerts.js";
 import { html } from "../html.js";
+import { locale } from "../language.js";
 import { aim, interval, sample, time, written } from "../numbers.js";
 import { tell, whole } from "./words.js";
 
+const amount = new Intl.NumberFormat(locale, { maximumSignificantDigits: 2 });
 const DAY = { day: "numeric", month: "short" };
 
-export function Facts({ found, metric, zone, now }) {
-  const rows = facts(found, metric, zone, now).filter(([, value]) => value);
+export function Facts({ found, rule, metric, zone, now }) {
+  const rows = [...facts(found, metric, zone, now), ["promised", rule && promised(rule)]].filter(([, value]) => value);
   if (!rows.length) return null;
   return html`<section class="facts-table" aria-labelledby="facts-name"><header><h3 id="facts-name">${tell("explain.figures")}</h3></header>
     <table class="plain"><tbody>${rows.map(([name, value]) => html`<tr key=${name}><th scope="row">${tell(`explain.${name}`)}</th><td>${value}</td></tr>`)}</tbody></table>
@@ -33,6 +35,10 @@ function facts({ figures, learned, kind, metric: name }, metric, zone, now) {
     ["evidence", known(figures.evidence) && figures.line && tell("explain.evidence_words", { share: written(figures.evidence / figures.line, "ratio") })],
     ["a_month", count(figures.a_month)],
   ];
+}
+
+function promised({ false_alarms: n, shared, by }) {
+  return tell(`explain.promise.${by === "all" ? "center" : shared ? "shared" : "each"}`, { n: amount.format(n) });
 }
 
 function day(ms, zone) {

@@ -283,6 +283,8 @@ export default {
       "evidence": "Evidence",
       "evidence_words": "{share} of what it takes to fire",
       "a_month": "Observations a month",
+      "promised": "False alarms promised",
+      "promise": {"center": "at most {n} a month", "shared": "at most {n} a month, of all groups together", "each": "at most {n} a month, of each group"},
       "chart": "Over time",
       "of": {"evidence": "Evidence, as a share of what it takes to fire", "score": "{metric}, with an interval as sure as it must be", "events": "How many came, beside what is usual"},
       "lines": {"evidence": "Evidence", "line": "Fires from here", "over": "Ends below this", "score": "Figure", "interval": "Interval", "target": "Target", "events": "Came", "usual": "Usual"},

@@ -283,6 +283,8 @@ export default {
       "evidence": "Indicios",
       "evidence_words": "{share} de lo necesario para avisar",
       "a_month": "Observaciones al mes",
+      "promised": "Falsas alarmas prometidas",
+      "promise": {"center": "como máximo {n} al mes", "shared": "como máximo {n} al mes entre todos los grupos", "each": "como máximo {n} al mes por grupo"},
       "chart": "En el tiempo",
       "of": {"evidence": "Indicios, como parte de lo necesario para avisar", "score": "{metric}, con un intervalo tan seguro como hace falta", "events": "Cuántos llegaron, junto a lo habitual"},
       "lines": {"evidence": "Indicios", "line": "Desde aquí hay alerta", "over": "Termina por debajo de esto", "score": "Cifra", "interval": "Intervalo", "target": "Objetivo", "events": "Llegaron", "usual": "Lo habitual"},

@@ -283,6 +283,8 @@ export default {
       "evidence": "证据",
       "evidence_words": "达到触发所需的 {share}",
       "a_month": "每月样本数",
+      "promised": "承诺的误报次数",
+      "promise": {"center": "每月至多 {n} 次", "shared": "所有分组合计每月至多 {n} 次", "each": "每个分组每月至多 {n} 次"},
       "chart": "随时间变化",
       "of": {"evidence": "证据占触发所需的比例", "score": "{metric}，及其足够有把握的区间", "events": "实际到来的数量与平常的对照"},
       "lines": {"evidence": "证据", "line": "从此处起触发", "over": "低于此处即结束", "score": "数值", "interval": "区间", "target": "目标", "events": "实际", "usual": "平常"},
