@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from structlog.testing import capture_logs
 
 from streamer.delivery.bell import Bell
 from streamer.delivery.caller import Caller
@@ -374,13 +375,14 @@ async def test_the_address_is_told_to_nobody(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     listener.answer = status(500)
-    async with at_work(store, listener) as case:
-        await ring(case.bell, "billing")
-        for _ in range(2):
-            case.time.passes(await case.time.asleep(paused))
-        await listener.stop()
-        await case.time.asleep(paused)
-    said = "".join(capsys.readouterr()) + caplog.text
+    with capture_logs() as logged:
+        async with at_work(store, listener) as case:
+            await ring(case.bell, "billing")
+            for _ in range(2):
+                case.time.passes(await case.time.asleep(paused))
+            await listener.stop()
+            await case.time.asleep(paused)
+    said = f"{logged}{''.join(capsys.readouterr())}{caplog.text}"
     assert "a receiver of alerts cannot be told" in said
     assert "secret" not in said
     assert str(listener.port) not in said
