@@ -1,12 +1,13 @@
 """Here is what any test may ask for: a broker, a store, a cluster, of the parts chosen by --parts."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import NamedTuple, TypeVar
 
 import pytest
 from hypothesis import settings
 
+from streamer.store.redis import RedisStore
 from tests.parts.apache_kafka import ApacheKafka
 from tests.parts.broker import Broker
 from tests.parts.embedded import EmbeddedBroker, EmbeddedStore
@@ -99,6 +100,14 @@ def store_url(redis_server: RedisServer) -> str:
 def fresh_redis(parts: Parts) -> Iterator[RedisServer]:
     """An empty store that keeps its data on disk and may be killed."""
     yield from _running(parts.store())
+
+
+@pytest.fixture
+async def store(store_url: str, center: str) -> AsyncIterator[RedisStore]:
+    """Of a center of its own."""
+    found = await RedisStore.connect(store_url, center)
+    yield found
+    await found.close()
 
 
 @pytest.fixture(scope="session")

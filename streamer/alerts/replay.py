@@ -25,11 +25,6 @@ OVER: Final = 0.6
 told again and again: at 0.75 an NPS that fell from 30 to 0 is told 6 times in 1,000 answers."""
 
 
-def ended(lines: Floats) -> Floats:
-    """Below what evidence a drop that was told is over."""
-    return OVER * lines
-
-
 class Replayed(NamedTuple):
     """T × G after each step: the evidence, and whether a drop is told. `begun` by group: the first step from
     which on all that came in speaks most for a drop (the change point's maximum likelihood estimate); where
@@ -89,7 +84,7 @@ class Course:
         self.total = self.total + logs
         self.evidence.weigh(logs)
         found = self.evidence.log()
-        self.told = (found >= lines) | (self.told & (found >= ended(lines)))
+        self.told = (found >= lines) | (self.told & (found >= OVER * lines))
         self.evidence.cap(np.where(np.isnan(lines), np.inf, lines))
         return found
 

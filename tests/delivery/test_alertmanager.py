@@ -61,13 +61,6 @@ class Case:
         return self.time.clock()
 
 
-@pytest.fixture
-async def store(store_url: str, center: str) -> AsyncIterator[RedisStore]:
-    found = await RedisStore.connect(store_url, center)
-    yield found
-    await found.close()
-
-
 @asynccontextmanager
 async def case_of(
     store: RedisStore, server: AlertmanagerServer, via: Via = "api", url: str = ""

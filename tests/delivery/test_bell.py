@@ -5,8 +5,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
-import pytest
-
 from streamer.alerts.composing import Composer
 from streamer.alerts.message import Message
 from streamer.alerts.rules import rules
@@ -17,7 +15,7 @@ from streamer.readings.reader import Reader
 from streamer.settings import ReceiverSettings, Settings
 from streamer.store.memory import MemoryStore
 from streamer.store.redis import Ledger, RedisStore
-from tests.alerts.simulated import NOW, NPS, drawn, only, read, steady, watched, written
+from tests.alerts.simulated import NOW, only, read, watched
 from tests.delivery.said import silence
 from tests.parts.redis_server import RedisServer
 
@@ -36,19 +34,6 @@ class Clock:
 
     def __call__(self) -> int:
         return self.now
-
-
-@pytest.fixture
-async def numbers() -> MemoryStore:
-    """Two queues that miss their target."""
-    return await written(drawn(["billing", "sales"], 150, NPS, steady(*BAD)))
-
-
-@pytest.fixture
-async def store(store_url: str, center: str) -> AsyncIterator[RedisStore]:
-    found = await RedisStore.connect(store_url, center)
-    yield found
-    await found.close()
 
 
 async def made(

@@ -1,10 +1,8 @@
 """Between its turns, and while one takes long, a server knows what others did; and none undoes another's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
-
-import pytest
 
 from streamer.alerts.composing import Composer
 from streamer.alerts.message import Message
@@ -15,21 +13,9 @@ from streamer.delivery.record import silenced
 from streamer.store.memory import MemoryStore
 from streamer.store.port import Document
 from streamer.store.redis import Ledger, RedisStore
-from tests.alerts.simulated import NPS, drawn, read, steady, written
+from tests.alerts.simulated import read
 from tests.delivery.said import silence
-from tests.delivery.test_bell import BAD, QUICK, SETTINGS, made, running, turns
-
-
-@pytest.fixture
-async def numbers() -> MemoryStore:
-    return await written(drawn(["billing", "sales"], 150, NPS, steady(*BAD)))
-
-
-@pytest.fixture
-async def store(store_url: str, center: str) -> AsyncIterator[RedisStore]:
-    found = await RedisStore.connect(store_url, center)
-    yield found
-    await found.close()
+from tests.delivery.test_bell import QUICK, SETTINGS, made, running, turns
 
 
 async def known(bell: Bell, name: str) -> None:

@@ -5,7 +5,6 @@ import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-import pytest
 from aiohttp import web
 
 from streamer.alerts.composing import Composer
@@ -19,7 +18,7 @@ from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
 from streamer.store.redis import Ledger, RedisStore
 from tests.alerts import simulated
-from tests.alerts.simulated import NPS, drawn, only, steady
+from tests.alerts.simulated import only
 from tests.delivery.belfry import bell as quiet_bell
 from tests.delivery.belfry import ring, until
 from tests.delivery.desk_process import LEASE_S, QUICK, settings
@@ -30,19 +29,6 @@ from tests.parts.redis_server import RedisServer
 
 RULE = {"kind": "target", "metric": "nps_score", "window": "24h", "target": 20, "clear": 0}
 REAL = Timing(lambda: NOW)
-
-
-@pytest.fixture
-async def numbers() -> MemoryStore:
-    """Two queues that miss their target."""
-    return await simulated.written(drawn(["billing", "sales"], 150, NPS, steady(0.6, 0.3, 0.1)))
-
-
-@pytest.fixture
-async def store(store_url: str, center: str) -> AsyncIterator[RedisStore]:
-    found = await RedisStore.connect(store_url, center)
-    yield found
-    await found.close()
 
 
 class Turns:

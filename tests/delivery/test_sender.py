@@ -51,13 +51,6 @@ class Case:
         assert len(self.listener.posts) == posts
 
 
-@pytest.fixture
-async def store(store_url: str, center: str) -> AsyncIterator[RedisStore]:
-    found = await RedisStore.connect(store_url, center)
-    yield found
-    await found.close()
-
-
 @asynccontextmanager
 async def at_work(
     store: RedisStore, listener: Listener, time: Time | None = None, is_mine: bool = True, grace: float = 5.0

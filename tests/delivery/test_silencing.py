@@ -1,6 +1,5 @@
 """People silence alerts in our record where there is no Alertmanager; where there is one, ours follows it."""
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
@@ -19,13 +18,6 @@ from tests.delivery.said import NOW, silence
 PAIR = Settings(alerts={"pair": {"kind": "drop", "metric": "nps_score", "by": "queue,channel"}})  # type: ignore[dict-item]
 RULES = [one for one in rules(PAIR) if one.name in ("nps-drop", "csat-drop", "silence", "pair")]
 KNOWN = {"nps-drop": ["billing", "sales"], "pair": ["billing,voice", "a, b,chat"], "silence": [""]}
-
-
-@pytest.fixture
-async def store(store_url: str, center: str) -> AsyncIterator[RedisStore]:
-    found = await RedisStore.connect(store_url, center)
-    yield found
-    await found.close()
 
 
 async def test_without_an_alertmanager_our_record_alone_knows(store: RedisStore) -> None:

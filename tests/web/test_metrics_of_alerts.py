@@ -1,7 +1,5 @@
 """/metrics says which alerts fire, to whom may see their groups, from every server alike."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 from msgspec.structs import replace
 from starlette.applications import Starlette
@@ -31,13 +29,6 @@ BILLING = (
     'cx_alert_firing{alert="nps-drop",by="queue",metric="nps_score",queue="billing",severity="warning"} 1.0'
 )
 BOB = 'cx_alert_firing{agent="bob",alert="nps-drop",by="agent",metric="nps_score",severity="warning"} 1.0'
-
-
-@pytest.fixture
-async def store(store_url: str, center: str) -> AsyncIterator[RedisStore]:
-    found = await RedisStore.connect(store_url, center)
-    yield found
-    await found.close()
 
 
 async def nothing(*given: object) -> list[Message]:

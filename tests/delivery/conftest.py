@@ -1,0 +1,12 @@
+"""Here is what several tests of delivery judge."""
+
+import pytest
+
+from streamer.store.memory import MemoryStore
+from tests.alerts.simulated import NPS, drawn, steady, written
+
+
+@pytest.fixture
+async def numbers() -> MemoryStore:
+    """Two queues that miss their target."""
+    return await written(drawn(["billing", "sales"], 150, NPS, steady(0.6, 0.3, 0.1)))
