@@ -26,6 +26,7 @@ _LOOKS_SO: Final = 0.75
 """Of the line: with less evidence, all is as usual."""
 _GONE: Final = 0.875
 """Of the line: an alert that had less evidence was not due."""
+_ROUNDED: Final = 1e-6
 
 
 class Drops(NamedTuple):
@@ -49,14 +50,33 @@ class Drops(NamedTuple):
             return "fires"
         return "unclear" if self.evidence[step, group] >= _LOOKS_SO * self.lines[group] else "holds"
 
-    def then(self, group: int, fired_at: int) -> State:
+    def then(self, group: int, fired_at: int, fired: Figures) -> State:
         """What today's counts say of the moment an alert fired: a step counts whole that was not yet then, so
         that only evidence which is gone is a correction."""
         step = int(np.searchsorted(self.series.starts, fired_at, side="right")) - 1
         near = self.evidence[max(step - 1, 0) : step + 2, group]
         if step < 0 or np.isnan(self.lines[group]):
             return "no_baseline"
-        return "fires" if near.max() >= _GONE * self.lines[group] else "holds"
+        if near.max() >= _GONE * self.lines[group] or not self._is_gone(group, fired, fired_at):
+            return "fires"
+        return "holds"
+
+    def _is_gone(self, group: int, fired: Figures, fired_at: int) -> bool:
+        """Whether what an alert fired on is no longer counted: even if all that came later in its step were
+        the best there can be, the rest is better than it was. What came after it in that step is no
+        correction, however good."""
+        series = self.series
+        if fired.value is None or fired.since is None:
+            return True
+        first, last = np.searchsorted(series.starts, [fired.since, fired_at], side="right").tolist()
+        counts = series.counts[max(first - 1, 0) : last, group]
+        several, values = int(counts.sum()), series.values[group]
+        best = float(values[series.scores[group].argmax()])
+        rest = float(counts.sum(axis=0) @ values) - (several - fired.support) * best
+        sign = 1 if best >= float(values[series.scores[group].argmin()]) else -1
+        return (
+            several < fired.support or sign * (rest - fired.value * fired.support) > _ROUNDED * fired.support
+        )
 
 
 def drops(series: Series, rule: Rule, replay: Replay | None = None) -> Drops:

@@ -58,10 +58,6 @@ class Moment(NamedTuple):
         """Another moment, with the same knowledge."""
         return Moment(self.now, at, past=True)
 
-    def told(self, rule: Rule, key: str) -> int | None:
-        alert = self.fired.get((rule.name, key))
-        return None if alert is None else alert.fired_at
-
 
 class Watch:
     """Judges what a reader knows. From one thread at a time, any thread; nothing is told from here."""
@@ -138,8 +134,9 @@ class Watch:
         self, rule: Rule, found: Drops, moment: Moment, keys: Sequence[str] | None
     ) -> Iterator[Judged]:
         for key in self._keys(rule, found.series.keys if keys is None else keys):
-            alert = moment.told(rule, key)
-            then = None if alert is None else found.then(found.series.keys.index(key), alert)
+            alert, then = moment.fired.get((rule.name, key)), None
+            if alert is not None and alert.fired is not None and alert.fired_at is not None:
+                then = found.then(found.series.keys.index(key), alert.fired_at, alert.fired.figures)
             yield Judged(rule, drops.verdict(found, rule, self.subject(rule, key)), then)
 
     def _silent(self, rule: Rule, series: Series | None) -> Iterator[Judged]:

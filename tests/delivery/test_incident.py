@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from streamer.events.rules import MINUTE
 from streamer.web.server import wall_clock
 from tests.delivery.alarmed import Alarmed, Place, freeze, thaw
 from tests.delivery.answers import QUEUE, corrected, several, weeks
@@ -15,8 +14,6 @@ from tests.parts.redis_server import RedisServer
 NPS = Place("nps-drop", QUEUE)
 RULES = {"nps-drop": {"clear": "2s"}}
 BAD, GOOD = 15, 200
-AGO = 12 * MINUTE
-"""Evidence comes in steps of 5 minutes: the good answers are to be in other ones than the bad."""
 
 
 @pytest.fixture
@@ -30,7 +27,7 @@ async def alarmed(
 async def test_answers_that_are_corrected_take_an_alert_back_and_that_is_said(alarmed: Alarmed) -> None:
     await alarmed.open(RULES, servers=1)
     await alarmed.publish(weeks(wall_clock()))
-    bad = several("bad", BAD, wall_clock(), nps=0, ago=AGO)
+    bad = several("bad", BAD, wall_clock(), nps=0)
     await alarmed.publish(bad)
     await alarmed.until(alarmed.is_told, NPS, "firing")
     await alarmed.publish(corrected(bad, wall_clock(), nps=10))
@@ -46,7 +43,7 @@ async def test_a_frozen_and_a_killed_server_make_nothing_told_twice_or_never(ala
     first, second = alarmed.servers
     await alarmed.publish(weeks(wall_clock()))
     freeze(first)
-    await alarmed.publish(several("bad", BAD, wall_clock(), nps=0, ago=AGO))
+    await alarmed.publish(several("bad", BAD, wall_clock(), nps=0))
     await alarmed.until(alarmed.is_told, NPS, "firing")
     thaw(first)
     await alarmed.until(alarmed.has, first, NPS, "firing")
@@ -65,7 +62,7 @@ async def test_a_receiver_that_fails_is_away_and_is_slow_is_told_all_once_and_ke
     await alarmed.open(RULES, servers=1)
     server, hook = alarmed.servers[0], alarmed.hook
     hook.status = 500
-    await alarmed.publish([*weeks(wall_clock()), *several("bad", BAD, wall_clock(), nps=0, ago=AGO)])
+    await alarmed.publish([*weeks(wall_clock()), *several("bad", BAD, wall_clock(), nps=0)])
     await alarmed.until(alarmed.has, server, NPS, "firing")
     await hook.heard(2)
     await hook.stop()
