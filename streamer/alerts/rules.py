@@ -9,10 +9,10 @@ from typing import Any, Final
 import msgspec
 from pydantic import ValidationError
 
-from streamer.alerts.bounds import Balance, Mean, Proportion, Sample, sample
-from streamer.alerts.classes import Classes, classes, events
-from streamer.alerts.confidence import growing, rolling
 from streamer.alerts.hours import Hours, HoursError, hours
+from streamer.alerts.judging.bounds import Balance, Mean, Proportion, Sample, sample
+from streamer.alerts.judging.classes import Classes, classes, events
+from streamer.alerts.judging.confidence import growing, rolling
 from streamer.alerts.verdict import Kind
 from streamer.events.models import DIMENSIONS
 from streamer.metrics.catalogue import CATALOGUE, Metric

@@ -6,16 +6,16 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
-from streamer.alerts import drops, missed, silence
-from streamer.alerts.bounds import sample
-from streamer.alerts.classes import Classes, classes
-from streamer.alerts.drops import Drops
-from streamer.alerts.missed import Stream
-from streamer.alerts.oddness import NOTHING_ODD, Oddities, Oddness
-from streamer.alerts.replay import Replay
+from streamer.alerts.judging import drops, missed, silence
+from streamer.alerts.judging.bounds import sample
+from streamer.alerts.judging.classes import Classes, classes
+from streamer.alerts.judging.drops import Drops
+from streamer.alerts.judging.missed import Stream
+from streamer.alerts.judging.oddness import NOTHING_ODD, Oddities, Oddness
+from streamer.alerts.judging.replay import Replay
+from streamer.alerts.judging.samples import Samples
+from streamer.alerts.judging.series import Gatherer, Series, queue_of
 from streamer.alerts.rules import Rule
-from streamer.alerts.samples import Samples
-from streamer.alerts.series import Gatherer, Series, queue_of
 from streamer.alerts.states import Alert
 from streamer.alerts.subject import Subject
 from streamer.alerts.verdict import Figures, State, Verdict

@@ -9,11 +9,11 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
-from streamer.alerts import telling
-from streamer.alerts.explaining import Explanation, explanation
-from streamer.alerts.rehearsal import Rehearsal, Stage, moments
 from streamer.alerts.rules import Rule, rules
-from streamer.alerts.telling import Listed, Standing
+from streamer.alerts.showing import telling
+from streamer.alerts.showing.explaining import Explanation, explanation
+from streamer.alerts.showing.rehearsal import Rehearsal, Stage, moments
+from streamer.alerts.showing.telling import Listed, Standing
 from streamer.alerts.watch import Watch
 from streamer.alerts.words import clock
 from streamer.delivery.record import EMPTY, Record, read

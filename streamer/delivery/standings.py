@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from streamer.alerts.rules import Rule
+from streamer.alerts.showing.telling import Standing
 from streamer.alerts.states import Alert
-from streamer.alerts.telling import Standing
 from streamer.alerts.words import clock
 from streamer.delivery.record import Record
 

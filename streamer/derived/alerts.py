@@ -8,7 +8,7 @@ whatever these files were derived with.
 from collections.abc import Iterator
 from typing import Final
 
-from streamer.alerts import links
+from streamer.alerts.saying import links
 from streamer.delivery.matching import PROMETHEUS as PASSED_ON
 from streamer.derived import promql
 from streamer.derived.rules import Alert, Group, Trial

@@ -6,9 +6,9 @@ from typing import Final, NamedTuple
 import msgspec
 from msgspec.structs import replace
 
-from streamer.alerts.headline import Matter, begun
 from streamer.alerts.message import Contributor, Message
 from streamer.alerts.rules import Rule
+from streamer.alerts.saying.headline import Matter, begun
 from streamer.alerts.states import Alert, Phase, Why
 from streamer.alerts.verdict import Figures, Kind
 from streamer.alerts.words import called

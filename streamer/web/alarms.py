@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from streamer.alerts.explaining import explanation
 from streamer.alerts.rules import Rule
+from streamer.alerts.showing.explaining import explanation
 from streamer.alerts.states import Phase
 from streamer.delivery.bell import Bell
 from streamer.delivery.record import TOLD, Acknowledgement, Record, acknowledged

@@ -18,8 +18,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamer import collector
-from streamer.alerts.composing import Composer
 from streamer.alerts.rules import rules
+from streamer.alerts.saying.composing import Composer
 from streamer.alerts.watch import Watch
 from streamer.delivery.alertmanager import check_alertmanager
 from streamer.delivery.bell import Bell

@@ -7,9 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from streamer.alerts.drops import LEAST_LEARNED
+from streamer.alerts.judging.drops import LEAST_LEARNED
+from streamer.alerts.judging.series import Series
 from streamer.alerts.rules import Rule
-from streamer.alerts.series import Series
 from streamer.alerts.verdict import Kind
 from streamer.alerts.watch import Watch, place
 from streamer.delivery.bell import Bell

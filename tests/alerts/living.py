@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streamer.alerts.baseline import WEEK, Baseline
-from streamer.alerts.dependence import learned
-from streamer.alerts.drops import Drops, drops
+from streamer.alerts.judging.baseline import WEEK, Baseline
+from streamer.alerts.judging.dependence import learned
+from streamer.alerts.judging.drops import Drops, drops
+from streamer.alerts.judging.series import BASELINE_DAYS, MEMORY_DAYS, STEP_MS, Series, Span, spanned
 from streamer.alerts.rules import Rule
-from streamer.alerts.series import BASELINE_DAYS, MEMORY_DAYS, STEP_MS, Series, Span, spanned
 from streamer.events.rules import HOUR
 from tests.alerts.simulated import rhythm
 

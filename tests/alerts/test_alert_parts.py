@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from streamer.alerts.amount import Amount, weights
-from streamer.alerts.contributors import Part
-from streamer.alerts.evidence import Floats
-from streamer.alerts.parts import DIMENSIONS, Cells, Group, Hours
-from streamer.alerts.stretch import Stretch
+from streamer.alerts.judging.evidence import Floats
+from streamer.alerts.saying.amount import Amount, weights
+from streamer.alerts.saying.contributors import Part
+from streamer.alerts.saying.parts import DIMENSIONS, Cells, Group, Hours
+from streamer.alerts.saying.stretch import Stretch
 from streamer.events import models
 from streamer.events.rules import HOUR, UNKNOWN
 from streamer.metrics.catalogue import CATALOGUE

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from streamer.alerts.baseline import MONTH_H, WEEK, baseline, drawn, probable
-from streamer.alerts.evidence import LOW
+from streamer.alerts.judging.baseline import MONTH_H, WEEK, baseline, drawn, probable
+from streamer.alerts.judging.evidence import LOW
 
 HOURS = np.tile(np.arange(WEEK), 8)[:, None]
 NIGHT = (np.arange(WEEK) % 24 < 6)[:, None, None]

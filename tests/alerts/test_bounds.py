@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from streamer.alerts.bounds import Balance, Mean, Proportion, Sample, sample
-from streamer.alerts.confidence import rolling
+from streamer.alerts.judging.bounds import Balance, Mean, Proportion, Sample, sample
+from streamer.alerts.judging.confidence import rolling
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.formulas import TallyCounts
 from streamer.metrics.intervals import wilson

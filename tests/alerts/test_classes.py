@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.alerts.classes import BINS, Classes, binned, classes, events
+from streamer.alerts.judging.classes import BINS, Classes, binned, classes, events
 from streamer.metrics.catalogue import CATALOGUE, evaluate
 from streamer.metrics.formulas import Context, TallyCounts
 from streamer.metrics.tally import BUCKETS, COUNTS, FIRST_BUCKET_OF, NUMBER, bucket

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from streamer.alerts.composing import EXPLAINED, Composer
 from streamer.alerts.message import Message
 from streamer.alerts.rules import Rule, rules
-from streamer.alerts.sentences import part
+from streamer.alerts.saying.composing import EXPLAINED, Composer
+from streamer.alerts.saying.sentences import part
 from streamer.alerts.states import Alert, Notice, Why, turn, withdrawn
 from streamer.alerts.verdict import Figures, State, Verdict
 from streamer.alerts.watch import Watch

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from streamer.alerts.confidence import growing, rolling, skewed, skewness_of_share
+from streamer.alerts.judging.confidence import growing, rolling, skewed, skewness_of_share
 
 MONTH = 6_000
 SERIES, MONTHS = 250, 2

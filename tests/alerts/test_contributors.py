@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.alerts.amount import NOTHING, Amount, interval, weights
-from streamer.alerts.contributors import MOST, Part, largest, moved, surely, whole
+from streamer.alerts.saying.amount import NOTHING, Amount, interval, weights
+from streamer.alerts.saying.contributors import MOST, Part, largest, moved, surely, whole
 from streamer.metrics.catalogue import CATALOGUE, evaluate
 from streamer.metrics.formulas import NO_DATA, Context, TallyCounts
 from streamer.metrics.tally import FIRST_BUCKET, NUMBER, Tally

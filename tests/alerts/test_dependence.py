@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from streamer.alerts.baseline import WEEK, baseline
-from streamer.alerts.dependence import learned
+from streamer.alerts.judging.baseline import WEEK, baseline
+from streamer.alerts.judging.dependence import learned
 from streamer.alerts.rules import rules
 from tests.alerts.living import STEPS, Center, lived
 from tests.alerts.queueing import waited

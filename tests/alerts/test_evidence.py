@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from streamer.alerts.evidence import DISTANCES, LOW, Evidence, Floats, line, ratios, smoothed, tilted
+from streamer.alerts.judging.evidence import DISTANCES, LOW, Evidence, Floats, line, ratios, smoothed, tilted
 
 NPS = smoothed(np.array([0.2, 0.3, 0.5])), np.array([-1.0, 0.0, 1.0])
 CSAT = smoothed(np.array([0.15, 0.85])), np.array([0.0, 1.0])

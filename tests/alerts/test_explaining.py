@@ -7,11 +7,11 @@ import msgspec
 import numpy as np
 import pytest
 
-from streamer.alerts.explaining import Explanation, explanation
 from streamer.alerts.hours import hours
 from streamer.alerts.rules import rules
-from streamer.alerts.terms import hours as said_hours
-from streamer.alerts.terms import promised
+from streamer.alerts.showing.explaining import Explanation, explanation
+from streamer.alerts.showing.terms import hours as said_hours
+from streamer.alerts.showing.terms import promised
 from streamer.alerts.watch import Watch
 from streamer.events.rules import DAY, HOUR, MINUTE
 from streamer.metrics.tally import NUMBER

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from streamer.alerts.baseline import WEEK
-from streamer.alerts.dependence import learned
-from streamer.alerts.drops import drops
-from streamer.alerts.replay import Replay
+from streamer.alerts.judging.baseline import WEEK
+from streamer.alerts.judging.dependence import learned
+from streamer.alerts.judging.drops import drops
+from streamer.alerts.judging.replay import Replay
 from streamer.alerts.rules import Rule, rules
 from streamer.alerts.states import Notice, turn
 from streamer.alerts.watch import Watch

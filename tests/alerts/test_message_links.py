@@ -4,7 +4,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from streamer.alerts.links import base, contacts, explanation, window_over
+from streamer.alerts.saying.links import base, contacts, explanation, window_over
 from streamer.events.rules import DAY, HOUR, MINUTE
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.panes.windows import WINDOWS

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from streamer.alerts.baseline import WEEK, baseline
-from streamer.alerts.drops import OVER, Drops, drops
+from streamer.alerts.judging.baseline import WEEK, baseline
+from streamer.alerts.judging.drops import OVER, Drops, drops
+from streamer.alerts.judging.series import STEP_MS, Series
 from streamer.alerts.rules import Rule, rules
-from streamer.alerts.series import STEP_MS, Series
 from streamer.events.rules import HOUR
 from tests.alerts.simulated import only, rhythm
 

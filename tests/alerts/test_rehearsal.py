@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from streamer.alerts.rehearsal import Rehearsal, Stage, moments
 from streamer.alerts.rules import rules
+from streamer.alerts.showing.rehearsal import Rehearsal, Stage, moments
 from streamer.alerts.states import Alert, turn
 from streamer.alerts.watch import Watch
 from streamer.events.rules import DAY, HOUR, MINUTE

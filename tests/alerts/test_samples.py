@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from streamer.alerts.judging.samples import Samples, Stretch, stretch
 from streamer.alerts.rules import rules
-from streamer.alerts.samples import Samples, Stretch, stretch
 from streamer.alerts.states import turn
 from streamer.alerts.watch import Watch
 from streamer.events.rules import DAY, HOUR, MINUTE

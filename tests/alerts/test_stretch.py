@@ -3,7 +3,7 @@
 import pytest
 
 from streamer.alerts.rules import rules
-from streamer.alerts.stretch import LEAST_BEFORE_MS, Stretch, of_window, since
+from streamer.alerts.saying.stretch import LEAST_BEFORE_MS, Stretch, of_window, since
 from streamer.events.rules import DAY, HOUR, MINUTE
 from streamer.metrics.catalogue import Spans
 from streamer.panes.grid import FINE_KEPT_MS, FINE_MS, WIDTH

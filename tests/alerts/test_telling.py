@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.progress import Progress
 
-from streamer.alerts import telling
 from streamer.alerts.rules import rules
+from streamer.alerts.showing import telling
 from streamer.alerts.states import Alert
 from streamer.alerts.watch import Watch
 from streamer.cli import main

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from streamer.alerts import strange
-from streamer.alerts.classes import Classes, classes
+from streamer.alerts.judging import strange
+from streamer.alerts.judging.classes import Classes, classes
+from streamer.alerts.judging.series import Gatherer, hours_of_week
+from streamer.alerts.judging.strange import Pulse, Taken
 from streamer.alerts.rules import rules
-from streamer.alerts.series import Gatherer, hours_of_week
 from streamer.alerts.states import turn
-from streamer.alerts.strange import Pulse, Taken
 from streamer.alerts.watch import Watch
 from streamer.events.rules import DAY, HOUR, MINUTE
 from streamer.metrics.catalogue import CATALOGUE

@@ -25,11 +25,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.alerts import dependence
-from streamer.alerts.baseline import WEEK, Baseline
-from streamer.alerts.evidence import Floats, line, tilted
-from streamer.alerts.replay import Course
-from streamer.alerts.tilting import Tilts
+from streamer.alerts.judging import dependence
+from streamer.alerts.judging.baseline import WEEK, Baseline
+from streamer.alerts.judging.evidence import Floats, line, tilted
+from streamer.alerts.judging.replay import Course
+from streamer.alerts.judging.tilting import Tilts
 
 DAY: Final = 200
 MONTH: Final = 30 * DAY

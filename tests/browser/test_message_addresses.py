@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from streamer.alerts import links
+from streamer.alerts.saying import links
 from streamer.events.rules import MINUTE
 from streamer.metrics.catalogue import CATALOGUE
 from tests.browser.conftest import Opened

@@ -12,9 +12,9 @@ from typing import Any, Self
 from msgspec.structs import replace
 from starlette.applications import Starlette
 
-from streamer.alerts.composing import Composer
 from streamer.alerts.message import Contributor, Message
 from streamer.alerts.rules import Rule, rules
+from streamer.alerts.saying.composing import Composer
 from streamer.alerts.states import Alert, Phase, Why
 from streamer.alerts.verdict import Figures, Verdict
 from streamer.alerts.watch import Watch

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
-from streamer.alerts.composing import Composer
 from streamer.alerts.message import Message
 from streamer.alerts.rules import rules
+from streamer.alerts.saying.composing import Composer
 from streamer.alerts.states import Notice
 from streamer.delivery.bell import Bell, Compose, Pace
 from streamer.delivery.record import Acknowledgement, Record, acknowledged, silenced

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from streamer.alerts.composing import Composer
 from streamer.alerts.message import Message
 from streamer.alerts.rules import rules
+from streamer.alerts.saying.composing import Composer
 from streamer.alerts.states import Notice
 from streamer.delivery.bell import Bell
 from streamer.delivery.record import silenced

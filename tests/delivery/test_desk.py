@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
-from streamer.alerts.composing import Composer
 from streamer.alerts.rules import rules
+from streamer.alerts.saying.composing import Composer
 from streamer.delivery.bell import Bell, Pace
 from streamer.delivery.desk import TIDIED_S, Desk
 from streamer.delivery.pauses import Timing

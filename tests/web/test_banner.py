@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from streamer.alerts.composing import Composer
 from streamer.alerts.rules import rules
+from streamer.alerts.saying.composing import Composer
 from streamer.alerts.watch import Watch
 from streamer.delivery.bell import Bell
 from streamer.delivery.record import Acknowledgement, Silence, acknowledged, silenced

@@ -8,8 +8,8 @@ from functools import lru_cache
 from math import log10, sqrt
 from typing import Final, NamedTuple
 
-from streamer.alerts.bounds import Sample
-from streamer.alerts.confidence import growing, rolling
+from streamer.alerts.judging.bounds import Sample
+from streamer.alerts.judging.confidence import growing, rolling
 from streamer.alerts.rules import Rule
 from streamer.alerts.subject import Subject
 from streamer.alerts.verdict import Figures, State, Verdict

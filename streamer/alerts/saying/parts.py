@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from streamer.alerts.amount import NOTHING, Amount
-from streamer.alerts.contributors import Part
-from streamer.alerts.evidence import Floats, Integers
-from streamer.alerts.stretch import Stretch
+from streamer.alerts.judging.evidence import Floats, Integers
+from streamer.alerts.saying.amount import NOTHING, Amount
+from streamer.alerts.saying.contributors import Part
+from streamer.alerts.saying.stretch import Stretch
 from streamer.metrics.tally import FIRST_BUCKET, NUMBERS
 from streamer.panes.grid import ALL
 from streamer.readings.pyramid import Entries, joined

@@ -13,11 +13,11 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from streamer.alerts.baseline import Baseline
-from streamer.alerts.classes import BINS, NONE, Bins, Classes, binned
-from streamer.alerts.counted import Columns, Counted
-from streamer.alerts.dependence import learned
-from streamer.alerts.evidence import Floats, Integers
+from streamer.alerts.judging.baseline import Baseline
+from streamer.alerts.judging.classes import BINS, NONE, Bins, Classes, binned
+from streamer.alerts.judging.counted import Columns, Counted
+from streamer.alerts.judging.dependence import learned
+from streamer.alerts.judging.evidence import Floats, Integers
 from streamer.events.rules import DAY, HOUR, MINUTE
 from streamer.metrics.tally import BUCKETS, FIRST_BUCKET_OF, NUMBERS
 from streamer.panes.grid import FINE_KEPT_MS, FINE_MS

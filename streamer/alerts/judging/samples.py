@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from streamer.alerts.series import queue_of
+from streamer.alerts.judging.series import queue_of
 from streamer.events.rules import DAY, HOUR
 from streamer.metrics.formulas import Counts
 from streamer.metrics.tally import NUMBERS

@@ -9,9 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from streamer.alerts.baseline import Baseline, baseline
-from streamer.alerts.evidence import Floats, Integers
-from streamer.alerts.tilting import Tilts
+from streamer.alerts.judging.baseline import Baseline, baseline
+from streamer.alerts.judging.evidence import Floats, Integers
+from streamer.alerts.judging.tilting import Tilts
 
 STRETCHES_H: Final = (1, 4, 24)
 _MOST: Final = 20.0

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from streamer.alerts.charts import Chart, Point
+from streamer.alerts.showing.charts import Chart, Point
 
 _ROWS: Final = 24
 _WIDE: Final = 40

@@ -22,7 +22,7 @@ from math import sqrt
 from statistics import NormalDist
 from typing import Final, NamedTuple
 
-from streamer.alerts.amount import NOTHING, Amount
+from streamer.alerts.saying.amount import NOTHING, Amount
 from streamer.events.rules import UNKNOWN
 from streamer.readings.suppression import FEWEST
 

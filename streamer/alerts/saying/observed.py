@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from streamer.alerts.amount import interval, weights
-from streamer.alerts.contributors import Named, largest
-from streamer.alerts.parts import Cells, Group, Hours
+from streamer.alerts.judging.series import queue_of
 from streamer.alerts.rules import Rule
-from streamer.alerts.series import queue_of
-from streamer.alerts.stretch import Stretch, of_window, since
+from streamer.alerts.saying.amount import interval, weights
+from streamer.alerts.saying.contributors import Named, largest
+from streamer.alerts.saying.parts import Cells, Group, Hours
+from streamer.alerts.saying.stretch import Stretch, of_window, since
 from streamer.alerts.verdict import Figures
 from streamer.events.rules import DAY
 from streamer.metrics.catalogue import Metric

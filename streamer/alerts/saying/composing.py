@@ -6,14 +6,14 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from streamer.alerts import headline, links, sentences
-from streamer.alerts.contributors import Named
-from streamer.alerts.headline import Matter
+from streamer.alerts.judging.series import queue_of
 from streamer.alerts.message import Contributor, Message
-from streamer.alerts.observed import Case, Observed
 from streamer.alerts.rules import Rule
-from streamer.alerts.sentences import Told
-from streamer.alerts.series import queue_of
+from streamer.alerts.saying import headline, links, sentences
+from streamer.alerts.saying.contributors import Named
+from streamer.alerts.saying.headline import Matter
+from streamer.alerts.saying.observed import Case, Observed
+from streamer.alerts.saying.sentences import Told
 from streamer.alerts.states import Notice
 from streamer.alerts.verdict import Figures
 from streamer.alerts.words import called

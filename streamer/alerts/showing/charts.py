@@ -5,9 +5,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from streamer.alerts import drops
-from streamer.alerts.drops import OVER, Drops
-from streamer.alerts.series import Series
+from streamer.alerts.judging import drops
+from streamer.alerts.judging.drops import OVER, Drops
+from streamer.alerts.judging.series import Series
 from streamer.alerts.verdict import Verdict
 from streamer.events.rules import DAY, HOUR
 from streamer.metrics.formulas import Counts

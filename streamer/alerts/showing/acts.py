@@ -9,11 +9,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from streamer.alerts import drops
-from streamer.alerts.bounds import sample
-from streamer.alerts.drops import Drops
+from streamer.alerts.judging import drops
+from streamer.alerts.judging.bounds import sample
+from streamer.alerts.judging.drops import Drops
+from streamer.alerts.judging.series import FINE_STEPS_MS, STEP_MS, Series, queue_of
 from streamer.alerts.rules import Rule
-from streamer.alerts.series import FINE_STEPS_MS, STEP_MS, Series, queue_of
 from streamer.alerts.verdict import State, Verdict
 from streamer.alerts.watch import Moment, Watch, place
 from streamer.events.rules import DAY, HOUR

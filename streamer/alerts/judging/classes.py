@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
-from streamer.alerts.evidence import Floats, Integers
+from streamer.alerts.judging.evidence import Floats, Integers
 from streamer.metrics.catalogue import Metric, Windows
 from streamer.metrics.formulas import DurationMean, Net, ScaleMean, Share, Total
 from streamer.metrics.tally import BUCKETS, FIRST_BUCKET_OF, NUMBER, NUMBERS, SCALES, bucket_value

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streamer.alerts.classes import NONE
-from streamer.alerts.evidence import Integers
+from streamer.alerts.judging.classes import NONE
+from streamer.alerts.judging.evidence import Integers
 from streamer.metrics.tally import NUMBERS
 from streamer.panes.grid import WIDTH, Family
 from streamer.readings.pyramid import Entries, joined, summed

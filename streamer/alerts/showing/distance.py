@@ -4,12 +4,12 @@ from typing import Final
 
 import numpy as np
 
-from streamer.alerts.drops import OVER, Drops
-from streamer.alerts.evidence import DISTANCES, tilted
+from streamer.alerts.judging.drops import OVER, Drops
+from streamer.alerts.judging.evidence import DISTANCES, tilted
+from streamer.alerts.judging.series import Series, hours_of_week
 from streamer.alerts.rules import Rule
-from streamer.alerts.series import Series, hours_of_week
+from streamer.alerts.showing.terms import hours
 from streamer.alerts.subject import Subject
-from streamer.alerts.terms import hours
 from streamer.alerts.verdict import Figures, Verdict
 from streamer.alerts.words import clock, events, observations, said
 from streamer.events.rules import HOUR, MINUTE

@@ -3,8 +3,8 @@
 from collections import deque
 from typing import Final, NamedTuple
 
-from streamer.alerts import strange
-from streamer.alerts.strange import Pulse
+from streamer.alerts.judging import strange
+from streamer.alerts.judging.strange import Pulse
 from streamer.events.rules import MINUTE
 from streamer.panes.grid import ALL, FINE_MS
 from streamer.readings.reader import Reader

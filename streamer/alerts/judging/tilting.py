@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streamer.alerts.baseline import Baseline
-from streamer.alerts.evidence import DISTANCES, Floats, Integers, tilts
+from streamer.alerts.judging.baseline import Baseline
+from streamer.alerts.judging.evidence import DISTANCES, Floats, Integers, tilts
 
 
 class Tilts(NamedTuple):

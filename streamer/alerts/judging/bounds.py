@@ -7,7 +7,7 @@ high ones. It lies beyond the target just where samples of what is on target har
 from math import sqrt
 from typing import NamedTuple
 
-from streamer.alerts.confidence import skewed, skewness_of_share
+from streamer.alerts.judging.confidence import skewed, skewness_of_share
 from streamer.metrics.catalogue import Metric
 from streamer.metrics.formulas import Counts, DurationMean, Net, ScaleMean, Share, qa_score
 from streamer.metrics.intervals import Interval

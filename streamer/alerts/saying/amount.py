@@ -5,7 +5,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from streamer.alerts.evidence import Floats
+from streamer.alerts.judging.evidence import Floats
 from streamer.metrics.catalogue import Metric
 from streamer.metrics.formulas import DurationMean, Net, ScaleMean, Share, qa_score
 from streamer.metrics.intervals import Interval, adjusted_wald, normal, wilson

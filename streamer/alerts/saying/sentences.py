@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from streamer.alerts.drops import how_often
+from streamer.alerts.judging.drops import how_often
 from streamer.alerts.message import Contributor, Message
-from streamer.alerts.observed import Case
 from streamer.alerts.rules import Rule
+from streamer.alerts.saying.observed import Case
 from streamer.alerts.states import Notice
 from streamer.alerts.verdict import Figures
 from streamer.alerts.words import (

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from streamer.alerts.acts import Act, acts
-from streamer.alerts.baseline import MONTH_H
+from streamer.alerts.judging.baseline import MONTH_H
+from streamer.alerts.judging.series import FINE_STEPS_MS, STEP_MS
 from streamer.alerts.rules import Rule
-from streamer.alerts.series import FINE_STEPS_MS, STEP_MS
+from streamer.alerts.showing.acts import Act, acts
 from streamer.alerts.states import MOST_MS, Alert, Notice, Phase, turn
 from streamer.alerts.verdict import Figures, Kind, Verdict
 from streamer.alerts.watch import Watch

@@ -10,9 +10,9 @@ from typing import Final
 
 import numpy as np
 
-from streamer.alerts.drops import LEAST_LEARNED
+from streamer.alerts.judging.drops import LEAST_LEARNED
+from streamer.alerts.judging.series import Series
 from streamer.alerts.rules import Rule
-from streamer.alerts.series import Series
 from streamer.alerts.subject import Subject
 from streamer.alerts.verdict import Figures, Verdict
 from streamer.alerts.words import clock, coming

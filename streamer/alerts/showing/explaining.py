@@ -6,12 +6,12 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
-from streamer.alerts import charts, distance
-from streamer.alerts.charts import Chart
-from streamer.alerts.drops import LEAST_LEARNED
+from streamer.alerts.judging.drops import LEAST_LEARNED
+from streamer.alerts.judging.series import Series, hours_of_week, queue_of
 from streamer.alerts.rules import Rule
-from streamer.alerts.series import Series, hours_of_week, queue_of
-from streamer.alerts.terms import Term, terms
+from streamer.alerts.showing import charts, distance
+from streamer.alerts.showing.charts import Chart
+from streamer.alerts.showing.terms import Term, terms
 from streamer.alerts.verdict import Figures, Kind, State, Verdict
 from streamer.alerts.watch import Judged, Moment, Streams, Watch, place
 from streamer.alerts.words import title

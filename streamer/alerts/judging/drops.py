@@ -9,12 +9,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from streamer.alerts.baseline import MONTH_H
-from streamer.alerts.evidence import Floats, Integers, line
-from streamer.alerts.replay import OVER as OVER
-from streamer.alerts.replay import Bools, Replay
+from streamer.alerts.judging.baseline import MONTH_H
+from streamer.alerts.judging.evidence import Floats, Integers, line
+from streamer.alerts.judging.replay import OVER as OVER
+from streamer.alerts.judging.replay import Bools, Replay
+from streamer.alerts.judging.series import Series
 from streamer.alerts.rules import Rule
-from streamer.alerts.series import Series
 from streamer.alerts.subject import Subject
 from streamer.alerts.verdict import Figures, State, Verdict
 from streamer.alerts.words import clock, lasting, observations, said, title, whom

@@ -5,9 +5,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from streamer.alerts.drawing import drawn
-from streamer.alerts.explaining import Explanation, Learned
-from streamer.alerts.rehearsal import Outcome, Rehearsal, Ring
+from streamer.alerts.showing.drawing import drawn
+from streamer.alerts.showing.explaining import Explanation, Learned
+from streamer.alerts.showing.rehearsal import Outcome, Rehearsal, Ring
 from streamer.alerts.states import Alert, Why
 from streamer.alerts.verdict import Figures, State, Verdict
 from streamer.alerts.watch import Judged

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from streamer.alerts.evidence import Floats, Integers
+from streamer.alerts.judging.evidence import Floats, Integers
 
 AROUND_H: Final = 1
 """An hour of the day is drawn towards so many on each side."""

@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.alerts.doubt import AROUND_H, Doubt, Weights, doubt
-from streamer.alerts.evidence import LOW, Floats, Integers
+from streamer.alerts.judging.doubt import AROUND_H, Doubt, Weights, doubt
+from streamer.alerts.judging.evidence import LOW, Floats, Integers
 
 WEEK: Final = 7 * 24
 MONTH_H: Final = 730.5

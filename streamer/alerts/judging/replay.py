@@ -14,10 +14,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.alerts.baseline import Baseline
-from streamer.alerts.evidence import DISTANCES, Evidence, Floats, Integers
-from streamer.alerts.series import Series
-from streamer.alerts.tilting import Tilts
+from streamer.alerts.judging.baseline import Baseline
+from streamer.alerts.judging.evidence import DISTANCES, Evidence, Floats, Integers
+from streamer.alerts.judging.series import Series
+from streamer.alerts.judging.tilting import Tilts
 
 Bools = NDArray[np.bool_]
 OVER: Final = 0.6

@@ -1,0 +1,1 @@
+"""How sure it is that something is wrong: what is usual, evidence, targets, silence."""

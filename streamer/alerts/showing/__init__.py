@@ -1,0 +1,1 @@
+"""Why a rule fires or does not, and when it would have: explained, rehearsed, printed."""
