@@ -115,9 +115,9 @@ def clock(ms: int, at: int, zone: str) -> str:
 
 
 def lasting(ms: float) -> str:
-    """45 s, 12 min, 3 h, 2 days."""
+    """45 s, 12 min, 3 h, 2 days, 3 years."""
     seconds = ms / 1000
-    for size, unit in ((2 * 86_400, "days"), (7200, "h"), (120, "min")):
-        if seconds >= size:
-            return f"{seconds / {'days': 86_400, 'h': 3600, 'min': 60}[unit]:.0f} {unit}"
+    for size, unit in ((31_557_600, "years"), (86_400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
     return f"{seconds:.0f} s"

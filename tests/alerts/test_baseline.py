@@ -57,6 +57,16 @@ def test_no_class_is_impossible_and_nothing_is_known_of_nothing() -> None:
     assert probable(np.array([0, 0])) == pytest.approx(0.5)
 
 
+def test_what_is_rare_is_not_thought_impossible_where_it_was_not_seen_yet() -> None:
+    """One contact an hour for four weeks, of which one in fifty: some hours of the day have seen none."""
+    counts = np.random.default_rng(1).multinomial(1, [0.02, 0.98], 4 * WEEK)[:, None]
+    usual = baseline(counts, HOURS[: 4 * WEEK])
+    hours = counts.reshape(-1, 24, 2)[..., 0].sum(axis=0)
+    around = hours + np.roll(hours, 1) + np.roll(hours, -1)
+    assert (around == 0).any()
+    assert usual.by_hour[0, :, 0].min() > usual.mean[0, 0] / 20
+
+
 def test_rates_are_those_of_the_hour_and_vary_by_chance_alone_or_more() -> None:
     chance, mean = np.random.default_rng(2), np.where(np.arange(WEEK) % 24 < 8, 1.0, 20.0)
     even = chance.poisson(np.tile(mean, 8))

@@ -23,6 +23,8 @@ _ROUND_DAY: Final = np.arange(WEEK) % 24
 _TAUGHT_WEEKS: Final = 2
 _BLOCK_H: Final = 4
 _SURE: Final = 2.0
+_LENT: Final = 20.0
+"""Observations as all hours together have them: what is rare is not impossible where it was not seen yet."""
 _USUAL_SHAPE: Final = 4.0
 """Of the spread of an hour's number from week to week, where it cannot be seen yet."""
 
@@ -65,11 +67,12 @@ def baseline(counts: Integers, hours: Integers) -> Baseline:
 
 def _expected(sums: Integers, mean: Floats) -> tuple[Floats, Floats, Floats]:
     """Of each hour of the week, as its hour of the day and its weekday are: p(hour) p(day) / p. An hour of
-    the day is drawn towards those around it. And the weights of what these were drawn towards."""
+    the day is drawn towards those around it, and these a little towards all. And the weights of what these
+    were drawn towards."""
     by_day = sums.reshape(len(sums), 7, 24, sums.shape[2])
     of_hour, of_day = by_day.sum(axis=1), by_day.sum(axis=2)
     around = sum(np.roll(of_hour, by, axis=1) for by in range(-AROUND_H, AROUND_H + 1))
-    hours, of_hours = drawn(of_hour, probable(np.asarray(around)))
+    hours, of_hours = drawn(of_hour, probable(np.asarray(around) + _LENT * mean[:, None]))
     days, of_days = drawn(of_day, np.broadcast_to(mean[:, None], of_day.shape))
     expected = probable((hours[:, None] * days[:, :, None] / mean[:, None, None]).reshape(sums.shape))
     return expected, of_hours, of_days
