@@ -24,6 +24,8 @@ from streamer.store.redis import Ledger
 
 LONGEST_S: Final = 30.0
 """Between two attempts while the store is away."""
+BEHIND_S: Final = 3.0
+"""Workers that keep up say so every second."""
 INFORMED_S: Final = 300.0
 """A turn in a large center, and the pause after it, take minutes."""
 
@@ -36,11 +38,13 @@ _log = structlog.get_logger(__name__)
 
 class Pace(NamedTuple):
     """In seconds: between two turns, at least, and `share` times as long as the last one took, for the
-    wallboard is served by the same process; `lease`: how long after its death a server's turn is over."""
+    wallboard is served by the same process; `lease`: how long after its death a server's turn is over;
+    `patience`: so long nothing is judged at first while workers catch up, which leaves them the processor."""
 
     every: float = 2.0
     share: float = 4.0
     lease: float = 15.0
+    patience: float = 30.0
 
 
 PACE: Final = Pace()
@@ -62,6 +66,7 @@ class Bell:
         self._listeners: list[asyncio.Event] = []
         self._mine_until = -inf
         self._read_at = -inf
+        self._since: float | None = None
         self.record: Record = EMPTY
 
     @property
@@ -135,15 +140,22 @@ class Bell:
     async def _turn(self) -> None:
         await self._read()
         await self._hold()
-        if not self.mine or not self._reader.ready:
-            return
         before, now = self.record, self._clock()
+        if not self.mine or not self._reader.ready or self._is_early(now):
+            return
         told = {place: one for place, one in before.by_place().items() if one.fired_at is not None}
         judged = await self.judging(lambda watch: watch.judged(now, fired=told))
         alerts, notices = turn(before.by_place(), self.rules, judged, now)
         messages = await self._compose(notices, before.messages, now) if notices else []
         receivers = {rule.name: rule.tell for rule in self.rules}
         await self._keep(before, Turn(alerts, messages, receivers, now))
+
+    def _is_early(self, now: int) -> bool:
+        asked = asyncio.get_running_loop().time()
+        self._since = asked if self._since is None else self._since
+        fresh_s = self._reader.fresh_s(now)
+        is_behind = fresh_s is None or fresh_s > BEHIND_S
+        return is_behind and asked - self._since < self._pace.patience
 
     async def judging(self, judge: Callable[[Watch], T]) -> T:
         """In a thread of its own, one at a time: a watch is for one thread."""

@@ -14,8 +14,9 @@ from streamer.delivery.record import Acknowledgement, Record, acknowledged, sile
 from streamer.readings.reader import Reader
 from streamer.settings import ReceiverSettings, Settings
 from streamer.store.memory import MemoryStore
+from streamer.store.port import Beat
 from streamer.store.redis import Ledger, RedisStore
-from tests.alerts.simulated import NOW, only, read, watched
+from tests.alerts.simulated import NOW, PARTITION, only, read, watched
 from tests.delivery.said import silence
 from tests.parts.redis_server import RedisServer
 
@@ -95,6 +96,26 @@ async def test_nothing_is_told_again_turn_after_turn_nor_after_a_restart(
     assert again.mine
     assert again.record.waiting == first.record.waiting
     assert len(again.record.messages) == 2
+
+
+@pytest.mark.parametrize(
+    ("beat", "patience", "judged"),
+    [
+        (Beat(NOW, 0, NOW), 60, True),
+        (Beat(NOW - 3_000, 5, NOW), 60, True),
+        (Beat(NOW - 3_001, 5, NOW), 60, False),
+        (Beat(0, 5, NOW), 60, False),
+        (Beat(0, 5, NOW), 0, True),
+    ],
+    ids=["up to date", "just", "behind", "never", "for too long"],
+)
+async def test_while_workers_catch_up_nothing_is_judged_at_first(
+    store: RedisStore, numbers: MemoryStore, beat: Beat, patience: float, judged: bool
+) -> None:
+    await numbers.beat({PARTITION: beat})
+    bell = await made(store, numbers, pace=QUICK._replace(patience=patience))
+    await turns(bell, 1)
+    assert (await Ledger(store, "alerts").read() is not None) is judged
 
 
 async def test_who_ends_hands_over_at_once(store: RedisStore, numbers: MemoryStore) -> None:
