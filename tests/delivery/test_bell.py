@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
+import pytest
+
 from streamer.alerts.message import Message
 from streamer.alerts.rules import rules
 from streamer.alerts.saying.composing import Composer
