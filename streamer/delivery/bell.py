@@ -51,8 +51,8 @@ PACE: Final = Pace()
 
 
 class Bell:
-    """`record` is what was last read, `mine` whether it is this server's turn. `news` is set whenever the
-    record changed: who waits for that clears it. Only the ledger is shared between servers."""
+    """`record` is what was last read, `mine` whether it is this server's turn. Who listens clears what was
+    set. Only the ledger is shared between servers."""
 
     def __init__(
         self, ledger: Ledger, watch: Watch, reader: Reader, compose: Compose, clock: Clock, pace: Pace = PACE
