@@ -6,7 +6,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from streamer.alerts.judging.drops import OVER, Drops, chart, drops
+from streamer.alerts.judging.drops import Drops, chart, drops
+from streamer.alerts.judging.replay import OVER
 from streamer.alerts.rules import Rule, rules
 from streamer.alerts.states import Alert, turn
 from streamer.alerts.watch import Watch

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from streamer.alerts.judging.baseline import WEEK, baseline
-from streamer.alerts.judging.drops import OVER, Drops, drops
+from streamer.alerts.judging.drops import Drops, drops
+from streamer.alerts.judging.replay import OVER
 from streamer.alerts.judging.series import STEP_MS, Series
 from streamer.alerts.rules import Rule, rules
 from streamer.events.rules import HOUR

@@ -11,7 +11,6 @@ import numpy as np
 
 from streamer.alerts.judging.baseline import MONTH_H
 from streamer.alerts.judging.evidence import Floats, Integers, line
-from streamer.alerts.judging.replay import OVER as OVER
 from streamer.alerts.judging.replay import Bools, Replay
 from streamer.alerts.judging.series import Series
 from streamer.alerts.rules import Rule

@@ -6,7 +6,8 @@ from typing import Final, Literal
 import msgspec
 
 from streamer.alerts.judging import drops
-from streamer.alerts.judging.drops import OVER, Drops
+from streamer.alerts.judging.drops import Drops
+from streamer.alerts.judging.replay import OVER
 from streamer.alerts.judging.series import Series
 from streamer.alerts.verdict import Verdict
 from streamer.events.rules import DAY, HOUR

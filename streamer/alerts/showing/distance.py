@@ -4,8 +4,9 @@ from typing import Final
 
 import numpy as np
 
-from streamer.alerts.judging.drops import OVER, Drops
+from streamer.alerts.judging.drops import Drops
 from streamer.alerts.judging.evidence import DISTANCES, tilted
+from streamer.alerts.judging.replay import OVER
 from streamer.alerts.judging.series import Series, hours_of_week
 from streamer.alerts.rules import Rule
 from streamer.alerts.showing.terms import hours
