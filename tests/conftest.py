@@ -28,6 +28,12 @@ PARTS = {
     "apache": Parts(ApacheKafka, RedisServer),
 }
 
+NOT_PYTHON = {
+    "browser": "drives Debian's Chromium",
+    "prometheus": "needs Debian's promtool, amtool, Prometheus or Alertmanager",
+}
+"""Markers of tests that need programs which pip cannot install."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
@@ -42,9 +48,9 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("unhurried", deadline=None)  # no time is ever asserted
     settings.load_profile("unhurried")
     config.addinivalue_line("markers", "parts: needs a server; set by itself on tests that ask for one")
-    apache = "apache: of what only Apache Kafka can do, or Debian's Alertmanager; runs with --parts apache"
-    config.addinivalue_line("markers", apache)
-    config.addinivalue_line("markers", "browser: drives Debian's Chromium; runs with -m browser")
+    config.addinivalue_line("markers", "apache: needs Apache Kafka itself; runs with --parts apache")
+    for marker, needs in NOT_PYTHON.items():
+        config.addinivalue_line("markers", f"{marker}: {needs}; runs with -m {marker}")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -53,8 +59,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker("parts")
     if config.getoption("--parts") != "apache":
         _deselect(config, items, "apache")
-    if "browser" not in config.option.markexpr:
-        _deselect(config, items, "browser")
+    for marker in NOT_PYTHON:
+        if marker not in config.option.markexpr:
+            _deselect(config, items, marker)
 
 
 def _deselect(config: pytest.Config, items: list[pytest.Item], marker: str) -> None:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 
+from streamer.comparison import state
 from streamer.events.decoding import Record
 from streamer.events.rules import Rules
 from streamer.metrics.tally import BUCKETS, COUNTS, DURATIONS, FIRST_BUCKET
 from streamer.panes.posting import Posting, unpack
 from streamer.pipeline import Counting, Lane, Letter
-from streamer.store.port import Pane, Partition, Position, Store
+from streamer.store.port import Partition, Position, Store
 from tests.strategies import START
 
 FIRST = Position("first", 0, b"--------")
@@ -57,12 +58,10 @@ def _name(number: int) -> str:
 
 async def held(store: Store) -> Tallies:
     """All tallies of a store that are not empty, by family, pane and field."""
-    changes = await store.changes(None)
-    assert not changes.more
     found: Tallies = {}
-    for pane in changes.panes:
-        for packed in pane.postings:
-            _add(found, pane, unpack(packed))
+    for (family, index), postings in (await state(store, ())).panes.items():
+        for packed in postings:
+            _add(found, family, index, unpack(packed))
     return {
         place: kept
         for place, tally in found.items()
@@ -70,11 +69,11 @@ async def held(store: Store) -> Tallies:
     }
 
 
-def _add(found: Tallies, pane: Pane, posting: Posting) -> None:
+def _add(found: Tallies, family: str, index: int, posting: Posting) -> None:
     for field, tally in posting.tallies():
-        _sum(found.setdefault((pane.family, pane.index, field), {}), named(tally))
+        _sum(found.setdefault((family, index, field), {}), named(tally))
     for agent, row, amount in zip(posting.agents, posting.under, posting.linked, strict=True):
-        place = pane.family, pane.index, posting.fields[agent]
+        place = family, index, posting.fields[agent]
         _sum(found.setdefault(place, {}), {posting.fields[row]: amount})
 
 

@@ -303,8 +303,7 @@ def test_grafana_is_given_the_dashboards_it_looks_for() -> None:
 # What the parts themselves say of it.
 
 
-@pytest.mark.apache
-@pytest.mark.parts
+@pytest.mark.prometheus
 def test_promtool_and_amtool_accept_what_is_mounted(tmp_path: Path) -> None:
     folder = shutil.copytree(ROOT / "grafana/prometheus", tmp_path / "prometheus")
     (tmp_path / "token").write_text("of prometheus")

@@ -1,8 +1,7 @@
-"""Here is that real data comes out right: a bank's day of calls, a shop chain's survey answers, counted by
-a real worker behind a real broker, against plain arithmetic over the files."""
+"""A bank's day of calls and a shop chain's survey answers, counted by a real worker behind a real broker,
+equal plain arithmetic over the files."""
 
 import asyncio
-import csv
 import json
 import os
 import subprocess
@@ -24,23 +23,12 @@ from streamer.settings import Settings, load
 from streamer.store.redis import RedisStore
 from tests.faults.worker import Worker
 from tests.parts.broker import Broker
+from tests.real_data import Row, tables
 
-DATA = Path(os.environ.get("STREAMER_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 WITHIN_S, SHORT_S = 20, 5
 TODAY = time.time_ns() // 1_000_000 // DAY * DAY
 YESTERDAY = TODAY - DAY
-Row = Mapping[str, str]
 Event = tuple[int, Mapping[str, Any]]
-
-
-def rows(name: str, encoding: str) -> list[Row]:
-    path = DATA / name
-    if not path.exists():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"{path} is missing: name the folder of the data in STREAMER_TEST_DATA")
-        pytest.skip(f"{path} is not here: name the folder of the data in STREAMER_TEST_DATA")
-    with path.open(encoding=encoding, newline="") as file:
-        return list(csv.DictReader(file))
 
 
 class Center:
@@ -131,8 +119,9 @@ def seconds(clock: str) -> int:
 
 
 def calls() -> list[Call]:
-    found = [call for row in rows("bank-one-day/calls_one_day.csv", "utf-8-sig") if (call := call_of(row))]
-    assert len(found) == 2_375 - 18 - 120  # without noise, and those who left in the menu
+    table = tables()
+    found = [call for row in table.call_rows() if (call := call_of(row))]
+    assert len(found) == table.calls - table.noise - table.menu_leavers
     return found
 
 
@@ -280,8 +269,9 @@ async def test_every_hour_of_a_bank_day_that_ended_a_minute_ago(center: Center) 
 
 
 def answers() -> list[Row]:
-    found = rows("nps-retail-fr/nps.csv", "latin-1")
-    assert len(found) == 13_954
+    table = tables()
+    found = table.answer_rows()
+    assert len(found) == table.answers
     return found
 
 
@@ -312,7 +302,7 @@ async def test_survey_answers_of_a_shop_chain(center: Center) -> None:
     for by, key in (("all", ""), ("language", "fr"), ("queue", "unknown")):
         check_score(center.read("nps_score", "24h", TODAY, by), key, list(known(found, "nps")))
         check_score(center.read("cnx_score", "24h", TODAY, by), key, list(known(found, "satisfaction")))
-    check(center.read("comments", "24h", TODAY, "all"), {"": (3_839, 3_839)})
+    check(center.read("comments", "24h", TODAY, "all"), {"": (tables().comments, tables().comments)})
     said = sum(any(row[name] != "NA" for name in ("nps", "satisfaction", "explication")) for row in found)
     check(center.read("surveys", "24h", TODAY, "all"), {"": (said, said)})
     detractors = sum(value <= 6 for value in known(found, "nps"))
@@ -329,15 +319,3 @@ def check_score(readings: Sequence[Reading], key: str, values: Sequence[int]) ->
     assert reading.upper is not None
     half = 196 * sqrt((good + bad) / of - (value / 100) ** 2) / sqrt(of)
     assert (reading.upper - reading.lower) / 2 == pytest.approx(half, rel=0.01)
-
-
-def test_a_missing_file_is_a_failure_where_everything_must_run(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    monkeypatch.setattr(sys.modules[__name__], "DATA", tmp_path)
-    monkeypatch.setenv("CI", "true")
-    with pytest.raises(pytest.fail.Exception, match="STREAMER_TEST_DATA"):
-        calls()
-    monkeypatch.delenv("CI")
-    with pytest.raises(pytest.skip.Exception, match="STREAMER_TEST_DATA"):
-        calls()

@@ -58,8 +58,8 @@ async def test_equal_numbers_take_the_place_of_the_live_ones_while_events_come(
     trial: Trial, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker, reader = trial.worker(), Reader(trial.store, trial.settings)
-    async with trial.load(per_s=300):
-        await trial.progress(1_500)
+    async with trial.load(per_s=100):
+        await trial.progress(1_000)
         await reader.refresh(time.time_ns() // 1_000_000)
         before = reader.counts
         with monkeypatch.context() as patched:

@@ -26,7 +26,7 @@ from tests.delivery.passing import Time
 from tests.parts.alertmanager import Alertmanager as AlertmanagerServer
 from tests.parts.server import run
 
-pytestmark = pytest.mark.apache
+pytestmark = pytest.mark.prometheus
 SETTINGS = Settings()
 
 

@@ -95,8 +95,8 @@ async def test_the_doctor_says_who_can_be_reached_and_how_to_mend_it() -> None:
     assert finding.verdict == "ok"
 
 
-@pytest.mark.apache
-async def test_the_doctor_says_which_alertmanager_answers(parts: object) -> None:
+@pytest.mark.prometheus
+async def test_the_doctor_says_which_alertmanager_answers() -> None:
     async with AlertmanagerServer() as server:
         settings = Settings(delivery={"alertmanager": server.url})  # type: ignore[arg-type]
         (finding,) = [finding async for finding in _told(settings)]

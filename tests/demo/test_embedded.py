@@ -217,8 +217,11 @@ def gone(ports: list[int]) -> bool:
 
 def alive(pid: int) -> bool:
     """A zombie is dead: who reaps orphans may be slow."""
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return bool(state.stdout.strip()) and not state.stdout.startswith("Z")
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def until(true: Callable[[], bool], within_s: float = 10) -> None:

@@ -22,7 +22,7 @@ from tests.delivery.belfry import resolve, ring
 from tests.delivery.listening import Listener
 from tests.derived.live import Alertmanager, Prometheus, Watched, until
 
-pytestmark = pytest.mark.parts
+pytestmark = [pytest.mark.parts, pytest.mark.prometheus]
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60
 FIRES = "cx_alert_firing"

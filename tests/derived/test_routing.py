@@ -36,6 +36,7 @@ def labels(told: Message, way: str) -> dict[str, str]:
     return {"alertname": "ContactCenterAlert", **family.samples[0].labels}
 
 
+@pytest.mark.prometheus
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("severity", "receiver"), [("warning", "desk"), ("critical", "on-call")])
 @pytest.mark.parametrize("told", [DROP, SILENT], ids=["drop", "silence"])
@@ -45,6 +46,7 @@ def test_an_alert_goes_to_the_receiver_of_its_severity(
     assert routed(labels(replace(told, severity=severity), way), tmp_path).splitlines()[-1] == receiver
 
 
+@pytest.mark.prometheus
 @pytest.mark.parametrize("way", WAYS)
 def test_silence_waits_for_what_says_more(way: str, tmp_path: Path) -> None:
     for told, waits in ((SILENT, True), (DROP, False)):
@@ -52,6 +54,7 @@ def test_silence_waits_for_what_says_more(way: str, tmp_path: Path) -> None:
         assert (route in routed(labels(told, way), tmp_path, "--tree")) is waits
 
 
+@pytest.mark.prometheus
 def test_rules_of_silence_are_known_by_name_whatever_it_is(tmp_path: Path) -> None:
     quiet = AlertSettings(kind="silence", metric="offered", by="all", severity="warning")
     settings = Settings(alerts={'a|b "quiet"': quiet, "c.d": quiet})
@@ -110,6 +113,7 @@ def manager() -> Iterator[Alertmanager]:
         run(one.close())
 
 
+@pytest.mark.prometheus
 @pytest.mark.parametrize(
     ("holds", "needless"),
     [

@@ -61,12 +61,14 @@ def passes(folder: Path, *command: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.prometheus
 def test_promtool_and_amtool_accept_what_is_derived(folder: Path) -> None:
     passes(folder, "promtool", "check", "rules", "recording.yml", "alerts.yml")
     passes(folder, "promtool", "check", "config", "--syntax-only", "prometheus.yml")
     passes(folder, "amtool", "check-config", "alertmanager.yml")
 
 
+@pytest.mark.prometheus
 def test_every_alert_passes_its_trials(folder: Path) -> None:
     names = sorted(path.name for path in (folder / "tests").iterdir())
     assert names == ["alerts.yml", "audit.yml", "pipeline.yml"]
@@ -149,6 +151,7 @@ def test_these_figures_are_audited(folder: Path) -> None:
     )
 
 
+@pytest.mark.prometheus
 @pytest.mark.parametrize("firing", [(), ({"queue": "b"},)], ids=["silent", "of another queue"])
 def test_a_trial_that_does_not_hold_fails(firing: tuple[dict[str, str], ...], tmp_path: Path) -> None:
     trial = Trial("wrong", {'up{queue="a"}': "1+0x9"}, "5m", firing)
@@ -169,6 +172,7 @@ PLACES = [
 ]
 
 
+@pytest.mark.prometheus
 @pytest.mark.parametrize("settings", [OTHERS], indirect=True)
 @pytest.mark.parametrize(("group", "called", "key"), PLACES, ids=[where[1] for where in PLACES])
 def test_a_passed_on_alert_names_its_rule_its_group_and_the_page_that_says_why(

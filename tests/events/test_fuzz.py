@@ -3,9 +3,11 @@
 import base64
 import copy
 import json
+from collections.abc import Callable
+from random import Random
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.events.decoding import REASONS, TOPICS, Record, decode, redact
@@ -53,13 +55,7 @@ GOOD: dict[str, dict[str, Any]] = {
 ENVELOPE = {"specversion": "1.0", "id": "1", "type": "t", "source": "/s", "subject": WHO}
 HEADERS = [("ce_specversion", b"1.0"), ("ce_id", b"1"), ("ce_type", b"t"), ("ce_source", b"/s")]
 
-cases = settings(
-    max_examples=10_000,
-    deadline=None,
-    database=None,
-    derandomize=True,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+TIMES = 10_000
 scalars = (
     st.none()
     | st.booleans()
@@ -77,7 +73,10 @@ trees = st.recursive(
 )
 
 
-def answered(topic: str, value: bytes | None, headers: list[tuple[str, bytes]], timestamp: int = NOW) -> str:
+def answered(
+    topic: str, value: bytes | None, headers: list[tuple[str, bytes]], timestamp: int = NOW
+) -> tuple[str, type]:
+    """What shows of it, and what became of it."""
     record = Record(topic, 0, 0, timestamp, None, value, headers)
     outcome = decode(record, RULES)
     assert type(outcome) in (FACTS[topic], Tombstone, Rejected)
@@ -89,10 +88,10 @@ def answered(topic: str, value: bytes | None, headers: list[tuple[str, bytes]], 
         assert outcome.error
         assert len(outcome.error) < 400
         outcome.error.encode()
-        return opened(shown) + outcome.error
+        return opened(shown) + outcome.error, Rejected
     assert len(outcome.digest()) == 32
     assert len(outcome.identity) == 3
-    return opened(shown)
+    return opened(shown), type(outcome)
 
 
 def opened(shown: str) -> str:
@@ -102,42 +101,80 @@ def opened(shown: str) -> str:
     return shown + base64.b64decode(text).decode() if hidden else shown
 
 
-@cases
-@given(st.sampled_from(TOPICS), st.none() | st.binary(max_size=400), st.sampled_from([[], HEADERS]))
-def test_any_bytes_get_an_answer(topic, value, headers):
-    answered(topic, value, headers)
+def test_any_bytes_get_an_answer() -> None:
+    random = Random("bytes")
+    answered(TOPICS[0], None, [])
+    for _ in range(TIMES):
+        value = random.randbytes(random.randrange(400))
+        answered(random.choice(TOPICS), value, random.choice([[], HEADERS]))
 
 
-@settings(cases, max_examples=2_000)
+@settings(max_examples=2_000, database=None, derandomize=True)
 @given(st.sampled_from(TOPICS), trees, st.integers(-1, 2**62))
 def test_any_json_gets_an_answer(topic, tree, timestamp):
     answered(topic, json.dumps(tree).encode(), [], timestamp)
 
 
-@st.composite
-def mutated(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
-    topic = draw(st.sampled_from(TOPICS))
+# By a seeded chance alone, which is ten times as fast: what fails is in the trace.
+
+
+def tree(random: Random, depth: int = 0) -> Any:
+    """Any JSON, mostly a scalar."""
+    kind = random.random()
+    if depth > 2 or kind < 0.8:
+        return random.choice(SCALARS) if kind < 0.5 else random.choice(MADE)(random)
+    if kind < 0.9:
+        return [tree(random, depth + 1) for _ in range(random.randrange(4))]
+    return {text(random): tree(random, depth + 1) for _ in range(random.randrange(4))}
+
+
+def text(random: Random) -> str:
+    return "".join(chr(random.choice(RANGES)(random)) for _ in range(random.randrange(10)))
+
+
+RANGES: tuple[Callable[[Random], int], ...] = (
+    lambda random: random.randrange(0x20, 0x7F),
+    lambda random: random.randrange(0x100),
+    lambda random: random.randrange(0xD800),
+    lambda random: random.randrange(0xE000, 0x110000),
+)
+SCALARS: tuple[Any, ...] = (
+    *(None, True, False, 0, 1, 9, -1, 2**53, 2**63, 2**64, 10**40),
+    *(-0.0, 0.0005, 1e22, 1.7e308, 5e-324, float("nan"), float("inf"), -float("inf")),
+    *("", " ", "9", "0-10", "2026-01-01T00:00:00Z", "0001-01-01T00:00:00+14:00", "x" * 300, "\ud800"),
+)
+MADE: tuple[Callable[[Random], Any], ...] = (
+    lambda random: random.randrange(-(2**65), 2**65),
+    lambda random: random.randrange(-20, 200),
+    lambda random: random.uniform(-1e10, 1e10),
+    lambda random: (
+        f"{random.randrange(1, 9999):04}-0{random.randrange(1, 9)}-11T0{random.randrange(9)}:00:00Z"
+    ),
+    text,
+)
+ADDED = ("deleted", "updated_at", "team", "excluded", "specversion", "data")
+
+
+def mutated(random: Random) -> tuple[str, dict[str, Any]]:
+    topic = random.choice(TOPICS)
     body = copy.deepcopy(GOOD[topic])
-    for _ in range(draw(st.integers(0, 3))):
-        name = draw(
-            st.sampled_from([*body, "deleted", "updated_at", "team", "excluded", "specversion", "data"])
-        )
-        action = draw(st.sampled_from(["replace", "replace", "delete", "nest", "rename"]))
+    for _ in range(random.randrange(4)):
+        name = random.choice([*body, *ADDED])
+        action = random.choice(["replace", "replace", "delete", "nest", "rename"])
         if action == "replace":
-            body[name] = draw(trees)
+            body[name] = tree(random)
         elif action == "nest":
             body[name] = {"value": body.get(name), "customer_id": WHO, "list": [{"comment": WHAT}]}
         elif name in body:
             value = body.pop(name)
             if action == "rename":
-                body["x_" + draw(st.text(max_size=10))] = value
+                body["x_" + text(random)] = value
     return topic, body
 
 
-@st.composite
-def wrapped(draw: st.DrawFn) -> tuple[str, bytes, list[tuple[str, bytes]]]:
-    topic, body = draw(mutated())
-    form = draw(st.sampled_from(["bare", "structured", "base64", "binary"]))
+def wrapped(random: Random) -> tuple[str, bytes, list[tuple[str, bytes]]]:
+    topic, body = mutated(random)
+    form = random.choice(["bare", "structured", "base64", "binary"])
     if form == "bare":
         return topic, json.dumps(body).encode(), []
     if form == "binary":
@@ -145,26 +182,29 @@ def wrapped(draw: st.DrawFn) -> tuple[str, bytes, list[tuple[str, bytes]]]:
     envelope: dict[str, Any] = {**ENVELOPE, "data": body}
     if form == "base64":
         envelope["data_base64"] = base64.b64encode(json.dumps(envelope.pop("data")).encode()).decode()
-    if draw(st.booleans()):
-        envelope[draw(st.sampled_from([*envelope]))] = draw(trees)
+    if random.random() < 0.5:
+        envelope[random.choice([*envelope])] = tree(random)
     return topic, json.dumps(envelope).encode(), []
 
 
-@cases
-@given(wrapped())
-def test_mutated_events_get_an_answer_and_no_secret_shows(case):
-    shown = answered(*case)
-    assert WHO not in shown
-    assert WHAT not in shown
+def test_mutated_events_get_an_answer_and_no_secret_shows() -> None:
+    random = Random("mutated")
+    outcomes = [hides_secrets(*wrapped(random)) for _ in range(TIMES)]
+    # Else this would be a test of noise alone, or of events that hardly changed.
+    assert TIMES / 10 < outcomes.count(Rejected) < TIMES * 0.9
 
 
-@settings(cases, max_examples=3_000)
-@given(wrapped(), st.data())
-def test_broken_events_get_an_answer_and_no_secret_shows(case, data):
-    topic, value, headers = case
-    at = data.draw(st.integers(0, len(value)))
-    end = data.draw(st.integers(at, min(len(value), at + 3)))
-    broken = value[:at] + data.draw(st.binary(max_size=3)) + value[end:]
-    shown = answered(topic, broken, headers)
+def test_broken_events_get_an_answer_and_no_secret_shows() -> None:
+    random = Random("broken")
+    for _ in range(TIMES):
+        topic, value, headers = wrapped(random)
+        at = random.randint(0, len(value))
+        end = random.randint(at, min(len(value), at + 3))
+        hides_secrets(topic, value[:at] + random.randbytes(random.randrange(4)) + value[end:], headers)
+
+
+def hides_secrets(topic: str, value: bytes, headers: list[tuple[str, bytes]]) -> type:
+    shown, kind = answered(topic, value, headers)
     assert WHO not in shown
     assert WHAT not in shown
+    return kind

@@ -9,7 +9,7 @@ import pytest
 
 from streamer.events.national_ids import iso_7064, luhn, verhoeff
 from streamer.events.scrubbing import discreet, scrubbed
-from tests.test_real_input import rows as data
+from tests.real_data import tables
 
 LABELS = ("[card]", "[iban]", "[email]", "[id]", "[phone]")
 
@@ -142,13 +142,13 @@ def test_nonsense_takes_no_longer_than_its_length_asks_for(piece: str) -> None:
     assert min(took(4_000) for _ in range(3)) < 8 * 4 * min(took(500) for _ in range(5))
 
 
-def test_of_13_954_shoppers_comments_only_those_with_an_address_or_a_number_change() -> None:
-    comments = [row["explication"] for row in data("nps-retail-fr/nps.csv", "latin-1")]
+def test_of_shoppers_comments_only_those_with_an_address_or_a_number_change() -> None:
+    comments = [row["explication"] for row in tables().answer_rows()]
     changed = [after for text in comments if (after := scrubbed(text)) != text]
-    assert len(comments) == 13_954
-    assert sum(text.count("[email]") for text in changed) == 4
-    assert sum(text.count("[phone]") for text in changed) == 1
-    assert len(changed) == 4
+    assert len(comments) == tables().answers
+    assert sum(text.count("[email]") for text in changed) == tables().emails
+    assert sum(text.count("[phone]") for text in changed) == tables().phones
+    assert len(changed) == tables().personal
 
 
 def test_of_a_comment_longer_than_anybody_writes_the_beginning_is_kept() -> None:

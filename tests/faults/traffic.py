@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from itertools import chain, count
 from random import Random
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ from streamer.demo.letters import Message
 from streamer.demo.simulator import Center, Plan
 from streamer.events.decoding import Record, decode
 from streamer.events.models import Rejected
-from streamer.events.rules import Rules
+from streamer.events.rules import SECOND, Rules
 from tests.counting import Tallies
 from tests.test_exactness import wanted
 
@@ -30,11 +31,12 @@ _BAD = (
 
 
 def messages(now_ms: int, seed: int) -> Iterator[Message]:
-    """Of all topics, of the last hours, some twice, some corrected, some bad: more than 10,000. The town
-    is small: its few customers' events meet."""
+    """Messages of all topics from the last six hours, some twice, some corrected, some bad; without end:
+    a slow machine takes longer, and must not run out of them. The town is small: its few customers'
+    events meet."""
     random = Random(f"traffic {seed}")
     sent: list[Message] = []
-    for message in Center(Plan(seed, now_ms, _CONTACTS_PER_S)).history(_HOURS):
+    for message in chain.from_iterable(_days(now_ms, seed)):
         sent.append(message._replace(value=_neighbour(message.value)))
         yield sent[-1]
         if random.random() < 0.03:
@@ -42,6 +44,12 @@ def messages(now_ms: int, seed: int) -> Iterator[Message]:
         if random.random() < 0.01:
             topic, value = random.choice(_BAD)
             yield message._replace(topic=topic.decode(), value=value, headers=())
+
+
+def _days(now_ms: int, seed: int) -> Iterator[Iterator[Message]]:
+    """One center's last hours after another's; centers of other seconds give other ids."""
+    for start_ms in count(now_ms, -SECOND):
+        yield Center(Plan(seed, start_ms, _CONTACTS_PER_S)).history(_HOURS)
 
 
 def _neighbour(value: bytes) -> bytes:

@@ -27,6 +27,20 @@ _POLL_S = 0.05
 RESULTS = ("applied", "unchanged", "rejected")
 
 
+class Stall:
+    """Tells when counting stands still; a slow machine only counts more slowly."""
+
+    def __init__(self) -> None:
+        self._count = -1
+        self._at = time.monotonic()
+
+    def since(self, count: int) -> bool:
+        """Whether this count has been the same for _PATIENCE_S."""
+        if count != self._count:
+            self._count, self._at = count, time.monotonic()
+        return time.monotonic() - self._at > _PATIENCE_S
+
+
 class Trial:
     """Of one center."""
 
@@ -83,8 +97,9 @@ class Trial:
     async def progress(self, records: int = 1) -> float:
         """Waits until so many more are counted; returns how many seconds that took."""
         start, before = time.monotonic(), (await self.counted()).total()
+        stalled = Stall()
         while (now := (await self.counted()).total()) < before + records:
-            self._check(time.monotonic() - start < _PATIENCE_S, f"only {now - before} more are counted")
+            self._check(not stalled.since(now), f"only {now - before} more are counted, and now none")
             await asyncio.sleep(_POLL_S)
         return time.monotonic() - start
 
@@ -125,10 +140,10 @@ class Trial:
         assert not missing
 
     async def _all_counted(self, wanted: Expected) -> None:
-        start = time.monotonic()
+        stalled = Stall()
         while (counted := await self.counted()) != wanted.counted:
-            in_time = time.monotonic() - start < _PATIENCE_S
-            self._check(in_time and counted <= wanted.counted, f"{counted}, not {wanted.counted}")
+            going = counted <= wanted.counted and not stalled.since(counted.total())
+            self._check(going, f"{counted}, not {wanted.counted}")
             await asyncio.sleep(_POLL_S)
 
     def _check(self, good: bool, problem: str) -> None:

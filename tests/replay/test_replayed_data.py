@@ -1,5 +1,5 @@
-"""Here is that the real data, replayed by the maps that lie here, gives readings equal to plain arithmetic
-over the files."""
+"""The bank's and the shops' tables, replayed by the maps beside this file, give readings equal to plain
+arithmetic over the files."""
 
 from pathlib import Path
 from typing import Any
@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from streamer.events.rules import HOUR, SECOND
+from tests.real_data import tables
 from tests.replay.replays import MAPS, begun, dry_run, guess
 from tests.test_real_input import (
-    DATA,
     TODAY,
     YESTERDAY,
     Center,
@@ -20,11 +20,10 @@ from tests.test_real_input import (
     calls,
     figures,
     known,
-    rows,
     seconds,
 )
 
-BANK, SHOPS = DATA / "bank-one-day" / "calls_one_day.csv", DATA / "nps-retail-fr" / "nps.csv"
+BANK, SHOPS = tables().bank, tables().shops
 METRICS = sorted({metric for metric, _ in figures(())})
 
 
@@ -50,8 +49,8 @@ async def test_a_day_of_a_bank(live: Center, tmp_path: Path) -> None:
     found = calls()
     last = YESTERDAY + max(call.end for call in found) * SECOND
     told = replayed(live, tmp_path, "--map", MAPS / "bank.toml", "--shift-to", at_of(last), BANK)
-    assert f"2,375 rows, {len(found):,} events sent" in told
-    assert ["left", "in", "the", "menu,", "never", "offered", "120"] in [
+    assert f"{tables().calls:,} rows, {len(found):,} events sent" in told
+    assert ["left", "in", "the", "menu,", "never", "offered", str(tables().menu_leavers)] in [
         line.split() for line in told.splitlines()
     ]
     await live.all_counted("call-completed", len(found))
@@ -67,7 +66,7 @@ async def test_a_day_of_a_bank(live: Center, tmp_path: Path) -> None:
 async def test_survey_answers_of_a_shop_chain(live: Center, tmp_path: Path) -> None:
     found, at = answers(), YESTERDAY + 12 * HOUR
     told = replayed(live, tmp_path, "--map", MAPS / "shops.toml", "--shift-to", at_of(at), SHOPS)
-    assert "13,954 rows, 13,954 events sent" in told
+    assert f"{len(found):,} rows, {len(found):,} events sent" in told
     await live.all_counted("survey-completed", len(found))
     asked = ("--window", "24h", "--at", at_of(TODAY))
     for metric, column in (("nps_score", "nps"), ("cnx_score", "satisfaction")):
@@ -76,11 +75,10 @@ async def test_survey_answers_of_a_shop_chain(live: Center, tmp_path: Path) -> N
         check(live.command(metric, *asked), "", {"": (score, len(values))})
     detractors = sum(value <= 6 for value in known(found, "nps"))
     check(live.command("detractors", *asked), "", {"": (detractors, detractors)})
-    check(live.command("comments", *asked), "", {"": (3_839, 3_839)})
+    check(live.command("comments", *asked), "", {"": (tables().comments, tables().comments)})
 
 
 def test_the_guessed_map_of_the_bank_loads_and_reads_what_it_recognized(tmp_path: Path) -> None:
-    table = rows("bank-one-day/calls_one_day.csv", "utf-8-sig")
     text = guess(BANK)
     for line in ('talk_s = "ser_time"', 'wait_s = "q_time"', 'queue = "type"', 'agent_id = "server"'):
         assert line in text
@@ -90,16 +88,15 @@ def test_the_guessed_map_of_the_bank_loads_and_reads_what_it_recognized(tmp_path
     # Noise, and calls that never came to an agent, are still to be said: these end at midnight.
     fit = [
         row
-        for row in table
+        for row in tables().call_rows()
         if seconds(row["q_start"]) <= seconds(row["ser_exit"]) and row["outcome"] != "PHANTOM"
     ]
     assert (done.code, len(done.lines)) == (3, len(fit))
-    assert ["unknown-value", "18"] in [line.split() for line in done.told.splitlines()]
+    assert ["unknown-value", str(tables().noise)] in [line.split() for line in done.told.splitlines()]
     assert "queued_at" in done.told
 
 
 def test_the_guessed_map_of_the_shops_takes_no_scale_for_a_question(tmp_path: Path) -> None:
-    assert len(answers())
     text = guess(SHOPS)
     assert 'answers.nps = "nps"' in text
     assert 'encoding = "latin-1"' in text
@@ -109,4 +106,4 @@ def test_the_guessed_map_of_the_shops_takes_no_scale_for_a_question(tmp_path: Pa
         text.replace('answered_at = "?"', "answered_at = 2016-06-01T12:00:00Z")
     )
     done = dry_run("--map", tmp_path / "map.toml", SHOPS)
-    assert (done.code, len(done.lines)) == (0, 13_954)
+    assert (done.code, len(done.lines)) == (0, tables().answers)
