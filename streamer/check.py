@@ -18,11 +18,11 @@ from streamer.delivery.receivers import check_receivers
 from streamer.events.decoding import TOPICS
 from streamer.events.rules import DAY, MINUTE, OtherRules, Rules, agree, written
 from streamer.events.veil import key_of
-from streamer.kafka import configuration, kept_ms, partitions
 from streamer.settings import OWN_KEY, Settings, SettingsError
-from streamer.store.port import Beat, Partition
-from streamer.store.redis import Customers, RedisStore, StoreUnfit
+from streamer.store.port import Heartbeat, Partition
+from streamer.store.redis import CustomerRegistry, RedisStore, StoreUnfit
 from streamer.web.screen import check_targets, check_views
+from streamer.worker.kafka import configuration, kept_ms, partitions
 
 APART_S: Final = 2.0
 STALE_MS: Final = MINUTE
@@ -154,8 +154,8 @@ async def _state(store: RedisStore, settings: Settings) -> AsyncIterator[Finding
         yield Finding("warn", "Redis: a restart loses all and asks Kafka for it again (AOF is off)", fix)
     yield _clock((time.time_ns() // 1_000_000 - facts.time_ms) / 1000)
     yield _rules(await store.rules(), written(settings.rules()))
-    yield _customers(settings, await Customers(store, settings.center).forgotten())
-    yield _workers(await store.beats(), facts.time_ms)
+    yield _customers(settings, await CustomerRegistry(store, settings.center).forgotten())
+    yield _workers(await store.heartbeats(), facts.time_ms)
 
 
 def _clock(apart_s: float) -> Finding:
@@ -186,7 +186,7 @@ def _customers(settings: Settings, forgotten: Iterable[str]) -> Finding:
     return Finding("ok", f"customers: hidden by key {settings.rules().customer_key}")
 
 
-def _workers(beats: Mapping[Partition, Beat], now_ms: int) -> Finding:
+def _workers(beats: Mapping[Partition, Heartbeat], now_ms: int) -> Finding:
     if not beats:
         return Finding("warn", "workers: none ever spoke", "start `streamer worker`")
     late = {p: beat for p, beat in beats.items() if now_ms - beat.caught_up_at > STALE_MS}

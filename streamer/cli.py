@@ -44,7 +44,7 @@ def demo(rate: float, seed: int, port: int, no_simulator: bool, as_json: bool) -
 @main.command()
 def worker() -> None:
     """Count events. Start as many as there are partitions."""
-    from streamer.app import run_worker
+    from streamer.worker.run import run_worker
 
     sys.exit(_run(run_worker))
 

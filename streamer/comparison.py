@@ -1,4 +1,4 @@
-"""Here is the comparison of two states: all tallies of each as of one moment, and where they differ."""
+"""The comparison of two states: all tallies of each as of one moment, and where they differ."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -6,18 +6,35 @@ from typing import NamedTuple
 
 from streamer.events.models import DIMENSIONS
 from streamer.metrics.tally import BUCKETS, COUNTS, DURATIONS, FIRST_BUCKET, bucket_value
-from streamer.panes.grid import WIDTH, Family, cell_of, kept, row_of
-from streamer.panes.posting import unpack
-from streamer.store.port import Changes, Mark, Pane, Partition, Position, Store
+from streamer.panes.pane_delta import FineRows, LongSums
+from streamer.panes.pane_keys import (
+    PANES_PER_HOUR,
+    WIDTH,
+    Cell,
+    Family,
+    PaneHour,
+    StoredFamily,
+    is_kept,
+    oldest,
+    row_of,
+)
+from streamer.store.port import ChangeCursor, Partition, Position, Store
 
-Place = tuple[Family, int]
+Group = str | Cell
+"""A group row, or a cell."""
+HourTallies = Mapping[tuple[int, Group], Mapping[int | str, int]]
+"""Counts of one hour by pane (of its family, since the epoch) and group; links of agents are counts named by
+the row they lead to."""
 
 
-class State(NamedTuple):
-    """Postings by pane, and how far each partition was counted then."""
+class StoreState(NamedTuple):
+    """Pane deltas by family and hour, and how far each partition was counted then."""
 
-    panes: Mapping[Place, Sequence[bytes]]
+    panes: Mapping[PaneHour, Sequence[bytes]]
     positions: Mapping[Partition, Position]
+
+    def tallies(self, family: Family, hour: int) -> HourTallies:
+        return hour_tallies(family, hour, self.panes.get((family, hour), ()))
 
 
 class Difference(NamedTuple):
@@ -31,78 +48,76 @@ class Difference(NamedTuple):
     rebuilt: int
 
 
-async def state(store: Store, partitions: Sequence[Partition]) -> State:
-    """Of one moment: positions are asked for between two looks that show no commit between them."""
-    panes: dict[Place, list[bytes]] = {}
-    mark: Mark | None = None
-    positions: list[Position | None] = []
+async def state(store: Store) -> StoreState:
+    """Return all of one moment."""
+    panes: dict[PaneHour, list[bytes]] = {}
+    cursor: ChangeCursor | None = None
     while True:
-        changes = await _changes(store, mark)
+        changes = await store.changes(cursor, positions=True)
         if changes.reset:
-            panes.clear()
-        for pane in changes.panes:
-            panes[pane.family, pane.index] = _now(panes, pane)
-        if changes.mark == mark:
-            return State(panes, {p: at for p, at in zip(partitions, positions, strict=True) if at})
-        mark, positions = changes.mark, await store.positions(partitions)
+            panes = {}
+        for place, whole, deltas in changes.panes:
+            panes[place] = [*([] if whole else panes.get(place, [])), *deltas]
+        if not changes.more:
+            return StoreState(panes, changes.positions)
+        cursor = changes.cursor
 
 
-async def _changes(store: Store, mark: Mark | None) -> Changes:
-    """All, where they come in several steps: the last giving of a pane counts."""
-    changes = await store.changes(mark)
-    panes, reset = {(pane.family, pane.index): pane for pane in changes.panes}, changes.reset
-    while changes.more:
-        changes = await store.changes(changes.mark)
-        if changes.reset:
-            panes, reset = {}, True
-        panes |= {(pane.family, pane.index): pane for pane in changes.panes}
-    return Changes(changes.mark, reset, False, [*panes.values()])
+def hour_tallies(family: StoredFamily, hour: int, deltas: Sequence[bytes]) -> HourTallies:
+    """Sum up deltas of one hour; for who is not in a hurry."""
+    found: dict[tuple[int, Group], dict[int | str, int]] = {}
 
+    def add(pane: int, group: Group, tally: Mapping[int, int] | Mapping[str, int]) -> None:
+        known = found.setdefault((pane, group), {})
+        for number, amount in tally.items():
+            known[number] = known.get(number, 0) + amount
 
-def _now(panes: Mapping[Place, list[bytes]], pane: Pane) -> list[bytes]:
-    before = [] if pane.whole else panes.get((pane.family, pane.index), [])
-    return [*before, *pane.postings]
-
-
-def differences(live: State, rebuilt: State, now_ms: int, retention_ms: int) -> Iterator[Difference]:
-    """Of all panes that are kept at this moment: what lapses meanwhile is none."""
-    for place in sorted(live.panes.keys() | rebuilt.panes.keys()):
-        if kept(*place, now_ms, retention_ms):
-            yield from _differences(place, live.panes.get(place, ()), rebuilt.panes.get(place, ()))
-
-
-def _differences(place: Place, live: Sequence[bytes], rebuilt: Sequence[bytes]) -> Iterator[Difference]:
-    was, now = _total(live), _total(rebuilt)
-    family, index = place
-    start = datetime.fromtimestamp(index * WIDTH[family] / 1000, UTC)
-    for field, count in sorted(was.keys() | now.keys(), key=str):
-        before, after = was.get((field, count), 0), now.get((field, count), 0)
-        if before != after:
-            group = _group(family, field)
-            yield Difference(family, f"{start:%Y-%m-%dT%H:%M:%SZ}", group, _named(count), before, after)
-
-
-def _total(postings: Sequence[bytes]) -> dict[tuple[str, int | str], int]:
-    """By field and count; agents' links are counts named by the row they lead to."""
-    found: dict[tuple[str, int | str], int] = {}
-    for posting in map(unpack, postings):
-        for field, tally in posting.tallies():
-            for number, amount in tally.items():
-                found[field, number] = found.get((field, number), 0) + amount
-        for agent, row, amount in zip(posting.agents, posting.under, posting.linked, strict=True):
-            link = posting.fields[agent], posting.fields[row]
-            found[link] = found.get(link, 0) + amount
+    if family == "fine":
+        for rows in map(FineRows.unpacked, deltas):
+            for (pane, cell), tally in rows.tallies().items():
+                add(hour * PANES_PER_HOUR + pane, cell, tally)
+    else:
+        for table in map(LongSums.unpacked, deltas):
+            for row, tally in table.tallies().items():
+                add(hour, row, tally)
+            for (agent, under), amount in table.links().items():
+                add(hour, agent, {under: amount})
     return found
 
 
-def _group(family: Family, field: str) -> str:
-    if family == "long":
-        return " ".join(row_of(field)).strip()
-    cell = zip(DIMENSIONS, cell_of(field.encode()), strict=True)
+def differences(
+    live: StoreState, rebuilt: StoreState, now_ms: int, retention_ms: int
+) -> Iterator[Difference]:
+    """Yield the differences of all panes that are kept at this moment: what lapses meanwhile is none."""
+    for family in WIDTH:
+        hours = {hour for of, hour in (*live.panes, *rebuilt.panes) if of == family}
+        first = oldest(family, now_ms, retention_ms)
+        for hour in sorted(hour for hour in hours if is_kept((family, hour), now_ms, retention_ms)):
+            yield from _differences(family, first, live.tallies(family, hour), rebuilt.tallies(family, hour))
+
+
+def _differences(family: Family, first: int, live: HourTallies, rebuilt: HourTallies) -> Iterator[Difference]:
+    nothing: Mapping[int | str, int] = {}
+    for pane, group in sorted(live.keys() | rebuilt.keys(), key=str):
+        if pane < first:
+            continue
+        was, now = live.get((pane, group), nothing), rebuilt.get((pane, group), nothing)
+        start = datetime.fromtimestamp(pane * WIDTH[family] / 1000, UTC)
+        for count in sorted(was.keys() | now.keys(), key=str):
+            before, after = was.get(count, 0), now.get(count, 0)
+            if before != after:
+                time = f"{start:%Y-%m-%dT%H:%M:%SZ}"
+                yield Difference(family, time, _group_name(group), _count_name(count), before, after)
+
+
+def _group_name(group: Group) -> str:
+    if isinstance(group, str):
+        return " ".join(row_of(group)).strip()
+    cell = zip(DIMENSIONS, group, strict=True)
     return " ".join(f"{name}={value}" for name, value in cell if value is not None) or "unknown"
 
 
-def _named(count: int | str) -> str:
+def _count_name(count: int | str) -> str:
     if isinstance(count, str):
         return f"answered under {' '.join(row_of(count)).strip()}"
     if count < FIRST_BUCKET:

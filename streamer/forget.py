@@ -1,9 +1,8 @@
-"""Here is how a customer is forgotten: what is erased, in which order, and what cannot be reached."""
+"""How a customer is forgotten: what is erased, in which order, and what cannot be reached."""
 
 import asyncio
 from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
-from secrets import token_bytes
 from typing import Final, NamedTuple
 
 import click
@@ -15,13 +14,12 @@ from streamer.events.raw_topics import raw_topic
 from streamer.events.rules import DAY, MINUTE
 from streamer.events.veil import Veil, key_of
 from streamer.ingest.run import center_of
-from streamer.journeys.erasing import Erased
+from streamer.journeys.erasing import ErasedCounts
 from streamer.journeys.journey import customer_key
-from streamer.kafka import configuration, partitions
-from streamer.privacy import erase_customer, erase_everywhere, naming, veil
+from streamer.privacy import documents_naming, erase_customer, erase_everywhere, veil
 from streamer.settings import Settings
-from streamer.store.port import TOKEN_BYTES
-from streamer.store.redis import Customers, RedisStore
+from streamer.store.redis import CustomerRegistry, RedisStore
+from streamer.worker.kafka import configuration, partitions
 
 AHEAD_MS: Final = 5_000
 """So far ahead lies the moment of forgetting: until then all workers know of it."""
@@ -35,7 +33,7 @@ class ForgetError(Exception):
 
 
 class Gone(NamedTuple):
-    erased: Erased
+    erased: ErasedCounts
     assemblies: int
 
 
@@ -60,7 +58,7 @@ async def run_list(settings: Settings) -> None:
     """How many are forgotten: who they are is what nobody may know."""
     store = await RedisStore.connect(settings.redis, settings.center)
     try:
-        number = await Customers(store, settings.center).number()
+        number = await CustomerRegistry(store, settings.center).number()
         click.echo(f"{number:,} pseudonyms are remembered as forgotten")
     finally:
         await store.close()
@@ -76,11 +74,11 @@ def _lives(hiding: Veil, customer: str) -> list[list[str]]:
 
 async def _remember(store: RedisStore, settings: Settings, lives: Sequence[list[str]]) -> tuple[int, bool]:
     """Since when the customer is forgotten; and whether they were before, and nothing came since."""
-    customers = Customers(store, settings.center)
+    customers = CustomerRegistry(store, settings.center)
     known = await customers.forgotten()
     before = [known[name] for life in lives for name in life if name in known]
     present = await store.read([customer_key(life[-1]) for life in lives])
-    if before and not any(present):
+    if before and not any(present.values):
         return max(before), True
     at_ms = (await store.facts()).time_ms + AHEAD_MS
     await customers.forget([life[-1] for life in lives], at_ms)
@@ -99,36 +97,35 @@ async def _counted(store: RedisStore, at_ms: int) -> str:
 async def caught_up(store: RedisStore, at_ms: int) -> str:
     """Never before the moment is over: who goes on after us begins somebody new."""
     while True:
-        beats = await store.beats()
+        heartbeats = await store.heartbeats()
         now_ms = (await store.facts()).time_ms
         if now_ms <= at_ms:
             await asyncio.sleep((at_ms + 1 - now_ms) / 1000)
             continue
-        if all(beat.caught_up_at > at_ms for beat in beats.values()):
+        if all(beat.caught_up_at > at_ms for beat in heartbeats.values()):
             return ""
-        if all(0 < beat.caught_up_at < now_ms - MINUTE for beat in beats.values()):  # 0: not yet
+        if all(0 < beat.caught_up_at < now_ms - MINUTE for beat in heartbeats.values()):  # 0: not yet
             return "no worker is at work: what it still finds of the customer it erases when it starts"
         await asyncio.sleep(_PAUSE_S)
 
 
 async def _erase(store: RedisStore, settings: Settings, names: Collection[str]) -> Gone:
-    erased = await erase_customer(store, names) + await erase_everywhere(store, names)
+    now_ms = (await store.facts()).time_ms
+    erased = await erase_customer(store, names, now_ms) + await erase_everywhere(store, names, now_ms)
     raw = await RedisStore.connect(settings.redis, center_of(settings))
     try:
-        return Gone(erased, await erase_assemblies(raw, names))
+        return Gone(erased, await erase_assemblies(raw, names, now_ms))
     finally:
         await raw.close()
 
 
-async def erase_assemblies(raw: RedisStore, names: Collection[str]) -> int:
+async def erase_assemblies(raw: RedisStore, names: Collection[str], now_ms: int) -> int:
     """What known sources said of a contact that is not over yet, as far as it is known."""
     number = 0
-    async for key, _ in naming(raw, _ASSEMBLIES, names):
-        (document,) = await raw.read([key])
-        while document and not await raw.replace(
-            token_bytes(TOKEN_BYTES), {key: document.token}, {key: None}
-        ):
-            (document,) = await raw.read([key])
+    async for key, _ in documents_naming(raw, _ASSEMBLIES, names):
+        snapshot = await raw.read([key])
+        while any(snapshot.values) and not await raw.replace(snapshot.version, [key], {key: None}, now_ms):
+            snapshot = await raw.read([key])
         number += 1
     return number
 

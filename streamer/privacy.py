@@ -1,4 +1,4 @@
-"""Here is what hides customers: their keys, who was forgotten, and the erasing of what is stored."""
+"""How customers are hidden: their keys, who was forgotten, and the erasing of what is stored."""
 
 import re
 import secrets
@@ -6,13 +6,12 @@ from collections.abc import AsyncIterator, Collection, Iterable
 from typing import Final
 
 from streamer.events.veil import Veil
-from streamer.journeys.desk import Desk, Missing
-from streamer.journeys.erasing import Erased, erase
+from streamer.journeys.erasing import ErasedCounts, erase
 from streamer.journeys.journey import Key, customer_key
-from streamer.pipeline import Work
+from streamer.journeys.working_set import DocumentsNotLoaded, WorkingSet
 from streamer.settings import OWN_KEY, Settings
-from streamer.store.port import TOKEN_BYTES, Store
-from streamer.store.redis import Customers, RedisStore
+from streamer.store.port import EMPTY_STORE, Store, StoreVersion
+from streamer.store.redis import CustomerRegistry, RedisStore
 
 JOURNEYS: Final = "co"
 """The letters of the documents in which customers' facts lie."""
@@ -21,86 +20,95 @@ _AT_ONCE: Final = 500
 
 
 def new_key() -> str:
-    """A key for [customer_keys]: 256 bits."""
+    """Return a key for [customer_keys]: 256 bits."""
     return secrets.token_urlsafe(32)
 
 
 async def veil(store: RedisStore, settings: Settings) -> Veil:
-    """What hides this center's customers. Where no key is set, one is made, once."""
-    customers = Customers(store, settings.center)
-    own = await customers.key(None if settings.customer_keys else new_key().encode())
+    """Return what hides this center's customers. Where no key is set, one is made, once."""
+    registry = CustomerRegistry(store, settings.center)
+    own = await registry.key(None if settings.customer_keys else new_key().encode())
     keys = {OWN_KEY: own} if own is not None else {}
     keys |= {key: secret.get_secret_value().encode() for key, secret in settings.customer_keys.items()}
     made = Veil(keys, settings.rules().customer_key)
-    await refresh(made, customers)
+    await refresh(made, registry)
     return made
 
 
-async def refresh(hiding: Veil, customers: Customers) -> None:
+async def refresh(hiding: Veil, registry: CustomerRegistry) -> None:
     """Learn who was forgotten meanwhile."""
-    if await customers.number() != len(hiding.forgotten):
-        hiding.forgotten = await customers.forgotten()
+    if await registry.number() != len(hiding.forgotten):
+        hiding.forgotten = await registry.forgotten()
 
 
-class Keeper:
-    """Who keeps a worker's veil up to date, and sees that the forgotten stay so."""
+class ForgottenCustomersSync:
+    """Keeps a worker's veil up to date, and sees that the forgotten stay so."""
 
     def __init__(self, hiding: Veil, store: RedisStore, center: str) -> None:
         self._veil, self._store = hiding, store
-        self._customers = Customers(store, center)
+        self._registry = CustomerRegistry(store, center)
 
     async def refresh(self) -> None:
-        await refresh(self._veil, self._customers)
+        await refresh(self._veil, self._registry)
 
-    async def sweep(self) -> None:
+    async def erase(self) -> None:
         """Erase what events brought back that came late: of before they were forgotten."""
-        await erase_forgotten(self._store, self._veil.forgotten)
+        now_ms = (await self._store.facts()).time_ms
+        await erase_forgotten(self._store, self._veil.forgotten, now_ms)
 
 
-async def erase_customer(store: Store, names: Collection[str], journeys: Iterable[Key] = ()) -> Erased:
-    """Erase a customer of these pseudonyms from their journeys and what these name, and from `journeys`.
-    Whoever counts meanwhile is not disturbed, and disturbs nothing."""
+async def erase_customer(
+    store: Store, names: Collection[str], now_ms: int, journeys: Iterable[Key] = ()
+) -> ErasedCounts:
+    """Erase a customer of these pseudonyms from their journeys and what these claim, and from `journeys`.
+    Whoever counts meanwhile is not disturbed, and disturbs nothing. `now_ms`: the wall clock."""
+    journeys = list(journeys)
     while True:
-        work = Work(store, Desk(_ALL))
-        erased = await _tried(work, names, list(journeys))
-        writes = work.desk.writes()
-        if not writes or await store.replace(secrets.token_bytes(TOKEN_BYTES), work.tokens, writes):
+        documents = WorkingSet(_ALL)
+        version: StoreVersion | None = None
+        while True:
+            try:
+                erased = erase(documents, names, journeys)
+                break
+            except DocumentsNotLoaded as missing:
+                keys = list(missing.keys)
+            snapshot = await store.read(keys)
+            version = version or snapshot.version
+            for key, value in zip(keys, snapshot.values, strict=True):
+                documents.load(key, value)
+        reads = [*documents.records, *documents.before]
+        writes = documents.writes()
+        if not writes or await store.replace(version or EMPTY_STORE, reads, writes, now_ms):
             return erased
 
 
-async def _tried(work: Work, names: Collection[str], journeys: Iterable[Key]) -> Erased:
-    while True:
-        try:
-            return erase(work.desk, names, journeys)
-        except Missing as missing:
-            await work.read(missing.keys)
-
-
-async def erase_forgotten(store: Store, names: Iterable[str]) -> None:
+async def erase_forgotten(store: Store, names: Iterable[str], now_ms: int) -> None:
     """Erase those of these customers of whom there is a journey."""
     journeys = {customer_key(name): name for name in names}
     for first in range(0, len(journeys), _AT_ONCE):
         keys = list(journeys)[first : first + _AT_ONCE]
-        for key, document in zip(keys, await store.read(keys), strict=True):
+        for key, document in zip(keys, (await store.read(keys)).values, strict=True):
             if document is not None:
-                await erase_customer(store, [journeys[key]])
+                await erase_customer(store, [journeys[key]], now_ms)
 
 
-async def erase_everywhere(store: Store, names: Collection[str]) -> Erased:
+async def erase_everywhere(store: Store, names: Collection[str], now_ms: int) -> ErasedCounts:
     """Erase these customers wherever they are named: looks through all journeys."""
-    erased = Erased()
-    async for key, found in naming(store, JOURNEYS, names):
-        erased += await erase_customer(store, found, [key])
+    erased = ErasedCounts()
+    async for key, found in documents_naming(store, JOURNEYS, names):
+        erased += await erase_customer(store, found, now_ms, [key])
     return erased
 
 
-async def naming(store: Store, letters: str, names: Collection[str]) -> AsyncIterator[tuple[Key, list[str]]]:
-    """The documents of these kinds that name any of these customers, and whom of them."""
+async def documents_naming(
+    store: Store, letters: str, names: Collection[str]
+) -> AsyncIterator[tuple[Key, list[str]]]:
+    """Yield the documents of these kinds that name any of these customers, and whom of them."""
     if not names:
         return
     wanted = {name.encode(): name for name in names}
     pattern = re.compile(b"|".join(map(re.escape, wanted)))
-    async for keys in store.keys(letters):
-        for key, document in zip(keys, await store.read(keys), strict=True):
-            if document is not None and (found := {*pattern.findall(document.value)}):
+    async for documents in store.scan(letters):
+        for key, value in documents.items():
+            if found := {*pattern.findall(value)}:
                 yield key, sorted(wanted[name] for name in found)

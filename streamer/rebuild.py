@@ -1,5 +1,5 @@
-"""Here is the rebuild: all counted again from Kafka's beginning, beside the live numbers, which it
-replaces once both were compared at equal offsets."""
+"""The rebuild: all is counted again from Kafka's beginning, beside the live numbers, which it replaces once
+both were compared at equal offsets."""
 
 import asyncio
 import time
@@ -18,13 +18,14 @@ from streamer.comparison import Difference, differences, state
 from streamer.events.decoding import TOPICS, Record
 from streamer.events.rules import DAY, Rules, differing, written
 from streamer.events.veil import Veil
-from streamer.kafka import KafkaLogs, KafkaRecords, partitions
-from streamer.pipeline import Counting, Lane, Letter, persist
 from streamer.privacy import erase_everywhere, erase_forgotten, refresh, veil
-from streamer.recognition import Found, judge
 from streamer.settings import Settings
 from streamer.store.port import Partition, Position
-from streamer.store.redis import Customers, Making, RedisStore
+from streamer.store.redis import CustomerRegistry, RedisStore, StagedGeneration
+from streamer.worker.kafka import KafkaLogs, KafkaRecords, partitions
+from streamer.worker.log_identity import LogSnapshot, resolve_start_position
+from streamer.worker.pipeline import DeadLetter, PartitionProcessor, ProcessingContext
+from streamer.worker.retry import retry_forever
 
 ABREAST: Final = 4
 """Partitions counted at a time: those that are furthest behind in event time."""
@@ -39,26 +40,26 @@ class RebuildError(Exception):
     """It cannot be done now; the message says why, and what to do. The live numbers are as they were."""
 
 
-class Dropped:
+class DroppedLetters:
     """Dead letters were written when the live numbers were counted."""
 
-    async def send(self, letters: Sequence[Letter]) -> None: ...
+    async def send(self, letters: Sequence[DeadLetter]) -> None: ...
 
 
-class Unwatched:
+class NoObserver:
     def conflict(self) -> None: ...
 
     def committed(self, records: Sequence[Record], now_ms: int) -> None: ...
 
 
-class Taken(NamedTuple):
+class RecordRun(NamedTuple):
     """Records of one partition, and the offset after them."""
 
     records: Sequence[Record]
     end: int
 
 
-class Compared(NamedTuple):
+class ComparisonResult(NamedTuple):
     """The first differences, and how many there are."""
 
     first: Sequence[Difference]
@@ -74,51 +75,57 @@ class Rebuild:
         self._live, self._records, self._progress = live, records, progress
         self._task: TaskID = progress.add_task("counting again", total=None)
         self._rules = rules
-        self.making = Making(live, rules)
+        self.staged = StagedGeneration(live, rules)
         self._veil = veil
         self._erased: set[str] = set()
-        self._ahead: dict[Partition, Taken] = {}
+        self._ahead: dict[Partition, RecordRun] = {}
         self._waiting: set[Partition] = set()
-        self._counting = Counting(self.making.store, rules, Dropped(), Unwatched(), wall_clock_ms, veil=veil)
+        self._context = ProcessingContext(
+            self.staged.store, rules, DroppedLetters(), NoObserver(), wall_clock_ms, veil=veil
+        )
         self._begins: Mapping[Partition, int] = {}
-        self._lanes: dict[Partition, Lane] = {}
+        self._processors: dict[Partition, PartitionProcessor] = {}
         self._first: dict[Partition, int] = {}  # times of records, in ms
         self._last: dict[Partition, int] = {}
         self.counted = 0
 
     async def begin(self, begins: Mapping[Partition, int]) -> None:
         self._begins = begins
-        await self.making.begin()
-        await self.making.store.set_rules(written(self._rules))
+        await self.staged.open()
+        await self.staged.store.set_rules(written(self._rules))
 
     async def catch_up(self) -> None:
         """Count what the live numbers hold; they go on meanwhile, so again, until there is little left."""
         behind = NEAR
         while behind >= NEAR:
             ends = await self._ends()
-            behind = sum(end - self._lanes[partition].position.next for partition, end in ends.items())
+            behind = sum(end - self._processors[partition].position.next for partition, end in ends.items())
             self._progress.update(self._task, total=self.counted + behind)
             await self._count(ends)
 
-    async def compare(self) -> Compared:
+    async def compare(self) -> ComparisonResult:
         """At equal offsets. What the live numbers hold as of one moment is held in memory."""
-        places = list(self._begins)
-        live = await state(self._live, places)
-        await self._count(await self._opened({p: at.next for p, at in live.positions.items()}))
-        rebuilt = await state(self.making.store, places)
+        live = await state(self._live)
+        ends = {partition: at.next for partition, at in live.positions.items() if partition in self._begins}
+        await self._count(await self._opened(ends))
+        rebuilt = await state(self.staged.store)
         found = differences(live, rebuilt, wall_clock_ms(), self._rules.retention_ms)
         first = list(islice(found, SHOWN))
-        return Compared(first, len(first) + sum(1 for _ in found))
+        return ComparisonResult(first, len(first) + sum(1 for _ in found))
 
     async def switch(self) -> None:
         """Put the new numbers in force. Where commits come all the time, they are held for a moment."""
-        await persist(lambda: erase_everywhere(self.making.store, self._veil.forgotten))
+        await retry_forever(
+            lambda: erase_everywhere(self.staged.store, self._veil.forgotten, wall_clock_ms())
+        )
         for attempt in range(_TRIES):
             if attempt:
-                await self.making.hold(_HOLD_MS)
+                await self.staged.pause_commits(_HOLD_MS)
             await self._count(await self._ends())
-            await persist(lambda: erase_forgotten(self.making.store, self._veil.forgotten))
-            if await self.making.switch():
+            await retry_forever(
+                lambda: erase_forgotten(self.staged.store, self._veil.forgotten, wall_clock_ms())
+            )
+            if await self.staged.promote():
                 return
         raise RebuildError("the live numbers changed too fast to switch; try again in a quieter hour")
 
@@ -134,29 +141,32 @@ class Rebuild:
 
     async def _ends(self) -> dict[Partition, int]:
         places = list(self._begins)
-        found = zip(places, await persist(lambda: self._live.positions(places)), strict=True)
+        found = zip(places, await retry_forever(lambda: self._live.positions(places)), strict=True)
         return await self._opened({partition: at.next for partition, at in found if at is not None})
 
     async def _opened(self, ends: dict[Partition, int]) -> dict[Partition, int]:
-        """The same, with a lane for each. What the live numbers never looked at is left to the workers."""
+        """Return the same, with a processor for each. What the live numbers never looked at is left to the
+        workers."""
         for partition, end in ends.items():
-            if partition not in self._lanes:
-                start = judge(partition, None, Found(self._begins[partition], {})).position
-                await self.making.store.move(partition, None, start)
-                self._lanes[partition] = Lane(partition, start, self._counting)
-            if self._lanes[partition].position.next > end:
+            if partition not in self._processors:
+                start = resolve_start_position(
+                    partition, None, LogSnapshot(self._begins[partition], {})
+                ).position
+                await self.staged.store.move(partition, None, start)
+                self._processors[partition] = PartitionProcessor(partition, start, self._context)
+            if self._processors[partition].position.next > end:
                 raise RebuildError(f"{partition}: the live numbers went back to offset {end}; start again")
         return ends
 
     async def _count(self, ends: Mapping[Partition, int]) -> None:
         """In the order of event time, so that contacts are forgotten when the workers forget them, and
         customers when they were erased from the live numbers: what was corrected later changes nothing."""
-        while behind := [p for p, end in ends.items() if self._lanes[p].position.next < end]:
-            self._counting.watermark = min(self._last.get(partition, 0) for partition in behind)
+        while behind := [p for p, end in ends.items() if self._processors[p].position.next < end]:
+            self._context.watermark = min(self._last.get(partition, 0) for partition in behind)
             free = [partition for partition in behind if partition not in self._waiting]
             if free:
                 free.sort(key=lambda partition: self._last.get(partition, 0))
-                await asyncio.gather(*(self._advance(self._lanes[p], ends[p]) for p in free[:ABREAST]))
+                await asyncio.gather(*(self._advance(self._processors[p], ends[p]) for p in free[:ABREAST]))
             else:
                 await self._forget()
 
@@ -164,7 +174,7 @@ class Rebuild:
         """All were counted up to the moment when somebody was forgotten."""
         moment, forgotten = self._moment(), self._veil.forgotten
         due = [name for name, at in forgotten.items() if name not in self._erased and at == moment]
-        await persist(lambda: erase_forgotten(self.making.store, due))
+        await retry_forever(lambda: erase_forgotten(self.staged.store, due, wall_clock_ms()))
         self._erased.update(due)
         self._waiting.clear()
 
@@ -173,44 +183,44 @@ class Rebuild:
         times = (at for name, at in self._veil.forgotten.items() if name not in self._erased)
         return min(times, default=None)
 
-    def _before(self, partition: Partition, records: Sequence[Record], end: int) -> Taken:
+    def _before(self, partition: Partition, records: Sequence[Record], end: int) -> RecordRun:
         """What is of before that moment; what is of later waits."""
         moment = self._moment()
         later = (place for place, one in enumerate(records) if moment is not None and one.timestamp > moment)
         if (place := next(later, None)) is None:
-            return Taken(records, end)
+            return RecordRun(records, end)
         self._waiting.add(partition)
-        self._ahead[partition] = Taken(records[place:], end)
-        return Taken(records[:place], records[place].offset)
+        self._ahead[partition] = RecordRun(records[place:], end)
+        return RecordRun(records[:place], records[place].offset)
 
-    async def _advance(self, lane: Lane, end: int) -> None:
-        partition, before = lane.partition, lane.position
-        taken = self._ahead.pop(partition, None) or Taken(*await self._next(lane, end))
+    async def _advance(self, processor: PartitionProcessor, end: int) -> None:
+        partition, before = processor.partition, processor.position
+        taken = self._ahead.pop(partition, None) or RecordRun(*await self._next(processor, end))
         records, reached = self._before(partition, *taken)
         if records:
             self._first.setdefault(partition, records[0].timestamp)
             self._last[partition] = records[-1].timestamp
-            await lane.count(records, reached)
+            await processor.count(records, reached)
         elif reached > before.next:  # what lies between are no records: transactions' markers, compaction
-            lane.position = Position(before.epoch, reached, before.token, before.checkpoints)
-            await self.making.store.move(partition, before, lane.position)
+            processor.position = Position(before.epoch, reached, before.token, before.checkpoints)
+            await self.staged.store.move(partition, before, processor.position)
         self.counted += reached - before.next
         self._progress.update(self._task, completed=self.counted)
 
-    async def _next(self, lane: Lane, end: int) -> tuple[Sequence[Record], int]:
+    async def _next(self, processor: PartitionProcessor, end: int) -> tuple[Sequence[Record], int]:
         start = time.monotonic()
         while time.monotonic() < start + _PATIENCE_S:
             try:
-                records, reached = await persist(lambda: self._records.next(lane.partition, end))
+                records, reached = await retry_forever(lambda: self._records.next(processor.partition, end))
             except OffsetOutOfRangeError:
                 raise RebuildError(
-                    f"{lane.partition}: Kafka deleted its first records; start again"
+                    f"{processor.partition}: Kafka deleted its first records; start again"
                 ) from None
-            if reached > lane.position.next:
+            if reached > processor.position.next:
                 return records, reached
         raise RebuildError(
-            f"{lane.partition}: the live numbers were counted up to offset {end}, but Kafka gives nothing "
-            f"from offset {lane.position.next} on; run `streamer check`"
+            f"{processor.partition}: the live numbers were counted up to offset {end}, but Kafka gives "
+            f"nothing from offset {processor.position.next} on; run `streamer check`"
         )
 
 
@@ -227,7 +237,9 @@ async def run_rebuild(settings: Settings, yes: bool) -> int:
         progress = stack.enter_context(Progress(console=Console(stderr=True), transient=True))
         hiding = await veil(live, settings)
         rebuild = Rebuild(live, rules, records, progress, hiding)
-        stack.push_async_callback(rebuild.making.drop)  # once it is in force, what is left is the former one
+        stack.push_async_callback(
+            rebuild.staged.discard
+        )  # once it is in force, what is left is the former one
         await rebuild.begin(begins)
         await rebuild.catch_up()
         compared = await rebuild.compare()
@@ -236,7 +248,7 @@ async def run_rebuild(settings: Settings, yes: bool) -> int:
         if reservations and not yes:
             click.echo("not switched; with --yes the new numbers are put in force nevertheless")
             return 1
-        await refresh(hiding, Customers(live, settings.center))
+        await refresh(hiding, CustomerRegistry(live, settings.center))
         await rebuild.switch()
         click.echo("switched: the new numbers are in force; workers and readers go over by themselves")
         return 0
@@ -256,8 +268,8 @@ async def _same_logs(settings: Settings, live: RedisStore, wanted: Sequence[Part
         known = {p: [at.checkpoints[-1].offset] for p, at in stored.items() if at and at.checkpoints}
         if not known:
             raise RebuildError("nothing is counted yet: a worker counts from the beginning by itself")
-        for partition, found in (await persist(lambda: looks.look(known))).items():
-            if sentence := judge(partition, stored[partition], found).sentence:
+        for partition, found in (await retry_forever(lambda: looks.probe(known))).items():
+            if sentence := resolve_start_position(partition, stored[partition], found).sentence:
                 raise RebuildError(f"{sentence}. A worker does that: start one, then rebuild")
     finally:
         await looks.stop()
@@ -268,7 +280,7 @@ async def _changed(live: RedisStore, rules: Rules) -> list[str]:
     return differing(stored, written(rules)) if stored is not None else []
 
 
-def _told(rebuild: Rebuild, compared: Compared, changed: Sequence[str], rules: Rules) -> bool:
+def _told(rebuild: Rebuild, compared: ComparisonResult, changed: Sequence[str], rules: Rules) -> bool:
     """Says what was found; whether there is anything against a switch."""
     click.echo(f"counted {rebuild.counted:,} offsets again; compared at equal offsets")
     for rule in changed:

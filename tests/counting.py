@@ -1,4 +1,4 @@
-"""Here is counting without Kafka: lanes over logs in memory, and what the store then holds."""
+"""ProcessingContext without Kafka: partitions over logs in memory, and what the store then holds."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,9 +6,9 @@ from streamer.comparison import state
 from streamer.events.decoding import Record
 from streamer.events.rules import Rules
 from streamer.metrics.tally import BUCKETS, COUNTS, DURATIONS, FIRST_BUCKET
-from streamer.panes.posting import Posting, unpack
-from streamer.pipeline import Counting, Lane, Letter
+from streamer.panes.pane_keys import cell_field
 from streamer.store.port import Partition, Position, Store
+from streamer.worker.pipeline import DeadLetter, PartitionProcessor, ProcessingContext
 from tests.strategies import START
 
 FIRST = Position("first", 0, b"--------")
@@ -19,37 +19,39 @@ class Letters:
     """Dead letters that are kept here."""
 
     def __init__(self) -> None:
-        self.letters: list[Letter] = []
+        self.letters: list[DeadLetter] = []
 
-    async def send(self, letters: Sequence[Letter]) -> None:
+    async def send(self, letters: Sequence[DeadLetter]) -> None:
         self.letters.extend(letters)
 
 
-class Unwatched:
+class NoObserver:
     def conflict(self) -> None: ...
 
     def committed(self, records: Sequence[Record], now_ms: int) -> None: ...
 
 
-def counting(store: Store, rules: Rules, now_ms: int = START) -> Counting:
-    return Counting(store, rules, Letters(), Unwatched(), lambda: now_ms)
+def context(store: Store, rules: Rules, now_ms: int = START) -> ProcessingContext:
+    return ProcessingContext(store, rules, Letters(), NoObserver(), lambda: now_ms)
 
 
-async def lane(shared: Counting, topic: str, number: int) -> Lane:
-    """A lane that goes on where the store is."""
+async def processor(shared: ProcessingContext, topic: str, number: int) -> PartitionProcessor:
+    """A processor that goes on where the store is."""
     partition = Partition(topic, number)
     (position,) = await shared.store.positions([partition])
     if position is None:
         await shared.store.move(partition, None, FIRST)
-    return Lane(partition, position or FIRST, shared)
+    return PartitionProcessor(partition, position or FIRST, shared)
 
 
-def named(tally: Mapping[int, int]) -> dict[str, int]:
-    """Counts by name, histogram buckets as "handle:17"."""
+def named(tally: Mapping[int | str, int]) -> dict[str, int]:
+    """Counts by name, histogram buckets as "handle:17", links of agents by the row they lead to."""
     return {_name(number): amount for number, amount in tally.items()}
 
 
-def _name(number: int) -> str:
+def _name(number: int | str) -> str:
+    if isinstance(number, str):
+        return number
     if number < FIRST_BUCKET:
         return COUNTS[number]
     duration, bucket = divmod(number - FIRST_BUCKET, BUCKETS)
@@ -58,25 +60,13 @@ def _name(number: int) -> str:
 
 async def held(store: Store) -> Tallies:
     """All tallies of a store that are not empty, by family, pane and field."""
+    now = await state(store)
     found: Tallies = {}
-    for (family, index), postings in (await state(store, ())).panes.items():
-        for packed in postings:
-            _add(found, family, index, unpack(packed))
-    return {
-        place: kept
-        for place, tally in found.items()
-        if (kept := {name: amount for name, amount in tally.items() if amount})
-    }
-
-
-def _add(found: Tallies, family: str, index: int, posting: Posting) -> None:
-    for field, tally in posting.tallies():
-        _sum(found.setdefault((family, index, field), {}), named(tally))
-    for agent, row, amount in zip(posting.agents, posting.under, posting.linked, strict=True):
-        place = family, index, posting.fields[agent]
-        _sum(found.setdefault(place, {}), {posting.fields[row]: amount})
-
-
-def _sum(tally: dict[str, int], more: Mapping[str, int]) -> None:
-    for name, amount in more.items():
-        tally[name] = tally.get(name, 0) + amount
+    for family, hour in now.panes:
+        if family == "counters":
+            continue
+        for (pane, group), tally in now.tallies(family, hour).items():
+            field = group if isinstance(group, str) else cell_field(group).decode()
+            if kept := {name: amount for name, amount in named(tally).items() if amount}:
+                found[family, pane, field] = kept
+    return found

@@ -27,7 +27,7 @@ from streamer.events.models import (
 )
 from streamer.events.rules import DAY, HOUR, SECOND, SERVICE_LEVEL_FORMULAS, UNKNOWN, Rules, ServiceLevel
 from streamer.metrics.tally import bucket, squared
-from streamer.panes.grid import FINE_MS, LONG_MS, Cell, Grouping, groupings, row_field
+from streamer.panes.pane_keys import FINE_MS, LONG_MS, Cell, Grouping, groupings, row_field
 
 Counts = dict[str, int]
 Key = TypeVar("Key", bound=Hashable)

@@ -11,14 +11,14 @@ from streamer.demo.simulator import Center, Plan
 from streamer.events.decoding import Record, decode
 from streamer.events.models import Event, Rejected
 from streamer.events.rules import DAY, HOUR
-from streamer.pipeline import Counting, Lane
 from streamer.readings.query import Query
 from streamer.readings.reader import Reader
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
-from streamer.store.port import Beat, Partition
+from streamer.store.port import Heartbeat, Partition
+from streamer.worker.pipeline import PartitionProcessor, ProcessingContext
 from tests import oracle
-from tests.counting import Tallies, counting, held, lane
+from tests.counting import Tallies, context, held, processor
 
 START = 1_790_000_000_000
 PARTITIONS = 2
@@ -60,13 +60,19 @@ class Clock:
         return self.ms
 
 
-async def count(store: MemoryStore, turn: Callable[[Sequence[Lane]], Lane], clock: Clock, live: bool) -> None:
-    """Batch after batch of the lane whose turn it is. As `Lanes` has it, the watermark is what the partition
-    that is furthest behind has reached; live, time goes with the records, and batches are small."""
-    shared: Counting = counting(store, RULES)
+async def count(
+    store: MemoryStore,
+    turn: Callable[[Sequence[PartitionProcessor]], PartitionProcessor],
+    clock: Clock,
+    live: bool,
+) -> None:
+    """Batch after batch of the partition whose turn it is. As `AssignedPartitions` has it, the watermark is
+    what the partition that is furthest behind has reached; live, time goes with the records, and batches are
+    small."""
+    shared: ProcessingContext = context(store, RULES)
     shared.clock = clock
-    lanes = {place: await lane(shared, *place) for place in logs()}
-    behind = {one: logs()[place] for place, one in lanes.items()}
+    processors = {place: await processor(shared, *place) for place in logs()}
+    behind = {one: logs()[place] for place, one in processors.items()}
     while behind:
         one = turn(list(behind))
         log, first = behind[one], one.position.next
@@ -79,25 +85,27 @@ async def count(store: MemoryStore, turn: Callable[[Sequence[Lane]], Lane], cloc
         shared.watermark = min((reached(one) for one in behind), default=clock.ms)
 
 
-def reached(one: Lane) -> int:
+def reached(one: PartitionProcessor) -> int:
     return logs()[one.partition][one.position.next - 1].timestamp if one.position.next else 0
 
 
-def in_time(lanes: Sequence[Lane]) -> Lane:
-    return min(lanes, key=lambda one: logs()[one.partition][one.position.next].timestamp)
+def in_time(processors: Sequence[PartitionProcessor]) -> PartitionProcessor:
+    return min(processors, key=lambda one: logs()[one.partition][one.position.next].timestamp)
 
 
-def by_topic(lanes: Sequence[Lane]) -> Lane:
+def by_topic(processors: Sequence[PartitionProcessor]) -> PartitionProcessor:
     """One log wholly before the next: the surveys of a year before its contacts, or after them."""
-    return max(lanes, key=lambda one: one.partition)
+    return max(processors, key=lambda one: one.partition)
 
 
-def at_random(seed: int) -> Callable[[Sequence[Lane]], Lane]:
+def at_random(seed: int) -> Callable[[Sequence[PartitionProcessor]], PartitionProcessor]:
     chance = Random(seed)
-    return lambda lanes: chance.choice(sorted(lanes, key=lambda one: one.partition))
+    return lambda processors: chance.choice(sorted(processors, key=lambda one: one.partition))
 
 
-async def hours(turn: Callable[[Sequence[Lane]], Lane], live: bool = False) -> Tallies:
+async def hours(
+    turn: Callable[[Sequence[PartitionProcessor]], PartitionProcessor], live: bool = False
+) -> Tallies:
     store = MemoryStore(RULES)
     await count(store, turn, Clock(START), live)
     return {place: tally for place, tally in (await held(store)).items() if place[0] == "long"}
@@ -128,7 +136,9 @@ def without_worth(found: Rows) -> Rows:
 
 
 @pytest.mark.parametrize("turn", [at_random(1), at_random(2), by_topic], ids=["1", "2", "by topic"])
-async def test_a_year_at_once_gives_the_oracles_hours(turn: Callable[[Sequence[Lane]], Lane]) -> None:
+async def test_a_year_at_once_gives_the_oracles_hours(
+    turn: Callable[[Sequence[PartitionProcessor]], PartitionProcessor],
+) -> None:
     assert len(wanted()) > 10_000
     assert rows(await hours(turn)) == wanted()
 
@@ -142,16 +152,16 @@ async def test_counted_live_a_year_differs_only_in_what_customers_are_worth_toda
 async def test_fine_panes_of_history_are_not_made() -> None:
     store = MemoryStore(RULES)
     await count(store, at_random(2), Clock(START), live=False)
-    kept = {index for family, index in store.panes if family == "fine"}
+    kept = {hour for family, hour in store.panes if family == "fine"}
     assert kept
-    assert min(kept) * 10_000 > START - 51 * HOUR
+    assert min(kept) * HOUR > START - 51 * HOUR
 
 
 @pytest.mark.parametrize("days", [30, 180, 270])
 async def test_a_past_moment_reads_as_it_was_with_what_is_known_today(days: int) -> None:
     store = MemoryStore(RULES)
     await count(store, at_random(4), Clock(START), live=False)
-    await store.beat({Partition(*place): Beat(START, 0, START) for place in logs()})
+    await store.beat({Partition(*place): Heartbeat(START, 0, START) for place in logs()})
     reader = Reader(store, SETTINGS)
     await reader.refresh(START)
     at = (START - days * DAY) // HOUR * HOUR

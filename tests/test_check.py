@@ -10,13 +10,14 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pydantic import SecretStr
 
-from streamer import check, kafka
+from streamer import check
 from streamer.check import Finding, examine
 from streamer.events.rules import DAY, Rules, written
 from streamer.privacy import new_key
 from streamer.settings import Settings, load
-from streamer.store.port import Beat, Partition
-from streamer.store.redis import Customers, RedisStore
+from streamer.store.port import Heartbeat, Partition
+from streamer.store.redis import CustomerRegistry, RedisStore
+from streamer.worker import kafka
 from tests.parts.broker import Broker
 from tests.parts.redis_cluster import RedisCluster
 from tests.parts.redis_server import RedisServer
@@ -67,7 +68,7 @@ async def test_a_key_that_some_were_forgotten_under_and_that_is_no_longer_set_is
     broker: Broker, store_url: str, center: str
 ) -> None:
     store = await RedisStore.connect(store_url, center)
-    await Customers(store, center).forget(["~1~AAAAAAAAAAAAAAAA"], NOW)
+    await CustomerRegistry(store, center).forget(["~1~AAAAAAAAAAAAAAAA"], NOW)
     await store.close()
     settings = load(kafka=broker.address, redis=store_url, center=center)
     rotated = settings.model_copy(update={"customer_keys": {"2": SecretStr(new_key())}})
@@ -134,9 +135,9 @@ async def test_workers_that_fell_silent_or_behind_are_a_warning(
     settings = load(kafka=broker.address, redis=store_url, center=center)
     store = await RedisStore.connect(store_url, center)
     now = (await store.facts()).time_ms
-    await store.beat({PLACE: Beat(now, 0, now)})
+    await store.beat({PLACE: Heartbeat(now, 0, now)})
     assert about(await found(settings), "workers").verdict == "ok"
-    await store.beat({PLACE._replace(number=1): Beat(now - 90_000, 7, now)})
+    await store.beat({PLACE._replace(number=1): Heartbeat(now - 90_000, 7, now)})
     await store.close()
     finding = about(await found(settings), "workers")
     assert finding.verdict == "warn"

@@ -17,12 +17,12 @@ import pytest
 import redis.asyncio
 import yaml
 
-from streamer.kafka import ensure_topics, partitions
 from streamer.privacy import new_key
 from streamer.settings import Settings, load
 from streamer.web.credentials import password_hash, token_hash
 from streamer.web.people import People
 from streamer.web.server import check_host
+from streamer.worker.kafka import ensure_topics, partitions
 from tests.parts import apache_kafka
 from tests.parts.apache_kafka import ApacheKafka
 from tests.parts.redis_server import RedisServer

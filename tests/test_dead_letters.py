@@ -18,7 +18,6 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import TopicPartition
 
-from streamer import kafka
 from streamer.dead_letters import commands, erase
 from streamer.dead_letters.choice import Choice, choice, some
 from streamer.dead_letters.kafka import open_letters, post
@@ -34,6 +33,7 @@ from streamer.readings.query import Query, QueryError
 from streamer.readings.reader import Reader
 from streamer.settings import Settings, load
 from streamer.store.redis import RedisStore
+from streamer.worker import kafka
 from tests.faults.worker import Worker
 from tests.parts.broker import Broker
 
@@ -156,7 +156,7 @@ class Center(NamedTuple):
                 await asyncio.sleep(0.1)
 
     async def _counts(self, topic: str) -> dict[str, int]:
-        names = {tuple(name.split("\x1f")): amount for name, amount in (await self.store.counts()).items()}
+        names = {tuple(name.split("\x1f")): amount for name, amount in (await self.store.counters()).items()}
         return {name[2]: amount for name, amount in names.items() if name[:2] == ("events", topic)}
 
     async def reads(self, metric: str) -> tuple[float | None, int]:
@@ -168,7 +168,7 @@ class Center(NamedTuple):
 
 
 @pytest.fixture
-async def counting(house: House, tmp_path: Path) -> AsyncIterator[Center]:
+async def context(house: House, tmp_path: Path) -> AsyncIterator[Center]:
     settings = house.settings
     store = await RedisStore.connect(settings.redis, settings.center)
     names = {"kafka": settings.kafka, "redis": settings.redis, "center": settings.center}

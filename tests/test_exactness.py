@@ -4,7 +4,6 @@ import uuid
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -14,14 +13,14 @@ from streamer.events.decoding import Record, decode
 from streamer.events.models import Evaluation, Event, Rejected, Response, Segment, Tombstone, Valuation
 from streamer.events.rules import DAY, SECOND, Rules
 from streamer.journeys.journey import Journey, customer_key
-from streamer.panes.grid import LONG_MS, cell_field, groupings, row_field
-from streamer.pipeline import Counting
-from streamer.store.layout import document_ttl_s
+from streamer.panes.pane_keys import LONG_MS, cell_field, groupings, row_field
+from streamer.store.layout import document_ttl_ms
 from streamer.store.memory import MemoryStore
-from streamer.store.port import Commit, Document, Outcome, Store
+from streamer.store.port import Commit, Outcome, Snapshot, Store
 from streamer.store.redis import RedisStore
+from streamer.worker.pipeline import ProcessingContext
 from tests import oracle, strategies
-from tests.counting import Tallies, counting, held, lane
+from tests.counting import Tallies, context, held, processor
 from tests.messages import logs, record, topic_of
 from tests.strategies import START
 
@@ -103,13 +102,13 @@ def _presence(events: Iterable[Event], rules: Rules) -> Tallies:
 
 async def check_exact(delivery: Delivery, store: Store, now_ms: int = START) -> None:
     """The property: count all, then look."""
-    shared = counting(store, delivery.rules, now_ms)
-    lanes = {place: await lane(shared, *place) for place in delivery.logs}
+    shared = context(store, delivery.rules, now_ms)
+    processors = {place: await processor(shared, *place) for place in delivery.logs}
     for place, size in delivery.turns:
-        first = lanes[place].position.next
-        await lanes[place].count(delivery.logs[place][first : first + size], first + size)
+        first = processors[place].position.next
+        await processors[place].count(delivery.logs[place][first : first + size], first + size)
     events = stated(delivery.logs, delivery.rules)
-    counts = await store.counts()
+    counts = await store.counters()
     assert await held(store) == wanted(events, delivery.rules)
     assert counts.get("crowds", 0) == len(oracle.crowds(events, delivery.rules))
     for topic in {topic for topic, _ in delivery.logs}:
@@ -246,12 +245,12 @@ def _aftermath(draw: st.DrawFn, first: Segment, horizon: int) -> list[tuple[int,
     return []
 
 
-async def as_time_goes(ageing: Ageing, store: Store) -> Counting:
+async def as_time_goes(ageing: Ageing, store: Store) -> ProcessingContext:
     """Count each event when it is published; the watermark follows as closely as it may."""
-    shared = counting(store, ageing.rules, START - 100 * DAY)  # no pane is past its time
+    shared = context(store, ageing.rules, START - 100 * DAY)  # no pane is past its time
     for when, event in ageing.told:
         shared.watermark = when
-        at = await lane(shared, topic_of(event), 0)
+        at = await processor(shared, topic_of(event), 0)
         await at.count([record(event, 0, at.position.next, when)], at.position.next + 1)
     return shared
 
@@ -281,8 +280,8 @@ def visit(contact_id: str, ended_at: int) -> Segment:
 
 
 def contacts_kept(store: MemoryStore) -> set[str]:
-    journey = msgspec.msgpack.decode(store.documents[customer_key("ann")].value, type=Journey)
-    return {segment.contact_id for group in journey.groups for segment in group.segments}
+    journey = Journey.unpacked(store.documents[customer_key("ann")], 0)
+    return {one.contact_id for group in journey.groups.values() for one in group.facts.segments}
 
 
 @pytest.mark.parametrize(("older_by", "kept"), [(0, {"old", "new", "newest"}), (1, {"new", "newest"})])
@@ -290,13 +289,13 @@ def test_contacts_far_behind_the_watermark_leave_the_journey_but_not_the_numbers
     older_by: int, kept: set[str]
 ) -> None:
     rules, store = Rules(), MemoryStore()
-    shared = counting(store, rules)
+    shared = context(store, rules)
     shared.watermark = START + 100 * DAY
     limit = shared.forget_before(())
     told = [visit("old", limit - older_by), visit("new", START + 100 * DAY)]
     ageing = Ageing(rules, [(event.time, event) for event in told], START)
     shared = at_once(as_time_goes(ageing, store))
-    at = at_once(lane(shared, "call-completed", 0))
+    at = at_once(processor(shared, "call-completed", 0))
     newest = visit("newest", START + 100 * DAY + SECOND)
     at_once(at.count([record(newest, 0, 2, newest.time - SECOND)], 3))
     assert contacts_kept(store) == kept
@@ -312,50 +311,51 @@ def test_a_contact_taken_back_after_two_horizons_leaves_the_earlier_ones_as_they
     check_ageing(Ageing(rules, [*((one.time, one) for one in visits), (end, taken_back)], end))
 
 
-class Sweeping(MemoryStore):
-    """Documents live as long as in Redis. `now_ms` is when a commit is made."""
+class Forgetful(MemoryStore):
+    """Before each reading, documents go that outlived their time. `now_ms` is when a commit is made."""
 
     def __init__(self, rules: Rules) -> None:
-        super().__init__()
+        super().__init__(rules)
         self.now_ms = 0
-        self._ttl_ms = document_ttl_s(rules) * 1000
-        self._written: dict[bytes, int] = {}
+        self.forgotten = 0
 
-    async def read(self, keys: Sequence[bytes]) -> list[Document | None]:
-        for key in [key for key, at in self._written.items() if at < self.now_ms - self._ttl_ms]:
-            self.documents.pop(key, None)
+    async def read(self, keys: Sequence[bytes]) -> Snapshot:
+        self.forgotten += await self.forget(self.now_ms, len(self.documents))
         return await super().read(keys)
 
     async def commit(self, commit: Commit, now_ms: int) -> Outcome:
-        self._written.update(dict.fromkeys(commit.writes, self.now_ms))
-        return await super().commit(commit, now_ms)
+        outcome = await super().commit(commit, now_ms)  # of panes none is to lapse
+        self._written_ms.update(dict.fromkeys(commit.writes, self.now_ms))
+        return outcome
 
 
 def test_a_contact_that_goes_on_for_longer_than_documents_live_keeps_its_numbers() -> None:
     rules = Rules()
-    store = Sweeping(rules)
+    store = Forgetful(rules)
     weeks = [
         replace(visit("ticket", START + week * 7 * DAY), segment_id=f"week {week}") for week in range(30)
     ]
     for offset, event in enumerate(weeks):
         store.now_ms = event.time
-        shared = counting(store, rules, START)
+        shared = context(store, rules, START)
         shared.watermark = event.time
-        at = at_once(lane(shared, "call-completed", 0))
+        at = at_once(processor(shared, "call-completed", 0))
         at_once(at.count([record(event, 0, offset, event.time)], offset + 1))
     assert at_once(held(store)) == wanted(weeks, rules)
+    assert document_ttl_ms(rules) < 29 * 7 * DAY
+    assert store.forgotten > 0
 
 
 def test_records_older_than_the_watermark_keep_what_is_around_them() -> None:
     """A replay into a center that is caught up."""
     store = MemoryStore()
-    shared = counting(store, Rules(), START)
+    shared = context(store, Rules(), START)
     shared.watermark = START + 100 * DAY
     visits = [visit(f"k{day}", START + day * DAY) for day in range(5)]
 
     async def replay() -> None:
         for offset, one in enumerate(visits):
-            at = await lane(shared, "call-completed", 0)
+            at = await processor(shared, "call-completed", 0)
             await at.count([record(one, 0, offset, one.time)], offset + 1)
 
     at_once(replay())

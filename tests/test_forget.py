@@ -14,15 +14,24 @@ from streamer.events.veil import Veil
 from streamer.forget import caught_up, erase_assemblies
 from streamer.ingest.assembly import Assembly, assembly_key
 from streamer.ingest.run import center_of
-from streamer.journeys.erasing import Erased
-from streamer.journeys.journey import Journey, Worth, customer_key
+from streamer.journeys.erasing import ErasedCounts
+from streamer.journeys.journey import StatedValue, StoredJourney, customer_key
 from streamer.metrics.tally import COUNTS
-from streamer.pipeline import Counting
-from streamer.privacy import JOURNEYS, Keeper, erase_customer, erase_everywhere, naming, new_key, veil
+from streamer.privacy import (
+    JOURNEYS,
+    ForgottenCustomersSync,
+    documents_naming,
+    erase_customer,
+    erase_everywhere,
+    new_key,
+    veil,
+)
 from streamer.settings import SettingsError, load
 from streamer.store.memory import MemoryStore
-from streamer.store.redis import Customers, RedisStore
-from tests.counting import Letters, Tallies, Unwatched, held, lane
+from streamer.store.port import EMPTY_STORE
+from streamer.store.redis import CustomerRegistry, RedisStore
+from streamer.worker.pipeline import ProcessingContext
+from tests.counting import Letters, NoObserver, Tallies, held, processor
 
 NOW = 1_760_000_000_000
 RULES = Rules(crowd=3)
@@ -35,14 +44,16 @@ class House:
     def __init__(self) -> None:
         self.store = MemoryStore()
         self.veil = Veil(KEYS, "1")
-        self._shared = Counting(self.store, RULES, Letters(), Unwatched(), lambda: NOW, veil=self.veil)
+        self._shared = ProcessingContext(
+            self.store, RULES, Letters(), NoObserver(), lambda: NOW, veil=self.veil
+        )
         self._offsets: dict[str, int] = {}
 
     async def happens(self, topic: str, at_s: int = 0, **data: Any) -> None:
         offset = self._offsets.get(topic, 0)
         self._offsets[topic] = offset + 1
         record = Record(topic, 0, offset, NOW + at_s * 1000, None, json.dumps(data).encode(), ())
-        await (await lane(self._shared, topic, 0)).count([record], offset + 1)
+        await (await processor(self._shared, topic, 0)).count([record], offset + 1)
 
     async def call(self, contact: str, customer: str, at_s: int = 0, **more: Any) -> None:
         data = {"contact_id": contact, "customer_id": customer, "queue": "q", "outcome": "answered"}
@@ -58,17 +69,18 @@ class House:
         answers = {"answers": {"nps": 2}, "comment": "never again", **more}
         await self.happens("survey-completed", at_s, answered_at=NOW / 1000 + at_s, **data | answers)
 
-    async def forget(self, customer: str, at_s: int) -> Erased:
+    async def forget(self, customer: str, at_s: int) -> ErasedCounts:
         lives = self.veil.names(customer)
         at = NOW + at_s * 1000
         self.veil.forgotten = {**self.veil.forgotten, **{life[-1]: at for life in lives}}
         names = [name for life in lives for name in life]
-        return await erase_customer(self.store, names) + await erase_everywhere(self.store, names)
+        erased = await erase_customer(self.store, names, at)
+        return erased + await erase_everywhere(self.store, names, at)
 
     async def named(self, customer: str) -> list[bytes]:
         """The documents in which the customer still is."""
         names = [name for life in self.veil.names(customer) for name in life]
-        found = [key async for key, _ in naming(self.store, "aceo", names)]
+        found = [key async for key, _ in documents_naming(self.store, "aceo", names)]
         keys = [customer_key(name) for name in names]
         return found + [key for key in keys if key in self.store.documents]
 
@@ -103,7 +115,7 @@ async def test_all_of_a_customer_goes_and_every_total_stays() -> None:
     house = await lived()
     before = await tallies(house)
     assert await house.named("ana")
-    assert await house.forget("ana", 60) == Erased(contacts=2, facts=4)
+    assert await house.forget("ana", 60) == ErasedCounts(contacts=2, facts=4)
     assert not await house.named("ana")
     assert await house.named("ben")
     assert await tallies(house) == before
@@ -155,9 +167,9 @@ async def test_what_names_the_customer_in_another_ones_contact_loses_name_and_co
     house = await lived()
     await house.answer("r3", "k3", "ana", 40)
     before = await tallies(house)
-    assert await house.forget("ana", 60) == Erased(contacts=2, facts=4, named=1)
+    assert await house.forget("ana", 60) == ErasedCounts(contacts=2, facts=4, named=1)
     assert not await house.named("ana")
-    assert not [key async for key, _ in naming(house.store, JOURNEYS, ["never again"])]
+    assert not [key async for key, _ in documents_naming(house.store, JOURNEYS, ["never again"])]
     assert await tallies(house) == before
     await house.answer("r3", "k3", "ana", 40, version=1, answers={"nps": 10})
     assert (await total(house))["surveys"] == 2
@@ -168,7 +180,7 @@ async def test_a_crowd_is_found_wherever_its_contacts_lie() -> None:
     for number in range(6):
         await house.call(f"k{number}", "0000", number)
     before = await tallies(house)
-    assert await house.forget("0000", 60) == Erased(contacts=6, facts=6)
+    assert await house.forget("0000", 60) == ErasedCounts(contacts=6, facts=6)
     assert not await house.named("0000")
     assert await tallies(house) == before
 
@@ -176,7 +188,7 @@ async def test_a_crowd_is_found_wherever_its_contacts_lie() -> None:
 async def test_a_customer_nobody_knows_is_remembered_all_the_same() -> None:
     house = await lived()
     documents = dict(house.store.documents)
-    assert await house.forget("zoe", 60) == Erased()
+    assert await house.forget("zoe", 60) == ErasedCounts()
     assert house.store.documents == documents
     assert house.veil.customer("zoe", NOW + 61_000) != house.veil.customer("zoe", NOW)
 
@@ -221,22 +233,21 @@ async def test_a_worker_learns_who_was_forgotten_and_erases_what_came_late(
         hiding, other = await veil(store, settings), await veil(store, settings)
         ana = hiding.customer("ana", NOW)
         assert other.customer("ana", NOW) == ana  # the same key, made once
-        await Customers(store, center).forget([ana], NOW)
-        keeper = Keeper(hiding, store, center)
+        await CustomerRegistry(store, center).forget([ana], NOW)
+        keeper = ForgottenCustomersSync(hiding, store, center)
         await keeper.refresh()
         assert hiding.customer("ana", NOW + 1) != other.customer("ana", NOW + 1) == ana
-        late, ben = Journey(worth=(Worth("", 1, b"", 5),)), customer_key("ben")
-        written = {customer_key(ana): pack(late), ben: pack(late)}
-        assert await store.replace(b"a token.", {}, written)
-        await keeper.sweep()
-        assert [one is None for one in await store.read([customer_key(ana), ben])] == [True, False]
+        late, ben = pack(StoredJourney(valuations=(StatedValue("", 1, b"", 5),))), customer_key("ben")
+        assert await store.replace(EMPTY_STORE, [], {customer_key(ana): late, ben: late}, NOW)
+        await keeper.erase()
+        assert [one is None for one in (await store.read([customer_key(ana), ben])).values] == [True, False]
     finally:
         await store.close()
 
 
 async def test_who_was_forgotten_stays_forgotten_since_the_first_time(store_url: str, center: str) -> None:
     store = await RedisStore.connect(store_url, center)
-    customers = Customers(store, center)
+    customers = CustomerRegistry(store, center)
     await customers.forget(["~1~a"], NOW)
     await customers.forget(["~1~a", "~1~b"], NOW + 1)
     assert await customers.forgotten() == {"~1~a": NOW, "~1~b": NOW + 1}
@@ -258,9 +269,10 @@ async def test_what_a_source_said_of_a_contact_under_way_goes_too(store_url: str
     raw = await RedisStore.connect(store_url, center_of(settings))
     gone, kept = assembly_key("twilio", "t1"), assembly_key("twilio", "t2")
     said = {gone: Note("t1", "created", NOW, {"customer_id": "~1~ana"}), kept: Note("t2", "created", NOW, {})}
-    assert await raw.replace(b"a token.", {}, {key: pack(Assembly((note,))) for key, note in said.items()})
-    assert await erase_assemblies(raw, ["~1~ana"]) == 1
-    assert [one is None for one in await raw.read([gone, kept])] == [True, False]
+    written = {key: pack(Assembly((note,))) for key, note in said.items()}
+    assert await raw.replace(EMPTY_STORE, [], written, NOW)
+    assert await erase_assemblies(raw, ["~1~ana"], NOW) == 1
+    assert [one is None for one in (await raw.read([gone, kept])).values] == [True, False]
     await raw.close()
 
 

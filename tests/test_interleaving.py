@@ -1,4 +1,4 @@
-"""Here is the promise at any await: whoever owns, dies, times out or fails over, the numbers are right.
+"""The promise at any await: whoever owns, dies, times out or fails over, the numbers are right.
 
 Committers, compactors and readers are coroutines that are stepped by hand over one store in memory, in
 the order and with the faults that Hypothesis chooses. No clock, no event loop.
@@ -16,29 +16,32 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from streamer import pipeline
 from streamer.events.decoding import Record, decode
 from streamer.events.models import Rejected, Segment
 from streamer.events.rules import DAY, Rules
-from streamer.lanes import Lanes, Progress
-from streamer.panes.posting import merge
-from streamer.pipeline import Counting, Lane, Letter, Refused
-from streamer.recognition import Found, checkpoint, judge
+from streamer.panes.pane_keys import PaneHour
+from streamer.panes.rollup import MERGE
 from streamer.store.memory import MemoryStore
 from streamer.store.port import (
     TOKEN_BYTES,
     Applied,
-    Beat,
+    ChangeCursor,
     Changes,
     Commit,
-    Document,
-    Mark,
+    Heartbeat,
     Outcome,
     Partition,
     Position,
+    Snapshot,
+    StoreVersion,
 )
+from streamer.worker import pipeline
+from streamer.worker.log_identity import LogSnapshot, checkpoint, resolve_start_position
+from streamer.worker.partitions import AssignedPartitions, Progress
+from streamer.worker.pipeline import DeadLetter, PartitionFenced, PartitionProcessor, ProcessingContext
+from streamer.worker.retry import retry_forever
 from tests import strategies
-from tests.counting import Letters, Unwatched, counting, held, lane
+from tests.counting import Letters, NoObserver, context, held, processor
 from tests.messages import logs, record
 from tests.store.test_store import Follower, Sums, whole
 from tests.strategies import START
@@ -123,26 +126,32 @@ class Remote:
         await self._remember()
         return moved
 
-    async def read(self, keys: Sequence[bytes]) -> list[Document | None]:
+    async def read(self, keys: Sequence[bytes]) -> Snapshot:
         return await self._network.over(lambda: self.inner.read(keys))
 
     async def positions(self, partitions: Sequence[Partition]) -> list[Position | None]:
         return await self._network.over(lambda: self.inner.positions(partitions))
 
-    async def compact(self, family: Any, index: int, merge: Callable[[Sequence[bytes]], bytes]) -> int:
-        left: int = await self._network.over(lambda: self.inner.compact(family, index, merge))
+    async def compact(self, place: PaneHour, merge: Callable[[Sequence[bytes]], bytes]) -> int:
+        left: int = await self._network.over(lambda: self.inner.compact(place, merge))
         return left
 
-    async def changes(self, since: Mark | None) -> Changes:
-        return await self._network.over(lambda: self.inner.changes(since))
+    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> Changes:
+        return await self._network.over(lambda: self.inner.changes(since, positions=positions))
 
-    async def beat(self, beats: Mapping[Partition, Beat]) -> None:
+    async def replace(self, version: StoreVersion, reads: Any, writes: Any, now_ms: int) -> bool:
         raise NotImplementedError
 
-    async def beats(self) -> dict[Partition, Beat]:
+    async def forget(self, now_ms: int, at_most: int) -> int:
         raise NotImplementedError
 
-    async def counts(self) -> dict[str, int]:
+    async def beat(self, heartbeats: Mapping[Partition, Heartbeat]) -> None:
+        raise NotImplementedError
+
+    async def beats(self) -> dict[Partition, Heartbeat]:
+        raise NotImplementedError
+
+    async def counters(self) -> dict[str, int]:
         raise NotImplementedError
 
     async def rules(self) -> bytes | None:
@@ -161,7 +170,7 @@ class FarLetters(Letters):
         super().__init__()
         self._network = network
 
-    async def send(self, letters: Sequence[Letter]) -> None:
+    async def send(self, letters: Sequence[DeadLetter]) -> None:
         await self._network.over(lambda: Letters.send(self, letters))
 
 
@@ -195,7 +204,12 @@ def _spoil(log: Sequence[Record], at: int) -> Sequence[Record]:
     return [one._replace(offset=offset) for offset, one in enumerate(records)]
 
 
-async def count_all(shared: Counting, log: Sequence[Record], size: int, kind: type[Lane] = Lane) -> None:
+async def count_all(
+    shared: ProcessingContext,
+    log: Sequence[Record],
+    size: int,
+    kind: type[PartitionProcessor] = PartitionProcessor,
+) -> None:
     """An owner of a partition, until all is counted."""
     partition = Partition(log[0].topic, log[0].partition)
     own = kind(partition, await start(shared, partition, log), shared)
@@ -203,34 +217,36 @@ async def count_all(shared: Counting, log: Sequence[Record], size: int, kind: ty
         batch = log[own.position.next : own.position.next + size]
         try:
             await own.count(batch, batch[-1].offset + 1)
-        except Refused as refused:
+        except PartitionFenced as refused:
             own.position = refused.position or await start(shared, partition, log)
 
 
-async def start(shared: Counting, partition: Partition, log: Sequence[Record]) -> Position:
+async def start(shared: ProcessingContext, partition: Partition, log: Sequence[Record]) -> Position:
     """Where to go on, as lanes find it."""
     while True:
-        (stored,) = await pipeline.persist(lambda: shared.store.positions([partition]))
-        after = judge(partition, stored, _found(log)).position
-        if stored == after or await pipeline.persist(lambda: shared.store.move(partition, stored, after)):  # noqa: B023
+        (stored,) = await retry_forever(lambda: shared.store.positions([partition]))
+        after = resolve_start_position(partition, stored, _snapshot(log)).position
+        if stored == after or await retry_forever(lambda: shared.store.move(partition, stored, after)):  # noqa: B023
             return after
 
 
-def _found(log: Sequence[Record]) -> Found:
-    return Found(0, {one.offset: checkpoint(one.offset, one.timestamp, one.key, one.value) for one in log})
+def _snapshot(log: Sequence[Record]) -> LogSnapshot:
+    return LogSnapshot(
+        0, {one.offset: checkpoint(one.offset, one.timestamp, one.key, one.value) for one in log}
+    )
 
 
 async def compact_all(remote: Remote) -> None:
     while True:
-        for family, index in [*remote.inner.panes]:
-            await pipeline.persist(lambda: remote.compact(family, index, merge))  # noqa: B023
+        for place in [*remote.inner.panes]:
+            await retry_forever(lambda: remote.compact(place, MERGE[place[0]]))  # noqa: B023
         await Turn()
 
 
 async def read_all(remote: Remote, follower: Follower) -> None:
     """A reader: each state it comes to was a state of the store."""
     while True:
-        if await pipeline.persist(lambda: follower.read(remote)):
+        if await retry_forever(lambda: follower.read(remote)):
             assert follower.sums in remote.moments
         await Turn()
 
@@ -295,7 +311,7 @@ class Stage:
 
 def check_play(
     play: Play,
-    kind: type[Lane] = Lane,
+    kind: type[PartitionProcessor] = PartitionProcessor,
     store: Callable[[], MemoryStore] = MemoryStore,
 ) -> None:
     """The property: play it, let all come to an end, then look."""
@@ -309,7 +325,7 @@ def check_play(
         _check_play(play, kind, store())
 
 
-def _check_play(play: Play, kind: type[Lane], inner: MemoryStore) -> None:
+def _check_play(play: Play, kind: type[PartitionProcessor], inner: MemoryStore) -> None:
     records = [one for log in play.logs.values() for one in log]
     rejected = {one for one in records if isinstance(decode(one, play.rules), Rejected)}
     network = Network()
@@ -319,7 +335,7 @@ def _check_play(play: Play, kind: type[Lane], inner: MemoryStore) -> None:
 
     def owner(place: Place, size: int) -> Work:
         # each a worker of its own
-        shared = Counting(remote, play.rules, letters, Unwatched(), lambda: START)
+        shared = ProcessingContext(remote, play.rules, letters, NoObserver(), lambda: START)
         return count_all(shared, play.logs[place], size, kind)
 
     owners = [lambda place=place, size=size: owner(place, size) for place, size in play.cast]
@@ -332,7 +348,7 @@ def _check_play(play: Play, kind: type[Lane], inner: MemoryStore) -> None:
         stage.close()
     assert at_once(held(inner)) == wanted(stated(play.logs, play.rules), play.rules)
     assert at_once(follower.follow(inner)) == at_once(whole(inner))
-    counts = at_once(inner.counts())
+    counts = at_once(inner.counters())
     for topic in {topic for topic, _ in play.logs}:
         assert results(counts, topic) == len([one for one in records if one.topic == topic])
         assert counts.get(f"events\x1f{topic}\x1frejected", 0) == len(
@@ -385,13 +401,13 @@ def a_token_comes_back(store: MemoryStore) -> bool:
     failover, and another one takes its place, before a commit that had read the lost one."""
     visits = [visit(f"k{day}", START + day * DAY) for day in (0, 5, 6, 7)]
     base, lost, other, late = visits
-    shared, paused = counting(store, Rules()), counting(Paused(store), Rules())  # type: ignore[arg-type]
+    shared, paused = context(store, Rules()), context(Paused(store), Rules())  # type: ignore[arg-type]
     for number in range(3):
-        at_once(lane(shared, "call-completed", number))
+        at_once(processor(shared, "call-completed", number))
 
-    def count(number: int, event: Segment, counted: Counting = shared) -> Work:
-        at = at_once(lane(shared, "call-completed", number))
-        own = Lane(at.partition, at.position, counted)
+    def count(number: int, event: Segment, counted: ProcessingContext = shared) -> Work:
+        at = at_once(processor(shared, "call-completed", number))
+        own = PartitionProcessor(at.partition, at.position, counted)
         return own.count([record(event, number, own.position.next, event.time)], own.position.next + 1)
 
     at_once(count(0, base))
@@ -419,17 +435,17 @@ class Shelf:
     def __init__(self, records: Sequence[Record]) -> None:
         self._records = records
         self._next = 0
-        self.stamp: int | None = None
+        self.seek_id: int | None = None
 
-    async def seek_to(self, offsets: Mapping[Partition, int], stamp: int) -> None:
+    async def seek_to(self, offsets: Mapping[Partition, int], seek_id: int) -> None:
         (self._next,) = offsets.values()
-        self.stamp = stamp
+        self.seek_id = seek_id
 
     def progress(self, partition: Partition) -> Progress:
         return Progress(self._next, len(self._records), START)
 
-    async def look(self, asked: Mapping[Partition, Sequence[int]]) -> Mapping[Partition, Found]:
-        return dict.fromkeys(asked, _found(self._records))
+    async def probe(self, asked: Mapping[Partition, Sequence[int]]) -> Mapping[Partition, LogSnapshot]:
+        return dict.fromkeys(asked, _snapshot(self._records))
 
     def fetch(self, size: int) -> Sequence[Record]:
         batch = [one for one in self._records if one.offset >= self._next][:size]
@@ -454,28 +470,31 @@ class Gated(Paused):
 
 
 class Worker:
-    """Lanes over one log in memory."""
+    """AssignedPartitions over one log in memory."""
 
-    def __init__(self, store: Any, log: Sequence[Record], kind: type[Lanes] = Lanes) -> None:
+    def __init__(
+        self, store: Any, log: Sequence[Record], kind: type[AssignedPartitions] = AssignedPartitions
+    ) -> None:
         self.partition = Partition(log[0].topic, log[0].partition)
         self._shelf = Shelf(log)
-        self.lanes = kind(counting(store, Rules()), self._shelf)
-        self.lanes.consumer = self._shelf
+        self.assigned = kind(context(store, Rules()), self._shelf)
+        self.assigned.consumer = self._shelf
 
     async def start(self) -> None:
-        await self.lanes.own([self.partition])
+        await self.assigned.assign([self.partition])
 
     async def deliver(self, size: int = 2) -> None:
         """Hand over what is fetched, and let others go on for a while."""
         if records := self._shelf.fetch(size):
-            await self.lanes.take(self.partition, self.lanes.hand(self.partition, self._shelf.stamp, records))
+            batch = self.assigned.tag_batch(self.partition, self._shelf.seek_id, records)
+            await self.assigned.enqueue(self.partition, batch)
         for _ in range(20):
             await asyncio.sleep(0)
 
     async def finish(self) -> None:
         for _ in range(20):
             await self.deliver()
-        await self.lanes.give_up()
+        await self.assigned.revoke()
 
 
 def calls(offsets: Sequence[int]) -> tuple[list[Segment], list[Record]]:
@@ -485,11 +504,11 @@ def calls(offsets: Sequence[int]) -> tuple[list[Segment], list[Record]]:
 
 
 async def check_calls(store: MemoryStore, visits: Sequence[Segment]) -> None:
-    assert results(await store.counts(), "call-completed") == len(visits)
+    assert results(await store.counters(), "call-completed") == len(visits)
     assert await held(store) == wanted(visits, Rules())
 
 
-async def refused_while_buffered(kind: type[Lanes] = Lanes) -> None:
+async def refused_while_buffered(kind: type[AssignedPartitions] = AssignedPartitions) -> None:
     """A zombie counts one record while a batch of two waits to be committed and the next is buffered."""
     visits, log = calls(range(6))
     store = MemoryStore()
@@ -499,7 +518,7 @@ async def refused_while_buffered(kind: type[Lanes] = Lanes) -> None:
     await worker.deliver()
     await gated.reached.wait()
     await worker.deliver()
-    zombie = await lane(counting(store, Rules()), *worker.partition)
+    zombie = await processor(context(store, Rules()), *worker.partition)
     await zombie.count(log[:1], 1)
     gated.through.set()
     await worker.finish()
@@ -518,7 +537,7 @@ async def test_a_failover_is_noticed_across_offsets_that_hold_no_record() -> Non
     await worker.deliver(1)
     earlier = pickle.dumps(vars(store))
     await worker.deliver(2)
-    assert worker.lanes.position(worker.partition) == 3
+    assert worker.assigned.position(worker.partition) == 3
     vars(store).update(pickle.loads(earlier))
     await worker.finish()
     await check_calls(store, visits)

@@ -23,7 +23,7 @@ from streamer.events.rules import DAY, HOUR, MINUTE, SECOND, SERVICE_LEVEL_FORMU
 from streamer.metrics.catalogue import CATALOGUE, Spans, evaluate
 from streamer.metrics.formulas import Context, TallyCounts
 from streamer.metrics.tally import BUCKETS, DURATIONS, FIRST_BUCKET_OF, NUMBER, SCALES
-from streamer.panes.grid import FINE_MS, Cell, groupings, row_field
+from streamer.panes.pane_keys import FINE_MS, Cell, groupings, row_field
 from tests import strategies
 from tests.oracle import (
     Counts,

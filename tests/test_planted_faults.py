@@ -1,7 +1,7 @@
-"""Here is that the checks find what they are there for: each fault, planted, makes a named one fail."""
+"""The checks find what they are there for: each fault, planted, makes a named one fail."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -9,20 +9,34 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from streamer import pipeline
 from streamer.events.decoding import Record
 from streamer.events.models import Event, Rejected, Response, Tombstone
 from streamer.events.rules import Rules
 from streamer.events.veil import Veil
-from streamer.journeys.desk import Desk, Draft
-from streamer.journeys.journey import Key, entry_key
-from streamer.lanes import Held, Lanes
-from streamer.panes import posting
-from streamer.panes.fold import Tallies
-from streamer.pipeline import Counting, Lane
+from streamer.journeys.apply import PlannedEvent
+from streamer.journeys.journey import Journey, Key
+from streamer.journeys.working_set import WorkingSet
+from streamer.panes import rollup
+from streamer.panes.fold import Delta
+from streamer.panes.pane_delta import LongSums
+from streamer.panes.pane_keys import FINE_MS, PaneHour
+from streamer.panes.rollup import Rollup
 from streamer.store.memory import MemoryStore
-from streamer.store.port import Changes, Commit, Document, Mark, Outcome, Position
+from streamer.store.port import (
+    ChangeCursor,
+    Changes,
+    Commit,
+    Outcome,
+    Position,
+    StoreVersion,
+    VersionConflict,
+)
+from streamer.worker import pipeline
+from streamer.worker.partitions import AssignedPartition, AssignedPartitions
+from streamer.worker.pipeline import PartitionProcessor, ProcessingContext, UnitOfWork
+from streamer.worker.retry import retry_forever
 from tests import strategies, test_exactness
+from tests.pane_deltas import row_sums
 from tests.store import test_store
 from tests.test_exactness import SLOW, Delivery, ageings, at_once, check_ageing, check_exact, deliveries
 from tests.test_interleaving import (
@@ -55,14 +69,16 @@ def exactness() -> None:
     searched(60, deliveries(strategies.events(), strategies.rules()), check)
 
 
-def interleaving(kind: type[Lane] = Lane, store: type[MemoryStore] = MemoryStore) -> None:
+def interleaving(
+    kind: type[PartitionProcessor] = PartitionProcessor, store: type[MemoryStore] = MemoryStore
+) -> None:
     def check(play: Play) -> None:
         check_play(play, kind, store)
 
     searched(50, plays(), check)
 
 
-def interleaving_of_lanes(kind: type[Lane]) -> None:
+def interleaving_of_processors(kind: type[PartitionProcessor]) -> None:
     interleaving(kind=kind)
 
 
@@ -78,28 +94,42 @@ def the_contact_taken_back() -> None:
     test_exactness.test_a_contact_taken_back_after_two_horizons_leaves_the_earlier_ones_as_they_were()
 
 
-def the_buffered_batch(kind: type[Lanes] = Lanes) -> None:
+def the_buffered_batch(kind: type[AssignedPartitions] = AssignedPartitions) -> None:
     asyncio.run(refused_while_buffered(kind))
 
 
-def the_store_writes_nothing(store: type[MemoryStore] = MemoryStore) -> None:
-    check = test_store.test_a_commit_that_read_what_changed_writes_nothing
+def of_the_store(check: Callable[..., Any], store: type[MemoryStore] = MemoryStore, **given: Any) -> None:
+    """A test of the store's suite, on this one in memory."""
 
     async def run() -> None:
         kept = store()
-        await check(kept, await test_store.Writer(kept).start(), stored=True, read=None)
+        await check(kept, await test_store.Writer(kept).start(), **given)
 
     asyncio.run(run())
 
 
-def compacting(merge: Callable[[Sequence[bytes]], bytes] = posting.merge) -> None:
-    async def run() -> None:
-        store = MemoryStore()
-        await test_store.test_compacting_changes_no_number(store, await test_store.Writer(store).start(), 7)
+def the_store_writes_nothing(store: type[MemoryStore] = MemoryStore) -> None:
+    check = test_store.test_a_commit_that_read_what_was_written_since_writes_nothing
+    of_the_store(check, store, value=b"2")
 
+
+def what_was_replaced(store: type[MemoryStore] = MemoryStore) -> None:
+    of_the_store(test_store.test_a_commit_that_read_what_was_replaced_since_writes_nothing, store)
+
+
+def what_was_forgotten(store: type[MemoryStore] = MemoryStore) -> None:
+    of_the_store(test_store.test_a_commit_that_read_what_was_forgotten_since_writes_nothing, store)
+
+
+def the_failover(store: type[MemoryStore] = MemoryStore) -> None:
+    check = test_store.test_after_a_failover_a_commit_that_read_what_was_lost_writes_nothing
+    of_the_store(check, store, url=None, center="")
+
+
+def compacting(merge: Callable[[Sequence[bytes]], bytes] = rollup.merge_long) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(test_store, "merge", merge)
-        asyncio.run(run())
+        patch.setattr(test_store, "MERGE", {**rollup.MERGE, "long": merge})
+        of_the_store(test_store.test_compacting_changes_no_number, times=7)
 
 
 def the_token() -> None:
@@ -113,6 +143,9 @@ CHECKS: Sequence[Check] = (
     the_contact_taken_back,
     the_buffered_batch,
     the_store_writes_nothing,
+    what_was_replaced,
+    what_was_forgotten,
+    the_failover,
     compacting,
     the_token,
 )
@@ -128,37 +161,52 @@ def test_without_a_fault_each_check_passes(check: Check) -> None:
 
 def the_greatest_instead_of_the_sum(packed: Sequence[bytes]) -> bytes:
     found: dict[str, dict[int, int]] = {}
-    for one in packed:
-        for field, tally in posting.unpack(one).tallies():
-            known = found.setdefault(field, {})
+    for table in map(LongSums.unpacked, packed):
+        for row, tally in table.tallies().items():
+            known = found.setdefault(row, {})
             for number, amount in tally.items():
                 known[number] = max(known.get(number, amount), amount)
-    return test_store.posting(found)
+    return row_sums(found)
 
 
 def a_forgotten_subtraction(patch: pytest.MonkeyPatch) -> None:
-    whole = pipeline.delta
+    whole = pipeline.add_delta
 
-    def delta(key: Key, before: Draft, after: Draft, rules: Rules, into: Tallies) -> set[int]:
-        return whole(key, Draft({}, (), {}, False) if before is not after else after, after, rules, into)
+    def add_delta(delta: Delta, key: Key, before: Journey, after: Journey, rules: Rules) -> None:
+        whole(delta, key, Journey({}) if before is not after else after, after, rules)
 
-    patch.setattr(pipeline, "delta", delta)
+    patch.setattr(pipeline, "add_delta", add_delta)
 
 
 def a_sum_that_keeps_the_greatest(patch: pytest.MonkeyPatch) -> None:
-    """Of what one batch adds to a cell."""
-    whole = pipeline.delta
+    """Of what one batch adds to a cell, and takes away from it."""
+    whole = Rollup.deltas
 
-    def delta(key: Key, before: Draft, after: Draft, rules: Rules, into: Tallies) -> set[int]:
-        own: Tallies = {}
-        touched = whole(key, before, after, rules, own)
-        for place, tally in own.items():
-            known = into.setdefault(place, {})
-            for number, amount in tally.items():
-                known[number] = max(known.get(number, amount), amount)
-        return touched
+    def greatest(own: Rollup, delta: Delta, oldest_pane: int = 0) -> dict[PaneHour, bytes]:
+        gains = {(row.time_ms // FINE_MS, row.cell) for row in delta.added}
+        removed = [row for row in delta.removed if (row.time_ms // FINE_MS, row.cell) not in gains]
+        return whole(own, delta._replace(removed=removed), oldest_pane)
 
-    patch.setattr(pipeline, "delta", delta)
+    patch.setattr(Rollup, "deltas", greatest)
+
+
+def the_newest_of_several_versions(patch: pytest.MonkeyPatch) -> None:
+    whole = UnitOfWork.load
+
+    def load(own: UnitOfWork, version: StoreVersion, documents: Mapping[Key, bytes | None]) -> None:
+        own._version = None
+        whole(own, version, documents)
+
+    patch.setattr(UnitOfWork, "load", load)
+
+
+def a_conflict_that_reads_nothing_again(patch: pytest.MonkeyPatch) -> None:
+    whole = UnitOfWork.invalidate
+
+    def invalidate(own: UnitOfWork, conflict: VersionConflict) -> None:
+        whole(own, conflict._replace(keys=frozenset()))
+
+    patch.setattr(UnitOfWork, "invalidate", invalidate)
 
 
 def skipped_answers_counted_as_zero(patch: pytest.MonkeyPatch) -> None:
@@ -188,12 +236,11 @@ def duplicates_known_by_their_offset_only(patch: pytest.MonkeyPatch) -> None:
 def ties_of_versions_decided_by_arrival(patch: pytest.MonkeyPatch) -> None:
     whole = pipeline.apply
 
-    def apply(event: Event, desk: Desk, rules: Rules, record_ms: int) -> bool:
-        key = entry_key(event.identity)
-        entry = desk.entries.get(key)
-        if entry is not None and entry.fact is not None and entry.fact.version == event.version:
-            desk.entries[key] = replace(entry, fact=replace(entry.fact, digest=b""))
-        return whole(event, desk, rules, record_ms)
+    def apply(planned: PlannedEvent, documents: WorkingSet, rules: Rules) -> bool:
+        record = documents.records.get(planned.key)
+        if record is not None and record.fact is not None and record.fact.version == planned.event.version:
+            documents.records[planned.key] = replace(record, fact=replace(record.fact, digest=b""))
+        return whole(planned, documents, rules)
 
     patch.setattr(pipeline, "apply", apply)
 
@@ -201,13 +248,12 @@ def ties_of_versions_decided_by_arrival(patch: pytest.MonkeyPatch) -> None:
 def a_tombstone_that_any_version_revives(patch: pytest.MonkeyPatch) -> None:
     whole = pipeline.apply
 
-    def apply(event: Event, desk: Desk, rules: Rules, record_ms: int) -> bool:
-        key = entry_key(event.identity)
-        entry = desk.entries.get(key)
-        is_dead = entry is not None and entry.fact is not None and entry.fact.deleted
-        if is_dead and not isinstance(event, Tombstone):
-            desk.entries[key] = replace(entry, fact=replace(entry.fact, version=-1))
-        return whole(event, desk, rules, record_ms)
+    def apply(planned: PlannedEvent, documents: WorkingSet, rules: Rules) -> bool:
+        record = documents.records.get(planned.key)
+        is_dead = record is not None and record.fact is not None and record.fact.deleted
+        if record is not None and is_dead and not isinstance(planned.event, Tombstone):
+            documents.records[planned.key] = replace(record, fact=replace(record.fact, version=-1))
+        return whole(planned, documents, rules)
 
     patch.setattr(pipeline, "apply", apply)
 
@@ -221,50 +267,60 @@ def contacts_forgotten_one_fcr_window_too_early(patch: pytest.MonkeyPatch) -> No
 
 
 def _forget_earlier_by(ms: Callable[[Rules], int], patch: pytest.MonkeyPatch) -> None:
-    exact = Counting.forget_before
+    exact = ProcessingContext.forget_before
     assert exact is not None
-    patch.setattr(Counting, "forget_before", lambda own, records: exact(own, records) + ms(own.rules))
+    patch.setattr(
+        ProcessingContext, "forget_before", lambda own, records: exact(own, records) + ms(own.rules)
+    )
 
 
-class CommitsOffsetsEarly(Lane):
+class CommitsOffsetsEarly(PartitionProcessor):
     async def count(self, records: Sequence[Record], end: int) -> None:
         early = replace(self.position, next=end)
-        store = self._counting.store
-        if await pipeline.persist(lambda: store.move(self.partition, self.position, early)):
+        store = self.context.store
+        if await retry_forever(lambda: store.move(self.partition, self.position, early)):
             self.position = early
         await super().count(records, end)
 
 
-class StartsAtAFreshOffset(Lane):
+class StartsAtAFreshOffset(PartitionProcessor):
     async def count(self, records: Sequence[Record], end: int) -> None:
-        store = self._counting.store
-        (fresh,) = await pipeline.persist(lambda: store.positions([self.partition]))
+        store = self.context.store
+        (fresh,) = await retry_forever(lambda: store.positions([self.partition]))
         self.position = fresh or self.position
         await super().count(records, end)
 
 
-class KeepsTheBufferOfARefusedBatch(Lanes):
-    async def _moved(self, held: Held, position: Position | None) -> None:
-        held.lane.position = position or held.lane.position
+class KeepsTheBufferOfAFencedBatch(AssignedPartitions):
+    async def _fenced(self, assigned: AssignedPartition, position: Position | None) -> None:
+        assigned.processor.position = position or assigned.processor.position
 
 
 class WritesBeforeTheLastCheck(MemoryStore):
     async def commit(self, commit: Commit, now_ms: int) -> Outcome:
-        known = {key: document for key in commit.reads if (document := self.documents.get(key))}
         for key, value in commit.writes.items():
             if value is not None:
-                self.documents[key] = Document(commit.position.token, value)
-        (found,) = await self.positions([commit.partition])
-        if found is not None and (found.epoch, found.next) == (commit.epoch, commit.start):
-            for key, document in known.items():
-                if key in commit.writes and document.token == commit.reads[key]:
-                    self.documents[key] = document
+                self.documents[key] = value
         return await super().commit(commit, now_ms)
 
 
-class ComparesNoTokens(MemoryStore):
+class ComparesNoVersions(MemoryStore):
     async def commit(self, commit: Commit, now_ms: int) -> Outcome:
-        return await super().commit(replace(commit, reads={}), now_ms)
+        return await super().commit(replace(commit, reads=()), now_ms)
+
+
+class ComparesNoNonces(MemoryStore):
+    def _is_known(self, version: StoreVersion | ChangeCursor) -> bool:
+        return 0 <= version.sequence < len(self._nonces)
+
+
+class LeavesNoWriteSet(MemoryStore):
+    """Of what is written outside a commit."""
+
+    def _put(self, nonce: bytes, writes: Mapping[bytes, bytes | None], now_ms: int) -> None:
+        super()._put(nonce, writes, now_ms)
+        if nonce not in {position.token for position in self._positions.values()}:
+            self._writes[-1] = frozenset()
 
 
 class ComparesNoPositions(MemoryStore):
@@ -283,14 +339,16 @@ class CountsACommitSentAgain(MemoryStore):
 
 
 class HidesAPaneOfMany(MemoryStore):
-    async def changes(self, since: Mark | None) -> Changes:
-        changes = await super().changes(since)
+    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> Changes:
+        changes = await super().changes(since, positions=positions)
         return changes if since is None else changes._replace(panes=changes.panes[:3])
 
 
 PATCHED: Sequence[tuple[Plant, Check]] = (
     (a_forgotten_subtraction, exactness),
     (a_sum_that_keeps_the_greatest, exactness),
+    (the_newest_of_several_versions, interleaving),
+    (a_conflict_that_reads_nothing_again, interleaving),
     (skipped_answers_counted_as_zero, exactness),
     (duplicates_known_by_their_offset_only, exactness),
     (ties_of_versions_decided_by_arrival, exactness),
@@ -300,12 +358,16 @@ PATCHED: Sequence[tuple[Plant, Check]] = (
 )
 REPLACED: Sequence[tuple[Any, Callable[[Any], None]]] = (
     (the_greatest_instead_of_the_sum, compacting),
-    (CommitsOffsetsEarly, interleaving_of_lanes),
-    (StartsAtAFreshOffset, interleaving_of_lanes),
-    (KeepsTheBufferOfARefusedBatch, the_buffered_batch),
+    (CommitsOffsetsEarly, interleaving_of_processors),
+    (StartsAtAFreshOffset, interleaving_of_processors),
+    (KeepsTheBufferOfAFencedBatch, the_buffered_batch),
     (WritesBeforeTheLastCheck, the_store_writes_nothing),
     (WritesBeforeTheLastCheck, interleaving_on),
-    (ComparesNoTokens, interleaving_on),
+    (ComparesNoVersions, interleaving_on),
+    (ComparesNoNonces, the_failover),
+    (ComparesNoNonces, interleaving_on),
+    (LeavesNoWriteSet, what_was_replaced),
+    (LeavesNoWriteSet, what_was_forgotten),
     (ComparesNoPositions, interleaving_on),
     (CountsACommitSentAgain, interleaving_on),
     (HidesAPaneOfMany, interleaving_on),

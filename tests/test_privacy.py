@@ -17,9 +17,9 @@ import httpx
 import pytest
 import redis.asyncio
 
-from streamer import kafka
 from streamer.demo.letters import Message
 from streamer.events.decoding import DEAD_LETTERS
+from streamer.worker import kafka
 from tests.browser.house import Serve
 from tests.faults import kafka_log
 from tests.faults.worker import Worker

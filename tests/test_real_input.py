@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from streamer import kafka
 from streamer.events.rules import DAY, HOUR, SECOND
 from streamer.readings.query import Query, Reading
 from streamer.readings.reader import Reader
 from streamer.settings import Settings, load
 from streamer.store.redis import RedisStore
+from streamer.worker import kafka
 from tests.faults.worker import Worker
 from tests.parts.broker import Broker
 from tests.real_data import Row, tables
@@ -59,7 +59,7 @@ class Center:
         assert counted == {"applied": number}
 
     async def _counted(self, topic: str) -> dict[str, int]:
-        places = {tuple(name.split("\x1f")): amount for name, amount in (await self.store.counts()).items()}
+        places = {tuple(name.split("\x1f")): amount for name, amount in (await self.store.counters()).items()}
         return {place[2]: amount for place, amount in places.items() if place[:2] == ("events", topic)}
 
     def read(self, metric: str, window: str, at: int, by: str = "queue", stat: str = "*") -> list[Reading]:

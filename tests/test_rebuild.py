@@ -6,19 +6,23 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 from aiokafka.admin import RecordsToDelete
 from aiokafka.structs import TopicPartition
 from msgspec.structs import replace
 
-from streamer import kafka
 from streamer.events.rules import Rules
-from streamer.panes.posting import pack, unpack
+from streamer.metrics.counters import pack_counters
+from streamer.metrics.tally import NUMBER
+from streamer.panes.pane_delta import LongSums
+from streamer.panes.pane_keys import COUNTERS
 from streamer.readings.reader import Reader
 from streamer.rebuild import RebuildError, run_rebuild
 from streamer.store.layout import FIRST, prefix
-from streamer.store.port import Applied, Commit, Partition, Position
-from streamer.store.redis import Making, RedisStore, Superseded
+from streamer.store.port import EMPTY_STORE, Applied, Commit, Partition, Position
+from streamer.store.redis import RedisStore, StagedGeneration, Superseded
+from streamer.worker import kafka
 from tests.counting import held
 from tests.faults import kafka_log
 from tests.faults.trial import Trial
@@ -63,7 +67,7 @@ async def test_equal_numbers_take_the_place_of_the_live_ones_while_events_come(
         await reader.refresh(time.time_ns() // 1_000_000)
         before = reader.counts
         with monkeypatch.context() as patched:
-            patched.setattr("streamer.store.redis.CHUNK_BYTES", 1_000)  # many steps a reading
+            patched.setattr("streamer.store.redis.store.CHUNK_BYTES", 20_000)  # many steps a reading
             assert await run_rebuild(trial.settings, yes=False) == 0, capsys.readouterr().out
         await reader.refresh(time.time_ns() // 1_000_000)
         await trial.progress(500)
@@ -105,13 +109,12 @@ async def falsify(trial: Trial) -> tuple[str, str]:
     async with trial.redis.client() as client:
         found = [key async for key in client.scan_iter(match="*:l:*")]
         key = max(found)
-        for last, value in (await client.hgetall(key)).items():
-            posting = unpack(value[6:])
-            place = posting.fields.index("all")
-            at = sum(posting.sizes[:place])
-            if posting.sizes[place] and posting.numbers[at] == 0:
-                posting.amounts[at] += 1
-                await client.hset(key, last, value[:6] + pack(posting))
+        for name, packed in (await client.hgetall(key)).items():
+            table = LongSums.unpacked(packed)
+            of = np.array([table.rows.index("all") if "all" in table.rows else -1])
+            for at in np.flatnonzero((table.row == of) & (table.numbers == NUMBER["answered"])).tolist():
+                table.amounts[at] += 1
+                await client.hset(key, name, table.packed())
                 return key.decode(), "answered"
     raise AssertionError("nothing to falsify")
 
@@ -185,7 +188,8 @@ async def test_a_topic_made_anew_is_for_a_worker_to_see_first(trial: Trial) -> N
 
 def commit(start: Position) -> Commit:
     after = Position(start.epoch, start.next + 1, start.token[::-1])
-    return Commit(PLACE, start.epoch, start.next, after, {}, {}, {}, {}, {"events": 1})
+    counted = {COUNTERS: pack_counters({"events": 1})}
+    return Commit(PLACE, start.epoch, start.next, after, EMPTY_STORE, (), {}, counted)
 
 
 async def opened(url: str, center: str) -> tuple[RedisStore, Position]:
@@ -198,18 +202,18 @@ async def test_a_generation_in_the_making_is_beside_the_live_one_until_both_stan
     store_url: str, center: str
 ) -> None:
     store, start = await opened(store_url, center)
-    making = Making(store, Rules())
-    await making.begin()
-    await making.store.move(PLACE, None, replace(start, epoch="cd"))
+    staged = StagedGeneration(store, Rules())
+    await staged.open()
+    await staged.store.move(PLACE, None, replace(start, epoch="cd"))
     assert await store.positions([PLACE]) == [start]
     assert isinstance(await store.commit(commit(start), 0), Applied)
-    assert not await making.switch()
-    assert isinstance(await making.store.commit(commit(replace(start, epoch="cd")), 0), Applied)
-    assert await making.switch()
+    assert not await staged.promote()
+    assert isinstance(await staged.store.commit(commit(replace(start, epoch="cd")), 0), Applied)
+    assert await staged.promote()
     (now,) = await store.positions([PLACE])
     assert now is not None
     assert (now.epoch, now.next) == ("cd", 1)
-    assert await store.counts() == {"events": 1}
+    assert await store.counters() == {"events": 1}
     await store.close()
 
 
@@ -218,13 +222,13 @@ async def test_a_commit_that_was_on_its_way_to_the_former_generation_is_refused(
 ) -> None:
     store, start = await opened(store_url, center)
     other = await RedisStore.connect(store_url, center)
-    making = Making(other, Rules())
-    await making.begin()
-    await making.store.move(PLACE, None, replace(start, epoch="cd"))
-    assert await making.switch()
+    staged = StagedGeneration(other, Rules())
+    await staged.open()
+    await staged.store.move(PLACE, None, replace(start, epoch="cd"))
+    assert await staged.promote()
     outcome = await store.commit(commit(start), 0)
     assert getattr(outcome, "position", None) == replace(start, epoch="cd")
-    assert await store.counts() == {}
+    assert await store.counters() == {}
     await store.close()
     await other.close()
 
@@ -233,19 +237,19 @@ async def test_who_rebuilds_last_rebuilds_and_what_others_left_is_deleted(
     store_url: str, center: str, redis_server: RedisServer
 ) -> None:
     store, start = await opened(store_url, center)
-    first, second = Making(store, Rules()), Making(store, Rules())
-    await first.begin()
+    first, second = StagedGeneration(store, Rules()), StagedGeneration(store, Rules())
+    await first.open()
     await first.store.move(PLACE, None, start)
-    await second.begin()
+    await second.open()
     with pytest.raises(Superseded):
         await first.store.commit(commit(start), 0)
     with pytest.raises(Superseded):
-        await first.switch()
+        await first.promote()
     await second.store.move(PLACE, None, start)
-    await first.drop()
+    await first.discard()
     assert await second.store.positions([PLACE]) == [start]
     async with redis_server.client() as client:
-        found = [key async for key in client.scan_iter(match=f"s1{{{center}}}*:positions")]
+        found = [key async for key in client.scan_iter(match=f"s2{{{center}}}*:positions")]
     assert len(found) == 2
     assert prefix(center) + b"positions" in found
     await store.close()
@@ -253,11 +257,11 @@ async def test_who_rebuilds_last_rebuilds_and_what_others_left_is_deleted(
 
 async def test_commits_wait_while_they_are_held_and_no_longer(store_url: str, center: str) -> None:
     store, start = await opened(store_url, center)
-    making = Making(store, Rules())
-    await making.begin()
-    await making.store.move(PLACE, None, start)
-    await making.hold(300)
-    assert isinstance(await making.store.commit(commit(start), 0), Applied)
+    staged = StagedGeneration(store, Rules())
+    await staged.open()
+    await staged.store.move(PLACE, None, start)
+    await staged.pause_commits(300)
+    assert isinstance(await staged.store.commit(commit(start), 0), Applied)
     began = time.monotonic()
     assert isinstance(await store.commit(commit(start), 0), Applied)
     assert time.monotonic() - began > 0.25

@@ -18,7 +18,7 @@ from streamer.events.models import DIMENSIONS
 from streamer.metrics.catalogue import CATALOGUE, Metric
 from streamer.metrics.formulas import Net, ScaleMean, Share, TallyCounts, qa_score
 from streamer.metrics.tally import SCALES
-from streamer.panes.grid import ALL
+from streamer.panes.pane_keys import ALL
 from streamer.panes.windows import TODAY, WINDOWS, length
 from streamer.readings.query import key_parts
 from streamer.readings.reader import spans

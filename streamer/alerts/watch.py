@@ -22,7 +22,7 @@ from streamer.alerts.verdict import Figures, State, Verdict
 from streamer.alerts.words import called
 from streamer.metrics.catalogue import Windows
 from streamer.metrics.formulas import Counts
-from streamer.panes.grid import ALL
+from streamer.panes.pane_keys import ALL
 from streamer.readings.columns import Zones
 from streamer.readings.query import Query
 from streamer.readings.reader import Reader

@@ -6,7 +6,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from streamer.metrics.catalogue import Metric
-from streamer.panes.grid import ALL
+from streamer.panes.pane_keys import ALL
 from streamer.panes.windows import TODAY
 from streamer.readings.query import dimensions
 

@@ -12,7 +12,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from streamer.dead_letters.letter import Letter, Place, opened
 from streamer.events.decoding import DEAD_LETTERS, Record
-from streamer.kafka import every_topic, onlooker, producer, stop
+from streamer.worker.kafka import every_topic, producer, standalone_consumer, stop
 
 _LOOK_MS: Final = 500
 _PATIENCE_S: Final = 20.0
@@ -94,7 +94,7 @@ async def post(bootstrap: str) -> AsyncIterator[Post]:
 
 @asynccontextmanager
 async def _consumer(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = onlooker(bootstrap)
+    consumer = standalone_consumer(bootstrap)
     try:
         await consumer.start()
         yield consumer

@@ -19,8 +19,7 @@ from streamer.alerts.states import Notice, turn
 from streamer.alerts.watch import Watch
 from streamer.delivery.record import EMPTY, Change, Record, Turn, read, turned, written
 from streamer.readings.reader import Reader
-from streamer.store.port import Document
-from streamer.store.redis import Ledger
+from streamer.store.redis import LeasedDocument, TokenDocument
 
 LONGEST_S: Final = 30.0
 """Between two attempts while the store is away."""
@@ -55,12 +54,18 @@ class Bell:
     set. Only the ledger is shared between servers."""
 
     def __init__(
-        self, ledger: Ledger, watch: Watch, reader: Reader, compose: Compose, clock: Clock, pace: Pace = PACE
+        self,
+        ledger: LeasedDocument,
+        watch: Watch,
+        reader: Reader,
+        compose: Compose,
+        clock: Clock,
+        pace: Pace = PACE,
     ) -> None:
         self._ledger, self._watch, self._reader = ledger, watch, reader
         self._compose, self._clock, self._pace = compose, clock, pace
         self._name = secrets.token_hex(8)
-        self._known: Document | None = None
+        self._known: TokenDocument | None = None
         self._judging, self._asking = asyncio.Lock(), asyncio.Lock()
         self._ended = asyncio.Event()
         self._listeners: list[asyncio.Event] = []

@@ -19,12 +19,12 @@ from streamer.alerts.words import clock
 from streamer.delivery.record import EMPTY, Record, read
 from streamer.delivery.standings import standings
 from streamer.events.rules import DAY, HOUR
-from streamer.panes.grid import ALL
+from streamer.panes.pane_keys import ALL
 from streamer.readings.query import QueryError
 from streamer.readings.reader import Reader
 from streamer.readings.times import milliseconds
 from streamer.settings import Settings
-from streamer.store.redis import Ledger, RedisStore
+from streamer.store.redis import LeasedDocument, RedisStore
 
 SHOWN: Final = 3
 """Groups of a rule that are explained where none was named."""
@@ -76,7 +76,7 @@ async def _known(settings: Settings, now: int) -> AsyncIterator[Known]:
     try:
         reader = Reader(store, settings)
         await reader.refresh(now)
-        document = await Ledger(store, "alerts").read()
+        document = await LeasedDocument(store, "alerts").read()
         record = EMPTY if document is None else read(document.value)
         yield Known(settings, reader, Watch(reader, settings, in_force), record, now)
     finally:

@@ -11,7 +11,7 @@ from typing import Final, Literal, NamedTuple
 from streamer.alerts.rules import Rule
 from streamer.delivery.alertmanager import Kept, Matcher
 from streamer.events.models import DIMENSIONS
-from streamer.panes.grid import ALL
+from streamer.panes.pane_keys import ALL
 from streamer.readings.query import dimensions
 
 PROMETHEUS: Final = "ContactCenterAlert"

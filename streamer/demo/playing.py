@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from pydantic import TypeAdapter, ValidationError
 
-from streamer import kafka
 from streamer.demo import staff
 from streamer.demo.letters import Message
 from streamer.demo.simulator import Center, Incident, Plan, publish
 from streamer.events.rules import DAY, HOUR, SECOND
 from streamer.settings import Settings, SettingsError
 from streamer.settings.kinds import Duration
+from streamer.worker import kafka
 
 _FULL_H = 6
 _FULL_SHARE = 0.5

@@ -12,7 +12,6 @@ from typing import Final, NamedTuple
 
 import click
 
-from streamer import kafka
 from streamer.alerts.rules import USUAL, rules
 from streamer.demo.embedded import (
     LOOPBACK,
@@ -25,6 +24,7 @@ from streamer.demo.embedded import (
     supervise,
 )
 from streamer.settings import Settings, SettingsError, load
+from streamer.worker import kafka
 
 _LIVE_S = 90.0
 _ASK_S = 0.1

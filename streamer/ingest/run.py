@@ -1,4 +1,4 @@
-"""Here is `streamer ingest` put together: raw topics, lanes, Faust; started, watched, drained, ended."""
+"""`streamer ingest` put together: raw topics, partitions, Faust; started, watched, drained, ended."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
@@ -6,23 +6,23 @@ from typing import Final
 
 import structlog
 
-from streamer.app import drive, parts
-from streamer.engine import App, wall_clock_ms
 from streamer.events.adapters import SOURCES
 from streamer.events.raw_topics import RAW_KEPT_MS, raw_topic
 from streamer.events.rules import Rules
 from streamer.ingest.finish import Finish
 from streamer.ingest.kafka import KafkaEvents
-from streamer.ingest.lane import Events, Inlet, RawLane
-from streamer.kafka import KafkaLetters, ensure_topics, kept_ms
-from streamer.lanes import Lanes
-from streamer.pipeline import Counting
-from streamer.privacy import Keeper, veil
+from streamer.ingest.processor import Events, Inlet, RawPartitionProcessor
+from streamer.privacy import ForgottenCustomersSync, veil
 from streamer.settings import Settings, SettingsError
 from streamer.store.redis import RedisStore
+from streamer.worker.engine import App, wall_clock_ms
+from streamer.worker.kafka import KafkaLetters, ensure_topics, kept_ms
+from streamer.worker.partitions import AssignedPartitions
+from streamer.worker.pipeline import ProcessingContext
+from streamer.worker.run import drive, worker_parts
 
 _RULES: Final = Rules(horizon_ms=RAW_KEPT_MS, fcr_ms=0)
-"""All they decide here is how long an assembly is kept after its last note: layout.document_ttl_s."""
+"""All they decide here is how long an assembly is kept after its last note: layout.document_ttl_ms."""
 
 log = structlog.get_logger()
 
@@ -53,16 +53,19 @@ async def run_ingest(settings: Settings, names: Sequence[str]) -> int:
         finish = Finish(hiding, settings.directory())
         topics = list(map(raw_topic, sources))
         await _make(settings, topics)
-        sender, logs, meters = await stack.enter_async_context(parts(settings))
+        sender, logs, metrics = await stack.enter_async_context(worker_parts(settings))
         inlets = _inlets(settings, sources, finish, KafkaEvents(sender))
-        counting = Counting(own, _RULES, KafkaLetters(sender, hiding), meters, wall_clock_ms)
-        lanes = Lanes(
-            counting,
+        context = ProcessingContext(own, _RULES, KafkaLetters(sender, hiding), metrics, wall_clock_ms)
+        assigned = AssignedPartitions(
+            context,
             logs,
-            lambda partition, position: RawLane(partition, position, counting, inlets[partition.topic]),
+            lambda partition, position: RawPartitionProcessor(
+                partition, position, context, inlets[partition.topic]
+            ),
         )
-        app = App(settings, lanes, f"{settings.consumer_group}-ingest", topics)
-        return await drive(app, lanes, meters, Keeper(hiding, numbers, settings.center))
+        app = App(settings, assigned, f"{settings.consumer_group}-ingest", topics)
+        forgotten = ForgottenCustomersSync(hiding, numbers, settings.center)
+        return await drive(app, assigned, metrics, forgotten)
 
 
 async def _make(settings: Settings, topics: Sequence[str]) -> None:

@@ -11,9 +11,9 @@ from aiokafka.errors import KafkaError
 from streamer.events.outgoing import Outgoing
 from streamer.events.raw_topics import RAW_KEPT_MS, raw_topic
 from streamer.ingest.kafka import KafkaEvents, PublishError
-from streamer.kafka import TopicError, ensure_topics, producer
 from streamer.settings import Settings
 from streamer.web.server import serve
+from streamer.worker.kafka import TopicError, ensure_topics, producer
 
 _STOP_S = 1.0
 

@@ -1,298 +1,315 @@
-"""Here is what an event does to the journeys: `apply`, and the keys it will ask for.
+"""What an event does to the journeys: `plan`, which needs no document, and `apply`.
 
-There is one way for every fact: lift what the identity stood for, put what it stands for now, and let
-every unit and group concerned settle where its facts say it belongs.
+There is one way for every fact: detach what the identity stood for, add what it stands for now, and let every
+survey and group concerned move to where its facts say it belongs.
 """
 
-from collections.abc import Iterable
+from typing import Final
 
-import msgspec
-
-from streamer.events.models import (
-    Evaluation,
-    Event,
-    Identity,
-    Response,
-    SurveySent,
-    Tombstone,
-    Valuation,
-)
+from streamer.events.models import Evaluation, Event, Response, Segment, SurveySent, Tombstone, Valuation
 from streamer.events.rules import Rules
-from streamer.journeys.desk import Change, Desk, Draft
 from streamer.journeys.journey import (
     ERASED,
-    Entry,
+    NO_FACTS,
+    ContactFact,
+    FactState,
     Group,
+    IdentityRecord,
+    Journey,
     Key,
-    Placed,
-    State,
-    Worth,
+    StatedValue,
+    claim_key,
     contact_key,
     customer_key,
-    entry_key,
-    own_key,
+    identity_key,
+    own_journey_key,
     rank,
     survey_key,
 )
+from streamer.journeys.working_set import Transaction, WorkingSet
 
-_FIELD = {"s": "segments", "v": "sent", "r": "responses", "e": "evaluations"}
-_DIGEST_BYTES = 8
-
-
-def keys_of(event: Event) -> set[Key]:
-    """The documents an event will surely ask for."""
-    if event.identity.kind == "c":
-        return {customer_key(event.identity.id)}
-    keys = {entry_key(event.identity)}
-    if isinstance(event, Tombstone | Valuation):
-        return keys
-    if event.customer_id is not None:
-        keys.add(customer_key(event.customer_id))
-    if event.contact_id is not None:
-        keys.add(contact_key(event.contact_id))
-    if (unit := _unit(event)) is not None:
-        keys.add(unit)
-    return keys
+_DIGEST_BYTES: Final = 8
+_GROUP_FIELDS: Final = {"s": "segments", "v": "sent", "r": "responses", "e": "evaluations"}
 
 
-def apply(event: Event, desk: Desk, rules: Rules, record_ms: int) -> bool:
-    """Change the journeys on the desk by one event; False: it changes nothing. Raises Missing, and then
-    nothing has happened. `record_ms`: the record's timestamp; facts two horizons older are forgotten."""
-    change = Change(desk)
-    if isinstance(event, Valuation) or event.identity.kind == Valuation.kind:
-        applied = _value(change, event)
+class PlannedEvent:
+    """An event with what follows from it alone. `fact` is what it states about a contact, None for a
+    tombstone or a valuation; `key` is its identity record's, of a valuation the customer's journey's;
+    `contact`, `survey` and `customer` are keys of what the fact names."""
+
+    __slots__ = ("contact", "customer", "digest", "event", "fact", "identity", "key", "record_ms", "survey")
+
+    def __init__(self, event: Event, record_ms: int) -> None:
+        self.event = event
+        self.record_ms = record_ms
+        """Timestamp of the record that brought it; facts two horizons older are forgotten."""
+        self.digest = event.digest()[:_DIGEST_BYTES]
+        self.identity = identity = event.identity
+        self.fact: ContactFact | None = None
+        self.contact: Key | None = None
+        self.survey: Key | None = None
+        self.customer: Key | None = None
+        if identity.kind == Valuation.kind:
+            self.key = customer_key(identity.id)
+            return
+        self.key = identity_key(identity)
+        if isinstance(event, Tombstone | Valuation):
+            return
+        self.fact = event
+        if event.contact_id is not None:
+            self.contact = contact_key(event.contact_id)
+        if event.customer_id is not None:
+            self.customer = customer_key(event.customer_id)
+        if not isinstance(event, Segment | Evaluation):
+            self.survey = survey_key(event)
+
+    def document_keys(self) -> tuple[Key | None, ...]:
+        """Return the keys of the documents that applying it will surely ask for; None stands for none."""
+        return (self.key, self.contact, self.customer, self.survey)
+
+    @property
+    def claim(self) -> Key:
+        """What the fact names its customer for: see `claim_key`."""
+        return self.contact or self.survey or self.key
+
+
+def apply(planned: PlannedEvent, documents: WorkingSet, rules: Rules) -> bool:
+    """Change the journeys of a working set by one event; False: it changes nothing.
+
+    Raises DocumentsNotLoaded, and then nothing has happened.
+    """
+    transaction = Transaction(documents)
+    if planned.identity.kind == Valuation.kind:
+        applied = _apply_valuation(transaction, planned)
     else:
-        applied = _place(change, event, rules, record_ms - 2 * rules.horizon_ms)
-    change.accept()
+        applied = _apply_fact(transaction, planned, rules)
+    transaction.commit()
     return applied
 
 
-def _value(change: Change, event: Event) -> bool:
-    key = customer_key(event.identity.id)
-    source, digest = event.identity.source, event.digest()[:_DIGEST_BYTES]
-    known = next((worth for worth in change.look(key).worth if worth.source == source), None)
-    if known is not None and (event.version, digest) <= (known.as_of, known.digest):
+def _apply_valuation(transaction: Transaction, planned: PlannedEvent) -> bool:
+    event, key = planned.event, planned.key
+    source = planned.identity.source
+    valuations = transaction.journey(key).valuations
+    known = next((one for one in valuations if one.source == source), None)
+    if known is not None and (event.version, planned.digest) <= (known.as_of, known.digest):
         return False
-    value = event.value if isinstance(event, Valuation) else None
-    draft = change.draft(key)
-    others = (worth for worth in draft.worth if worth.source != source)
-    draft.worth = (*others, Worth(source, event.version, digest, value))
+    stated = StatedValue(
+        source, event.version, planned.digest, event.value if isinstance(event, Valuation) else None
+    )
+    transaction.set_valuations(key, (*(one for one in valuations if one.source != source), stated))
     return True
 
 
-def _place(change: Change, event: Placed | Tombstone, rules: Rules, forgotten: int) -> bool:
-    key = entry_key(event.identity)
-    entry = change.entry(key)
-    digest = event.digest()[:_DIGEST_BYTES]
-    fact = None if isinstance(event, Tombstone) else event
-    if entry.fact is not None and (event.version, digest) <= (entry.fact.version, entry.fact.digest):
-        if fact is not None and digest != entry.fact.digest and entry.fact != ERASED:
-            _note_name(change, fact)
-            _settle_crowd(change, fact, rules)
+def _apply_fact(transaction: Transaction, planned: PlannedEvent, rules: Rules) -> bool:
+    key, fact, version = planned.key, planned.fact, planned.event.version
+    record = transaction.record(key)
+    state = record.fact
+    if state is not None and (version, planned.digest) <= (state.version, state.digest):
+        if fact is not None and planned.digest != state.digest and state != ERASED:
+            _claim(transaction, fact, planned.claim)
+            _split_if_shared(transaction, planned, rules)
         return False
-    group = entry.group(key)
-    lifted = _lift(change, event.identity, entry, group, forgotten)
-    state = State(event.version, digest, fact is None, group if group != key else None)
-    change.set_entry(key, msgspec.structs.replace(entry, fact=state))
-    concerned = [member for member in (lifted, fact) if member is not None]
-    groups = {group} if lifted is not None else set()
-    for unit in dict.fromkeys([_unit(member) for member in concerned]):
-        groups |= _settle_unit(change, unit, fact if fact is not None and _unit(fact) == unit else None)
-    for group in sorted(groups):
-        concerned.extend(member for member in _settle_group(change, group) if member is not fact)
-    for member in concerned:
-        _note_name(change, member)
+    group_key = record.group_key(key)
+    former = None
+    if state is not None and not state.deleted:
+        former = _detach(transaction, planned, group_key, rules)
+    state = FactState(version, planned.digest, fact is None, group_key if group_key != key else None)
+    transaction.set_record(key, IdentityRecord(state, record.journey, record.survey_group))
+    _regroup(transaction, planned, former, group_key)
     if fact is not None:
-        _settle_crowd(change, fact, rules)
+        _claim(transaction, fact, planned.claim)
+        _split_if_shared(transaction, planned, rules)
     return True
 
 
-def _lift(change: Change, identity: Identity, entry: Entry, lies_in: Key, forgotten: int) -> Placed | None:
-    """Take an identity's present fact out of its group."""
-    if entry.fact is None or entry.fact.deleted:
+def _detach(
+    transaction: Transaction, planned: PlannedEvent, lies_in: Key, rules: Rules
+) -> ContactFact | None:
+    """Take the fact that an identity stood for out of its group."""
+    journey, group = transaction.find_group(lies_in)
+    if journey is None or group is None:
         return None
-    home, group = _find(change, lies_in)
-    if home is None or group is None:
-        return None
-    field = _FIELD[identity.kind]
-    facts: tuple[Placed, ...] = getattr(group, field)
-    lifted = next((fact for fact in facts if fact.identity == identity and fact.time >= forgotten), None)
-    if lifted is not None:
-        _put(change, home, _without(group, [lifted]))
-    return lifted
-
-
-def _find(change: Change, key: Key) -> tuple[Key | None, Group | None]:
-    """A group's journey, and the group if it is there."""
-    home = change.entry(key).home
-    return home, change.look(home).groups.get(key) if home is not None else None
-
-
-def _put(change: Change, home: Key, group: Group) -> None:
-    change.draft(home).groups[group.key] = group
-
-
-def _with(group: Group, facts: Iterable[Placed]) -> Group:
+    identity, forgotten_before = planned.identity, planned.record_ms - 2 * rules.horizon_ms
+    facts: tuple[ContactFact, ...] = getattr(group.facts, _GROUP_FIELDS[identity.kind])
     for fact in facts:
-        field = _FIELD[fact.kind]
-        group = msgspec.structs.replace(group, **{field: (*getattr(group, field), fact)})
-    return group
-
-
-def _without(group: Group, facts: Iterable[Placed]) -> Group:
-    for gone in facts:
-        field = _FIELD[gone.kind]
-        kept = tuple(fact for fact in getattr(group, field) if fact is not gone)
-        group = msgspec.structs.replace(group, **{field: kept})
-    return group
-
-
-def _unit(fact: Placed) -> Key | None:
-    """The survey whose facts move together; None: the fact moves alone."""
-    if isinstance(fact, SurveySent | Response) and fact.survey_id is not None:
-        return survey_key(fact.source, fact.survey_id)
+        if fact.identity == identity and fact.time >= forgotten_before:
+            transaction.put(journey, Group.of(group.key, group.facts.removed([fact])))
+            return fact
     return None
 
 
-def _settle_unit(change: Change, unit: Key | None, new: Placed | None) -> set[Key]:
-    """Put a unit's facts, with the new one, where they say they belong; returns the groups concerned."""
-    present = change.entry(unit).unit if unit is not None else None
-    home, group = _find(change, present) if present is not None else (None, None)
-    members: list[Placed] = _members(group, unit) if group is not None and unit is not None else []
-    facts = [*members, new] if new is not None else members
-    target = _target(unit, facts) if facts else None
-    if unit is not None and target != present:
-        change.set_entry(unit, msgspec.structs.replace(change.entry(unit), unit=target))
+def _regroup(transaction: Transaction, planned: PlannedEvent, former: ContactFact | None, left: Key) -> None:
+    """Put the new fact, and what moves with it or with the former one, where it belongs now. `left` is the
+    group that the former one was taken out of."""
+    fact = planned.fact
+    concerned = {left} if former is not None else set()
+    surveys = [] if former is None else [survey_key(former)]
+    if fact is not None and planned.survey not in surveys:
+        surveys.append(planned.survey)
+    for survey in surveys:
+        moved = planned if fact is not None and survey == planned.survey else None
+        if survey is not None:
+            concerned |= _regroup_survey(transaction, survey, moved)
+        elif moved is not None and not _add(transaction, moved.contact or moved.key, moved, []):
+            concerned.add(moved.contact or moved.key)
+    members = [member for key in sorted(concerned) for member in _rehome(transaction, key)]
+    if former is not None:
+        members.append(former)
+    for member in members:
+        if member is not fact:
+            _claim(transaction, member, claim_key(member))
+
+
+def _regroup_survey(transaction: Transaction, survey: Key, planned: PlannedEvent | None) -> set[Key]:
+    """Put a survey's facts, with the new one, where they say they belong. Return the groups that may have to
+    move to another journey for that."""
+    record = transaction.record(survey)
+    present = record.survey_group
+    journey, group = transaction.find_group(present) if present is not None else (None, None)
+    members = _members(group, survey) if group is not None else []
+    fact = planned.fact if planned is not None else None
+    facts = [*members, fact] if fact is not None else members
+    target = _target(survey, facts) if facts else None
+    if target != present:
+        transaction.set_record(survey, IdentityRecord(record.fact, record.journey, target))
     if target is None:
         return set()
-    if target == present and group is not None and home is not None:
-        _join(change, target, [new] if new is not None else [])
+    if target == present and group is not None:
+        if planned is not None:
+            _add(transaction, target, planned, [])
         return {target}
-    if group is not None and home is not None:
-        _put(change, home, _without(group, members))
-    settled = _join(change, target, facts) and not members
+    if group is not None and journey is not None:
+        transaction.put(journey, Group.of(group.key, group.facts.removed(members)))
+    is_new = _add(transaction, target, planned, members) and not members
     left = {present} if present is not None and group is not None else set()
-    return left if settled else {target, *left}
+    return left if is_new else {target, *left}
 
 
-def _members(group: Group, unit: Key) -> list[Placed]:
-    facts: tuple[SurveySent | Response, ...] = (*group.sent, *group.responses)
-    return [fact for fact in facts if _unit(fact) == unit]
+def _members(group: Group, survey: Key) -> list[ContactFact]:
+    facts: tuple[ContactFact, ...] = (*group.facts.sent, *group.facts.responses)
+    return [fact for fact in facts if survey_key(fact) == survey]
 
 
-def _target(unit: Key | None, facts: list[Placed]) -> Key:
-    """The group a unit belongs to: its contact, as its greatest response names it, else its invitation;
-    without one, the survey itself, or the fact."""
-    responses = [fact for fact in facts if not isinstance(fact, SurveySent) and fact.contact_id is not None]
-    if responses:
-        greatest = responses[0] if len(responses) == 1 else max(responses, key=rank)
-        return contact_key(greatest.contact_id)  # type: ignore[arg-type]
+def _target(survey: Key, facts: list[ContactFact]) -> Key:
+    """Return the group a survey belongs to: its contact, as its highest response names it, else its
+    invitation; without one, the survey itself."""
+    responses = [fact for fact in facts if isinstance(fact, Response) and fact.contact_id is not None]
     invitation = next((fact for fact in facts if isinstance(fact, SurveySent)), None)
-    if invitation is not None and invitation.contact_id is not None:
-        return contact_key(invitation.contact_id)
-    return unit if unit is not None else entry_key(facts[0].identity)
+    named = max(responses, key=rank) if responses else invitation
+    if named is not None and named.contact_id is not None:
+        return contact_key(named.contact_id)
+    return survey
 
 
-def _join(change: Change, target: Key, facts: list[Placed]) -> bool:
-    """Add facts to a group; True: it was not there, and came to be where it belongs."""
-    home, group = _find(change, target)
-    group = _with(group or Group(target), facts)
-    new = home is None
-    if home is None:
-        home = _home(change, group)
-        change.set_entry(target, msgspec.structs.replace(change.entry(target), home=home))
-    elif facts:
-        change.set_entry(target, change.entry(target))  # written again: the way to a group outlives it
-    _put(change, home, group)
-    for fact in facts:
-        key = entry_key(fact.identity)
-        entry = change.entry(key)
-        if entry.fact is not None and entry.group(key) != target:
-            state = msgspec.structs.replace(entry.fact, group=target if target != key else None)
-            change.set_entry(key, msgspec.structs.replace(entry, fact=state))
-    return new
+def _add(
+    transaction: Transaction, target: Key, planned: PlannedEvent | None, members: list[ContactFact]
+) -> bool:
+    """Add the planned fact and others to a group; True: it was not there, and came to be where it belongs."""
+    record = transaction.record(target)
+    journey = record.journey
+    group = transaction.journey(journey).groups.get(target) if journey is not None else None
+    facts = NO_FACTS if group is None else group.facts
+    for member in members:
+        facts = facts.added(member)
+    if planned is not None and planned.fact is not None:
+        facts = facts.added(planned.fact)
+    group = Group.of(target, facts)
+    is_new = journey is None
+    if journey is None:
+        journey = _journey_of(transaction, group)
+    # Written again even if it is there: the way to a group outlives it.
+    transaction.set_record(target, IdentityRecord(record.fact, journey, record.survey_group))
+    transaction.put(journey, group)
+    for member in members:
+        _note_group(transaction, identity_key(member.identity), target)
+    if planned is not None and planned.fact is not None:
+        _note_group(transaction, planned.key, target)
+    return is_new
 
 
-def _settle_group(change: Change, key: Key) -> tuple[Placed, ...]:
-    """Let a group lie in its customer's journey, or in its own; returns its facts."""
-    home, group = _find(change, key)
-    if home is None or group is None:
+def _note_group(transaction: Transaction, key: Key, group: Key) -> None:
+    """Note in which group the fact of this identity lies."""
+    record = transaction.record(key)
+    state = record.fact
+    if state is not None and (state.group or key) != group:
+        state = FactState(state.version, state.digest, state.deleted, group if group != key else None)
+        transaction.set_record(key, IdentityRecord(state, record.journey, record.survey_group))
+
+
+def _rehome(transaction: Transaction, key: Key) -> tuple[ContactFact, ...]:
+    """Let a group lie in its customer's journey, or in its own; return its facts."""
+    journey, group = transaction.find_group(key)
+    if journey is None or group is None:
         return ()
-    wanted = _home(change, group) if group else None
-    if wanted == home:
-        return group.facts()
-    del change.draft(home).groups[key]
-    change.set_entry(key, msgspec.structs.replace(change.entry(key), home=wanted))
-    if wanted is not None:
-        _put(change, wanted, group)
-    return group.facts()
+    wanted = None if group.is_empty else _journey_of(transaction, group)
+    if wanted != journey:
+        transaction.remove(journey, key)
+        transaction.set_journey(key, wanted)
+        if wanted is not None:
+            transaction.put(wanted, group)
+    return group.facts.all()
 
 
-def _home(change: Change, group: Group) -> Key:
-    customer = group.customer
-    if customer is None or change.look(customer_key(customer)).crowd:
-        return own_key(group.key)
-    return customer_key(customer)
+def _journey_of(transaction: Transaction, group: Group) -> Key:
+    customer = group.customer()
+    if customer is None:
+        return own_journey_key(group.key)
+    key = customer_key(customer)
+    return own_journey_key(group.key) if transaction.journey(key).is_shared else key
 
 
-def name_key(fact: Placed) -> Key:
-    """What a fact names a customer for: its contact, else its survey, else itself."""
-    if not isinstance(fact, SurveySent | Response | Evaluation) or fact.contact_id is not None:
-        return contact_key(fact.contact_id)  # type: ignore[arg-type]
-    return _unit(fact) or entry_key(fact.identity)
-
-
-def _note_name(change: Change, fact: Placed) -> None:
+def _claim(transaction: Transaction, fact: ContactFact, claim: Key) -> None:
     """Remember whom a fact names, or named, where the customer's own facts do not say it."""
     if fact.customer_id is None:
         return
-    key, name = customer_key(fact.customer_id), name_key(fact)
-    draft = change.look(key)
-    if draft.crowd or _implied(draft, fact, name) or draft.named.get(name, -1) >= fact.time:
+    key = customer_key(fact.customer_id)
+    journey = transaction.journey(key)
+    if journey.is_shared or _is_implied(journey, fact, claim):
         return
-    change.draft(key).named[name] = fact.time
+    if journey.claimed_by.get(claim, -1) < fact.time:
+        transaction.claim(key, claim, fact.time)
 
 
-def _implied(draft: Draft, fact: Placed, name: Key) -> bool:
-    """Whether the journey's own facts say that this customer was named for this."""
-    group = draft.groups.get(name)
+def _is_implied(journey: Journey, fact: ContactFact, claim: Key) -> bool:
+    """Tell whether the journey's own facts say that this customer was named for this."""
+    group = journey.groups.get(claim)
     if group is None:
         return False
-    members = group.facts()
+    members = group.facts.all()
     return any(member is fact for member in members) or any(
-        member.customer_id == fact.customer_id and name_key(member) == name for member in members
+        member.customer_id == fact.customer_id and claim_key(member) == claim for member in members
     )
 
 
-def _settle_crowd(change: Change, fact: Placed, rules: Rules) -> None:
-    """A customer named for too many contacts is a crowd; only an event that names it can make it one."""
-    if fact.customer_id is None:
+def _split_if_shared(transaction: Transaction, planned: PlannedEvent, rules: Rules) -> None:
+    """An id named for too many contacts is nobody's; only an event that names it can make it so."""
+    fact, key = planned.fact, planned.customer
+    if fact is None or fact.customer_id is None or key is None:
         return
-    key = customer_key(fact.customer_id)
-    draft = change.look(key)
-    if not draft.crowd and _crowded(draft, fact.customer_id, rules.crowd):
-        _disperse(change, key)
+    journey = transaction.journey(key)
+    if not journey.is_shared and _is_shared(journey, fact.customer_id, rules.crowd):
+        _split(transaction, key)
 
 
-def _crowded(draft: Draft, customer_id: str, limit: int) -> bool:
-    facts = len(draft.named)
-    for group in draft.groups.values():
-        facts += len(group.segments) + len(group.sent) + len(group.responses)
-    if facts <= limit:
+def _is_shared(journey: Journey, customer_id: str, limit: int) -> bool:
+    groups = journey.groups.values()
+    if len(journey.claimed_by) + sum([group.size for group in groups]) <= limit:
         return False
-    names = set(draft.named)
-    for group in draft.groups.values():
-        names.update(name_key(fact) for fact in group.facts() if fact.customer_id == customer_id)
-    return len(names) > limit
-
-
-def _disperse(change: Change, key: Key) -> None:
-    """A crowd is no customer: each of its groups gets a journey of its own."""
-    groups = list(change.look(key).groups.values())
-    change.need([*(group.key for group in groups), *(own_key(group.key) for group in groups)])
-    draft = change.draft(key)
-    draft.groups, draft.named, draft.crowd = {}, {}, True
-    change.crowds += 1
+    claims = set(journey.claimed_by)
     for group in groups:
-        change.set_entry(group.key, msgspec.structs.replace(change.entry(group.key), home=own_key(group.key)))
-        _put(change, own_key(group.key), group)
+        claims.update(claim_key(fact) for fact in group.facts.all() if fact.customer_id == customer_id)
+    return len(claims) > limit
+
+
+def _split(transaction: Transaction, key: Key) -> None:
+    """Give each group of a shared id a journey of its own."""
+    shared = transaction.journey(key)
+    groups = list(shared.groups.values())
+    transaction.need([*(group.key for group in groups), *(own_journey_key(group.key) for group in groups)])
+    transaction.replace(key, Journey({}, shared.valuations, is_shared=True))
+    transaction.ids_found_shared += 1
+    for group in groups:
+        own = own_journey_key(group.key)
+        transaction.set_journey(group.key, own)
+        transaction.put(own, group)

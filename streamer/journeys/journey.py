@@ -1,13 +1,14 @@
-"""Here is what belongs together: groups of facts of one contact, and journeys of such groups.
+"""A customer's journey: groups of the facts of one contact each, and a record of every identity.
 
-All facts of a contact lie in one group; a survey's invitation and responses move together; a group
-lies in the journey of its customer, or in one of its own. What the store keeps of it are documents:
-an entry per identity, which alone decides duplicates, and a journey per customer.
+All facts of a contact lie in one group; the invitation and the responses of a survey move together; a group
+lies in the journey of its customer, or in one of its own. The store keeps two kinds of documents: identity
+records, which alone decide what is a duplicate, and journeys.
 """
 
+from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -16,40 +17,54 @@ from streamer.events.models import Evaluation, Identity, Response, Segment, Surv
 KEY_BYTES: Final = 13
 
 Key = bytes
-"""A document's key: a letter (e entry, c a customer's journey, o a group's own) and a 96-bit digest."""
+"""A document's key: a letter (e identity record, c a customer's journey, o a group's own) and a digest of
+96 bits."""
 
-Placed = Segment | SurveySent | Response | Evaluation
+ContactFact = Segment | SurveySent | Response | Evaluation
+F = TypeVar("F", bound=ContactFact)
 
 
 @lru_cache(maxsize=65536)
-def _digest(kind: str, source: str, name: str) -> bytes:
-    return blake2b(f"{kind}\x1f{source}\x1f{name}".encode(), digest_size=KEY_BYTES - 1).digest()
+def _digest(name: str) -> bytes:
+    return blake2b(name.encode(), digest_size=KEY_BYTES - 1).digest()
 
 
-def entry_key(identity: Identity) -> Key:
-    return b"e" + _digest(*identity)
+def identity_key(identity: Identity) -> Key:
+    """Return the key of an identity's record."""
+    kind, source, name = identity
+    return b"e" + _digest(f"{kind}\x1f{source}\x1f{name}")
 
 
 def contact_key(contact_id: str) -> Key:
-    """A contact's group. A segment that is the whole contact shares its entry with it."""
-    return b"e" + _digest("s", "", contact_id)
+    """Return the key of a contact's group. A segment that is the whole contact shares its record."""
+    return b"e" + _digest(f"s\x1f\x1f{contact_id}")
 
 
-def survey_key(source: str, survey_id: str) -> Key:
-    return b"e" + _digest("v", source, survey_id)
+def survey_key(fact: ContactFact) -> Key | None:
+    """Return the key of the survey a fact moves with, or None for a fact that moves alone."""
+    if isinstance(fact, SurveySent | Response) and fact.survey_id is not None:
+        return b"e" + _digest(f"v\x1f{fact.source}\x1f{fact.survey_id}")
+    return None
+
+
+def claim_key(fact: ContactFact) -> Key:
+    """Return what a fact names its customer for: its contact, else its survey, else itself."""
+    if fact.contact_id is not None:
+        return contact_key(fact.contact_id)
+    return survey_key(fact) or identity_key(fact.identity)
 
 
 def customer_key(customer_id: str) -> Key:
-    return b"c" + _digest("c", "", customer_id)
+    return b"c" + _digest(f"c\x1f\x1f{customer_id}")
 
 
-def own_key(group: Key) -> Key:
-    """The journey of a group that has no customer."""
+def own_journey_key(group: Key) -> Key:
+    """Return the key of the journey of a group that has no customer."""
     return b"o" + group[1:]
 
 
-class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Which version of a fact is in force, and the group it lies in (None: that of its own key).
+class FactState(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The version of a fact that is in force, and the group it lies in (None: that of its own key).
     `digest` is the head of its SHA-256."""
 
     version: int
@@ -58,59 +73,184 @@ class State(msgspec.Struct, frozen=True, array_like=True, gc=False):
     group: Key | None
 
 
-class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is known under one identity: the fact's state; if it is a group, the journey that is its
-    home; if it is a survey, the group its invitation and responses lie in."""
+class IdentityRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What is known under one identity: the state of its fact; if it is a group, the journey that holds it;
+    if it is a survey, the group that its invitation and responses lie in."""
 
-    fact: State | None = None
-    home: Key | None = None
-    unit: Key | None = None
+    fact: FactState | None = None
+    journey: Key | None = None
+    survey_group: Key | None = None
 
-    def group(self, key: Key) -> Key:
-        """Where the fact of this entry lies, which is filed under `key`."""
+    def group_key(self, key: Key) -> Key:
+        """Return the key of the group that the fact of this record, filed under `key`, lies in."""
         return (self.fact.group if self.fact is not None else None) or key
 
 
-class Group(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """All facts known to be of one contact; without one, a survey's, or a single fact."""
+class ContactFacts(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The facts of one group, by kind."""
 
-    key: Key
     segments: tuple[Segment, ...] = ()
     sent: tuple[SurveySent, ...] = ()
     responses: tuple[Response, ...] = ()
     evaluations: tuple[Evaluation, ...] = ()
 
-    def facts(self) -> tuple[Placed, ...]:
+    def all(self) -> tuple[ContactFact, ...]:
         return (*self.segments, *self.sent, *self.responses, *self.evaluations)
 
-    def __bool__(self) -> bool:
-        return bool(self.segments or self.sent or self.responses or self.evaluations)
+    def added(self, fact: ContactFact) -> "ContactFacts":
+        segments, sent, responses, evaluations = self.segments, self.sent, self.responses, self.evaluations
+        if isinstance(fact, Segment):
+            segments = (*segments, fact)
+        elif isinstance(fact, SurveySent):
+            sent = (*sent, fact)
+        elif isinstance(fact, Response):
+            responses = (*responses, fact)
+        else:
+            evaluations = (*evaluations, fact)
+        return ContactFacts(segments, sent, responses, evaluations)
 
-    def reaches(self, time: int) -> bool:
-        """Whether any of its facts is of this time or later."""
-        others: tuple[Placed, ...] = (*self.sent, *self.responses, *self.evaluations)
-        return any(one.ended_at >= time for one in self.segments) or any(one.time >= time for one in others)
+    def removed(self, gone: Iterable[ContactFact]) -> "ContactFacts":
+        out = [id(fact) for fact in gone]
+        return ContactFacts(
+            _without(self.segments, out),
+            _without(self.sent, out),
+            _without(self.responses, out),
+            _without(self.evaluations, out),
+        )
+
+
+def _without(facts: tuple[F, ...], out: list[int]) -> tuple[F, ...]:
+    """Return the same tuple where nothing is taken out: the fold knows by that what did not change."""
+    kept = tuple(fact for fact in facts if id(fact) not in out)
+    return facts if len(kept) == len(facts) else kept
+
+
+NO_FACTS: Final = ContactFacts()
+_unpack_facts = msgspec.msgpack.Decoder(ContactFacts).decode
+
+StoredGroup = tuple[bytes, int, int | None, int, int, msgspec.Raw]
+"""Key, latest_ms, visit_ms, size, traits, packed facts."""
+
+VALUED: Final = 1
+SCORED: Final = 2
+
+
+class Group:
+    """All facts known to be of one contact; without one, of a survey, or a single fact.
+
+    Never changes. A group that was read is its head alone until its facts are asked for: most groups of a
+    journey only have to be written back.
+    """
+
+    __slots__ = ("_facts", "_packed", "key", "latest_ms", "size", "traits", "visit_ms")
+
+    def __init__(
+        self,
+        key: Key,
+        latest_ms: int,
+        visit_ms: int | None,
+        size: int,
+        traits: int,
+        packed: msgspec.Raw | None,
+        facts: ContactFacts | None = None,
+    ) -> None:
+        """`latest_ms`: time of its latest fact. `visit_ms`: end of the contact as first-contact resolution
+        sees it, None where that does not look. `size`: segments, invitations and responses. `traits`:
+        VALUED where a segment states the customer's value, SCORED where a response counts for NPS."""
+        self.key = key
+        self.latest_ms = latest_ms
+        self.visit_ms = visit_ms
+        self.size = size
+        self.traits = traits
+        self._packed = packed
+        self._facts = facts
+
+    @classmethod
+    def of(cls, key: Key, facts: ContactFacts) -> "Group":
+        segments, sent, responses, evaluations = (
+            facts.segments,
+            facts.sent,
+            facts.responses,
+            facts.evaluations,
+        )
+        if len(segments) == 1 and not (sent or responses or evaluations):
+            only = segments[0]
+            traits = VALUED if only.customer_value is not None else 0
+            return cls(key, only.ended_at, _visit_ms(only), 1, traits, None, facts)
+        latest_ms = max((fact.time for fact in facts.all()), default=0)
+        last = inbound_segment(segments)
+        traits = VALUED if any(one.customer_value is not None for one in segments) else 0
+        if any(one.nps is not None and not one.excluded for one in responses):
+            traits |= SCORED
+        size = len(segments) + len(sent) + len(responses)
+        visit_ms = None if last is None else _visit_ms(last)
+        return cls(key, latest_ms, visit_ms, size, traits, None, facts)
 
     @property
+    def facts(self) -> ContactFacts:
+        if self._facts is None:
+            assert self._packed is not None
+            self._facts = _unpack_facts(self._packed)
+        return self._facts
+
+    def stored(self) -> tuple[object, ...]:
+        """Return what `StoredGroup` describes, to be encoded."""
+        facts = self._facts if self._packed is None else self._packed
+        return (self.key, self.latest_ms, self.visit_ms, self.size, self.traits, facts)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.facts.all()
+
     def customer(self) -> str | None:
-        """Who it is of: what its segments say, else its surveys; the greatest (version, time, kind,
-        source, id) decides."""
-        return _named(self.segments) or _named((*self.sent, *self.responses))
+        """Return whose contact it is: as its segments say, else its surveys; of several facts that name
+        somebody the one of the highest rank decides."""
+        facts = self.facts
+        return _named(facts.segments) or _named((*facts.sent, *facts.responses))
 
 
-def _named(facts: tuple[Placed, ...]) -> str | None:
+def _named(facts: tuple[ContactFact, ...]) -> str | None:
     if len(facts) == 1:
         return facts[0].customer_id
     named = [fact for fact in facts if fact.customer_id is not None]
     return max(named, key=rank).customer_id if named else None
 
 
-def rank(fact: Placed) -> tuple[int, int, str, str, str]:
-    """Which of several facts that disagree is believed: the greatest."""
+def rank(fact: ContactFact) -> tuple[int, int, str, str, str]:
+    """Return the rank by which one of several facts that disagree is believed: the highest."""
     return (fact.version, fact.time, *fact.identity)
 
 
-class Worth(msgspec.Struct, frozen=True, array_like=True, gc=False):
+def last_segment(segments: Iterable[Segment]) -> Segment | None:
+    """Return the last answered segment; none answered: the last; ties by id."""
+    return max(segments, key=_segment_rank, default=None)
+
+
+def _segment_rank(segment: Segment) -> tuple[bool, int, str, str]:
+    return (
+        segment.outcome == "answered",
+        segment.ended_at,
+        segment.segment_id or segment.contact_id,
+        segment.source,
+    )
+
+
+def inbound_segment(segments: tuple[Segment, ...]) -> Segment | None:
+    """Return the segment that stands for the contact: the last inbound one, as `last_segment` has it."""
+    if len(segments) == 1:
+        return segments[0] if segments[0].direction == "inbound" else None
+    return last_segment(segment for segment in segments if segment.direction == "inbound")
+
+
+def _visit_ms(segment: Segment) -> int | None:
+    """Return the end of an answered inbound contact that is no leg of a callback."""
+    is_visit = (
+        segment.outcome == "answered" and segment.direction == "inbound" and segment.channel != "callback"
+    )
+    return segment.ended_at if is_visit else None
+
+
+class StatedValue(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A customer's value as one source stated it last; `value` in hundredths, None: taken back."""
 
     source: str
@@ -119,17 +259,69 @@ class Worth(msgspec.Struct, frozen=True, array_like=True, gc=False):
     value: int | None
 
 
-class Journey(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """All that is kept of one customer. `named` are groups that named the customer but lie elsewhere,
-    with their time: with those that lie here they decide whether this is one customer or a crowd."""
+class StoredJourney(msgspec.Struct, array_like=True, gc=False):
+    """A journey as the store keeps it."""
 
-    groups: tuple[Group, ...] = ()
-    worth: tuple[Worth, ...] = ()
-    named: dict[Key, int] = {}
-    crowd: bool = False
+    groups: list[StoredGroup] = []
+    valuations: tuple[StatedValue, ...] = ()
+    claimed_by: dict[Key, int] = {}
+    is_shared: bool = False
 
 
-ERASED: Final = State(2**53 - 1, b"\xff" * 8, True, None)
-"""Of a fact that was erased with its customer: higher than whatever will be said of it again."""
-EMPTY: Final = Journey()
-NOTHING: Final = Entry()
+class Journey:
+    """All that is kept of one customer, or of one group that has none.
+
+    `claimed_by` are contacts that named the customer but lie elsewhere, with their times: with those that
+    lie here they decide whether this is one customer or an id that many share (`is_shared`). A transaction
+    changes a copy; groups never change, so that an untouched one stays the same object.
+    """
+
+    __slots__ = ("claimed_by", "groups", "is_shared", "valuations")
+
+    def __init__(
+        self,
+        groups: dict[Key, Group],
+        valuations: tuple[StatedValue, ...] = (),
+        claimed_by: dict[Key, int] | None = None,
+        is_shared: bool = False,
+    ) -> None:
+        self.groups = groups
+        self.valuations = valuations
+        self.claimed_by = claimed_by or {}
+        self.is_shared = is_shared
+
+    def copy(self) -> "Journey":
+        return Journey(self.groups.copy(), self.valuations, self.claimed_by.copy(), self.is_shared)
+
+    @classmethod
+    def unpacked(cls, packed: bytes, forget_before: int) -> "Journey":
+        """Read a document, without what is older than `forget_before` (ms)."""
+        stored = _unpack_journey(packed)
+        groups = {group[0]: Group(*group) for group in stored.groups if group[1] >= forget_before}
+        claimed_by = {key: at for key, at in stored.claimed_by.items() if at >= forget_before}
+        return cls(groups, stored.valuations, claimed_by, stored.is_shared)
+
+    def packed(self) -> bytes | None:
+        """Return the document, None where there is nothing to keep."""
+        if not (self.groups or self.valuations or self.claimed_by or self.is_shared):
+            return None
+        groups = [group.stored() for group in self.groups.values()]
+        return _pack((groups, self.valuations, self.claimed_by, self.is_shared))
+
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack_journey = msgspec.msgpack.Decoder(StoredJourney).decode
+_unpack_record = msgspec.msgpack.Decoder(IdentityRecord).decode
+
+ERASED: Final = FactState(2**53 - 1, b"\xff" * 8, True, None)
+"""State of a fact that was erased with its customer: higher than whatever will be said of it again."""
+NO_RECORD: Final = IdentityRecord()
+
+
+def unpack_record(packed: bytes | None) -> IdentityRecord:
+    return _unpack_record(packed) if packed else NO_RECORD
+
+
+def pack_record(record: IdentityRecord) -> bytes | None:
+    """Return the document, None where there is nothing to keep."""
+    return None if record == NO_RECORD else _pack(record)

@@ -1,44 +1,73 @@
-"""Here is what journeys add to the numbers: `fold`, and the one rule delta = fold(after) − fold(before).
+"""What journeys add to the numbers: `fold`, and the one rule delta = fold(after) − fold(before).
 
-Only groups are folded whose own facts, or whose place in the journey (`Context`), are not the same
-before and after: what is the same on both sides cancels.
+A contribution is a row: a time, a cell, counts that come together and some durations. Only groups are folded
+whose own facts, or whose place in the journey (`GroupContext`), are not the same before and after: what is
+the same on both sides cancels.
 """
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import NamedTuple
-
-import msgspec
+from typing import Final, NamedTuple
 
 from streamer.events.models import DIMENSIONS, QUESTIONS, Evaluation, Response, Segment, SurveySent
-from streamer.events.rules import Rules
-from streamer.journeys.desk import Draft
-from streamer.journeys.journey import Group, Key, customer_key
+from streamer.events.rules import Rules, ServiceLevel
+from streamer.journeys.journey import (
+    SCORED,
+    VALUED,
+    Group,
+    Journey,
+    Key,
+    customer_key,
+    inbound_segment,
+    last_segment,
+)
 from streamer.metrics.formulas import service_level
 from streamer.metrics.tally import DURATIONS, FIRST_BUCKET_OF, NUMBER, SCALES, Tally, bucket, squared
-from streamer.panes.grid import FINE_MS, Cell
+from streamer.panes.pane_keys import FINE_MS, Cell
 
-Part = tuple[int, Cell, Tally]
-"""Time in ms, cell, and what to add there."""
-Tallies = dict[tuple[int, Cell], Tally]
-"""By 10 s pane and cell. Counts that came back to 0 may still stand there."""
+CountRow = tuple[int, ...]
+"""Counts that come together: number, amount, number, amount, …; shared between rows."""
+DurationRow = tuple[int, ...]
+"""Durations of one row: number (its place in DURATIONS), ms, number, ms, …"""
 
-_ASIDE = (None, None)
-_AGENT = DIMENSIONS.index("agent")
-_N = NUMBER
-_DURATION = {
-    name: (_N[f"{name}_n"], _N[f"{name}_ms"], _N[f"{name}_s2"], FIRST_BUCKET_OF[name]) for name in DURATIONS
-}
-_HANDLE, _TALK, _HOLD, _ACW = _DURATION["handle"], _DURATION["talk"], _DURATION["hold"], _DURATION["acw"]
-_WAIT, _ABANDON, _OUTBOUND_HANDLE = _DURATION["wait"], _DURATION["abandon"], _DURATION["outbound_handle"]
-_OFFERED = _N["offered"]
-_ANSWER = {question: _N[f"{question}_{scale[0]}"] - scale[0] for question, scale in SCALES.items()}
+_AGENT: Final = DIMENSIONS.index("agent")
+_N: Final = NUMBER
+_HANDLE, _TALK, _HOLD, _ACW, _WAIT, _ABANDON, _OUTBOUND_HANDLE = map(
+    DURATIONS.index, ("handle", "talk", "hold", "acw", "wait", "abandon", "outbound_handle")
+)
+_ANSWER: Final = {question: _N[f"{question}_{scale[0]}"] - scale[0] for question, scale in SCALES.items()}
+_NO_COUNTS: Final[CountRow] = ()
 
 
-class Context(msgspec.Struct, frozen=True, gc=False):
-    """A contact's place among the others of its journey. `first` and `kept`: whether it is a first
-    contact, and one without a later one; None where FCR does not look. `risk`: the response by which
-    the customer's value is at risk."""
+class Contribution(NamedTuple):
+    """One row of what a group adds: at `time_ms`, under `cell`."""
+
+    time_ms: int
+    cell: Cell
+    counts: CountRow
+    durations: DurationRow = ()
+
+    def tally(self) -> Tally:
+        """Spell out all counts.
+
+        >>> row = Contribution(0, (None,) * 7, (NUMBER["answered"], 1), (DURATIONS.index("wait"), 2_000))
+        >>> [row.tally()[NUMBER[name]] for name in ("answered", "wait_n", "wait_ms", "wait_s2")]
+        [1, 1, 2000, 4]
+        """
+        tally = dict(zip(self.counts[::2], self.counts[1::2], strict=True))
+        for slot, ms in zip(self.durations[::2], self.durations[1::2], strict=True):
+            name = DURATIONS[slot]
+            tally[_N[f"{name}_n"]] = 1
+            tally[_N[f"{name}_ms"]] = ms
+            tally[_N[f"{name}_s2"]] = squared(ms, 1000)
+            tally[FIRST_BUCKET_OF[name] + bucket(ms)] = 1
+        return {number: amount for number, amount in tally.items() if amount}
+
+
+class GroupContext(NamedTuple):
+    """A contact's place among the others of its journey. `first` and `kept`: whether it is a first contact,
+    and one without a later one; None where FCR does not look. `value`: what the customer is worth, in
+    hundredths; `risk`: the response by which that is at risk."""
 
     first: bool | None = None
     kept: bool | None = None
@@ -46,221 +75,198 @@ class Context(msgspec.Struct, frozen=True, gc=False):
     risk: Response | None = None
 
 
-def delta(key: Key, before: Draft, after: Draft, rules: Rules, into: Tallies) -> set[int]:
-    """Add fold(after) − fold(before) of one journey; returns the 10 s panes in which it counts anew."""
-    touched: set[int] = set()
-    if before is after:
-        return touched
-    was, now = contexts(key, before, rules), contexts(key, after, rules)
-    for group, context in now.items():
-        placed, earlier = Placed(after.groups[group], context), None
-        if group in was:
-            earlier = Placed(before.groups[group], was[group])
-            if placed.group is earlier.group and context == earlier.context:
-                continue
-            _add(_parts(earlier, placed, rules), -1, into)
-        touched.update(_add(_parts(placed, earlier, rules), 1, into))
-    for group in was.keys() - now.keys():
-        _add(_parts(Placed(before.groups[group], was[group]), None, rules), -1, into)
-    return touched
-
-
-def parts(key: Key, draft: Draft, rules: Rules) -> Iterator[tuple["Placed", list[Part]]]:
-    """What each group of one journey adds, of which the fold is the sum."""
-    for group, context in contexts(key, draft, rules).items():
-        placed = Placed(draft.groups[group], context)
-        yield placed, list(_parts(placed, None, rules))
-
-
-class Placed(NamedTuple):
-    """A group in its place among the others."""
-
+class GroupInContext(NamedTuple):
     group: Group
-    context: Context
+    context: GroupContext
 
 
-def _parts(placed: Placed, other: Placed | None, rules: Rules) -> Iterator[Part]:
-    """What a group adds, but for what the other side adds too."""
-    group, context = placed
-    same = other is not None and group.segments is other.group.segments
-    if not same:
-        yield from _segments(group, rules)
-    if not same or (other is not None and context != other.context):
-        yield from _contact(group, context)
-    if group.sent or group.responses or group.evaluations:
-        yield from _surveys(group, context, rules)
+ASIDE: Final = GroupContext()
 
 
-def _add(parts: Iterable[Part], sign: int, into: Tallies) -> list[int]:
-    """Returns the panes concerned."""
-    panes = []
-    for time, cell, counted in parts:
-        place = (time // FINE_MS, cell)
-        panes.append(place[0])
-        tally = into.get(place)
-        if tally is None and sign > 0:
-            into[place] = counted
-            continue
-        if tally is None:
-            tally = into[place] = {}
-        for number, amount in counted.items():
-            tally[number] = tally.get(number, 0) + sign * amount
-    return panes
+class Delta(NamedTuple):
+    """The rows that a commit takes away and adds, and for each 10 s pane the journeys that count there
+    anew."""
+
+    removed: list[Contribution]
+    added: list[Contribution]
+    journeys: dict[int, list[Key]]
+
+    @classmethod
+    def empty(cls) -> "Delta":
+        return cls([], [], {})
+
+    def __bool__(self) -> bool:
+        return bool(self.removed or self.added or self.journeys)
 
 
-def contexts(key: Key, draft: Draft, rules: Rules) -> dict[Key, Context]:
-    """Every group's place in the journey `key`."""
-    if not draft.groups:
-        return {}
-    groups = draft.groups.values()
-    value = _value(draft, groups)
+def add_delta(delta: Delta, key: Key, before: Journey, after: Journey, rules: Rules) -> None:
+    """Add fold(after) − fold(before) of the journey `key` to `delta`."""
+    if before is after:
+        return
+    was, now = contexts(key, before, rules), contexts(key, after, rules)
+    for place, group in after.groups.items():
+        context, former = now.get(place, ASIDE), before.groups.get(place)
+        if former is None:
+            rows = contributions(group, context, rules)
+        else:
+            past = was.get(place, ASIDE)
+            if group is former and context == past:
+                continue
+            delta.removed.extend(_changed(former, past, group, context, rules))
+            rows = _changed(group, context, former, past, rules)
+        delta.added.extend(rows)
+        for pane in {row.time_ms // FINE_MS for row in rows}:
+            delta.journeys.setdefault(pane, []).append(key)
+    for place, group in before.groups.items():
+        if place not in after.groups:
+            delta.removed.extend(contributions(group, was.get(place, ASIDE), rules))
+
+
+def fold(key: Key, journey: Journey, rules: Rules) -> Iterator[tuple[GroupInContext, list[Contribution]]]:
+    """Yield each group of a journey with what it adds."""
+    places = contexts(key, journey, rules)
+    for place, group in journey.groups.items():
+        context = places.get(place, ASIDE)
+        yield GroupInContext(group, context), contributions(group, context, rules)
+
+
+def contributions(group: Group, context: GroupContext, rules: Rules) -> list[Contribution]:
+    """Return all that a group adds."""
+    facts = group.facts
+    rows = [_of_segment(segment, rules) for segment in facts.segments]
+    rows.extend(_of_contact(group, context))
+    if facts.sent or facts.responses or facts.evaluations:
+        rows.extend(_of_surveys(group, context, rules))
+    return rows
+
+
+def _changed(
+    group: Group, context: GroupContext, other: Group, other_context: GroupContext, rules: Rules
+) -> list[Contribution]:
+    """Return what a group adds, but for what the other side adds too."""
+    if group.facts.segments is not other.facts.segments:
+        return contributions(group, context, rules)
+    rows = list(_of_contact(group, context)) if context != other_context else []
+    facts = group.facts
+    if facts.sent or facts.responses or facts.evaluations:
+        rows.extend(_of_surveys(group, context, rules))
+    return rows
+
+
+# A contact among the others of its journey.
+
+
+def contexts(key: Key, journey: Journey, rules: Rules) -> dict[Key, GroupContext]:
+    """Return the places of the groups that have one in the journey `key`; of others it is ASIDE."""
+    groups = journey.groups.values()
+    value = _value(journey)
     if key[:1] != b"c":
-        return {group.key: Context(value=value) for group in groups}
-    order: dict[Key, tuple[bool | None, bool | None]] = {**_fcr(groups, rules)}
-    placed = {group.key: Context(*order.get(group.key, _ASIDE), value) for group in groups}
-    if value is not None and (found := _newest_score(key, groups, rules)) is not None:
-        group, risk = found
-        placed[group] = Context(*order.get(group, _ASIDE), value, risk)
-    return placed
+        return {} if value is None else {group.key: GroupContext(value=value) for group in groups}
+    places = _visits(groups, rules)
+    if value is None:
+        return places
+    places = {group.key: places.get(group.key, ASIDE)._replace(value=value) for group in groups}
+    if (newest := _newest_score(key, groups, rules)) is not None:
+        group_key, risk = newest
+        places[group_key] = places[group_key]._replace(risk=risk)
+    return places
 
 
-def _value(draft: Draft, groups: Iterable[Group]) -> int | None:
-    """What the customer is worth, as said last."""
+def _value(journey: Journey) -> int | None:
+    """Return what the customer is worth, as said last."""
     said = [
         (segment.ended_at, 0, segment.version, segment.source, segment.identity.id, segment.customer_value)
-        for group in groups
-        for segment in group.segments
+        for group in journey.groups.values()
+        if group.traits & VALUED
+        for segment in group.facts.segments
         if segment.customer_value is not None
     ]
     said += [
-        (worth.as_of, 1, worth.as_of, worth.source, "", worth.value)
-        for worth in draft.worth
-        if worth.value is not None
+        (stated.as_of, 1, stated.as_of, stated.source, "", stated.value)
+        for stated in journey.valuations
+        if stated.value is not None
     ]
     return max(said)[-1] if said else None
 
 
-def last_segment(segments: Iterable[Segment]) -> Segment | None:
-    """The last answered one; none answered: the last; ties by id."""
-    return max(
-        segments,
-        key=lambda one: (
-            one.outcome == "answered",
-            one.ended_at,
-            one.segment_id or one.contact_id,
-            one.source,
-        ),
-        default=None,
-    )
+_FIRST_AND_KEPT, _FIRST, _REPEAT = (
+    GroupContext(True, True), GroupContext(True, False), GroupContext(False, None),
+)  # fmt: skip
 
 
-def _inbound(group: Group) -> Segment | None:
-    if len(group.segments) == 1:
-        only = group.segments[0]
-        return only if only.direction == "inbound" else None
-    return last_segment(segment for segment in group.segments if segment.direction == "inbound")
+def _visits(groups: Iterable[Group], rules: Rules) -> dict[Key, GroupContext]:
+    """Tell of each contact that first-contact resolution looks at: is it a first one, and was it enough."""
+    visits = [group for group in groups if group.visit_ms is not None]
+    if len(visits) == 1:
+        return {visits[0].key: _FIRST_AND_KEPT}
+    if not rules.fcr_same_reason:
+        return dict(_line(visits, rules.fcr_ms))
+    lines: dict[str | None, list[Group]] = {}
+    for group in visits:
+        segment = inbound_segment(group.facts.segments)
+        lines.setdefault(segment.reason if segment is not None else None, []).append(group)
+    return {key: place for line in lines.values() for key, place in _line(line, rules.fcr_ms)}
 
 
-def _fcr(groups: Iterable[Group], rules: Rules) -> dict[Key, tuple[bool, bool | None]]:
-    """For each contact that first-contact resolution looks at: is it a first one, and was it enough."""
-    lines: dict[str | None, list[tuple[int, str, Key]]] = {None: []}
-    for group in groups:
-        segment = _inbound(group)
-        if segment is None or segment.outcome != "answered" or segment.channel == "callback":
-            continue
-        reason = segment.reason if rules.fcr_same_reason else None
-        lines.setdefault(reason, []).append((segment.ended_at, segment.contact_id, group.key))
-    found: dict[Key, tuple[bool, bool | None]] = {}
-    for line in lines.values():
-        line.sort()
-        last = None
-        for place, (time, _, key) in enumerate(line, 1):
-            first = last is None or time - last > rules.fcr_ms
-            alone = first and (place == len(line) or line[place][0] - time > rules.fcr_ms)
-            found[key] = (first, alone if first else None)
-            last = time
-    return found
+def _line(visits: list[Group], fcr_ms: int) -> Iterator[tuple[Key, GroupContext]]:
+    """Yield the places of contacts that may be repeats of each other."""
+    ends = [group.visit_ms or 0 for group in visits]
+    order = sorted(range(len(visits)), key=ends.__getitem__)
+    if len(set(ends)) < len(ends):  # contacts that ended in the same millisecond follow each other by id
+        order.sort(key=lambda at: (ends[at], _contact_id(visits[at]), visits[at].key))
+    last = len(order) - 1
+    for place, at in enumerate(order):
+        end = ends[at]
+        if place and end - ends[order[place - 1]] <= fcr_ms:
+            yield visits[at].key, _REPEAT
+        elif place < last and ends[order[place + 1]] - end <= fcr_ms:
+            yield visits[at].key, _FIRST
+        else:
+            yield visits[at].key, _FIRST_AND_KEPT
+
+
+def _contact_id(group: Group) -> str:
+    segment = inbound_segment(group.facts.segments)
+    return segment.contact_id if segment is not None else ""
 
 
 def _newest_score(key: Key, groups: Iterable[Group], rules: Rules) -> tuple[Key, Response] | None:
-    """The customer's newest NPS answer and its group, if it is a detractor's."""
+    """Return the customer's newest NPS answer and its group, if it is a detractor's."""
     scored = [
         (response.answered_at, response.source, response.response_id, group.key, response)
         for group in groups
-        for response in group.responses
+        if group.traits & SCORED
+        for response in group.facts.responses
         if response.nps is not None and not response.excluded and _speaks_for(key, group, response, rules)
     ]
     if not scored:
         return None
-    *_, place, newest = max(scored, key=lambda one: one[:3])
+    *_, place, newest = max(scored, key=lambda row: row[:3])
     return (place, newest) if newest.nps is not None and newest.nps <= 6 else None
 
 
 def _speaks_for(key: Key, group: Group, response: Response, rules: Rules) -> bool:
     """A response too far from its contact speaks only for the customer it names itself."""
-    handled = last_segment(group.segments)
+    handled = last_segment(group.facts.segments)
     if handled is None or _joins(handled, response.answered_at, rules):
         return True
     return response.customer_id is not None and customer_key(response.customer_id) == key
 
 
-def _joins(handled: Segment | None, time: int, rules: Rules) -> bool:
-    return handled is not None and abs(time - handled.ended_at) <= rules.horizon_ms
+def _joins(handled: Segment | None, time_ms: int, rules: Rules) -> bool:
+    return handled is not None and abs(time_ms - handled.ended_at) <= rules.horizon_ms
 
 
-def _segments(group: Group, rules: Rules) -> list[Part]:
-    return [(segment.ended_at, cell(segment), _segment(segment, rules)) for segment in group.segments]
-
-
-def _contact(group: Group, context: Context) -> list[Part]:
-    inbound = _inbound(group)
-    return [(inbound.ended_at, cell(inbound), _contact_counts(inbound, context))] if inbound else []
-
-
-def _surveys(group: Group, context: Context, rules: Rules) -> Iterator[Part]:
-    handled = last_segment(group.segments)
-    yield from _sent(group, handled, rules)
-    yield from _responses(group, handled, context, rules)
-    for evaluation in group.evaluations:
-        contact = handled if _joins(handled, evaluation.evaluated_at, rules) else None
-        yield evaluation.evaluated_at, _evaluated(evaluation, contact), _evaluation(evaluation)
-
-
-def _sent(group: Group, handled: Segment | None, rules: Rules) -> Iterator[Part]:
-    for sent in group.sent:
-        contact = handled if _joins(handled, sent.sent_at, rules) else None
-        answered = any(_asked_by(sent, response) and _answered(response) for response in group.responses)
-        counted = {_N["surveys_sent"]: 1, _N["surveys_sent_answered"]: int(answered)}
-        yield sent.sent_at, _first_known(contact, sent), counted
-
-
-def _responses(group: Group, handled: Segment | None, context: Context, rules: Rules) -> Iterator[Part]:
-    for response in group.responses:
-        if response.excluded:
-            continue
-        contact = handled if _joins(handled, response.answered_at, rules) else None
-        invitation = next((sent for sent in group.sent if _asked_by(sent, response)), None)
-        place = _first_known(contact, response, invitation)
-        yield response.answered_at, place, _response(response)
-        if response is context.risk and context.value is not None:
-            yield response.answered_at, place, {_N["risk_customers"]: 1, _N["risk_sum"]: context.value}
-
-
-def _asked_by(sent: SurveySent, response: Response) -> bool:
-    return sent.survey_id == response.survey_id and sent.source == response.source
-
-
-def _answered(response: Response) -> bool:
-    return any(getattr(response, question) is not None for question in QUESTIONS)
+# Rows.
 
 
 def cell(fact: Segment | SurveySent | Response) -> Cell:
-    """A fact's own dimensions, in the order of DIMENSIONS."""
+    """Return a fact's own dimensions, in the order of DIMENSIONS."""
     return (fact.site, fact.queue, fact.team, fact.agent_id, fact.channel, fact.reason, fact.language)
 
 
 def _first_known(*facts: Segment | SurveySent | Response | None) -> Cell:
-    """Dimension by dimension, the first of these facts that knows it."""
+    """Return, dimension by dimension, the value of the first of these facts that knows it."""
     cells = [cell(fact) for fact in facts if fact is not None]
     if len(cells) == 1:
         return cells[0]
@@ -269,125 +275,189 @@ def _first_known(*facts: Segment | SurveySent | Response | None) -> Cell:
     )
 
 
-def _evaluated(evaluation: Evaluation, contact: Segment | None) -> Cell:
+def handle_ms(segment: Segment) -> int:
+    """Return the handle time of a segment whose talk is known: talk with what is known of hold and
+    after-call work."""
+    assert segment.talk_ms is not None
+    return segment.talk_ms + (segment.hold_ms or 0) + (segment.acw_ms or 0)
+
+
+def _of_segment(segment: Segment, rules: Rules) -> Contribution:
+    talk, outcome = segment.talk_ms, segment.outcome
+    if segment.direction == "outbound":
+        is_handled = outcome == "answered" and talk is not None
+        handled: DurationRow = (_OUTBOUND_HANDLE, handle_ms(segment)) if is_handled else ()
+        return Contribution(segment.ended_at, cell(segment), _OUTBOUND, handled)
+    wait = segment.wait_ms
+    durations: DurationRow = ()
+    if outcome == "answered":
+        durations = _handling(segment)
+        if wait is not None:
+            durations += (_WAIT, wait)
+    elif outcome == "abandoned" and wait is not None:
+        durations = (_ABANDON, wait)
+    target = rules.service_level_of(segment.queue)
+    counts = _segment_counts(
+        outcome,
+        segment.transfer != "none",
+        rules.offered_counts_overflow,
+        rules.offered_counts_callback,
+        target.formula,
+        _waited(outcome, wait, target),
+    )
+    return Contribution(segment.ended_at, cell(segment), counts, durations)
+
+
+def _handling(segment: Segment) -> DurationRow:
+    talk, hold, acw = segment.talk_ms, segment.hold_ms, segment.acw_ms
+    if talk is not None and hold is not None and acw is not None:
+        return (_TALK, talk, _HANDLE, talk + hold + acw, _HOLD, hold, _ACW, acw)
+    durations: DurationRow = () if talk is None else (_TALK, talk, _HANDLE, handle_ms(segment))
+    if hold is not None:
+        durations += (_HOLD, hold)
+    if acw is not None:
+        durations += (_ACW, acw)
+    return durations
+
+
+def _waited(outcome: str, wait_ms: int | None, target: ServiceLevel) -> str:
+    """Return what a wait means for the service level: "" where it is unknown or does not count, else
+    "within", "short" (an abandonment that is also within), or "long"."""
+    if wait_ms is None or outcome not in ("answered", "abandoned"):
+        return ""
+    within = wait_ms <= target.within_ms
+    if outcome == "abandoned" and wait_ms <= target.short_ms:
+        return "short within" if within else "short"
+    return "within" if within else "long"
+
+
+_OUTBOUND: Final[CountRow] = (_N["outbound"], 1)
+_LEVEL_COUNTS: Final = (
+    "timeout", "voicemail", "abandoned", "answered_waited", "answered_within",
+    "abandoned_waited", "abandoned_within", "abandoned_short",
+)  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _segment_counts(
+    outcome: str, transferred: bool, offers_overflow: bool, offers_callback: bool, formula: str, waited: str
+) -> CountRow:
+    """Return the counts of an inbound segment but for its durations; what the rules say comes in as
+    arguments."""
+    counted = {outcome: 1}
+    is_offered = {"overflow": offers_overflow, "callback": offers_callback}.get(outcome, True)
+    counted["offered"] = int(is_offered)
+    counted["transferred"] = int(transferred and outcome == "answered")
+    if outcome not in ("overflow", "callback"):
+        counted |= _level_counts(outcome, formula, waited)
+    return _row(counted)
+
+
+def _level_counts(outcome: str, formula: str, waited: str) -> dict[str, int]:
+    """Return what a segment adds to the service level: by counts, and by its own queue's formula."""
+    named = dict.fromkeys(_LEVEL_COUNTS, 0) | {outcome: 1}
+    if waited:
+        named[f"{outcome}_waited"] = 1
+        named[f"{outcome}_within"] = int("within" in waited)
+        named["abandoned_short"] = int("short" in waited)
+    hits, of = service_level(formula, named)
+    return named | {"own_level_hits": hits, "own_level_of": of}
+
+
+def _row(counted: dict[str, int]) -> CountRow:
+    return tuple(number for name, amount in counted.items() if amount for number in (_N[name], amount))
+
+
+def _of_contact(group: Group, context: GroupContext) -> Iterator[Contribution]:
+    inbound = inbound_segment(group.facts.segments)
+    if inbound is None:
+        return
+    disposed = inbound.resolved if inbound.outcome == "answered" else None
+    counts = _contact_counts(disposed, context.first, context.kept)
+    if context.value is not None:
+        counts += (_N["valued_contacts"], 1, _N["valued_sum"], context.value)
+    yield Contribution(inbound.ended_at, cell(inbound), counts)
+
+
+@lru_cache(maxsize=64)
+def _contact_counts(resolved: bool | None, first: bool | None, kept: bool | None) -> CountRow:
+    counted = {"contacts": 1}
+    if resolved is not None:
+        counted |= {"disposed": 1, "disposed_resolved": int(resolved)}
+    if first is not None:
+        counted |= {
+            "fcr_contacts": 1,
+            "fcr_firsts" if first else "fcr_repeats": 1,
+            "fcr_kept": int(bool(kept)),
+        }
+    return _row(counted)
+
+
+def _of_surveys(group: Group, context: GroupContext, rules: Rules) -> Iterator[Contribution]:
+    facts = group.facts
+    handled = last_segment(facts.segments)
+    for sent in facts.sent:
+        contact = handled if _joins(handled, sent.sent_at, rules) else None
+        answered = any(
+            _is_asked_by(sent, response) and _is_answered(response) for response in facts.responses
+        )
+        yield Contribution(sent.sent_at, _first_known(contact, sent), _ANSWERED if answered else _SENT)
+    for response in facts.responses:
+        if not response.excluded:
+            yield from _of_response(group, response, handled, context, rules)
+    for evaluation in facts.evaluations:
+        contact = handled if _joins(handled, evaluation.evaluated_at, rules) else None
+        yield Contribution(
+            evaluation.evaluated_at,
+            _evaluated_cell(evaluation, contact),
+            _evaluation_counts(evaluation.score),
+        )
+
+
+_SENT: Final[CountRow] = (_N["surveys_sent"], 1)
+_ANSWERED: Final[CountRow] = (_N["surveys_sent"], 1, _N["surveys_sent_answered"], 1)
+
+
+def _of_response(
+    group: Group, response: Response, handled: Segment | None, context: GroupContext, rules: Rules
+) -> Iterator[Contribution]:
+    contact = handled if _joins(handled, response.answered_at, rules) else None
+    invitation = next((sent for sent in group.facts.sent if _is_asked_by(sent, response)), None)
+    place = _first_known(contact, response, invitation)
+    yield Contribution(response.answered_at, place, _response_counts(response))
+    if response is context.risk and context.value is not None:
+        risk = (_N["risk_customers"], 1, _N["risk_sum"], context.value)
+        yield Contribution(response.answered_at, place, risk)
+
+
+def _is_asked_by(sent: SurveySent, response: Response) -> bool:
+    return sent.survey_id == response.survey_id and sent.source == response.source
+
+
+def _is_answered(response: Response) -> bool:
+    return any(getattr(response, question) is not None for question in QUESTIONS)
+
+
+def _response_counts(response: Response) -> CountRow:
+    counts: CountRow = ()
+    for question, zero in _ANSWER.items():
+        score = getattr(response, question)
+        if score is not None:
+            counts += (zero + score, 1)
+    if response.resolved_first is not None:
+        counts += (_N["first_yes" if response.resolved_first else "first_no"], 1)
+    if response.comment is not None:
+        counts += (_N["comments"], 1)
+    return (*counts, _N["surveys"], 1) if counts else _NO_COUNTS
+
+
+def _evaluated_cell(evaluation: Evaluation, contact: Segment | None) -> Cell:
     place = cell(contact) if contact is not None else (None,) * len(DIMENSIONS)
     if evaluation.agent_id is None:
         return place
     return (*place[:_AGENT], evaluation.agent_id, *place[_AGENT + 1 :])
 
 
-def _duration(counted: Tally, numbers: tuple[int, int, int, int], ms: int) -> None:
-    n, total, squares, first = numbers
-    counted[n] = 1
-    counted[total] = ms
-    counted[squares] = squared(ms, 1000)
-    counted[first + bucket(ms)] = 1
-
-
-def _segment(segment: Segment, rules: Rules) -> Tally:
-    if segment.direction == "outbound":
-        counted = {_N["outbound"]: 1}
-        if segment.outcome == "answered" and segment.talk_ms is not None:
-            _duration(counted, _OUTBOUND_HANDLE, handle_ms(segment))
-        return counted
-    counted = {_N[segment.outcome]: 1}
-    if segment.outcome == "answered":
-        counted[_OFFERED] = 1
-        _answered_durations(counted, segment)
-        if segment.transfer != "none":
-            counted[_N["transferred"]] = 1
-    elif _offered(segment.outcome, rules):
-        counted[_OFFERED] = 1
-    _level(counted, segment, rules)
-    return counted
-
-
-def _offered(outcome: str, rules: Rules) -> bool:
-    if outcome == "overflow":
-        return rules.offered_counts_overflow
-    return rules.offered_counts_callback if outcome == "callback" else True
-
-
-def handle_ms(segment: Segment) -> int:
-    """Of a segment whose talk is known: talk with what is known of hold and after-call work."""
-    assert segment.talk_ms is not None
-    return segment.talk_ms + (segment.hold_ms or 0) + (segment.acw_ms or 0)
-
-
-def _answered_durations(counted: Tally, segment: Segment) -> None:
-    if segment.talk_ms is not None:
-        _duration(counted, _TALK, segment.talk_ms)
-        _duration(counted, _HANDLE, handle_ms(segment))
-    if segment.hold_ms is not None:
-        _duration(counted, _HOLD, segment.hold_ms)
-    if segment.acw_ms is not None:
-        _duration(counted, _ACW, segment.acw_ms)
-    if segment.wait_ms is not None:
-        _duration(counted, _WAIT, segment.wait_ms)
-
-
-def _level(counted: Tally, segment: Segment, rules: Rules) -> None:
-    """What a segment adds to the service level: by counts, and by its own queue's formula."""
-    if segment.outcome in ("overflow", "callback"):
-        return
-    target, wait = rules.service_level_of(segment.queue), segment.wait_ms
-    known = wait is not None and segment.outcome in ("answered", "abandoned")
-    within = known and wait is not None and wait <= target.within_ms
-    short = known and wait is not None and segment.outcome == "abandoned" and wait <= target.short_ms
-    if known and wait is not None and segment.outcome == "abandoned":
-        _duration(counted, _ABANDON, wait)
-    counted |= _level_counts(segment.outcome, target.formula, known, within, short)
-
-
-@lru_cache
-def _level_counts(outcome: str, formula: str, known: bool, within: bool, short: bool) -> Tally:
-    named = dict.fromkeys(_LEVEL_COUNTS, 0) | {outcome: 1}
-    named[f"{outcome}_waited"] = int(known)
-    named[f"{outcome}_within"] = int(within)
-    named["abandoned_short"] = int(short)
-    hits, of = service_level(formula, named)
-    named |= {"own_level_hits": hits, "own_level_of": of}
-    named.pop(outcome)  # that one is counted already
-    return {_N[name]: amount for name, amount in named.items() if amount}
-
-
-_LEVEL_COUNTS = (
-    "timeout", "voicemail", "abandoned", "answered_waited", "answered_within",
-    "abandoned_waited", "abandoned_within", "abandoned_short",
-)  # fmt: skip
-
-
-def _contact_counts(inbound: Segment, context: Context) -> Tally:
-    counted = {_N["contacts"]: 1}
-    if inbound.outcome == "answered" and inbound.resolved is not None:
-        counted[_N["disposed"]] = 1
-        counted[_N["disposed_resolved"]] = int(inbound.resolved)
-    if context.value is not None:
-        counted[_N["valued_contacts"]] = 1
-        counted[_N["valued_sum"]] = context.value
-    if context.first is not None:
-        counted[_N["fcr_contacts"]] = 1
-        counted[_N["fcr_firsts" if context.first else "fcr_repeats"]] = 1
-        counted[_N["fcr_kept"]] = int(bool(context.kept))
-    return counted
-
-
-def _response(response: Response) -> Tally:
-    counted = {_N["surveys"]: int(response.comment is not None or _answered(response))}
-    if response.comment is not None:
-        counted[_N["comments"]] = 1
-    for question, zero in _ANSWER.items():
-        score = getattr(response, question)
-        if score is not None:
-            counted[zero + score] = 1
-    if response.resolved_first is not None:
-        counted[_N["first_yes" if response.resolved_first else "first_no"]] = 1
-    return counted
-
-
-def _evaluation(evaluation: Evaluation) -> Tally:
-    return {
-        _N["qa"]: 1,
-        _N["qa_sum"]: evaluation.score,
-        _N["qa_squares"]: squared(evaluation.score, 100),
-    }
+@lru_cache(maxsize=1024)
+def _evaluation_counts(score: int) -> CountRow:
+    return _row({"qa": 1, "qa_sum": score, "qa_squares": squared(score, 100)})

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Final, NamedTuple
 
 from streamer.events.rules import DAY, HOUR, MINUTE, Rules
-from streamer.panes.grid import FINE_KEPT_MS, WIDTH, Family, kept
+from streamer.panes.pane_keys import FINE_KEPT_MS, WIDTH, Family, oldest
 
 TODAY: Final = "today"
 LENGTHS: Final = {
@@ -114,6 +114,6 @@ def _shifted_family(window: str, start: int, at: int, now: Now, shift: Shift) ->
 def _snapped(family: Family, start: int, end: int, now: Now, inward: bool = False) -> Run | None:
     step = WIDTH[family]
     first = start // step
-    if not kept(family, first, *now):
+    if first < oldest(family, *now):
         return None
     return Run(family, first, end // step if inward else -(-end // step))

@@ -1,20 +1,41 @@
-"""Here is what the reader holds of the two families: their panes in columns, and group rows by number.
+"""What the reader holds of the two families: their panes in columns, and group rows by number.
 
 A view is a way to look at a family: by which grouping, counting what ("counts", or "agents" with an
 answered segment), and of the queues of which time zone only.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, Literal, NamedTuple, Protocol
 
 import numpy as np
 
 from streamer.events.models import DIMENSIONS
 from streamer.events.rules import UNKNOWN
+from streamer.metrics.counters import pack_counters, sum_counters
 from streamer.metrics.tally import NUMBER, NUMBERS, Tally
-from streamer.panes.grid import ALL, Family, Grouping, cell_of, groupings, row_field, row_of
-from streamer.panes.posting import Posting, unpack
-from streamer.readings.pyramid import Bools, Entries, Integers, Leaves, Lens, Pyramid, Rolling
+from streamer.panes.pane_delta import FineRows, LongSums
+from streamer.panes.pane_keys import (
+    ALL,
+    PANES_PER_HOUR,
+    Cell,
+    Family,
+    Grouping,
+    PaneHour,
+    groupings,
+    row_field,
+    row_of,
+)
+from streamer.readings.pyramid import (
+    NONE,
+    Bools,
+    Entries,
+    Integers,
+    Leaves,
+    Lens,
+    Pyramid,
+    Rolling,
+    by_pane,
+)
 
 WIDE: Final = 1 << 32
 NO_ROWS: Final = np.empty(0, np.int64)
@@ -79,14 +100,14 @@ class Column:
 
 
 class Columns(Protocol):
-    """A family's panes. `put` adds postings to a pane, `whole` in place of all it had; `rows` are the
+    """A family's panes. `put` adds the deltas of one hour, `whole` in place of all it had; `rows` are the
     keys of a grouping's group rows by number; in counts a key is row * NUMBERS + number, in agents
     row * WIDE + agent."""
 
     @property
     def rows(self) -> Mapping[str, Numbered]: ...
 
-    def put(self, index: int, postings: Sequence[Posting], whole: bool) -> None: ...
+    def put(self, hour: int, deltas: Sequence[bytes], whole: bool) -> None: ...
 
     def pyramid(self, view: View) -> Pyramid: ...
 
@@ -94,35 +115,76 @@ class Columns(Protocol):
 
 
 class Fine:
-    """10 s panes of cells."""
+    """10 s panes of cells. `journeys` are the keys of those that count in a pane, joined."""
 
     def __init__(self, pairs: tuple[Grouping, ...], zones: Zones) -> None:
         self._groupings = {",".join(by) or ALL: by for by in groupings(pairs)}
         self._zones = zones
         self._zone_numbers = Numbered(zones.all())
         self.rows = {name: Numbered() for name in self._groupings}
-        self._cells: dict[str, int] = {}
+        self._values = [dict[str | None, int]() for _ in DIMENSIONS]
+        self._cells: dict[bytes, int] = {}
+        """Numbers of cells, by the codes of their values."""
         self._row_of = {name: Column() for name in self._groupings}
         self._agent_of, self._zone_of = Column(), Column()
         self.leaves = Leaves(NUMBERS)
+        self.journeys: dict[int, bytes] = {}
         self._pyramids: dict[View, Pyramid] = {}
 
-    def put(self, index: int, postings: Sequence[Posting], whole: bool) -> None:
-        self.leaves.put(index, [_counts(one, self._field, self.leaves.width) for one in postings], whole)
+    def put(self, hour: int, deltas: Sequence[bytes], whole: bool) -> None:
+        first = hour * PANES_PER_HOUR
+        found = [FineRows.unpacked(delta) for delta in deltas]
+        parts = by_pane([self._entries(rows) for rows in found])
+        held = self.leaves.panes(first, first + PANES_PER_HOUR) if whole else []
+        for pane in {*parts, *(pane - first for pane in held)}:
+            self.leaves.put(first + pane, [parts.get(pane, NONE)], whole)
+        if whole:
+            for pane in range(first, first + PANES_PER_HOUR):
+                self.journeys.pop(pane, None)
+        for rows in found:
+            self._add_journeys(first, rows)
 
-    def _field(self, field: str) -> int:
-        known = self._cells.get(field)
-        return self._add(field) if known is None else known
+    def _entries(self, rows: FineRows) -> tuple[Integers, Entries]:
+        """Return the pane of each entry, and the entries."""
+        cells = self._numbers_of(rows)
+        row, number, amount = rows.spelled_out()
+        return rows.row_pane[row], Entries(cells[rows.row_cell[row]] * NUMBERS + number, amount)
 
-    def _add(self, field: str) -> int:
-        cell = cell_of(field.encode())
+    def _add_journeys(self, first: int, rows: FineRows) -> None:
+        panes = np.unique(rows.journey_pane)
+        if len(panes) == 1:  # as a rule: events come as they happen
+            pane = first + int(panes[0])
+            if pane >= self.leaves.floor:
+                self.journeys[pane] = self.journeys.get(pane, b"") + rows.journeys
+            return
+        for pane in panes.tolist():
+            if first + pane >= self.leaves.floor:
+                keys = b"".join(rows.journeys_of(pane))
+                self.journeys[first + pane] = self.journeys.get(first + pane, b"") + keys
+
+    def _numbers_of(self, rows: FineRows) -> Integers:
+        """Return the number of each cell of a delta."""
+        lines = zip(self._values, rows.names, rows.cells, strict=True)
+        coded = [
+            np.array([known.setdefault(name, len(known)) for name in names], np.int32)[codes]
+            for known, names, codes in lines
+        ]
+        packed, width = np.array(coded).T.tobytes(), 4 * len(DIMENSIONS)
+        numbers = []
+        for cell, at in enumerate(range(0, len(packed), width)):
+            code = packed[at : at + width]
+            number = self._cells.get(code)
+            numbers.append(self._add(code, rows.cell_of(cell)) if number is None else number)
+        return np.array(numbers, np.int64)
+
+    def _add(self, code: bytes, cell: Cell) -> int:
         for name, by in self._groupings.items():
             _, key = row_of(row_field(by, cell))
             self._row_of[name].append(self.rows[name].add(key))
         agent = cell[_AGENT]
         self._agent_of.append(-1 if agent is None else self.rows["agent"].add(agent))
         self._zone_of.append(self._zone_numbers.add(self._zones.of(cell[_QUEUE])))
-        return self._cells.setdefault(field, len(self._cells))
+        return self._cells.setdefault(code, len(self._cells))
 
     def pyramid(self, view: View) -> Pyramid:
         """Blocks of an hour: a cell's ten seconds hardly add up, a group's hour does."""
@@ -177,6 +239,8 @@ class Fine:
         return lens
 
     def drop_before(self, index: int) -> None:
+        if index > self.leaves.floor:
+            self.journeys = {pane: keys for pane, keys in self.journeys.items() if pane >= index}
         _drop_before(index, [self.leaves], self._pyramids.values())
 
 
@@ -192,14 +256,14 @@ class Long:
         self.leaves, self.links = Leaves(NUMBERS), Leaves(WIDE)
         self._pyramids: dict[View, Pyramid] = {}
 
-    def put(self, index: int, postings: Sequence[Posting], whole: bool) -> None:
-        self.leaves.put(index, [_counts(one, self._field, self.leaves.width) for one in postings], whole)
-        self.links.put(index, [self._links_of(one) for one in postings], whole)
-
-    def _links_of(self, posting: Posting) -> Entries:
-        fields = np.array([self._field(field) for field in posting.fields], np.int64)
-        keys = fields[posting.agents] * WIDE + fields[posting.under]
-        return Entries(keys, np.array(posting.linked, np.int64))
+    def put(self, hour: int, deltas: Sequence[bytes], whole: bool) -> None:
+        found = [LongSums.unpacked(delta) for delta in deltas]
+        fields = [np.array([self._field(row) for row in table.rows], np.int64) for table in found]
+        both = [*zip(fields, found, strict=True)]
+        counts = [Entries(own[table.row] * NUMBERS + table.numbers, table.amounts) for own, table in both]
+        links = [Entries(own[table.agents] * WIDE + own[table.under], table.linked) for own, table in both]
+        self.leaves.put(hour, counts, whole)
+        self.links.put(hour, links, whole)
 
     def _field(self, field: str) -> int:
         number = self._fields.setdefault(field, len(self._fields))
@@ -261,12 +325,6 @@ def _answered(part: Entries) -> Entries:
     return Entries(fields, part.values).only(numbers == _ANSWERED)
 
 
-def _counts(posting: Posting, number_of: Callable[[str], int], width: int) -> Entries:
-    fields = np.array([number_of(field) for field in posting.fields], np.int64)
-    keys = np.repeat(fields * width, posting.sizes) + np.array(posting.numbers, np.int64)
-    return Entries(keys, np.array(posting.amounts, np.int64))
-
-
 def _drop_before(index: int, leaves: Iterable[Leaves], pyramids: Iterable[Pyramid]) -> None:
     for below in leaves:
         below.drop_before(index)
@@ -275,16 +333,22 @@ def _drop_before(index: int, leaves: Iterable[Leaves], pyramids: Iterable[Pyrami
 
 
 class Numbers:
-    """Both families, and the sums of the windows that are looked at now."""
+    """Both families and the counters, and the sums of the windows that are looked at now."""
 
     def __init__(self, pairs: tuple[Grouping, ...], zones: Zones) -> None:
         self.fine = Fine(pairs, zones)
         self.families: dict[Family, Columns] = {"fine": self.fine, "long": Long(pairs)}
         self.live = Sums(self.families)
+        self.counters: Mapping[str, int] = {}
 
-    def put(self, family: Family, index: int, postings: Sequence[bytes], whole: bool) -> None:
-        """Add postings to a pane; `whole`: they are all it holds."""
-        self.families[family].put(index, [unpack(one) for one in postings], whole)
+    def put(self, place: PaneHour, deltas: Sequence[bytes], whole: bool) -> None:
+        """Add deltas to an hour; `whole`: they are all it holds."""
+        family, hour = place
+        if family == "counters":
+            before = [] if whole else [pack_counters(self.counters)]
+            self.counters = sum_counters([*before, *deltas])
+        else:
+            self.families[family].put(hour, deltas, whole)
 
     def drop_before(self, family: Family, index: int) -> None:
         self.families[family].drop_before(index)

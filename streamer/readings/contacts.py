@@ -1,11 +1,11 @@
-"""Here are the contacts behind a number.
+"""The contacts behind a number.
 
 A contact is behind a number if the metric of it alone has a sample, and how bad it is, is that metric's
-value of it alone. Which panes to look into is read from the numbers themselves; a pane's postings name the
+value of it alone. Which panes to look into is read from the numbers themselves; a pane's deltas name the
 journeys that count there, and the fold says again which of their contacts do, as they are now.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from math import inf
 from typing import Final, Literal, NamedTuple, Self
 
@@ -13,14 +13,12 @@ import msgspec
 
 from streamer.events.models import DIMENSIONS, QUESTIONS, Response
 from streamer.events.rules import UNKNOWN, Rules
-from streamer.journeys.desk import Desk, Draft
-from streamer.journeys.journey import Key
+from streamer.journeys.journey import Journey, Key, last_segment
 from streamer.metrics.catalogue import Metric, evaluate
 from streamer.metrics.formulas import Context, Figure, TallyCounts
 from streamer.metrics.tally import NUMBER, Tally
-from streamer.panes.fold import Part, Placed, handle_ms, last_segment, parts
-from streamer.panes.grid import ALL, FINE_MS, Cell
-from streamer.panes.posting import journeys
+from streamer.panes.fold import Contribution, GroupInContext, fold, handle_ms
+from streamer.panes.pane_keys import ALL, FINE_MS, Cell
 from streamer.readings.columns import Fine, View, Zones
 from streamer.readings.look import Look, rfc3339
 from streamer.store.port import Store
@@ -131,9 +129,8 @@ class Number(NamedTuple):
                 if looked >= LOOKED_AT or found >= most:
                     break
 
-    def holds(self, part: Part, zones: Zones) -> bool:
-        time, cell, _ = part
-        pane = time // FINE_MS
+    def holds(self, row: Contribution, zones: Zones) -> bool:
+        pane, cell = row.time_ms // FINE_MS, row.cell
         if self.teams is not None and cell[_TEAM] not in self.teams:
             return False
         if _key(self.by, cell) != self.key:
@@ -165,11 +162,12 @@ class Found(NamedTuple):
 
 
 class Archive(NamedTuple):
-    """Where journeys lie, and how they are read."""
+    """Where journeys lie, and how they are read. `journeys` are those that count in a 10 s pane."""
 
     store: Store
     rules: Rules
     zones: Zones
+    journeys: Callable[[int], Sequence[Key]]
 
 
 async def behind(
@@ -181,12 +179,13 @@ async def behind(
     for place in places:
         if len(seen) >= READ or _enough(found.values(), place, limit):
             break
-        wanted = [key for key in journeys(await of.store.postings("fine", place.pane)) if key not in seen]
+        wanted = [key for key in of.journeys(place.pane) if key not in seen]
+        if not wanted:
+            continue
         seen.update(wanted)
-        desk = Desk(0)
-        for key, document in zip(wanted, await of.store.read(wanted) if wanted else [], strict=True):
-            desk.put(key, document.value if document else None)
-            found |= _behind(number, key, desk.after[key], order, of)
+        for key, packed in zip(wanted, (await of.store.read(wanted)).values, strict=True):
+            if packed is not None:
+                found |= _behind(number, key, Journey.unpacked(packed, 0), order, of)
     ranked = sorted(found.values(), key=lambda one: (-one.badness, -one.time))
     return [one.contact for one in ranked[:limit]]
 
@@ -197,31 +196,28 @@ def _enough(found: Iterable[Found], place: Place, limit: int) -> bool:
     return sum((one.badness, one.time) >= (place.badness, end) for one in found) >= limit
 
 
-def _behind(number: Number, key: Key, draft: Draft, order: Order, of: Archive) -> dict[Key, Found]:
+def _behind(number: Number, key: Key, journey: Journey, order: Order, of: Archive) -> dict[Key, Found]:
     found = {}
-    for placed, all_parts in parts(key, draft, of.rules):
-        held = [part for part in all_parts if number.holds(part, of.zones)]
-        counting = [part for part in held if number.figure(part[2]).support > 0]
+    for placed, rows in fold(key, journey, of.rules):
+        held = [row for row in rows if number.holds(row, of.zones)]
+        figures = [(row, number.figure(row.tally())) for row in held]
+        counting = [(row, figure) for row, figure in figures if figure.support > 0]
         if counting:
-            bad = (
-                max(number.badness(number.figure(tally)) for _, _, tally in counting)
-                if order == "worst"
-                else 0.0
-            )
-            time = max(time for time, _, _ in counting)
-            found[placed.group.key] = Found(bad, time, _contact(placed, time, counting[0][1]))
+            bad = max(number.badness(figure) for _, figure in counting) if order == "worst" else 0.0
+            time = max(row.time_ms for row, _ in counting)
+            found[placed.group.key] = Found(bad, time, _contact(placed, time, counting[0][0].cell))
     return found
 
 
-def _contact(placed: Placed, time: int, cell: Cell) -> Contact:
-    group, context = placed
-    last = last_segment(group.segments)
-    response = max(group.responses, key=lambda one: (not one.excluded, one.answered_at), default=None)
-    evaluation = max(group.evaluations, key=lambda one: one.evaluated_at, default=None)
+def _contact(placed: GroupInContext, time: int, cell: Cell) -> Contact:
+    context, facts = placed.context, placed.group.facts
+    last = last_segment(facts.segments)
+    response = max(facts.responses, key=lambda one: (not one.excluded, one.answered_at), default=None)
+    evaluation = max(facts.evaluations, key=lambda one: one.evaluated_at, default=None)
     site, queue, team, agent, channel, reason, language = cell
     return Contact(
         contact_id=last.contact_id if last else response.contact_id if response else None,
-        customer_id=group.customer,
+        customer_id=placed.group.customer(),
         time=rfc3339(time),
         ended_at=rfc3339(last.ended_at) if last else None,
         site=site, queue=queue, team=team, agent=agent, channel=channel, reason=reason, language=language,
@@ -234,7 +230,7 @@ def _contact(placed: Placed, time: int, cell: Cell) -> Contact:
         hold_s=_seconds(last.hold_ms) if last else None,
         acw_s=_seconds(last.acw_ms) if last else None,
         handle_s=_seconds(handle_ms(last)) if last and last.talk_ms is not None else None,
-        segments=len(group.segments),
+        segments=len(facts.segments),
         answers=_answers(response) if response else {},
         answered_at=rfc3339(response.answered_at) if response else None,
         comment=response.comment if response else None,

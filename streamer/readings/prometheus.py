@@ -26,7 +26,7 @@ from prometheus_client.registry import Collector
 from streamer.metrics import catalogue
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.tally import HANDLE_LIMITS_S
-from streamer.panes.grid import ALL, SEPARATOR, groupings
+from streamer.panes.pane_keys import ALL, SEPARATOR, groupings
 from streamer.readings import suppression
 from streamer.readings.pauses import Pause, no_pause, paused
 from streamer.readings.query import Query, Reading, dimensions

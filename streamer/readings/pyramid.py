@@ -51,6 +51,20 @@ def joined(parts: Sequence[Entries]) -> Entries:
     )
 
 
+def by_pane(parts: Sequence[tuple[Integers, Entries]]) -> dict[int, Entries]:
+    """Return the entries of each pane; of each part it is said in which pane every entry lies."""
+    if not parts:
+        return {}
+    pane = np.concatenate([panes for panes, _ in parts])
+    keys, values = joined([part for _, part in parts])
+    if len(pane) and pane.min() == pane.max():
+        return {int(pane[0]): Entries(keys, values)}
+    order = np.argsort(pane, kind="stable")
+    panes, starts = np.unique(pane[order], return_index=True)
+    groups = zip(np.split(keys[order], starts[1:]), np.split(values[order], starts[1:]), strict=True)
+    return {at: Entries(*group) for at, group in zip(panes.tolist(), groups, strict=False)}
+
+
 def negative(part: Entries) -> Entries:
     return Entries(part.keys, -part.values.astype(np.int64))
 

@@ -5,7 +5,7 @@ import msgspec
 from streamer.events.models import DIMENSIONS
 from streamer.events.rules import DAY
 from streamer.metrics.catalogue import CATALOGUE, Metric
-from streamer.panes.grid import ALL, Grouping
+from streamer.panes.pane_keys import ALL, Grouping
 from streamer.panes.windows import WINDOWS
 
 

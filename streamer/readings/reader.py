@@ -1,4 +1,4 @@
-"""Here is the one reader: it follows the store's panes and answers what is true now, or was.
+"""The one reader: it follows the store's panes and answers what is true now, or was.
 
 Nothing is published before all of one moment is read: a reading never sees half a commit.
 """
@@ -12,9 +12,11 @@ import msgspec
 import numpy as np
 
 from streamer.events.rules import HOUR, MINUTE, agree, written
+from streamer.journeys.journey import Key
 from streamer.metrics.catalogue import Spans
 from streamer.metrics.formulas import Counts
-from streamer.panes.grid import ALL, WIDTH, Family, Grouping, oldest
+from streamer.panes.pane_delta import split_keys
+from streamer.panes.pane_keys import ALL, WIDTH, Family, Grouping, oldest
 from streamer.readings.answers import METRIC_OF, Distribution
 from streamer.readings.columns import WIDE, Numbers, Sums, View, Zones
 from streamer.readings.contacts import Archive, Contact, Number, Order, Place, behind
@@ -23,7 +25,7 @@ from streamer.readings.pyramid import Entries, Integers, Lens, merged
 from streamer.readings.query import Query, QueryError, Reading, checked
 from streamer.readings.table import EMPTY, Table
 from streamer.settings import Settings
-from streamer.store.port import Beat, Mark, Pane, Partition, Store
+from streamer.store.port import ChangeCursor, Heartbeat, PaneChange, Partition, Store
 
 LIVE_MS: Final = MINUTE
 """A question about a moment this close to now shares its sums with the next one."""
@@ -77,62 +79,67 @@ class Reader:
         self._zones = Zones(settings.timezone, settings.zones())
         self.spans = spans(settings)
         self._numbers = self._empty()
-        self._mark: Mark | None = None
+        self._cursor: ChangeCursor | None = None
         self._lock = Lock()
         self.edition = 0
         """Another one whenever numbers changed."""
         self._tables: dict[tuple[str, View, bool], _Known] = {}
-        self.beats: Mapping[Partition, Beat] = {}
-        self.counts: Mapping[str, int] = {}
+        self.beats: Mapping[Partition, Heartbeat] = {}
 
     # Following the store.
 
-    async def refresh(self, now_ms: int) -> None:
-        """Read what changed. What the store raises is raised, and what was published stays. Raises OtherRules
-        where the numbers mean something else than the settings say: a rebuild may have put those in force.
+    async def refresh(self, now_ms: int) -> bool:
+        """Read what changed; return whether numbers did. What the store raises is raised, and what was
+        published stays. Raises OtherRules where the numbers mean something else than the settings say: a
+        rebuild may have put those in force.
 
-        A pane that changes between two steps is given again, with all that is new since the mark of
-        the first step: the last giving of each pane counts, never their sum."""
-        if (rules := await self._store.rules()) is not None:
-            agree(rules, self._written)
-        beats, counts = await self._store.beats(), await self._store.counts()
-        mark, waiting = self._mark, dict[tuple[Family, int], Pane]()
-        fresh = self._empty() if mark is None else None
+        Nothing is published before all of one moment is read."""
+        cursor, waiting = self._cursor, list[PaneChange]()
+        fresh = self._empty() if cursor is None else None
         while True:
-            changes = await self._store.changes(mark)
-            mark = changes.mark
+            changes = await self._store.changes(cursor)
+            if changes.rules is not None:
+                agree(changes.rules, self._written)
+            cursor = changes.cursor
             if changes.reset:
-                fresh, waiting = self._empty(), {}
+                fresh, waiting = self._empty(), []
             if fresh is None:
-                waiting |= {(pane.family, pane.index): pane for pane in changes.panes}
-            else:
-                await asyncio.to_thread(self._put, fresh, changes.panes, now_ms, begun=True)
+                waiting.extend(changes.panes)
+            elif changes.panes:
+                await asyncio.to_thread(self._put, fresh, changes.panes, now_ms)
             if not changes.more:
                 break
-        await asyncio.to_thread(self._publish, fresh, [*waiting.values()], now_ms)
-        self._mark, self.beats, self.counts = mark, beats, counts
+        has_changed = bool(waiting) or fresh is not None
+        if has_changed:
+            await asyncio.to_thread(self._publish, fresh, waiting, now_ms)
+        self._cursor, self.beats = cursor, changes.heartbeats
+        return has_changed
 
     def _empty(self) -> Numbers:
         return Numbers(self.pairs, self._zones)
 
-    def _publish(self, fresh: Numbers | None, panes: Sequence[Pane], now_ms: int) -> None:
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Plain counters by name."""
+        return self._numbers.counters
+
+    def _publish(self, fresh: Numbers | None, changes: Sequence[PaneChange], now_ms: int) -> None:
         with self._lock:
             if fresh is not None:
                 self._numbers, self._tables = fresh, {}
-            self._put(self._numbers, panes, now_ms)
-            self.edition += bool(panes) or fresh is not None
+            self._put(self._numbers, changes, now_ms)
+            self.edition += 1
 
-    def _put(self, numbers: Numbers, panes: Sequence[Pane], now_ms: int, begun: bool = False) -> None:
-        """`begun`: read from the beginning, so that whatever is given of a pane is all of it."""
+    def _put(self, numbers: Numbers, changes: Sequence[PaneChange], now_ms: int) -> None:
         for family in WIDTH:
             numbers.drop_before(family, oldest(family, now_ms, self._rules.retention_ms))
-        for pane in panes:
-            numbers.put(pane.family, pane.index, pane.postings, pane.whole or begun)
+        for change in changes:
+            numbers.put(change.place, change.deltas, change.whole)
 
     @property
     def ready(self) -> bool:
         """Whether all was read once."""
-        return self._mark is not None
+        return self._cursor is not None
 
     def fresh_s(self, now_ms: int) -> float | None:
         """Seconds since all partitions were last seen caught up; None if that never was."""
@@ -193,7 +200,14 @@ class Reader:
         most `limit`, only those of these teams (None: all). Raises QueryError, and what the store raises."""
         number = self._number(query, teams)
         places = await asyncio.to_thread(self._places, number, order)
-        return await behind(number, places, order, limit, Archive(self._store, self._rules, self._zones))
+        journeys = Archive(self._store, self._rules, self._zones, self._journeys_of)
+        return await behind(number, places, order, limit, journeys)
+
+    def _journeys_of(self, pane: int) -> list[Key]:
+        """Return the journeys that count in a 10 s pane, those that came last first."""
+        with self._lock:
+            keys = split_keys(self._numbers.fine.journeys.get(pane, b""))
+        return list(dict.fromkeys(reversed(keys)))
 
     def _number(self, query: Query, teams: Collection[str] | None) -> Number:
         _check_single("contacts", query)

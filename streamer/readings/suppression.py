@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from streamer.panes.grid import ALL, Grouping
+from streamer.panes.pane_keys import ALL, Grouping
 from streamer.readings.network import Count, Network, networks
 from streamer.readings.query import Query, Reading
 

@@ -4,12 +4,12 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from streamer.engine import wall_clock_ms
 from streamer.readings.times import milliseconds
 from streamer.replay.entries import How
 from streamer.replay.guess import run_guess
 from streamer.replay.run import Asked, run_replay
 from streamer.settings import Settings, SettingsError
+from streamer.worker.engine import wall_clock_ms
 
 
 def run_command(

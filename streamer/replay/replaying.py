@@ -8,7 +8,6 @@ from typing import Final, NamedTuple, Protocol
 
 from rich.console import Console
 
-from streamer.engine import wall_clock_ms
 from streamer.events.models import Rejected
 from streamer.events.outgoing import Outgoing
 from streamer.events.rules import Rules
@@ -21,6 +20,7 @@ from streamer.replay.position import Keeper, Position
 from streamer.replay.printing import Printer
 from streamer.replay.progress import Bar
 from streamer.replay.retention import Retention
+from streamer.worker.engine import wall_clock_ms
 
 _TOGETHER: Final = 2_000
 _SAVED_S: Final = 1.0

@@ -7,8 +7,6 @@ from typing import Final, NamedTuple
 
 from rich.console import Console
 
-from streamer import kafka
-from streamer.engine import wall_clock_ms
 from streamer.events.decoding import TOPICS
 from streamer.replay.entries import How, Reader
 from streamer.replay.files import Input
@@ -20,6 +18,8 @@ from streamer.replay.replaying import FileReplay, Shared, Sink, newest_ms
 from streamer.replay.retention import Retention
 from streamer.replay.usage import WrongUseError
 from streamer.settings import Settings
+from streamer.worker import kafka
+from streamer.worker.engine import wall_clock_ms
 
 ALL_SENT: Final = 0
 WRONG_USE: Final = 2

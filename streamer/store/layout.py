@@ -1,45 +1,61 @@
-"""Here is the key layout in Redis, version 1. All keys of a center carry the hash tag {center}.
+"""The key layout in Redis, version 2. All keys of a center carry the hash tag {center}.
 
-Numbers belong to a generation: a rebuild makes another one beside that in force. After `s1{center}`
-stand `current` (the name of the generation in force; absent: 0), `rebuilding` (of the one in the
-making), `current:held` (for moments: no commits), `customer-key` (made here where none is set),
-`forgotten` (hash: pseudonyms of erased customers, and when, in ms), `alerts` (8 bytes token, then msgpack:
-delivery/record.py), `alerts:holder` (which server judges and tells), and each generation's keys behind its
-name:
+Numbers belong to a generation: a rebuild makes another one beside that in force. Keys without a version
+outlive every layout; after `s{center}` stand
 
-| key after the prefix `s1{center}GENERATION:` | type | holds |
+| key | type | holds |
 | --- | --- | --- |
-| e…, c…, o… and 12 bytes | string | a document: 8 bytes token, then msgpack (journeys/journey.py) |
-| f:N, l:N | hash | fine pane N (10 s), long pane N (1 h): last commit → first commit and posting |
-| changes:f, changes:l | sorted set | pane number by the sequence that changed it last |
-| nonces | sorted set | the last 10,000 commits' tokens by their sequence |
-| sequence | string | how many commits there were |
-| positions, beats, counts | hash | per partition, per partition, per plain counter |
+| customer-key | string | the key of pseudonyms, made here where none is set |
+| forgotten | hash | pseudonyms of erased customers, and when, in ms |
+| alerts | string | 8 bytes token, then msgpack (delivery/record.py) |
+| alerts:holder | string | which server evaluates rules and notifies |
+
+After `s2{center}` stand `current` (the name of the generation in force; absent: 0), `rebuilding` (of the
+staged one), `current:held` (for moments: no commits), and each generation's keys behind its name:
+
+| key after the prefix `s2{center}GENERATION:` | type | holds |
+| --- | --- | --- |
+| d:0 … d:f | hash | documents (journeys/journey.py) by the first digit of their key's digest: field the key, value 4 bytes (when written, s) and msgpack |
+| f:N, l:N | hash | fine and long panes of hour N: last and first sequence (6 bytes each) → pane delta |
+| c:0 | hash | counters, likewise |
+| sequence | string | how many writes there were |
+| nonces | sorted set | the last 10,000 writes' nonces by sequence |
+| writes | hash | of the last 256 writes: sequence → keys of documents written (13 bytes each) |
+| touched | hash | of the last 1,024 writes: sequence → panes (`f:N,l:N`) |
+| changes | sorted set | panes by the sequence that changed them last |
+| positions, beats | hash | per partition |
 | rules | string | the rules the numbers were made with |
-"""
+
+A hash of documents holds a sixteenth of them, since moving a slot of a cluster blocks for the largest key.
+"""  # noqa: E501 - a table
 
 from typing import Final
 
 from streamer.events.rules import DAY, Rules
 
-VERSION: Final = 1
+VERSION: Final = 2
 OUTAGE_MS: Final = 30 * DAY
-"""The longest outage that the broom of times to live allows for."""
-
+"""The longest outage that forgetting documents allows for."""
 
 FIRST: Final = "0"
 """The generation of a center that was never rebuilt."""
 
 
-def named(center: str, name: str = "") -> bytes:
-    """A key that belongs to no generation; all keys of the center begin with `named(center)`."""
-    return f"s{VERSION}{{{center}}}{name}".encode()
+def shared_key(center: str, name: str) -> bytes:
+    """Return a key that outlives layouts and generations."""
+    return f"s{{{center}}}{name}".encode()
+
+
+def layout_key(center: str, name: str = "", version: int = VERSION) -> bytes:
+    """Return a key of a layout that belongs to no generation; all keys of the layout begin so."""
+    return f"s{version}{{{center}}}{name}".encode()
 
 
 def prefix(center: str, generation: str = FIRST) -> bytes:
-    return named(center, f"{generation}:")
+    return layout_key(center, f"{generation}:")
 
 
-def document_ttl_s(rules: Rules) -> int:
-    """Documents are forgotten two horizons back; Redis sweeps far behind that."""
-    return (2 * rules.horizon_ms + 2 * rules.fcr_ms + OUTAGE_MS) // 1000
+def document_ttl_ms(rules: Rules) -> int:
+    """Return how long a document lives after it was last written. Contacts are forgotten two horizons back;
+    their documents go far behind that."""
+    return 2 * rules.horizon_ms + 2 * rules.fcr_ms + OUTAGE_MS

@@ -1,22 +1,27 @@
-"""Here is the store in this process's memory: the port's meaning in the plainest form, for tests."""
+"""The store in this process's memory: the port's meaning in the plainest form, for tests."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+import secrets
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
 from streamer.events.rules import Rules
-from streamer.panes.grid import Family, kept
+from streamer.metrics.counters import sum_counters
+from streamer.panes.pane_keys import COUNTERS, PaneHour, is_kept
+from streamer.store.layout import document_ttl_ms
 from streamer.store.port import (
+    TOKEN_BYTES,
     Applied,
-    Beat,
-    Changed,
+    ChangeCursor,
     Changes,
     Commit,
-    Document,
-    Mark,
-    Moved,
+    Heartbeat,
+    OffsetConflict,
     Outcome,
-    Pane,
+    PaneChange,
     Partition,
     Position,
+    Snapshot,
+    StoreVersion,
+    VersionConflict,
 )
 
 
@@ -25,67 +30,85 @@ class MemoryStore:
 
     def __init__(self, rules: Rules | None = None) -> None:
         self._retention_ms = (rules or Rules()).retention_ms
-        self.documents: dict[bytes, Document] = {}
-        self.panes: dict[tuple[Family, int], dict[int, tuple[int, bytes]]] = {}
-        """By the sequence of the last commit in it: that of the first one, and the posting."""
+        self._ttl_ms = document_ttl_ms(rules or Rules())
+        self.documents: dict[bytes, bytes] = {}
+        self.panes: dict[PaneHour, dict[int, tuple[int, bytes]]] = {}
+        """By the sequence of the last commit in it: that of the first one, and the delta."""
         self._positions: dict[Partition, Position] = {}
-        self._beats: dict[Partition, Beat] = {}
-        self._counts: dict[str, int] = {}
+        self._heartbeats: dict[Partition, Heartbeat] = {}
         self._nonces: list[bytes] = [b""]
+        self._writes: list[frozenset[bytes]] = [frozenset()]
+        """Of each write, which documents it wrote."""
+        self._written_ms: dict[bytes, int] = {}
         self._rules: bytes | None = None
 
-    async def read(self, keys: Sequence[bytes]) -> list[Document | None]:
-        return [self.documents.get(key) for key in keys]
+    @property
+    def _version(self) -> StoreVersion:
+        return StoreVersion(len(self._nonces) - 1, self._nonces[-1])
+
+    async def read(self, keys: Sequence[bytes]) -> Snapshot:
+        return Snapshot(self._version, [self.documents.get(key) for key in keys])
 
     async def commit(self, commit: Commit, now_ms: int) -> Outcome:
         present = self._positions.get(commit.partition)
         if present is not None and present.token == commit.position.token:
             return Applied()
         if present is None or (present.epoch, present.next) != (commit.epoch, commit.start):
-            return Moved(present)
-        changed = tuple(key for key, token in commit.reads.items() if self._token(key) != token)
-        if changed:
-            return Changed(changed)
+            return OffsetConflict(present)
+        if changed := self._changed(commit.version, commit.reads):
+            return VersionConflict(changed, self._version)
         self._write(commit, now_ms)
         return Applied()
 
-    def _token(self, key: bytes) -> bytes | None:
-        document = self.documents.get(key)
-        return document.token if document else None
+    def _changed(self, since: StoreVersion, reads: Collection[bytes]) -> frozenset[bytes]:
+        """Return which of these documents were written since; all where the version is not known."""
+        if not self._is_known(since):
+            return frozenset(reads)
+        return frozenset(reads) & frozenset().union(*self._writes[since.sequence + 1 :])
+
+    def _is_known(self, version: StoreVersion | ChangeCursor) -> bool:
+        known = 0 <= version.sequence < len(self._nonces)
+        return known and self._nonces[version.sequence] == version.nonce
 
     async def replace(
-        self, token: bytes, reads: Mapping[bytes, bytes | None], writes: Mapping[bytes, bytes | None]
+        self,
+        version: StoreVersion,
+        reads: Collection[bytes],
+        writes: Mapping[bytes, bytes | None],
+        now_ms: int,
     ) -> bool:
-        if any(self._token(key) != before for key, before in reads.items()):
+        if self._changed(version, reads):
             return False
-        self._put(token, writes)
+        self._put(secrets.token_bytes(TOKEN_BYTES), writes, now_ms)
         return True
 
-    async def keys(self, letters: str) -> AsyncIterator[Sequence[bytes]]:
-        yield [key for key in self.documents if key[:1].decode() in letters]
+    async def scan(self, letters: str) -> AsyncIterator[Mapping[bytes, bytes]]:
+        yield {key: value for key, value in self.documents.items() if key[:1].decode() in letters}
 
-    def _put(self, token: bytes, writes: Mapping[bytes, bytes | None]) -> None:
+    async def forget(self, now_ms: int, at_most: int) -> int:
+        before_ms = now_ms - self._ttl_ms
+        old = [key for key in self.documents if self._written_ms[key] < before_ms][:at_most]
+        if old:
+            self._put(secrets.token_bytes(TOKEN_BYTES), dict.fromkeys(old), now_ms)
+        return len(old)
+
+    def _put(self, nonce: bytes, writes: Mapping[bytes, bytes | None], now_ms: int) -> None:
+        self._nonces.append(nonce)
+        self._writes.append(frozenset(writes))
         for key, value in writes.items():
             if value is None:
                 self.documents.pop(key, None)
             else:
-                self.documents[key] = Document(token, value)
+                self.documents[key] = value
+                self._written_ms[key] = now_ms
 
     def _write(self, commit: Commit, now_ms: int) -> None:
-        token = commit.position.token
-        self._nonces.append(token)
         self._positions[commit.partition] = commit.position
-        self._put(token, commit.writes)
-        self._add("fine", commit.fine, now_ms)
-        self._add("long", commit.long, now_ms)
-        for name, amount in commit.counts.items():
-            self._counts[name] = self._counts.get(name, 0) + amount
-
-    def _add(self, family: Family, panes: Mapping[int, bytes], now_ms: int) -> None:
-        sequence = len(self._nonces) - 1
-        for index, posting in panes.items():
-            if kept(family, index, now_ms, self._retention_ms):
-                self.panes.setdefault((family, index), {})[sequence] = (sequence, posting)
+        self._put(commit.position.token, commit.writes, now_ms)
+        sequence = self._version.sequence
+        for place, delta in commit.deltas.items():
+            if is_kept(place, now_ms, self._retention_ms):
+                self.panes.setdefault(place, {})[sequence] = (sequence, delta)
 
     async def positions(self, partitions: Sequence[Partition]) -> list[Position | None]:
         return [self._positions.get(partition) for partition in partitions]
@@ -94,37 +117,38 @@ class MemoryStore:
         if self._positions.get(partition) != before:
             return False
         self._positions[partition] = after
+        self._put(secrets.token_bytes(TOKEN_BYTES), {}, 0)
         return True
 
-    async def beat(self, beats: Mapping[Partition, Beat]) -> None:
-        self._beats.update(beats)
+    async def beat(self, heartbeats: Mapping[Partition, Heartbeat]) -> None:
+        self._heartbeats.update(heartbeats)
 
-    async def beats(self) -> dict[Partition, Beat]:
-        return self._beats.copy()
+    async def heartbeats(self) -> dict[Partition, Heartbeat]:
+        return self._heartbeats.copy()
 
-    async def counts(self) -> dict[str, int]:
-        return self._counts.copy()
+    async def counters(self) -> dict[str, int]:
+        return sum_counters([delta for _, delta in self.panes.get(COUNTERS, {}).values()])
 
-    async def changes(self, since: Mark | None) -> Changes:
-        latest = Mark(len(self._nonces) - 1, self._nonces[-1])
-        known = (
-            since is not None
-            and since.sequence <= latest.sequence
-            and self._nonces[since.sequence] == since.nonce
-        )
+    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> Changes:
+        known = since is not None and self._is_known(since)
         after = since.sequence if known and since is not None else -1
-        panes = [_since(place, posted, after) for place, posted in self.panes.items()]
-        return Changes(latest, not known, False, [pane for pane in panes if pane.postings])
+        panes = [_since(place, filed, after) for place, filed in self.panes.items()]
+        return Changes(
+            ChangeCursor(*self._version),
+            not known,
+            False,
+            [pane for pane in panes if pane.deltas],
+            self._heartbeats.copy(),
+            self._rules,
+            self._positions.copy() if positions else {},
+        )
 
-    async def postings(self, family: Family, index: int) -> Sequence[bytes]:
-        return [posting for _, (_, posting) in sorted(self.panes.get((family, index), {}).items())]
-
-    async def compact(self, family: Family, index: int, merge: Callable[[Sequence[bytes]], bytes]) -> int:
-        posted = self.panes.get((family, index))
-        if not posted:
+    async def compact(self, place: PaneHour, merge: Callable[[Sequence[bytes]], bytes]) -> int:
+        filed = self.panes.get(place)
+        if not filed:
             return 0
-        first = min(first for first, _ in posted.values())
-        self.panes[family, index] = {max(posted): (first, merge([one for _, one in posted.values()]))}
+        first = min(first for first, _ in filed.values())
+        self.panes[place] = {max(filed): (first, merge([delta for _, delta in filed.values()]))}
         return 1
 
     async def rules(self) -> bytes | None:
@@ -138,8 +162,8 @@ class MemoryStore:
         """Nothing is held."""
 
 
-def _since(place: tuple[Family, int], posted: Mapping[int, tuple[int, bytes]], after: int) -> Pane:
-    """What came after a commit; the whole pane where a posting holds what came before it too."""
-    new = {last: one for last, one in posted.items() if last > after}
+def _since(place: PaneHour, filed: Mapping[int, tuple[int, bytes]], after: int) -> PaneChange:
+    """Return what came after a commit; the whole hour where a delta holds what came before it too."""
+    new = {last: delta for last, delta in filed.items() if last > after}
     whole = any(first <= after for first, _ in new.values())
-    return Pane(*place, whole, [posting for _, posting in (posted if whole else new).values()])
+    return PaneChange(place, whole, [delta for _, delta in (filed if whole else new).values()])

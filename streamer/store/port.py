@@ -1,15 +1,14 @@
-"""Here is what a store must do: hold journeys, panes and offsets, and change them in one step.
+"""What a store must do: hold journeys, panes and offsets, and change them in one step.
 
-Keys and values are bytes. A value is what was written, behind the token of the commit that wrote
-it. Two implementations, one test suite: `memory.MemoryStore` and `redis.RedisStore`.
+Keys and values are bytes. Two implementations, one test suite: `memory.MemoryStore` and `redis.RedisStore`.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
 
-from streamer.panes.grid import Family
+from streamer.panes.pane_keys import PaneHour
 
 TOKEN_BYTES = 8
 
@@ -41,82 +40,71 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
     checkpoints: tuple[Checkpoint, ...] = ()
 
 
-class Document(NamedTuple):
-    """A stored value with the token of the commit that wrote it."""
+class StoreVersion(NamedTuple):
+    """A moment in the store's history: how many writes there were, and the nonce of the last one. After a
+    failover the number comes back with other content; the nonce does not."""
 
-    token: bytes
-    value: bytes
+    sequence: int
+    nonce: bytes
+
+
+EMPTY_STORE = StoreVersion(0, b"")
+
+
+class Snapshot(NamedTuple):
+    """Documents in the order asked for (None: absent), all of the moment `version`."""
+
+    version: StoreVersion
+    values: Sequence[bytes | None]
 
 
 class Commit(msgspec.Struct, frozen=True):
-    """One atomic step. It is applied only if the partition's position still is (`epoch`, `start`)
-    and each key of `reads` still has its token (None: still absent)."""
+    """One atomic step. It is applied only if the partition's position still is (`epoch`, `start`), and if
+    nobody wrote one of the documents `reads` since `version`, the oldest one that any was read under."""
 
     partition: Partition
     epoch: str
     start: int
     position: Position
-    reads: Mapping[bytes, bytes | None]
+    version: StoreVersion
+    reads: Collection[bytes]
     writes: Mapping[bytes, bytes | None]
-    """Values by key; None deletes."""
-    fine: Mapping[int, bytes]
-    """Postings (panes/posting.py) by 10 s pane."""
-    long: Mapping[int, bytes]
-    """Postings by hour."""
-    counts: Mapping[str, int]
-    """Plain counters, to be added."""
+    """Documents by key; None deletes."""
+    deltas: Mapping[PaneHour, bytes]
+    """What is added to panes (panes/pane_delta.py) and counters (metrics/counters.py)."""
 
 
 class Applied(NamedTuple):
     """All is written (now, or by an earlier sending of the same commit)."""
 
 
-class Moved(NamedTuple):
-    """Nothing is written: another owner moved the partition."""
+class OffsetConflict(NamedTuple):
+    """Nothing is written: another worker moved the partition."""
 
     position: Position | None
 
 
-class Changed(NamedTuple):
-    """Nothing is written: other commits changed these keys since they were read."""
+class VersionConflict(NamedTuple):
+    """Nothing is written: these documents were written since they were read. All others that were read still
+    are as they were at `version`."""
 
-    keys: tuple[bytes, ...]
+    keys: frozenset[bytes]
+    version: StoreVersion
 
 
-Outcome = Applied | Moved | Changed
+Outcome = Applied | OffsetConflict | VersionConflict
 
 
-class Mark(NamedTuple):
-    """A moment in the store's history: sequence number and nonce of the last commit seen. While a
-    reading is under way in several steps, `cursor` says how far it is; whoever reads just hands it on."""
+class ChangeCursor(NamedTuple):
+    """How far a reader is: a version of the store. While a reading is under way in several steps `reading`
+    is what the store knows of it; whoever reads just hands it on."""
 
     sequence: int
     nonce: bytes
-    cursor: int = 0
+    reading: object = None
 
 
-class Pane(msgspec.Struct, frozen=True):
-    """The postings that came to a pane. `index` counts 10 s since the epoch for "fine", hours for
-    "long". `whole`: these are all of them, and what the reader had of the pane is void."""
-
-    family: Family
-    index: int
-    whole: bool
-    postings: Sequence[bytes]
-
-
-class Changes(NamedTuple):
-    """What changed after a mark. `reset`: the mark was not found (failover, restore, too old): these
-    are changes since the beginning, and what the reader had is void. `more`: ask again from `mark`;
-    only when it is False does all that was read belong to one moment."""
-
-    mark: Mark
-    reset: bool
-    more: bool
-    panes: Sequence[Pane]
-
-
-class Beat(msgspec.Struct, frozen=True, array_like=True):
+class Heartbeat(msgspec.Struct, frozen=True, array_like=True):
     """What a worker says of a partition it owns, in ms since the epoch and records: when it last saw
     it caught up, how many records it was behind then, and the timestamp of the last record counted."""
 
@@ -125,24 +113,56 @@ class Beat(msgspec.Struct, frozen=True, array_like=True):
     record_at: int
 
 
+class PaneChange(NamedTuple):
+    """The deltas that came to the panes of one hour. `whole`: these are all of them, and what the reader had
+    of that hour is void."""
+
+    place: PaneHour
+    whole: bool
+    deltas: Sequence[bytes]
+
+
+class Changes(NamedTuple):
+    """What changed after a cursor, to be taken in this order. `reset`: the cursor was not found (failover,
+    restore, too old): this is the beginning of all that there is, and what the reader had is void. `more`:
+    ask again from `cursor`; only when it is False does all that was read belong to one moment. Heartbeats,
+    rules and positions (if asked for) are those of this moment."""
+
+    cursor: ChangeCursor
+    reset: bool
+    more: bool
+    panes: Sequence[PaneChange]
+    heartbeats: Mapping[Partition, Heartbeat]
+    rules: bytes | None
+    positions: Mapping[Partition, Position]
+
+
 class Store(Protocol):
     """Errors of the infrastructure are raised as they are; after a time-out the same call may be
     sent again, a commit as well."""
 
-    async def read(self, keys: Sequence[bytes]) -> list[Document | None]:
-        """The documents of these keys, in their order. What is read together need not fit together."""
+    async def read(self, keys: Sequence[bytes]) -> Snapshot:
+        """Return the documents of these keys, as of one moment."""
 
     async def commit(self, commit: Commit, now_ms: int) -> Outcome:
-        """All or nothing. `now_ms` is the wall clock: panes past their time to live are left out."""
+        """Write all or nothing. `now_ms` is the wall clock: panes past their time to live are left out."""
 
     async def replace(
-        self, token: bytes, reads: Mapping[bytes, bytes | None], writes: Mapping[bytes, bytes | None]
+        self,
+        version: StoreVersion,
+        reads: Collection[bytes],
+        writes: Mapping[bytes, bytes | None],
+        now_ms: int,
     ) -> bool:
-        """Write documents without counting anything, all or none: if each key of `reads` still has its
-        token. `token` is the new one."""
+        """Write documents without counting anything, all or none: if nobody wrote one of `reads` since
+        `version`."""
 
-    def keys(self, letters: str) -> AsyncIterator[Sequence[bytes]]:
-        """The keys of all documents that begin with one of these letters; one may come twice."""
+    def scan(self, letters: str) -> AsyncIterator[Mapping[bytes, bytes]]:
+        """Yield all documents whose keys begin with one of these letters; one may come twice."""
+
+    async def forget(self, now_ms: int, at_most: int) -> int:
+        """Delete documents that outlived `layout.document_ttl_ms`; look at about `at_most`, going on where
+        the last call ended. Return how many were deleted."""
 
     async def positions(self, partitions: Sequence[Partition]) -> list[Position | None]: ...
 
@@ -150,27 +170,24 @@ class Store(Protocol):
         """Set a partition's position without counting anything, if it still is `before`: for a log
         that starts over."""
 
-    async def beat(self, beats: Mapping[Partition, Beat]) -> None: ...
+    async def beat(self, heartbeats: Mapping[Partition, Heartbeat]) -> None: ...
 
-    async def beats(self) -> dict[Partition, Beat]: ...
+    async def heartbeats(self) -> dict[Partition, Heartbeat]: ...
 
-    async def counts(self) -> dict[str, int]:
-        """All plain counters."""
+    async def counters(self) -> dict[str, int]:
+        """Return all plain counters."""
 
-    async def changes(self, since: Mark | None) -> Changes:
-        """What changed since, in one consistent step; None: everything."""
+    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> Changes:
+        """Return what changed since, in one consistent step; None: everything."""
 
-    async def postings(self, family: Family, index: int) -> Sequence[bytes]:
-        """All of a pane, in the order of their last commits."""
-
-    async def compact(self, family: Family, index: int, merge: Callable[[Sequence[bytes]], bytes]) -> int:
-        """Make one posting of some of a pane's many; returns how many are left. Nothing is lost or
-        counted twice, whoever else does it."""
+    async def compact(self, place: PaneHour, merge: Callable[[Sequence[bytes]], bytes]) -> int:
+        """Make one delta of some of an hour's many; return how many are left. Nothing is lost or counted
+        twice, whoever else does it."""
 
     async def rules(self) -> bytes | None:
-        """The rules the numbers were made with."""
+        """Return the rules the numbers were made with."""
 
     async def set_rules(self, rules: bytes) -> bytes:
-        """Store the rules if there are none yet; returns those in force."""
+        """Store the rules if there are none yet; return those in force."""
 
     async def close(self) -> None: ...

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from streamer.events.models import DIMENSIONS
 from streamer.metrics.catalogue import CATALOGUE, Metric
-from streamer.panes.grid import ALL
+from streamer.panes.pane_keys import ALL
 from streamer.panes.windows import WINDOWS, length
 from streamer.readings.pauses import Pause, no_pause
 from streamer.readings.query import Query, QueryError, Reading

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from streamer.delivery.bell import Bell
 from streamer.delivery.record import EMPTY, TOLD, Record
-from streamer.panes.grid import ALL
+from streamer.panes.pane_keys import ALL
 from streamer.readings.query import dimensions
 from streamer.readings.reader import Reader
 from streamer.web.alarm import Alarm, Known, alarms, seen, worst_first

@@ -7,7 +7,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 from starlette.exceptions import HTTPException
 
-from streamer.panes.grid import ALL, Grouping
+from streamer.panes.pane_keys import ALL, Grouping
 from streamer.readings import suppression
 from streamer.readings.pauses import Pause, no_pause, paused
 from streamer.readings.query import Query, Reading, dimensions

@@ -11,7 +11,7 @@ import msgspec
 
 from streamer.events.rules import DAY, HOUR, MINUTE, SECOND
 from streamer.metrics.catalogue import CATALOGUE, Spans
-from streamer.panes.grid import ALL
+from streamer.panes.pane_keys import ALL
 from streamer.panes.windows import WINDOWS, length
 from streamer.readings.query import Query, Reading
 from streamer.readings.reader import Reader, spans

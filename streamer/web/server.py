@@ -17,7 +17,6 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from streamer import collector
 from streamer.alerts.rules import rules
 from streamer.alerts.saying.composing import Composer
 from streamer.alerts.watch import Watch
@@ -28,13 +27,14 @@ from streamer.delivery.pauses import Timing
 from streamer.delivery.prometheus import families, seen
 from streamer.delivery.receivers import check_receivers
 from streamer.delivery.silencing import Silencing
+from streamer.gc_tuning import freeze_startup_objects
 from streamer.panes.windows import WINDOWS
 from streamer.readings import prometheus
 from streamer.readings.prometheus import Export
 from streamer.readings.query import QueryError
 from streamer.readings.reader import Reader
 from streamer.settings import Settings, SettingsError
-from streamer.store.redis import Ledger, RedisStore
+from streamer.store.redis import LeasedDocument, RedisStore
 from streamer.web import api, behind, login, pages, problems
 from streamer.web.alarms import Alarms
 from streamer.web.connection import Http
@@ -195,12 +195,12 @@ async def serve(settings: Settings, publish: Publish | None = None) -> None:
     check_secrets(settings)
     check_receivers(settings)
     check_alertmanager(settings)
-    collector.calm()
+    freeze_startup_objects()
     store = await RedisStore.connect(settings.redis, settings.center)
     try:
         reader = Reader(store, settings)
         watch, composer = Watch(reader, settings, in_force), Composer(reader, settings, in_force)
-        bell = Bell(Ledger(store, "alerts"), watch, reader, composer.composed, wall_clock)
+        bell = Bell(LeasedDocument(store, "alerts"), watch, reader, composer.composed, wall_clock)
         desk = Desk(bell, settings, Timing(wall_clock))
         app = application(
             reader, settings, wall_clock, publish=publish, bell=bell, silencing=desk.silencing, desk=desk

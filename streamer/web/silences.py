@@ -14,7 +14,7 @@ from streamer.alerts.words import called
 from streamer.delivery.bell import Bell
 from streamer.delivery.record import Record, Silence
 from streamer.delivery.silencing import Silencing, together
-from streamer.panes.grid import ALL
+from streamer.panes.pane_keys import ALL
 from streamer.readings.query import QueryError, key_parts
 from streamer.readings.reader import Reader
 from streamer.web import orders

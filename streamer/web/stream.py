@@ -22,7 +22,7 @@ from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from streamer.delivery.bell import Bell
-from streamer.panes.grid import FINE_MS
+from streamer.panes.pane_keys import FINE_MS
 from streamer.readings.query import QueryError
 from streamer.readings.reader import Reader
 from streamer.settings import Settings

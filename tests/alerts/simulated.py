@@ -10,13 +10,12 @@ from streamer.alerts.rules import USUAL, rules
 from streamer.alerts.watch import Fired, Judged, Watch
 from streamer.events.rules import DAY, HOUR
 from streamer.metrics.tally import NUMBER
-from streamer.panes import posting
-from streamer.panes.grid import FINE_MS, cell_field, row_field
-from streamer.panes.posting import Posting
+from streamer.panes.pane_keys import FINE_MS, Cell, PaneHour, row_field
 from streamer.readings.reader import Reader
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
-from streamer.store.port import Beat, Commit, Partition, Position
+from streamer.store.port import EMPTY_STORE, Commit, Heartbeat, Partition, Position
+from tests.pane_deltas import deltas, row_sums
 
 NOW = 1_795_255_203_000  # 2026-11-21T10:00:03Z, a Saturday
 PARTITION = Partition("survey-completed", 0)
@@ -87,10 +86,10 @@ async def written(*parts: Drawn, now: int = NOW, store: MemoryStore | None = Non
     for part in parts:
         number += 1
         place = Position("e", number, number.to_bytes(8, "big"))
-        fine = dict(_fine(part, now, chance))
-        commit = Commit(PARTITION, "e", number - 1, place, {}, {}, fine, dict(_long(part)), {})
+        changed = dict(_fine(part, now, chance)) | dict(_long(part))
+        commit = Commit(PARTITION, "e", number - 1, place, EMPTY_STORE, (), {}, changed)
         await store.commit(commit, now)
-    await store.beat({PARTITION: Beat(now, 0, now)})
+    await store.beat({PARTITION: Heartbeat(now, 0, now)})
     return store
 
 
@@ -98,44 +97,29 @@ def cell(queue: str) -> tuple[str | None, ...]:
     return (None, queue, None, None, "voice", None, None)
 
 
-def _long(part: Drawn) -> Iterator[tuple[int, bytes]]:
-    fields = ["all", *(row_field(("queue",), cell(queue)) for queue in part.queues)]
+def _long(part: Drawn) -> Iterator[tuple[PaneHour, bytes]]:
+    rows = ["all", *(row_field(("queue",), cell(queue)) for queue in part.queues)]
     for number, counts in enumerate(part.counts):
-        rows = [counts.sum(axis=0), *counts]
-        yield part.first + number, _posted(dict(zip(fields, rows, strict=True)), part.numbers)
+        tallies = (
+            dict(zip(part.numbers, row.tolist(), strict=True)) for row in [counts.sum(axis=0), *counts]
+        )
+        yield ("long", part.first + number), row_sums(dict(zip(rows, tallies, strict=True)))
 
 
-def _fine(part: Drawn, now: int, chance: np.random.Generator) -> Iterator[tuple[int, bytes]]:
-    panes: dict[int, dict[str, Counter[int]]] = {}
+def _fine(part: Drawn, now: int, chance: np.random.Generator) -> Iterator[tuple[PaneHour, bytes]]:
     for number in range(max(0, len(part.counts) - FINE_H), len(part.counts)):
+        panes: dict[tuple[int, Cell], Counter[int]] = {}
         start = (part.first + number) * HOUR
         end = min(start + HOUR, now)
         for place, queue in enumerate(part.queues):
             for which, amount in zip(part.numbers, part.counts[number, place].tolist(), strict=True):
                 for at in chance.integers(start, end, abs(amount)).tolist():
-                    field = cell_field(cell(queue)).decode()
-                    panes.setdefault(at // FINE_MS, {}).setdefault(field, Counter())[which] += sign(amount)
-    for index, fields in panes.items():
-        rows = {
-            field: np.array([counts[which] for which in part.numbers]) for field, counts in fields.items()
-        }
-        yield index, _posted(rows, part.numbers)
+                    panes.setdefault((at // FINE_MS, cell(queue)), Counter())[which] += sign(amount)
+        yield from ((place, delta) for place, delta in deltas(dict(panes)).items() if place[0] == "fine")
 
 
 def sign(amount: int) -> int:
     return 1 if amount > 0 else -1
-
-
-def _posted(rows: Mapping[str, np.ndarray], numbers: Sequence[int]) -> bytes:
-    told = Posting([], [], [], [])
-    for field, counts in rows.items():
-        held = np.flatnonzero(counts)
-        if len(held):
-            told.fields.append(field)
-            told.sizes.append(len(held))
-            told.numbers.extend(int(numbers[place]) for place in held)
-            told.amounts.extend(counts[held].tolist())
-    return posting.pack(told)
 
 
 async def read(store: MemoryStore, settings: Settings, now: int = NOW) -> Reader:

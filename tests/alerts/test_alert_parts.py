@@ -12,9 +12,9 @@ from streamer.events import models
 from streamer.events.rules import HOUR, UNKNOWN
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.tally import FIRST_BUCKET_OF, NUMBER
-from streamer.panes.fold import Tallies
-from streamer.panes.grid import ALL, FINE_MS
+from streamer.panes.pane_keys import ALL, FINE_MS
 from streamer.readings.reader import Reader
+from tests.pane_deltas import PaneTallies
 from tests.readings.center import NOW, Center, read
 
 METRIC = CATALOGUE["nps_score"]
@@ -31,9 +31,9 @@ def nps() -> Floats:
     return found
 
 
-def written(seed: int = 1) -> Tallies:
+def written(seed: int = 1) -> PaneTallies:
     """Answers in 400 cells, with counts that do not matter here beside them."""
-    chance, found = np.random.default_rng(seed), Tallies()
+    chance, found = np.random.default_rng(seed), PaneTallies()
     names = {"site": 2, "queue": 3, "team": 4, "agent": 9, "channel": 2, "reason": 5, "language": 2}
     for _ in range(400):
         drawn = {name: int(chance.integers(-1, many)) for name, many in names.items()}
@@ -44,7 +44,7 @@ def written(seed: int = 1) -> Tallies:
     return found
 
 
-async def center(tallies: Tallies) -> Reader:
+async def center(tallies: PaneTallies) -> Reader:
     one = Center()
     await one.add(tallies)
     return await read(one)
@@ -60,7 +60,7 @@ def key_of(by: str, cell: tuple[str | None, ...]) -> str:
     return ",".join(cell[models.DIMENSIONS.index(name)] or UNKNOWN for name in by.split(","))
 
 
-def expected(tallies: Tallies, by: str, first: int, last: int, within: Group) -> dict[str, Amount]:
+def expected(tallies: PaneTallies, by: str, first: int, last: int, within: Group) -> dict[str, Amount]:
     """An oracle: answer by answer."""
     found: dict[str, Amount] = {}
     for (pane, cell), tally in tallies.items():

@@ -22,7 +22,7 @@ from streamer.settings import Settings
 from streamer.settings.named import QueueSettings
 from streamer.store.memory import MemoryStore
 from tests.alerts.simulated import NOW, NPS, days_ago, drawn, only, read, written
-from tests.counting import counting, lane
+from tests.counting import context, processor
 from tests.messages import logs
 
 NAMES = {"queue": {"billing": "Billing", "vip": "VIP"}, "team": {"red": "Red"}, "channel": {"chat": "Chat"}}
@@ -221,9 +221,9 @@ def contacts(bad: Mapping[str, str], since: int, hours: int = 48) -> list[Event]
 
 async def told(events: Sequence[Event], settings: Settings) -> Reader:
     store = MemoryStore()
-    shared = counting(store, settings.rules(), NOW)
+    shared = context(store, settings.rules(), NOW)
     for (topic, number), log in logs([(event, 0) for event in events], lambda event: NOW).items():
-        one = await lane(shared, topic, number)
+        one = await processor(shared, topic, number)
         await one.count(log, len(log))
     return await read(store, settings)
 

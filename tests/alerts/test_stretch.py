@@ -6,7 +6,7 @@ from streamer.alerts.rules import rules
 from streamer.alerts.saying.stretch import LEAST_BEFORE_MS, Stretch, of_window, since
 from streamer.events.rules import DAY, HOUR, MINUTE
 from streamer.metrics.catalogue import Spans
-from streamer.panes.grid import FINE_KEPT_MS, FINE_MS, WIDTH
+from streamer.panes.pane_keys import FINE_KEPT_MS, FINE_MS, WIDTH
 from streamer.panes.windows import Now
 from tests.alerts.simulated import NOW, only
 

@@ -15,7 +15,7 @@ from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.tally import NUMBER
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
-from streamer.store.port import Beat
+from streamer.store.port import Heartbeat
 from tests.alerts.simulated import (
     NOW,
     NPS,
@@ -141,7 +141,7 @@ def quiet(part: Drawn, hours: int) -> Drawn:
 async def test_no_events_where_the_hour_promises_some_are_told(hours: int, state: str) -> None:
     part = drawn(FEW, 400, OFFERED, steady(1.0))
     store = await written(quiet(part, hours) if hours else part)
-    await store.beat({PARTITION: Beat(NOW, 0, NOW - hours * HOUR)})
+    await store.beat({PARTITION: Heartbeat(NOW, 0, NOW - hours * HOUR)})
     settings = only(one={"kind": "silence", "metric": "offered", "by": "all"})
     verdict = by_key(await watched(store, settings))[""].verdict
     assert verdict.state == state

@@ -13,13 +13,13 @@ import time
 from contextlib import AsyncExitStack
 from typing import Any
 
-from streamer.engine import wall_clock_ms
 from streamer.events.rules import DAY, HOUR
-from streamer.kafka import ensure_topics
 from streamer.readings.query import Query
 from streamer.readings.reader import Reader
 from streamer.settings import Settings
 from streamer.store.redis import RedisStore
+from streamer.worker.engine import wall_clock_ms
+from streamer.worker.kafka import ensure_topics
 from tests.benchmarks.center import Center, messages
 from tests.benchmarks.machine import facts, peak_bytes, reset_script_times, resident_bytes, script_times
 from tests.benchmarks.memory import used

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from statistics import median, quantiles
 from typing import Any
 
-from streamer.engine import wall_clock_ms
 from streamer.events.rules import SECOND
 from streamer.readings.query import Query
 from streamer.readings.reader import Reader
 from streamer.settings import Settings
 from streamer.store.redis import RedisStore
 from streamer.web.follower import EVERY_S
+from streamer.worker.engine import wall_clock_ms
 from tests.benchmarks.center import Center, messages
 from tests.benchmarks.records import publish_in_time
 

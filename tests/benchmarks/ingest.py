@@ -16,10 +16,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from streamer.engine import wall_clock_ms
-from streamer.kafka import ensure_topics, producer
-from streamer.panes.grid import SEPARATOR
+from streamer.panes.pane_keys import SEPARATOR
 from streamer.store.redis import RedisStore
+from streamer.worker.engine import wall_clock_ms
+from streamer.worker.kafka import ensure_topics, producer
 from tests.benchmarks.machine import cpu_seconds, facts
 from tests.conftest import PARTS
 from tests.ingest.process import Process
@@ -60,7 +60,7 @@ async def publish(address: str, topic: str, sent: Sequence[tuple[bytes, bytes]])
 
 async def taken(store: RedisStore, topic: str) -> int:
     start = SEPARATOR.join(("events", topic, ""))
-    return sum(amount for name, amount in (await store.counts()).items() if name.startswith(start))
+    return sum(amount for name, amount in (await store.counters()).items() if name.startswith(start))
 
 
 async def watch(process: Process, store: RedisStore, topic: str, total: int) -> dict[str, Any]:

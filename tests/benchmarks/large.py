@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from streamer.events.rules import DAY, HOUR, SECOND
 from streamer.metrics.tally import FIRST_BUCKET_OF, NUMBER, Tally, bucket
-from streamer.panes.fold import Tallies
-from streamer.panes.grid import ALL, FINE_MS, Cell, groupings
+from streamer.panes.pane_keys import ALL, FINE_MS, Cell, groupings
 from streamer.panes.windows import WINDOWS
 from streamer.readings.query import Query
 from streamer.readings.reader import Reader
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
+from tests.pane_deltas import PaneTallies
 from tests.readings.center import NOW, Center
 
 AGENTS: Final = 5_000
@@ -50,10 +50,10 @@ def call(chance: random.Random) -> tuple[Cell, Tally]:
     return cell, tally
 
 
-def calls(chance: random.Random, number: int, first_ms: int, last_ms: int) -> Iterator[Tallies]:
+def calls(chance: random.Random, number: int, first_ms: int, last_ms: int) -> Iterator[PaneTallies]:
     """In portions, evenly over the time."""
     for begin in range(0, number, _AT_A_TIME):
-        portion: Tallies = {}
+        portion: PaneTallies = {}
         for index in range(begin, min(number, begin + _AT_A_TIME)):
             cell, tally = call(chance)
             at = first_ms + (last_ms - first_ms) * index // number

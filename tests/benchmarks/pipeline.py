@@ -21,37 +21,37 @@ from importlib import import_module
 from inspect import iscoroutinefunction
 from typing import Any, NamedTuple
 
-from streamer.engine import wall_clock_ms
 from streamer.events.decoding import Record
 from streamer.events.rules import HOUR, Rules
 from streamer.events.veil import Veil
-from streamer.lanes import POSTINGS
-from streamer.meters import Meters
-from streamer.pipeline import Counting, Lane
 from streamer.store.redis import RedisStore
+from streamer.worker.engine import wall_clock_ms
+from streamer.worker.metrics import WorkerMetrics
+from streamer.worker.partitions import POSTINGS
+from streamer.worker.pipeline import PartitionProcessor, ProcessingContext
 from tests.benchmarks.center import Center, Message, messages
 from tests.benchmarks.machine import cpu_seconds, reset_script_times, script_times
 from tests.conftest import PARTS
-from tests.counting import Letters, counting, lane
+from tests.counting import Letters, context, processor
 from tests.parts.redis_server import RedisServer
 
 VEIL = Veil({"1": b"of the length that keys have: 43 characters"}, "1")
 PHASES = {
-    "decode": "streamer.pipeline:decode",
-    "keys": "streamer.pipeline:keys_of",
+    "decode": "streamer.worker.pipeline:decode",
+    "keys": "streamer.worker.pipeline:keys_of",
     "read: store": "streamer.store.redis:RedisStore.read",
-    "read: unpack": "streamer.journeys.desk:Desk.put",
-    "read: follow": "streamer.journeys.desk:Desk.follow",
-    "apply": "streamer.pipeline:apply",
-    "plain counts": "streamer.pipeline:Tallier.first",
-    "fold": "streamer.pipeline:delta",
-    "postings: clean": "streamer.panes.posting:clean",
-    "postings: fine": "streamer.panes.posting:fine",
-    "postings: long": "streamer.panes.posting:Roller.long",
-    "pack documents": "streamer.journeys.desk:Desk.writes",
+    "read: unpack": "streamer.journeys.working_set:Desk.put",
+    "read: follow": "streamer.journeys.working_set:Desk.follow",
+    "apply": "streamer.worker.pipeline:apply",
+    "plain counts": "streamer.worker.pipeline:Tallier.first",
+    "fold": "streamer.worker.pipeline:delta",
+    "postings: clean": "streamer.panes.pane_delta:clean",
+    "postings: fine": "streamer.panes.pane_delta:fine",
+    "postings: long": "streamer.panes.pane_delta:Roller.long",
+    "pack documents": "streamer.journeys.working_set:Desk.writes",
     "commit: store": "streamer.store.redis:RedisStore.commit",
-    "compact": "streamer.pipeline:Counting.compact",
-    "meters": "streamer.meters:Meters.committed",
+    "compact": "streamer.worker.pipeline:ProcessingContext.compact",
+    "meters": "streamer.worker.metrics:WorkerMetrics.committed",
 }
 """What is timed, by the name it is called by. None of these calls another."""
 SCRIPTS = {"scripts": "streamer.store.redis:Script.__call__"}
@@ -165,10 +165,10 @@ class Bench:
         """All lanes at once, or a batch of each in turn. Raises RuntimeError if not all was counted."""
         self._centers += 1
         store = await RedisStore.connect(self._server.url, f"bench-{self._centers}")
-        meters = Meters()
-        known = counting(store, Rules())
-        shared = Counting(store, known.rules, Letters(), meters, wall_clock_ms, veil=VEIL)
-        lanes = {number: await lane(shared, self._topic, number) for number in self._work}
+        meters = WorkerMetrics()
+        known = context(store, Rules())
+        shared = ProcessingContext(store, known.rules, Letters(), meters, wall_clock_ms, veil=VEIL)
+        lanes = {number: await processor(shared, self._topic, number) for number in self._work}
         assert self._server.process is not None
         redis = self._server.process.pid
         await reset_script_times(self._server)
@@ -178,22 +178,22 @@ class Bench:
         seconds = time.perf_counter() - began
         own, theirs = time.process_time() - own_before, cpu_seconds(redis) - redis_before
         blocked = await script_times(self._server)
-        counts = await store.counts()
+        counts = await store.counters()
         await store.close()
         if counts.get(f"events\x1f{self._topic}\x1fapplied") != self._events:
             raise RuntimeError(f"not all of {self._events} were applied: {counts}")
         return Run(self._events, seconds, own, theirs, blocked)
 
-    async def _at_once(self, lanes: Mapping[int, Lane]) -> None:
+    async def _at_once(self, lanes: Mapping[int, PartitionProcessor]) -> None:
         async with asyncio.TaskGroup() as group:
             for number, one in lanes.items():
                 group.create_task(self._whole(one, number))
 
-    async def _whole(self, one: Lane, number: int) -> None:
+    async def _whole(self, one: PartitionProcessor, number: int) -> None:
         for batch in self._work[number]:
             await one.count(batch, batch[-1].offset + 1)
 
-    async def _in_turn(self, lanes: Mapping[int, Lane]) -> None:
+    async def _in_turn(self, lanes: Mapping[int, PartitionProcessor]) -> None:
         for turn in range(max(map(len, self._work.values()))):
             for number, log in self._work.items():
                 if turn < len(log):

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from streamer.engine import wall_clock_ms
-from streamer.kafka import producer
+from streamer.worker.engine import wall_clock_ms
+from streamer.worker.kafka import producer
 from tests.benchmarks.center import Message
 
 _IN_FLIGHT = 5_000

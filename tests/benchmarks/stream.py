@@ -28,10 +28,10 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from streamer.engine import wall_clock_ms
 from streamer.events.rules import HOUR, SECOND
-from streamer.kafka import ensure_topics
 from streamer.store.redis import RedisStore
+from streamer.worker.engine import wall_clock_ms
+from streamer.worker.kafka import ensure_topics
 from tests.benchmarks.center import Center, messages
 from tests.benchmarks.large import reading
 from tests.benchmarks.machine import cpu_seconds, facts, peak_bytes, resident_bytes

@@ -21,11 +21,11 @@ from importlib.metadata import version
 from statistics import median
 from typing import Any, NamedTuple
 
-from streamer.engine import wall_clock_ms
 from streamer.events.rules import HOUR
-from streamer.kafka import ensure_topics
 from streamer.settings import Settings
 from streamer.store.redis import RedisStore
+from streamer.worker.engine import wall_clock_ms
+from streamer.worker.kafka import ensure_topics
 from tests.benchmarks import pipeline
 from tests.benchmarks.center import CALLS, Center, Message, mean_bytes, messages
 from tests.benchmarks.delay import delay

@@ -102,7 +102,7 @@ async def watch(
 
 async def counted(store: RedisStore) -> int:
     """Records with a result, of all topics. Raises RuntimeError if one was rejected."""
-    counts = {name: amount for name, amount in (await store.counts()).items() if name.startswith("events")}
+    counts = {name: amount for name, amount in (await store.counters()).items() if name.startswith("events")}
     if rejected := {name: amount for name, amount in counts.items() if name.endswith("rejected")}:
         raise RuntimeError(f"rejected: {rejected}")
     return sum(counts.values())

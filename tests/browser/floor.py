@@ -18,9 +18,9 @@ from streamer.events.rules import HOUR, MINUTE, SECOND
 from streamer.readings.reader import Reader
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
-from streamer.store.port import Beat, Partition
+from streamer.store.port import Heartbeat, Partition
 from streamer.web.server import application
-from tests.counting import counting, lane
+from tests.counting import context, processor
 from tests.parts.server import free_port
 
 NOW = 1_795_255_205_000
@@ -90,7 +90,7 @@ class Floor:
     def __init__(self, settings: Settings = SETTINGS, store: MemoryStore | None = None) -> None:
         self.settings, self.store, self.port = settings, store or MemoryStore(), free_port()
         self.now = NOW
-        self._counting = counting(self.store, settings.rules(), NOW)
+        self._counting = context(self.store, settings.rules(), NOW)
         self._server: uvicorn.Server | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -108,7 +108,7 @@ class Floor:
         for message in messages:
             told.setdefault(message.topic, []).append(message)
         for topic, written in told.items():
-            at = await lane(self._counting, topic, 0)
+            at = await processor(self._counting, topic, 0)
             first = at.position.next
             records = [
                 Record(topic, 0, first + place, one.at_ms, one.key, one.value, one.headers)
@@ -118,7 +118,7 @@ class Floor:
 
     async def whole(self) -> None:
         """The workers have caught up."""
-        beat = Beat(self.now, 0, self.now)
+        beat = Heartbeat(self.now, 0, self.now)
         await self.store.beat({Partition("call-completed", 0): beat})
 
     def app(self) -> Starlette:

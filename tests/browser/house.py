@@ -10,10 +10,10 @@ from typing import Any
 
 import httpx
 
-from streamer import kafka
 from streamer.demo.letters import Message
 from streamer.demo.simulator import Center, Plan, publish
 from streamer.events.rules import SECOND
+from streamer.worker import kafka
 from tests.faults.worker import Worker
 from tests.parts.broker import Broker
 from tests.parts.redis_server import RedisServer

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from playwright.async_api import async_playwright
 
-from streamer import kafka
 from streamer.demo.simulator import Center, Plan, publish
 from streamer.events.rules import DAY, HOUR
+from streamer.worker import kafka
 from tests.browser.conftest import TELEVISION, chromium
 
 _RATE = 3.0

@@ -27,7 +27,7 @@ from streamer.events.rules import HOUR, MINUTE
 from streamer.readings.reader import Reader
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
-from streamer.store.redis import Ledger, RedisStore
+from streamer.store.redis import LeasedDocument, RedisStore
 from streamer.web.server import application
 from tests.alerts.simulated import NPS, days_ago, drawn, written
 from tests.browser.floor import NOW, SETTINGS, Floor, before, hour
@@ -72,7 +72,7 @@ class Tower(Floor):
             Watch(reader, self.settings, in_force),
             Composer(reader, self.settings, in_force),
         )
-        ledger = Ledger(redis, "alerts")
+        ledger = LeasedDocument(redis, "alerts")
         if not self.judges:
             assert await ledger.hold("the test", FOREVER_MS)
         self.bell = Bell(ledger, watch, reader, composer.composed, lambda: self.now, QUICK)

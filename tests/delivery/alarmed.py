@@ -11,11 +11,11 @@ from typing import Any, NamedTuple, Self
 
 import httpx
 
-from streamer import kafka
 from streamer.alerts.rules import USUAL
 from streamer.demo.letters import Message
 from streamer.demo.simulator import publish
 from streamer.web.server import wall_clock
+from streamer.worker import kafka
 from tests.browser.house import Serve
 from tests.delivery.hook import Hook
 from tests.faults.worker import Worker

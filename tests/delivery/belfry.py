@@ -11,7 +11,7 @@ from streamer.delivery.record import Record, turned
 from streamer.readings.reader import Reader
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
-from streamer.store.redis import Ledger, RedisStore
+from streamer.store.redis import LeasedDocument, RedisStore
 from tests.delivery.said import NOW, alert, message, turn
 
 LEASE_S = 600.0
@@ -26,7 +26,7 @@ def bell(
     reader = Reader(MemoryStore(), settings)
     watch = Watch(reader, settings, rules(settings))
     pace = Pace(every=0.02, share=0, lease=lease)
-    return Bell(Ledger(store, "alerts"), watch, reader, silent, clock, pace)  # type: ignore[arg-type]
+    return Bell(LeasedDocument(store, "alerts"), watch, reader, silent, clock, pace)  # type: ignore[arg-type]
 
 
 async def ring(bell: Bell, *keys: str, at: int = NOW, to: tuple[str, ...] = ("desk",)) -> list[str]:

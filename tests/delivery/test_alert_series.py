@@ -15,7 +15,7 @@ from streamer.delivery.prometheus import Seen, families, seen
 from streamer.delivery.record import EMPTY, Record, silenced, turned
 from streamer.readings.prometheus import Snapshot, exposition
 from streamer.settings import DeliverySettings, ReceiverSettings, Settings
-from streamer.store.redis import Ledger, RedisStore
+from streamer.store.redis import LeasedDocument, RedisStore
 from tests.delivery.said import NOW, alert, message, silence, turn
 
 SEEN = Seen(EMPTY, judges=True, tells=False, receivers=(), agents=False)
@@ -138,7 +138,7 @@ def bell_of(store: RedisStore) -> Bell:
     async def nothing(*given: object) -> list[Message]:
         return []
 
-    return Bell(Ledger(store, "alerts"), None, None, nothing, lambda: NOW)  # type: ignore[arg-type]
+    return Bell(LeasedDocument(store, "alerts"), None, None, nothing, lambda: NOW)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

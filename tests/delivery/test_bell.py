@@ -16,8 +16,8 @@ from streamer.delivery.record import Acknowledgement, Record, acknowledged, sile
 from streamer.readings.reader import Reader
 from streamer.settings import ReceiverSettings, Settings
 from streamer.store.memory import MemoryStore
-from streamer.store.port import Beat
-from streamer.store.redis import Ledger, RedisStore
+from streamer.store.port import Heartbeat
+from streamer.store.redis import LeasedDocument, RedisStore
 from tests.alerts.simulated import NOW, PARTITION, only, read, watched
 from tests.delivery.said import silence
 from tests.parts.redis_server import RedisServer
@@ -49,7 +49,7 @@ async def made(
     reader: Reader = await read(numbers, settings)
     composed = Composer(reader, settings, rules(settings)).composed
     watch = await watched(numbers, settings)
-    return Bell(Ledger(store, "alerts"), watch, reader, compose or composed, Clock(), pace)
+    return Bell(LeasedDocument(store, "alerts"), watch, reader, compose or composed, Clock(), pace)
 
 
 @asynccontextmanager
@@ -93,7 +93,7 @@ async def test_nothing_is_told_again_turn_after_turn_nor_after_a_restart(
     first = await made(store, numbers)
     await turns(first, 3)
     again = await made(store, numbers, pace=BRIEF)
-    await store._client.delete(again._ledger._holder)
+    await store.client.delete(again._ledger._holder)
     await turns(again, 3)
     assert again.mine
     assert again.record.waiting == first.record.waiting
@@ -103,21 +103,21 @@ async def test_nothing_is_told_again_turn_after_turn_nor_after_a_restart(
 @pytest.mark.parametrize(
     ("beat", "patience", "judged"),
     [
-        (Beat(NOW, 0, NOW), 60, True),
-        (Beat(NOW - 3_000, 5, NOW), 60, True),
-        (Beat(NOW - 3_001, 5, NOW), 60, False),
-        (Beat(0, 5, NOW), 60, False),
-        (Beat(0, 5, NOW), 0, True),
+        (Heartbeat(NOW, 0, NOW), 60, True),
+        (Heartbeat(NOW - 3_000, 5, NOW), 60, True),
+        (Heartbeat(NOW - 3_001, 5, NOW), 60, False),
+        (Heartbeat(0, 5, NOW), 60, False),
+        (Heartbeat(0, 5, NOW), 0, True),
     ],
     ids=["up to date", "just", "behind", "never", "for too long"],
 )
 async def test_while_workers_catch_up_nothing_is_judged_at_first(
-    store: RedisStore, numbers: MemoryStore, beat: Beat, patience: float, judged: bool
+    store: RedisStore, numbers: MemoryStore, beat: Heartbeat, patience: float, judged: bool
 ) -> None:
     await numbers.beat({PARTITION: beat})
     bell = await made(store, numbers, pace=QUICK._replace(patience=patience))
     await turns(bell, 1)
-    assert (await Ledger(store, "alerts").read() is not None) is judged
+    assert (await LeasedDocument(store, "alerts").read() is not None) is judged
 
 
 async def test_who_ends_hands_over_at_once(store: RedisStore, numbers: MemoryStore) -> None:
@@ -151,7 +151,7 @@ async def test_a_turn_is_void_where_another_server_took_one_meanwhile(
     own = Composer(await read(numbers, SETTINGS), SETTINGS, rules(SETTINGS)).composed
 
     async def overtaken(notices: Sequence[Notice], known: Mapping[str, Message], now: int) -> list[Message]:
-        await store._client.delete(other._ledger._holder)  # as if the lease were over
+        await store.client.delete(other._ledger._holder)  # as if the lease were over
         other._clock.now -= 7  # type: ignore[attr-defined]  # its alerts bear other names
         await other._turn()
         return await own(notices, known, now)

@@ -11,8 +11,7 @@ from streamer.alerts.states import Notice
 from streamer.delivery.bell import Bell
 from streamer.delivery.record import silenced
 from streamer.store.memory import MemoryStore
-from streamer.store.port import Document
-from streamer.store.redis import Ledger, RedisStore
+from streamer.store.redis import LeasedDocument, RedisStore, TokenDocument
 from tests.alerts.simulated import read
 from tests.delivery.said import silence
 from tests.delivery.test_bell import QUICK, SETTINGS, made, running, turns
@@ -67,7 +66,7 @@ async def test_a_turn_that_another_overtook_is_void_though_somebody_here_read_of
     store: RedisStore, numbers: MemoryStore
 ) -> None:
     """Else what the other told would be told again."""
-    other, ledger = await made(store, numbers), Ledger(store, "alerts")
+    other, ledger = await made(store, numbers), LeasedDocument(store, "alerts")
 
     async def overtaken(notices: Sequence[Notice], told: Mapping[str, Message], now: int) -> list[Message]:
         await ledger.release(bell._name)
@@ -82,12 +81,12 @@ async def test_a_turn_that_another_overtook_is_void_though_somebody_here_read_of
     assert [one.key for one in bell.record.to("desk")] == ["billing", "sales"]
 
 
-class Late(Ledger):
+class Late(LeasedDocument):
     """Its answer of what there is comes late, if it is told to wait."""
 
     asked: asyncio.Event | None = None
 
-    async def read(self) -> Document | None:
+    async def read(self) -> TokenDocument | None:
         found = await super().read()
         if self.asked is not None:
             self.asked.set()

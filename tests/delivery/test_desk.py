@@ -16,7 +16,7 @@ from streamer.delivery.record import Record
 from streamer.events.rules import DAY
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
-from streamer.store.redis import Ledger, RedisStore
+from streamer.store.redis import LeasedDocument, RedisStore
 from tests.alerts import simulated
 from tests.alerts.simulated import only
 from tests.delivery.belfry import bell as quiet_bell
@@ -46,7 +46,9 @@ async def judging_bell(store: RedisStore, numbers: MemoryStore, found: Settings,
     reader = await simulated.read(numbers, found)
     compose = Composer(reader, found, rules(found)).composed
     watch = await simulated.watched(numbers, found)
-    return Bell(Ledger(store, "alerts"), watch, reader, compose, turns, Pace(every=0.01, share=0, lease=60))
+    return Bell(
+        LeasedDocument(store, "alerts"), watch, reader, compose, turns, Pace(every=0.01, share=0, lease=60)
+    )
 
 
 @asynccontextmanager

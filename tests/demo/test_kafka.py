@@ -8,8 +8,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import InvalidConfigurationError, KafkaError, PolicyViolationError
 
-from streamer import kafka
 from streamer.demo.embedded import broker
+from streamer.worker import kafka
 
 SIX = {
     "call-completed",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
-from streamer import kafka
+from streamer.worker import kafka
 
 EACH = 6
 QUEUES, TEAMS, CHANNELS = ("billing", "sales"), ("red", "blue"), ("voice", "chat")

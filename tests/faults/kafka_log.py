@@ -12,9 +12,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from streamer import kafka
 from streamer.demo.letters import Message
 from streamer.events.decoding import TOPICS, Record
+from streamer.worker import kafka
 from tests.faults.traffic import PARTITIONS
 
 _TICK_S = 0.05

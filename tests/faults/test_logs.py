@@ -7,8 +7,8 @@ from aiokafka.admin import RecordsToDelete
 from aiokafka.structs import TopicPartition
 
 from streamer.events.decoding import Record
-from streamer.recognition import Found, checkpoint, judge
 from streamer.store.port import Partition, Position
+from streamer.worker.log_identity import LogSnapshot, checkpoint, resolve_start_position
 from tests.faults import kafka_log
 from tests.faults.trial import Trial
 from tests.faults.worker import Worker, said
@@ -51,11 +51,11 @@ def test_a_log_that_grew_past_its_own_beginning_before_it_was_recognized_starts_
     counted = [checkpoint(offset, 0, None, b"old") for offset in range(4)]
     position = Position("epoch", 6, b"--------", (*counted, checkpoint(5, 0, None, b"new")))
     log = {offset: checkpoint(offset, 0, None, b"new") for offset in range(6)}
-    verdict = judge(Partition("survey-sent", 0), position, Found(0, log))
+    verdict = resolve_start_position(Partition("survey-sent", 0), position, LogSnapshot(0, log))
     assert verdict.position.next == 0
     assert "made anew" in (verdict.sentence or "")
-    trimmed = Found(5, {5: log[5]})
-    assert judge(Partition("survey-sent", 0), position, trimmed).position == position
+    trimmed = LogSnapshot(5, {5: log[5]})
+    assert resolve_start_position(Partition("survey-sent", 0), position, trimmed).position == position
 
 
 @pytest.mark.apache  # the embedded broker knows no DeleteRecords

@@ -8,12 +8,12 @@ from contextlib import AbstractAsyncContextManager, aclosing
 from itertools import count
 from pathlib import Path
 
-from streamer import kafka
 from streamer.events.decoding import DEAD_LETTERS, TOPICS, Record
-from streamer.panes.grid import SEPARATOR
-from streamer.pipeline import persist
+from streamer.panes.pane_keys import SEPARATOR
 from streamer.settings import load
 from streamer.store.redis import RedisStore
+from streamer.worker import kafka
+from streamer.worker.retry import retry_forever
 from tests.counting import held
 from tests.faults import kafka_log
 from tests.faults.kafka_log import Publisher
@@ -81,9 +81,9 @@ class Trial:
     def published(self) -> int:
         return self._publisher.published
 
-    async def counts(self) -> dict[str, Counter[str]]:
+    async def results(self) -> dict[str, Counter[str]]:
         """How many records there were so far, by result and topic."""
-        counts = await persist(self.store.counts)
+        counts = await retry_forever(self.store.counters)
         names = {result: {t: SEPARATOR.join(("events", t, result)) for t in TOPICS} for result in RESULTS}
         return {
             result: Counter({topic: counts[name] for topic, name in by_topic.items() if name in counts})
@@ -92,7 +92,7 @@ class Trial:
 
     async def counted(self) -> Counter[str]:
         """How many records are counted, by topic."""
-        return sum((await self.counts()).values(), Counter())
+        return sum((await self.results()).values(), Counter())
 
     async def progress(self, records: int = 1) -> float:
         """Waits until so many more are counted; returns how many seconds that took."""
@@ -119,7 +119,7 @@ class Trial:
         records = await self.records() if published is None else published
         wanted = expected(records, self.rules)
         await self._all_counted(wanted)
-        assert (await self.counts())["rejected"] == wanted.rejected
+        assert (await self.results())["rejected"] == wanted.rejected
         if published is None:
             await self._find_letters(wanted.letters)
         found = await held(self.store)

@@ -12,11 +12,11 @@ from streamer.events.outgoing import Outgoing
 from streamer.events.rules import Rules
 from streamer.events.veil import CLEAR
 from streamer.ingest.finish import Finish
-from streamer.ingest.lane import Inlet, RawLane
-from streamer.pipeline import Counting, Lane
+from streamer.ingest.processor import Inlet, RawPartitionProcessor
 from streamer.store.memory import MemoryStore
 from streamer.store.port import Partition, Store
-from tests.counting import FIRST, Letters, Tallies, Unwatched, held, lane
+from streamer.worker.pipeline import PartitionProcessor, ProcessingContext
+from tests.counting import FIRST, Letters, NoObserver, Tallies, held, processor
 from tests.strategies import START
 
 PLAIN = Finish(CLEAR, NOBODY)
@@ -40,7 +40,7 @@ class Intake:
     ) -> None:
         self.store = store or MemoryStore()
         self.letters, self.published = Letters(), Published()
-        self._counting = Counting(self.store, Rules(), self.letters, Unwatched(), lambda: START)
+        self._counting = ProcessingContext(self.store, Rules(), self.letters, NoObserver(), lambda: START)
         self._inlet = Inlet(source, source.options, finish, self.published)
         self._partition = Partition(f"ingest-{source.name}", number)
         self._next = 0
@@ -53,13 +53,13 @@ class Intake:
         (position,) = await self.store.positions([self._partition])
         if position is None:
             await self.store.move(self._partition, None, FIRST)
-        own = RawLane(self._partition, position or FIRST, self._counting, self._inlet)
+        own = RawPartitionProcessor(self._partition, position or FIRST, self._counting, self._inlet)
         await own.count(records, records[-1].offset + 1)
         return self.published.events[before:]
 
     async def results(self) -> dict[str, int]:
         """How many records came to what."""
-        counts = await self.store.counts()
+        counts = await self.store.counters()
         start = f"events\x1f{self._partition.topic}\x1f"
         return {name.removeprefix(start): found for name, found in counts.items() if name.startswith(start)}
 
@@ -74,9 +74,9 @@ def raw(place: Partition, payloads: Iterable[bytes], at: int, first: int = 0) ->
 async def counted(published: Iterable[Outgoing], rules: Rules) -> Tallies:
     """What a worker counts of what was published, one record after another."""
     store, logs = MemoryStore(), logs_of(published)
-    shared = Counting(store, rules, Letters(), Unwatched(), lambda: START)
+    shared = ProcessingContext(store, rules, Letters(), NoObserver(), lambda: START)
     for topic, log in logs.items():
-        own: Lane = await lane(shared, topic, 0)
+        own: PartitionProcessor = await processor(shared, topic, 0)
         await own.count(log, len(log))
     return await held(store)
 

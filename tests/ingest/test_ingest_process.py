@@ -15,11 +15,11 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from streamer import kafka
 from streamer.events.decoding import TOPICS, Record
-from streamer.panes.grid import SEPARATOR
+from streamer.panes.pane_keys import SEPARATOR
 from streamer.settings import load
 from streamer.store.redis import RedisStore
+from streamer.worker import kafka
 from tests.faults import kafka_log
 from tests.ingest.process import Process, asked
 from tests.parts.broker import Broker
@@ -184,7 +184,7 @@ class Center:
 
 async def results(store: RedisStore) -> Counter[str]:
     found = Counter[str]()
-    for name, amount in (await store.counts()).items():
+    for name, amount in (await store.counters()).items():
         kind, *_, result = name.split(SEPARATOR)
         if kind == "events":
             found[result] += amount

@@ -18,18 +18,19 @@ from hypothesis.errors import NoSuchExample
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from streamer import pipeline
 from streamer.events.adapters import SOURCES
 from streamer.events.adapters.source import Source
 from streamer.events.decoding import Record
 from streamer.events.outgoing import Outgoing
 from streamer.events.rules import Rules
 from streamer.ingest.assembly import unpack
-from streamer.ingest.lane import Draft, Inlet, RawLane, Told
-from streamer.pipeline import Counting
+from streamer.ingest.processor import Inlet, RawBatch, RawPartitionProcessor, Said, Told
 from streamer.store.memory import MemoryStore
-from streamer.store.port import Commit, Partition
-from tests.counting import Unwatched
+from streamer.store.port import Commit, Partition, Snapshot
+from streamer.worker import pipeline
+from streamer.worker.pipeline import ProcessingContext
+from streamer.worker.retry import retry_forever
+from tests.counting import NoObserver
 from tests.ingest.intake import PLAIN, QUEUE_LOG, Published, clean, counted, raw, stated
 from tests.strategies import START
 from tests.test_exactness import SLOW, Place, at_once, results, wanted
@@ -171,7 +172,7 @@ class FarEvents(Published):
             await self._network.over(lambda: Published.send(self, [event]))  # noqa: B023
 
 
-def check_play(play: Play, kind: type[RawLane] = RawLane) -> None:
+def check_play(play: Play, kind: type[RawPartitionProcessor] = RawPartitionProcessor) -> None:
     async def pause(_: float) -> None:
         await Turn()
 
@@ -181,7 +182,7 @@ def check_play(play: Play, kind: type[RawLane] = RawLane) -> None:
         _check_play(play, kind)
 
 
-def _check_play(play: Play, kind: type[RawLane]) -> None:
+def _check_play(play: Play, kind: type[RawPartitionProcessor]) -> None:
     records = [one for log in play.logs.values() for one in log]
     rejected = {one for one in records if one.value == BAD}
     network, inner = Network(), MemoryStore()
@@ -190,7 +191,7 @@ def _check_play(play: Play, kind: type[RawLane]) -> None:
     inlet = Inlet(play.source, play.source.options, PLAIN, out)
 
     def owner(place: Place, size: int) -> Work:
-        shared = Counting(remote, RULES, letters, Unwatched(), lambda: START)
+        shared = ProcessingContext(remote, RULES, letters, NoObserver(), lambda: START)
         make: Any = lambda at, position, counting: kind(at, position, counting, inlet)  # noqa: E731
         return count_all(shared, play.logs[place], size, make)
 
@@ -206,7 +207,7 @@ def _check_play(play: Play, kind: type[RawLane]) -> None:
     assert expected
     assert at_once(counted(out.events, RULES)) == expected
     assert at_once(counted(reversed(out.events), RULES)) == expected
-    counts, topic = at_once(inner.counts()), f"ingest-{play.source.name}"
+    counts, topic = at_once(inner.counters()), f"ingest-{play.source.name}"
     assert results(counts, topic) == len(records)
     assert counts.get(f"events\x1f{topic}\x1frejected", 0) == len(rejected)
     assert {one for one, _ in letters.letters} == rejected
@@ -221,7 +222,7 @@ def test_crashes_zombies_time_outs_and_failovers_at_any_await_count_as_the_clean
     check_play(data.draw(plays(name)))
 
 
-class CommitsFirst(RawLane):
+class CommitsFirst(RawPartitionProcessor):
     """A fault: publishes what is committed, and not what is to be."""
 
     async def _count(self, records: Sequence[Record], end: int) -> None:
@@ -236,32 +237,31 @@ class CommitsFirst(RawLane):
             await super()._count(records, end)
         finally:
             self._inlet = inlet
-        await pipeline.persist(lambda: inlet.out.send(later))
+        await retry_forever(lambda: inlet.out.send(later))
 
 
-class ComparesNothing(RawLane):
+class ComparesNothing(RawPartitionProcessor):
     """A fault: writes assemblies over what another wrote meanwhile."""
 
-    def _commit(self, records: Sequence[Record], end: int, draft: Draft) -> Commit:
-        return replace(super()._commit(records, end, draft), reads={})
+    def _commit(self, records: Sequence[Record], end: int, batch: RawBatch, *read: Any) -> Commit:
+        return replace(super()._commit(records, end, batch, *read), reads=())
 
 
-class PublishesWhatDiffers(RawLane):
+class PublishesWhatDiffers(RawPartitionProcessor):
     """A fault: leaves out what is, but for its version, what the notes before already gave: one who died
     may have published something else under a version between."""
 
-    async def _draft(self, told: Sequence[Told]) -> Draft:
-        draft = await super()._draft(told)
-        found = await pipeline.persist(lambda: self._counting.store.read(sorted(draft.tokens)))
+    def _assembled(self, told: Sequence[Told], said: Said, snapshot: Snapshot) -> RawBatch:
+        batch = super()._assembled(told, said, snapshot)
         before = [
             PLAIN.outgoing(sent, QUEUE_LOG.name, START)
-            for document in found
-            if document is not None
-            for sent in unpack(document.value).events(QUEUE_LOG, {})
+            for packed in snapshot.values
+            if packed is not None
+            for sent in unpack(packed).events(QUEUE_LOG, {})
         ]
         given = {_bare(event) for event in before}
-        draft.events = [event for event in draft.events if _bare(event) not in given]
-        return draft
+        batch.events = [event for event in batch.events if _bare(event) not in given]
+        return batch
 
 
 def _bare(event: Any) -> Any:
@@ -269,7 +269,7 @@ def _bare(event: Any) -> Any:
 
 
 @pytest.mark.parametrize("fault", [CommitsFirst, ComparesNothing, PublishesWhatDiffers])
-def test_a_planted_fault_is_found(fault: type[RawLane]) -> None:
+def test_a_planted_fault_is_found(fault: type[RawPartitionProcessor]) -> None:
     def fails(play: Play) -> bool:
         try:
             check_play(play, fault)

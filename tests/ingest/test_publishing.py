@@ -4,9 +4,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
-from streamer import kafka
 from streamer.events.outgoing import Outgoing
 from streamer.ingest.kafka import KafkaEvents, PublishError
+from streamer.worker import kafka
 from tests.parts.broker import Broker
 from tests.strategies import START
 

@@ -58,6 +58,30 @@ class RedisCluster:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    async def move_slot(self, slot: int, pause_s: float = 0.0) -> None:
+        """Move a slot with all its keys to the next node, as `redis-cli --cluster reshard` does; pause while
+        half of them are moved."""
+        number = [await self._holds(node, slot) for node in self.nodes].index(True)
+        source, target = self.nodes[number], self.nodes[(number + 1) % len(self.nodes)]
+        async with source.client() as here, target.client() as there:
+            names = [await client.execute_command("CLUSTER", "MYID") for client in (here, there)]
+            await there.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", names[0])
+            await here.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", names[1])
+            keys = await here.execute_command("CLUSTER", "GETKEYSINSLOT", slot, 10_000)
+            for place, key in enumerate(keys):
+                if place == len(keys) // 2:
+                    await asyncio.sleep(pause_s)
+                auth = ("AUTH", target.password)
+                await here.execute_command("MIGRATE", "127.0.0.1", target.port, key, 0, 5_000, *auth)
+            for client in (there, here):
+                await client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", names[1])
+
+    async def _holds(self, node: RedisServer, slot: int) -> bool:
+        async with node.client() as client:
+            name = await client.execute_command("CLUSTER", "MYID")
+            ranges = await client.execute_command("CLUSTER", "SLOTS")
+        return any(low <= slot <= high and primary[2] == name for low, high, primary, *_ in ranges)
+
     async def _introduce(self) -> None:
         edges = [_SLOTS * number // _NODES for number in range(_NODES + 1)]
         for node, start, end in zip(self.nodes, edges, edges[1:], strict=False):

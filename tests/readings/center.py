@@ -2,14 +2,14 @@
 
 from collections import Counter
 
+from streamer.metrics.counters import pack_counters
 from streamer.metrics.tally import FIRST_BUCKET_OF, NUMBER, Tally, bucket
-from streamer.panes import posting
-from streamer.panes.fold import Tallies
-from streamer.panes.grid import FINE_MS, Cell
+from streamer.panes.pane_keys import COUNTERS, FINE_MS, Cell
 from streamer.readings.reader import Reader
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
-from streamer.store.port import Beat, Commit, Partition, Position
+from streamer.store.port import EMPTY_STORE, Commit, Heartbeat, Partition, Position
+from tests.pane_deltas import PaneTallies, deltas
 
 NOW = 1_795_255_203_000  # 2026-11-21T10:00:03Z
 PARTITION = Partition("call-completed", 0)
@@ -22,10 +22,10 @@ class Center:
 
     def __init__(self, store: MemoryStore | None = None) -> None:
         self.store = store or MemoryStore()
-        self.all: Tallies = {}
+        self.all: PaneTallies = {}
         self._commits = 0
 
-    async def add(self, tallies: Tallies, counts: dict[str, int] | None = None) -> None:
+    async def add(self, tallies: PaneTallies, counts: dict[str, int] | None = None) -> None:
         if not self._commits:
             await self.store.move(PARTITION, None, Position("e", 0, bytes(8)))
         for place, tally in tallies.items():
@@ -34,12 +34,12 @@ class Center:
             self.all[place] = dict(total)
         start, self._commits = self._commits, self._commits + 1
         position = Position("e", self._commits, self._commits.to_bytes(8, "big"))
-        fine, long = posting.fine(tallies, {}), posting.Roller(PAIRS).long(tallies)
-        commit = Commit(PARTITION, "e", start, position, {}, {}, fine, long, counts or {})
+        changed = deltas(tallies, PAIRS) | {COUNTERS: pack_counters(counts or {})}
+        commit = Commit(PARTITION, "e", start, position, EMPTY_STORE, (), {}, changed)
         await self.store.commit(commit, NOW)
 
     async def beat(self, caught_up_at: int) -> None:
-        await self.store.beat({PARTITION: Beat(caught_up_at, 0, caught_up_at)})
+        await self.store.beat({PARTITION: Heartbeat(caught_up_at, 0, caught_up_at)})
 
 
 def cell(queue: str | None = "billing", agent: str | None = "ann", channel: str = "voice") -> Cell:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from streamer.events.models import Event, Identity, Response, Segment, Tombstone
 from streamer.events.rules import DAY, HOUR, MINUTE, Rules
-from streamer.panes.grid import ALL
+from streamer.panes.pane_keys import ALL
 from streamer.readings import contacts
 from streamer.readings.contacts import Contact, Order
 from streamer.readings.query import Query, QueryError
@@ -18,7 +18,7 @@ from streamer.readings.reader import Reader
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
 from tests import strategies
-from tests.counting import counting, lane
+from tests.counting import context, processor
 from tests.messages import logs
 from tests.strategies import START
 
@@ -32,10 +32,10 @@ SEED = Segment(
 async def counted(events: Sequence[Event], partitions: Sequence[int] | None = None) -> MemoryStore:
     """All of them, each topic and partition in one batch."""
     store = MemoryStore()
-    shared = counting(store, Rules(), NOW)
+    shared = context(store, Rules(), NOW)
     placed = list(zip(events, partitions or [0] * len(events), strict=True))
     for (topic, number), log in logs(placed, lambda event: NOW).items():
-        one = await lane(shared, topic, number)
+        one = await processor(shared, topic, number)
         await one.count(log, len(log))
     return store
 

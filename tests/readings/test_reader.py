@@ -11,15 +11,15 @@ from streamer.events.rules import DAY, HOUR, MINUTE, SECOND, OtherRules, Rules, 
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.formulas import TallyCounts
 from streamer.metrics.tally import NUMBER, Tally
-from streamer.panes import posting
-from streamer.panes.fold import Tallies
-from streamer.panes.grid import FINE_MS, row_field, row_of
+from streamer.panes.pane_keys import FINE_MS, row_field, row_of
+from streamer.panes.rollup import MERGE
 from streamer.panes.windows import WINDOWS
 from streamer.readings.query import Query, QueryError, Reading
 from streamer.readings.reader import Reader
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
-from streamer.store.port import Beat, Changes, Mark, Partition
+from streamer.store.port import ChangeCursor, Changes, Heartbeat, Partition
+from tests.pane_deltas import PaneTallies
 from tests.readings.center import NOW, PAIRS, PARTITION, SETTINGS, Center, answered, cell, pane, read
 
 
@@ -90,7 +90,7 @@ def check(reader: Reader, center: Center, window: str, by: str, age: int) -> Non
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.tuples(tallies, st.lists(queries, max_size=3)), max_size=5))
 async def test_brought_up_to_date_it_equals_brute_force_and_a_new_one(
-    steps: list[tuple[Tallies, list[tuple[str, str, int]]]],
+    steps: list[tuple[PaneTallies, list[tuple[str, str, int]]]],
 ) -> None:
     center = Center()
     await center.beat(NOW)
@@ -137,11 +137,12 @@ class InPages(MemoryStore):
         super().__init__()
         self._pages = []
 
-    async def changes(self, since: Mark | None) -> Changes:
+    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> Changes:
         if not self._pages:
-            whole = await super().changes(since)
-            parts = [Changes(whole.mark, False, True, [one]) for one in whole.panes]
-            self._pages = [*parts, Changes(whole.mark, False, False, [])]
+            whole = await super().changes(since, positions=positions)
+            empty = whole._replace(reset=False, panes=[])
+            parts = [empty._replace(more=True, panes=[one]) for one in whole.panes]
+            self._pages = [*parts, empty]
             self._pages[0] = self._pages[0]._replace(reset=whole.reset)
         self.look()
         return self._pages.pop(0)
@@ -190,21 +191,17 @@ async def test_what_fails_half_way_leaves_what_was_there() -> None:
 
 
 class InTwoSteps(MemoryStore):
-    """A commit comes between two steps of a reading: its pane is given again, with all that is new."""
+    """A commit comes between two steps of a reading, and is given by the second."""
 
     between: Callable[[], Coroutine[None, None, None]] | None = None
-    _since: Mark | None = None
 
-    async def changes(self, since: Mark | None) -> Changes:
+    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> Changes:
+        changes = await super().changes(since, positions=positions)
         between, self.between = self.between, None
-        if between is not None:
-            self._since = since
-            first = await super().changes(since)
-            await between()
-            return first._replace(more=True, mark=Mark(-9, b""))
-        if since == Mark(-9, b""):
-            return (await super().changes(self._since))._replace(reset=False)
-        return await super().changes(since)
+        if between is None:
+            return changes
+        await between()
+        return changes._replace(more=True)
 
 
 @pytest.mark.parametrize("first", [True, False])
@@ -223,7 +220,7 @@ async def test_a_pane_that_changes_while_it_is_read_is_counted_once(first: bool)
     assert one(reader, "answered", "7d").value == (111 if first else 1111)
 
 
-async def test_merged_postings_are_counted_once() -> None:
+async def test_merged_deltas_are_counted_once() -> None:
     center = Center()
     await center.beat(NOW)
     reader = Reader(center.store, SETTINGS)
@@ -231,8 +228,8 @@ async def test_merged_postings_are_counted_once() -> None:
         await center.add({(pane(MINUTE), cell()): answered(1)})
         await reader.refresh(NOW)
         await center.add({(pane(MINUTE), cell("sales", "bob")): answered(1)})
-        await center.store.compact("fine", pane(MINUTE), posting.merge)
-        await center.store.compact("long", pane(MINUTE) // 360, posting.merge)
+        for family in MERGE:
+            await center.store.compact((family, pane(MINUTE) // 360), MERGE[family])
     await reader.refresh(NOW)
     assert one(reader, "answered").value == 6
     assert one(reader, "answered", "7d", by="queue", key="sales").value == 3
@@ -285,7 +282,9 @@ async def test_freshness_is_that_of_the_slowest_partition() -> None:
     center = Center()
     reader = await read(center)
     assert reader.fresh_s(NOW) is None
-    await center.store.beat({PARTITION: Beat(NOW, 0, NOW), Partition("t", 1): Beat(NOW - 2_500, 3, NOW)})
+    await center.store.beat(
+        {PARTITION: Heartbeat(NOW, 0, NOW), Partition("t", 1): Heartbeat(NOW - 2_500, 3, NOW)}
+    )
     await reader.refresh(NOW)
     assert reader.fresh_s(NOW) == 2.5
     assert reader.fresh_s(NOW - HOUR) == 0

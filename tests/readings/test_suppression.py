@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.metrics.catalogue import CATALOGUE
-from streamer.panes.grid import ALL
+from streamer.panes.pane_keys import ALL
 from streamer.readings.query import Query, Reading
 from streamer.readings.suppression import ANSWERS, FEWEST, of_many, questions, suppressed
 

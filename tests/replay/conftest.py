@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from streamer import kafka
 from streamer.settings import load
 from streamer.store.redis import RedisStore
+from streamer.worker import kafka
 from tests.faults.worker import Worker
 from tests.parts.broker import Broker
 from tests.test_real_input import Center

@@ -1,9 +1,9 @@
-"""Here is what every store must do: one suite for the store in memory and the one in Redis."""
+"""What every store must do: one suite for the store in memory and the one in Redis."""
 
 import asyncio
 import pickle
 import secrets
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,63 +12,81 @@ import redis as blocking_redis
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
+from redis.crc import key_slot
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import OutOfMemoryError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
-import streamer.store.redis as redis_store
+import streamer.store.redis.store as redis_store
+from streamer.comparison import hour_tallies
+from streamer.events.models import DIMENSIONS
 from streamer.events.rules import DAY, HOUR, Rules
+from streamer.metrics.counters import pack_counters, sum_counters
 from streamer.metrics.tally import NUMBER, Tally
-from streamer.panes.grid import WIDTH, Family, kept_ms
-from streamer.panes.posting import Posting, merge, pack, unpack
-from streamer.store.layout import document_ttl_s
+from streamer.panes.pane_keys import (
+    COUNTERS,
+    PANES_PER_HOUR,
+    Family,
+    PaneHour,
+    StoredFamily,
+    kept_ms,
+)
+from streamer.panes.rollup import MERGE, merge_long
+from streamer.store.layout import document_ttl_ms, layout_key
 from streamer.store.memory import MemoryStore
 from streamer.store.port import (
+    EMPTY_STORE,
     TOKEN_BYTES,
     Applied,
-    Beat,
-    Changed,
+    ChangeCursor,
     Checkpoint,
     Commit,
-    Document,
-    Mark,
-    Moved,
-    Pane,
+    Heartbeat,
+    OffsetConflict,
+    PaneChange,
     Partition,
     Position,
     Store,
+    StoreVersion,
+    VersionConflict,
 )
 from streamer.store.redis import RedisStore, StoreUnfit
+from streamer.worker.retry import retry_forever
+from tests.pane_deltas import deltas, row_sums
 from tests.parts.redis_cluster import RedisCluster
 from tests.parts.redis_server import RedisServer
 from tests.strategies import START
 
 NOW = START + 20 * 365 * DAY
-"""Ahead of any clock: Redis sweeps by its own what is past."""
-FINE, LONG = NOW // WIDTH["fine"], NOW // WIDTH["long"]
+"""Ahead of any clock: Redis drops by its own what is past."""
+NOW_H = NOW // HOUR
 CALLS = Partition("call-completed", 0)
 OTHERS = Partition("call-completed", 1)
 FIRST = Position("e1", 0, b"-" * TOKEN_BYTES)
 
-Field = tuple[Family, int, str]
-Sums = dict[Field, Tally]
+Field = tuple[str, int, Any]
+"""Family, pane and group; of the counters nothing else."""
+Sums = dict[Field, dict[Any, int]]
 
 
 class Follower:
     """Reads what changes, as a reader does: `sums` is what it had when last all was of one moment."""
 
     def __init__(self) -> None:
-        self.mark: Mark | None = None
+        self.cursor: ChangeCursor | None = None
         self.sums: Sums = {}
-        self._panes: dict[tuple[Family, int], Sums] = {}
+        self._hours: dict[PaneHour, Sums] = {}
 
     async def read(self, store: Store) -> bool:
         """One step; whether all that was read belongs to one moment."""
-        changes = await store.changes(self.mark)
-        self.mark = changes.mark
+        changes = await store.changes(self.cursor)
+        self.cursor = changes.cursor
         if changes.reset:
-            self._panes = {}
-        for pane in changes.panes:
-            self._put(pane)
+            self._hours = {}
+        for change in changes.panes:
+            self._put(change)
         if not changes.more:
-            self.sums = {place: kept for sums in self._panes.values() for place, kept in _clean(sums)}
+            self.sums = {place: kept for sums in self._hours.values() for place, kept in _clean(sums)}
         return not changes.more
 
     async def follow(self, store: Store) -> Sums:
@@ -76,18 +94,23 @@ class Follower:
             pass
         return self.sums
 
-    def _put(self, pane: Pane) -> None:
-        place = pane.family, pane.index
-        sums = {} if pane.whole else self._panes.get(place, {})
-        self._panes[place] = sums
-        for packed in pane.postings:
-            for field, tally in unpack(packed).tallies():
-                known = sums.setdefault((*place, field), {})
-                for number, amount in tally.items():
-                    known[number] = known.get(number, 0) + amount
+    def _put(self, change: PaneChange) -> None:
+        family, hour = change.place
+        sums = {} if change.whole else self._hours.get(change.place, {})
+        self._hours[change.place] = sums
+        for (pane, group), tally in tallies_of(family, hour, change.deltas).items():
+            known = sums.setdefault((family, pane, group), {})
+            for number, amount in tally.items():
+                known[number] = known.get(number, 0) + amount
 
 
-def _clean(sums: Sums) -> Iterator[tuple[Field, Tally]]:
+def tallies_of(family: StoredFamily, hour: int, deltas: Sequence[bytes]) -> Mapping[tuple[int, Any], Any]:
+    if family == "counters":
+        return {(0, ""): sum_counters(deltas)}
+    return hour_tallies(family, hour, deltas)
+
+
+def _clean(sums: Sums) -> Iterator[tuple[Field, dict[Any, int]]]:
     for place, tally in sums.items():
         if kept := {number: amount for number, amount in tally.items() if amount}:
             yield place, kept
@@ -97,14 +120,40 @@ async def whole(store: Store) -> Sums:
     return await Follower().follow(store)
 
 
-def posting(tallies: Mapping[str, Tally]) -> bytes:
-    numbers = [number for tally in tallies.values() for number in tally]
-    amounts = [amount for tally in tallies.values() for amount in tally.values()]
-    return pack(Posting(list(tallies), [len(tally) for tally in tallies.values()], numbers, amounts))
-
-
 def key(name: str, letter: str = "e") -> bytes:
     return letter.encode() + name.encode().ljust(12, b".")
+
+
+def cell(name: str) -> tuple[str | None, ...]:
+    return (name, *[None] * (len(DIMENSIONS) - 1))
+
+
+def changed(
+    fine: Mapping[int, Mapping[str, Tally]] | None = None,
+    long: Mapping[int, Mapping[str, Tally]] | None = None,
+    counts: Mapping[str, int] | None = None,
+) -> dict[PaneHour, bytes]:
+    """Deltas: tallies by hour, of cells in its first pane or of rows; and counters."""
+    found: dict[PaneHour, bytes] = {}
+    for hour, cells in (fine or {}).items():
+        tallies = {(hour * PANES_PER_HOUR, cell(name)): tally for name, tally in cells.items()}
+        found["fine", hour] = deltas(tallies)["fine", hour]
+    for hour, rows in (long or {}).items():
+        found["long", hour] = row_sums(rows)
+    if counts is not None:
+        found[COUNTERS] = pack_counters(counts)
+    return found
+
+
+def in_fine(name: str, hour: int = NOW_H) -> Field:
+    return ("fine", hour * PANES_PER_HOUR, cell(name))
+
+
+def in_long(row: str, hour: int = NOW_H) -> Field:
+    return ("long", hour, row)
+
+
+IN_COUNTERS: Field = ("counters", 0, "")
 
 
 class Writer:
@@ -120,12 +169,17 @@ class Writer:
         return self
 
     def commit(self, **parts: Any) -> Commit:
-        """The next one, of these parts. Parts of panes are tallies by field, by index."""
-        for family in ("fine", "long"):
-            parts[family] = {index: posting(fields) for index, fields in parts.get(family, {}).items()}
+        """The next one, of these parts."""
         after = Position("e1", self.position.next + 1, secrets.token_bytes(TOKEN_BYTES))
-        usual = {"reads": {}, "writes": {}, "counts": {}, "start": self.position.next, "epoch": "e1"}
-        return Commit(partition=self.partition, position=after, **(usual | parts))
+        panes = {name: parts.pop(name) for name in ("fine", "long", "counts") if name in parts}
+        usual = {
+            "version": EMPTY_STORE,
+            "reads": (),
+            "writes": {},
+            "start": self.position.next,
+            "epoch": "e1",
+        }
+        return Commit(partition=self.partition, position=after, deltas=changed(**panes), **(usual | parts))
 
     async def write(self, **parts: Any) -> Position:
         commit = self.commit(**parts)
@@ -136,19 +190,27 @@ class Writer:
 
 EVERYTHING: dict[str, Any] = {
     "writes": {key("a"): b"journey", key("b", "c"): b"other"},
-    "fine": {FINE: {"cell": {1: 1}}},
-    "long": {LONG: {"all": {1: 1}}},
+    "fine": {NOW_H: {"cell": {1: 1}}},
+    "long": {NOW_H: {"all": {1: 1}}},
     "counts": {"events": 1},
 }
+
+
+async def values(store: Store, *names: bytes) -> list[bytes | None]:
+    return [*(await store.read(names)).values]
+
+
+async def version(store: Store) -> StoreVersion:
+    return (await store.read(())).version
 
 
 async def state(store: Store) -> tuple[Any, ...]:
     """All there is."""
     return (
         await store.positions([CALLS, OTHERS]),
-        await store.read([key("a"), key("b", "c")]),
+        await values(store, key("a"), key("b", "c")),
         await whole(store),
-        await store.counts(),
+        await store.counters(),
     )
 
 
@@ -159,7 +221,7 @@ def url(request: pytest.FixtureRequest) -> str | None:
 
 @asynccontextmanager
 async def opened(url: str | None, center: str, rules: Rules | None = None) -> AsyncIterator[Store]:
-    store = MemoryStore() if url is None else await RedisStore.connect(url, center, rules)
+    store = MemoryStore(rules) if url is None else await RedisStore.connect(url, center, rules)
     try:
         yield store
     finally:
@@ -181,12 +243,12 @@ async def writer(store: Store) -> Writer:
 
 
 async def test_an_empty_store_holds_nothing(store: Store) -> None:
-    assert await store.read([]) == []
-    assert await store.read([key("a"), key("b")]) == [None, None]
+    assert await values(store) == []
+    assert await values(store, key("a"), key("b")) == [None, None]
     assert await store.positions([]) == []
     assert await store.positions([CALLS]) == [None]
-    assert await store.counts() == {}
-    assert await store.beats() == {}
+    assert await store.counters() == {}
+    assert await store.heartbeats() == {}
     assert await store.rules() is None
     assert await whole(store) == {}
 
@@ -195,8 +257,8 @@ async def test_a_commit_moves_numbers_documents_and_position_together(store: Sto
     position = await writer.write(**EVERYTHING)
     assert await state(store) == (
         [position, None],
-        [Document(position.token, b"journey"), Document(position.token, b"other")],
-        {("fine", FINE, "cell"): {1: 1}, ("long", LONG, "all"): {1: 1}},
+        [b"journey", b"other"],
+        {in_fine("cell"): {1: 1}, in_long("all"): {1: 1}, IN_COUNTERS: {"events": 1}},
         {"events": 1},
     )
 
@@ -222,12 +284,12 @@ async def test_a_commit_sent_again_after_the_next_one_is_refused(store: Store, w
     writer.position = late.position
     present = await writer.write(counts={"events": 1})
     before = await state(store)
-    assert await store.commit(late, NOW) == Moved(present)
+    assert await store.commit(late, NOW) == OffsetConflict(present)
     assert await state(store) == before
 
 
 async def test_a_commit_without_a_position_writes_nothing(store: Store) -> None:
-    assert await store.commit(Writer(store).commit(**EVERYTHING), NOW) == Moved(None)
+    assert await store.commit(Writer(store).commit(**EVERYTHING), NOW) == OffsetConflict(None)
     assert await state(store) == ([None, None], [None, None], {}, {})
 
 
@@ -237,185 +299,277 @@ async def test_a_commit_that_starts_elsewhere_writes_nothing(
 ) -> None:
     present = await writer.write()
     before = await state(store)
-    assert await store.commit(writer.commit(**EVERYTHING | other), NOW) == Moved(present)
+    assert await store.commit(writer.commit(**EVERYTHING | other), NOW) == OffsetConflict(present)
     assert await state(store) == before
 
 
-@pytest.mark.parametrize(
-    ("stored", "read"),
-    [(True, None), (True, b"anothers"), (False, b"anothers")],
-    ids=["present, read as absent", "of another token", "absent, read as present"],
-)
-async def test_a_commit_that_read_what_changed_writes_nothing(
-    store: Store, writer: Writer, stored: bool, read: bytes | None
+# What was read, and written by others since
+
+
+@pytest.mark.parametrize("value", [b"2", None], ids=["written", "deleted"])
+async def test_a_commit_that_read_what_was_written_since_writes_nothing(
+    store: Store, writer: Writer, value: bytes | None
 ) -> None:
-    same = (await writer.write(writes={key("same"): b"1"})).token
-    if stored:
-        await writer.write(writes={key("a"): b"1"})
-    before = await state(store)
-    reads = {key("same"): same, key("a"): read, key("never"): None}
-    outcome = await store.commit(writer.commit(**EVERYTHING, reads=reads), NOW)
-    assert outcome == Changed((key("a"),))
+    await writer.write(writes={key("same"): b"1", key("a"): b"1"})
+    read = await version(store)
+    await writer.write(writes={key("a"): value})
+    before, now = await state(store), await version(store)
+    reads = [key("same"), key("a"), key("never")]
+    outcome = await store.commit(writer.commit(**EVERYTHING, version=read, reads=reads), NOW)
+    assert outcome == VersionConflict(frozenset([key("a")]), now)
     assert await state(store) == before
 
 
-async def test_all_keys_that_changed_are_named(store: Store, writer: Writer) -> None:
-    await writer.write(writes={key("a"): b"1", key("b"): b"1"})
-    outcome = await store.commit(writer.commit(reads={key("a"): None, key("b"): None, key("c"): None}), NOW)
-    assert isinstance(outcome, Changed)
-    assert set(outcome.keys) == {key("a"), key("b")}
+async def test_a_commit_that_read_as_absent_what_was_created_since_writes_nothing(
+    store: Store, writer: Writer
+) -> None:
+    read = await version(store)
+    await writer.write(writes={key("a"): b"1"})
+    outcome = await store.commit(writer.commit(version=read, reads=[key("a"), key("b")]), NOW)
+    assert outcome == VersionConflict(frozenset([key("a")]), await version(store))
 
 
-async def test_a_commit_that_read_what_is_there_is_applied(store: Store, writer: Writer) -> None:
-    token = (await writer.write(writes={key("a"): b"1"})).token
-    after = await writer.write(reads={key("a"): token, key("b"): None}, writes={key("a"): b"2"})
-    assert await store.read([key("a")]) == [Document(after.token, b"2")]
+async def test_all_documents_that_changed_are_named(store: Store, writer: Writer) -> None:
+    read = await version(store)
+    await writer.write(writes={key("a"): b"1"})
+    await writer.write(writes={key("b"): b"1"})
+    reads = [key("a"), key("b"), key("c")]
+    outcome = await store.commit(writer.commit(version=read, reads=reads), NOW)
+    assert outcome == VersionConflict(frozenset([key("a"), key("b")]), await version(store))
+
+
+async def test_a_commit_that_read_what_nobody_wrote_since_is_applied(store: Store, writer: Writer) -> None:
+    await writer.write(writes={key("a"): b"1"})
+    read = await version(store)
+    await writer.write(writes={key("other"): b"1"})
+    await writer.write(version=read, reads=[key("a"), key("b")], writes={key("a"): b"2"})
+    assert await values(store, key("a")) == [b"2"]
+
+
+async def test_a_conflict_says_since_when_the_others_hold(store: Store, writer: Writer) -> None:
+    read = await version(store)
+    await writer.write(writes={key("a"): b"1"})
+    reads = [key("a"), key("b")]
+    conflict = await store.commit(writer.commit(version=read, reads=reads), NOW)
+    assert isinstance(conflict, VersionConflict)
+    await writer.write(version=conflict.version, reads=reads)
+
+
+async def test_of_several_reads_the_oldest_version_counts(store: Store, writer: Writer) -> None:
+    """Between them another commit wrote what was read first."""
+    first = await store.read([key("a")])
+    await writer.write(writes={key("a"): b"1"})
+    second = await store.read([key("b")])
+    reads = [key("a"), key("b")]
+    outcome = await store.commit(writer.commit(version=first.version, reads=reads), NOW)
+    assert isinstance(outcome, VersionConflict)
+    assert outcome.keys == {key("a")}
+    await writer.write(version=second.version, reads=[key("b")])
+
+
+async def test_values_and_version_of_a_reading_are_of_one_moment(store: Store, writer: Writer) -> None:
+    for number in range(3):
+        await writer.write(writes={key("a"): b"%d" % number})
+        snapshot = await store.read([key("a")])
+        assert snapshot.values == [b"%d" % number]
+        assert (await store.changes(None)).cursor[:2] == snapshot.version
+
+
+async def test_a_version_older_than_what_is_remembered_is_of_before_everything(
+    store: Store, writer: Writer
+) -> None:
+    """No write is taken for none."""
+    await writer.write(writes={key("a"): b"1"})
+    read = await version(store)
+    await writer.write(writes={key("a"): b"2"})
+    for _ in range(redis_store.KEPT_WRITES + 2):
+        await writer.write()
+    outcome = await store.commit(writer.commit(version=read, reads=[key("a")]), NOW)
+    assert isinstance(outcome, VersionConflict)
+    assert outcome.keys == {key("a")}
+    await writer.write(version=outcome.version, reads=[key("a")])
+
+
+@pytest.mark.parametrize("sequence", [1, 2, 3, 1_000])
+async def test_under_a_version_that_is_not_known_everything_changed(
+    store: Store, writer: Writer, sequence: int
+) -> None:
+    """As after a failover: the number came back, the nonce did not."""
+    await writer.write(writes={key("a"): b"1"})
+    await writer.write()
+    unknown = StoreVersion(sequence, b"unknown!")
+    outcome = await store.commit(writer.commit(version=unknown, reads=[key("a"), key("b")]), NOW)
+    assert outcome == VersionConflict(frozenset([key("a"), key("b")]), await version(store))
+
+
+async def test_after_a_failover_a_commit_that_read_what_was_lost_writes_nothing(
+    store: Store, writer: Writer, url: str | None, center: str
+) -> None:
+    backup = Backup(writer, url, center)
+    await writer.write(writes={key("a"): b"lost"})
+    read = await version(store)
+    backup.restore()
+    await writer.write(writes={key("b"): b"1"})
+    assert (await version(store)).sequence == read.sequence
+    outcome = await store.commit(writer.commit(version=read, reads=[key("a")]), NOW)
+    assert outcome == VersionConflict(frozenset([key("a")]), await version(store))
 
 
 async def test_a_deleted_document_is_absent(store: Store, writer: Writer) -> None:
     await writer.write(writes={key("a"): b"1", key("b"): b"1"})
     await writer.write(writes={key("a"): None, key("never"): None})
-    assert [document and document.value for document in await store.read([key("a"), key("b")])] == [
-        None,
-        b"1",
-    ]
-    await writer.write(reads={key("a"): None})
+    assert await values(store, key("a"), key("b")) == [None, b"1"]
 
 
 async def test_documents_are_replaced_without_counting(store: Store, writer: Writer) -> None:
     position = await writer.write(**EVERYTHING)
-    reads = {key("a"): position.token, key("n"): None}
-    assert await store.replace(
-        b"newtoken", reads, {key("a"): b"less", key("b", "c"): None, key("n"): b"seal"}
-    )
-    assert await store.read([key("a"), key("b", "c"), key("n")]) == [
-        Document(b"newtoken", b"less"),
-        None,
-        Document(b"newtoken", b"seal"),
-    ]
+    writes = {key("a"): b"less", key("b", "c"): None, key("n"): b"seal"}
+    assert await store.replace(await version(store), [key("a"), key("n")], writes, NOW)
+    assert await values(store, key("a"), key("b", "c"), key("n")) == [b"less", None, b"seal"]
     assert await store.positions([CALLS]) == [position]
-    assert await store.counts() == {"events": 1}
+    assert await store.counters() == {"events": 1}
 
 
-@pytest.mark.parametrize("seen", [None, b"anothert"])
-async def test_nothing_is_replaced_where_something_changed(
-    store: Store, writer: Writer, seen: bytes | None
-) -> None:
+async def test_nothing_is_replaced_where_something_changed(store: Store, writer: Writer) -> None:
+    read = await version(store)
     await writer.write(**EVERYTHING)
     before = await state(store)
-    assert not await store.replace(b"newtoken", {key("n"): None, key("a"): seen}, {key("a"): None})
+    assert not await store.replace(read, [key("n"), key("a")], {key("a"): None}, NOW)
     assert await state(store) == before
 
 
-async def test_a_commit_that_read_what_was_replaced_meanwhile_writes_nothing(
+# What is written outside a commit refuses a commit that read it before
+
+
+async def test_a_commit_that_read_what_was_replaced_since_writes_nothing(
     store: Store, writer: Writer
 ) -> None:
-    position = await writer.write(**EVERYTHING)
-    assert await store.replace(b"newtoken", {}, {key("a"): b"less"})
-    commit = writer.commit(reads={key("a"): position.token}, writes={key("a"): b"more"})
-    assert await store.commit(commit, NOW) == Changed((key("a"),))
+    await writer.write(**EVERYTHING)
+    read = await version(store)
+    assert await store.replace(read, [], {key("a"): b"less"}, NOW)
+    commit = writer.commit(version=read, reads=[key("a")], writes={key("a"): b"more"})
+    assert await store.commit(commit, NOW) == VersionConflict(frozenset([key("a")]), await version(store))
 
 
-async def test_keys_are_found_by_their_letters(store: Store, writer: Writer) -> None:
-    many = {key(f"{number}", letter): b"x" for number in range(700) for letter in "ceo"}
-    await writer.write(writes=many, counts={"events": 1}, fine={FINE: {"cell": {1: 1}}})
-    found = {one async for keys in store.keys("co") for one in keys}
-    assert found == {one for one in many if one[:1] != b"e"}
+async def test_a_commit_that_read_what_was_forgotten_since_writes_nothing(
+    store: Store, writer: Writer
+) -> None:
+    await writer.write(**EVERYTHING)
+    read = await version(store)
+    assert await forget_all(store, NOW + document_ttl_ms(Rules()) + 1_000) == 2
+    commit = writer.commit(version=read, reads=[key("a")], writes={key("a"): b"more"})
+    assert await store.commit(commit, NOW) == VersionConflict(frozenset([key("a")]), await version(store))
+
+
+async def test_moving_a_position_is_a_write_too(store: Store, writer: Writer) -> None:
+    before = await version(store)
+    assert await store.move(CALLS, FIRST, Position("e2", 0, b"otherone"))
+    assert await version(store) != before
+
+
+async def forget_all(store: Store, now_ms: int) -> int:
+    """One round over all documents."""
+    return sum([await store.forget(now_ms, 1_000) for _ in range(32)])
+
+
+@pytest.mark.parametrize(("later_ms", "left"), [(0, 2), (2_000, 1)])
+async def test_documents_are_forgotten_when_they_outlived_their_time(
+    store: Store, writer: Writer, later_ms: int, left: int
+) -> None:
+    ttl_ms = document_ttl_ms(Rules())
+    await writer.write(writes={key("old"): b"1", key("again"): b"1"})
+    commit = writer.commit(writes={key("again"): b"2"})
+    await store.commit(commit, NOW + 60_000)
+    assert await forget_all(store, NOW + ttl_ms + later_ms) == 2 - left
+    assert len([one for one in await values(store, key("old"), key("again")) if one]) == left
+    assert await values(store, key("again")) == [b"2"]
+
+
+# Documents
+
+
+async def test_documents_are_found_by_their_letters(store: Store, writer: Writer) -> None:
+    many = {key(f"{number}", letter): letter.encode() for number in range(700) for letter in "ceo"}
+    await writer.write(writes=many, counts={"events": 1}, fine={NOW_H: {"cell": {1: 1}}})
+    found: dict[bytes, bytes] = {}
+    async for documents in store.scan("co"):
+        found |= documents
+    assert found == {name: value for name, value in many.items() if name[:1] != b"e"}
 
 
 async def test_documents_are_read_in_the_order_asked_for(store: Store, writer: Writer) -> None:
     await writer.write(writes={key("a"): b"1", key("b"): b"\x00\xff" * 5})
-    assert await values(store, "b", "never", "a", "b") == [b"\x00\xff" * 5, None, b"1", b"\x00\xff" * 5]
-
-
-async def values(store: Store, *names: str) -> list[bytes | None]:
-    return [document and document.value for document in await store.read([key(name) for name in names])]
+    names = [key(name) for name in ("b", "never", "a", "b")]
+    assert await values(store, *names) == [b"\x00\xff" * 5, None, b"1", b"\x00\xff" * 5]
 
 
 async def test_more_than_any_script_can_unpack_at_once(store: Store, writer: Writer) -> None:
-    keys = [key(f"{number:05}") for number in range(2_101)]
-    fields = {f"cell {number}": {number % 200: number} for number in range(1, 1_200)}
-    fine = {FINE + number: {"cell": {1: number}} for number in range(1, 700)}
-    written = await writer.write(
-        writes=dict.fromkeys(keys, b"v"),
-        fine={FINE: fields, **fine},
-        counts={f"count {number}": number for number in range(1_100)},
-    )
-    assert await store.read(keys) == [Document(written.token, b"v")] * len(keys)
-    assert len(await whole(store)) == len(fields) + len(fine)
-    assert (await store.counts())["count 1099"] == 1099
-    outcome = await store.commit(writer.commit(reads=dict.fromkeys(keys)), NOW)
-    assert isinstance(outcome, Changed)
-    assert set(outcome.keys) == set(keys)
-    await writer.write(reads=dict.fromkeys(keys, written.token), writes=dict.fromkeys(keys))
-    assert await store.read(keys) == [None] * len(keys)
+    keys = [key(f"{number:05}") for number in range(9_001)]
+    fine = {NOW_H + number: {"cell": {1: number + 1}} for number in range(300)}
+    read = await version(store)
+    await writer.write(writes=dict.fromkeys(keys, b"v"), fine=fine)
+    assert await values(store, *keys) == [b"v"] * len(keys)
+    assert len(await whole(store)) == len(fine)
+    outcome = await store.commit(writer.commit(version=read, reads=keys), NOW)
+    assert isinstance(outcome, VersionConflict)
+    assert outcome.keys == set(keys)
+    await writer.write(version=await version(store), reads=keys, writes=dict.fromkeys(keys))
+    assert await values(store, *keys) == [None] * len(keys)
 
 
 # Numbers
 
 
 async def test_tallies_add_up_and_come_back_to_nothing(store: Store, writer: Writer) -> None:
-    await writer.write(fine={FINE: {"a": {1: 2, 2: 3}, "b": {7: 1}}})
-    await writer.write(fine={FINE: {"a": {1: 1, 3: -4}, "b": {7: -1}}})
-    assert await whole(store) == {("fine", FINE, "a"): {1: 3, 2: 3, 3: -4}}
-    await writer.write(fine={FINE: {"a": {1: -3, 2: -3, 3: 4}}})
+    await writer.write(fine={NOW_H: {"a": {1: 2, 2: 3}, "b": {7: 1}}})
+    await writer.write(fine={NOW_H: {"a": {1: 1, 3: -4}, "b": {7: -1}}})
+    assert await whole(store) == {in_fine("a"): {1: 3, 2: 3, 3: -4}}
+    await writer.write(fine={NOW_H: {"a": {1: -3, 2: -3, 3: 4}}})
     assert await whole(store) == {}
 
 
 @pytest.mark.parametrize("amount", [1, -1, 127, 128, -33, 2**31, 2**32, 2**53, -(2**53)])
 async def test_large_and_negative_numbers_are_exact(store: Store, writer: Writer, amount: int) -> None:
-    await writer.write(long={LONG: {"all": {0: amount - 1, 4000: amount}}})
-    await writer.write(long={LONG: {"all": {0: 1}}}, counts={"ms": abs(amount)})
+    await writer.write(long={NOW_H: {"all": {0: amount - 1, 4000: amount}}})
+    await writer.write(long={NOW_H: {"all": {0: 1}}}, counts={"ms": abs(amount)})
     await writer.write(counts={"ms": 1})
-    assert await whole(store) == {("long", LONG, "all"): {0: amount, 4000: amount}}
-    assert await store.counts() == {"ms": abs(amount) + 1}
-
-
-@pytest.mark.parametrize("size", [1, 15, 16, 17, 300])
-async def test_a_tally_of_consecutive_numbers_from_one_is_no_list(
-    store: Store, writer: Writer, size: int
-) -> None:
-    tally = {number: number for number in range(1, size + 1)}
-    await writer.write(fine={FINE: {"a": tally}})
-    await writer.write(fine={FINE: {"a": tally}})
-    assert await whole(store) == {("fine", FINE, "a"): {number: 2 * number for number in tally}}
+    assert (await whole(store))[in_long("all")] == {0: amount, 4000: amount}
+    assert await store.counters() == {"ms": abs(amount) + 1}
 
 
 @pytest.mark.parametrize("family", ["fine", "long"])
-async def test_panes_past_their_time_to_live_are_left_out(
+async def test_hours_past_their_time_to_live_are_left_out(
     store: Store, writer: Writer, family: Family
 ) -> None:
-    width, keep = WIDTH[family], kept_ms(family, Rules().retention_ms)
-    oldest = (NOW - keep) // width
-    panes = {index: {"a": {1: 1}} for index in (oldest - 1, oldest, oldest + 1)}
-    now_ms = (oldest + 1) * width + keep - 1  # the last millisecond in which the oldest is kept
+    keep = kept_ms(family, Rules().retention_ms)
+    oldest = (NOW - keep) // HOUR
+    panes = {hour: {"a": {1: 1}} for hour in (oldest - 1, oldest, oldest + 1)}
+    now_ms = (oldest + 1) * HOUR + keep - 1  # the last millisecond in which the oldest is kept
     assert await store.commit(writer.commit(**{family: panes}, counts={"events": 1}), now_ms) == Applied()
-    assert await whole(store) == {(family, index, "a"): {1: 1} for index in (oldest, oldest + 1)}
-    assert await store.counts() == {"events": 1}
+    place = in_fine if family == "fine" else in_long
+    kept = {place("a", hour): {1: 1} for hour in (oldest, oldest + 1)}
+    assert await whole(store) == kept | {IN_COUNTERS: {"events": 1}}
 
 
-@pytest.mark.parametrize("times", [1, 2, 7])
+@pytest.mark.parametrize("times", [1, 2, 7, 200])
 async def test_compacting_changes_no_number(store: Store, writer: Writer, times: int) -> None:
     follower = Follower()
     for number in range(1, times + 1):
         await writer.write(
-            long={LONG: {"all": {1: number}, f"queue {number}": {2: 1}}, LONG + 1: {"all": {1: 1}}}
+            fine={NOW_H: {"all": {1: number}, f"cell {number % 5}": {2: 1}}},
+            long={NOW_H: {"all": {1: number}, f"queue {number % 5}": {2: 1}}, NOW_H + 1: {"all": {1: 1}}},
+            counts={"events": number, f"queue {number % 5}": 1},
         )
         await follower.follow(store)
     before = await whole(store)
-    await store.compact("long", LONG, merge)
-    await store.compact("long", LONG + 2, merge)
+    for family in MERGE:
+        place = (family, NOW_H) if family != "counters" else COUNTERS
+        assert await store.compact(place, MERGE[family]) < max(2, times)
+        await store.compact((family, NOW_H + 2), MERGE[family])
     assert await whole(store) == before
-    await writer.write(long={LONG: {"all": {1: 1}}})
+    await writer.write(long={NOW_H: {"all": {1: 1}}})
     assert await follower.follow(store) == await whole(store)
-    assert follower.sums["long", LONG, "all"] == {1: times * (times + 1) // 2 + 1}
-
-
-async def test_a_panes_postings_come_in_the_order_of_their_commits(store: Store, writer: Writer) -> None:
-    for number in (1, 2, 3):
-        await writer.write(fine={FINE: {"a": {number: 1}}})
-    assert [[*unpack(one).numbers] for one in await store.postings("fine", FINE)] == [[1], [2], [3]]
-    assert list(await store.postings("fine", FINE + 1)) == []
+    assert follower.sums[in_long("all")] == {1: times * (times + 1) // 2 + 1}
 
 
 # Around it
@@ -439,32 +593,37 @@ async def test_moving_a_position_changes_no_number(store: Store, writer: Writer)
     assert await follower.follow(store) == before == await whole(store)
 
 
-async def test_beats_are_the_last_said_of_each_partition(store: Store) -> None:
+async def test_heartbeats_are_the_last_said_of_each_partition(store: Store) -> None:
     await store.beat({})
-    await store.beat({CALLS: Beat(1, 2, 3), OTHERS: Beat(NOW, 0, NOW)})
-    await store.beat({CALLS: Beat(4, 5, 6)})
-    assert await store.beats() == {CALLS: Beat(4, 5, 6), OTHERS: Beat(NOW, 0, NOW)}
+    await store.beat({CALLS: Heartbeat(1, 2, 3), OTHERS: Heartbeat(NOW, 0, NOW)})
+    await store.beat({CALLS: Heartbeat(4, 5, 6)})
+    known = {CALLS: Heartbeat(4, 5, 6), OTHERS: Heartbeat(NOW, 0, NOW)}
+    assert await store.heartbeats() == known
+    assert (await store.changes(None)).heartbeats == known
 
 
 async def test_the_first_rules_stay(store: Store) -> None:
     assert await store.set_rules(b"first") == b"first"
     assert await store.set_rules(b"second") == b"first"
     assert await store.rules() == b"first"
+    assert (await store.changes(None)).rules == b"first"
 
 
 # Following what changes
 
 
 async def test_only_what_changed_is_read_again(store: Store, writer: Writer) -> None:
-    await writer.write(fine={FINE: {"a": {1: 1}}, FINE + 1: {"a": {1: 1}}})
-    changes = await store.changes(None)
-    assert changes.reset
-    await writer.write(fine={FINE: {"b": {1: 1}}})
-    changes = await store.changes(changes.mark)
+    await writer.write(fine={NOW_H: {"a": {1: 1}}, NOW_H + 1: {"a": {1: 1}}})
+    follower = Follower()
+    await follower.follow(store)
+    await writer.write(fine={NOW_H: {"b": {1: 1}}})
+    changes = await store.changes(follower.cursor)
     assert not changes.reset
-    assert changes.panes == [Pane("fine", FINE, False, [posting({"b": {1: 1}})])]
-    nothing = await store.changes(changes.mark)
-    assert nothing == (changes.mark, False, False, [])
+    assert changes.panes == [
+        PaneChange(("fine", NOW_H), False, [changed({NOW_H: {"b": {1: 1}}})["fine", NOW_H]])
+    ]
+    nothing = await store.changes(changes.cursor)
+    assert nothing[:4] == (changes.cursor, False, False, [])
 
 
 async def test_following_from_before_the_first_commit_misses_nothing(store: Store) -> None:
@@ -475,23 +634,47 @@ async def test_following_from_before_the_first_commit_misses_nothing(store: Stor
     assert await follower.follow(store) == await whole(store) != {}
 
 
-@pytest.mark.parametrize(
-    "mark", [Mark(1, b"unknown!"), Mark(2, b"unknown!"), Mark(1_000, b"unknown!"), Mark(0, b"unknown!")]
-)
-async def test_an_unknown_mark_is_answered_from_the_beginning(
-    store: Store, writer: Writer, mark: Mark
+@pytest.mark.parametrize("behind", [1, 200, 400])
+async def test_a_follower_that_was_away_for_many_commits_misses_none(
+    store: Store, writer: Writer, behind: int
 ) -> None:
-    await writer.write(fine={FINE: {"a": {1: 1}}})
-    await writer.write(fine={FINE: {"a": {1: 1}}})
-    changes = await store.changes(mark)
-    assert changes.reset
-    assert [pane.postings for pane in changes.panes] == [[posting({"a": {1: 1}})] * 2]
+    follower = Follower()
+    await writer.write(**EVERYTHING)
+    await follower.follow(store)
+    for number in range(behind):
+        await writer.write(long={NOW_H + number % 3: {"all": {1: 1}}}, counts={"events": 1})
+    changes = await store.changes(follower.cursor)
+    assert not changes.reset
+    assert await follower.follow(store) == await whole(store)
+    assert follower.sums[IN_COUNTERS] == {"events": 1 + behind}
 
 
-async def test_a_mark_of_a_known_commit_with_a_later_number_is_unknown(store: Store, writer: Writer) -> None:
-    await writer.write(fine={FINE: {"a": {1: 1}}})
-    mark = (await store.changes(None)).mark
-    assert (await store.changes(Mark(mark.sequence + 1, mark.nonce))).reset
+@pytest.mark.parametrize(
+    "cursor",
+    [
+        ChangeCursor(1, b"unknown!"),
+        ChangeCursor(2, b"unknown!"),
+        ChangeCursor(1_000, b"unknown!"),
+        ChangeCursor(0, b"unknown!"),
+    ],
+)
+async def test_an_unknown_cursor_is_answered_from_the_beginning(
+    store: Store, writer: Writer, cursor: ChangeCursor
+) -> None:
+    await writer.write(fine={NOW_H: {"a": {1: 1}}})
+    await writer.write(fine={NOW_H: {"a": {1: 1}}})
+    assert (await store.changes(cursor)).reset
+    follower = Follower()
+    follower.cursor, follower._hours = cursor, {("fine", NOW_H): {in_fine("lost"): {1: 1}}}
+    assert await follower.follow(store) == {in_fine("a"): {1: 2}}
+
+
+async def test_a_cursor_of_a_known_commit_with_a_later_number_is_unknown(
+    store: Store, writer: Writer
+) -> None:
+    await writer.write(fine={NOW_H: {"a": {1: 1}}})
+    now = await version(store)
+    assert (await store.changes(ChangeCursor(now.sequence + 1, now.nonce))).reset
 
 
 async def test_a_center_that_comes_back_empty_is_read_anew(
@@ -505,8 +688,8 @@ async def test_a_center_that_comes_back_empty_is_read_anew(
     async with Redis.from_url(store_url) as client:
         await client.delete(*[name async for name in client.scan_iter(f"*{center}*")])
     assert await follower.follow(store) == {}
-    await (await Writer(store).start()).write(fine={FINE: {"other": {1: 1}}})
-    assert await follower.follow(store) == {("fine", FINE, "other"): {1: 1}}
+    await (await Writer(store).start()).write(fine={NOW_H: {"other": {1: 1}}})
+    assert await follower.follow(store) == {in_fine("other"): {1: 1}}
 
 
 class Backup:
@@ -573,10 +756,11 @@ async def test_reading_in_chunks_while_commits_go_on_ends_at_the_whole_of_one_mo
                     if await followers[of].read(store):
                         assert followers[of].sums == await whole(store)
                 case "write":
-                    fine = {FINE + index: {"a": {1: amount}} for index, amount in of}
-                    await writer.write(fine=fine, long={LONG + index: {"all": {2: 1}} for index, _ in of})
+                    fine = {NOW_H + index: {"a": {1: amount}} for index, amount in of}
+                    long = {NOW_H + index: {"all": {2: 1}} for index, _ in of}
+                    await writer.write(fine=fine, long=long, counts={"events": 1})
                 case "compact":
-                    await store.compact("long", LONG + of, merge)
+                    await store.compact(("long", NOW_H + of), merge_long)
                 case "back up":
                     backup = Backup(writer, url, center)
                 case "fail over":
@@ -589,18 +773,19 @@ async def test_reading_in_chunks_while_commits_go_on_ends_at_the_whole_of_one_mo
 
 
 @pytest.fixture
-async def redis_kept(store_url: str, center: str) -> AsyncIterator[Store]:
+async def redis_kept(store_url: str, center: str) -> AsyncIterator[RedisStore]:
     async with opened(store_url, center) as store:
+        assert isinstance(store, RedisStore)
         yield store
 
 
 async def test_a_large_state_is_read_in_several_chunks(
-    redis_kept: Store, monkeypatch: pytest.MonkeyPatch
+    redis_kept: RedisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(redis_store, "CHUNK_BYTES", 60)
+    monkeypatch.setattr(redis_store, "CHUNK_BYTES", 200)
     writer = await Writer(redis_kept).start()
     for number in range(20):
-        await writer.write(fine={FINE + number: {"a": {1: 1}}})
+        await writer.write(fine={NOW_H + number: {"a": {1: 1}}})
     follower, steps = Follower(), 1
     while not await follower.read(redis_kept):
         assert follower.sums == {}
@@ -609,53 +794,81 @@ async def test_a_large_state_is_read_in_several_chunks(
     assert len(follower.sums) == 20
 
 
+async def test_one_commit_to_many_hours_is_read_whole(redis_kept: RedisStore) -> None:
+    writer = await Writer(redis_kept).start()
+    await writer.write(long={NOW_H - number: {"all": {1: 1}} for number in range(700)})
+    assert len(await whole(redis_kept)) == 700
+
+
 async def test_merging_what_came_back_different_after_a_failover_loses_nothing(
-    redis_kept: Store, store_url: str, center: str
+    redis_kept: RedisStore, store_url: str, center: str
 ) -> None:
     """The numbers of commits count, and so come back; between reading and filing there may be others."""
     store = redis_kept
     writer = await Writer(store).start()
     for _ in range(2):
-        await writer.write(long={LONG: {"all": {NUMBER["answered"]: 1}}})
+        await writer.write(long={NOW_H: {"all": {NUMBER["answered"]: 1}}})
     backup = Backup(writer, store_url, center)
     for _ in range(2):
-        await writer.write(long={LONG: {"all": {NUMBER["answered"]: 1}}})
+        await writer.write(long={NOW_H: {"all": {NUMBER["answered"]: 1}}})
 
-    def interrupted(postings: list[bytes]) -> bytes:
+    def interrupted(packed: Sequence[bytes]) -> bytes:
         backup.restore()
         asyncio.run(again())
-        return merge(postings)
+        return merge_long(packed)
 
     async def again() -> None:
         async with opened(store_url, center) as other:
             late = Writer(other)
             late.position = writer.position
             for _ in range(2):
-                await late.write(long={LONG: {"all": {NUMBER["abandoned"]: 1}}})
+                await late.write(long={NOW_H: {"all": {NUMBER["abandoned"]: 1}}})
 
-    await store.compact("long", LONG, interrupted)
-    assert await whole(store) == {("long", LONG, "all"): {NUMBER["answered"]: 2, NUMBER["abandoned"]: 2}}
+    await store.compact(("long", NOW_H), interrupted)
+    assert await whole(store) == {in_long("all"): {NUMBER["answered"]: 2, NUMBER["abandoned"]: 2}}
 
 
-async def test_documents_and_panes_expire_and_nothing_else_does(store_url: str, center: str) -> None:
+async def test_what_two_merge_at_once_is_merged_once(
+    redis_kept: RedisStore, store_url: str, center: str
+) -> None:
+    writer = await Writer(redis_kept).start()
+    for _ in range(5):
+        await writer.write(long={NOW_H: {"all": {1: 1}}})
+
+    def interrupted(packed: Sequence[bytes]) -> bytes:
+        asyncio.run(meanwhile())
+        return merge_long(packed)
+
+    async def meanwhile() -> None:
+        async with opened(store_url, center) as other:
+            await other.compact(("long", NOW_H), merge_long)
+
+    await redis_kept.compact(("long", NOW_H), interrupted)
+    assert await whole(redis_kept) == {in_long("all"): {1: 5}}
+
+
+async def test_panes_expire_and_nothing_else_does(store_url: str, center: str) -> None:
     rules = Rules(horizon_ms=10 * DAY, retention_ms=200 * DAY, fcr_ms=DAY)
     async with opened(store_url, center, rules) as store:
         await serves_all(store)
-    found = {"document": 0, "pane": 0, "lasting": 0}
+    found = {"pane": 0, "lasting": set[bytes]()}
     async with Redis.from_url(store_url) as client:
         async for name in client.scan_iter(f"*{center}*"):
             ttl_s, expires_at_s = await client.ttl(name), await client.expiretime(name)
-            if name.endswith((key("a"), key("b", "c"))):
-                found["document"] += 1
-                assert document_ttl_s(rules) - 60 < ttl_s <= document_ttl_s(rules)
-            elif name.endswith((b":%d" % FINE, b":%d" % LONG)):
+            if name.endswith(b":%d" % NOW_H):
                 found["pane"] += 1
-                keep = kept_ms("fine" if name.endswith(b":%d" % FINE) else "long", rules.retention_ms)
+                keep = kept_ms("fine" if b":f:" in name else "long", rules.retention_ms)
                 assert NOW + keep < expires_at_s * 1000 <= NOW + keep + 4 * HOUR
             else:
-                found["lasting"] += 1
+                found["lasting"].add(name.partition(b":")[2].partition(b":")[0])
                 assert ttl_s == -1, name
-    assert found == {"document": 2, "pane": 2, "lasting": 8}
+    assert found == {
+        "pane": 2,
+        "lasting": {
+            b"d", b"c", b"sequence", b"nonces", b"writes", b"touched", b"changes", b"positions", b"beats",
+            b"rules",
+        },
+    }  # fmt: skip
 
 
 async def test_two_centers_do_not_see_each_other(redis_kept: Store, store_url: str, center: str) -> None:
@@ -670,6 +883,152 @@ async def test_a_store_that_would_evict_numbers_is_refused(fresh_redis: RedisSer
         await client.config_set("maxmemory-policy", policy)
     with pytest.raises(StoreUnfit, match=f"maxmemory-policy is {policy}.*expected noeviction"):
         await RedisStore.connect(fresh_redis.url, "center")
+
+
+# Between the check and the EXEC
+
+
+class Interrupted:
+    """Lets something happen once, after a commit was checked and before it is written."""
+
+    def __init__(self, store: RedisStore, what: Any) -> None:
+        self._call, self._what = store.call, what
+        store.call = self  # type: ignore[method-assign]
+
+    async def __call__(self, script: str, *args: Any, **kwargs: Any) -> Any:
+        answer = await self._call(script, *args, **kwargs)
+        if script == "check_commit" and self._what is not None:
+            what, self._what = self._what, None
+            await what()
+        return answer
+
+
+async def test_what_another_writes_after_the_check_is_seen_by_the_next_one(
+    redis_kept: RedisStore, store_url: str, center: str
+) -> None:
+    await (await Writer(redis_kept).start()).write(writes={key("a"): b"1"})
+    (position,) = await redis_kept.positions([CALLS])
+    mine, read = Writer(redis_kept, OTHERS), await version(redis_kept)
+    await mine.start()
+
+    async def other() -> None:
+        async with opened(store_url, center) as store:
+            late = Writer(store)
+            late.position = position or FIRST
+            await late.write(writes={key("a"): b"2"})
+
+    Interrupted(redis_kept, other)
+    outcome = await redis_kept.commit(
+        mine.commit(version=read, reads=[key("a")], writes={key("a"): b"3"}), NOW
+    )
+    assert isinstance(outcome, VersionConflict)
+    assert outcome.keys == {key("a")}
+    assert await values(redis_kept, key("a")) == [b"2"]
+
+
+async def test_what_another_writes_elsewhere_after_the_check_does_no_harm(
+    redis_kept: RedisStore, store_url: str, center: str
+) -> None:
+    mine = await Writer(redis_kept).start()
+
+    async def other() -> None:
+        async with opened(store_url, center) as store:
+            await (await Writer(store, OTHERS).start()).write(writes={key("b"): b"2"}, counts={"events": 1})
+
+    Interrupted(redis_kept, other)
+    await mine.write(version=await version(redis_kept), reads=[key("a")], **EVERYTHING)
+    assert await store_sums(redis_kept) == {"events": 2}
+    assert (await version(redis_kept)).sequence == 4  # two moves, two commits
+
+
+async def store_sums(store: Store) -> dict[str, int]:
+    return (await whole(store))[IN_COUNTERS]
+
+
+async def test_another_owner_after_the_check_is_an_offset_conflict(
+    redis_kept: RedisStore, store_url: str, center: str
+) -> None:
+    mine = await Writer(redis_kept).start()
+
+    async def other() -> None:
+        async with opened(store_url, center) as store:
+            assert await store.move(CALLS, FIRST, Position("e2", 7, b"otherone"))
+
+    Interrupted(redis_kept, other)
+    before = await whole(redis_kept)
+    outcome = await redis_kept.commit(mine.commit(**EVERYTHING), NOW)
+    assert outcome == OffsetConflict(Position("e2", 7, b"otherone"))
+    assert await whole(redis_kept) == before
+
+
+async def test_a_connection_lost_after_the_check_writes_nothing_and_is_tried_again(
+    redis_kept: RedisStore, store_url: str, center: str
+) -> None:
+    """A WATCH dies with its connection: whoever goes on over a new one, without another check, would write
+    over what another wrote meanwhile."""
+    mine = await Writer(redis_kept).start()
+
+    async def cut() -> None:
+        async with Redis.from_url(store_url) as client:
+            for one in await client.client_list():
+                if one["watch"] != "0":
+                    await client.client_kill(one["addr"])
+        async with opened(store_url, center) as store:
+            assert await store.move(CALLS, FIRST, Position("e2", 7, b"otherone"))
+
+    Interrupted(redis_kept, cut)
+    commit = mine.commit(**EVERYTHING)
+    try:
+        outcome = await redis_kept.commit(commit, NOW)
+    except (ConnectionError, RedisConnectionError):
+        outcome = await redis_kept.commit(commit, NOW)
+    assert outcome == OffsetConflict(Position("e2", 7, b"otherone"))
+    assert await whole(redis_kept) == {}
+
+
+async def test_a_commit_whose_answer_was_lost_is_known_by_its_token(
+    redis_kept: RedisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer = await Writer(redis_kept).start()
+    commit = writer.commit(**EVERYTHING)
+    pipeline = redis_kept.client.pipeline
+
+    def losing(**how: Any) -> Any:
+        pipe = pipeline(**how)
+        execute = pipe.execute
+
+        async def lost(*args: Any, **kwargs: Any) -> Any:
+            await execute(*args, **kwargs)
+            raise RedisTimeoutError("the answer was lost")
+
+        pipe.execute = lost
+        return pipe
+
+    with monkeypatch.context() as patch:
+        patch.setattr(redis_kept.client, "pipeline", losing)
+        with pytest.raises(RedisTimeoutError):
+            await redis_kept.commit(commit, NOW)
+    once = await state(redis_kept)
+    assert await redis_kept.commit(commit, NOW) == Applied()
+    assert await state(redis_kept) == once
+    assert once[0] == [commit.position, None]
+
+
+async def test_a_commit_that_does_not_fit_into_memory_writes_nothing(fresh_redis: RedisServer) -> None:
+    async with opened(fresh_redis.url, "full") as store:
+        writer = await Writer(store).start()
+        await writer.write(**EVERYTHING)
+        before = await state(store)
+        async with fresh_redis.client() as client:
+            await client.config_set("maxmemory", "1mb")
+            with pytest.raises(OutOfMemoryError):
+                await store.commit(writer.commit(writes={key("a"): b"x" * 3_000_000}), NOW)
+            await client.config_set("maxmemory", "0")
+        assert await state(store) == before
+        await writer.write(writes={key("a"): b"now"})
+
+
+# On a cluster
 
 
 async def test_centers_of_a_cluster_lie_on_different_nodes_each_served_whole(
@@ -688,6 +1047,42 @@ async def test_centers_of_a_cluster_lie_on_different_nodes_each_served_whole(
     pytest.fail(f"all centers lie on {holders}")
 
 
+async def test_a_center_whose_slot_moves_to_another_node_goes_on_there(
+    redis_cluster: RedisCluster, center: str
+) -> None:
+    """While it moves, what is not here any more, or not yet, is there (ASK): that is waited for."""
+    async with opened(redis_cluster.url, center) as store:
+        writer = await Writer(store).start()
+        await writer.write(**EVERYTHING)
+        read = await version(store)
+        moving = asyncio.create_task(redis_cluster.move_slot(key_slot(layout_key(center)), pause_s=0.3))
+        written = asyncio.create_task(
+            retry_forever(
+                lambda: store.commit(writer.commit(version=read, reads=[key("a")], **EVERYTHING), NOW)
+            )
+        )
+        while not moving.done():
+            await retry_forever(lambda: whole(store))
+            await asyncio.sleep(0.01)
+        await moving
+        assert await written == Applied()
+        assert await retry_forever(lambda: store_sums(store)) == {"events": 2}
+
+
+async def test_a_slot_that_moves_between_check_and_exec_refuses_the_commit_or_takes_it_once(
+    redis_cluster: RedisCluster, center: str
+) -> None:
+    async with opened(redis_cluster.url, center) as store:
+        assert isinstance(store, RedisStore)
+        writer = await Writer(store).start()
+        Interrupted(store, lambda: redis_cluster.move_slot(key_slot(layout_key(center))))
+        commit = writer.commit(**EVERYTHING)
+        assert await retry_forever(lambda: store.commit(commit, NOW)) == Applied()
+        assert await retry_forever(lambda: store_sums(store)) == {"events": 1}
+        assert await store.commit(commit, NOW) == Applied()
+        assert await store_sums(store) == {"events": 1}
+
+
 async def holds(node: RedisServer, center: str) -> bool:
     async with node.client() as client:
         return bool([name async for name in client.scan_iter(f"*{center}}}*")])
@@ -696,15 +1091,26 @@ async def holds(node: RedisServer, center: str) -> bool:
 async def serves_all(store: Store) -> None:
     writer = await Writer(store).start()
     await writer.write(**EVERYTHING)
-    await writer.write(fine={FINE: {"cell": {1: 2}}}, long={LONG: {"all": {1: 2}}}, counts={"events": 1})
-    await store.compact("long", LONG, merge)
-    await store.beat({CALLS: Beat(1, 2, 3)})
+    read = await version(store)
+    await writer.write(
+        version=read,
+        reads=[key("a")],
+        fine={NOW_H: {"cell": {1: 2}}},
+        long={NOW_H: {"all": {1: 2}}},
+        counts={"events": 1},
+    )
+    for family in MERGE:
+        await store.compact((family, NOW_H) if family != "counters" else COUNTERS, MERGE[family])
+    await store.beat({CALLS: Heartbeat(1, 2, 3)})
     await store.set_rules(b"rules")
     assert await store.rules() == b"rules"
-    assert await store.beats() == {CALLS: Beat(1, 2, 3)}
+    assert await store.heartbeats() == {CALLS: Heartbeat(1, 2, 3)}
+    assert await store.replace(read, [key("b", "c")], {key("b", "c"): b"less"}, NOW)
+    assert await store.forget(NOW, 100) == 0
+    assert [name async for names in store.scan("c") for name in names] == [key("b", "c")]
     assert await state(store) == (
         [writer.position, None],
-        await store.read([key("a"), key("b", "c")]),
-        {("fine", FINE, "cell"): {1: 3}, ("long", LONG, "all"): {1: 3}},
+        [b"journey", b"less"],
+        {in_fine("cell"): {1: 3}, in_long("all"): {1: 3}, IN_COUNTERS: {"events": 2}},
         {"events": 2},
     )

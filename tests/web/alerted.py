@@ -17,7 +17,7 @@ from streamer.delivery.silencing import Silencing
 from streamer.events.rules import HOUR, MINUTE
 from streamer.readings.reader import Reader
 from streamer.settings import Settings
-from streamer.store.redis import Ledger, RedisStore
+from streamer.store.redis import LeasedDocument, RedisStore
 from streamer.web.server import application
 from tests.readings.center import NOW
 from tests.web.test_people import SETTINGS as PEOPLE
@@ -134,7 +134,7 @@ async def server(
     if is_read:
         await reader.refresh(NOW)
     watch = Watch(reader, settings, rules(settings))
-    bell = Bell(Ledger(store, "alerts"), watch, reader, says_nothing, clock, QUICK)
+    bell = Bell(LeasedDocument(store, "alerts"), watch, reader, says_nothing, clock, QUICK)
     app = application(reader, settings, clock, bell=bell, silencing=silencing(bell, clock))
     await bell.change(lambda known: known)
     return Server(app, bell, reader, clock)

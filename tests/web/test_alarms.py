@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from streamer.events.rules import HOUR, MINUTE, SECOND
-from streamer.store.redis import Ledger, RedisStore
+from streamer.store.redis import LeasedDocument, RedisStore
 from tests.readings.center import NOW
 from tests.web.alerted import EVERYTHING, SETTINGS, Server, server, told
 
@@ -236,7 +236,7 @@ async def test_another_server_knows_who_acknowledged_and_so_does_one_begun_later
     store: RedisStore, desk: Server
 ) -> None:
     other = await server(store)
-    assert await Ledger(store, "alerts").hold("a third", 60_000)  # so that neither judges
+    assert await LeasedDocument(store, "alerts").hold("a third", 60_000)  # so that neither judges
     news, running = other.bell.listen(), asyncio.create_task(other.bell.run())
     await acknowledge(desk, comment="mine")
     async with asyncio.timeout(10):
@@ -308,7 +308,7 @@ async def test_only_json_of_our_own_pages_is_taken(
     assert bool(desk.bell.record.acknowledged) is (status == 200)
 
 
-class Gone(Ledger):
+class Gone(LeasedDocument):
     """A store that went away."""
 
     async def read(self) -> None:

@@ -14,7 +14,7 @@ from streamer.metrics.catalogue import CATALOGUE
 from streamer.readings.reader import Reader
 from streamer.settings import Settings, SettingsError
 from streamer.store.memory import MemoryStore
-from streamer.store.port import Changes, Mark
+from streamer.store.port import ChangeCursor, Changes
 from streamer.web.server import application, check_host, check_windows
 from tests.readings.center import NOW, PARTITION, SETTINGS, Center, answered, cell, pane
 
@@ -37,10 +37,10 @@ class Away(MemoryStore):
 
     away = False
 
-    async def changes(self, since: Mark | None) -> Changes:
+    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> Changes:
         if self.away:
             raise ConnectionError("gone")
-        return await super().changes(since)
+        return await super().changes(since, positions=positions)
 
 
 @asynccontextmanager
@@ -245,7 +245,7 @@ async def test_it_survives_that_the_store_goes_away() -> None:
         async with asyncio.timeout(5):
             while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-        assert PARTITION in store._beats
+        assert PARTITION in store._heartbeats
 
 
 class Stubborn(MemoryStore):
@@ -253,14 +253,14 @@ class Stubborn(MemoryStore):
 
     asked: asyncio.Event | None = None
 
-    async def changes(self, since: Mark | None) -> Changes:
+    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> Changes:
         if self.asked is not None:
             self.asked.set()
             try:
                 await asyncio.sleep(0.2)
             except asyncio.CancelledError:
                 raise ConnectionError from None
-        return await super().changes(since)
+        return await super().changes(since, positions=positions)
 
 
 async def test_it_ends_in_the_middle_of_a_refresh() -> None:

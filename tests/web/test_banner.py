@@ -15,8 +15,7 @@ from streamer.delivery.bell import Bell
 from streamer.delivery.record import Acknowledgement, Silence, acknowledged, silenced
 from streamer.events.rules import HOUR, MINUTE, SECOND
 from streamer.readings.reader import Reader
-from streamer.store.port import Document
-from streamer.store.redis import Ledger, RedisStore
+from streamer.store.redis import LeasedDocument, RedisStore, TokenDocument
 from streamer.web.alarm import PHASES
 from streamer.web.banner import Audience, Banner
 from streamer.web.follower import Follower
@@ -153,7 +152,7 @@ class Wall(NamedTuple):
 
 async def judged_elsewhere(store: RedisStore) -> None:
     """Whose turn it is to judge, is a third one's."""
-    assert await Ledger(store, "alerts").hold("a third", 60_000)
+    assert await LeasedDocument(store, "alerts").hold("a third", 60_000)
 
 
 @asynccontextmanager
@@ -240,12 +239,12 @@ async def test_each_is_streamed_what_they_may_see(
 # The whole way.
 
 
-class Stuck(Ledger):
+class Stuck(LeasedDocument):
     """Answers only when it is let."""
 
     let = asyncio.Event()
 
-    async def read(self) -> Document | None:
+    async def read(self) -> TokenDocument | None:
         await self.let.wait()
         return await super().read()
 
@@ -273,7 +272,7 @@ async def test_what_a_real_rule_says_tells_viewers_that_it_is_so_and_supervisors
     await reader.refresh(NOW)
     in_force = rules(settings)
     watch, composer = Watch(reader, settings, in_force), Composer(reader, settings, in_force)
-    bell = Bell(Ledger(store, "alerts"), watch, reader, composer.composed, clock, alerted.QUICK)
+    bell = Bell(LeasedDocument(store, "alerts"), watch, reader, composer.composed, clock, alerted.QUICK)
     app = application(reader, settings, clock, bell=bell)
     news = bell.listen()
     async with app.router.lifespan_context(app), asyncio.timeout(30):

@@ -11,7 +11,7 @@ from streamer.delivery.bell import Bell
 from streamer.delivery.record import Record, turned
 from streamer.readings.reader import Reader
 from streamer.settings import DeliverySettings, PersonSettings, Settings
-from streamer.store.redis import Ledger, RedisStore
+from streamer.store.redis import LeasedDocument, RedisStore
 from streamer.web.credentials import token_hash
 from streamer.web.server import application
 from tests.delivery.said import alert, message, turn
@@ -37,7 +37,9 @@ async def nothing(*given: object) -> list[Message]:
 
 def bell_of(store: RedisStore, reader: Reader, settings: Settings) -> Bell:
     in_force = rules(settings)
-    return Bell(Ledger(store, "alerts"), Watch(reader, settings, in_force), reader, nothing, lambda: NOW)
+    return Bell(
+        LeasedDocument(store, "alerts"), Watch(reader, settings, in_force), reader, nothing, lambda: NOW
+    )
 
 
 def served(bell: Bell, reader: Reader, settings: Settings) -> Starlette:

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from streamer.events.outgoing import Outgoing
 from streamer.events.rules import DAY, MINUTE
 from streamer.metrics.tally import NUMBER, Tally
-from streamer.panes.grid import FINE_MS, Cell
+from streamer.panes.pane_keys import FINE_MS, Cell
 from streamer.readings.reader import Reader
 from streamer.settings import DisplaySettings, PersonSettings, Settings
 from streamer.web.credentials import token_hash

@@ -8,7 +8,7 @@ import numpy as np
 from streamer.alerts.judging.classes import NONE
 from streamer.alerts.judging.evidence import Integers
 from streamer.metrics.tally import NUMBERS
-from streamer.panes.grid import WIDTH, Family
+from streamer.panes.pane_keys import WIDTH, Family
 from streamer.readings.pyramid import Entries, joined, summed
 from streamer.readings.reader import Kept, Reader
 

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 from streamer.alerts.judging import strange
 from streamer.alerts.judging.strange import Pulse
 from streamer.events.rules import MINUTE
-from streamer.panes.grid import ALL, FINE_MS
+from streamer.panes.pane_keys import ALL, FINE_MS
 from streamer.readings.reader import Reader
 
 SAMPLES: Final = 24 * 60

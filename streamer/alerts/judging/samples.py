@@ -14,7 +14,7 @@ from streamer.alerts.judging.series import queue_of
 from streamer.events.rules import DAY, HOUR
 from streamer.metrics.formulas import Counts
 from streamer.metrics.tally import NUMBERS
-from streamer.panes.grid import FINE_KEPT_MS, FINE_MS
+from streamer.panes.pane_keys import FINE_KEPT_MS, FINE_MS
 from streamer.panes.windows import TODAY, length, midnight
 from streamer.readings.columns import Numbered, Zones
 from streamer.readings.pyramid import Entries, summed

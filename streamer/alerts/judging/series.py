@@ -20,7 +20,7 @@ from streamer.alerts.judging.dependence import learned
 from streamer.alerts.judging.evidence import Floats, Integers
 from streamer.events.rules import DAY, HOUR, MINUTE
 from streamer.metrics.tally import BUCKETS, FIRST_BUCKET_OF, NUMBERS
-from streamer.panes.grid import FINE_KEPT_MS, FINE_MS
+from streamer.panes.pane_keys import FINE_KEPT_MS, FINE_MS
 from streamer.readings.columns import Zones
 from streamer.readings.pyramid import Entries
 from streamer.readings.query import dimensions

@@ -7,7 +7,7 @@ import numpy as np
 
 from streamer.alerts.words import lasting
 from streamer.events.rules import MINUTE
-from streamer.panes.grid import SEPARATOR
+from streamer.panes.pane_keys import SEPARATOR
 
 STALE_MS: Final = MINUTE
 LATE_MS: Final = 30 * MINUTE

@@ -13,7 +13,7 @@ from streamer.alerts.verdict import Figures
 from streamer.events.rules import DAY
 from streamer.metrics.catalogue import Metric
 from streamer.metrics.formulas import NO_DATA, Figure
-from streamer.panes.grid import FINE_MS, oldest
+from streamer.panes.pane_keys import FINE_MS, oldest
 from streamer.panes.windows import Now
 from streamer.readings.query import Query
 from streamer.readings.reader import Reader, spans

@@ -14,7 +14,7 @@ from streamer.alerts.saying.amount import NOTHING, Amount
 from streamer.alerts.saying.contributors import Part
 from streamer.alerts.saying.stretch import Stretch
 from streamer.metrics.tally import FIRST_BUCKET, NUMBERS
-from streamer.panes.grid import ALL
+from streamer.panes.pane_keys import ALL
 from streamer.readings.pyramid import Entries, joined
 from streamer.readings.query import key_parts
 from streamer.readings.reader import Reader

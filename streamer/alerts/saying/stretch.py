@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 from streamer.alerts.rules import Rule
 from streamer.events.rules import DAY, HOUR
 from streamer.metrics.catalogue import Spans
-from streamer.panes.grid import FINE_MS, WIDTH, Family, oldest
+from streamer.panes.pane_keys import FINE_MS, WIDTH, Family, oldest
 from streamer.panes.windows import Now, Run, Shift, run
 
 LEAST_BEFORE_MS = 6 * HOUR

@@ -18,7 +18,7 @@ from streamer.alerts.verdict import State, Verdict
 from streamer.alerts.watch import Moment, Watch, place
 from streamer.events.rules import DAY, HOUR
 from streamer.metrics.formulas import Counts
-from streamer.panes.grid import FINE_KEPT_MS
+from streamer.panes.pane_keys import FINE_KEPT_MS
 
 Seen = Mapping[str, Series]
 

@@ -16,7 +16,7 @@ from streamer.alerts.states import MOST_MS, Alert, Notice, Phase, turn
 from streamer.alerts.verdict import Figures, Kind, Verdict
 from streamer.alerts.watch import Watch
 from streamer.events.rules import HOUR
-from streamer.panes.grid import ALL
+from streamer.panes.pane_keys import ALL
 from streamer.settings import Severity
 
 

@@ -9,7 +9,7 @@ import msgspec
 from streamer.alerts.hours import DAYS, Hours
 from streamer.alerts.rules import Rule
 from streamer.alerts.words import lasting, observations, said
-from streamer.panes.grid import ALL
+from streamer.panes.pane_keys import ALL
 from streamer.panes.windows import TODAY
 
 _ALWAYS: Final = Hours()

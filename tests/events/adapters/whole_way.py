@@ -7,13 +7,13 @@ from streamer.events.adapters import SOURCES
 from streamer.events.decoding import TOPICS, Record
 from streamer.events.outgoing import Outgoing, outgoing
 from streamer.events.rules import HOUR
-from streamer.pipeline import Counting
 from streamer.readings.query import Query
 from streamer.readings.reader import Reader
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
-from streamer.store.port import Beat, Partition
-from tests.counting import Letters, Unwatched, lane
+from streamer.store.port import Heartbeat, Partition
+from streamer.worker.pipeline import ProcessingContext
+from tests.counting import Letters, NoObserver, processor
 from tests.events.adapters.assembling import published
 from tests.events.adapters.told import options
 
@@ -35,13 +35,13 @@ async def counted(log: Log) -> Reader:
     """A reader at the end of the hour after all of it."""
     now = max(record.timestamp for record in log) + HOUR
     store, letters = MemoryStore(), Letters()
-    shared = Counting(store, SETTINGS.rules(), letters, Unwatched(), lambda: now)
+    shared = ProcessingContext(store, SETTINGS.rules(), letters, NoObserver(), lambda: now)
     for topic in TOPICS:
         own = [record for record in log if record.topic == topic]
         if own:
-            await (await lane(shared, topic, 0)).count(own, own[-1].offset + 1)
+            await (await processor(shared, topic, 0)).count(own, own[-1].offset + 1)
     assert letters.letters == []
-    await store.beat({Partition(topic, 0): Beat(now, 0, now) for topic in TOPICS})
+    await store.beat({Partition(topic, 0): Heartbeat(now, 0, now) for topic in TOPICS})
     reader = Reader(store, SETTINGS)
     await reader.refresh(now)
     return reader

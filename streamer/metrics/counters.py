@@ -1,0 +1,37 @@
+"""Plain counters of what arrived, as bytes that the store files and adds up like pane deltas."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+VERSION: Final = b"\x01"
+"""Of the format: the first byte."""
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(dict[str, int]).decode
+
+
+def pack_counters(counts: Mapping[str, int]) -> bytes:
+    return VERSION + _pack(dict(counts))
+
+
+def unpack_counters(packed: bytes) -> dict[str, int]:
+    assert packed[:1] == VERSION, f"counters of format {packed[:1].hex()}"
+    return _unpack(memoryview(packed)[1:])
+
+
+def sum_counters(packed: Sequence[bytes]) -> dict[str, int]:
+    """Add up what several commits counted.
+
+    >>> sum_counters([pack_counters({"calls": 1}), pack_counters({"calls": 2})])
+    {'calls': 3}
+    """
+    total: Counter[str] = Counter()
+    for one in packed:
+        total.update(unpack_counters(one))
+    return dict(total)
+
+
+def merge_counters(packed: Sequence[bytes]) -> bytes:
+    return pack_counters(sum_counters(packed))

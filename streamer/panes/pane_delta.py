@@ -1,0 +1,237 @@
+"""What one commit adds to the panes of one hour, as bytes that the store keeps as they are.
+
+A pane is the sum of its deltas. The store adds nothing up: it files a delta under the commit's sequence
+number, and a reader sums what is new to it. A fine delta holds the rows of the fold, a long one their sums by
+group row. The first byte is the version of the format.
+"""
+
+from collections.abc import Sequence
+from itertools import chain
+from typing import Final, NamedTuple
+
+import msgspec
+import numpy as np
+
+from streamer.events.models import DIMENSIONS
+from streamer.journeys.journey import KEY_BYTES, Key
+from streamer.metrics.tally import BOUNDS, DURATIONS, FIRST_BUCKET_OF, NUMBER, Tally
+from streamer.panes.integers import Integers, pack_integers, unpack_integers
+from streamer.panes.pane_keys import Cell
+
+VERSION: Final = b"\x01"
+N, MS, S2 = (np.array([NUMBER[f"{name}_{of}"] for name in DURATIONS]) for of in ("n", "ms", "s2"))
+FIRST_BUCKET: Final = np.array([FIRST_BUCKET_OF[name] for name in DURATIONS])
+"""Numbers of the counts of a duration, by its place in DURATIONS: how many, their ms, their squares in s²,
+and the first bucket of its histogram."""
+_BOUNDS: Final = np.array(BOUNDS)
+
+_pack = msgspec.msgpack.Encoder().encode
+
+
+class DeltaFormatError(ValueError):
+    """A delta was written in a format that this version does not read."""
+
+
+# Deltas as they are stored.
+
+
+class FineDelta(msgspec.Struct, array_like=True, gc=False):
+    """Rows of one hour's 10 s panes. `names` are the values of each dimension, `cells` of which of them each
+    cell is made, dimension by dimension; `counts` are the different counts of rows. Of each row: pane of the
+    hour, cell, counts, weight, and how many durations it has; then these in a line: which, and ms. The
+    journeys that count anew: pane of the hour, and KEY_BYTES each, which lead from a number to its contacts.
+    """
+
+    names: list[list[str | None]]
+    cells: bytes
+    counts: list[list[int]]
+    row_pane: bytes
+    row_cell: bytes
+    row_counts: bytes
+    row_weight: bytes
+    row_durations: bytes
+    duration: bytes
+    duration_ms: bytes
+    journey_pane: bytes = b""
+    journeys: bytes = b""
+
+
+class LongDelta(msgspec.Struct, array_like=True, gc=False):
+    """Sums of one hour by group row. `rows` are their names; the first `sizes[0]` numbers and amounts are of
+    the first row, and so on. `linked` amounts say how many answered segments of the agent's row `agents[i]`
+    (a place in `rows`) lie under the row `under[i]`: so that agents can be counted over hours."""
+
+    rows: list[str]
+    sizes: bytes
+    numbers: bytes
+    amounts: bytes
+    agents: bytes
+    under: bytes
+    linked: bytes
+
+
+_unpack_fine = msgspec.msgpack.Decoder(FineDelta).decode
+_unpack_long = msgspec.msgpack.Decoder(LongDelta).decode
+
+
+def _body(packed: bytes) -> memoryview:
+    if packed[:1] != VERSION:
+        raise DeltaFormatError(f"a pane delta of format {packed[:1].hex()}: expected {VERSION.hex()}")
+    return memoryview(packed)[1:]
+
+
+class FineRows(NamedTuple):
+    """A fine delta, unpacked. `cells` has a line for each dimension and a column for each cell; each duration
+    says of which row it is. Pane numbers are of the hour: 0 to 359."""
+
+    names: list[list[str | None]]
+    cells: Integers
+    counts: list[Sequence[int]]
+    row_pane: Integers
+    row_cell: Integers
+    row_counts: Integers
+    row_weight: Integers
+    duration_row: Integers
+    duration: Integers
+    duration_ms: Integers
+    journey_pane: Integers
+    journeys: bytes
+
+    def packed(self) -> bytes:
+        sizes = np.bincount(self.duration_row, minlength=len(self.row_pane))
+        return VERSION + _pack(
+            FineDelta(
+                self.names,
+                pack_integers(self.cells.ravel()),
+                [list(row) for row in self.counts],
+                pack_integers(self.row_pane),
+                pack_integers(self.row_cell),
+                pack_integers(self.row_counts),
+                pack_integers(self.row_weight),
+                pack_integers(sizes),
+                pack_integers(self.duration),
+                pack_integers(self.duration_ms),
+                pack_integers(self.journey_pane),
+                self.journeys,
+            )
+        )
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> "FineRows":
+        delta = _unpack_fine(_body(packed))
+        pane = unpack_integers(delta.row_pane)
+        return cls(
+            delta.names,
+            unpack_integers(delta.cells).reshape(len(DIMENSIONS), -1),
+            [*delta.counts],
+            pane,
+            unpack_integers(delta.row_cell),
+            unpack_integers(delta.row_counts),
+            unpack_integers(delta.row_weight),
+            np.repeat(np.arange(len(pane)), unpack_integers(delta.row_durations)),
+            unpack_integers(delta.duration),
+            unpack_integers(delta.duration_ms),
+            unpack_integers(delta.journey_pane),
+            delta.journeys,
+        )
+
+    def spelled_out(self) -> tuple[Integers, Integers, Integers]:
+        """Return all counts: of which row, which number, how many; a number may come several times."""
+        sizes = np.array([len(row) // 2 for row in self.counts], np.int64)
+        flat = np.fromiter(chain.from_iterable(self.counts), np.int64, 2 * int(sizes.sum()))
+        own = sizes[self.row_counts]
+        row = np.repeat(np.arange(len(own)), own)
+        first = np.concatenate(([0], np.cumsum(sizes)))[self.row_counts]
+        at = np.arange(len(row)) - np.repeat(np.cumsum(own) - own, own) + first[row]
+        of, ms = self.duration, self.duration_ms
+        weight, unit = self.row_weight[row], self.row_weight[self.duration_row]
+        numbers = (flat[2 * at], N[of], MS[of], S2[of], FIRST_BUCKET[of] + bucket_of(ms))
+        amounts = (flat[2 * at + 1] * weight, unit, unit * ms, unit * squares_s(ms), unit)
+        rows = (row, *[self.duration_row] * 4)
+        return np.concatenate(rows), np.concatenate(numbers), np.concatenate(amounts)
+
+    def cell_of(self, cell: int) -> Cell:
+        return tuple(
+            names[code] for names, code in zip(self.names, self.cells[:, cell].tolist(), strict=True)
+        )
+
+    def tallies(self) -> dict[tuple[int, Cell], Tally]:
+        """Return the counts that are not 0, by pane of the hour and cell; for who is not in a hurry."""
+        found: dict[tuple[int, Cell], Tally] = {}
+        for row, number, amount in zip(*(column.tolist() for column in self.spelled_out()), strict=True):
+            place = int(self.row_pane[row]), self.cell_of(int(self.row_cell[row]))
+            tally = found.setdefault(place, {})
+            tally[number] = tally.get(number, 0) + amount
+        return _without_zeros(found)
+
+    def journeys_of(self, pane: int) -> list[Key]:
+        """Return the journeys that count anew in a pane of the hour."""
+        keys = split_keys(self.journeys)
+        return [keys[at] for at in np.flatnonzero(self.journey_pane == pane).tolist()]
+
+
+def _without_zeros(tallies: dict[tuple[int, Cell], Tally]) -> dict[tuple[int, Cell], Tally]:
+    kept = {
+        place: {number: amount for number, amount in tally.items() if amount}
+        for place, tally in tallies.items()
+    }
+    return {place: tally for place, tally in kept.items() if tally}
+
+
+def split_keys(joined: bytes) -> list[Key]:
+    return [joined[at : at + KEY_BYTES] for at in range(0, len(joined), KEY_BYTES)]
+
+
+def bucket_of(ms: Integers) -> Integers:
+    """Return the histogram buckets of durations, as `tally.bucket` has them."""
+    return np.searchsorted(_BOUNDS, ms)
+
+
+def squares_s(ms: Integers) -> Integers:
+    """Return squares in whole seconds², as `tally.squared` has them."""
+    return (ms * ms + 500_000) // 1_000_000
+
+
+class LongSums(NamedTuple):
+    """A long delta, unpacked. `row` says for each number of which row it is."""
+
+    rows: list[str]
+    row: Integers
+    numbers: Integers
+    amounts: Integers
+    agents: Integers
+    under: Integers
+    linked: Integers
+
+    def packed(self) -> bytes:
+        columns = (
+            np.bincount(self.row, minlength=len(self.rows)),
+            self.numbers, self.amounts, self.agents, self.under, self.linked,
+        )  # fmt: skip
+        return VERSION + _pack(LongDelta(self.rows, *map(pack_integers, columns)))
+
+    @classmethod
+    def unpacked(cls, packed: bytes) -> "LongSums":
+        delta = _unpack_long(_body(packed))
+        columns = (delta.numbers, delta.amounts, delta.agents, delta.under, delta.linked)
+        row = np.repeat(np.arange(len(delta.rows)), unpack_integers(delta.sizes))
+        return cls(delta.rows, row, *map(unpack_integers, columns))
+
+    def tallies(self) -> dict[str, Tally]:
+        """Return the counts by row; for who is not in a hurry."""
+        found: dict[str, Tally] = {}
+        for row, number, amount in zip(
+            self.row.tolist(), self.numbers.tolist(), self.amounts.tolist(), strict=True
+        ):
+            tally = found.setdefault(self.rows[row], {})
+            tally[number] = tally.get(number, 0) + amount
+        return found
+
+    def links(self) -> dict[tuple[str, str], int]:
+        """Return how many answered segments of an agent's row lie under another row."""
+        found: dict[tuple[str, str], int] = {}
+        columns = (self.agents.tolist(), self.under.tolist(), self.linked.tolist())
+        for agent, under, amount in zip(*columns, strict=True):
+            place = self.rows[agent], self.rows[under]
+            found[place] = found.get(place, 0) + amount
+        return found

@@ -1,0 +1,305 @@
+"""From the rows that a commit changes to its pane deltas, and from many deltas to one."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, pairwise
+from typing import Final, NamedTuple, TypeVar
+
+import numpy as np
+
+from streamer.events.models import DIMENSIONS
+from streamer.events.rules import UNKNOWN
+from streamer.journeys.journey import Key
+from streamer.metrics.counters import merge_counters
+from streamer.metrics.tally import NUMBER, NUMBERS
+from streamer.panes.fold import CountRow, Delta
+from streamer.panes.integers import Integers, numbered, sums
+from streamer.panes.pane_delta import (
+    FIRST_BUCKET,
+    MS,
+    S2,
+    FineRows,
+    LongSums,
+    N,
+    bucket_of,
+    squares_s,
+)
+from streamer.panes.pane_keys import (
+    ALL,
+    FINE_MS,
+    PANES_PER_HOUR,
+    SEPARATOR,
+    Grouping,
+    PaneHour,
+    StoredFamily,
+    groupings,
+)
+
+_AGENT: Final = DIMENSIONS.index("agent")
+_ANSWERED: Final = NUMBER["answered"]
+T = TypeVar("T")
+
+
+def batch_rows(delta: Delta) -> FineRows:
+    """Return all rows of a commit in columns, their panes counted since the epoch."""
+    rows = [*delta.removed, *delta.added]
+    weight = np.ones(len(rows), np.int64)
+    weight[: len(delta.removed)] = -1
+    cell, cells = _coded([row.cell for row in rows])
+    row_counts, counts = _coded([row.counts for row in rows])
+    dimensions = [_coded([values[place] for values in cells]) for place in range(len(DIMENSIONS))]
+    durations = [row.durations for row in rows]
+    sizes = np.array([len(some) // 2 for some in durations], np.int64)
+    flat = np.array([*chain.from_iterable(durations)], np.int64)
+    return FineRows(
+        [names for _, names in dimensions],
+        np.array([codes for codes, _ in dimensions], np.int64),
+        [*counts],
+        np.array([row.time_ms for row in rows], np.int64) // FINE_MS,
+        cell,
+        row_counts,
+        weight,
+        np.repeat(np.arange(len(rows)), sizes),
+        flat[::2],
+        flat[1::2],
+        np.empty(0, np.int64),
+        b"",
+    )
+
+
+def _coded(values: Sequence[T]) -> tuple[Integers, list[T]]:
+    """Return a code for each value, and the different values in the order of their codes."""
+    codes = {value: code for code, value in enumerate(dict.fromkeys(values))}
+    return np.array([codes[value] for value in values], np.int64), [*codes]
+
+
+class GroupRows(NamedTuple):
+    """Group rows of all groupings: their names, and for each grouping a line with the row of each cell."""
+
+    names: list[str]
+    of_cell: Integers
+
+
+class Rollup:
+    """Makes the deltas of a commit: fine ones by hour, long ones by hour and the rows of all groupings."""
+
+    def __init__(self, pairs: tuple[Grouping, ...]) -> None:
+        self._groupings: tuple[Grouping, ...] = groupings(pairs)
+        self._agent = self._groupings.index(("agent",))
+        self._dimensions = [[DIMENSIONS.index(name) for name in by] for by in self._groupings]
+
+    def deltas(self, delta: Delta, oldest_pane: int = 0) -> dict[PaneHour, bytes]:
+        """Return the packed deltas by family and hour. Fine ones are made from the 10 s pane `oldest_pane`
+        on; of history there is none to be made."""
+        if not delta:
+            return {}
+        batch = batch_rows(delta)
+        deltas: dict[PaneHour, bytes] = {}
+        for hour, rows in _fine(batch, delta.journeys, oldest_pane):
+            deltas["fine", hour] = rows.packed()
+        for hour, table in self._long(batch):
+            deltas["long", hour] = table.packed()
+        return deltas
+
+    def _long(self, batch: FineRows) -> Iterable[tuple[int, LongSums]]:
+        """All hours at once: of history a commit holds many, with little in each."""
+        if not len(batch.row_pane):
+            return
+        hours, hour = numbered(batch.row_pane // PANES_PER_HOUR)
+        groups = self._group_rows(batch)
+        width = len(groups.names)
+        used, row = numbered(hour * width + groups.of_cell[:, batch.row_cell])
+        table, numbers = _table(batch, row, len(used))
+        filled = np.flatnonzero(table != 0)
+        of, number, amount = filled // len(numbers), numbers[filled % len(numbers)], table.ravel()[filled]
+        agents, under, linked = self._links(batch, row, len(used))
+        edges = np.searchsorted(used, np.arange(len(hours) + 1) * width)
+        bounds = zip(
+            hours.tolist(),
+            pairwise(edges.tolist()),
+            pairwise(np.searchsorted(of, edges).tolist()),
+            pairwise(np.searchsorted(agents, edges).tolist()),
+            strict=True,
+        )
+        for at, (first, last), (low, high), (begin, end) in bounds:
+            names = [groups.names[place] for place in (used[first:last] % width).tolist()]
+            links = (agents[begin:end] - first, under[begin:end] - first, linked[begin:end])
+            yield at, LongSums(names, of[low:high] - first, number[low:high], amount[low:high], *links)
+
+    def _group_rows(self, batch: FineRows) -> GroupRows:
+        names: list[str] = []
+        lines = []
+        for by, dimensions in zip(self._groupings, self._dimensions, strict=True):
+            code = np.zeros(batch.cells.shape[1], np.int64)
+            for dimension in dimensions:
+                code = code * len(batch.names[dimension]) + batch.cells[dimension]
+            used, place = numbered(code)
+            lines.append(place + len(names))
+            first = np.zeros(len(used), np.int64)
+            first[place] = np.arange(len(place))  # any cell of each row
+            names += [_row_name(by, dimensions, batch, cell) for cell in first.tolist()]
+        return GroupRows(names, np.array(lines))
+
+    def _links(self, batch: FineRows, row: Integers, width: int) -> tuple[Integers, Integers, Integers]:
+        """Return how many answered segments of agents' rows lie under other rows, ascending by agent."""
+        answered = np.array([_amount(counts, _ANSWERED) for counts in batch.counts], np.int64)
+        unknown = np.array([name is None for name in batch.names[_AGENT]], bool)
+        amount = batch.row_weight * answered[batch.row_counts]
+        amount[unknown[batch.cells[_AGENT, batch.row_cell]]] = 0
+        of = np.flatnonzero(amount)
+        under = np.delete(row[:, of], self._agent, axis=0)
+        links, place = numbered(row[self._agent, of] * width + under)
+        linked = sums(place.ravel(), np.broadcast_to(amount[of], under.shape).ravel(), len(links))
+        kept = np.flatnonzero(linked)
+        return links[kept] // width, links[kept] % width, linked[kept]
+
+
+def _row_name(by: Grouping, dimensions: Sequence[int], batch: FineRows, cell: int) -> str:
+    """Return the name of the group row that a cell belongs to, as `pane_keys.row_field` has it."""
+    values = (batch.names[at][batch.cells[at, cell]] or UNKNOWN for at in dimensions)
+    return SEPARATOR.join([",".join(by), *values]) if by else ALL
+
+
+def _amount(counts: Sequence[int], number: int) -> int:
+    return next((amount for at, amount in zip(counts[::2], counts[1::2], strict=True) if at == number), 0)
+
+
+def _table(batch: FineRows, row: Integers, width: int) -> tuple[Integers, Integers]:
+    """Return the sums of `width` group rows, a line each, and the numbers of the counts in the columns.
+    `row` has a line for each grouping that says in which of them each row of the batch counts."""
+    known, code = numbered(np.array([number for counts in batch.counts for number in counts[::2]], np.int64))
+    spelled = np.zeros((len(batch.counts), len(known)), np.int64)
+    sizes = [len(counts) // 2 for counts in batch.counts]
+    amounts = [amount for counts in batch.counts for amount in counts[1::2]]
+    np.add.at(spelled, (np.repeat(np.arange(len(sizes)), sizes), code), amounts)
+    times = _spread(row, batch.row_counts, batch.row_weight, width, len(batch.counts))
+    of, ms, unit = batch.duration, batch.duration_ms, batch.row_weight[batch.duration_row]
+    under, kinds = row[:, batch.duration_row], len(N)
+    buckets, bucket = numbered(FIRST_BUCKET[of] + bucket_of(ms))
+    columns = (
+        _product(times, spelled),
+        _spread(under, of, unit, width, kinds),
+        _spread(under, of, unit * ms, width, kinds),
+        _spread(under, of, unit * squares_s(ms), width, kinds),
+        _spread(under, bucket, unit, width, len(buckets)),
+    )
+    return np.hstack(columns), np.concatenate((known, N, MS, S2, buckets))
+
+
+def _spread(row: Integers, column: Integers, amount: Integers, height: int, width: int) -> Integers:
+    """Sum amounts into a table: each counts once in every line of `row`, in its own column."""
+    amounts = np.broadcast_to(amount, row.shape).ravel()
+    return sums((row * width + column).ravel(), amounts, height * width).reshape(height, width)
+
+
+def _product(times: Integers, spelled: Integers) -> Integers:
+    """Multiply matrices of integers. In floating point where that is exact: hundreds of times as fast."""
+    largest = np.abs(times).sum(axis=1).max(initial=0) * np.abs(spelled).max(initial=0)
+    if largest < 2**53:
+        return (times.astype(np.float64) @ spelled.astype(np.float64)).astype(np.int64)
+    found: Integers = times @ spelled
+    return found
+
+
+def _fine(
+    batch: FineRows, journeys: Mapping[int, Sequence[Key]], oldest_pane: int
+) -> Iterable[tuple[int, FineRows]]:
+    kept = np.flatnonzero(batch.row_pane >= oldest_pane)
+    hour_of = batch.row_pane // PANES_PER_HOUR
+    hours = {*np.unique(hour_of[kept]).tolist(), *(p // PANES_PER_HOUR for p in journeys if p >= oldest_pane)}
+    for hour in sorted(hours):
+        rows = kept[hour_of[kept] == hour]
+        panes = [pane for pane in journeys if pane >= oldest_pane and pane // PANES_PER_HOUR == hour]
+        yield hour, _rows(batch, rows, hour * PANES_PER_HOUR, {pane: journeys[pane] for pane in panes})
+
+
+def _rows(
+    batch: FineRows, rows: Integers, first_pane: int, journeys: Mapping[int, Sequence[Key]]
+) -> FineRows:
+    """Take some rows of a batch out of it, without the names that they do not use."""
+    cells, cell = numbered(batch.row_cell[rows])
+    counts, count = numbered(batch.row_counts[rows])
+    dimensions = [numbered(codes) for codes in batch.cells[:, cells]]
+    place = np.full(len(batch.row_pane), -1)
+    place[rows] = np.arange(len(rows))
+    duration_row = place[batch.duration_row]
+    own = duration_row >= 0
+    sizes = [len(keys) for keys in journeys.values()]
+    return FineRows(
+        [[names[code] for code in used] for names, (used, _) in zip(batch.names, dimensions, strict=True)],
+        np.array([codes for _, codes in dimensions], np.int64),
+        [batch.counts[code] for code in counts],
+        batch.row_pane[rows] - first_pane,
+        cell,
+        count,
+        batch.row_weight[rows],
+        duration_row[own],
+        batch.duration[own],
+        batch.duration_ms[own],
+        np.repeat(np.array([*journeys], np.int64) - first_pane, sizes),
+        b"".join(chain.from_iterable(journeys.values())),
+    )
+
+
+# One delta of many.
+
+
+def merge_fine(packed: Sequence[bytes]) -> bytes:
+    """Return one fine delta with the rows of all. Cells hardly ever meet twice: nothing is added up."""
+    parts = [FineRows.unpacked(one) for one in packed]
+    names: list[dict[str | None, int]] = [{} for _ in DIMENSIONS]
+    counts: dict[CountRow, int] = {}
+    cells, count = [], []
+    for part in parts:
+        codes = [
+            np.array([known.setdefault(name, len(known)) for name in own], np.int64)
+            for known, own in zip(names, part.names, strict=True)
+        ]
+        cells.append(np.array([code[line] for code, line in zip(codes, part.cells, strict=True)], np.int64))
+        own = [counts.setdefault(tuple(row), len(counts)) for row in part.counts]
+        count.append(np.array(own, np.int64)[part.row_counts])
+    first_cells = np.cumsum([0, *(part.cells.shape[1] for part in parts)])
+    first_rows = np.cumsum([0, *(len(part.row_pane) for part in parts)])
+    return FineRows(
+        [[*known] for known in names],
+        np.hstack(cells),
+        [*counts],
+        np.concatenate([part.row_pane for part in parts]),
+        np.concatenate([part.row_cell + first for part, first in zip(parts, first_cells, strict=False)]),
+        np.concatenate(count),
+        np.concatenate([part.row_weight for part in parts]),
+        np.concatenate([part.duration_row + first for part, first in zip(parts, first_rows, strict=False)]),
+        np.concatenate([part.duration for part in parts]),
+        np.concatenate([part.duration_ms for part in parts]),
+        np.concatenate([part.journey_pane for part in parts]),
+        b"".join(part.journeys for part in parts),
+    ).packed()
+
+
+def merge_long(packed: Sequence[bytes]) -> bytes:
+    """Return one long delta with the sums of all."""
+    parts = [LongSums.unpacked(one) for one in packed]
+    codes: dict[str, int] = {}
+    rows = [np.array([codes.setdefault(row, len(codes)) for row in part.rows], np.int64) for part in parts]
+    both = [*zip(rows, parts, strict=True)]
+    places, place = numbered(np.concatenate([own[part.row] * NUMBERS + part.numbers for own, part in both]))
+    amounts = sums(place, np.concatenate([part.amounts for part in parts]), len(places))
+    width = len(codes)
+    links, link = numbered(np.concatenate([own[part.agents] * width + own[part.under] for own, part in both]))
+    linked = sums(link, np.concatenate([part.linked for part in parts]), len(links))
+    kept, held = np.flatnonzero(amounts), np.flatnonzero(linked)
+    return LongSums(
+        [*codes],
+        places[kept] // NUMBERS,
+        places[kept] % NUMBERS,
+        amounts[kept],
+        links[held] // width,
+        links[held] % width,
+        linked[held],
+    ).packed()
+
+
+MERGE: Final[Mapping[StoredFamily, Callable[[Sequence[bytes]], bytes]]] = {
+    "fine": merge_fine,
+    "long": merge_long,
+    "counters": merge_counters,
+}

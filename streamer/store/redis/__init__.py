@@ -1,0 +1,17 @@
+"""The store in Redis or Valkey."""
+
+from streamer.store.redis.connection import StoreUnfit
+from streamer.store.redis.generations import StagedGeneration
+from streamer.store.redis.shared import CustomerRegistry, LeasedDocument, TokenDocument
+from streamer.store.redis.store import RedisStore, ServerFacts, Superseded
+
+__all__ = [
+    "CustomerRegistry",
+    "LeasedDocument",
+    "RedisStore",
+    "ServerFacts",
+    "StagedGeneration",
+    "StoreUnfit",
+    "Superseded",
+    "TokenDocument",
+]

@@ -1,0 +1,141 @@
+"""How the store speaks to Redis (7.0 or later) or Valkey: connecting, and Lua scripts by their digest."""
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any, Final
+
+from redis.asyncio import Connection, ConnectionPool, Redis
+from redis.crc import key_slot
+from redis.exceptions import AskError, ClusterDownError, NoScriptError, TryAgainError
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from streamer.store.layout import layout_key
+
+OLDEST: Final = (7, 0)
+TIMEOUT_S: Final = 5.0
+Address = tuple[str, int]
+
+
+class StoreUnfit(Exception):  # noqa: N818 - names the state, like the message
+    """This Redis cannot be trusted with the numbers; the message says why and what to change."""
+
+
+class Script:
+    """A Lua script of `scripts/`, put together of parts, called by its digest."""
+
+    def __init__(self, *parts: str) -> None:
+        folder = files("streamer.store.redis").joinpath("scripts")
+        self._text = "".join(folder.joinpath(f"{part}.lua").read_text() for part in parts)
+        self._digest = sha1(self._text.encode(), usedforsecurity=False).hexdigest()
+
+    async def __call__(self, client: Any, keys: Sequence[bytes], *args: Any) -> Any:
+        try:
+            return await client.evalsha(self._digest, len(keys), *keys, *args)
+        except NoScriptError:
+            return await client.eval(self._text, len(keys), *keys, *args)
+
+
+async def connect(url: str, center: str) -> Redis:
+    """Return a client of the server that holds the center, of a cluster the node that does. Raises StoreUnfit
+    for a Redis that is too old or evicts keys."""
+    client: Redis = Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+    try:
+        info = await client.info()
+        _check_fitness(info)
+    except BaseException:
+        await client.aclose()
+        raise
+    if not info.get("cluster_enabled"):
+        return client
+    await client.aclose()
+    options = client.connection_pool.connection_kwargs
+    owner = SlotOwner(key_slot(layout_key(center)), options)
+    return Redis.from_pool(ConnectionPool(SlotConnection, **{**options, "owner": owner}))
+
+
+def _check_fitness(info: Mapping[str, Any]) -> None:
+    version = str(info["redis_version"])
+    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+        raise StoreUnfit(f"Redis {version} is too old: expected 7.0 or later, or Valkey")
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        raise StoreUnfit(
+            f"maxmemory-policy is {policy}: it would evict counted numbers; "
+            "expected noeviction (CONFIG SET maxmemory-policy noeviction)"
+        )
+
+
+# Of a cluster. redis-py's own client has no transactions under WATCH there that one event loop can run; a
+# center needs no more than the one node that holds its slot.
+
+
+class SlotOwner:
+    """Knows which node of a cluster holds a slot. `options` are those of a connection to any node."""
+
+    def __init__(self, slot: int, options: Mapping[str, Any]) -> None:
+        self._slot, self._options = slot, dict(options)
+        self._nodes: list[Address] = [(options["host"], options["port"])]
+        self._owner: Address | None = None
+
+    async def address(self) -> Address:
+        """Return the owner, as the first node says that answers. Raises redis-py's ConnectionError."""
+        error = RedisConnectionError(f"no node of the cluster holds slot {self._slot}")
+        for node in [*self._nodes]:
+            if self._owner is not None:
+                break
+            try:
+                self._owner = await self._ask(node)
+            except (RedisConnectionError, OSError) as one:
+                error = RedisConnectionError(str(one))
+        if self._owner is None:
+            raise error
+        return self._owner
+
+    def forget(self) -> None:
+        """Ask again: the slot moved, or its node is away."""
+        self._owner = None
+
+    async def _ask(self, node: Address) -> Address | None:
+        host, port = node
+        client: Any = Redis.from_pool(ConnectionPool(**{**self._options, "host": host, "port": port}))
+        try:
+            ranges = await client.execute_command("CLUSTER", "SLOTS")
+        finally:
+            await client.aclose()
+        found: Address | None = None
+        for low, high, (at, number, *_), *_ in ranges:  # of each range of slots its primary, then replicas
+            primary = at.decode() or host, int(number)
+            self._nodes = [*dict.fromkeys([primary, *self._nodes])]
+            if low <= self._slot <= high:
+                found = primary
+        return found
+
+
+class SlotConnection(Connection):
+    """A connection to the node that holds a slot, wherever that is by now."""
+
+    def __init__(self, *, owner: SlotOwner, **options: Any) -> None:
+        super().__init__(**options)
+        self._slot_owner = owner
+
+    async def _connect(self) -> None:
+        self.host, self.port = await self._slot_owner.address()
+        try:
+            await super()._connect()  # type: ignore[no-untyped-call]
+        except (RedisConnectionError, OSError):
+            self._slot_owner.forget()
+            raise
+
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        """Raises ConnectionError where the slot is elsewhere, or moves: it is there again in a moment."""
+        try:
+            return await super().read_response(*args, **options)
+        except (AskError, TryAgainError, ClusterDownError) as error:  # MovedError is an AskError
+            self._slot_owner.forget()
+            await self.disconnect(nowait=True)
+            kind = type(error).__name__
+            raise RedisConnectionError(f"the cluster moves the center's slot: {kind} {error}") from error
+        except RedisConnectionError:
+            self._slot_owner.forget()
+            raise

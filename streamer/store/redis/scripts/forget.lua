@@ -1,0 +1,20 @@
+-- Delete documents that were last written before a time, some at each call, and drop what is said of panes
+-- that lapsed.
+-- ARGV: prefix, nonce, hash, cursor, how many to look at, time (s), oldest fine and long hour that is kept
+-- returns the next cursor (0: this hash is through) and how many were deleted
+local found = redis.call('HSCAN', ARGV[1] .. ARGV[3], ARGV[4], 'COUNT', ARGV[5])
+local old, limit = {}, tonumber(ARGV[6])
+for i = 1, #found[2], 2 do
+  if struct.unpack('>I4', found[2][i + 1]) < limit then old[#old + 1] = found[2][i] end
+end
+for first = 1, #old, 500 do
+  redis.call('HDEL', ARGV[1] .. ARGV[3], unpack(old, first, math.min(first + 499, #old)))
+end
+if #old > 0 then advance(ARGV[1], ARGV[2], table.concat(old)) end
+
+local oldest = {f = tonumber(ARGV[7]), l = tonumber(ARGV[8]), c = 0}
+for _, pane in ipairs(redis.call('ZRANGE', ARGV[1] .. 'changes', 0, 31)) do
+  local family, hour = string.match(pane, '^(%a):(%d+)$')
+  if tonumber(hour) < oldest[family] then redis.call('ZREM', ARGV[1] .. 'changes', pane) end
+end
+return {tonumber(found[1]), #old}

@@ -1,0 +1,39 @@
+-- Put the staged generation in force, if it counted exactly what the present one did.
+-- KEYS[2] where the present one's name stands, KEYS[3] the staged one's; ARGV: prefix, the staged one's
+-- prefix, 1: even if it counted something else. Counters count arrivals, which do not come again: they go
+-- over as they are, and with them who is how far.
+local new = string.match(ARGV[2], '(%x+):$')
+if redis.call('GET', KEYS[3]) ~= new then return redis.error_reply('SUPERSEDED') end
+
+local function reached(prefix)
+  local flat, offsets = redis.call('HGETALL', prefix .. 'positions'), {}
+  for i = 1, #flat, 2 do
+    local offset = string.match(flat[i + 1], '^%w+:(%d+):')
+    if offset ~= '0' then offsets[flat[i]] = offset end
+  end
+  return offsets
+end
+if ARGV[3] ~= '1' then
+  local was, now = reached(ARGV[1]), reached(ARGV[2])
+  for partition, offset in pairs(was) do if now[partition] ~= offset then return 0 end end
+  for partition, offset in pairs(now) do if was[partition] ~= offset then return 0 end end
+end
+
+-- In one sum, under a number that no commit has: those of the former generation may come again.
+local total = {}
+for _, packed in ipairs(redis.call('HVALS', ARGV[1] .. 'c:0')) do
+  for name, amount in pairs(cmsgpack.unpack(string.sub(packed, 2))) do
+    total[name] = (total[name] or 0) + amount
+  end
+end
+redis.call('DEL', ARGV[2] .. 'c:0', ARGV[2] .. 'beats')
+if next(total) then
+  redis.call('HSET', ARGV[2] .. 'c:0', string.rep('\0', 12), '\1' .. cmsgpack.pack(total))
+  redis.call('ZADD', ARGV[2] .. 'changes', redis.call('GET', ARGV[2] .. 'sequence') or 1, 'c:0')
+end
+if redis.call('EXISTS', ARGV[1] .. 'beats') == 1 then
+  redis.call('COPY', ARGV[1] .. 'beats', ARGV[2] .. 'beats')
+end
+redis.call('SET', KEYS[2], new)
+redis.call('DEL', KEYS[3], KEYS[2] .. ':held')
+return 1

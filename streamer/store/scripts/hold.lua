@@ -1,5 +1,0 @@
--- Whose turn it is, for a while. KEYS: where it stands. ARGV: who asks, for how many ms. 1: it is theirs
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1

@@ -1,0 +1,1 @@
+"""The worker: it counts what is in the partitions it owns."""

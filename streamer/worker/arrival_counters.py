@@ -1,0 +1,67 @@
+"""Plain counters of what arrives: results by topic, and what is stated for the first time. They never
+decrease, whatever is corrected later."""
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from typing import Final
+
+from streamer.events.models import QUESTIONS, Event, Response, Segment
+from streamer.events.rules import UNKNOWN
+from streamer.journeys.journey import NO_RECORD, Key, last_segment
+from streamer.journeys.working_set import WorkingSet
+from streamer.metrics.tally import HANDLE_LIMITS_S
+from streamer.panes.fold import handle_ms
+from streamer.panes.pane_keys import SEPARATOR
+
+_LIMITS_MS: Final = [limit * 1000 for limit in HANDLE_LIMITS_S]
+_LABELS: Final = [*map(str, HANDLE_LIMITS_S), "+Inf"]
+
+
+class ArrivalCounters:
+    """What one commit adds to the counters, by the parts of their names."""
+
+    def __init__(self, topic: str) -> None:
+        self._topic = topic
+        self._counts: dict[tuple[str, ...], int] = {}
+
+    def add(self, *name: str, amount: int = 1) -> None:
+        self._counts[name] = self._counts.get(name, 0) + amount
+
+    def result(self, result: str, amount: int = 1) -> None:
+        """Count records by what became of them: applied, unchanged or rejected."""
+        self.add("events", self._topic, result, amount=amount)
+
+    def named(self) -> Mapping[str, int]:
+        """Return what is to be added, by the counters' names."""
+        return {SEPARATOR.join(name): amount for name, amount in self._counts.items() if amount}
+
+    def first(self, event: Event, key: Key, documents: WorkingSet) -> None:
+        """Count a fact that was never stated before. `key` is its identity record's."""
+        if isinstance(event, Segment):
+            self._count_segment(event)
+        elif isinstance(event, Response) and not event.excluded:
+            self._count_response(event, _queue_of(key, documents) or event.queue or UNKNOWN)
+
+    def _count_segment(self, segment: Segment) -> None:
+        queue = segment.queue or UNKNOWN
+        self.add("segments", queue, segment.channel or UNKNOWN, segment.outcome)
+        if segment.direction == "inbound" and segment.outcome == "answered" and segment.talk_ms is not None:
+            ms = handle_ms(segment)
+            self.add("handle", queue, _LABELS[bisect_left(_LIMITS_MS, ms)])
+            self.add("handle_ms", queue, amount=ms)
+
+    def _count_response(self, response: Response, queue: str) -> None:
+        for question in QUESTIONS:
+            answer = getattr(response, question)
+            if answer is not None:
+                self.add("answers", queue, question, str(answer).lower())
+
+
+def _queue_of(key: Key, documents: WorkingSet) -> str | None:
+    """Return the queue of the contact that a response is about, where that is known by now."""
+    lies_in = documents.records.get(key, NO_RECORD).group_key(key)
+    journey_key = documents.records.get(lies_in, NO_RECORD).journey
+    journey = documents.after.get(journey_key) if journey_key is not None else None
+    group = journey.groups.get(lies_in) if journey is not None else None
+    segment = last_segment(group.facts.segments) if group is not None else None
+    return segment.queue if segment is not None else None

@@ -1,0 +1,233 @@
+"""The seams to Faust: whole batches through its consumer, and offsets that Redis decides.
+
+Faust joins the group, fetches, hands over and rebalances. What it fetched of a partition is one message
+for it; its own commits to Kafka are for information only.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from tempfile import gettempdir
+from typing import Any
+
+import faust
+from aiokafka import AIOKafkaConsumer
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+
+from streamer.events.decoding import TOPICS, Record
+from streamer.settings import Settings
+from streamer.store.port import Partition
+from streamer.worker.partitions import STALE, AssignedPartitions, Batch, Progress
+
+FETCH_WAIT_MS = 50
+POLL_S = 0.1
+"""A fetch that began while Faust paused a partition, since a buffer was full, does not see it resumed."""
+POLL_RECORDS = 2_000
+METADATA_AGE_MS = 10_000
+"""How soon a topic made anew, or a new partition, is noticed."""
+
+
+class FetchedRecords(list[Any]):
+    """Records of one partition, with the id of the seek they follow."""
+
+    def __init__(self, seek_id: int | None, records: Iterable[Any]) -> None:
+        super().__init__(records)
+        self.seek_id = seek_id
+
+
+class NoReadOffsets(dict[TP, int | None]):
+    """Where Faust notes how far it has read, and drops what comes again: here it always comes rightly."""
+
+    def __getitem__(self, tp: TP) -> int | None:
+        return None
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """What Faust's driver does not let one set. Seeks and fetches overlap; which fetch follows which seek
+    is known only here, where neither can come between taking out records and tagging them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._seek_ids: dict[TP, int] = {}
+
+    async def seek_to(self, offsets: Mapping[TP, int], seek_id: int) -> None:
+        await self.call_thread(self._seek_to, offsets, seek_id)
+
+    async def _seek_to(self, offsets: Mapping[TP, int], seek_id: int) -> None:
+        for tp, offset in offsets.items():
+            if seek_id > self._seek_ids.get(tp, STALE) and tp in self.assignment():
+                self._ensure_consumer().seek(TopicPartition(*tp), offset)
+                self._seek_ids[tp] = seek_id
+
+    async def _fetch_records(self, *args: Any, **kwargs: Any) -> Any:
+        records = await super()._fetch_records(*args, **{**kwargs, "timeout": POLL_S})
+        return {
+            tp: [FetchedRecords(self._seek_ids.get(TP(*tp)), batch)]
+            for tp, batch in (records or {}).items()
+            if batch
+        }
+
+    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
+        consumer = super()._create_worker_consumer(transport)
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        consumer._isolation_level = "read_committed"
+        consumer._partition_assignment_strategy = [RangePartitionAssignor]
+        return consumer
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        # Information only: a broker that is away must not end the worker.
+        here = {TopicPartition(*tp): offset for tp, offset in offsets.items() if tp in self.assignment()}
+        try:
+            await self._ensure_consumer().commit(here)
+        except KafkaError:
+            return False
+        return True
+
+
+class Consumer(driver.Consumer):
+    """Hands over what was fetched of a partition as one message; starts where Redis says."""
+
+    _thread: ConsumerThread
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._assigned: AssignedPartitions = self.app.assigned  # type: ignore[attr-defined]
+        self._assigned.consumer = self
+        self._owned_generation: int | None = None
+        self._read_offset = NoReadOffsets()
+        self._seeking = asyncio.Lock()
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        self._owned_generation = None
+        await super().on_partitions_assigned(assigned, generation_id)
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        await self._assigned.revoke()
+        await super().on_partitions_revoked(revoked)
+
+    async def perform_seek(self) -> None:
+        # Called when a group is formed and whenever flow was stopped, also by two tasks at once. Only a new
+        # generation takes anew what it is given: a zombie would else take back what another owns by now.
+        # Faust's own would seek to the offsets in Kafka first, and what is fetched from there would bear
+        # the id of our last seek.
+        async with self._seeking:
+            generation = self.app.consumer_generation_id
+            if generation == self._owned_generation:
+                await self._assigned.resume()
+                return
+            await self._assigned.assign(Partition(*tp) for tp in self.assignment())
+            self._owned_generation = generation
+
+    async def seek_to(self, offsets: Mapping[Partition, int], seek_id: int) -> None:
+        wanted = {TP(*partition): offset for partition, offset in offsets.items()}
+        await self._thread.seek_to(wanted, seek_id)
+        for tp, offset in wanted.items():
+            self._committed_offset[tp] = offset or None
+
+    def progress(self, partition: Partition) -> Progress | None:
+        inner: Any = self._thread._consumer
+        subscription = inner and inner._subscription.subscription
+        assignment = subscription and subscription.assignment
+        state = assignment and assignment.state_value(TopicPartition(*partition))
+        if not state or not state.has_valid_position or state.highwater is None or state.timestamp is None:
+            return None
+        return Progress(state.position, state.highwater, state.timestamp)
+
+    def _to_message(self, tp: TP, record: FetchedRecords) -> ConsumerMessage:
+        records = [
+            Record(one.topic, one.partition, one.offset, one.timestamp, one.key, one.value, one.headers)
+            for one in record
+        ]
+        batch: Any = self._assigned.tag_batch(Partition(*tp), record.seek_id, records)
+        last = record[-1]
+        return ConsumerMessage(
+            last.topic, last.partition, last.offset, last.timestamp / 1000, last.timestamp_type,
+            [], None, batch, None, 0, 0, tp, generation_id=self.app.consumer_generation_id,
+        )  # fmt: skip
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
+        return (TP(*partition) for partition in self._assigned.partitions())
+
+    def _new_offset(self, tp: TP) -> int | None:
+        self._acked[tp].clear()
+        self._acked_index[tp].clear()
+        return self._assigned.position(Partition(*tp))
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """Offsets are Redis's; there is nothing to remember of gaps."""
+
+    def verify_event_path(self, now: float, tp: TP) -> None:
+        """Faust's warning mixes two clocks; `AssignedPartitions.beat` watches."""
+
+
+class Transport(driver.Transport):
+    Consumer = Consumer
+
+
+class UndecodedSchema(faust.Schema):  # type: ignore[type-arg]
+    """A batch goes through as it is."""
+
+    def compile(self, app: Any, **_: Any) -> Any:
+        async def decode(message: Any, *, propagate: bool = False) -> Any:
+            return app.create_event(None, message.value, message.headers, message)
+
+        return decode
+
+
+class App(faust.App):
+    """One agent per topic, which hands batches to their partitions."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        assigned: AssignedPartitions,
+        group: str | None = None,
+        topics: Sequence[str] = TOPICS,
+    ) -> None:
+        """`group`: the consumer group, if not that of those who count."""
+        self.assigned = assigned
+        session_s = settings.session_timeout.total_seconds()
+        brokers = ";".join(f"kafka://{address.strip()}" for address in settings.kafka.split(","))
+        super().__init__(
+            group or settings.consumer_group,
+            broker=brokers,
+            store="memory://",
+            datadir=f"{gettempdir()}/streamer",
+            web_enabled=False,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            table_standby_replicas=0,
+            stream_wait_empty=False,
+            stream_buffer_maxsize=16,
+            broker_max_poll_records=POLL_RECORDS,
+            broker_session_timeout=session_s,
+            broker_heartbeat_interval=session_s / 4,
+            broker_commit_interval=1.0,
+            consumer_auto_offset_reset="earliest",
+            consumer_metadata_max_age_ms=METADATA_AGE_MS,
+        )
+        for name in topics:
+            channel = self.topic(name, schema=UndecodedSchema())
+            self.agent(channel, name=f"enqueue.{name}")(self._enqueue)
+
+    async def _enqueue(self, stream: Any) -> None:
+        async for event in stream.events():
+            batch: Batch = event.value
+            await self.assigned.enqueue(Partition(event.message.topic, event.message.partition), batch)
+
+    def _new_transport(self) -> Transport:
+        return Transport(self.conf.broker_consumer, self)
+
+    def _create_directories(self) -> None:
+        """Nothing is kept on disk."""
+
+
+def wall_clock_ms() -> int:
+    return time.time_ns() // 1_000_000

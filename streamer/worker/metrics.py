@@ -1,0 +1,77 @@
+"""A worker's own metrics, for Prometheus on STREAMER_METRICS_PORT."""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client.metrics_core import HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from streamer.events.decoding import Record
+from streamer.store.port import Heartbeat, Partition
+
+_DELAYS_S: Final = (0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
+_DELAYS_MS: Final = [round(1000 * delay) for delay in _DELAYS_S]
+
+
+class DelayHistogram(Collector):
+    """Delays from a record's Kafka timestamp to its commit. A batch is observed at once: prometheus_client's
+    own histogram takes as long for each record as folding it does."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(_DELAYS_MS) + 1)
+        self._sum_ms = 0
+
+    def observe_ms(self, delays: Iterable[int]) -> None:
+        for delay in delays:
+            self._counts[bisect_left(_DELAYS_MS, delay)] += 1
+            self._sum_ms += delay
+
+    def collect(self) -> Iterator[Metric]:
+        bounds = [*(str(float(delay)) for delay in _DELAYS_S), "+Inf"]
+        yield HistogramMetricFamily(
+            "streamer_event_to_commit_seconds",
+            "From a record's Kafka timestamp to the commit that counted it.",
+            buckets=[*zip(bounds, map(float, accumulate(self._counts)), strict=True)],
+            sum_value=self._sum_ms / 1000,
+        )
+
+
+class WorkerMetrics:
+    """An observer of the pipeline."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._delays = DelayHistogram()
+        self.registry.register(self._delays)
+        self._lag = Gauge(
+            "streamer_lag_records",
+            "Records of the partition that are not counted yet.",
+            ["topic", "partition"],
+            registry=self.registry,
+        )
+        self._last = Gauge(
+            "streamer_last_event_timestamp_seconds",
+            "Kafka timestamp of the last record counted.",
+            ["topic"],
+            registry=self.registry,
+        )
+        self._conflicts = Counter(
+            "streamer_commit_conflicts",
+            "Commits computed again because another changed the same journeys first.",
+            registry=self.registry,
+        )
+
+    def conflict(self) -> None:
+        self._conflicts.inc()
+
+    def committed(self, records: Sequence[Record], now_ms: int) -> None:
+        self._delays.observe_ms(max(0, now_ms - record.timestamp) for record in records)
+        self._last.labels(records[-1].topic).set(records[-1].timestamp / 1000)
+
+    def heartbeats(self, heartbeats: Mapping[Partition, Heartbeat]) -> None:
+        self._lag.clear()
+        for partition, heartbeat in heartbeats.items():
+            self._lag.labels(partition.topic, str(partition.number)).set(heartbeat.lag)

@@ -1,0 +1,275 @@
+"""The way of a batch: decode, read, apply, fold, one commit.
+
+`UnitOfWork` is all of it that needs no infrastructure: records go in, the keys of documents come out, the
+documents go in, and the commit comes out. `PartitionProcessor` does the reading and writing around it, for
+one partition in the hands of this process. It counts batches strictly in the order of the log, each from the
+offset where the one before it ended, and never from one freshly read: a batch that follows a refused one
+would else be counted over it.
+"""
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final, Protocol
+
+import structlog
+
+from streamer.events.decoding import Record, decode
+from streamer.events.models import Rejected
+from streamer.events.rules import Rules
+from streamer.events.veil import CLEAR, Veil
+from streamer.journeys.apply import PlannedEvent, apply
+from streamer.journeys.journey import Key
+from streamer.journeys.working_set import DocumentsNotLoaded, WorkingSet
+from streamer.metrics.counters import pack_counters
+from streamer.panes.fold import Delta, add_delta
+from streamer.panes.pane_keys import COUNTERS, PaneHour, oldest
+from streamer.panes.rollup import MERGE, Rollup
+from streamer.store.port import (
+    EMPTY_STORE,
+    TOKEN_BYTES,
+    Applied,
+    Checkpoint,
+    Commit,
+    OffsetConflict,
+    Partition,
+    Position,
+    Store,
+    StoreVersion,
+    VersionConflict,
+)
+from streamer.worker.arrival_counters import ArrivalCounters
+from streamer.worker.log_identity import checkpoint
+from streamer.worker.retry import retry_forever
+
+COMMIT_EVENTS: Final = 500
+COMPACTED_AT_ONCE: Final = 2
+"""Hours: counting goes on beside it."""
+_CHECKPOINT_BLOCKS: Final = (64, 1_024, 16_384, 262_144, 4_194_304)
+
+log = structlog.get_logger()
+DeadLetter = tuple[Record, Rejected]
+
+
+class PartitionFenced(Exception):  # noqa: N818 - it is an answer
+    """Another worker committed: what was delivered here is void, go on at `position`."""
+
+    def __init__(self, position: Position | None) -> None:
+        super().__init__(position)
+        self.position = position
+
+
+class DeadLetters(Protocol):
+    async def send(self, letters: Sequence[DeadLetter]) -> None:
+        """Returns once they are safe."""
+
+
+class PipelineObserver(Protocol):
+    """What is told of the pipeline's own doing."""
+
+    def conflict(self) -> None: ...
+
+    def committed(self, records: Sequence[Record], now_ms: int) -> None: ...
+
+
+class ProcessingContext:
+    """What all partitions of a worker share. `clock` is the wall clock in ms; `watermark` the oldest
+    committed record timestamp over all partitions, as far as is known."""
+
+    def __init__(
+        self,
+        store: Store,
+        rules: Rules,
+        dead: DeadLetters,
+        observer: PipelineObserver,
+        clock: Callable[[], int],
+        *,
+        veil: Veil = CLEAR,
+    ) -> None:
+        self.store = store
+        self.rules = rules
+        self.veil = veil
+        self.dead = dead
+        self.observer = observer
+        self.clock = clock
+        self.watermark = 0
+        self.rollup = Rollup(rules.pairs)
+        self._deltas_filed: Counter[PaneHour] = Counter()
+
+    def oldest_pane(self) -> int:
+        """Return the first 10 s pane that is kept: of history there is none to be made."""
+        return oldest("fine", self.clock(), self.rules.retention_ms)
+
+    def filed(self, places: Iterable[PaneHour]) -> None:
+        """Note which panes a commit added to."""
+        self._deltas_filed.update(places)
+
+    async def compact(self, at_least: int) -> None:
+        """Merge the deltas of hours that this worker added to so often."""
+        crowded = [place for place, times in self._deltas_filed.items() if times >= at_least]
+        for place in crowded[:COMPACTED_AT_ONCE]:
+            del self._deltas_filed[place]
+            left = await self.store.compact(place, MERGE[place[0]])
+            if left >= at_least:
+                self._deltas_filed[place] += left
+
+    def forget_before(self, records: Sequence[Record]) -> int:
+        """A contact of two horizons ago may still be taken back: then its neighbours within the FCR
+        window count anew, and what they are depends on their own neighbours. Records older than the
+        watermark (a replay) need what is around them."""
+        earliest = min([self.watermark, *(record.timestamp for record in records)])
+        return earliest - 2 * self.rules.horizon_ms - 2 * self.rules.fcr_ms
+
+
+class UnitOfWork:
+    """One batch of a partition on its way to a commit; does no I/O.
+
+    Ask `missing` for documents until there are none left, `load` them, and take the `commit`.
+    """
+
+    def __init__(self, context: ProcessingContext, partition: Partition, records: Sequence[Record]) -> None:
+        self._context = context
+        self._partition = partition
+        self._records = records
+        self.rejected: list[DeadLetter] = []
+        self._planned: list[PlannedEvent] = []
+        for record in records:
+            event = decode(record, context.rules, context.veil)
+            if isinstance(event, Rejected):
+                self.rejected.append((record, event))
+            else:
+                self._planned.append(PlannedEvent(event, record.timestamp))
+        self._loaded: dict[Key, bytes | None] = {}
+        self._version: StoreVersion | None = None
+        self._wanted = {
+            key for planned in self._planned for key in planned.document_keys() if key is not None
+        }
+        self._begin()
+
+    def _begin(self) -> None:
+        """Have nothing applied yet; what was loaded stays."""
+        context = self._context
+        self._documents = WorkingSet(context.forget_before(self._records))
+        for key, value in self._loaded.items():
+            self._documents.load(key, value)
+        self._counters = ArrivalCounters(self._partition.topic)
+        self._counters.result("rejected", len(self.rejected))
+        self._applied = 0
+
+    def missing(self) -> set[Key]:
+        """Apply events as far as the loaded documents go; return the keys of those to be loaded next, none
+        where all events are applied."""
+        if not self._wanted:
+            try:
+                self._apply()
+            except DocumentsNotLoaded as not_loaded:
+                self._wanted = set(not_loaded.keys)
+        return self._wanted
+
+    def _apply(self) -> None:
+        documents, counters, rules = self._documents, self._counters, self._context.rules
+        for planned in self._planned[self._applied :]:
+            record = documents.records.get(planned.key)
+            is_applied = apply(planned, documents, rules)
+            self._applied += 1
+            counters.result("applied" if is_applied else "unchanged")
+            if is_applied and (record is None or record.fact is None):
+                counters.first(planned.event, planned.key, documents)
+
+    def load(self, version: StoreVersion, documents: Mapping[Key, bytes | None]) -> None:
+        """Take in documents read under this version. Of several reads the oldest version counts."""
+        self._version = self._version or version
+        self._loaded |= documents
+        for key, value in documents.items():
+            self._documents.load(key, value)
+        self._wanted = self._documents.references(documents)
+
+    def invalidate(self, conflict: VersionConflict) -> None:
+        """Drop the documents that others wrote, and begin anew with all others, which still hold."""
+        self._loaded = {key: value for key, value in self._loaded.items() if key not in conflict.keys}
+        self._version = conflict.version
+        self._wanted = set(conflict.keys)
+        self._begin()
+
+    def commit(self, position: Position, end: int) -> Commit:
+        """Return the commit of all events, which starts at `position` and ends before the offset `end`."""
+        context, documents = self._context, self._documents
+        delta = Delta.empty()
+        for key, before in documents.before.items():
+            add_delta(delta, key, before, documents.after[key], context.rules)
+        if documents.ids_found_shared:
+            self._counters.add("crowds", amount=documents.ids_found_shared)
+        return Commit(
+            partition=self._partition,
+            epoch=position.epoch,
+            start=position.next,
+            position=position_after(position, self._records[-1], end),
+            version=self._version or EMPTY_STORE,
+            reads=self._loaded.keys(),
+            writes=documents.writes(),
+            deltas=context.rollup.deltas(delta, context.oldest_pane())
+            | {COUNTERS: pack_counters(self._counters.named())},
+        )
+
+
+class PartitionProcessor:
+    """One partition: `position` is what is counted."""
+
+    def __init__(self, partition: Partition, position: Position, context: ProcessingContext) -> None:
+        self.partition = partition
+        self.position = position
+        self.context = context
+
+    async def count(self, records: Sequence[Record], end: int) -> None:
+        """Count a batch; `end` is the offset after it. Returns when all is committed; raises
+        PartitionFenced."""
+        for first in range(0, len(records), COMMIT_EVENTS):
+            chunk = records[first : first + COMMIT_EVENTS]
+            is_last = first + COMMIT_EVENTS >= len(records)
+            await self._count(chunk, end if is_last else chunk[-1].offset + 1)
+
+    async def _count(self, records: Sequence[Record], end: int) -> None:
+        unit = UnitOfWork(self.context, self.partition, records)
+        if unit.rejected:
+            await retry_forever(lambda: self.context.dead.send(unit.rejected))
+        while True:
+            while keys := list(unit.missing()):
+                snapshot = await retry_forever(lambda keys=keys: self.context.store.read(keys))  # type: ignore[misc]
+                unit.load(snapshot.version, dict(zip(keys, snapshot.values, strict=True)))
+            conflict = await self.send(unit.commit(self.position, end), records)
+            if conflict is None:
+                return
+            unit.invalidate(conflict)
+
+    async def send(self, commit: Commit, records: Sequence[Record]) -> VersionConflict | None:
+        """Commit, and go on from there; or return which documents are to be read again. Raises
+        PartitionFenced."""
+        context = self.context
+        outcome = await retry_forever(lambda: context.store.commit(commit, context.clock()))
+        if isinstance(outcome, VersionConflict):
+            context.observer.conflict()
+            return outcome
+        if isinstance(outcome, OffsetConflict):
+            raise PartitionFenced(outcome.position)
+        assert isinstance(outcome, Applied)
+        self.position = commit.position
+        context.filed(commit.deltas.keys())
+        context.observer.committed(records, context.clock())
+        return None
+
+
+def position_after(position: Position, last: Record, end: int) -> Position:
+    """Return the position once a batch is counted: `last` is its last record, `end` the offset after it."""
+    counted = checkpoint(last.offset, last.timestamp, last.key, last.value)
+    checkpoints = checkpoints_with(position.checkpoints, counted)
+    return Position(position.epoch, end, secrets.token_bytes(TOKEN_BYTES), checkpoints)
+
+
+def checkpoints_with(known: Iterable[Checkpoint], last: Checkpoint) -> tuple[Checkpoint, ...]:
+    """Return the last record counted, and of the blocks of growing size it lies in the first one known."""
+    points = sorted({*known, last}, key=lambda point: point.offset)
+    kept = {
+        next(point for point in points if point.offset // block == last.offset // block)
+        for block in _CHECKPOINT_BLOCKS
+    }
+    return tuple(sorted({points[0], *kept, last}, key=lambda point: point.offset))
