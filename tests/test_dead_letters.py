@@ -168,7 +168,7 @@ class Center(NamedTuple):
 
 
 @pytest.fixture
-async def context(house: House, tmp_path: Path) -> AsyncIterator[Center]:
+async def counting(house: House, tmp_path: Path) -> AsyncIterator[Center]:
     settings = house.settings
     store = await RedisStore.connect(settings.redis, settings.center)
     names = {"kafka": settings.kafka, "redis": settings.redis, "center": settings.center}

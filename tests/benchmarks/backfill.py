@@ -1,4 +1,4 @@
-"""Here is a year of history counted into an empty store: how long it takes, and what it weighs.
+"""A year of history counted into an empty store: how long it takes, and what it weighs.
 
 Run as `python -m tests.benchmarks.backfill`; prints one JSON object. Contacts spread evenly over a year,
 published with the events' own times; then one worker starts. `seconds` runs from the first commit seen to
@@ -21,7 +21,7 @@ from streamer.store.redis import RedisStore
 from streamer.worker.engine import wall_clock_ms
 from streamer.worker.kafka import ensure_topics
 from tests.benchmarks.center import Center, messages
-from tests.benchmarks.machine import facts, peak_bytes, reset_script_times, resident_bytes, script_times
+from tests.benchmarks.machine import busy_times, facts, peak_bytes, reset_busy_times, resident_bytes
 from tests.benchmarks.memory import used
 from tests.benchmarks.records import publish
 from tests.benchmarks.throughput import default_parts, say
@@ -55,7 +55,7 @@ async def _counted(broker: Broker, redis: RedisServer, store: RedisStore, center
     await publish(broker.address, sent)
     published = time.monotonic() - began
     empty = await used(redis)
-    await reset_script_times(redis)
+    await reset_busy_times(redis)
     say("counting")
     began = time.monotonic()
     async with Worker(broker, redis) as worker:
@@ -67,7 +67,7 @@ async def _counted(broker: Broker, redis: RedisServer, store: RedisStore, center
             "worker_rss_bytes": resident_bytes(worker.pid),
             "worker_peak_rss_bytes": peak_bytes(worker.pid),
             "redis_bytes": await used(redis) - empty,
-            "redis_blocked_ms": await script_times(redis),
+            "redis_blocked_ms": await busy_times(redis),
         }
 
 

@@ -1,4 +1,4 @@
-"""Here is the center that is counted: seeded calls and surveys of one day, as Kafka records."""
+"""The center that is counted: seeded calls and surveys of one day, as Kafka records."""
 
 import random
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Here is how long an event takes until a reading shows it."""
+"""How long an event takes until a reading shows it."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Here is how long it takes until each who is to know of an incident knows: the simulator's, end to end.
+"""How long it takes until each who is to know of an incident knows: the simulator's, end to end.
 
 Run as `python -m tests.benchmarks.incident`; prints JSON. A worker, two servers, Debian's Alertmanager, a
 webhook receiver and Chromium, on one machine. More contacts come than in most centers, so that minutes are

@@ -1,4 +1,4 @@
-"""Here is how fast one `streamer ingest` is: with a source that is published as it comes, and with one whose
+"""How fast one `streamer ingest` is: with a source that is published as it comes, and with one whose
 contacts take three records each.
 
 Run as `python -m tests.benchmarks.ingest`; prints one JSON object. Timed from the first commit seen to the

@@ -1,4 +1,4 @@
-"""Here is a large center in memory, and how soon all of its groups and windows are read after a change."""
+"""A large center in memory, and how soon all of its groups and windows are read after a change."""
 
 import random
 import time

@@ -1,4 +1,4 @@
-"""Here is what the machine says of a process, and of itself."""
+"""What the machine says of a process, and of itself."""
 
 import os
 import platform
@@ -36,18 +36,21 @@ def _status_kb(pid: int, name: str) -> int:
     return int(found[1])
 
 
-async def reset_script_times(server: RedisServer) -> None:
+async def reset_busy_times(server: RedisServer) -> None:
     async with server.client() as client:
         await client.config_set("latency-tracking-info-percentiles", "50 99 100")
         await client.config_resetstat()
 
 
-async def script_times(server: RedisServer) -> dict[str, float]:
-    """How long Redis was busy with one script call since the reset, in ms: median, p99, longest."""
+async def busy_times(server: RedisServer) -> dict[str, dict[str, float]]:
+    """How long one script or transaction kept Redis busy since the reset, in ms: median, p99, longest."""
     async with server.client() as client:
         info = await client.info("latencystats")
-    found = info.get("latency_percentiles_usec_evalsha", {})
-    return {name: round(float(micros) / 1000, 2) for name, micros in found.items()}
+    return {
+        name: {rank: round(float(micros) / 1000, 2) for rank, micros in info[key].items()}
+        for name in ("evalsha", "exec")
+        if (key := f"latency_percentiles_usec_{name}") in info
+    }
 
 
 def facts() -> dict[str, Any]:

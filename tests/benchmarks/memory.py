@@ -1,4 +1,4 @@
-"""Here is what a contact weighs in Redis."""
+"""What a contact weighs in Redis."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,7 +6,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from streamer.store.layout import named
+from streamer.store.layout import layout_key
 from tests.benchmarks.worker import CENTER
 from tests.parts.redis_server import RedisServer
 
@@ -53,7 +53,7 @@ async def _settled(server: RedisServer) -> int:
 
 
 async def _size(client: Redis, pattern: str) -> int:
-    return sum([size async for size in _sizes(client, named(CENTER, pattern))])
+    return sum([size async for size in _sizes(client, layout_key(CENTER, pattern))])
 
 
 async def _sizes(client: Redis, pattern: bytes) -> AsyncIterator[int]:

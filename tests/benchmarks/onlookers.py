@@ -1,4 +1,4 @@
-"""Here are many who look at the stream, in a process of their own: when each of them had what.
+"""Many who look at the stream, in a process of their own: when each of them had what.
 
 `python -m tests.benchmarks.onlookers PORT READERS IDLERS FILE`: prints "ready" once every reader has its
 first snapshot; at the end of its input writes to FILE what it saw. Idlers ask and never read.

@@ -1,8 +1,8 @@
-"""Here is counting alone, without Kafka: events/s of lanes on a real store, and what each phase costs.
+"""Counting alone, without Kafka: events/s on a real store, and what each phase costs.
 
 Run as `python -m tests.benchmarks.pipeline`. Three runs over the same records, each on an empty center: one
-lane at a time with a stopwatch on each phase, all lanes at once as a worker has them (that is the rate),
-and, asked for with --profile, one under cProfile. Each ends with the merging of postings.
+partition at a time with a stopwatch on each phase, all partitions at once as a worker has them (that is the
+rate), and, asked for with --profile, one under cProfile. Each ends with the merging of pane deltas.
 """
 
 import argparse
@@ -27,10 +27,10 @@ from streamer.events.veil import Veil
 from streamer.store.redis import RedisStore
 from streamer.worker.engine import wall_clock_ms
 from streamer.worker.metrics import WorkerMetrics
-from streamer.worker.partitions import POSTINGS
+from streamer.worker.partitions import COMPACTED_FROM
 from streamer.worker.pipeline import PartitionProcessor, ProcessingContext
 from tests.benchmarks.center import Center, Message, messages
-from tests.benchmarks.machine import cpu_seconds, reset_script_times, script_times
+from tests.benchmarks.machine import busy_times, cpu_seconds, reset_busy_times
 from tests.conftest import PARTS
 from tests.counting import Letters, context, processor
 from tests.parts.redis_server import RedisServer
@@ -38,23 +38,21 @@ from tests.parts.redis_server import RedisServer
 VEIL = Veil({"1": b"of the length that keys have: 43 characters"}, "1")
 PHASES = {
     "decode": "streamer.worker.pipeline:decode",
-    "keys": "streamer.worker.pipeline:keys_of",
-    "read: store": "streamer.store.redis:RedisStore.read",
-    "read: unpack": "streamer.journeys.working_set:Desk.put",
-    "read: follow": "streamer.journeys.working_set:Desk.follow",
+    "plan": "streamer.worker.pipeline:PlannedEvent",
+    "read: store": "streamer.store.redis.store:RedisStore.read",
+    "load": "streamer.journeys.working_set:WorkingSet.load",
+    "references": "streamer.journeys.working_set:WorkingSet.references",
     "apply": "streamer.worker.pipeline:apply",
-    "plain counts": "streamer.worker.pipeline:Tallier.first",
-    "fold": "streamer.worker.pipeline:delta",
-    "postings: clean": "streamer.panes.pane_delta:clean",
-    "postings: fine": "streamer.panes.pane_delta:fine",
-    "postings: long": "streamer.panes.pane_delta:Roller.long",
-    "pack documents": "streamer.journeys.working_set:Desk.writes",
-    "commit: store": "streamer.store.redis:RedisStore.commit",
+    "arrivals": "streamer.worker.pipeline:ArrivalCounters.first",
+    "fold": "streamer.worker.pipeline:add_delta",
+    "pane deltas": "streamer.panes.rollup:Rollup.deltas",
+    "pack documents": "streamer.journeys.working_set:WorkingSet.writes",
+    "commit: store": "streamer.store.redis.store:RedisStore.commit",
     "compact": "streamer.worker.pipeline:ProcessingContext.compact",
     "meters": "streamer.worker.metrics:WorkerMetrics.committed",
 }
 """What is timed, by the name it is called by. None of these calls another."""
-SCRIPTS = {"scripts": "streamer.store.redis:Script.__call__"}
+SCRIPTS = {"scripts": "streamer.store.redis.connection:Script.__call__"}
 """Part of the store's phases: sending, Redis at work, receiving."""
 
 Batches = Mapping[int, Sequence[Sequence[Record]]]
@@ -123,14 +121,14 @@ class Run(NamedTuple):
     seconds: float
     own_cpu_s: float
     redis_cpu_s: float
-    blocked_ms: Mapping[str, float]
-    """How long the store was busy with one script, median, p99 and longest."""
+    blocked_ms: Mapping[str, Mapping[str, float]]
+    """See `machine.busy_times`."""
 
     @property
     def rate(self) -> float:
         return self.events / self.seconds
 
-    def as_dict(self) -> dict[str, float]:
+    def as_dict(self) -> dict[str, Any]:
         return {
             "events": self.events,
             "events_per_s": round(self.rate),
@@ -162,42 +160,42 @@ class Bench:
         self._centers = 0
 
     async def run(self, *, at_once: bool) -> Run:
-        """All lanes at once, or a batch of each in turn. Raises RuntimeError if not all was counted."""
+        """All partitions at once, or a batch of each in turn. Raises RuntimeError if not all was counted."""
         self._centers += 1
         store = await RedisStore.connect(self._server.url, f"bench-{self._centers}")
         meters = WorkerMetrics()
         known = context(store, Rules())
         shared = ProcessingContext(store, known.rules, Letters(), meters, wall_clock_ms, veil=VEIL)
-        lanes = {number: await processor(shared, self._topic, number) for number in self._work}
+        processors = {number: await processor(shared, self._topic, number) for number in self._work}
         assert self._server.process is not None
         redis = self._server.process.pid
-        await reset_script_times(self._server)
+        await reset_busy_times(self._server)
         redis_before, own_before, began = cpu_seconds(redis), time.process_time(), time.perf_counter()
-        await (self._at_once(lanes) if at_once else self._in_turn(lanes))
-        await shared.compact(POSTINGS)
+        await (self._at_once(processors) if at_once else self._in_turn(processors))
+        await shared.compact(COMPACTED_FROM)
         seconds = time.perf_counter() - began
         own, theirs = time.process_time() - own_before, cpu_seconds(redis) - redis_before
-        blocked = await script_times(self._server)
+        blocked = await busy_times(self._server)
         counts = await store.counters()
         await store.close()
         if counts.get(f"events\x1f{self._topic}\x1fapplied") != self._events:
             raise RuntimeError(f"not all of {self._events} were applied: {counts}")
         return Run(self._events, seconds, own, theirs, blocked)
 
-    async def _at_once(self, lanes: Mapping[int, PartitionProcessor]) -> None:
+    async def _at_once(self, processors: Mapping[int, PartitionProcessor]) -> None:
         async with asyncio.TaskGroup() as group:
-            for number, one in lanes.items():
+            for number, one in processors.items():
                 group.create_task(self._whole(one, number))
 
     async def _whole(self, one: PartitionProcessor, number: int) -> None:
         for batch in self._work[number]:
             await one.count(batch, batch[-1].offset + 1)
 
-    async def _in_turn(self, lanes: Mapping[int, PartitionProcessor]) -> None:
+    async def _in_turn(self, processors: Mapping[int, PartitionProcessor]) -> None:
         for turn in range(max(map(len, self._work.values()))):
             for number, log in self._work.items():
                 if turn < len(log):
-                    await lanes[number].count(log[turn], log[turn][-1].offset + 1)
+                    await processors[number].count(log[turn], log[turn][-1].offset + 1)
 
 
 def table(watch: Stopwatch, run: Run) -> dict[str, dict[str, float]]:

@@ -1,4 +1,4 @@
-"""Here is how fast the plain Faust program goes: a worker of its own, listened to through what it writes."""
+"""How fast the plain Faust program goes: a worker of its own, listened to through what it writes."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Here is the same center as a plain Faust program, as Faust's documentation would have it: the other side.
+"""The same center as a plain Faust program, as Faust's documentation would have it: the other side.
 
 An agent per topic, a model, windowed tables in memory. It is kinder to Faust than the task is: one hour's
 tumbling windows and counts and sums only, where ours has ten windows, percentiles, corrections,

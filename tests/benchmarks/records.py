@@ -1,4 +1,4 @@
-"""Here is how records get into Kafka, and how fast a consumer that does nothing with them gets them out."""
+"""How records get into Kafka, and how fast a consumer that does nothing with them gets them out."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Here is what walls cost: how soon many of them have an event, and what a server takes for it.
+"""What walls cost: how soon many of them have an event, and what a server takes for it.
 
 Run as `python -m tests.benchmarks.stream`; prints one JSON object. One worker, one server bound to one core,
 all else on the others. Some onlookers never read. An event is published to Kafka at its own time; a client

@@ -1,4 +1,4 @@
-"""Here is what a worker does on this machine, beside a bare consumer and a plain Faust program.
+"""What a worker does on this machine, beside a bare consumer and a plain Faust program.
 
 Run as `python -m tests.benchmarks.throughput`; prints one JSON object. All in one run, since a machine is
 rarely as fast twice: read the ratios, and the CPU times where other work ran beside it.
@@ -30,12 +30,12 @@ from tests.benchmarks import pipeline
 from tests.benchmarks.center import CALLS, Center, Message, mean_bytes, messages
 from tests.benchmarks.delay import delay
 from tests.benchmarks.machine import (
+    busy_times,
     facts,
     first_line,
     peak_bytes,
-    reset_script_times,
+    reset_busy_times,
     resident_bytes,
-    script_times,
 )
 from tests.benchmarks.memory import used, weighed
 from tests.benchmarks.plain import plain
@@ -118,12 +118,12 @@ class Benchmark:
 
     async def _count(self, worker: Worker, sent: Sequence[Message]) -> dict[str, Any]:
         say(f"counting {len(sent)} events")
-        await reset_script_times(self._redis)
+        await reset_busy_times(self._redis)
         before = await self._before(sent)
         seen = await watch(self._store, worker, self._broker, self._redis, before, len(sent))
         return {
             **seen.as_dict(),
-            "redis_blocked_ms": await script_times(self._redis),
+            "redis_blocked_ms": await busy_times(self._redis),
             "worker_rss_bytes": resident_bytes(worker.pid),
             "worker_peak_rss_bytes": peak_bytes(worker.pid),
         }
@@ -140,11 +140,11 @@ class Benchmark:
         asked = self._asked
         say(f"publishing {asked.delay_rate} events a second for {asked.delay_seconds} s")
         settings = Settings(center=CENTER, redis=self._redis.url)
-        await reset_script_times(self._redis)
+        await reset_busy_times(self._redis)
         found = await delay(
             self._broker.address, self._store, settings, asked.center, asked.delay_rate, asked.delay_seconds
         )
-        return {**found, "redis_blocked_ms": await script_times(self._redis)}
+        return {**found, "redis_blocked_ms": await busy_times(self._redis)}
 
     async def _plain(self) -> dict[str, Any]:
         asked = self._asked

@@ -1,4 +1,4 @@
-"""Here is one worker as operators start it, and how its counting is watched from the outside."""
+"""One worker as operators start it, and how its counting is watched from the outside."""
 
 import asyncio
 import os

@@ -10,5 +10,5 @@ async def test_two_workers_on_the_same_partitions_and_customers_count_everything
         await trial.progress()
         await trial.progress(2_000)
     await trial.settle()
-    assert said(first, "another owner counted here")
-    assert said(second, "another owner counted here")
+    assert said(first, "partition fenced")
+    assert said(second, "partition fenced")

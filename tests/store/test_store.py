@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import redis as blocking_redis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 from redis.crc import key_slot
@@ -741,6 +741,7 @@ steps = st.lists(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
 )
+@example(steps=[*[("read", 0)] * 3, ("write", [(0, 0)]), *[("read", 0)] * 2, ("fail over", None)])
 @given(steps=steps)
 async def test_reading_in_chunks_while_commits_go_on_ends_at_the_whole_of_one_moment(
     url: str | None, monkeypatch: pytest.MonkeyPatch, chunk: int, steps: list[Any]

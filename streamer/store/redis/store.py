@@ -368,12 +368,16 @@ class RedisStore:
         panes: list[PaneChange] = []
         size = 0
         while reading.names and size <= CHUNK_BYTES:
-            name = reading.names.pop()
+            name = reading.names[-1]
             pipe = self.client.pipeline(transaction=True)
             pipe.get(self.prefix + b"sequence")
             pipe.zrange(self.prefix + b"nonces", -1, -1)
+            pipe.zscore(self.prefix + b"nonces", reading.last.nonce)
             pipe.hvals(self.prefix + name)
-            sequence, nonces, deltas = await pipe.execute()
+            sequence, nonces, known, deltas = await pipe.execute()
+            if int(known or 0) != reading.last.sequence:
+                break  # a failover took back what was read: asking for changes will say so
+            reading.names.pop()
             reading.last = StoreVersion(int(sequence or 0), nonces[0] if nonces else b"")
             reading.moments[name] = reading.last.sequence
             panes.append(PaneChange(_pane_of(name.decode()), True, deltas))
