@@ -11,17 +11,24 @@ _PLAIN: Final = 0x80
 _ESCAPE: Final = -128
 _EXACT: Final = 2**53
 _SPREAD: Final = 8
+_FEW: Final = 64
 
 
-def pack_integers(values: Integers) -> bytes:
+PackedIntegers = bytes | list[int]
+
+
+def pack_integers(values: Integers | list[int]) -> PackedIntegers:
     """Write integers in as few bytes as most of them need.
 
-    One byte each; larger ones stand behind, in 2, 4 or 8 bytes, and -128 in their place. Where more than
-    half are larger all are written plainly.
+    A few are left to MessagePack. Else it is one byte each; larger ones stand behind, in 2, 4 or 8 bytes, and
+    -128 in their place; where more than half are larger all are written plainly.
 
     >>> unpack_integers(pack_integers(np.array([0, -127, 1_000, 2**40]))).tolist()
     [0, -127, 1000, 1099511627776]
     """
+    if len(values) <= _FEW:
+        return values if isinstance(values, list) else [*map(int, values)]
+    values = np.asarray(values, np.int64)
     is_large = (values < -127) | (values > 127)
     large = values[is_large]
     if not len(large):
@@ -37,8 +44,10 @@ def _fits(values: Integers, bits: int) -> bool:
     return bool(values.min() >= -(2 ** (bits - 1)) and values.max() < 2 ** (bits - 1))
 
 
-def unpack_integers(packed: bytes) -> Integers:
+def unpack_integers(packed: PackedIntegers) -> Integers:
     """Read what `pack_integers` wrote."""
+    if isinstance(packed, list):
+        return np.array(packed, np.int64)
     number, width = int.from_bytes(packed[:4], "big"), packed[4]
     if width & _PLAIN:
         return np.frombuffer(packed, f"<i{width & ~_PLAIN}", offset=5).astype(np.int64)

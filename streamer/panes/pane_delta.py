@@ -15,7 +15,7 @@ import numpy as np
 from streamer.events.models import DIMENSIONS
 from streamer.journeys.journey import KEY_BYTES, Key
 from streamer.metrics.tally import BOUNDS, DURATIONS, FIRST_BUCKET_OF, NUMBER, Tally
-from streamer.panes.integers import Integers, pack_integers, unpack_integers
+from streamer.panes.integers import Integers, PackedIntegers, pack_integers, unpack_integers
 from streamer.panes.pane_keys import Cell
 
 VERSION: Final = b"\x01"
@@ -43,17 +43,17 @@ class FineDelta(msgspec.Struct, array_like=True, gc=False):
     """
 
     names: list[list[str | None]]
-    cells: bytes
-    counts: list[list[int]]
-    row_pane: bytes
-    row_cell: bytes
-    row_counts: bytes
-    row_weight: bytes
-    row_durations: bytes
-    duration: bytes
-    duration_ms: bytes
-    journey_pane: bytes = b""
-    journeys: bytes = b""
+    cells: PackedIntegers
+    counts: list[Sequence[int]]
+    row_pane: PackedIntegers
+    row_cell: PackedIntegers
+    row_counts: PackedIntegers
+    row_weight: PackedIntegers
+    row_durations: PackedIntegers
+    duration: PackedIntegers
+    duration_ms: PackedIntegers
+    journey_pane: PackedIntegers
+    journeys: bytes
 
 
 class LongDelta(msgspec.Struct, array_like=True, gc=False):
@@ -62,12 +62,16 @@ class LongDelta(msgspec.Struct, array_like=True, gc=False):
     (a place in `rows`) lie under the row `under[i]`: so that agents can be counted over hours."""
 
     rows: list[str]
-    sizes: bytes
-    numbers: bytes
-    amounts: bytes
-    agents: bytes
-    under: bytes
-    linked: bytes
+    sizes: PackedIntegers
+    numbers: PackedIntegers
+    amounts: PackedIntegers
+    agents: PackedIntegers
+    under: PackedIntegers
+    linked: PackedIntegers
+
+
+def pack_fine(delta: FineDelta) -> bytes:
+    return VERSION + _pack(delta)
 
 
 _unpack_fine = msgspec.msgpack.Decoder(FineDelta).decode
@@ -99,11 +103,11 @@ class FineRows(NamedTuple):
 
     def packed(self) -> bytes:
         sizes = np.bincount(self.duration_row, minlength=len(self.row_pane))
-        return VERSION + _pack(
+        return pack_fine(
             FineDelta(
                 self.names,
                 pack_integers(self.cells.ravel()),
-                [list(row) for row in self.counts],
+                self.counts,
                 pack_integers(self.row_pane),
                 pack_integers(self.row_cell),
                 pack_integers(self.row_counts),

@@ -12,15 +12,17 @@ from streamer.journeys.journey import Key
 from streamer.metrics.counters import merge_counters
 from streamer.metrics.tally import NUMBER, NUMBERS
 from streamer.panes.fold import CountRow, Delta
-from streamer.panes.integers import Integers, numbered, sums
+from streamer.panes.integers import Integers, numbered, pack_integers, sums
 from streamer.panes.pane_delta import (
     FIRST_BUCKET,
     MS,
     S2,
+    FineDelta,
     FineRows,
     LongSums,
     N,
     bucket_of,
+    pack_fine,
     squares_s,
 )
 from streamer.panes.pane_keys import (
@@ -46,7 +48,8 @@ def batch_rows(delta: Delta) -> FineRows:
     weight[: len(delta.removed)] = -1
     cell, cells = _coded([row.cell for row in rows])
     row_counts, counts = _coded([row.counts for row in rows])
-    dimensions = [_coded([values[place] for values in cells]) for place in range(len(DIMENSIONS))]
+    values = zip(*cells, strict=True) if cells else [()] * len(DIMENSIONS)
+    dimensions = [_coded(some) for some in values]
     durations = [row.durations for row in rows]
     sizes = np.array([len(some) // 2 for some in durations], np.int64)
     flat = np.array([*chain.from_iterable(durations)], np.int64)
@@ -55,8 +58,8 @@ def batch_rows(delta: Delta) -> FineRows:
         np.array([codes for codes, _ in dimensions], np.int64),
         [*counts],
         np.array([row.time_ms for row in rows], np.int64) // FINE_MS,
-        cell,
-        row_counts,
+        np.array(cell, np.int64),
+        np.array(row_counts, np.int64),
         weight,
         np.repeat(np.arange(len(rows)), sizes),
         flat[::2],
@@ -66,10 +69,10 @@ def batch_rows(delta: Delta) -> FineRows:
     )
 
 
-def _coded(values: Sequence[T]) -> tuple[Integers, list[T]]:
+def _coded(values: Iterable[T]) -> tuple[list[int], list[T]]:
     """Return a code for each value, and the different values in the order of their codes."""
-    codes = {value: code for code, value in enumerate(dict.fromkeys(values))}
-    return np.array([codes[value] for value in values], np.int64), [*codes]
+    codes: dict[T, int] = {}
+    return [codes.setdefault(value, len(codes)) for value in values], [*codes]
 
 
 class GroupRows(NamedTuple):
@@ -94,8 +97,8 @@ class Rollup:
             return {}
         batch = batch_rows(delta)
         deltas: dict[PaneHour, bytes] = {}
-        for hour, rows in _fine(batch, delta.journeys, oldest_pane):
-            deltas["fine", hour] = rows.packed()
+        for hour, packed in _fine(batch, delta.journeys, oldest_pane):
+            deltas["fine", hour] = packed
         for hour, table in self._long(batch):
             deltas["long", hour] = table.packed()
         return deltas
@@ -108,9 +111,7 @@ class Rollup:
         groups = self._group_rows(batch)
         width = len(groups.names)
         used, row = numbered(hour * width + groups.of_cell[:, batch.row_cell])
-        table, numbers = _table(batch, row, len(used))
-        filled = np.flatnonzero(table != 0)
-        of, number, amount = filled // len(numbers), numbers[filled % len(numbers)], table.ravel()[filled]
+        of, number, amount = _entries(batch, row, len(used))
         agents, under, linked = self._links(batch, row, len(used))
         edges = np.searchsorted(used, np.arange(len(hours) + 1) * width)
         bounds = zip(
@@ -163,32 +164,51 @@ def _amount(counts: Sequence[int], number: int) -> int:
     return next((amount for at, amount in zip(counts[::2], counts[1::2], strict=True) if at == number), 0)
 
 
-def _table(batch: FineRows, row: Integers, width: int) -> tuple[Integers, Integers]:
-    """Return the sums of `width` group rows, a line each, and the numbers of the counts in the columns.
-    `row` has a line for each grouping that says in which of them each row of the batch counts."""
+class Entries(NamedTuple):
+    """Counts that are not 0: of which row, which number, how many."""
+
+    row: Integers
+    number: Integers
+    amount: Integers
+
+
+def _entries(batch: FineRows, row: Integers, width: int) -> Entries:
+    """Return the sums of `width` group rows, ascending by row. `row` has a line for each grouping: in which
+    of them each row of the batch counts."""
     known, code = numbered(np.array([number for counts in batch.counts for number in counts[::2]], np.int64))
     spelled = np.zeros((len(batch.counts), len(known)), np.int64)
     sizes = [len(counts) // 2 for counts in batch.counts]
     amounts = [amount for counts in batch.counts for amount in counts[1::2]]
     np.add.at(spelled, (np.repeat(np.arange(len(sizes)), sizes), code), amounts)
-    times = _spread(row, batch.row_counts, batch.row_weight, width, len(batch.counts))
+    times = _spread(row * len(sizes) + batch.row_counts, batch.row_weight, width * len(sizes))
     of, ms, unit = batch.duration, batch.duration_ms, batch.row_weight[batch.duration_row]
     under, kinds = row[:, batch.duration_row], len(N)
-    buckets, bucket = numbered(FIRST_BUCKET[of] + bucket_of(ms))
-    columns = (
-        _product(times, spelled),
-        _spread(under, of, unit, width, kinds),
-        _spread(under, of, unit * ms, width, kinds),
-        _spread(under, of, unit * squares_s(ms), width, kinds),
-        _spread(under, bucket, unit, width, len(buckets)),
+    place, size = under * kinds + of, width * kinds
+    buckets, bucket = numbered(under * NUMBERS + FIRST_BUCKET[of] + bucket_of(ms))
+    in_bucket = _spread(bucket, unit, len(buckets))
+    kept = np.flatnonzero(in_bucket)
+    parts = (
+        _filled(_product(times.reshape(width, -1), spelled), known),
+        _filled(_spread(place, unit, size), N),
+        _filled(_spread(place, unit * ms, size), MS),
+        _filled(_spread(place, unit * squares_s(ms), size), S2),
+        Entries(buckets[kept] // NUMBERS, buckets[kept] % NUMBERS, in_bucket[kept]),
     )
-    return np.hstack(columns), np.concatenate((known, N, MS, S2, buckets))
+    found = Entries(*map(np.concatenate, zip(*parts, strict=True)))
+    order = np.argsort(found.row, kind="stable")
+    return Entries(*(column[order] for column in found))
 
 
-def _spread(row: Integers, column: Integers, amount: Integers, height: int, width: int) -> Integers:
-    """Sum amounts into a table: each counts once in every line of `row`, in its own column."""
-    amounts = np.broadcast_to(amount, row.shape).ravel()
-    return sums((row * width + column).ravel(), amounts, height * width).reshape(height, width)
+def _spread(places: Integers, amounts: Integers, size: int) -> Integers:
+    """Sum up amounts that count once in every line of `places`."""
+    return sums(places.ravel(), np.broadcast_to(amounts, places.shape).ravel(), size)
+
+
+def _filled(table: Integers, numbers: Integers) -> Entries:
+    """Return the entries of a table with a line for each row and a column for each of these numbers."""
+    flat = table.ravel()
+    where = np.flatnonzero(flat != 0)
+    return Entries(where // len(numbers), numbers[where % len(numbers)], flat[where])
 
 
 def _product(times: Integers, spelled: Integers) -> Integers:
@@ -202,42 +222,71 @@ def _product(times: Integers, spelled: Integers) -> Integers:
 
 def _fine(
     batch: FineRows, journeys: Mapping[int, Sequence[Key]], oldest_pane: int
-) -> Iterable[tuple[int, FineRows]]:
-    kept = np.flatnonzero(batch.row_pane >= oldest_pane)
-    hour_of = batch.row_pane // PANES_PER_HOUR
-    hours = {*np.unique(hour_of[kept]).tolist(), *(p // PANES_PER_HOUR for p in journeys if p >= oldest_pane)}
-    for hour in sorted(hours):
-        rows = kept[hour_of[kept] == hour]
-        panes = [pane for pane in journeys if pane >= oldest_pane and pane // PANES_PER_HOUR == hour]
-        yield hour, _rows(batch, rows, hour * PANES_PER_HOUR, {pane: journeys[pane] for pane in panes})
+) -> Iterable[tuple[int, bytes]]:
+    """Yield the packed rows of each hour from a 10 s pane on. A commit's hours have few rows each, if many
+    hours they are: lists are faster there than arrays."""
+    hours: dict[int, list[int]] = {}
+    panes = batch.row_pane.tolist()
+    for row, pane in enumerate(panes):
+        if pane >= oldest_pane:
+            hours.setdefault(pane // PANES_PER_HOUR, []).append(row)
+    anew: dict[int, list[int]] = {}
+    for pane in journeys:
+        if pane >= oldest_pane:
+            anew.setdefault(pane // PANES_PER_HOUR, []).append(pane)
+    columns = FineColumns.of(batch)
+    for hour in hours.keys() | anew.keys():
+        keys = {pane - hour * PANES_PER_HOUR: journeys[pane] for pane in anew.get(hour, ())}
+        yield hour, columns.packed(hours.get(hour, []), hour * PANES_PER_HOUR, keys)
 
 
-def _rows(
-    batch: FineRows, rows: Integers, first_pane: int, journeys: Mapping[int, Sequence[Key]]
-) -> FineRows:
-    """Take some rows of a batch out of it, without the names that they do not use."""
-    cells, cell = numbered(batch.row_cell[rows])
-    counts, count = numbered(batch.row_counts[rows])
-    dimensions = [numbered(codes) for codes in batch.cells[:, cells]]
-    place = np.full(len(batch.row_pane), -1)
-    place[rows] = np.arange(len(rows))
-    duration_row = place[batch.duration_row]
-    own = duration_row >= 0
-    sizes = [len(keys) for keys in journeys.values()]
-    return FineRows(
-        [[names[code] for code in used] for names, (used, _) in zip(batch.names, dimensions, strict=True)],
-        np.array([codes for _, codes in dimensions], np.int64),
-        [batch.counts[code] for code in counts],
-        batch.row_pane[rows] - first_pane,
-        cell,
-        count,
-        batch.row_weight[rows],
-        duration_row[own],
-        batch.duration[own],
-        batch.duration_ms[own],
-        np.repeat(np.array([*journeys], np.int64) - first_pane, sizes),
-        b"".join(chain.from_iterable(journeys.values())),
-    )
+class FineColumns(NamedTuple):
+    """The rows of a batch as lists, to pack some of them."""
+
+    batch: FineRows
+    panes: list[int]
+    cells: list[int]
+    values: list[list[int]]
+    """Of each cell its values' codes, dimension by dimension."""
+    counts: list[int]
+    weights: list[int]
+    durations: list[int]
+    """Of which row the durations begin; one more than there are rows."""
+    kinds: list[int]
+    ms: list[int]
+
+    @classmethod
+    def of(cls, batch: FineRows) -> "FineColumns":
+        columns = (batch.row_pane, batch.row_cell, batch.cells.T, batch.row_counts, batch.row_weight)
+        first = np.searchsorted(batch.duration_row, np.arange(len(batch.row_pane) + 1))
+        return cls(batch, *(some.tolist() for some in (*columns, first, batch.duration, batch.duration_ms)))
+
+    def packed(self, rows: Sequence[int], first_pane: int, journeys: Mapping[int, Sequence[Key]]) -> bytes:
+        """Pack these rows, without the names that they do not use."""
+        cell, cells = _coded([self.cells[row] for row in rows])
+        count, counts = _coded([self.counts[row] for row in rows])
+        codes, names = [], []
+        for dimension, known in enumerate(self.batch.names):
+            code, used = _coded([self.values[of][dimension] for of in cells])
+            codes += code
+            names.append([known[value] for value in used])
+        spans = [(self.durations[row], self.durations[row + 1]) for row in rows]
+        return pack_fine(
+            FineDelta(
+                names,
+                pack_integers(codes),
+                [self.batch.counts[of] for of in counts],
+                pack_integers([self.panes[row] - first_pane for row in rows]),
+                pack_integers(cell),
+                pack_integers(count),
+                pack_integers([self.weights[row] for row in rows]),
+                pack_integers([end - begin for begin, end in spans]),
+                pack_integers([kind for begin, end in spans for kind in self.kinds[begin:end]]),
+                pack_integers([ms for begin, end in spans for ms in self.ms[begin:end]]),
+                pack_integers([pane for pane, keys in journeys.items() for _ in keys]),
+                b"".join(chain.from_iterable(journeys.values())),
+            )
+        )
 
 
 # One delta of many.

@@ -90,6 +90,8 @@ class MemoryStore:
         old = [key for key in self.documents if self._written_ms[key] < before_ms][:at_most]
         if old:
             self._put(secrets.token_bytes(TOKEN_BYTES), dict.fromkeys(old), now_ms)
+        for place in [place for place in self.panes if not is_kept(place, now_ms, self._retention_ms)]:
+            del self.panes[place]
         return len(old)
 
     def _put(self, nonce: bytes, writes: Mapping[bytes, bytes | None], now_ms: int) -> None:

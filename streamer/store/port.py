@@ -161,8 +161,8 @@ class Store(Protocol):
         """Yield all documents whose keys begin with one of these letters; one may come twice."""
 
     async def forget(self, now_ms: int, at_most: int) -> int:
-        """Delete documents that outlived `layout.document_ttl_ms`; look at about `at_most`, going on where
-        the last call ended. Return how many were deleted."""
+        """Delete documents that outlived `layout.document_ttl_ms`, and panes that lapsed; look at about
+        `at_most` documents, going on where the last call ended. Return how many of them were deleted."""
 
     async def positions(self, partitions: Sequence[Partition]) -> list[Position | None]: ...
 

@@ -23,8 +23,7 @@ from streamer.worker.retry import retry_forever
 
 BUFFERED: Final = 4
 COUNTED_AT_ONCE: Final = 2
-"""Batches under way at a time: while the store has one, the next is computed. More would only change
-each other's journeys, and be computed again."""
+"""Batches under way at a time: while the store has one, the next is decoded."""
 HEARTBEAT_S: Final = 1.0
 BEHIND: Final = 5_000
 COMPACTED_FROM: Final = 96

@@ -7,6 +7,7 @@ offset where the one before it ended, and never from one freshly read: a batch t
 would else be counted over it.
 """
 
+import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -45,6 +46,7 @@ from streamer.worker.retry import retry_forever
 COMMIT_EVENTS: Final = 500
 COMPACTED_AT_ONCE: Final = 2
 """Hours: counting goes on beside it."""
+COUNTERS_COMPACTED_FROM: Final = 96
 _CHECKPOINT_BLOCKS: Final = (64, 1_024, 16_384, 262_144, 4_194_304)
 
 log = structlog.get_logger()
@@ -74,7 +76,8 @@ class PipelineObserver(Protocol):
 
 class ProcessingContext:
     """What all partitions of a worker share. `clock` is the wall clock in ms; `watermark` the oldest
-    committed record timestamp over all partitions, as far as is known."""
+    committed record timestamp over all partitions, as far as is known; `turn` is held from the first
+    reading of documents to the commit."""
 
     def __init__(
         self,
@@ -94,6 +97,7 @@ class ProcessingContext:
         self.clock = clock
         self.watermark = 0
         self.rollup = Rollup(rules.pairs)
+        self.turn = asyncio.Lock()
         self._deltas_filed: Counter[PaneHour] = Counter()
 
     def oldest_pane(self) -> int:
@@ -105,13 +109,18 @@ class ProcessingContext:
         self._deltas_filed.update(places)
 
     async def compact(self, at_least: int) -> None:
-        """Merge the deltas of hours that this worker added to so often."""
-        crowded = [place for place, times in self._deltas_filed.items() if times >= at_least]
+        """Merge the deltas of hours that this worker added to so often. Counters, which every commit adds to,
+        are merged early: they are asked for whole."""
+        soon = min(at_least, COUNTERS_COMPACTED_FROM)
+        crowded = [
+            place
+            for place, times in self._deltas_filed.items()
+            if times >= (soon if place == COUNTERS else at_least)
+        ]
         for place in crowded[:COMPACTED_AT_ONCE]:
             del self._deltas_filed[place]
             left = await self.store.compact(place, MERGE[place[0]])
-            if left >= at_least:
-                self._deltas_filed[place] += left
+            self._deltas_filed[place] += left
 
     def forget_before(self, records: Sequence[Record]) -> int:
         """A contact of two horizons ago may still be taken back: then its neighbours within the FCR
@@ -232,14 +241,16 @@ class PartitionProcessor:
         unit = UnitOfWork(self.context, self.partition, records)
         if unit.rejected:
             await retry_forever(lambda: self.context.dead.send(unit.rejected))
-        while True:
-            while keys := list(unit.missing()):
-                snapshot = await retry_forever(lambda keys=keys: self.context.store.read(keys))  # type: ignore[misc]
-                unit.load(snapshot.version, dict(zip(keys, snapshot.values, strict=True)))
-            conflict = await self.send(unit.commit(self.position, end), records)
-            if conflict is None:
-                return
-            unit.invalidate(conflict)
+        # Two at a time would change each other's documents, and be computed again.
+        async with self.context.turn:
+            while True:
+                while keys := list(unit.missing()):
+                    snapshot = await retry_forever(lambda keys=keys: self.context.store.read(keys))  # type: ignore[misc]
+                    unit.load(snapshot.version, dict(zip(keys, snapshot.values, strict=True)))
+                conflict = await self.send(unit.commit(self.position, end), records)
+                if conflict is None:
+                    return
+                unit.invalidate(conflict)
 
     async def send(self, commit: Commit, records: Sequence[Record]) -> VersionConflict | None:
         """Commit, and go on from there; or return which documents are to be read again. Raises

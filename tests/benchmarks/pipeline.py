@@ -8,7 +8,6 @@ rate), and, asked for with --profile, one under cProfile. Each ends with the mer
 import argparse
 import asyncio
 import cProfile
-import gc
 import io
 import json
 import pstats
@@ -24,6 +23,7 @@ from typing import Any, NamedTuple
 from streamer.events.decoding import Record
 from streamer.events.rules import HOUR, Rules
 from streamer.events.veil import Veil
+from streamer.gc_tuning import freeze_startup_objects
 from streamer.store.redis import RedisStore
 from streamer.worker.engine import wall_clock_ms
 from streamer.worker.metrics import WorkerMetrics
@@ -227,7 +227,7 @@ async def measure(center: Center, parts: str, batch: int, profile: int) -> dict[
     sent = messages(center, wall_clock_ms() - HOUR)
     async with PARTS[parts].store(aof=False) as server:
         bench = Bench(server, sent[0].topic, batches(center, sent, batch))
-        gc.freeze()  # a worker has no such heap of records to walk through
+        freeze_startup_objects()  # a worker has no such heap of records to walk through
         watch = Stopwatch()
         with watch.on({**PHASES, **SCRIPTS}):
             timed = await bench.run(at_once=False)

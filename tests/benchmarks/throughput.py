@@ -119,10 +119,11 @@ class Benchmark:
     async def _count(self, worker: Worker, sent: Sequence[Message]) -> dict[str, Any]:
         say(f"counting {len(sent)} events")
         await reset_busy_times(self._redis)
-        before = await self._before(sent)
+        before, writes = await self._before(sent), await self._writes()
         seen = await watch(self._store, worker, self._broker, self._redis, before, len(sent))
         return {
             **seen.as_dict(),
+            "events_per_commit": round(len(sent) / (await self._writes() - writes)),
             "redis_blocked_ms": await busy_times(self._redis),
             "worker_rss_bytes": resident_bytes(worker.pid),
             "worker_peak_rss_bytes": peak_bytes(worker.pid),
@@ -131,6 +132,9 @@ class Benchmark:
     async def _before(self, sent: Sequence[Message]) -> int:
         """What was counted of other events: the worker may have begun with these."""
         return 0 if sent is self._calls else min(len(self._calls), await counted(self._store))
+
+    async def _writes(self) -> int:
+        return (await self._store.read(())).version.sequence
 
     async def _weigh(self, empty: int) -> dict[str, Any]:
         say("weighing")

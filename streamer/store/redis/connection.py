@@ -6,6 +6,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from redis.asyncio import Connection, ConnectionPool, Redis
+from redis.connection import HiredisRespSerializer
 from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, NoScriptError, TryAgainError
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -40,6 +41,7 @@ async def connect(url: str, center: str) -> Redis:
     """Return a client of the server that holds the center, of a cluster the node that does. Raises StoreUnfit
     for a Redis that is too old or evicts keys."""
     client: Redis = Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
+    _pack_in_c(client.connection_pool)
     try:
         info = await client.info()
         _check_fitness(info)
@@ -51,7 +53,15 @@ async def connect(url: str, center: str) -> Redis:
     await client.aclose()
     options = client.connection_pool.connection_kwargs
     owner = SlotOwner(key_slot(layout_key(center)), options)
-    return Redis.from_pool(ConnectionPool(SlotConnection, **{**options, "owner": owner}))
+    pool = ConnectionPool(SlotConnection, **{**options, "owner": owner})
+    _pack_in_c(pool)
+    return Redis.from_pool(pool)
+
+
+def _pack_in_c(pool: ConnectionPool) -> None:
+    """Have commands packed by hiredis, a tenth of the price: redis-py does so without asyncio alone."""
+    kind, pack = pool.connection_class, HiredisRespSerializer().pack
+    pool.connection_class = type(kind.__name__, (kind,), {"pack_command": staticmethod(pack)})
 
 
 def _check_fitness(info: Mapping[str, Any]) -> None:

@@ -51,7 +51,6 @@ _SCANNED: Final = 500
 _PANES_AT_ONCE: Final = 32
 _IN_FORCE: Final = "current"
 STAGED: Final = "rebuilding"
-_MARGIN_MS: Final = 2 * HOUR
 _HASHES: Final = "0123456789abcdef"
 _FAMILIES: Final[Mapping[str, StoredFamily]] = {"f": "fine", "l": "long", "c": "counters"}
 _ALONE: Final = ("changes", "compact", "guarded_command", "promote", "check_commit")
@@ -101,7 +100,7 @@ class RedisStore:
         self._ttl_ms = document_ttl_ms(rules)
         self._agreed: bytes | None = None
         self._turn = asyncio.Lock()
-        self._forgetting = (0, 0)  # which hash, and the cursor in it
+        self._forgetting = (0, 0, 0)  # which hash, the cursor in it, and how many panes were looked at
         self._scripts = {name: Script("check_generation", name) for name in _ALONE} | {
             name: Script("check_generation", "advance", name) for name in _ADVANCING
         }
@@ -176,9 +175,9 @@ class RedisStore:
                     yield {key: value[_WRITTEN_BYTES:] for key, value in found.items()}
 
     async def forget(self, now_ms: int, at_most: int) -> int:
-        digit, cursor = self._forgetting
+        digit, cursor, passed = self._forgetting
         hours = [(now_ms - kept_ms(family, self._retention_ms)) // HOUR for family in WIDTH]
-        after, deleted = await self.call(
+        after, deleted, passed = await self.call(
             "forget",
             secrets.token_bytes(TOKEN_BYTES),
             f"d:{_HASHES[digit]}",
@@ -186,8 +185,9 @@ class RedisStore:
             at_most,
             (now_ms - self._ttl_ms) // 1000,
             *hours,
+            passed,
         )
-        self._forgetting = (digit, after) if after else ((digit + 1) % len(_HASHES), 0)
+        self._forgetting = (digit if after else (digit + 1) % len(_HASHES), after, passed)
         return int(deleted)
 
     # Commits.
@@ -291,13 +291,10 @@ class RedisStore:
             if gone := [key for key, value in values if value is None]:
                 run("HDEL", own + name, *gone)
         for place, delta in deltas.items():
-            pane = _pane_name(place)
-            run("HSET", own + pane.encode(), stamp, delta)
-            run("ZADD", own + b"changes", sequence, pane)
-            family, hour = place
-            if family != "counters":
-                expires_ms = (hour + 1) * HOUR + kept_ms(family, self._retention_ms) + _MARGIN_MS
-                run("EXPIREAT", own + pane.encode(), expires_ms // 1000)
+            run("HSET", own + _pane_name(place).encode(), stamp, delta)
+        if deltas:
+            changed = [part for place in deltas for part in (sequence, _pane_name(place))]
+            run("ZADD", own + b"changes", *changed)
 
     # Positions, heartbeats, rules.
 

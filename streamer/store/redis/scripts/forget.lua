@@ -1,7 +1,8 @@
--- Delete documents that were last written before a time, some at each call, and drop what is said of panes
--- that lapsed.
--- ARGV: prefix, nonce, hash, cursor, how many to look at, time (s), oldest fine and long hour that is kept
--- returns the next cursor (0: this hash is through) and how many were deleted
+-- Delete documents that were last written before a time, and panes that lapsed: some at each call.
+-- ARGV: prefix, nonce, hash, cursor, how many to look at, time (s), oldest fine and long hour that is kept,
+-- how many panes to pass over
+-- returns the next cursor (0: this hash is through), how many documents were deleted, and how many panes to
+-- pass over next (0: all are through)
 local found = redis.call('HSCAN', ARGV[1] .. ARGV[3], ARGV[4], 'COUNT', ARGV[5])
 local old, limit = {}, tonumber(ARGV[6])
 for i = 1, #found[2], 2 do
@@ -12,9 +13,15 @@ for first = 1, #old, 500 do
 end
 if #old > 0 then advance(ARGV[1], ARGV[2], table.concat(old)) end
 
-local oldest = {f = tonumber(ARGV[7]), l = tonumber(ARGV[8]), c = 0}
-for _, pane in ipairs(redis.call('ZRANGE', ARGV[1] .. 'changes', 0, 31)) do
+local oldest, kept = {f = tonumber(ARGV[7]), l = tonumber(ARGV[8]), c = 0}, tonumber(ARGV[9])
+local panes = redis.call('ZRANGE', ARGV[1] .. 'changes', kept, kept + 63)
+for _, pane in ipairs(panes) do
   local family, hour = string.match(pane, '^(%a):(%d+)$')
-  if tonumber(hour) < oldest[family] then redis.call('ZREM', ARGV[1] .. 'changes', pane) end
+  if tonumber(hour) < oldest[family] then
+    redis.call('ZREM', ARGV[1] .. 'changes', pane)
+    redis.call('UNLINK', ARGV[1] .. pane)
+  else
+    kept = kept + 1
+  end
 end
-return {tonumber(found[1]), #old}
+return {tonumber(found[1]), #old, #panes < 64 and 0 or kept}
