@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from streamer.events.models import DIMENSIONS
 from streamer.metrics.tally import BUCKETS, COUNTS, DURATIONS, FIRST_BUCKET, bucket_value
@@ -18,7 +18,7 @@ from streamer.panes.pane_keys import (
     oldest,
     row_of,
 )
-from streamer.store.port import ChangeCursor, Partition, Position, Store
+from streamer.store.port import ChangeCursor, Changes, Partition, Position
 
 Group = str | Cell
 """A group row, or a cell."""
@@ -48,7 +48,13 @@ class Difference(NamedTuple):
     rebuilt: int
 
 
-async def state(store: Store) -> StoreState:
+class ChangeSource(Protocol):
+    """A store, or what can be read like one."""
+
+    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> Changes: ...
+
+
+async def state(store: ChangeSource) -> StoreState:
     """Return all of one moment."""
     panes: dict[PaneHour, list[bytes]] = {}
     cursor: ChangeCursor | None = None

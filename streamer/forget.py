@@ -13,6 +13,7 @@ from streamer.events.decoding import TOPICS
 from streamer.events.raw_topics import raw_topic
 from streamer.events.rules import DAY, MINUTE
 from streamer.events.veil import Veil, key_of
+from streamer.ingest.assembly import ASSEMBLIES
 from streamer.ingest.run import center_of
 from streamer.journeys.erasing import ErasedCounts
 from streamer.journeys.journey import customer_key
@@ -25,7 +26,6 @@ AHEAD_MS: Final = 5_000
 """So far ahead lies the moment of forgetting: until then all workers know of it."""
 PATIENCE_S: Final = 30.0
 _PAUSE_S: Final = 0.25
-_ASSEMBLIES: Final = "a"
 
 
 class ForgetError(Exception):
@@ -122,7 +122,7 @@ async def _erase(store: RedisStore, settings: Settings, names: Collection[str]) 
 async def erase_assemblies(raw: RedisStore, names: Collection[str], now_ms: int) -> int:
     """What known sources said of a contact that is not over yet, as far as it is known."""
     number = 0
-    async for key, _ in documents_naming(raw, _ASSEMBLIES, names):
+    async for key, _ in documents_naming(raw, ASSEMBLIES, names):
         snapshot = await raw.read([key])
         while any(snapshot.values) and not await raw.replace(snapshot.version, [key], {key: None}, now_ms):
             snapshot = await raw.read([key])

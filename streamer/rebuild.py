@@ -7,21 +7,30 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import click
 from aiokafka.errors import OffsetOutOfRangeError
 from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from streamer.comparison import Difference, differences, state
+from streamer.comparison import ChangeSource, Difference, differences, state
 from streamer.events.decoding import TOPICS, Record
 from streamer.events.rules import DAY, Rules, differing, written
 from streamer.events.veil import Veil
+from streamer.ingest.assembly import ASSEMBLIES
+from streamer.ingest.run import center_of
 from streamer.privacy import erase_everywhere, erase_forgotten, refresh, veil
 from streamer.settings import Settings
 from streamer.store.port import Partition, Position
-from streamer.store.redis import CustomerRegistry, RedisStore, StagedGeneration
+from streamer.store.redis import (
+    CustomerRegistry,
+    FormerNumbers,
+    RedisStore,
+    StagedGeneration,
+    SupersedingGeneration,
+    connect,
+)
 from streamer.worker.kafka import KafkaLogs, KafkaRecords, partitions
 from streamer.worker.log_identity import LogSnapshot, resolve_start_position
 from streamer.worker.pipeline import DeadLetter, PartitionProcessor, ProcessingContext
@@ -66,16 +75,30 @@ class ComparisonResult(NamedTuple):
     number: int
 
 
+class LiveNumbers(ChangeSource, Protocol):
+    """The numbers in force, of whichever layout."""
+
+    async def positions(self, partitions: Sequence[Partition]) -> list[Position | None]: ...
+
+    async def rules(self) -> bytes | None: ...
+
+
 class Rebuild:
     """One rebuild of one center. Raises RebuildError, Superseded, and what the infrastructure raises."""
 
     def __init__(
-        self, live: RedisStore, rules: Rules, records: KafkaRecords, progress: Progress, veil: Veil
+        self,
+        live: LiveNumbers,
+        staged: StagedGeneration,
+        rules: Rules,
+        records: KafkaRecords,
+        progress: Progress,
+        veil: Veil,
     ) -> None:
         self._live, self._records, self._progress = live, records, progress
         self._task: TaskID = progress.add_task("counting again", total=None)
         self._rules = rules
-        self.staged = StagedGeneration(live, rules)
+        self.staged = staged
         self._veil = veil
         self._erased: set[str] = set()
         self._ahead: dict[Partition, RecordRun] = {}
@@ -228,18 +251,23 @@ async def run_rebuild(settings: Settings, yes: bool) -> int:
     """The exit code: 0 where the new numbers are in force, 1 where they are not."""
     rules = settings.rules()
     async with AsyncExitStack() as stack:
-        live = await RedisStore.connect(settings.redis, settings.center, rules)
-        stack.push_async_callback(live.close)
+        store = RedisStore(await connect(settings.redis, settings.center), settings.center, rules)
+        stack.push_async_callback(store.close)
+        former = await FormerNumbers.find(store.client, settings.center)
+        live: LiveNumbers = store if former is None else former
+        staged = StagedGeneration(store, rules)
+        if former is not None:
+            click.echo("the numbers in force are in the layout of an earlier release")
+            await former.bring_shared()
+            staged = SupersedingGeneration(store, rules, former)
         records = KafkaRecords(settings.kafka)
         stack.push_async_callback(records.stop)
         begins = await records.start(await _partitions(settings))
         await _same_logs(settings, live, list(begins))
         progress = stack.enter_context(Progress(console=Console(stderr=True), transient=True))
-        hiding = await veil(live, settings)
-        rebuild = Rebuild(live, rules, records, progress, hiding)
-        stack.push_async_callback(
-            rebuild.staged.discard
-        )  # once it is in force, what is left is the former one
+        hiding = await veil(store, settings)
+        rebuild = Rebuild(live, staged, rules, records, progress, hiding)
+        stack.push_async_callback(staged.discard)  # once it is in force, what is left is the former one
         await rebuild.begin(begins)
         await rebuild.catch_up()
         compared = await rebuild.compare()
@@ -248,10 +276,24 @@ async def run_rebuild(settings: Settings, yes: bool) -> int:
         if reservations and not yes:
             click.echo("not switched; with --yes the new numbers are put in force nevertheless")
             return 1
-        await refresh(hiding, CustomerRegistry(live, settings.center))
+        if former is not None:
+            await former.bring_shared()
+            await _convert_assemblies(store, center_of(settings))
+        await refresh(hiding, CustomerRegistry(store, settings.center))
         await rebuild.switch()
         click.echo("switched: the new numbers are in force; workers and readers go over by themselves")
         return 0
+
+
+async def _convert_assemblies(store: RedisStore, center: str) -> None:
+    """Bring over what `streamer ingest` keeps, which nothing can count again. Raises RebuildError."""
+    if (former := await FormerNumbers.find(store.client, center)) is None:
+        return
+    if not await former.convert(RedisStore(store.client, center, Rules()), ASSEMBLIES, wall_clock_ms()):
+        raise RebuildError(
+            "a `streamer ingest` of an earlier release goes on writing: end it, and start again"
+        )
+    click.echo("brought over: what `streamer ingest` knows of contacts that are not over")
 
 
 async def _partitions(settings: Settings) -> list[Partition]:
@@ -259,7 +301,7 @@ async def _partitions(settings: Settings) -> list[Partition]:
     return [Partition(topic, number) for topic in TOPICS for number in range(found[topic])]
 
 
-async def _same_logs(settings: Settings, live: RedisStore, wanted: Sequence[Partition]) -> None:
+async def _same_logs(settings: Settings, live: LiveNumbers, wanted: Sequence[Partition]) -> None:
     """Raises RebuildError where offsets of the live numbers mean nothing in the logs of today."""
     looks = KafkaLogs(settings.kafka)
     await looks.start()
@@ -275,7 +317,7 @@ async def _same_logs(settings: Settings, live: RedisStore, wanted: Sequence[Part
         await looks.stop()
 
 
-async def _changed(live: RedisStore, rules: Rules) -> list[str]:
+async def _changed(live: LiveNumbers, rules: Rules) -> list[str]:
     stored = await live.rules()
     return differing(stored, written(rules)) if stored is not None else []
 

@@ -1,4 +1,4 @@
-"""Here is an assembly: what several raw events said of one contact, until all is known.
+"""An assembly: what several raw events said of one contact, until all is known.
 
 Whoever assembles publishes before committing, so that a process that dies, or one that lost its partition,
 may have published what is not committed. That does no harm: what it published was made of some of the notes
@@ -15,7 +15,8 @@ from streamer.events.adapters.source import Note, Options, Sent, Source, known
 
 MOST: Final = 500
 """Notes kept of a contact: as many as no contact has, but for loops and ids used for ever."""
-_KIND: Final = b"a"
+ASSEMBLIES: Final = "a"
+"""The letter of their documents."""
 _DIGEST_BYTES: Final = 12
 
 
@@ -54,4 +55,4 @@ unpack = msgspec.msgpack.Decoder(Assembly).decode
 
 def assembly_key(source: str, contact: str) -> bytes:
     """Of the document that holds it: 13 bytes."""
-    return _KIND + sha256(f"{source}\x1f{contact}".encode()).digest()[:_DIGEST_BYTES]
+    return ASSEMBLIES.encode() + sha256(f"{source}\x1f{contact}".encode()).digest()[:_DIGEST_BYTES]

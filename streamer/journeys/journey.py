@@ -24,7 +24,7 @@ ContactFact = Segment | SurveySent | Response | Evaluation
 F = TypeVar("F", bound=ContactFact)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def _digest(name: str) -> bytes:
     return blake2b(name.encode(), digest_size=KEY_BYTES - 1).digest()
 

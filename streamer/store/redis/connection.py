@@ -11,15 +11,27 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, NoScriptError, TryAgainError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from streamer.store.layout import layout_key
+from streamer.store.layout import FIRST, VERSION, layout_key
 
 OLDEST: Final = (7, 0)
 TIMEOUT_S: Final = 5.0
+SUPERSEDED: Final = b"2"
+"""What the former layout's generation in force is called once another layout took its place."""
 Address = tuple[str, int]
 
 
 class StoreUnfit(Exception):  # noqa: N818 - names the state, like the message
     """This Redis cannot be trusted with the numbers; the message says why and what to change."""
+
+
+class FormerLayout(StoreUnfit):
+    """The center's numbers are there as an earlier release kept them."""
+
+    def __init__(self, center: str) -> None:
+        super().__init__(
+            f"the numbers of center {center} are in the layout of an earlier release: "
+            "run `streamer rebuild` once, which counts them again and puts them in force"
+        )
 
 
 class Script:
@@ -74,6 +86,19 @@ def _check_fitness(info: Mapping[str, Any]) -> None:
             f"maxmemory-policy is {policy}: it would evict counted numbers; "
             "expected noeviction (CONFIG SET maxmemory-policy noeviction)"
         )
+
+
+async def former_generation(client: Redis, center: str) -> str | None:
+    """Return the name of the generation in force in the former layout; None where there is none."""
+    current: Any = await client.get(former_key(center, "current"))
+    if current == SUPERSEDED:
+        return None
+    generation = current.decode() if current else FIRST
+    return generation if await client.exists(former_key(center, f"{generation}:positions")) else None
+
+
+def former_key(center: str, name: str) -> bytes:
+    return layout_key(center, name, VERSION - 1)
 
 
 # Of a cluster. redis-py's own client has no transactions under WATCH there that one event loop can run; a

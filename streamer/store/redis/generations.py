@@ -34,8 +34,12 @@ class StagedGeneration:
         staged = self._key(STAGED)
         return bool(await self._live.call("promote", self.store.prefix, int(anyway), keys=[staged]))
 
+    async def is_staged(self) -> bool:
+        """Tell whether it is still the one: nobody opened another, and it is not in force."""
+        return bool(await self._live.client.get(self._key(STAGED)) == self._name.encode())
+
     async def discard(self) -> None:
-        if await self._live.client.get(self._key(STAGED)) == self._name.encode():
+        if await self.is_staged():
             await self._live.client.delete(self._key(STAGED))
         await self.collect_garbage()
 

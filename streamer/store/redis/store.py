@@ -32,7 +32,7 @@ from streamer.store.port import (
     StoreVersion,
     VersionConflict,
 )
-from streamer.store.redis.connection import Script, connect
+from streamer.store.redis.connection import FormerLayout, Script, connect, former_generation
 
 CHUNK_BYTES: Final = 1_000_000
 """Of panes in one answer."""
@@ -45,6 +45,8 @@ KEPT_TOUCHED: Final = 1_024
 KEPT_NONCES: Final = 10_000
 KEY_BYTES: Final = 13
 _STAMP_BYTES: Final = 6
+NO_COMMIT: Final = bytes(2 * _STAMP_BYTES)
+"""The name of a delta that no commit made."""
 _WRITTEN_BYTES: Final = 4
 _HELD_S: Final = 0.02
 _SCANNED: Final = 500
@@ -107,8 +109,13 @@ class RedisStore:
 
     @classmethod
     async def connect(cls, url: str, center: str, rules: Rules | None = None) -> Self:
-        """Raises StoreUnfit for a Redis that is too old or evicts keys."""
-        return cls(await connect(url, center), center, rules or Rules())
+        """Raises StoreUnfit for a Redis that is too old or evicts keys, and FormerLayout where a rebuild has
+        to bring the numbers over first."""
+        client = await connect(url, center)
+        if await former_generation(client, center) is not None:
+            await client.aclose()
+            raise FormerLayout(center)
+        return cls(client, center, rules or Rules())
 
     # The generation in force.
 
@@ -213,7 +220,7 @@ class RedisStore:
         if status == b"changed":
             return _conflict(commit.reads, rest)
         if status == b"moved":
-            return OffsetConflict(_unpacked_position(rest[0]) if rest else None)
+            return OffsetConflict(unpacked_position(rest[0]) if rest else None)
         return Applied()
 
     async def replace(
@@ -280,7 +287,7 @@ class RedisStore:
         run("ZADD", own + b"nonces", sequence, nonce)
         run("ZREMRANGEBYSCORE", own + b"nonces", "-inf", sequence - KEPT_NONCES)
         run("HSET", own + b"writes", sequence, b"".join(writes))
-        run("HSET", own + b"touched", sequence, ",".join(map(_pane_name, deltas)))
+        run("HSET", own + b"touched", sequence, ",".join(map(pane_name, deltas)))
         run("HDEL", own + b"writes", sequence - KEPT_WRITES)
         run("HDEL", own + b"touched", sequence - KEPT_TOUCHED)
         written = (now_ms // 1000).to_bytes(_WRITTEN_BYTES, "big")
@@ -291,9 +298,9 @@ class RedisStore:
             if gone := [key for key, value in values if value is None]:
                 run("HDEL", own + name, *gone)
         for place, delta in deltas.items():
-            run("HSET", own + _pane_name(place).encode(), stamp, delta)
+            run("HSET", own + pane_name(place).encode(), stamp, delta)
         if deltas:
-            changed = [part for place in deltas for part in (sequence, _pane_name(place))]
+            changed = [part for place in deltas for part in (sequence, pane_name(place))]
             run("ZADD", own + b"changes", *changed)
 
     # Positions, heartbeats, rules.
@@ -303,7 +310,7 @@ class RedisStore:
             return []
         names = [str(partition) for partition in partitions]
         found = await self._one("HMGET", "positions", *names)
-        return [_unpacked_position(packed) if packed else None for packed in found]
+        return [unpacked_position(packed) if packed else None for packed in found]
 
     async def move(self, partition: Partition, before: Position | None, after: Position) -> bool:
         was = _packed_position(before) if before is not None else b""
@@ -316,7 +323,7 @@ class RedisStore:
             await self._one("HSET", "beats", *flat)
 
     async def heartbeats(self) -> dict[Partition, Heartbeat]:
-        return _heartbeats(await self._one("HGETALL", "beats"))
+        return heartbeats_of(await self._one("HGETALL", "beats"))
 
     async def rules(self) -> bytes | None:
         found: bytes | None = await self._one("GET", "rules")
@@ -336,7 +343,7 @@ class RedisStore:
     # Panes and counters.
 
     async def counters(self) -> dict[str, int]:
-        return sum_counters(await self._one("HVALS", _pane_name(COUNTERS)))
+        return sum_counters(await self._one("HVALS", pane_name(COUNTERS)))
 
     async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> Changes:
         cursor = since or ChangeCursor(-1, b"")
@@ -346,8 +353,8 @@ class RedisStore:
         sequence, nonce, reset, complete, flat, beats, rules, counted = await self.call(
             "changes", cursor.sequence, *last, CHUNK_BYTES, int(positions)
         )
-        stored = {_partition(name): _unpacked_position(packed) for name, packed in _pairs(counted)}
-        about = _heartbeats(beats), rules, stored
+        stored = {partition_of(name): unpacked_position(packed) for name, packed in _pairs(counted)}
+        about = heartbeats_of(beats), rules, stored
         now = ChangeCursor(sequence, nonce)
         if reading is not None and reading.names and not reset:
             return Changes(cursor, False, True, panes, *about)
@@ -382,7 +389,7 @@ class RedisStore:
         return panes
 
     async def compact(self, place: PaneHour, merge: Callable[[Sequence[bytes]], bytes]) -> int:
-        pane = _pane_name(place)
+        pane = pane_name(place)
         names = sorted(await self._one("HKEYS", pane))
         # The oldest of many is a merged one, as a rule: not to be written again for each few.
         some = names[1 : MERGED_AT_ONCE + 1] if len(names) > MERGED_AT_ONCE + NEWEST_LEFT else names
@@ -416,7 +423,7 @@ def _by_hash(keys: Iterable[bytes]) -> dict[bytes, list[bytes]]:
 _DOCUMENT_HASH: Final = [f"d:{_HASHES[byte >> 4]}".encode() for byte in range(256)]
 
 
-def _pane_name(place: PaneHour) -> str:
+def pane_name(place: PaneHour) -> str:
     family, hour = place
     return f"{family[0]}:{hour}"
 
@@ -455,8 +462,8 @@ def _worth_merging(sizes: Mapping[bytes, int]) -> list[bytes]:
     return chosen
 
 
-def _heartbeats(flat: Sequence[bytes]) -> dict[Partition, Heartbeat]:
-    return {_partition(name): _unpack_heartbeat(packed) for name, packed in _pairs(flat)}
+def heartbeats_of(flat: Sequence[bytes]) -> dict[Partition, Heartbeat]:
+    return {partition_of(name): _unpack_heartbeat(packed) for name, packed in _pairs(flat)}
 
 
 def _pairs(flat: Sequence[bytes]) -> Iterable[tuple[bytes, bytes]]:
@@ -468,10 +475,10 @@ def _packed_position(position: Position) -> bytes:
     return f"{position.epoch}:{position.next}:{position.token.hex()}:".encode() + _pack(position)
 
 
-def _unpacked_position(packed: bytes) -> Position:
+def unpacked_position(packed: bytes) -> Position:
     return _unpack_position(packed.split(b":", 3)[3])
 
 
-def _partition(name: bytes) -> Partition:
+def partition_of(name: bytes) -> Partition:
     topic, _, number = name.decode().rpartition(":")
     return Partition(topic, int(number))
