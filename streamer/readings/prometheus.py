@@ -1,4 +1,4 @@
-"""Here is the exposition for Prometheus: the readings of the exported windows, and the plain counters.
+"""The exposition for Prometheus: the readings of the exported windows, and the plain counters.
 
 A family is one metric with its value, interval and support. When there are more than MOST_SERIES, a
 grouping is shown in short first (only default stats, and of counts no support, which is their value), or
@@ -10,6 +10,7 @@ never left out: they make room for it.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from threading import Lock
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
@@ -21,12 +22,11 @@ from prometheus_client.metrics_core import (
     HistogramMetricFamily,
     Metric,
 )
-from prometheus_client.registry import Collector
 
 from streamer.metrics import catalogue
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.tally import HANDLE_LIMITS_S
-from streamer.panes.pane_keys import ALL, SEPARATOR, groupings
+from streamer.panes.pane_keys import ALL, FINE_MS, SEPARATOR, groupings
 from streamer.readings import suppression
 from streamer.readings.pauses import Pause, no_pause, paused
 from streamer.readings.query import Query, Reading, dimensions
@@ -66,12 +66,27 @@ class Snapshot(NamedTuple):
     before: Sequence[Metric] = ()
 
 
-def render(
-    reader: Reader, export: Export, now_ms: int, pause: Pause = no_pause, before: Iterable[Metric] = ()
-) -> bytes:
-    """The whole text, `before` it what else is to be said; for a thread of its own, since it takes some 50 µs
-    a series."""
-    return exposition(snapshot(reader, export, now_ms, pause, before), pause)
+class Exporter:
+    """Renders the whole text, readings and counters once per change: all who ask about the same numbers share
+    them. For a thread of its own, since it takes some 50 µs a series."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self._lock = Lock()
+        self._rendered: dict[Export, tuple[object, bytes]] = {}
+
+    def render(
+        self, export: Export, now_ms: int, pause: Pause = no_pause, before: Iterable[Metric] = ()
+    ) -> bytes:
+        """Return the text; `before`: what else is to be said, in front."""
+        before, fresh_s = [*before], self._reader.fresh_s(now_ms)
+        moment = (self._reader.edition, now_ms // FINE_MS, _is_fresh(fresh_s), _size(before))
+        with self._lock:
+            rendered = self._rendered.get(export)
+            if rendered is None or rendered[0] != moment:
+                shown = snapshot(self._reader, export, now_ms, pause, before)
+                rendered = self._rendered[export] = moment, _texts(_lasting(shown, pause), pause)
+        return _texts(before, pause) + rendered[1] + _texts(_own(fresh_s), pause)
 
 
 def snapshot(
@@ -79,13 +94,21 @@ def snapshot(
 ) -> Snapshot:
     fresh_s, before = reader.fresh_s(now_ms), [*before]
     shown = Snapshot({}, reader.counts, fresh_s, before=before)
-    if fresh_s is None or fresh_s > STALE_S:
+    if not _is_fresh(fresh_s):
         return shown
     return _with_readings(shown, reader, Query(now=now_ms, windows=export.windows, stat="*"), export, pause)
 
 
+def _is_fresh(fresh_s: float | None) -> bool:
+    return fresh_s is not None and fresh_s <= STALE_S
+
+
 def exposition(shown: Snapshot, pause: Pause = no_pause) -> bytes:
-    return b"".join(_text(family, pause) for family in _Shown(shown, pause).collect())
+    return _texts([*shown.before, *_lasting(shown, pause), *_own(shown.fresh_s)], pause)
+
+
+def _texts(families: Iterable[Metric], pause: Pause) -> bytes:
+    return b"".join(_text(family, pause) for family in families)
 
 
 def _text(family: Metric, pause: Pause) -> bytes:
@@ -167,28 +190,24 @@ class _Only(CollectorRegistry):
         yield self._family
 
 
-class _Shown(Collector):
-    def __init__(self, shown: Snapshot, pause: Pause) -> None:
-        self._shown, self._pause = shown, pause
-
-    def collect(self) -> Iterator[Metric]:
-        counters = [*_own(self._shown), *_counters(self._shown.counts)]
-        room = MOST_SERIES - OWN - _size(counters) - _size(self._shown.before)
-        yield from self._shown.before
-        dropped = 0
-        for name, readings in self._shown.readings.items():
-            shown = paused(readings, self._pause)
-            families = [one for one in _families(CATALOGUE[name], shown, self._shown.short) if one.samples]
-            room -= _size(families)
-            if room >= 0 and not dropped:
-                yield from families
-            else:
-                dropped += bool(families)
-        yield GaugeMetricFamily("cx_families_dropped", "Metrics left out to stay below the limit.", dropped)
-        short, left_out = len(self._shown.short), len(self._shown.left_out)
-        yield GaugeMetricFamily("cx_groupings_shortened", "Groupings shown in short for that reason.", short)
-        yield GaugeMetricFamily("cx_groupings_dropped", "Groupings left out for that reason.", left_out)
-        yield from counters
+def _lasting(shown: Snapshot, pause: Pause) -> Iterator[Metric]:
+    """Yield what stays the same as long as the numbers do."""
+    counters = [*_counters(shown.counts)]
+    room = MOST_SERIES - OWN - _size(counters) - _size(shown.before) - _size(_own(shown.fresh_s))
+    dropped = 0
+    for name, readings in shown.readings.items():
+        told = paused(readings, pause)
+        families = [one for one in _families(CATALOGUE[name], told, shown.short) if one.samples]
+        room -= _size(families)
+        if room >= 0 and not dropped:
+            yield from families
+        else:
+            dropped += bool(families)
+    yield GaugeMetricFamily("cx_families_dropped", "Metrics left out to stay below the limit.", dropped)
+    short, left_out = len(shown.short), len(shown.left_out)
+    yield GaugeMetricFamily("cx_groupings_shortened", "Groupings shown in short for that reason.", short)
+    yield GaugeMetricFamily("cx_groupings_dropped", "Groupings left out for that reason.", left_out)
+    yield from counters
 
 
 def _families(metric: catalogue.Metric, readings: Iterable[Reading], short: Sequence[str]) -> list[Metric]:
@@ -223,10 +242,10 @@ def _size(families: Iterable[Metric]) -> int:
     return sum(len(family.samples) for family in families)
 
 
-def _own(shown: Snapshot) -> Iterator[Metric]:
-    if shown.fresh_s is not None:
+def _own(fresh_s: float | None) -> Iterator[Metric]:
+    if fresh_s is not None:
         help_text = "Seconds since all partitions were last seen caught up."
-        yield GaugeMetricFamily("streamer_fresh_seconds", help_text, shown.fresh_s)
+        yield GaugeMetricFamily("streamer_fresh_seconds", help_text, fresh_s)
 
 
 def _counters(counts: Mapping[str, int]) -> Iterator[Metric]:

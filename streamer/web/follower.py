@@ -1,4 +1,4 @@
-"""Here is what keeps a reader up to date, whatever becomes of the store."""
+"""What keeps a reader up to date, whatever becomes of the store, and tells who waits for news."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,14 +18,31 @@ LONGEST_S: Final = 5.0
 _log = structlog.get_logger(__name__)
 
 
+class News:
+    """Wakes all who wait."""
+
+    def __init__(self) -> None:
+        self._come = asyncio.Event()
+
+    def tell(self) -> None:
+        self._come.set()
+        self._come = asyncio.Event()
+
+    async def wait(self, longest_s: float) -> None:
+        """Return when there are news, or after so long."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._come.wait(), longest_s)
+
+
 class Follower:
-    """Refreshes a reader. `failure`: why the last attempt failed, and `failed_at`, in ms since the epoch,
-    the first of those in a row that did; None if it did not."""
+    """Refreshes a reader. `news`: told whenever numbers changed. `failure`: why the last attempt failed, and
+    `failed_at`, in ms since the epoch, the first of those in a row that did; None if it did not."""
 
     def __init__(self, reader: Reader, clock: Clock) -> None:
         self._reader, self._clock = reader, clock
         self._pause_s = EVERY_S
         self._ended = asyncio.Event()
+        self.news = News()
         self.failure: str | None = None
         self.failed_at: int | None = None
 
@@ -43,11 +60,13 @@ class Follower:
 
     async def once(self) -> None:
         try:
-            await self._reader.refresh(self._clock())
+            has_changed = await self._reader.refresh(self._clock())
         except Exception as error:  # whatever the store raises: the server shows old data as old
             self._failed(f"{type(error).__name__}: {error}")
         else:
             self._recovered()
+            if has_changed:
+                self.news.tell()
 
     def _failed(self, failure: str) -> None:
         if self.failure is None:

@@ -30,7 +30,7 @@ from streamer.delivery.silencing import Silencing
 from streamer.gc_tuning import freeze_startup_objects
 from streamer.panes.windows import WINDOWS
 from streamer.readings import prometheus
-from streamer.readings.prometheus import Export
+from streamer.readings.prometheus import Export, Exporter
 from streamer.readings.query import QueryError
 from streamer.readings.reader import Reader
 from streamer.settings import Settings, SettingsError
@@ -81,7 +81,7 @@ def application(
     as it runs, judges the rules of alerts if there is a `bell`, and tells others if there is its `desk`."""
     follower, found = Follower(reader, clock), pages.files()
     troubles, version = Troubles(reader, follower), pages.version(found)
-    streams = Streams(Source(reader, settings, troubles, clock, version, pace, bell))
+    streams = Streams(Source(reader, settings, troubles, clock, version, pace, follower.news, bell))
     people, sessions, proxy = People(settings), Sessions(clock), Proxy(settings.proxy)
     routes = [
         *_routes(reader, follower, settings, clock, bell),
@@ -127,12 +127,13 @@ def _routes(
     reader: Reader, follower: Follower, settings: Settings, clock: Clock, bell: Bell | None
 ) -> list[Route]:
     export = Export(tuple(settings.export_windows), settings.export_agents)
+    exporter = Exporter(reader)
 
     async def metrics(request: Request) -> Response:
         person: Person = request.scope["person"]
         shown = export._replace(agents=export.agents and person.agent_names)
         alerts = [] if bell is None else families(seen(bell, settings, shown.agents))
-        text = await asyncio.to_thread(prometheus.render, reader, shown, clock(), Turns(), alerts)
+        text = await asyncio.to_thread(exporter.render, shown, clock(), Turns(), alerts)
         return Response(text, headers={"content-type": prometheus.CONTENT_TYPE})
 
     async def healthz(request: Request) -> Response:

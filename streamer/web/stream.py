@@ -1,4 +1,4 @@
-"""Here is the stream of server-sent events that keeps a wall up to date.
+"""The stream of server-sent events that keeps a wall up to date.
 
 All who look at the same view share a hub: the board is read once, what changed is encoded once, and
 everybody is handed the same bytes. Nobody waits for anybody: what a client did not take in time is thrown
@@ -29,7 +29,7 @@ from streamer.settings import Settings
 from streamer.web.banner import Audience, Banner
 from streamer.web.board import Alert, Change, Heartbeat, Page, Snapshot, changed
 from streamer.web.connection import keep_small, transport_of
-from streamer.web.follower import Clock
+from streamer.web.follower import Clock, News
 from streamer.web.screen import Screen
 from streamer.web.troubles import Troubles
 
@@ -48,11 +48,12 @@ _log = structlog.get_logger(__name__)
 
 
 class Pace(NamedTuple):
-    """In seconds. `look`: between two looks at the numbers, `wait`: for one of them; `stale`: when they
-    are so much older than was last said, it is said; `patience`: with a client that takes nothing,
-    `farewell`: the same at the end."""
+    """In seconds. `look`: between two looks at the numbers at least, `idle`: at most, where nothing changes,
+    `wait`: for one of them; `stale`: when they are so much older than was last said, it is said; `patience`:
+    with a client that takes nothing, `farewell`: the same at the end."""
 
     look: float = 0.25
+    idle: float = 0.25
     wait: float = 1.0
     heartbeat: float = 15.0
     stale: float = 3.0
@@ -72,6 +73,7 @@ class Source(NamedTuple):
     clock: Clock
     version: str
     pace: Pace
+    news: News
     bell: Bell | None = None
 
 
@@ -177,6 +179,8 @@ class Hub:
             while self._clients:
                 await self._look()
                 await asyncio.sleep(self._source.pace.look)
+                if self._reading is None and not self._is_behind():
+                    await self._source.news.wait(self._source.pace.idle)
         except Exception:
             _log.exception("a view cannot be shown; who looks at it is sent away", view=self._name)
             self.end()
@@ -184,10 +188,18 @@ class Hub:
             self._task = None
             self._forget()
 
+    def _is_behind(self) -> bool:
+        """Tell whether numbers changed since they were looked at."""
+        return self._stamp != self._stamp_of(self._source.clock())
+
+    def _stamp_of(self, now: int) -> tuple[object, ...]:
+        reader = self._source.reader
+        return (reader.edition, reader.ready, now // FINE_MS)
+
     async def _look(self) -> None:
         """While the numbers keep us waiting, what was told goes on to grow older, and that is told."""
-        reader, now = self._source.reader, self._source.clock()
-        stamp = (reader.edition, reader.ready, now // FINE_MS)
+        now = self._source.clock()
+        stamp = self._stamp_of(now)
         if self._reading is None and stamp != self._stamp:
             self._stamp = stamp
             self._reading = asyncio.create_task(asyncio.to_thread(self._screen.pages, now))

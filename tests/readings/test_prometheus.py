@@ -1,6 +1,6 @@
-"""Here is what Prometheus sees. Names are literals: what is derived hides renames."""
+"""What Prometheus sees. Names are literals: what is derived hides renames."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
@@ -10,10 +10,10 @@ from streamer.events.rules import MINUTE, SECOND
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.tally import NUMBER
 from streamer.readings import prometheus
-from streamer.readings.prometheus import Export, Snapshot, exposition, render
+from streamer.readings.prometheus import Export, Exporter, Snapshot, exposition
 from streamer.readings.query import Query, Reading
 from streamer.readings.reader import Reader
-from tests.readings.center import NOW, Center, answered, cell, pane, read
+from tests.readings.center import NOW, SETTINGS, Center, answered, cell, pane, read
 
 GAUGES = [
     "cx_nps_score",
@@ -73,6 +73,10 @@ COUNTS = {
 
 
 async def small() -> Reader:
+    return await read(await small_center())
+
+
+async def small_center() -> Center:
     center = Center()
     await center.beat(NOW)
     surveyed = {NUMBER["nps_10"]: 6, NUMBER["nps_0"]: 2}
@@ -81,7 +85,7 @@ async def small() -> Reader:
         (pane(MINUTE), cell("sales", "bob", "chat")): answered(),
     }
     await center.add(tallies, {name.replace("␟", "\x1f"): count for name, count in COUNTS.items()})
-    return await read(center)
+    return center
 
 
 def parsed(text: bytes) -> list[Sample]:
@@ -99,7 +103,7 @@ def test_the_names_are_those_of_the_catalogue() -> None:
 
 
 async def test_a_metric_has_value_interval_and_support() -> None:
-    samples = parsed(render(await small(), EXPORT, NOW))
+    samples = parsed(Exporter(await small()).render(EXPORT, NOW))
     assert value(samples, "cx_nps_score", window="1h", by="queue", queue="billing") == 50
     assert value(samples, "cx_nps_score", window="1h", by="all") == 50
     assert value(samples, "cx_nps_score_support", window="15m", by="all") == 8
@@ -118,13 +122,13 @@ async def test_a_metric_has_value_interval_and_support() -> None:
 
 async def test_agents_are_exported_only_if_asked() -> None:
     reader = await small()
-    assert not any(sample.labels.get("agent") for sample in parsed(render(reader, EXPORT, NOW)))
-    samples = parsed(render(reader, EXPORT._replace(agents=True), NOW))
+    assert not any(sample.labels.get("agent") for sample in parsed(Exporter(reader).render(EXPORT, NOW)))
+    samples = parsed(Exporter(reader).render(EXPORT._replace(agents=True), NOW))
     assert value(samples, "cx_answered", window="1h", by="agent", agent="ann") == 3
 
 
 async def test_counters_and_histograms_are_plain() -> None:
-    samples = parsed(render(await small(), EXPORT, NOW))
+    samples = parsed(Exporter(await small()).render(EXPORT, NOW))
     assert value(samples, "streamer_events_total", topic="call-completed", result="applied") == 3
     segments = {"queue": "billing", "channel": "voice", "outcome": "answered"}
     assert value(samples, "cx_segments_completed_total", **segments) == 2
@@ -144,8 +148,8 @@ async def test_counters_and_histograms_are_plain() -> None:
 
 async def test_old_numbers_are_withheld_but_their_age_and_the_counters_are_not() -> None:
     reader = await small()
-    fresh = parsed(render(reader, EXPORT, NOW + 60 * SECOND))
-    old = parsed(render(reader, EXPORT, NOW + 60 * SECOND + 1))
+    fresh = parsed(Exporter(reader).render(EXPORT, NOW + 60 * SECOND))
+    old = parsed(Exporter(reader).render(EXPORT, NOW + 60 * SECOND + 1))
     assert value(fresh, "cx_answered", window="1h", by="all") == 4
     assert value(old, "cx_answered", window="1h", by="all") is None
     assert value(old, "streamer_fresh_seconds") == 60.001
@@ -153,7 +157,7 @@ async def test_old_numbers_are_withheld_but_their_age_and_the_counters_are_not()
 
 
 async def test_before_any_worker_spoke_nothing_is_said() -> None:
-    samples = parsed(render(await read(Center()), EXPORT, NOW))
+    samples = parsed(Exporter(await read(Center())).render(EXPORT, NOW))
     said = [(sample.name, sample.value) for sample in samples]
     assert said == [("cx_families_dropped", 0), ("cx_groupings_shortened", 0), ("cx_groupings_dropped", 0)]
 
@@ -207,7 +211,7 @@ async def test_what_comes_before_the_figures_takes_their_room() -> None:
 
 async def test_it_is_never_left_out_even_where_nothing_else_finds_room() -> None:
     reader = await small()
-    samples = parsed(render(reader, EXPORT, NOW, before=alerts(prometheus.MOST_SERIES)))
+    samples = parsed(Exporter(reader).render(EXPORT, NOW, before=alerts(prometheus.MOST_SERIES)))
     assert len([one for one in samples if one.name == "cx_alert_firing"]) == prometheus.MOST_SERIES
     assert not [one for one in samples if one.name == "cx_answered"]
     assert value(samples, "cx_families_dropped") is not None
@@ -215,7 +219,7 @@ async def test_it_is_never_left_out_even_where_nothing_else_finds_room() -> None
 
 async def test_it_is_there_while_numbers_are_old() -> None:
     reader = await small()
-    old = parsed(render(reader, EXPORT, NOW + 61 * SECOND, before=alerts(1)))
+    old = parsed(Exporter(reader).render(EXPORT, NOW + 61 * SECOND, before=alerts(1)))
     assert value(old, "cx_alert_firing", queue="q0") == 1
     assert value(old, "cx_answered", window="1h", by="all") is None
 
@@ -238,7 +242,7 @@ async def grouped_by_reason(reasons: int, before: Iterable[Metric] = ()) -> list
     cells = [(None, "billing", None, "ann", "voice", f"reason-{number}", None) for number in range(reasons)]
     await center.add({(pane(MINUTE), cell): answered(1, 90_000) for cell in cells})
     await center.beat(NOW)
-    samples = parsed(render(await read(center), EXPORT, NOW, before=before))
+    samples = parsed(Exporter(await read(center)).render(EXPORT, NOW, before=before))
     assert len(samples) <= prometheus.MOST_SERIES
     assert value(samples, "cx_families_dropped") == 0
     assert value(samples, "cx_handle_time_seconds", window="1h", by="queue", queue="billing", stat="p90")
@@ -268,3 +272,34 @@ async def test_a_grouping_is_shown_in_short_before_it_is_left_out() -> None:
     assert value(samples, "cx_answered_support", **one) is None
     assert value(samples, "cx_groupings_dropped") == 0
     assert value(samples, "cx_groupings_shortened") == 1
+
+
+class CountedReader(Reader):
+    asked = 0
+
+    def each(self, query: Query) -> Iterator[Reading]:
+        self.asked += 1
+        return super().each(query)
+
+
+async def test_readings_are_rendered_once_per_change_and_their_age_each_time() -> None:
+    center = await small_center()
+    reader = CountedReader(center.store, SETTINGS)
+    await reader.refresh(NOW)
+    exporter = Exporter(reader)
+    first = exporter.render(EXPORT, NOW).decode()
+    asked = reader.asked
+    again = exporter.render(EXPORT, NOW + SECOND).decode()
+    assert reader.asked == asked > 0
+    assert again == first.replace("streamer_fresh_seconds 0.0", "streamer_fresh_seconds 1.0") != first
+    warned = exporter.render(EXPORT, NOW + SECOND, before=alerts(1)).decode()
+    assert [line for line in warned.splitlines() if line.startswith("cx_alert")]
+    asked = reader.asked
+    await center.add({(pane(MINUTE), cell()): answered(1, 90_000)})
+    await reader.refresh(NOW)
+    changed = exporter.render(EXPORT, NOW + SECOND).decode()
+    assert reader.asked > asked
+    assert changed != again
+    asked = reader.asked
+    exporter.render(EXPORT, NOW + 10 * SECOND)  # windows moved on
+    assert reader.asked > asked

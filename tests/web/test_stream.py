@@ -139,6 +139,18 @@ async def test_a_commit_is_seen_within_a_second_and_only_what_it_changed() -> No
     ]
 
 
+async def test_a_commit_wakes_who_looks_at_nothing_new() -> None:
+    center = await busy()
+    async with (
+        served(center, Pace(look=0.02, idle=60)) as server,
+        await Onlooker.at(server.port) as onlooker,
+    ):
+        await onlooker.next("snapshot")
+        await asyncio.sleep(0.2)
+        await center.add({(pane(MINUTE), cell()): surveyed(0, 5)})
+        assert (await onlooker.next(within_s=5)).event == "change"
+
+
 async def test_what_grows_old_leaves_the_window_without_any_event() -> None:
     center, clock = await busy(), Clock()
     async with served(center, clock=clock) as server, await Onlooker.at(server.port) as onlooker:
