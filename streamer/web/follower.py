@@ -11,7 +11,7 @@ from streamer.readings.reader import Reader
 
 Clock = Callable[[], int]
 """Now, in ms since the epoch."""
-EVERY_S: Final = 0.1
+EVERY_S: Final = 0.05
 LONGEST_S: Final = 5.0
 """Between two attempts while the store is away."""
 
