@@ -7,6 +7,8 @@ the same on both sides cancels.
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import pairwise
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from streamer.events.models import DIMENSIONS, QUESTIONS, Evaluation, Response, Segment, SurveySent
@@ -110,7 +112,7 @@ def add_delta(delta: Delta, key: Key, before: Journey, after: Journey, rules: Ru
             rows = contributions(group, context, rules)
         else:
             past = was.get(place, ASIDE)
-            if group is former and context == past:
+            if group is former and (context is past or context == past):
                 continue
             delta.removed.extend(_changed(former, past, group, context, rules))
             rows = _changed(group, context, former, past, rules)
@@ -197,32 +199,31 @@ _FIRST_AND_KEPT, _FIRST, _REPEAT = (
 def _visits(groups: Iterable[Group], rules: Rules) -> dict[Key, GroupContext]:
     """Tell of each contact that first-contact resolution looks at: is it a first one, and was it enough."""
     visits = [group for group in groups if group.visit_ms is not None]
-    if len(visits) == 1:
-        return {visits[0].key: _FIRST_AND_KEPT}
+    if len(visits) <= 1:
+        return {visit.key: _FIRST_AND_KEPT for visit in visits}
     if not rules.fcr_same_reason:
-        return dict(_line(visits, rules.fcr_ms))
+        return _line(visits, rules.fcr_ms)
     lines: dict[str | None, list[Group]] = {}
     for group in visits:
         segment = inbound_segment(group.facts.segments)
         lines.setdefault(segment.reason if segment is not None else None, []).append(group)
-    return {key: place for line in lines.values() for key, place in _line(line, rules.fcr_ms)}
+    return {key: place for line in lines.values() for key, place in _line(line, rules.fcr_ms).items()}
 
 
-def _line(visits: list[Group], fcr_ms: int) -> Iterator[tuple[Key, GroupContext]]:
-    """Yield the places of contacts that may be repeats of each other."""
-    ends = [group.visit_ms or 0 for group in visits]
-    order = sorted(range(len(visits)), key=ends.__getitem__)
+def _line(visits: list[Group], fcr_ms: int) -> dict[Key, GroupContext]:
+    """Return the places of contacts that may be repeats of each other."""
+    order = sorted(visits, key=_visit_end)
+    ends = [*map(_visit_end, order)]
     if len(set(ends)) < len(ends):  # contacts that ended in the same millisecond follow each other by id
-        order.sort(key=lambda at: (ends[at], _contact_id(visits[at]), visits[at].key))
-    last = len(order) - 1
-    for place, at in enumerate(order):
-        end = ends[at]
-        if place and end - ends[order[place - 1]] <= fcr_ms:
-            yield visits[at].key, _REPEAT
-        elif place < last and ends[order[place + 1]] - end <= fcr_ms:
-            yield visits[at].key, _FIRST
-        else:
-            yield visits[at].key, _FIRST_AND_KEPT
+        order.sort(key=lambda visit: (_visit_end(visit), _contact_id(visit), visit.key))
+    is_repeat = [later - end <= fcr_ms for end, later in pairwise(ends)]
+    return {
+        visit.key: _REPEAT if repeats else _FIRST if is_repeated else _FIRST_AND_KEPT
+        for visit, repeats, is_repeated in zip(order, [False, *is_repeat], [*is_repeat, False], strict=True)
+    }
+
+
+_visit_end: Final = attrgetter("visit_ms")
 
 
 def _contact_id(group: Group) -> str:

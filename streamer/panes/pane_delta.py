@@ -36,13 +36,13 @@ class DeltaFormatError(ValueError):
 
 
 class FineDelta(msgspec.Struct, array_like=True, gc=False):
-    """Rows of one hour's 10 s panes. `names` are the values of each dimension, `cells` of which of them each
-    cell is made, dimension by dimension; `counts` are the different counts of rows. Of each row: pane of the
+    """Rows of one hour's 10 s panes. `names` are the values of all dimensions, `cells` of which of them each
+    cell is made, cell by cell; `counts` are the different counts of rows. Of each row: pane of the
     hour, cell, counts, weight, and how many durations it has; then these in a line: which, and ms. The
     journeys that count anew: pane of the hour, and KEY_BYTES each, which lead from a number to its contacts.
     """
 
-    names: list[list[str | None]]
+    names: list[str | None]
     cells: PackedIntegers
     counts: list[Sequence[int]]
     row_pane: PackedIntegers
@@ -85,10 +85,10 @@ def _body(packed: bytes) -> memoryview:
 
 
 class FineRows(NamedTuple):
-    """A fine delta, unpacked. `cells` has a line for each dimension and a column for each cell; each duration
+    """A fine delta, unpacked. `cells` has a line for each cell and a column for each dimension; each duration
     says of which row it is. Pane numbers are of the hour: 0 to 359."""
 
-    names: list[list[str | None]]
+    names: list[str | None]
     cells: Integers
     counts: list[Sequence[int]]
     row_pane: Integers
@@ -126,7 +126,7 @@ class FineRows(NamedTuple):
         pane = unpack_integers(delta.row_pane)
         return cls(
             delta.names,
-            unpack_integers(delta.cells).reshape(len(DIMENSIONS), -1),
+            unpack_integers(delta.cells).reshape(-1, len(DIMENSIONS)),
             [*delta.counts],
             pane,
             unpack_integers(delta.row_cell),
@@ -155,9 +155,7 @@ class FineRows(NamedTuple):
         return np.concatenate(rows), np.concatenate(numbers), np.concatenate(amounts)
 
     def cell_of(self, cell: int) -> Cell:
-        return tuple(
-            names[code] for names, code in zip(self.names, self.cells[:, cell].tolist(), strict=True)
-        )
+        return tuple(self.names[code] for code in self.cells[cell].tolist())
 
     def tallies(self) -> dict[tuple[int, Cell], Tally]:
         """Return the counts that are not 0, by pane of the hour and cell; for who is not in a hurry."""

@@ -48,14 +48,13 @@ def batch_rows(delta: Delta) -> FineRows:
     weight[: len(delta.removed)] = -1
     cell, cells = _coded([row.cell for row in rows])
     row_counts, counts = _coded([row.counts for row in rows])
-    values = zip(*cells, strict=True) if cells else [()] * len(DIMENSIONS)
-    dimensions = [_coded(some) for some in values]
+    codes, names = _coded(chain.from_iterable(cells))
     durations = [row.durations for row in rows]
     sizes = np.array([len(some) // 2 for some in durations], np.int64)
     flat = np.array([*chain.from_iterable(durations)], np.int64)
     return FineRows(
-        [names for _, names in dimensions],
-        np.array([codes for codes, _ in dimensions], np.int64),
+        names,
+        np.array(codes, np.int64).reshape(-1, len(DIMENSIONS)),
         [*counts],
         np.array([row.time_ms for row in rows], np.int64) // FINE_MS,
         np.array(cell, np.int64),
@@ -130,9 +129,9 @@ class Rollup:
         names: list[str] = []
         lines = []
         for by, dimensions in zip(self._groupings, self._dimensions, strict=True):
-            code = np.zeros(batch.cells.shape[1], np.int64)
+            code = np.zeros(len(batch.cells), np.int64)
             for dimension in dimensions:
-                code = code * len(batch.names[dimension]) + batch.cells[dimension]
+                code = code * len(batch.names) + batch.cells[:, dimension]
             used, place = numbered(code)
             lines.append(place + len(names))
             first = np.zeros(len(used), np.int64)
@@ -143,9 +142,9 @@ class Rollup:
     def _links(self, batch: FineRows, row: Integers, width: int) -> tuple[Integers, Integers, Integers]:
         """Return how many answered segments of agents' rows lie under other rows, ascending by agent."""
         answered = np.array([_amount(counts, _ANSWERED) for counts in batch.counts], np.int64)
-        unknown = np.array([name is None for name in batch.names[_AGENT]], bool)
+        unknown = np.array([name is None for name in batch.names], bool)
         amount = batch.row_weight * answered[batch.row_counts]
-        amount[unknown[batch.cells[_AGENT, batch.row_cell]]] = 0
+        amount[unknown[batch.cells[batch.row_cell, _AGENT]]] = 0
         of = np.flatnonzero(amount)
         under = np.delete(row[:, of], self._agent, axis=0)
         links, place = numbered(row[self._agent, of] * width + under)
@@ -156,7 +155,7 @@ class Rollup:
 
 def _row_name(by: Grouping, dimensions: Sequence[int], batch: FineRows, cell: int) -> str:
     """Return the name of the group row that a cell belongs to, as `pane_keys.row_field` has it."""
-    values = (batch.names[at][batch.cells[at, cell]] or UNKNOWN for at in dimensions)
+    values = (batch.names[batch.cells[cell, at]] or UNKNOWN for at in dimensions)
     return SEPARATOR.join([",".join(by), *values]) if by else ALL
 
 
@@ -247,7 +246,7 @@ class FineColumns(NamedTuple):
     panes: list[int]
     cells: list[int]
     values: list[list[int]]
-    """Of each cell its values' codes, dimension by dimension."""
+    """Of each cell its values' codes."""
     counts: list[int]
     weights: list[int]
     durations: list[int]
@@ -257,7 +256,7 @@ class FineColumns(NamedTuple):
 
     @classmethod
     def of(cls, batch: FineRows) -> "FineColumns":
-        columns = (batch.row_pane, batch.row_cell, batch.cells.T, batch.row_counts, batch.row_weight)
+        columns = (batch.row_pane, batch.row_cell, batch.cells, batch.row_counts, batch.row_weight)
         first = np.searchsorted(batch.duration_row, np.arange(len(batch.row_pane) + 1))
         return cls(batch, *(some.tolist() for some in (*columns, first, batch.duration, batch.duration_ms)))
 
@@ -265,15 +264,11 @@ class FineColumns(NamedTuple):
         """Pack these rows, without the names that they do not use."""
         cell, cells = _coded([self.cells[row] for row in rows])
         count, counts = _coded([self.counts[row] for row in rows])
-        codes, names = [], []
-        for dimension, known in enumerate(self.batch.names):
-            code, used = _coded([self.values[of][dimension] for of in cells])
-            codes += code
-            names.append([known[value] for value in used])
+        codes, values = _coded(chain.from_iterable([self.values[of] for of in cells]))
         spans = [(self.durations[row], self.durations[row + 1]) for row in rows]
         return pack_fine(
             FineDelta(
-                names,
+                [self.batch.names[value] for value in values],
                 pack_integers(codes),
                 [self.batch.counts[of] for of in counts],
                 pack_integers([self.panes[row] - first_pane for row in rows]),
@@ -295,22 +290,19 @@ class FineColumns(NamedTuple):
 def merge_fine(packed: Sequence[bytes]) -> bytes:
     """Return one fine delta with the rows of all. Cells hardly ever meet twice: nothing is added up."""
     parts = [FineRows.unpacked(one) for one in packed]
-    names: list[dict[str | None, int]] = [{} for _ in DIMENSIONS]
+    names: dict[str | None, int] = {}
     counts: dict[CountRow, int] = {}
     cells, count = [], []
     for part in parts:
-        codes = [
-            np.array([known.setdefault(name, len(known)) for name in own], np.int64)
-            for known, own in zip(names, part.names, strict=True)
-        ]
-        cells.append(np.array([code[line] for code, line in zip(codes, part.cells, strict=True)], np.int64))
+        code = np.array([names.setdefault(name, len(names)) for name in part.names], np.int64)
+        cells.append(code[part.cells])
         own = [counts.setdefault(tuple(row), len(counts)) for row in part.counts]
         count.append(np.array(own, np.int64)[part.row_counts])
-    first_cells = np.cumsum([0, *(part.cells.shape[1] for part in parts)])
+    first_cells = np.cumsum([0, *(len(part.cells) for part in parts)])
     first_rows = np.cumsum([0, *(len(part.row_pane) for part in parts)])
     return FineRows(
-        [[*known] for known in names],
-        np.hstack(cells),
+        [*names],
+        np.concatenate(cells),
         [*counts],
         np.concatenate([part.row_pane for part in parts]),
         np.concatenate([part.row_cell + first for part, first in zip(parts, first_cells, strict=False)]),

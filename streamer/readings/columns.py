@@ -122,7 +122,7 @@ class Fine:
         self._zones = zones
         self._zone_numbers = Numbered(zones.all())
         self.rows = {name: Numbered() for name in self._groupings}
-        self._values = [dict[str | None, int]() for _ in DIMENSIONS]
+        self._values = dict[str | None, int]()
         self._cells: dict[bytes, int] = {}
         """Numbers of cells, by the codes of their values."""
         self._row_of = {name: Column() for name in self._groupings}
@@ -164,12 +164,9 @@ class Fine:
 
     def _numbers_of(self, rows: FineRows) -> Integers:
         """Return the number of each cell of a delta."""
-        lines = zip(self._values, rows.names, rows.cells, strict=True)
-        coded = [
-            np.array([known.setdefault(name, len(known)) for name in names], np.int32)[codes]
-            for known, names, codes in lines
-        ]
-        packed, width = np.array(coded).T.tobytes(), 4 * len(DIMENSIONS)
+        known, width = self._values, 4 * len(DIMENSIONS)
+        codes = np.array([known.setdefault(name, len(known)) for name in rows.names], np.int32)
+        packed = codes[rows.cells].tobytes()
         numbers = []
         for cell, at in enumerate(range(0, len(packed), width)):
             code = packed[at : at + width]

@@ -43,7 +43,7 @@ from streamer.worker.arrival_counters import ArrivalCounters
 from streamer.worker.log_identity import checkpoint
 from streamer.worker.retry import retry_forever
 
-COMMIT_EVENTS: Final = 500
+COMMIT_EVENTS: Final = 1000
 COMPACTED_AT_ONCE: Final = 2
 """Hours: counting goes on beside it."""
 COUNTERS_COMPACTED_FROM: Final = 96

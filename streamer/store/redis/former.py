@@ -14,7 +14,6 @@ import msgspec
 import numpy as np
 from redis.exceptions import WatchError
 
-from streamer.events.models import DIMENSIONS
 from streamer.events.rules import Rules
 from streamer.journeys.journey import KEY_BYTES
 from streamer.metrics.counters import pack_counters
@@ -257,9 +256,8 @@ def _long_delta(posting: Posting) -> bytes:
 def _fine_delta(pane: int, posting: Posting) -> bytes:
     """Return a delta with a row for each cell, its durations spelled out."""
     cells = [cell_of(field.encode()) for field in posting.fields]
-    values = [*zip(*cells, strict=True)] if cells else [()] * len(DIMENSIONS)
-    names = [[*dict.fromkeys(some)] for some in values]
-    codes = [known.index(value) for known, some in zip(names, values, strict=True) for value in some]
+    names = [*dict.fromkeys(value for cell in cells for value in cell)]
+    codes = [names.index(value) for cell in cells for value in cell]
     counts: list[Sequence[int]] = []
     at = 0
     for size in posting.sizes:
