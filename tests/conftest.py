@@ -53,7 +53,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", f"{marker}: {needs}; runs with -m {marker}")
 
 
+LONG = (
+    "faults", "test_incident", "test_rebuild", "replay", "test_privacy", "test_exactness", "test_interleaving",
+)  # fmt: skip
+"""Folders and files that take longest: begun first, none is what all others wait for at the end."""
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not {*LONG} & {item.path.stem, item.path.parent.name})
     for item in items:
         if "parts" in getattr(item, "fixturenames", ()):
             item.add_marker("parts")

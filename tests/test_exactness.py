@@ -320,11 +320,13 @@ class Forgetful(MemoryStore):
         self.forgotten = 0
 
     async def read(self, keys: Sequence[bytes]) -> Snapshot:
+        panes = self.panes.copy()  # of which none is to lapse
         self.forgotten += await self.forget(self.now_ms, len(self.documents))
+        self.panes.update(panes)
         return await super().read(keys)
 
     async def commit(self, commit: Commit, now_ms: int) -> Outcome:
-        outcome = await super().commit(commit, now_ms)  # of panes none is to lapse
+        outcome = await super().commit(commit, now_ms)
         self._written_ms.update(dict.fromkeys(commit.writes, self.now_ms))
         return outcome
 

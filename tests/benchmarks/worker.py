@@ -4,9 +4,9 @@ import asyncio
 import os
 import sys
 import time
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
-from streamer.store.redis import RedisStore
 from tests.benchmarks.machine import cpu_seconds
 from tests.parts.broker import Broker
 from tests.parts.redis_server import RedisServer
@@ -22,9 +22,14 @@ class Worker(Server):
 
     ready_within_s = 60.0
 
-    def __init__(self, broker: Broker, store: RedisServer) -> None:
+    def __init__(
+        self, broker: Broker, store: RedisServer, *, group: str = "bench", path: Path | None = None
+    ) -> None:
+        """`path`: of a checkout of another release, whose worker it is then."""
         super().__init__()
         self._env = {
+            "PYTHONPATH": str(path or ""),
+            "STREAMER_CONSUMER_GROUP": group,
             "STREAMER_KAFKA": broker.address,
             "STREAMER_REDIS": store.url,
             "STREAMER_CENTER": CENTER,
@@ -43,6 +48,12 @@ class Worker(Server):
     def pid(self) -> int:
         assert self.process is not None
         return self.process.pid
+
+
+class Counters(Protocol):
+    """Who knows the plain counters by name."""
+
+    async def counters(self) -> dict[str, int]: ...
 
 
 class Moment(NamedTuple):
@@ -81,7 +92,7 @@ class Watching(NamedTuple):
 
 
 async def watch(
-    store: RedisStore, worker: Worker, broker: Broker, redis: RedisServer, before: int, total: int
+    store: Counters, worker: Worker, broker: Broker, redis: RedisServer, before: int, total: int
 ) -> Watching:
     """Looks ten times a second until `total` more than `before` are counted. Its clock starts when
     the first commit is seen: start-up, joining the group and the first fetch are not in it. Raises
@@ -100,7 +111,7 @@ async def watch(
         await asyncio.sleep(POLL_S)
 
 
-async def counted(store: RedisStore) -> int:
+async def counted(store: Counters) -> int:
     """Records with a result, of all topics. Raises RuntimeError if one was rejected."""
     counts = {name: amount for name, amount in (await store.counters()).items() if name.startswith("events")}
     if rejected := {name: amount for name, amount in counts.items() if name.endswith("rejected")}:
@@ -108,7 +119,7 @@ async def counted(store: RedisStore) -> int:
     return sum(counts.values())
 
 
-async def _moment(store: RedisStore, worker: Worker, broker: Broker, redis: RedisServer) -> Moment:
+async def _moment(store: Counters, worker: Worker, broker: Broker, redis: RedisServer) -> Moment:
     assert worker.process is not None
     assert broker.process is not None
     assert redis.process is not None
