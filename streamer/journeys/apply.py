@@ -64,8 +64,10 @@ class PlannedEvent:
             self.survey = survey_key(event)
 
     def document_keys(self) -> tuple[Key | None, ...]:
-        """Return the keys of the documents that applying it will surely ask for; None stands for none."""
-        return (self.key, self.contact, self.customer, self.survey)
+        """Return the keys of the documents that applying it will ask for, as a rule; None stands for none."""
+        fact = self.fact
+        own = own_journey_key(self.claim) if fact is not None and fact.customer_id is None else None
+        return (self.key, self.contact, self.customer, self.survey, own)
 
     @property
     def claim(self) -> Key:
