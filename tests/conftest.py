@@ -54,7 +54,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 LONG = (
-    "faults", "test_incident", "test_rebuild", "replay", "test_privacy", "test_exactness", "test_interleaving",
+    "faults", "test_incident", "test_rebuild", "replay", "test_privacy", "test_exactness",
+    "test_interleaving",
 )  # fmt: skip
 """Folders and files that take longest: begun first, none is what all others wait for at the end."""
 

@@ -28,8 +28,8 @@ HEARTBEAT_S: Final = 1.0
 BEHIND: Final = 5_000
 COMPACTED_FROM: Final = 96
 COMPACTED_FROM_IF_BEHIND: Final = 4_096
-FORGOTTEN_AT_ONCE: Final = 1_000
-"""Documents looked at each second: ten million are through in three hours."""
+FORGOTTEN_AT_ONCE: Final = 500
+"""Documents looked at each second: ten million are through in six hours."""
 STALE: Final = -1
 """The seek id of what must not be counted."""
 

@@ -46,7 +46,7 @@ from streamer.worker.retry import retry_forever
 COMMIT_EVENTS: Final = 1000
 COMPACTED_AT_ONCE: Final = 2
 """Hours: counting goes on beside it."""
-COUNTERS_COMPACTED_FROM: Final = 96
+COUNTERS_COMPACTED_FROM: Final = 16
 _CHECKPOINT_BLOCKS: Final = (64, 1_024, 16_384, 262_144, 4_194_304)
 
 log = structlog.get_logger()
