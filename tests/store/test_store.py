@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 from redis.crc import key_slot
-from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -894,18 +893,24 @@ async def test_a_store_that_would_evict_numbers_is_refused(fresh_redis: RedisSer
 
 
 class Interrupted:
-    """Lets something happen once, after a commit was checked and before it is written."""
+    """Lets something happen once, before a commit is checked (what it is checked by is watched already), or
+    after that and before it is written."""
 
-    def __init__(self, store: RedisStore, what: Any) -> None:
-        self._call, self._what = store.call, what
+    def __init__(self, store: RedisStore, what: Any, *, before: bool = False) -> None:
+        self._call, self._what, self._before = store.call, what, before
         store.call = self  # type: ignore[method-assign]
 
     async def __call__(self, script: str, *args: Any, **kwargs: Any) -> Any:
+        if self._before:
+            await self._happen(script)
         answer = await self._call(script, *args, **kwargs)
+        await self._happen(script)
+        return answer
+
+    async def _happen(self, script: str) -> None:
         if script == "check_commit" and self._what is not None:
             what, self._what = self._what, None
             await what()
-        return answer
 
 
 async def test_what_another_writes_after_the_check_is_seen_by_the_next_one(
@@ -966,8 +971,9 @@ async def test_another_owner_after_the_check_is_an_offset_conflict(
     assert await whole(redis_kept) == before
 
 
-async def test_a_connection_lost_after_the_check_writes_nothing_and_is_tried_again(
-    redis_kept: RedisStore, store_url: str, center: str
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_connection_lost_before_or_after_the_check_writes_nothing_and_is_tried_again(
+    redis_kept: RedisStore, store_url: str, center: str, before: bool
 ) -> None:
     """A WATCH dies with its connection: whoever goes on over a new one, without another check, would write
     over what another wrote meanwhile."""
@@ -981,12 +987,8 @@ async def test_a_connection_lost_after_the_check_writes_nothing_and_is_tried_aga
         async with opened(store_url, center) as store:
             assert await store.move(CALLS, FIRST, Position("e2", 7, b"otherone"))
 
-    Interrupted(redis_kept, cut)
-    commit = mine.commit(**EVERYTHING)
-    try:
-        outcome = await redis_kept.commit(commit, NOW)
-    except (ConnectionError, RedisConnectionError):
-        outcome = await redis_kept.commit(commit, NOW)
+    Interrupted(redis_kept, cut, before=before)
+    outcome = await redis_kept.commit(mine.commit(**EVERYTHING), NOW)
     assert outcome == OffsetConflict(Position("e2", 7, b"otherone"))
     assert await whole(redis_kept) == {}
 

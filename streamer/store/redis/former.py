@@ -180,28 +180,28 @@ class FormerNumbers:
         (None: any)."""
         own, counters = self._prefix + b"positions", pack_counters(await self._counters())
         beats = await self._client.hgetall(self._prefix + b"beats")
-        async with self._client.pipeline(transaction=True) as pipe:
-            await pipe.watch(own, self._key("current"))
-            if reached is not None and _reached(await pipe.hgetall(own)) != reached:
-                return False
-            sequence = int(await pipe.get(heir + b"sequence") or 1)
-            pipe.multi()
-            for command in commands:
-                pipe.execute_command(*command)
-            # Counters count arrivals: those that came again are not counted again.
-            name = pane_name(COUNTERS)
-            pipe.delete(heir + name.encode())
-            pipe.hset(heir + name.encode(), NO_COMMIT, counters)
-            pipe.zadd(heir + b"changes", {name: sequence})
-            if beats:
-                pipe.hset(heir + b"beats", mapping=beats)
-            pipe.set(self._key(f"{SUPERSEDED.decode()}:rules"), _OTHER_RULES)
-            pipe.set(self._key("current"), SUPERSEDED)
-            pipe.delete(self._key("current:held"))
-            try:
+        try:
+            async with self._client.pipeline(transaction=True) as pipe:
+                await pipe.watch(own, self._key("current"))
+                if reached is not None and _reached(await pipe.hgetall(own)) != reached:
+                    return False
+                sequence = int(await pipe.get(heir + b"sequence") or 1)
+                pipe.multi()
+                for command in commands:
+                    pipe.execute_command(*command)
+                # Counters count arrivals: those that came again are not counted again.
+                name = pane_name(COUNTERS)
+                pipe.delete(heir + name.encode())
+                pipe.hset(heir + name.encode(), NO_COMMIT, counters)
+                pipe.zadd(heir + b"changes", {name: sequence})
+                if beats:
+                    pipe.hset(heir + b"beats", mapping=beats)
+                pipe.set(self._key(f"{SUPERSEDED.decode()}:rules"), _OTHER_RULES)
+                pipe.set(self._key("current"), SUPERSEDED)
+                pipe.delete(self._key("current:held"))
                 await pipe.execute()
-            except WatchError:
-                return False
+        except WatchError:
+            return False
         await self._clear()
         return True
 

@@ -249,28 +249,40 @@ class RedisStore:
         # One at a time: a process's own commits would only refuse each other.
         async with self._turn:
             while True:
-                async with self.client.pipeline(transaction=True) as pipe:
-                    await pipe.watch(
-                        self.prefix + b"sequence", self._generation_key, self._generation_key + b":held"
-                    )
-                    watched = self.prefix
-                    status, *rest = await self.call("check_commit", *checked, client=pipe)
-                    if status == b"held":
-                        await asyncio.sleep(_HELD_S)
-                        continue
-                    if status != b"ok":
-                        return [status, *rest]
-                    if self.prefix != watched:
-                        continue  # another generation is in force, and nobody watches it yet
-                    pipe.multi()
-                    self._queue(pipe, int(rest[0]) + 1, nonce, writes, deltas, now_ms)
-                    if queue is not None:
-                        queue(pipe)
-                    try:
-                        await pipe.execute()
-                    except WatchError:
-                        continue
-                    return [status]
+                try:
+                    answer = await self._write_once(checked, nonce, writes, deltas, now_ms, queue)
+                except WatchError:  # another write came between, or the connection was lost
+                    continue
+                if answer is not None:
+                    return answer
+
+    async def _write_once(
+        self,
+        checked: Sequence[Any],
+        nonce: bytes,
+        writes: Mapping[bytes, bytes | None],
+        deltas: Mapping[PaneHour, bytes],
+        now_ms: int,
+        queue: Callable[[Any], None] | None,
+    ) -> Any:
+        """Do so once; None: try again. Raises WatchError."""
+        async with self.client.pipeline(transaction=True) as pipe:
+            await pipe.watch(self.prefix + b"sequence", self._generation_key, self._generation_key + b":held")
+            watched = self.prefix
+            status, *rest = await self.call("check_commit", *checked, client=pipe)
+            if status == b"held":
+                await asyncio.sleep(_HELD_S)
+                return None
+            if status != b"ok":
+                return [status, *rest]
+            if self.prefix != watched:
+                return None  # another generation is in force, and nobody watches it yet
+            pipe.multi()
+            self._queue(pipe, int(rest[0]) + 1, nonce, writes, deltas, now_ms)
+            if queue is not None:
+                queue(pipe)
+            await pipe.execute()
+            return [status]
 
     def _queue(
         self,
