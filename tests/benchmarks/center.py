@@ -28,6 +28,7 @@ class Center(NamedTuple):
     seed: int = 1
     span_ms: int = 24 * HOUR
     surveyed: float = 0.0
+    queues: int = 20
 
 
 class Message(NamedTuple):
@@ -70,7 +71,7 @@ def _call(chance: random.Random, center: Center, number: int, customer: int, end
     call = {
         "contact_id": f"contact-{center.seed}-{number:08}",
         "customer_id": f"C{customer:06}",
-        "queue": f"queue-{agent % 20:02}",
+        "queue": f"queue-{agent % center.queues:02}",
         "site": f"site-{agent % 4}",
         "channel": chance.choice(_CHANNELS),
         "direction": "inbound",

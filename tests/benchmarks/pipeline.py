@@ -257,6 +257,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=50_000)
     parser.add_argument("--customers", type=int, default=12_500)
     parser.add_argument("--agents", type=int, default=500)
+    parser.add_argument("--queues", type=int, default=20)
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--batch", type=int, default=500, help="records per batch")
     parser.add_argument("--hours", type=float, default=24.0, help="event time that the calls spread over")
@@ -266,7 +267,9 @@ def main() -> None:
     )
     given = parser.parse_args()
     span = round(given.hours * HOUR)
-    center = Center(given.events, given.customers, given.agents, given.partitions, given.seed, span)
+    center = Center(
+        given.events, given.customers, given.agents, given.partitions, given.seed, span, queues=given.queues
+    )
     print(json.dumps(asyncio.run(measure(center, given.parts, given.batch, given.profile)), indent=2))
 
 

@@ -18,6 +18,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from importlib.metadata import version
+from math import inf
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -163,8 +164,11 @@ def ratios(found: dict[str, Any]) -> dict[str, float]:
     ours, bare_ = found["ours"], found["bare"]
     taken = {
         "ours_to_bare": ours["events_per_s"] / bare_["records_per_s"],
-        "cpu_ours_to_bare": ours["worker_cpu_us_per_event"] / bare_["cpu_us_per_record"],
+        "cpu_ours_to_bare": median(ours["worker_cpu_us_by_third"]) / bare_["cpu_us_per_record"],
     }
+    if "surveys" in found:
+        thirds = found["surveys"]["worker_cpu_us_by_third"]
+        taken["cpu_surveys_to_bare"] = median(thirds) / bare_["cpu_us_per_record"]
     if "plain_faust" in found:
         other = found["plain_faust"]
         taken["ours_to_plain"] = ours["events_per_s"] / other["events_per_s"]
@@ -213,6 +217,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=200_000)
     parser.add_argument("--customers", type=int, default=50_000)
     parser.add_argument("--agents", type=int, default=500)
+    parser.add_argument("--queues", type=int, default=20)
     parser.add_argument("--partitions", type=int, default=4)
     parser.add_argument("--hours", type=float, default=24.0, help="event time that the calls spread over")
     parser.add_argument("--seed", type=int, default=1)
@@ -230,6 +235,9 @@ def main() -> None:
         metavar="LINES",
         help="also tests.benchmarks.pipeline with a quarter of the calls, and its top costs",
     )
+    parser.add_argument(
+        "--at-most", type=float, default=inf, metavar="RATIO", help="fail where an event costs more, ÷ bare"
+    )
     given = parser.parse_args()
     surveyed = 0.0 if "surveys" in given.skip else SURVEYED
     center = Center(
@@ -240,6 +248,7 @@ def main() -> None:
         given.seed,
         round(given.hours * HOUR),
         surveyed,
+        given.queues,
     )
     asked = Asked(
         given.parts,
@@ -251,7 +260,12 @@ def main() -> None:
         given.delay_seconds,
         given.profile,
     )
-    print(json.dumps(asyncio.run(measure(asked)), indent=2))
+    found = asyncio.run(measure(asked))
+    print(json.dumps(found, indent=2))
+    if (ratio := found["ratios"]["cpu_ours_to_bare"]) > given.at_most:
+        sys.exit(
+            f"an event costs {ratio} times what a bare consumer takes: at most {given.at_most:g} expected"
+        )
 
 
 if __name__ == "__main__":

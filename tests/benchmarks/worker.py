@@ -4,6 +4,8 @@ import asyncio
 import os
 import sys
 import time
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -69,18 +71,17 @@ class Moment(NamedTuple):
 class Watching(NamedTuple):
     """From the first moment something was seen counted to the first one all was."""
 
-    first: Moment
-    last: Moment
+    moments: Sequence[Moment]
 
     def as_dict(self) -> dict[str, Any]:
-        """Raises RuntimeError where all was counted before one could look twice."""
-        events, seconds = self.last.counted - self.first.counted, self.last.at - self.first.at
+        """Raises RuntimeError where all was counted before one could look twice. `worker_cpu_us_by_third`: of
+        an event, in the first third of the events and so on."""
+        first, last = self.moments[0], self.moments[-1]
+        events, seconds = last.counted - first.counted, last.at - first.at
         if not events:
             raise RuntimeError("too few events to be timed: ask for more")
-        cpu = {
-            name: getattr(self.last, f"{name}_s") - getattr(self.first, f"{name}_s")
-            for name in ("worker", "redis", "broker")
-        }
+        names = ("worker", "redis", "broker")
+        cpu = {name: getattr(last, f"{name}_s") - getattr(first, f"{name}_s") for name in names}
         return {
             "events": events,
             "seconds": round(seconds, 2),
@@ -88,7 +89,18 @@ class Watching(NamedTuple):
             "events_per_worker_cpu_s": round(events / cpu["worker"]),
             **{f"{name}_cpu_s": round(used, 2) for name, used in cpu.items()},
             **{f"{name}_cpu_us_per_event": round(used / events * 1e6, 2) for name, used in cpu.items()},
+            "worker_cpu_us_by_third": self._by_third(first.counted, events),
         }
+
+    def _by_third(self, start: int, events: int) -> list[float]:
+        edges = [
+            next(moment for moment in self.moments if moment.counted >= start + events * third // 3)
+            for third in range(4)
+        ]
+        return [
+            round((last.worker_s - first.worker_s) / max(1, last.counted - first.counted) * 1e6, 2)
+            for first, last in pairwise(edges)
+        ]
 
 
 async def watch(
@@ -97,15 +109,15 @@ async def watch(
     """Looks ten times a second until `total` more than `before` are counted. Its clock starts when
     the first commit is seen: start-up, joining the group and the first fetch are not in it. Raises
     RuntimeError when the worker ended or goes on no more."""
-    first: Moment | None = None
+    moments: list[Moment] = []
     newest, newest_at = before, time.monotonic()
     while True:
         now = await _moment(store, worker, broker, redis)
         if now.counted > newest:
             newest, newest_at = now.counted, now.at
-            first = first or now
-        if first is not None and now.counted >= before + total:
-            return Watching(first, now)
+            moments.append(now)
+        if moments and now.counted >= before + total:
+            return Watching(moments)
         if now.at - newest_at > _STALLED_S:
             raise RuntimeError(f"the worker stands at {now.counted} of {before + total}\n{worker.log()}")
         await asyncio.sleep(POLL_S)
