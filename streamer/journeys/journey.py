@@ -24,7 +24,7 @@ ContactFact = Segment | SurveySent | Response | Evaluation
 F = TypeVar("F", bound=ContactFact)
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def _digest(name: str) -> bytes:
     return blake2b(name.encode(), digest_size=KEY_BYTES - 1).digest()
 
@@ -54,6 +54,7 @@ def claim_key(fact: ContactFact) -> Key:
     return survey_key(fact) or identity_key(fact.identity)
 
 
+@lru_cache(maxsize=8192)
 def customer_key(customer_id: str) -> Key:
     return b"c" + _digest(f"c\x1f\x1f{customer_id}")
 

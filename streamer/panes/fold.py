@@ -7,7 +7,6 @@ the same on both sides cancels.
 
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from itertools import pairwise
 from operator import attrgetter
 from typing import Final, NamedTuple
 
@@ -176,6 +175,8 @@ def contexts(key: Key, journey: Journey, rules: Rules) -> dict[Key, GroupContext
 
 def _value(journey: Journey) -> int | None:
     """Return what the customer is worth, as said last."""
+    if not journey.valuations and not any(group.traits & VALUED for group in journey.groups.values()):
+        return None
     said = [
         (segment.ended_at, 0, segment.version, segment.source, segment.identity.id, segment.customer_value)
         for group in journey.groups.values()
@@ -216,11 +217,17 @@ def _line(visits: list[Group], fcr_ms: int) -> dict[Key, GroupContext]:
     ends = [*map(_visit_end, order)]
     if len(set(ends)) < len(ends):  # contacts that ended in the same millisecond follow each other by id
         order.sort(key=lambda visit: (_visit_end(visit), _contact_id(visit), visit.key))
-    is_repeat = [later - end <= fcr_ms for end, later in pairwise(ends)]
-    return {
-        visit.key: _REPEAT if repeats else _FIRST if is_repeated else _FIRST_AND_KEPT
-        for visit, repeats, is_repeated in zip(order, [False, *is_repeat], [*is_repeat, False], strict=True)
-    }
+    places: dict[Key, GroupContext] = {}
+    before, before_end = b"", ends[0] - fcr_ms - 1
+    for visit, end in zip(order, ends, strict=True):
+        if end - before_end > fcr_ms:
+            places[visit.key] = _FIRST_AND_KEPT
+        else:
+            places[visit.key] = _REPEAT
+            if places[before] is _FIRST_AND_KEPT:
+                places[before] = _FIRST
+        before, before_end = visit.key, end
+    return places
 
 
 _visit_end: Final = attrgetter("visit_ms")
