@@ -21,7 +21,7 @@ from streamer.worker.pipeline import (
 )
 from streamer.worker.retry import retry_forever
 
-BUFFERED: Final = 4
+BUFFERED: Final = 2
 COUNTED_AT_ONCE: Final = 2
 """Batches under way at a time: while the store has one, the next is decoded."""
 HEARTBEAT_S: Final = 1.0
