@@ -26,7 +26,7 @@ from streamer.worker.partitions import STALE, AssignedPartitions, Batch, Progres
 FETCH_WAIT_MS = 50
 POLL_S = 0.1
 """A fetch that began while Faust paused a partition, since a buffer was full, does not see it resumed."""
-POLL_RECORDS = 1000
+POLL_RECORDS = 1_000
 METADATA_AGE_MS = 10_000
 """How soon a topic made anew, or a new partition, is noticed."""
 
