@@ -1,7 +1,7 @@
 """What an event costs us, and others beside us, from the same broker in the same run.
 
-Run as `python -m tests.benchmarks.peers.run PYTHON`, where PYTHON is that of an environment with `quixstreams`,
-`bytewax` and `confluent-kafka`; prints one JSON object. CPU of each process from its first record to its last.
+Run as `python -m tests.benchmarks.peers.run PYTHON`, PYTHON being that of an environment with `quixstreams`,
+`bytewax` and `confluent-kafka`; prints one JSON object. CPU of each process from its first record to its end.
 """
 
 import argparse
