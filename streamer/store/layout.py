@@ -20,7 +20,7 @@ staged one), `current:held` (for moments: no commits), and each generation's key
 | c:0 | hash | counters, likewise |
 | sequence | string | how many writes there were |
 | nonces | sorted set | the last 10,000 writes' nonces by sequence |
-| writes | hash | of the last 256 writes: sequence → keys of documents written (13 bytes each) |
+| writes | hash | of the last 64 writes: sequence → keys of documents written (13 bytes each) |
 | touched | hash | of the last 1,024 writes: sequence → panes (`f:N,l:N`) |
 | changes | sorted set | panes by the sequence that changed them last |
 | positions, beats | hash | per partition |

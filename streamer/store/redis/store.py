@@ -40,7 +40,7 @@ MERGED_AT_ONCE: Final = 64
 MERGED_BYTES: Final = 1_000_000
 NEWEST_LEFT: Final = 16
 """Deltas that are not merged yet: readers take them one by one."""
-KEPT_WRITES: Final = 256
+KEPT_WRITES: Final = 64
 KEPT_TOUCHED: Final = 1_024
 KEPT_NONCES: Final = 10_000
 KEY_BYTES: Final = 13

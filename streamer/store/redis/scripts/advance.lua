@@ -5,6 +5,6 @@ local function advance(prefix, nonce, keys)
   redis.call('ZADD', prefix .. 'nonces', sequence, nonce)
   redis.call('HSET', prefix .. 'writes', sequence, keys)
   redis.call('HSET', prefix .. 'touched', sequence, '')
-  redis.call('HDEL', prefix .. 'writes', sequence - 256)
+  redis.call('HDEL', prefix .. 'writes', sequence - 64)
   redis.call('HDEL', prefix .. 'touched', sequence - 1024)
 end

@@ -4,7 +4,7 @@
 -- returns 'ok' and the sequence; 'applied'; 'moved' and the position stored, if any; 'held'; or 'changed',
 -- sequence, nonce, and the keys written since (left out: all of them)
 local prefix, partition = ARGV[1], ARGV[2]
-local KEY, CHUNK = 13, 256
+local KEY, KEPT = 13, 64
 
 if partition ~= '' then
   local stored = redis.call('HGET', KEYS[1], partition)
@@ -22,7 +22,7 @@ if reads == '' or (since == sequence and nonce == latest) then return {'ok', seq
 
 -- After a failover the number may have come back, but not the nonce.
 local known = since == 0 and nonce == '' or tonumber(redis.call('ZSCORE', prefix .. 'nonces', nonce) or '-1') == since
-if not known or since > sequence or sequence - since > CHUNK then return {'changed', sequence, latest} end
+if not known or since > sequence or sequence - since > KEPT then return {'changed', sequence, latest} end
 
 local numbers, written = {}, {}
 for number = since + 1, sequence do numbers[#numbers + 1] = number end
