@@ -23,6 +23,8 @@ WORKERS = 2
 PAUSE_S = (1.0, 6.0)
 FROZEN_S = (2.0, 9.0)
 BEHIND_S = (0.2, 6.0)
+STARTS_S = 10.0
+"""A worker that starts needs Redis: while it does, Redis stays."""
 
 
 class Chaos:
@@ -31,12 +33,14 @@ class Chaos:
     def __init__(self, trial: Trial, random: Random) -> None:
         self._trial, self._random = trial, random
         self._lives = 0
+        self._started_at = 0.0
         self._workers = [self._worker() for _ in range(WORKERS)]
         self.done: Counter[str] = Counter()
 
     def _worker(self) -> Worker:
         """In a group of its own: each is given all partitions."""
         self._lives += 1
+        self._started_at = time.monotonic()
         return self._trial.worker(f"chaos-{self._lives}", session_timeout="2s")
 
     async def run(self, seconds: float) -> None:
@@ -62,12 +66,17 @@ class Chaos:
         await asyncio.sleep(self._random.uniform(*FROZEN_S))
         frozen.thaw()
 
+    async def _all_started(self) -> None:
+        await asyncio.sleep(self._started_at + STARTS_S - time.monotonic())
+
     async def _crash_redis(self) -> None:
+        await self._all_started()
         await self._trial.redis.kill()
         await self._trial.redis.start()
 
     async def _fall_behind(self) -> None:
         """What Redis writes to disk is copied while it writes: the copy may end in half a transaction."""
+        await self._all_started()
         folder = self._trial.redis.folder
         with tempfile.TemporaryDirectory() as kept:
             copy = shutil.copytree(folder, Path(kept, "copy"))
