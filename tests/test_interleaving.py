@@ -35,7 +35,7 @@ from streamer.store.port import (
     Snapshot,
     StoreVersion,
 )
-from streamer.worker import pipeline
+from streamer.worker import partitions, pipeline
 from streamer.worker.log_identity import LogSnapshot, checkpoint, resolve_start_position
 from streamer.worker.partitions import AssignedPartitions, Progress
 from streamer.worker.pipeline import DeadLetter, PartitionFenced, PartitionProcessor, ProcessingContext
@@ -552,7 +552,10 @@ async def test_offsets_that_hold_no_record_are_no_gap() -> None:
     await check_calls(store, visits)
 
 
-async def test_batches_that_wait_are_counted_in_one_commit_but_never_across_a_gap() -> None:
+async def test_batches_that_wait_are_counted_in_one_commit_but_never_across_a_gap(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(partitions, "BUFFERED", 4)
     visits, log = calls((0, 1, 2, 3, 9, 10))
     store = MemoryStore()
     gated = Gated(store)
