@@ -119,7 +119,8 @@ class FormerNumbers:
         found: dict[PaneHour, list[bytes]] = {}
         for letter in "fl":
             match = self._prefix + f"{letter}:*".encode()
-            async for key in self._client.scan_iter(match=match, count=_SCANNED):
+            keys = {key async for key in self._client.scan_iter(match=match, count=_SCANNED)}
+            for key in keys:  # each once: a scan may name one twice
                 number = int(key.rpartition(b":")[2])
                 postings = [
                     _unpack_posting(memoryview(one)[_STAMP_BYTES:]) for one in await self._client.hvals(key)
@@ -141,11 +142,10 @@ class FormerNumbers:
         await self._client.set(self._key("current:held"), 1, px=ms)
 
     async def bring_shared(self) -> None:
-        """Have what outlives generations where it stands now, with what came to it since the last call."""
+        """Have what outlives generations where it stands now, as it is by now. Until the former numbers gave
+        way nobody else writes there."""
         for name in _SHARED:
-            await self._client.copy(self._key(name), shared_key(self._center, name))
-        for name, at_ms in (await self._client.hgetall(self._key("forgotten"))).items():
-            await self._client.hsetnx(shared_key(self._center, "forgotten"), name, at_ms)
+            await self._client.copy(self._key(name), shared_key(self._center, name), replace=True)
 
     async def documents(self, letter: str) -> Mapping[bytes, bytes]:
         """Return the documents whose keys begin with a letter."""
@@ -167,10 +167,8 @@ class FormerNumbers:
         documents = [*(await self.documents(letter)).items()]
         for first in range(0, len(documents), _SCANNED):
             await store.replace(EMPTY_STORE, (), dict(documents[first : first + _SCANNED]), now_ms)
-        flat = [part for pair in positions.items() for part in pair]
-        return await self.give_way(
-            store.prefix, _reached(positions), [("HSET", store.prefix + b"positions", *flat)]
-        )
+        put = ("HSET", store.prefix + b"positions", *_flat(positions))
+        return await self.give_way(store.prefix, _reached(positions), [put])
 
     async def give_way(
         self, heir: bytes, reached: Mapping[bytes, bytes] | None, commands: Iterable[tuple[Any, ...]]
