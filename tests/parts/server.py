@@ -131,10 +131,11 @@ def free_port() -> int:
     """A port nobody listens on, from below the range the kernel takes outgoing connections from.
 
     A port of that range may be gone when a server comes back: a client that keeps trying to reach
-    the absent server is itself given the port sooner or later, and connects to itself.
+    the absent server is itself given the port sooner or later, and connects to itself. Browsers open no page
+    at 10080, the last port of the Fetch standard's bad ones.
     """
     while True:
-        port = random.randrange(10_000, 32_000)
+        port = random.randrange(10_081, 32_000)
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
