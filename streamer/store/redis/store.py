@@ -205,18 +205,17 @@ class RedisStore:
             str(commit.partition), commit.epoch, commit.start, position.token.hex(),
             *commit.version, b"".join(commit.reads),
         )  # fmt: skip
-
-        def queue(pipe: Any) -> None:
-            pipe.execute_command(
-                "HSET", self.prefix + b"positions", str(commit.partition), _packed_position(position)
-            )
-
         deltas = {
             place: delta
             for place, delta in commit.deltas.items()
             if is_kept(place, now_ms, self._retention_ms)
         }
-        status, *rest = await self._write(checked, position.token, commit.writes, deltas, now_ms, queue)
+
+        def queue(pipe: Any, sequence: int) -> None:
+            self._queue(pipe, sequence, position.token, commit.writes, deltas, now_ms)
+            pipe.hset(self.prefix + b"positions", str(commit.partition), _packed_position(position))
+
+        status, *rest = await self._write(checked, queue)
         if status == b"changed":
             return _conflict(commit.reads, rest)
         if status == b"moved":
@@ -232,39 +231,28 @@ class RedisStore:
     ) -> bool:
         checked = ("", "", 0, "", *version, b"".join(reads))
         nonce = secrets.token_bytes(TOKEN_BYTES)
-        status, *_ = await self._write(checked, nonce, writes, {}, now_ms)
+
+        def queue(pipe: Any, sequence: int) -> None:
+            self._queue(pipe, sequence, nonce, writes, {}, now_ms)
+
+        status, *_ = await self._write(checked, queue)
         return bool(status == b"ok")
 
-    async def _write(
-        self,
-        checked: Sequence[Any],
-        nonce: bytes,
-        writes: Mapping[bytes, bytes | None],
-        deltas: Mapping[PaneHour, bytes],
-        now_ms: int,
-        queue: Callable[[Any], None] | None = None,
-    ) -> Any:
-        """Check, and write if the check says so; return what it said. Where another write came between, EXEC
-        refuses, and it is checked again: what was read may still hold."""
+    async def _write(self, checked: Sequence[Any], queue: Callable[[Any, int], None]) -> Any:
+        """Check, and if that says so write what `queue` puts into the transaction under a sequence number;
+        return what the check said. Where another write came between, EXEC refuses, and it is checked again:
+        what was read may still hold."""
         # One at a time: a process's own commits would only refuse each other.
         async with self._turn:
             while True:
                 try:
-                    answer = await self._write_once(checked, nonce, writes, deltas, now_ms, queue)
+                    answer = await self._write_once(checked, queue)
                 except WatchError:  # another write came between, or the connection was lost
                     continue
                 if answer is not None:
                     return answer
 
-    async def _write_once(
-        self,
-        checked: Sequence[Any],
-        nonce: bytes,
-        writes: Mapping[bytes, bytes | None],
-        deltas: Mapping[PaneHour, bytes],
-        now_ms: int,
-        queue: Callable[[Any], None] | None,
-    ) -> Any:
+    async def _write_once(self, checked: Sequence[Any], queue: Callable[[Any, int], None]) -> Any:
         """Do so once; None: try again. Raises WatchError."""
         async with self.client.pipeline(transaction=True) as pipe:
             await pipe.watch(self.prefix + b"sequence", self._generation_key, self._generation_key + b":held")
@@ -278,9 +266,7 @@ class RedisStore:
             if self.prefix != watched:
                 return None  # another generation is in force, and nobody watches it yet
             pipe.multi()
-            self._queue(pipe, int(rest[0]) + 1, nonce, writes, deltas, now_ms)
-            if queue is not None:
-                queue(pipe)
+            queue(pipe, int(rest[0]) + 1)
             await pipe.execute()
             return [status]
 
