@@ -484,6 +484,28 @@ async def test_documents_are_forgotten_when_they_outlived_their_time(
     assert await values(store, key("again")) == [b"2"]
 
 
+async def test_a_year_of_forgetting_leaves_as_much_as_lives(store: Store, writer: Writer) -> None:
+    """Forty new documents and an hour of panes a day: what is held grows until the first of them outlived
+    their time, and no more."""
+    lives_days = document_ttl_ms(Rules()) // DAY
+    held: list[tuple[int, int]] = []
+    for day in range(365):
+        now_ms = NOW + day * DAY
+        writes = {key(f"{day} {number}"): b"journey" for number in range(40)}
+        hour = now_ms // HOUR
+        commit = writer.commit(writes=writes, fine={hour: {"a": {1: 1}}}, long={hour: {"all": {1: 1}}})
+        assert await store.commit(commit, now_ms) == Applied()
+        writer.position = commit.position
+        for _ in range(32):
+            await store.forget(now_ms, 1_000)
+        if day % 28 == 0:
+            documents = sum([len(some) async for some in store.scan("e")])
+            held.append((documents, len(await whole(store))))
+    most = 40 * (lives_days + 1), 3 + 101
+    assert held[-1] == held[-2] == held[6] == most
+    assert max(held) == most
+
+
 # Documents
 
 
@@ -873,6 +895,17 @@ async def test_nothing_in_redis_has_a_time_to_live(store_url: str, center: str) 
         b"d", b"f", b"l", b"c", b"sequence", b"nonces", b"writes", b"touched", b"changes", b"positions",
         b"beats", b"rules",
     }  # fmt: skip
+
+
+async def test_of_a_lapsed_pane_nothing_is_left_in_redis(
+    redis_kept: RedisStore, store_url: str, center: str
+) -> None:
+    await (await Writer(redis_kept).start()).write(**EVERYTHING)
+    await forget_all(redis_kept, NOW + 60 * HOUR)
+    async with Redis.from_url(store_url) as client:
+        names = [name async for name in client.scan_iter(f"*{center}*")]
+    assert [name for name in names if name.endswith(b":l:%d" % NOW_H)]
+    assert not [name for name in names if b":f:" in name]
 
 
 async def test_two_centers_do_not_see_each_other(redis_kept: Store, store_url: str, center: str) -> None:
