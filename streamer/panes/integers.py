@@ -1,4 +1,4 @@
-"""Arrays of integers as short byte strings, and sums of them that are exact."""
+"""Arrays of integers as short byte strings, and sums of them."""
 
 from typing import Final
 
@@ -9,10 +9,7 @@ Integers = NDArray[np.int64]
 
 _PLAIN: Final = 0x80
 _ESCAPE: Final = -128
-_EXACT: Final = 2**53
-_SPREAD: Final = 8
 _FEW: Final = 64
-
 
 PackedIntegers = bytes | list[int]
 
@@ -68,10 +65,10 @@ def numbered(values: Integers) -> tuple[Integers, Integers]:
     if not values.size:
         return np.empty(0, np.int64), values
     low, span = int(values.min()), int(values.max() - values.min()) + 1
-    if span > _SPREAD * values.size + 1_000:
+    if span > values.size:
         used, place = np.unique(values, return_inverse=True)
         return used, place.reshape(values.shape)
-    # Close together: marking them costs a tenth of sorting them.
+    # Many values in a narrow range: marking each number takes a third of the time that sorting takes.
     marks = np.zeros(span, np.int64)
     marks[values - low] = 1
     places = np.cumsum(marks) - 1
@@ -79,9 +76,7 @@ def numbered(values: Integers) -> tuple[Integers, Integers]:
 
 
 def sums(places: Integers, amounts: Integers, size: int) -> Integers:
-    """Add the amounts of each of `size` places. Raises nothing: 64 bits hold every sum there is."""
-    if np.abs(amounts).sum() < _EXACT:  # sums in floating point are exact, and five times as fast
-        return np.bincount(places, amounts, size).astype(np.int64)
-    found = np.zeros(size, np.int64)
-    np.add.at(found, places, amounts)
-    return found
+    """Add the amounts of each of `size` places."""
+    total = np.zeros(size, np.int64)
+    np.add.at(total, places, amounts)
+    return total

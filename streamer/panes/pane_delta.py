@@ -139,18 +139,22 @@ class FineRows(NamedTuple):
             delta.journeys,
         )
 
-    def spelled_out(self) -> tuple[Integers, Integers, Integers]:
-        """Return all counts: of which row, which number, how many; a number may come several times."""
+    def counts_spelled_out(self) -> tuple[Integers, Integers, Integers]:
+        """Return all counts but those of durations: of which row, which number, how many."""
         sizes = np.array([len(row) // 2 for row in self.counts], np.int64)
         flat = np.fromiter(chain.from_iterable(self.counts), np.int64, 2 * int(sizes.sum()))
         own = sizes[self.row_counts]
         row = np.repeat(np.arange(len(own)), own)
         first = np.concatenate(([0], np.cumsum(sizes)))[self.row_counts]
         at = np.arange(len(row)) - np.repeat(np.cumsum(own) - own, own) + first[row]
-        of, ms = self.duration, self.duration_ms
-        weight, unit = self.row_weight[row], self.row_weight[self.duration_row]
-        numbers = (flat[2 * at], N[of], MS[of], S2[of], FIRST_BUCKET[of] + bucket_of(ms))
-        amounts = (flat[2 * at + 1] * weight, unit, unit * ms, unit * squares_s(ms), unit)
+        return row, flat[2 * at], flat[2 * at + 1] * self.row_weight[row]
+
+    def spelled_out(self) -> tuple[Integers, Integers, Integers]:
+        """Return all counts: of which row, which number, how many; a number may come several times."""
+        row, number, amount = self.counts_spelled_out()
+        of, ms, unit = self.duration, self.duration_ms, self.row_weight[self.duration_row]
+        numbers = (number, N[of], MS[of], S2[of], FIRST_BUCKET[of] + bucket_of(ms))
+        amounts = (amount, unit, unit * ms, unit * squares_s(ms), unit)
         rows = (row, *[self.duration_row] * 4)
         return np.concatenate(rows), np.concatenate(numbers), np.concatenate(amounts)
 

@@ -110,7 +110,7 @@ class Rollup:
         groups = self._group_rows(batch)
         width = len(groups.names)
         used, row = numbered(hour * width + groups.of_cell[:, batch.row_cell])
-        of, number, amount = _entries(batch, row, len(used))
+        of, number, amount = _group_counts(batch, row, len(used))
         agents, under, linked = self._links(batch, row, len(used))
         edges = np.searchsorted(used, np.arange(len(hours) + 1) * width)
         bounds = zip(
@@ -163,23 +163,20 @@ def _amount(counts: Sequence[int], number: int) -> int:
     return next((amount for at, amount in zip(counts[::2], counts[1::2], strict=True) if at == number), 0)
 
 
-class Entries(NamedTuple):
-    """Counts that are not 0: of which row, which number, how many."""
+class GroupCounts(NamedTuple):
+    """Counts that are not 0: of which group row, which number, how many."""
 
     row: Integers
     number: Integers
     amount: Integers
 
 
-def _entries(batch: FineRows, row: Integers, width: int) -> Entries:
+def _group_counts(batch: FineRows, row: Integers, width: int) -> GroupCounts:
     """Return the sums of `width` group rows, ascending by row. `row` has a line for each grouping: in which
     of them each row of the batch counts."""
-    known, code = numbered(np.array([number for counts in batch.counts for number in counts[::2]], np.int64))
-    spelled = np.zeros((len(batch.counts), len(known)), np.int64)
-    sizes = [len(counts) // 2 for counts in batch.counts]
-    amounts = [amount for counts in batch.counts for amount in counts[1::2]]
-    np.add.at(spelled, (np.repeat(np.arange(len(sizes)), sizes), code), amounts)
-    times = _spread(row * len(sizes) + batch.row_counts, batch.row_weight, width * len(sizes))
+    of_row, number, amount = batch.counts_spelled_out()
+    known, code = numbered(number)
+    counts = _spread(row[:, of_row] * len(known) + code, amount, width * len(known))
     of, ms, unit = batch.duration, batch.duration_ms, batch.row_weight[batch.duration_row]
     under, kinds = row[:, batch.duration_row], len(N)
     place, size = under * kinds + of, width * kinds
@@ -187,15 +184,15 @@ def _entries(batch: FineRows, row: Integers, width: int) -> Entries:
     in_bucket = _spread(bucket, unit, len(buckets))
     kept = np.flatnonzero(in_bucket)
     parts = (
-        _filled(_product(times.reshape(width, -1), spelled), known),
+        _filled(counts, known),
         _filled(_spread(place, unit, size), N),
         _filled(_spread(place, unit * ms, size), MS),
         _filled(_spread(place, unit * squares_s(ms), size), S2),
-        Entries(buckets[kept] // NUMBERS, buckets[kept] % NUMBERS, in_bucket[kept]),
+        GroupCounts(buckets[kept] // NUMBERS, buckets[kept] % NUMBERS, in_bucket[kept]),
     )
-    found = Entries(*map(np.concatenate, zip(*parts, strict=True)))
+    found = GroupCounts(*map(np.concatenate, zip(*parts, strict=True)))
     order = np.argsort(found.row, kind="stable")
-    return Entries(*(column[order] for column in found))
+    return GroupCounts(*(column[order] for column in found))
 
 
 def _spread(places: Integers, amounts: Integers, size: int) -> Integers:
@@ -203,20 +200,10 @@ def _spread(places: Integers, amounts: Integers, size: int) -> Integers:
     return sums(places.ravel(), np.broadcast_to(amounts, places.shape).ravel(), size)
 
 
-def _filled(table: Integers, numbers: Integers) -> Entries:
-    """Return the entries of a table with a line for each row and a column for each of these numbers."""
-    flat = table.ravel()
-    where = np.flatnonzero(flat != 0)
-    return Entries(where // len(numbers), numbers[where % len(numbers)], flat[where])
-
-
-def _product(times: Integers, spelled: Integers) -> Integers:
-    """Multiply matrices of integers. In floating point where that is exact: hundreds of times as fast."""
-    largest = np.abs(times).sum(axis=1).max(initial=0) * np.abs(spelled).max(initial=0)
-    if largest < 2**53:
-        return (times.astype(np.float64) @ spelled.astype(np.float64)).astype(np.int64)
-    found: Integers = times @ spelled
-    return found
+def _filled(table: Integers, numbers: Integers) -> GroupCounts:
+    """Return what is not 0 in a table with a line for each row and a column for each of these numbers."""
+    where = np.flatnonzero(table != 0)
+    return GroupCounts(where // len(numbers), numbers[where % len(numbers)], table[where])
 
 
 def _fine(
