@@ -1,4 +1,4 @@
-"""When Python looks for reference cycles: rarely, and never among the objects of start-up."""
+"""Tuning of Python's search for reference cycles: rarely, and never among the objects of start-up."""
 
 import gc
 from typing import Final

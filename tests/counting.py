@@ -6,7 +6,7 @@ from streamer.comparison import state
 from streamer.events.decoding import Record
 from streamer.events.rules import Rules
 from streamer.metrics.tally import BUCKETS, COUNTS, DURATIONS, FIRST_BUCKET
-from streamer.panes.pane_keys import cell_field
+from streamer.panes.pane_keys import SEPARATOR, Cell
 from streamer.store.port import Partition, Position, Store
 from streamer.worker.pipeline import DeadLetter, PartitionProcessor, ProcessingContext
 from tests.strategies import START
@@ -58,6 +58,11 @@ def _name(number: int | str) -> str:
     return f"{DURATIONS[duration]}:{bucket}"
 
 
+def cell_field(cell: Cell) -> str:
+    """Spell a cell in one line."""
+    return SEPARATOR.join(value or "" for value in cell)
+
+
 async def held(store: Store) -> Tallies:
     """All tallies of a store that are not empty, by family, pane and field."""
     now = await state(store)
@@ -66,7 +71,7 @@ async def held(store: Store) -> Tallies:
         if family == "counters":
             continue
         for (pane, group), tally in now.tallies(family, hour).items():
-            field = group if isinstance(group, str) else cell_field(group).decode()
+            field = group if isinstance(group, str) else cell_field(group)
             if kept := {name: amount for name, amount in named(tally).items() if amount}:
                 found[family, pane, field] = kept
     return found

@@ -13,14 +13,14 @@ from streamer.events.decoding import Record, decode
 from streamer.events.models import Evaluation, Event, Rejected, Response, Segment, Tombstone, Valuation
 from streamer.events.rules import DAY, SECOND, Rules
 from streamer.journeys.journey import Journey, customer_key
-from streamer.panes.pane_keys import LONG_MS, cell_field, groupings, row_field
+from streamer.panes.pane_keys import LONG_MS, groupings, row_field
 from streamer.store.layout import document_ttl_ms
 from streamer.store.memory import MemoryStore
 from streamer.store.port import Commit, Outcome, Snapshot, Store
 from streamer.store.redis import RedisStore
 from streamer.worker.pipeline import ProcessingContext
 from tests import oracle, strategies
-from tests.counting import Tallies, context, held, processor
+from tests.counting import Tallies, cell_field, context, held, processor
 from tests.messages import logs, record, topic_of
 from tests.strategies import START
 
@@ -75,7 +75,7 @@ def wanted(events: Sequence[Event], rules: Rules) -> Tallies:
     """What the oracle says the store holds."""
     fine = oracle.tallies(events, rules).items()
     long = oracle.by_hour_and_row(events, rules).items()
-    found = {("fine", pane, cell_field(cell).decode()): tally for (pane, cell), tally in fine} | {
+    found = {("fine", pane, cell_field(cell)): tally for (pane, cell), tally in fine} | {
         ("long", hour, row): tally for (hour, row), tally in long
     }
     for place, presence in _presence(events, rules).items():

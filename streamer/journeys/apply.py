@@ -1,4 +1,4 @@
-"""What an event does to the journeys: `plan`, which needs no document, and `apply`.
+"""Effects of an event on the journeys: `plan`, which needs no document, and `apply`.
 
 There is one way for every fact: detach what the identity stood for, add what it stands for now, and let every
 survey and group concerned move to where its facts say it belongs.
@@ -71,7 +71,7 @@ class PlannedEvent:
 
     @property
     def claim(self) -> Key:
-        """What the fact names its customer for: see `claim_key`."""
+        """Return what the fact names its customer for: see `claim_key`."""
         return self.contact or self.survey or self.key
 
 

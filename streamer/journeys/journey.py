@@ -75,8 +75,8 @@ class FactState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class IdentityRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What is known under one identity: the state of its fact; if it is a group, the journey that holds it;
-    if it is a survey, the group that its invitation and responses lie in."""
+    """Record of one identity: the state of its fact; if it is a group, the journey that holds it; if it is a
+    survey, the group that its invitation and responses lie in."""
 
     fact: FactState | None = None
     journey: Key | None = None

@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 VERSION: Final = b"\x01"
-"""Of the format: the first byte."""
+"""Version of the format: the first byte."""
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(dict[str, int]).decode
 

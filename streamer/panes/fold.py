@@ -1,4 +1,4 @@
-"""What journeys add to the numbers: `fold`, and the one rule delta = fold(after) − fold(before).
+"""The contributions of journeys to the numbers: `fold`, and the one rule delta = fold(after) − fold(before).
 
 A contribution is a row: a time, a cell, counts that come together and some durations. Only groups are folded
 whose own facts, or whose place in the journey (`GroupContext`), are not the same before and after: what is

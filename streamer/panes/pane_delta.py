@@ -1,4 +1,4 @@
-"""What one commit adds to the panes of one hour, as bytes that the store keeps as they are.
+"""Pane deltas: the counts that one commit adds to the panes of one hour, as bytes that the store keeps.
 
 A pane is the sum of its deltas. The store adds nothing up: it files a delta under the commit's sequence
 number, and a reader sums what is new to it. A fine delta holds the rows of the fold, a long one their sums by

@@ -21,7 +21,7 @@ WIDTH: Final[dict[Family, int]] = {"fine": FINE_MS, "long": LONG_MS}
 
 StoredFamily = Literal["fine", "long", "counters"]
 PaneHour = tuple[StoredFamily, int]
-"""What a delta is filed under: a family, and hours since the epoch (0 for the counters)."""
+"""Key of a pane delta: a family, and hours since the epoch (0 for the counters)."""
 COUNTERS: Final[PaneHour] = ("counters", 0)
 
 SEPARATOR: Final = "\x1f"
@@ -47,14 +47,6 @@ def is_kept(place: PaneHour, now_ms: int, retention_ms: int) -> bool:
     """Tell whether anything of an hour still is within its time to live."""
     family, hour = place
     return family == "counters" or hour >= (now_ms - kept_ms(family, retention_ms)) // HOUR
-
-
-def cell_field(cell: Cell) -> bytes:
-    return SEPARATOR.join(value or "" for value in cell).encode()
-
-
-def cell_of(field: bytes) -> Cell:
-    return tuple(value or None for value in field.decode().split(SEPARATOR))
 
 
 def groupings(pairs: tuple[tuple[str, ...], ...]) -> tuple[Grouping, ...]:

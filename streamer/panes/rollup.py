@@ -233,11 +233,11 @@ class FineColumns(NamedTuple):
     panes: list[int]
     cells: list[int]
     values: list[list[int]]
-    """Of each cell its values' codes."""
+    """The codes of each cell's values."""
     counts: list[int]
     weights: list[int]
     durations: list[int]
-    """Of which row the durations begin; one more than there are rows."""
+    """Where each row's durations begin; one more than there are rows."""
     kinds: list[int]
     ms: list[int]
 

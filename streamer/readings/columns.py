@@ -1,4 +1,4 @@
-"""What the reader holds of the two families: their panes in columns, and group rows by number.
+"""The two families of panes as the reader holds them: their panes in columns, and group rows by number.
 
 A view is a way to look at a family: by which grouping, counting what ("counts", or "agents" with an
 answered segment), and of the queues of which time zone only.
@@ -242,8 +242,8 @@ class Fine:
 
 
 class Long:
-    """Hours of group rows. Postings also say under which other rows an agent had how many answered
-    segments: those are kept as links."""
+    """Hours of group rows. Deltas also say under which other rows an agent had how many answered segments:
+    those are kept as links."""
 
     def __init__(self, pairs: tuple[Grouping, ...]) -> None:
         self._groupings = Numbered(",".join(by) or ALL for by in groupings(pairs))

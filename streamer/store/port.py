@@ -1,4 +1,4 @@
-"""What a store must do: hold journeys, panes and offsets, and change them in one step.
+"""The port of the store: hold journeys, panes and offsets, and change them in one step.
 
 Keys and values are bytes. Two implementations, one test suite: `memory.MemoryStore` and `redis.RedisStore`.
 """
@@ -71,7 +71,7 @@ class Commit(msgspec.Struct, frozen=True):
     writes: Mapping[bytes, bytes | None]
     """Documents by key; None deletes."""
     deltas: Mapping[PaneHour, bytes]
-    """What is added to panes (panes/pane_delta.py) and counters (metrics/counters.py)."""
+    """Deltas of panes (panes/pane_delta.py) and counters (metrics/counters.py)."""
 
 
 class Applied(NamedTuple):
@@ -96,7 +96,7 @@ Outcome = Applied | OffsetConflict | VersionConflict
 
 
 class ChangeCursor(NamedTuple):
-    """How far a reader is: a version of the store. While a reading is under way in several steps `reading`
+    """Progress of a reader: a version of the store. While a reading is under way in several steps `reading`
     is what the store knows of it; whoever reads just hands it on."""
 
     sequence: int
@@ -105,7 +105,7 @@ class ChangeCursor(NamedTuple):
 
 
 class Heartbeat(msgspec.Struct, frozen=True, array_like=True):
-    """What a worker says of a partition it owns, in ms since the epoch and records: when it last saw
+    """A worker's report on a partition it owns, in ms since the epoch and records: when it last saw
     it caught up, how many records it was behind then, and the timestamp of the last record counted."""
 
     caught_up_at: int
@@ -123,7 +123,7 @@ class PaneChange(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """What changed after a cursor, to be taken in this order. `reset`: the cursor was not found (failover,
+    """Changes after a cursor, to be taken in this order. `reset`: the cursor was not found (failover,
     restore, too old): this is the beginning of all that there is, and what the reader had is void. `more`:
     ask again from `cursor`; only when it is False does all that was read belong to one moment. Heartbeats,
     rules and positions (if asked for) are those of this moment."""

@@ -1,4 +1,4 @@
-"""What keeps a reader up to date, whatever becomes of the store, and tells who waits for news."""
+"""Refreshes a reader regularly, also while the store fails, and wakes those who wait for news."""
 
 import asyncio
 from collections.abc import Callable

@@ -18,7 +18,7 @@ _LABELS: Final = [*map(str, HANDLE_LIMITS_S), "+Inf"]
 
 
 class ArrivalCounters:
-    """What one commit adds to the counters, by the parts of their names."""
+    """Amounts that one commit adds to the counters, by the parts of their names."""
 
     def __init__(self, topic: str) -> None:
         self._topic = topic

@@ -1,4 +1,4 @@
-"""How a log is recognized: is the one the broker has the one that was counted?
+"""Recognition of a log: is the one the broker has the one that was counted?
 
 A topic may have been deleted and made anew, its head trimmed by retention, or the broker restored from
 a backup that ends earlier. Each is told from the others by the records remembered in the position.
@@ -25,7 +25,7 @@ class LogProbe(Protocol):
 
 
 class StartPosition(NamedTuple):
-    """Where to go on, and the sentence to be logged if that is not where counting ended."""
+    """The position to go on from, and the sentence to be logged if that is not where counting ended."""
 
     position: Position
     sentence: str | None = None

@@ -46,7 +46,7 @@ class Batch(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """How far the consumer has read, how far the log goes, and when (wall clock, ms) the broker said so."""
+    """The consumer's position, the end of the log, and when (wall clock, ms) the broker said so."""
 
     position: int
     end: int
@@ -55,7 +55,7 @@ class Progress(NamedTuple):
 
 class Consumer(Protocol):
     async def seek_to(self, offsets: Mapping[Partition, int], seek_id: int) -> None:
-        """What is fetched from there on bears this id, from the first record on."""
+        """Seek; all that is fetched from there on bears this id, from the first record on."""
 
     def progress(self, partition: Partition) -> Progress | None: ...
 
@@ -86,7 +86,7 @@ class AssignedPartition:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing waits to be counted, here or on its way here."""
+        """Tell whether nothing waits to be counted, here or on its way here."""
         return self.ahead is None and self.queue.empty() and self.tagged == self.queued
 
     async def next(self) -> Batch:

@@ -67,7 +67,7 @@ class DeadLetters(Protocol):
 
 
 class PipelineObserver(Protocol):
-    """What is told of the pipeline's own doing."""
+    """Receives events of the pipeline itself."""
 
     def conflict(self) -> None: ...
 
@@ -75,7 +75,7 @@ class PipelineObserver(Protocol):
 
 
 class ProcessingContext:
-    """What all partitions of a worker share. `clock` is the wall clock in ms; `watermark` the oldest
+    """State that all partitions of a worker share. `clock` is the wall clock in ms; `watermark` the oldest
     committed record timestamp over all partitions, as far as is known; `turn` is held from the first
     reading of documents to the commit."""
 

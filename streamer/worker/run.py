@@ -50,7 +50,7 @@ async def run_worker(settings: Settings) -> int:
 
 
 class WorkerParts(NamedTuple):
-    """What every process that owns partitions needs."""
+    """Yield the parts that every process that owns partitions needs."""
 
     producer: AIOKafkaProducer
     logs: KafkaLogs

@@ -50,7 +50,7 @@ class FormerCounters:
 
 def mixed(number: int) -> Iterator[Message]:
     """Without what is rejected: an earlier release wrote dead letters in another way."""
-    bad = {value for _, value in traffic._BAD}
+    bad = {value for _, value in traffic.BAD}
     found = traffic.messages(wall_clock_ms(), seed=1)
     return islice((message for message in found if message.value not in bad), number)
 

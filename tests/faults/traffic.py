@@ -19,7 +19,7 @@ PARTITIONS = 4
 _CUSTOMERS = 2_000
 _HOURS = 6
 _CONTACTS_PER_S = 0.5
-_BAD = (
+BAD = (
     (b"call-completed", b"not JSON"),
     (b"call-completed", b'{"contact_id":"x","queue":"billing","outcome":"lost","ended_at":1}'),
     (b"survey-completed", b'{"response_id":"x","answered_at":"2020-01-01","answers":{"nps":9}}'),
@@ -42,7 +42,7 @@ def messages(now_ms: int, seed: int) -> Iterator[Message]:
         if random.random() < 0.03:
             yield random.choice(sent)
         if random.random() < 0.01:
-            topic, value = random.choice(_BAD)
+            topic, value = random.choice(BAD)
             yield message._replace(topic=topic.decode(), value=value, headers=())
 
 

@@ -1,4 +1,4 @@
-"""How the store speaks to Redis (7.0 or later) or Valkey: connecting, and Lua scripts by their digest."""
+"""Connections to Redis (7.0 or later) or Valkey, and Lua scripts called by their digest."""
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha1
@@ -16,7 +16,7 @@ from streamer.store.layout import FIRST, VERSION, layout_key
 OLDEST: Final = (7, 0)
 TIMEOUT_S: Final = 5.0
 SUPERSEDED: Final = b"2"
-"""What the former layout's generation in force is called once another layout took its place."""
+"""Name of the generation in force in the former layout once another layout took its place."""
 Address = tuple[str, int]
 
 
@@ -71,7 +71,7 @@ async def connect(url: str, center: str) -> Redis:
 
 
 def _pack_in_c(pool: ConnectionPool) -> None:
-    """Have commands packed by hiredis, a tenth of the price: redis-py does so without asyncio alone."""
+    """Have commands packed by hiredis: redis-py does so by itself only without asyncio."""
     kind, pack = pool.connection_class, HiredisRespSerializer().pack
     pool.connection_class = type(kind.__name__, (kind,), {"pack_command": staticmethod(pack)})
 

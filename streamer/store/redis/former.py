@@ -19,7 +19,7 @@ from streamer.journeys.journey import KEY_BYTES
 from streamer.metrics.counters import pack_counters
 from streamer.panes.integers import pack_integers
 from streamer.panes.pane_delta import FineDelta, LongSums, pack_fine
-from streamer.panes.pane_keys import COUNTERS, PANES_PER_HOUR, PaneHour, cell_of
+from streamer.panes.pane_keys import COUNTERS, PANES_PER_HOUR, SEPARATOR, PaneHour
 from streamer.store.layout import shared_key
 from streamer.store.port import (
     EMPTY_STORE,
@@ -33,6 +33,7 @@ from streamer.store.port import (
 from streamer.store.redis.connection import SUPERSEDED, former_generation, former_key
 from streamer.store.redis.generations import StagedGeneration
 from streamer.store.redis.store import (
+    IN_FORCE,
     NO_COMMIT,
     STAGED,
     RedisStore,
@@ -51,8 +52,8 @@ _SCANNED: Final = 500
 
 
 class Posting(msgspec.Struct, array_like=True, gc=False):
-    """What one commit added to one pane. The first `sizes[0]` numbers and amounts are of the first field, and
-    so on; `linked`, `agents` and `under` are those of a long delta; `journeys` those of a fine one."""
+    """Counts that one commit added to one pane. The first `sizes[0]` numbers and amounts are of the first
+    field, and so on; `linked`, `agents` and `under` are those of a long delta, `journeys` of a fine one."""
 
     fields: list[str]
     sizes: list[int]
@@ -229,7 +230,7 @@ class SupersedingGeneration(StagedGeneration):
         if not await self.is_staged():
             raise Superseded
         positions = await self.store.client.hgetall(self.store.prefix + b"positions")
-        commands = [("SET", self._key("current"), self._name), ("DEL", self._key(STAGED))]
+        commands = [("SET", self._key(IN_FORCE), self._name), ("DEL", self._key(STAGED))]
         return await self._former.give_way(
             self.store.prefix, None if anyway else _reached(positions), commands
         )
@@ -253,7 +254,7 @@ def _long_delta(posting: Posting) -> bytes:
 
 def _fine_delta(pane: int, posting: Posting) -> bytes:
     """Return a delta with a row for each cell, its durations spelled out."""
-    cells = [cell_of(field.encode()) for field in posting.fields]
+    cells = [[value or None for value in field.split(SEPARATOR)] for field in posting.fields]
     names = [*dict.fromkeys(value for cell in cells for value in cell)]
     codes = [names.index(value) for cell in cells for value in cell]
     counts: list[Sequence[int]] = []

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 from streamer.events.rules import Rules
 from streamer.store.layout import FIRST, layout_key
-from streamer.store.redis.store import STAGED, RedisStore
+from streamer.store.redis.store import IN_FORCE, STAGED, RedisStore
 
-_IN_FORCE = "current"
 _SCANNED = 500
 
 
@@ -27,7 +26,7 @@ class StagedGeneration:
 
     async def pause_commits(self, ms: int) -> None:
         """Let commits to the generation in force wait for so long."""
-        await self._live.client.set(self._key(_IN_FORCE) + b":held", 1, px=ms)
+        await self._live.client.set(self._key(IN_FORCE) + b":held", 1, px=ms)
 
     async def promote(self, anyway: bool = False) -> bool:
         """Put it in force, if both counted exactly the same records, or `anyway`."""
@@ -51,7 +50,7 @@ class StagedGeneration:
 
     async def _collect(self, keys: Sequence[bytes]) -> None:
         # The names are read after the keys were found: a generation's name is written before its keys.
-        names = [await self._live.client.get(self._key(name)) for name in (_IN_FORCE, STAGED)]
+        names = [await self._live.client.get(self._key(name)) for name in (IN_FORCE, STAGED)]
         kept = {names[0] or FIRST.encode(), names[1]}
         owner = re.compile(re.escape(self._key("")) + rb"([0-9a-f]+):")
         owned = [(key, owner.match(key)) for key in keys]

@@ -1,5 +1,5 @@
-"""What outlives every generation and every layout: the key of pseudonyms, who was forgotten, and documents
-that several processes change."""
+"""Data that outlives every generation and every layout: the key of pseudonyms, who was forgotten, and
+documents that several processes change."""
 
 import secrets
 from collections.abc import Iterable

@@ -35,7 +35,7 @@ from streamer.store.port import (
 from streamer.store.redis.connection import FormerLayout, Script, connect, former_generation
 
 CHUNK_BYTES: Final = 1_000_000
-"""Of panes in one answer."""
+"""Most bytes of panes in one answer."""
 MERGED_AT_ONCE: Final = 64
 MERGED_BYTES: Final = 1_000_000
 NEWEST_LEFT: Final = 16
@@ -43,16 +43,15 @@ NEWEST_LEFT: Final = 16
 KEPT_WRITES: Final = 64
 KEPT_TOUCHED: Final = 1_024
 KEPT_NONCES: Final = 10_000
-KEY_BYTES: Final = 13
 _STAMP_BYTES: Final = 6
 NO_COMMIT: Final = bytes(2 * _STAMP_BYTES)
 """The name of a delta that no commit made."""
 _WRITTEN_BYTES: Final = 4
 _HELD_S: Final = 0.02
 _SCANNED: Final = 500
-_PANES_AT_ONCE: Final = 32
-_IN_FORCE: Final = "current"
+IN_FORCE: Final = "current"
 STAGED: Final = "rebuilding"
+"""The keys that name the generation in force and the staged one."""
 _HASHES: Final = "0123456789abcdef"
 _FAMILIES: Final[Mapping[str, StoredFamily]] = {"f": "fine", "l": "long", "c": "counters"}
 _ALONE: Final = ("changes", "compact", "guarded_command", "promote", "check_commit")
@@ -71,7 +70,7 @@ class Superseded(Exception):  # noqa: N818 - names the state
 
 
 class ServerFacts(NamedTuple):
-    """Whether the server writes to disk, and its clock."""
+    """The server's version, whether it writes to disk, and its clock."""
 
     version: str
     aof: bool
@@ -95,7 +94,7 @@ class RedisStore:
     def __init__(self, client: Any, center: str, rules: Rules, staged: str | None = None) -> None:
         self.client = client
         self.center = center
-        self._generation_key = layout_key(center, _IN_FORCE if staged is None else STAGED)
+        self._generation_key = layout_key(center, IN_FORCE if staged is None else STAGED)
         self._is_staged = staged is not None
         self.prefix = prefix(center, staged or FIRST)
         self._retention_ms = rules.retention_ms
