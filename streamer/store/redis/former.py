@@ -172,17 +172,16 @@ class FormerNumbers:
         return await self.give_way(store.prefix, _reached(positions), [put])
 
     async def give_way(
-        self, heir: bytes, reached: Mapping[bytes, bytes] | None, commands: Iterable[tuple[Any, ...]]
+        self, heir: bytes, reached: Mapping[bytes, bytes], commands: Iterable[tuple[Any, ...]]
     ) -> bool:
         """Hand counters and heartbeats over to the generation whose keys begin with `heir`, run these
-        commands, and put an end to all work on the former numbers: if their positions are those of `reached`
-        (None: any)."""
+        commands, and put an end to all work on the former numbers: if their positions are `reached`."""
         own, counters = self._prefix + b"positions", pack_counters(await self._counters())
         beats = await self._client.hgetall(self._prefix + b"beats")
         try:
             async with self._client.pipeline(transaction=True) as pipe:
                 await pipe.watch(own, self._key("current"))
-                if reached is not None and _reached(await pipe.hgetall(own)) != reached:
+                if _reached(await pipe.hgetall(own)) != reached:
                     return False
                 sequence = int(await pipe.get(heir + b"sequence") or 1)
                 pipe.multi()
@@ -225,15 +224,13 @@ class SupersedingGeneration(StagedGeneration):
     async def pause_commits(self, ms: int) -> None:
         await self._former.pause_commits(ms)
 
-    async def promote(self, anyway: bool = False) -> bool:
+    async def promote(self) -> bool:
         await self._former.bring_shared()
         if not await self.is_staged():
             raise Superseded
         positions = await self.store.client.hgetall(self.store.prefix + b"positions")
         commands = [("SET", self._key(IN_FORCE), self._name), ("DEL", self._key(STAGED))]
-        return await self._former.give_way(
-            self.store.prefix, None if anyway else _reached(positions), commands
-        )
+        return await self._former.give_way(self.store.prefix, _reached(positions), commands)
 
 
 def _flat(pairs: Mapping[bytes, bytes]) -> list[bytes]:

@@ -28,10 +28,10 @@ class StagedGeneration:
         """Let commits to the generation in force wait for so long."""
         await self._live.client.set(self._key(IN_FORCE) + b":held", 1, px=ms)
 
-    async def promote(self, anyway: bool = False) -> bool:
-        """Put it in force, if both counted exactly the same records, or `anyway`."""
+    async def promote(self) -> bool:
+        """Put it in force, if both counted exactly the same records."""
         staged = self._key(STAGED)
-        return bool(await self._live.call("promote", self.store.prefix, int(anyway), keys=[staged]))
+        return bool(await self._live.call("promote", self.store.prefix, keys=[staged]))
 
     async def is_staged(self) -> bool:
         """Tell whether it is still the one: nobody opened another, and it is not in force."""

@@ -1,7 +1,7 @@
 -- Put the staged generation in force, if it counted exactly what the present one did.
 -- KEYS[2] where the present one's name stands, KEYS[3] the staged one's; ARGV: prefix, the staged one's
--- prefix, 1: even if it counted something else. Counters count arrivals, which do not come again: they go
--- over as they are, and with them who is how far.
+-- prefix. Counters count arrivals, which do not come again: they go over as they are, and with them who is
+-- how far.
 local new = string.match(ARGV[2], '(%x+):$')
 if redis.call('GET', KEYS[3]) ~= new then return redis.error_reply('SUPERSEDED') end
 
@@ -13,11 +13,9 @@ local function reached(prefix)
   end
   return offsets
 end
-if ARGV[3] ~= '1' then
-  local was, now = reached(ARGV[1]), reached(ARGV[2])
-  for partition, offset in pairs(was) do if now[partition] ~= offset then return 0 end end
-  for partition, offset in pairs(now) do if was[partition] ~= offset then return 0 end end
-end
+local was, now = reached(ARGV[1]), reached(ARGV[2])
+for partition, offset in pairs(was) do if now[partition] ~= offset then return 0 end end
+for partition, offset in pairs(now) do if was[partition] ~= offset then return 0 end end
 
 -- In one sum, under a number that no commit has: those of the former generation may come again.
 local total = {}
