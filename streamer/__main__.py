@@ -1,4 +1,4 @@
-"""Here is `python -m streamer`."""
+"""Entry point of `python -m streamer`."""
 
 from streamer.cli import main
 

@@ -1,4 +1,4 @@
-"""Here is the doctor: what a center needs of Kafka, Redis, clock and workers, a line each with the fix."""
+"""The `streamer check` command: check settings, Kafka, Redis, clock, workers and receivers, a line each."""
 
 import asyncio
 import logging
@@ -31,6 +31,12 @@ _ALTER: Final = "kafka-configs.sh --alter --entity-type topics --entity-name {} 
 
 
 class Finding(NamedTuple):
+    """Result of one check. It prints as one line: verdict, message and, if something is wrong, the fix.
+
+    >>> print(Finding("warn", "workers: no heartbeat ever received", "start `streamer worker`"))
+    warn  workers: no heartbeat ever received  — start `streamer worker`
+    """
+
     verdict: Literal["ok", "warn", "fail"]
     what: str
     fix: str = ""
@@ -40,8 +46,8 @@ class Finding(NamedTuple):
 
 
 def run_check(load: Callable[[], Settings]) -> int:
-    """Prints what it finds; the exit code: 1 if anything fails."""
-    # What aiokafka says of a broker that is away is said below, once.
+    """Print all findings. Return the exit code: 1 if any check fails, else 0."""
+    # An unreachable broker is reported below, once; aiokafka would log it again and again.
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     try:
         settings = load()
@@ -65,7 +71,8 @@ async def _check(settings: Settings) -> int:
 
 
 async def examine(settings: Settings) -> AsyncIterator[Finding]:
-    yield Finding("ok", "settings: all are understood")
+    """Yield the findings on Kafka, then Redis and its contents, then receivers and Alertmanager."""
+    yield Finding("ok", "settings: valid")
     async for finding in _kafka(settings):
         yield finding
     async for finding in _redis(settings):
@@ -86,10 +93,10 @@ async def _kafka(settings: Settings) -> AsyncIterator[Finding]:
         reason = str(error) or type(error).__name__
         yield Finding("fail", f"Kafka at {settings.kafka}: {reason}", "start it, or set STREAMER_KAFKA")
         return
-    yield Finding("ok", f"Kafka at {settings.kafka}: answers")
+    yield Finding("ok", f"Kafka at {settings.kafka}: reachable")
     yield _topics(found)
     if not known:
-        yield Finding("ok", "topics: this broker does not say how it keeps them")
+        yield Finding("ok", "topics: this broker does not report topic settings; retention not checked")
     for topic, configured in known.items():
         yield _times(topic, configured)
         yield _retention(topic, configured, settings.rules())
@@ -98,32 +105,32 @@ async def _kafka(settings: Settings) -> AsyncIterator[Finding]:
 def _topics(found: Mapping[str, int]) -> Finding:
     missing = [topic for topic, number in found.items() if not number]
     if missing:
-        return Finding("warn", f"topics: {', '.join(missing)} missing", "`streamer worker` creates them")
+        return Finding("warn", f"topics: {', '.join(missing)} do not exist", "`streamer worker` creates them")
     numbers = ", ".join(f"{topic} {number}" for topic, number in found.items())
-    return Finding("ok", f"topics: with partitions, {numbers}")
+    return Finding("ok", f"topics: all exist; partitions: {numbers}")
 
 
 def _times(topic: str, configured: Mapping[str, str]) -> Finding:
     kind = configured.get("message.timestamp.type", "CreateTime")
     if kind == "CreateTime":
-        return Finding("ok", f"{topic}: records bear the producer's time")
+        return Finding("ok", f"{topic}: record timestamps are set by the producer")
     fix = _ALTER.format(topic, "message.timestamp.type=CreateTime")
-    return Finding("fail", f"{topic}: records bear the time of arrival ({kind})", fix)
+    return Finding("fail", f"{topic}: record timestamps are set on arrival by the broker ({kind})", fix)
 
 
 def _retention(topic: str, configured: Mapping[str, str], rules: Rules) -> Finding:
     kept = int(configured.get("retention.ms", -1))
-    what = f"{topic}: records are kept {'for ever' if kept < 0 else f'for {kept / DAY:.3g} days'}"
+    what = f"{topic}: retention is {'unlimited' if kept < 0 else f'{kept / DAY:.3g} days'}"
     wanted = kept_ms(rules)
     fix = _ALTER.format(topic, f"retention.ms={wanted}")
     if 0 <= kept < rules.horizon_ms:
-        return Finding("fail", f"{what}, the horizon is {rules.horizon_ms / DAY:.3g} days", fix)
+        return Finding("fail", f"{what}, less than the horizon of {rules.horizon_ms / DAY:.3g} days", fix)
     if 0 <= kept < wanted:
-        return Finding("warn", f"{what}: a rebuild cannot reach back {wanted / DAY:.3g} days", fix)
+        return Finding("warn", f"{what}; a full rebuild needs {wanted / DAY:.3g} days", fix)
     return Finding("ok", what)
 
 
-# Redis, and what is in it.
+# Redis and the data stored there.
 
 
 async def _redis(settings: Settings) -> AsyncIterator[Finding]:
@@ -139,19 +146,19 @@ async def _redis(settings: Settings) -> AsyncIterator[Finding]:
         async for finding in _state(store, settings):
             yield finding
     except (RedisError, OSError) as error:
-        yield Finding("fail", f"Redis: {error}", "see its log")
+        yield Finding("fail", f"Redis: {error}", "see the log of Redis")
     finally:
         await store.close()
 
 
 async def _state(store: RedisStore, settings: Settings) -> AsyncIterator[Finding]:
     facts = await store.facts()
-    yield Finding("ok", f"Redis: version {facts.version}, evicts nothing")
+    yield Finding("ok", f"Redis: version {facts.version}, no eviction")
     if facts.aof:
-        yield Finding("ok", "Redis: writes to disk (AOF)")
+        yield Finding("ok", "Redis: persistent (AOF is on)")
     else:
-        fix = "CONFIG SET appendonly yes, and in its configuration"
-        yield Finding("warn", "Redis: a restart loses all and asks Kafka for it again (AOF is off)", fix)
+        fix = "CONFIG SET appendonly yes, and set it in redis.conf"
+        yield Finding("warn", "Redis: a restart loses all data and counts again from Kafka (AOF is off)", fix)
     yield _clock((time.time_ns() // 1_000_000 - facts.time_ms) / 1000)
     yield _rules(await store.rules(), written(settings.rules()))
     yield _customers(settings, await CustomerRegistry(store, settings.center).forgotten())
@@ -159,52 +166,52 @@ async def _state(store: RedisStore, settings: Settings) -> AsyncIterator[Finding
 
 
 def _clock(apart_s: float) -> Finding:
-    what = f"clock: {abs(apart_s):.1f} s {'behind' if apart_s < 0 else 'ahead of'} that of Redis"
+    what = f"clock: {abs(apart_s):.1f} s {'behind' if apart_s < 0 else 'ahead of'} the clock of Redis"
     if abs(apart_s) <= APART_S:
         return Finding("ok", what)
-    return Finding("warn", what, "let chrony or ntpd set both")
+    return Finding("warn", what, "synchronize both with chrony or ntpd")
 
 
 def _rules(stored: bytes | None, own: bytes) -> Finding:
     if stored is None:
-        return Finding("ok", "rules: nothing is counted yet")
+        return Finding("ok", "rules: nothing counted yet")
     try:
         agree(stored, own)
     except OtherRules as error:
         return Finding("fail", f"rules: {error}")
-    return Finding("ok", "rules: those of the stored numbers")
+    return Finding("ok", "rules: the settings match the stored numbers")
 
 
 def _customers(settings: Settings, forgotten: Iterable[str]) -> Finding:
     if not settings.customer_keys:
         fix = 'set STREAMER_CUSTOMER_KEYS=\'{"1": "…"}\' (`streamer secret key`), then `streamer rebuild`'
-        return Finding("warn", "customers: hidden by a key that is kept beside them, in Redis", fix)
+        return Finding("warn", "customers: the pseudonym key is stored in Redis, beside the pseudonyms", fix)
     known = {OWN_KEY, *settings.customer_keys}
     if lost := {key_of(name) for name in forgotten} - known:
         what = f"customers: some were forgotten under key {', '.join(sorted(lost))}, which is not set"
-        return Finding("warn", what, "set it too in customer_keys, else a rebuild brings them back")
-    return Finding("ok", f"customers: hidden by key {settings.rules().customer_key}")
+        return Finding("warn", what, "add it to customer_keys, else a rebuild brings them back")
+    return Finding("ok", f"customers: pseudonyms are made with key {settings.rules().customer_key}")
 
 
 def _workers(beats: Mapping[Partition, Heartbeat], now_ms: int) -> Finding:
     if not beats:
-        return Finding("warn", "workers: none ever spoke", "start `streamer worker`")
+        return Finding("warn", "workers: no heartbeat ever received", "start `streamer worker`")
     late = {p: beat for p, beat in beats.items() if now_ms - beat.caught_up_at > STALE_MS}
     if not late:
-        return Finding("ok", f"workers: {len(beats)} partitions are counted up to date")
+        return Finding("ok", f"workers: {len(beats)} partitions are up to date")
     partition, beat = min(late.items(), key=lambda item: item[1].caught_up_at)
     since = f"{(now_ms - beat.caught_up_at) // 1000} s ago" if beat.caught_up_at else "never"
     what = f"workers: {len(late)} of {len(beats)} partitions are not up to date; {partition}: {since}"
     return Finding("warn", f"{what}, {beat.lag} records behind", "start `streamer worker`, or more of them")
 
 
-# Who is told of alerts.
+# Where alerts are sent.
 
 
 async def _told(settings: Settings) -> AsyncIterator[Finding]:
-    """Nobody is told anything: a receiver is only connected to. `streamer alerts try` goes further."""
+    """Check the receivers by connecting to them; nothing is sent. `streamer alerts try` sends a test."""
     if not settings.receivers and not settings.delivery.alertmanager:
-        yield Finding("ok", "alerts: shown on the pages, and told to nobody ([receivers], [delivery])")
+        yield Finding("ok", "alerts: shown on the pages only, no [receivers] or [delivery] is set")
     for name, receiver in settings.receivers.items():
         reason = await unreached(receiver.url.get_secret_value())
         if reason is None:
@@ -223,5 +230,5 @@ async def _alertmanager(settings: Settings) -> Finding:
         return Finding("fail", f"Alertmanager: {error}", "correct delivery.alertmanager, or start it")
     finally:
         await caller.close()
-    teller = {"api": "`streamer serve`", "prometheus": "Prometheus, with the rules derived"}
-    return Finding("ok", f"Alertmanager: version {version}, told by {teller[settings.delivery.via]}")
+    teller = {"api": "`streamer serve`", "prometheus": "Prometheus, by the derived rules"}
+    return Finding("ok", f"Alertmanager: version {version}, alerts sent by {teller[settings.delivery.via]}")

@@ -1,4 +1,4 @@
-"""Here are the commands. Each imports what it needs when it runs, so that --help is quick."""
+"""Commands of `streamer`. Each imports its modules when it runs, so that --help is quick."""
 
 import asyncio
 import sys
@@ -22,7 +22,7 @@ Command = Callable[..., Any]
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="streamer")
 def main() -> None:
-    """Real-time contact center metrics, from Kafka to numbers one can trust."""
+    """Compute real-time contact center metrics from Kafka."""
     import structlog
 
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
@@ -31,11 +31,11 @@ def main() -> None:
 @main.command()
 @click.option("--rate", default=2.0, show_default=True, help="Contacts per second.")
 @click.option("--seed", default=1, show_default=True)
-@click.option("--port", default=8080, show_default=True, help="Of the server; 0 is any free one.")
-@click.option("--no-simulator", is_flag=True, help="Start all but the simulated center.")
-@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON once all is live.")
+@click.option("--port", default=8080, show_default=True, help="Port of the server; 0: any free port.")
+@click.option("--no-simulator", is_flag=True, help="Start everything but the simulated center.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON once everything runs.")
 def demo(rate: float, seed: int, port: int, no_simulator: bool, as_json: bool) -> None:
-    """Everything on this machine, with a simulated contact center."""
+    """Run everything on this machine, with a simulated contact center."""
     from streamer.demo.run import run_demo
 
     sys.exit(run_demo(rate, seed, port, not no_simulator, as_json))
@@ -43,7 +43,7 @@ def demo(rate: float, seed: int, port: int, no_simulator: bool, as_json: bool) -
 
 @main.command()
 def worker() -> None:
-    """Count events. Start as many as there are partitions."""
+    """Count events. Start up to as many workers as there are partitions."""
     from streamer.worker.run import run_worker
 
     sys.exit(_run(run_worker))
@@ -52,7 +52,8 @@ def worker() -> None:
 @main.command()
 @click.argument("source", nargs=-1)
 def ingest(source: tuple[str, ...]) -> None:
-    """Publish as events what known SOURCEs send to the topics ingest-SOURCE. Default: all of [sources]."""
+    """Convert payloads of known SOURCEs, in the topics ingest-SOURCE, to events. Default: all of
+    [sources]."""
     from streamer.ingest.run import run_ingest
 
     sys.exit(_run(lambda settings: run_ingest(settings, source)))
@@ -61,7 +62,7 @@ def ingest(source: tuple[str, ...]) -> None:
 @main.command()
 @click.argument("name", required=False)
 def sources(name: str | None) -> None:
-    """The known sources; of NAME what it reads, and its options."""
+    """List the known sources; of NAME, what it reads and its options."""
     from streamer.events.adapters import SOURCES, listing
 
     if name is not None and name not in SOURCES:
@@ -71,7 +72,7 @@ def sources(name: str | None) -> None:
 
 @main.command()
 def serve() -> None:
-    """Wallboard, supervisor's page, API, /metrics; webhooks of those of [sources] that have a secret."""
+    """Serve wallboard, supervisor's page, API, /metrics, and webhooks of [sources] that have a secret."""
     from streamer.ingest.serving import run_serve
 
     _run(run_serve)
@@ -80,14 +81,18 @@ def serve() -> None:
 @main.command()
 @click.option("--rate", default=2.0, show_default=True, help="Contacts per second.")
 @click.option("--seed", default=1, show_default=True)
-@click.option("--history", default="28d", show_default=True, help="How far back its past reaches; 0d: none.")
-@click.option("--contacts", default=9_000, show_default=True, help="Of the past, at most: a part of it.")
-@click.option("--incident-queue", default="billing", show_default=True, help="Where scores drop.")
-@click.option("--incident-after", default="1m", show_default=True, help="From the start on.")
+@click.option("--history", default="28d", show_default=True, help="Length of the simulated past; 0d: none.")
+@click.option("--contacts", default=9_000, show_default=True, help="Limit of contacts in the past.")
+@click.option("--incident-queue", default="billing", show_default=True, help="Queue in which scores drop.")
+@click.option(
+    "--incident-after", default="1m", show_default=True, help="Time from the start to the first incident."
+)
 @click.option("--incident-lasts", default="5m", show_default=True)
-@click.option("--incident-every", default="20m", show_default=True, help="From one's start to the next.")
+@click.option(
+    "--incident-every", default="20m", show_default=True, help="Time from one incident's start to the next."
+)
 def simulate(rate: float, seed: int, history: str, contacts: int, **incident: str) -> None:
-    """A seeded contact center, publishing to Kafka: its past at once, then live until Ctrl-C."""
+    """Simulate a contact center, seeded: publish its past at once, then live events until Ctrl-C."""
     from streamer.demo import playing
 
     named = {name.removeprefix("incident_"): value for name, value in incident.items()}
@@ -97,16 +102,25 @@ def simulate(rate: float, seed: int, history: str, contacts: int, **incident: st
 
 @main.command(help=replay_help.COMMAND, no_args_is_help=True)
 @click.argument("files", nargs=-1, metavar="FILE...", type=click.Path(allow_dash=True))
-@click.option("--as", "form", type=click.Choice(["ndjson", "csv", "parquet"]), help="Whatever the name says.")
-@click.option("--format", "format_", metavar="NAME", help="Payloads of this source.")
-@click.option("--map", "map_", metavar="FILE", help="What the columns mean.")
-@click.option("--topic", metavar="NAME", help="Of all rows, where they are the contract's events.")
-@click.option("--speed", default="max", show_default=True, help="1 as it happened, 60 a minute in a second.")
-@click.option("--shift-to", metavar="TIME", help="Move all times: the newest event at TIME, or now.")
-@click.option("--dry-run", is_flag=True, help="Print what would be sent, a line of JSON each. No Kafka.")
-@click.option("--state", metavar="FOLDER", help="Keep the position there, not beside FILE.")
-@click.option("--restart", is_flag=True, help="Begin anew, wherever an interrupted command stopped.")
-@click.option("--guess", is_flag=True, help="Print a map for FILE, to be edited. Sends nothing.")
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(["ndjson", "csv", "parquet"]),
+    help="Format of FILE. Default: by its name.",
+)
+@click.option("--format", "format_", metavar="NAME", help="FILE holds payloads of this source.")
+@click.option("--map", "map_", metavar="FILE", help="Map of the columns to events.")
+@click.option("--topic", metavar="NAME", help="Topic of all rows, if they are events of the contract.")
+@click.option(
+    "--speed", default="max", show_default=True, help="1: as it happened; 60: a minute in a second."
+)
+@click.option(
+    "--shift-to", metavar="TIME", help="Move all times so that the newest event is at TIME, or now."
+)
+@click.option("--dry-run", is_flag=True, help="Print the events as lines of JSON, send nothing.")
+@click.option("--state", metavar="FOLDER", help="Keep the position in FOLDER, not beside FILE.")
+@click.option("--restart", is_flag=True, help="Start over, even if an earlier run was interrupted.")
+@click.option("--guess", is_flag=True, help="Print a map for FILE to edit. Sends nothing.")
 @click.option("--map-help", is_flag=True, help="Explain maps.")
 def replay(files: tuple[str, ...], map_help: bool, guess: bool, **options: Any) -> None:
     from streamer.replay.command import run_command
@@ -122,7 +136,9 @@ def replay(files: tuple[str, ...], map_help: bool, guess: bool, **options: Any) 
 @main.command()
 @click.argument("metric")
 @click.option("--window", default="1h", show_default=True)
-@click.option("--by", default="all", show_default=True, help="Group: all, a dimension or a configured pair.")
+@click.option(
+    "--by", default="all", show_default=True, help="Grouping: all, a dimension or a configured pair."
+)
 @click.option("--key", help="Only this group.")
 @click.option("--stat", help='Such as p90; "*" is all. Default: the metric\'s own.')
 @click.option("--at", help="The window's end: RFC 3339 or epoch seconds. Default: now.")
@@ -130,7 +146,7 @@ def replay(files: tuple[str, ...], map_help: bool, guess: bool, **options: Any) 
 def query(
     metric: str, window: str, by: str, key: str | None, stat: str | None, at: str | None, as_json: bool
 ) -> None:
-    """Readings of METRIC as a table."""
+    """Print readings of METRIC as a table."""
     from streamer.readings.query import Query
     from streamer.readings.times import milliseconds
 
@@ -145,16 +161,16 @@ def query(
 
 @main.command()
 def check() -> None:
-    """Is all well? A line each, with the fix."""
+    """Check settings, Kafka, Redis, clock, workers and receivers; print a fix for each problem."""
     from streamer.check import run_check
 
     sys.exit(_or_exit(lambda: run_check(_settings)))
 
 
 @main.command()
-@click.option("--yes", is_flag=True, help="Switch even if the numbers differ, or Kafka lost some records.")
+@click.option("--yes", is_flag=True, help="Switch even if numbers differ or Kafka deleted records.")
 def rebuild(yes: bool) -> None:
-    """Recompute everything from Kafka's beginning, compare, switch."""
+    """Recompute everything from Kafka's beginning, compare with the live numbers, switch."""
     from streamer.rebuild import run_rebuild
 
     sys.exit(_run(lambda settings: run_rebuild(settings, yes)))
@@ -162,12 +178,12 @@ def rebuild(yes: bool) -> None:
 
 @main.command()
 @click.argument("customer", required=False)
-@click.option("--list", "listed", is_flag=True, help="Only say how many are forgotten.")
+@click.option("--list", "listed", is_flag=True, help="Only print how many customers are forgotten.")
 def forget(customer: str | None, listed: bool) -> None:
     """Erase CUSTOMER, an id or a pseudonym; - reads it from standard input.
 
-    Journeys, contacts and dead letters go, totals stay. A keyed hash stays, so that no rebuild brings
-    the customer back; what comes later of the same id is somebody new.
+    Journeys, contacts and dead letters are deleted, totals are kept. A keyed hash is kept, so that no rebuild
+    brings the customer back. Later events of the same id count as a new customer.
     """
     from streamer.forget import run_forget, run_list
 
@@ -178,14 +194,14 @@ def forget(customer: str | None, listed: bool) -> None:
 
 @main.group()
 def alerts() -> None:
-    """What the rules of [alerts] say of the numbers, and why."""
+    """Evaluate, explain and backtest the rules of [alerts]."""
 
 
 @alerts.command("list")
 @click.option("--at", help="As of this moment: RFC 3339 or epoch seconds. Default: now.")
-@click.option("--json", "as_json", is_flag=True, help="Print a list of verdicts, with the alerts that stand.")
+@click.option("--json", "as_json", is_flag=True, help="Print a list of verdicts, with the open alerts.")
 def list_alerts(at: str | None, as_json: bool) -> None:
-    """What stands, then every rule's verdict on each of its groups, the worst first."""
+    """List open alerts, then each rule's verdict on each group, worst first."""
     from streamer.delivery import commands
 
     click.echo(_run(lambda settings: commands.list_alerts(settings, _now(), at, as_json)))
@@ -193,11 +209,11 @@ def list_alerts(at: str | None, as_json: bool) -> None:
 
 @alerts.command("explain")
 @click.argument("name")
-@click.option("--key", help="Of this group only.")
+@click.option("--key", help="Only this group.")
 @click.option("--at", help="As of this moment: RFC 3339 or epoch seconds. Default: now.")
 @click.option("--json", "as_json", is_flag=True, help="Print a list of explanations.")
 def explain_alert(name: str, key: str | None, at: str | None, as_json: bool) -> None:
-    """Why the rule NAME fires or does not: what it rests on, what would have to be, and a small chart."""
+    """Explain why rule NAME fires or not: its evidence, what would make it fire, and a small chart."""
     from streamer.delivery import commands
 
     click.echo(_run(lambda settings: commands.explain(settings, _now(), name, key, at, as_json)))
@@ -206,14 +222,14 @@ def explain_alert(name: str, key: str | None, at: str | None, as_json: bool) -> 
 @alerts.command("test")
 @click.option("--from", "since", metavar="TIME", help="RFC 3339, epoch seconds. Default: a week before --to.")
 @click.option("--to", "until", metavar="TIME", help="Default: now.")
-@click.option("--rule", "names", metavar="NAME", multiple=True, help="Only this one; may be given again.")
-@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--rule", "names", metavar="NAME", multiple=True, help="Only this rule; may be repeated.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def test_alerts(since: str | None, until: str | None, names: tuple[str, ...], as_json: bool) -> None:
-    """When rules would have fired over what is stored, and how often chance alone may have done so.
+    """Backtest rules: print when they would have fired on the stored data, and how often by chance alone.
 
-    Nobody is told anything. To try a rule before it is in force, write it into a copy of streamer.toml and
-    name that one: STREAMER_CONFIG=candidate.toml streamer alerts test. Every hour is looked at, of the last
-    48 hours every 5 minutes, with what was counted up to then; late and corrected events as known today.
+    Nothing is sent. To try a rule before it is in force, write it into a copy of streamer.toml and use that
+    file: STREAMER_CONFIG=candidate.toml streamer alerts test. Rules are evaluated every hour, in the last 48
+    hours every 5 minutes, on what was counted up to then; late and corrected events as known today.
     """
     from streamer.delivery import commands
 
@@ -223,7 +239,7 @@ def test_alerts(since: str | None, until: str | None, names: tuple[str, ...], as
 @alerts.command("try")
 @click.argument("receiver")
 def try_receiver(receiver: str) -> None:
-    """Send a test, which says that it is one, to one RECEIVER of [receivers], and print what it answered."""
+    """Send a test notification, marked as one, to a RECEIVER of [receivers], and print its answer."""
     from streamer.delivery.receiver import Failed
     from streamer.delivery.trial import tried
 
@@ -235,12 +251,12 @@ def try_receiver(receiver: str) -> None:
 
 @main.group()
 def secret() -> None:
-    """Hashes for streamer.toml, of what people and programs log in with."""
+    """Make hashes, tokens and keys for streamer.toml."""
 
 
 @secret.command()
 def password() -> None:
-    """Ask for a password, print its hash: for [people.NAME]."""
+    """Ask for a password and print its hash, for [people.NAME]."""
     from streamer.web.credentials import password_hash
 
     if sys.stdin.isatty():
@@ -254,7 +270,7 @@ def password() -> None:
 
 @secret.command()
 def key() -> None:
-    """Make a key for [customer_keys], which hides customers' ids."""
+    """Make a pseudonym key for [customer_keys]."""
     from streamer.privacy import new_key
 
     click.echo(new_key())
@@ -262,7 +278,7 @@ def key() -> None:
 
 @secret.command("webhook")
 def webhook_secret() -> None:
-    """Make a secret for [receivers.NAME], which its messages are signed with."""
+    """Make a secret for [receivers.NAME], to sign its messages with."""
     from streamer.delivery.webhook import new_secret
 
     click.echo(new_secret())
@@ -270,7 +286,7 @@ def webhook_secret() -> None:
 
 @secret.command()
 def token() -> None:
-    """Make a token, print it once, and its hash: for [people.NAME] or [displays.NAME]."""
+    """Make a token, print it once, and its hash, for [people.NAME] or [displays.NAME]."""
     from streamer.web.credentials import new_token, token_hash
 
     made = new_token()
@@ -281,7 +297,8 @@ def token() -> None:
 @main.command()
 @click.argument("event", required=False)
 def schema(event: str | None) -> None:
-    """The JSON Schema of an EVENT's data, such as call-completed; without one, AsyncAPI of all topics."""
+    """Print the JSON Schema of an EVENT's data, such as call-completed; without EVENT, AsyncAPI of all
+    topics."""
     import json
 
     from streamer.events.asyncapi import asyncapi
@@ -296,12 +313,14 @@ def schema(event: str | None) -> None:
 
 
 def _which_letters(much: str) -> Callable[[Command], Command]:
-    """The options that choose some of the dead letters."""
+    """Return a decorator that adds the options by which dead letters are chosen."""
 
     def choose(command: Command) -> Command:
-        since = click.option("--since", help=f"{much} of records since then: RFC 3339 or epoch seconds.")
-        topic = click.option("--topic", help=f"{much} of records of this topic.")
-        return click.option("--reason", help=f"{much} of this reason, such as off-scale.")(
+        since = click.option(
+            "--since", help=f"{much} letters of records since this time: RFC 3339 or epoch seconds."
+        )
+        topic = click.option("--topic", help=f"{much} letters of records of this topic.")
+        return click.option("--reason", help=f"{much} letters with this reason, such as off-scale.")(
             topic(since(command))
         )
 
@@ -310,14 +329,14 @@ def _which_letters(much: str) -> Callable[[Command], Command]:
 
 @main.group("dead-letters")
 def dead_letters() -> None:
-    """What was rejected: look at it, send it again after a fix."""
+    """List, show, retry, close and export rejected records."""
 
 
 @dead_letters.command("list")
 @_which_letters("Only")
 @click.option("--json", "as_json", is_flag=True, help="Print a list of groups.")
 def list_letters(as_json: bool, **chosen: Any) -> None:
-    """What is open, by reason and topic, with an example of each."""
+    """List open letters by reason and topic, with an example of each."""
     from streamer.dead_letters import commands
 
     _run(lambda settings: commands.show_all(settings, commands.choice(**chosen), as_json))
@@ -325,9 +344,9 @@ def list_letters(as_json: bool, **chosen: Any) -> None:
 
 @dead_letters.command("show")
 @click.argument("coordinates", metavar="TOPIC:PARTITION:OFFSET")
-@click.option("--original", is_flag=True, help="Also the record itself, which holds personal data.")
+@click.option("--original", is_flag=True, help="Also print the original record, which holds personal data.")
 def show_letter(coordinates: str, original: bool) -> None:
-    """One letter: why, and the redacted payload."""
+    """Show one letter: the reason, and the redacted payload."""
     from streamer.dead_letters import commands
 
     sys.exit(_run(lambda settings: commands.show(settings, commands.choice([coordinates]), original)))
@@ -337,14 +356,16 @@ def show_letter(coordinates: str, original: bool) -> None:
 @click.argument("coordinates", metavar="[TOPIC:PARTITION:OFFSET]...", nargs=-1)
 @_which_letters("All")
 @click.option("--all", "everything", is_flag=True, help="All that are open.")
-@click.option("--set", "sets", metavar="FIELD=JSON", multiple=True, help="Other data, such as answers.nps=9.")
-@click.option("--force", is_flag=True, help="Also what would be rejected again.")
-@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option(
+    "--set", "sets", metavar="FIELD=JSON", multiple=True, help="Change data, such as answers.nps=9."
+)
+@click.option("--force", is_flag=True, help="Also send records that would be rejected again.")
+@click.option("--dry-run", is_flag=True, help="Only print what would be done.")
 def retry_letters(sets: tuple[str, ...], force: bool, dry_run: bool, **chosen: Any) -> None:
-    """Send rejected records again, as they were, and close their letters.
+    """Send rejected records again, unchanged, and close their letters.
 
-    The original is fetched from Kafka by its coordinates, and sent to the same partition with the same key,
-    headers and time. It states the same fact, so however often it is sent it is counted once.
+    The original is read from Kafka by its coordinates and sent to the same partition with the same key,
+    headers and time. It states the same fact, so it is counted once however often it is sent.
     """
     from streamer.dead_letters import commands
 
@@ -356,7 +377,7 @@ def retry_letters(sets: tuple[str, ...], force: bool, dry_run: bool, **chosen: A
 @_which_letters("All")
 @click.option("--all", "everything", is_flag=True, help="All that are open.")
 def close_letters(**chosen: Any) -> None:
-    """Close letters and send nothing: who wrote the events has sent them again, or nobody will."""
+    """Close letters without sending: the events were sent again by their source, or never will be."""
     from streamer.dead_letters import commands
 
     _run(lambda settings: commands.close(settings, commands.some(**chosen)))
@@ -365,18 +386,18 @@ def close_letters(**chosen: Any) -> None:
 @dead_letters.command("export")
 @click.argument("file", type=click.Path(allow_dash=True))
 @_which_letters("Only")
-@click.option("--original", is_flag=True, help="With the records themselves, which hold personal data.")
+@click.option("--original", is_flag=True, help="Include the original records, which hold personal data.")
 def export_letters(file: str, original: bool, **chosen: Any) -> None:
-    """All that are open to FILE, or - for standard output: a line of JSON each."""
+    """Export open letters to FILE, or - for standard output: a line of JSON each."""
     from streamer.dead_letters import commands
 
     _run(lambda settings: commands.export(settings, commands.choice(**chosen), file, original))
 
 
 @main.command()
-@click.option("--check", is_flag=True, help="Write nothing; fail if something differs.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 if a file differs.")
 def derive(check: bool) -> None:
-    """Write what follows from the catalogue and the settings."""
+    """Generate the files that follow from catalogue and settings: dashboards, rules, reference."""
     try:
         from streamer.derived import files
     except ModuleNotFoundError as error:
@@ -391,7 +412,7 @@ def derive(check: bool) -> None:
         path.write_text(text, encoding="utf-8")
 
 
-# How a command runs, and how it fails.
+# Running a command, and its errors.
 
 
 def _now() -> int:
@@ -407,14 +428,14 @@ def _settings() -> "Settings":
 
     settings = load()
     if not settings.redis.startswith(("redis://", "rediss://", "unix://")):
-        # Its value is not shown: it may hold a password.
+        # The value is not shown: it may hold a password.
         raise SettingsError("redis: expected a URL such as redis://127.0.0.1:6379/0")
     return settings
 
 
 def _or_exit(action: Callable[[], T]) -> T:
-    """What is wrong in settings or questions exits 2, what is broken around us 1, with one line; a bug
-    keeps its traceback."""
+    """Run an action; on an expected error print one line and exit: 2 for wrong settings or queries, 1 for
+    broken infrastructure. A bug keeps its traceback."""
     from streamer.readings.query import QueryError
     from streamer.settings import SettingsError
 
@@ -429,7 +450,11 @@ def _or_exit(action: Callable[[], T]) -> T:
 
 
 def _foreseen(error: Exception) -> bool:
-    """What connections raise, and what we raise ourselves."""
+    """Tell whether an error comes from a connection or from our own code, not from a bug.
+
+    >>> _foreseen(ConnectionRefusedError("Redis")), _foreseen(KeyError("nps"))
+    (True, False)
+    """
     package = type(error).__module__.partition(".")[0]
     return isinstance(error, OSError) or package in ("redis", "aiokafka", "streamer")
 
@@ -439,7 +464,7 @@ def _exit(code: int, line: str) -> NoReturn:
     sys.exit(code)
 
 
-# What `query` reads and prints.
+# Readings of `query`.
 
 
 async def _read(settings: "Settings", asked: "Query") -> "list[Reading]":
@@ -492,7 +517,7 @@ def _print_table(readings: "list[Reading]", settings: "Settings") -> None:
 
 
 def _name(reading: "Reading", settings: "Settings") -> str:
-    """The key, with display names where there are any."""
+    """Return the group's key, with display names where there are any."""
     from streamer.readings.query import dimensions
 
     parts = dimensions(reading.by, reading.key).items()

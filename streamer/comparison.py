@@ -1,4 +1,4 @@
-"""The comparison of two states: all tallies of each as of one moment, and where they differ."""
+"""Compare the tallies of two stores, each as of one moment, and report where they differ."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -28,17 +28,18 @@ the row they lead to."""
 
 
 class StoreState(NamedTuple):
-    """Pane deltas by family and hour, and how far each partition was counted then."""
+    """Pane deltas by family and hour, and the position of each partition at that moment."""
 
     panes: Mapping[PaneHour, Sequence[bytes]]
     positions: Mapping[Partition, Position]
 
     def tallies(self, family: Family, hour: int) -> HourTallies:
+        """Return the tallies of one hour (hours since the epoch)."""
         return hour_tallies(family, hour, self.panes.get((family, hour), ()))
 
 
 class Difference(NamedTuple):
-    """One count that is not the same. `time` is the pane's beginning."""
+    """One count that differs. `time` is the pane's start (UTC, RFC 3339)."""
 
     family: Family
     time: str
@@ -49,13 +50,13 @@ class Difference(NamedTuple):
 
 
 class ChangeSource(Protocol):
-    """A store, or what can be read like one."""
+    """Anything whose changes can be read: a store, or numbers in the layout of an earlier release."""
 
     async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> Changes: ...
 
 
 async def state(store: ChangeSource) -> StoreState:
-    """Return all of one moment."""
+    """Return all pane deltas and positions of one moment, read in as many steps as that takes."""
     panes: dict[PaneHour, list[bytes]] = {}
     cursor: ChangeCursor | None = None
     while True:
@@ -70,7 +71,7 @@ async def state(store: ChangeSource) -> StoreState:
 
 
 def hour_tallies(family: StoredFamily, hour: int, deltas: Sequence[bytes]) -> HourTallies:
-    """Sum up deltas of one hour; for who is not in a hurry."""
+    """Sum up the deltas of one hour in plain Python: slow, but independent of the readers' code."""
     found: dict[tuple[int, Group], dict[int | str, int]] = {}
 
     def add(pane: int, group: Group, tally: Mapping[int, int] | Mapping[str, int]) -> None:
@@ -94,7 +95,8 @@ def hour_tallies(family: StoredFamily, hour: int, deltas: Sequence[bytes]) -> Ho
 def differences(
     live: StoreState, rebuilt: StoreState, now_ms: int, retention_ms: int
 ) -> Iterator[Difference]:
-    """Yield the differences of all panes that are kept at this moment: what lapses meanwhile is none."""
+    """Yield the differences of all panes that are kept at `now_ms`; a pane that expired since is no
+    difference."""
     for family in WIDTH:
         hours = {hour for of, hour in (*live.panes, *rebuilt.panes) if of == family}
         first = oldest(family, now_ms, retention_ms)

@@ -1,4 +1,4 @@
-"""How a customer is forgotten: what is erased, in which order, and what cannot be reached."""
+"""The `streamer forget` command: erase a customer everywhere, and print what could not be erased."""
 
 import asyncio
 from collections.abc import Collection, Sequence
@@ -23,29 +23,31 @@ from streamer.store.redis import CustomerRegistry, RedisStore
 from streamer.worker.kafka import configuration, partitions
 
 AHEAD_MS: Final = 5_000
-"""So far ahead lies the moment of forgetting: until then all workers know of it."""
+"""The time of forgetting lies so far in the future: by then all workers know of it."""
 PATIENCE_S: Final = 30.0
 _PAUSE_S: Final = 0.25
 
 
 class ForgetError(Exception):
-    """The customer cannot be forgotten as asked for; the message says why."""
+    """The customer cannot be forgotten; the message says why."""
 
 
 class Gone(NamedTuple):
+    """Counts of what was erased: facts and contacts, and the assemblies of unfinished contacts."""
+
     erased: ErasedCounts
     assemblies: int
 
 
 async def run_forget(settings: Settings, customer: str) -> None:
-    """Erase a customer, by id or by pseudonym, and say what was done and what was not."""
+    """Erase a customer, given by id or pseudonym, and print what was erased and what was not."""
     async with AsyncExitStack() as stack:
         store = await RedisStore.connect(settings.redis, settings.center, settings.rules())
         stack.push_async_callback(store.close)
         hiding = await veil(store, settings)
         lives = _lives(hiding, customer)
         at_ms, again = await _remember(store, settings, lives)
-        click.echo(f"remembered: {'again, ' if again else ''}{', '.join(life[-1] for life in lives)}")
+        click.echo(f"recorded{' before' if again else ''}: {', '.join(life[-1] for life in lives)}")
         if waiting := await _counted(store, at_ms):
             click.echo(waiting)
         names = [name for life in lives for name in life]
@@ -55,25 +57,27 @@ async def run_forget(settings: Settings, customer: str) -> None:
 
 
 async def run_list(settings: Settings) -> None:
-    """How many are forgotten: who they are is what nobody may know."""
+    """Print how many customers are forgotten. Who they are is not stored."""
     store = await RedisStore.connect(settings.redis, settings.center)
     try:
         number = await CustomerRegistry(store, settings.center).number()
-        click.echo(f"{number:,} pseudonyms are remembered as forgotten")
+        click.echo(f"{number:,} pseudonyms are recorded as forgotten")
     finally:
         await store.close()
 
 
 def _lives(hiding: Veil, customer: str) -> list[list[str]]:
+    """Return the customer's pseudonyms under each key, oldest first. Raises ForgetError."""
     if not customer.strip():
-        raise ForgetError("expected a customer's id or pseudonym")
+        raise ForgetError("expected a customer id or a pseudonym")
     if (key := key_of(customer)) and not hiding.hides(customer):
-        raise ForgetError(f"this is a pseudonym of key {key}, which is not among customer_keys")
+        raise ForgetError(f"this pseudonym was made with key {key}, which is not in customer_keys: add it")
     return hiding.names(customer)
 
 
 async def _remember(store: RedisStore, settings: Settings, lives: Sequence[list[str]]) -> tuple[int, bool]:
-    """Since when the customer is forgotten; and whether they were before, and nothing came since."""
+    """Record the customer as forgotten. Return since when (ms), and whether they were recorded before with
+    nothing new since."""
     customers = CustomerRegistry(store, settings.center)
     known = await customers.forgotten()
     before = [known[name] for life in lives for name in life if name in known]
@@ -86,16 +90,18 @@ async def _remember(store: RedisStore, settings: Settings, lives: Sequence[list[
 
 
 async def _counted(store: RedisStore, at_ms: int) -> str:
-    """Wait until all is counted that was published before; says where that is not to be seen."""
+    """Wait until everything published before `at_ms` is counted. Return a notice where that cannot be
+    seen, else ""."""
     try:
         async with asyncio.timeout(AHEAD_MS / 1000 + PATIENCE_S):
             return await caught_up(store, at_ms)
     except TimeoutError:
-        return "not all is counted yet: what workers still find of the customer they erase in ten minutes"
+        return "workers are still behind: they erase what they find of the customer within ten minutes"
 
 
 async def caught_up(store: RedisStore, at_ms: int) -> str:
-    """Never before the moment is over: who goes on after us begins somebody new."""
+    """Wait until all workers are past `at_ms`, and never return before that time: later facts of the id
+    belong to somebody new. Return a notice where no worker runs, else ""."""
     while True:
         heartbeats = await store.heartbeats()
         now_ms = (await store.facts()).time_ms
@@ -105,7 +111,7 @@ async def caught_up(store: RedisStore, at_ms: int) -> str:
         if all(beat.caught_up_at > at_ms for beat in heartbeats.values()):
             return ""
         if all(0 < beat.caught_up_at < now_ms - MINUTE for beat in heartbeats.values()):  # 0: not yet
-            return "no worker is at work: what it still finds of the customer it erases when it starts"
+            return "no worker is running: when one starts, it erases what it finds of the customer"
         await asyncio.sleep(_PAUSE_S)
 
 
@@ -120,7 +126,8 @@ async def _erase(store: RedisStore, settings: Settings, names: Collection[str]) 
 
 
 async def erase_assemblies(raw: RedisStore, names: Collection[str], now_ms: int) -> int:
-    """What known sources said of a contact that is not over yet, as far as it is known."""
+    """Erase the stored fragments of unfinished contacts that name the customer (`streamer ingest`). Return
+    how many contacts that were."""
     number = 0
     async for key, _ in documents_naming(raw, ASSEMBLIES, names):
         snapshot = await raw.read([key])
@@ -135,32 +142,33 @@ async def _erase_letters(settings: Settings, names: Collection[str]) -> None:
         number = await erase_letters(settings, names.__contains__)
     except (KafkaError, OSError) as error:
         click.echo(
-            f"dead letters: not reached, Kafka says {str(error) or type(error).__name__}; run it again"
+            f"dead letters: not erased, Kafka failed ({str(error) or type(error).__name__}); run it again"
         )
     else:
-        click.echo(f"dead letters: {number:,} closed; the topic is compacted, Kafka drops them by itself")
+        click.echo(f"dead letters: {number:,} closed; Kafka deletes them when it compacts the topic")
 
 
 def _done(gone: Gone) -> str:
     contacts, facts, named = gone.erased
     if not any((contacts, facts, named, gone.assemblies)):
-        return "nothing was stored of this customer; what comes of before now will be erased"
+        return "nothing was stored of this customer; late events from before now will be erased"
     return (
-        f"erased: {contacts:,} contacts with {facts:,} facts; {named:,} facts in other customers' contacts "
-        f"lost name and comment; {gone.assemblies:,} contacts of known sources under way. Totals stay"
+        f"erased: {contacts:,} contacts with {facts:,} facts, {gone.assemblies:,} unfinished contacts; "
+        f"name and comment removed from {named:,} facts in contacts of others. Totals are unchanged"
     )
 
 
 async def _say_unreached(settings: Settings) -> None:
+    """Print the places that cannot be erased from here: topics, append-only file, backups, exports."""
     try:
         kept = await _kept(settings)
     except (KafkaError, OSError) as error:
-        kept = f"{', '.join(TOPICS)} (Kafka does not answer: {str(error) or type(error).__name__})"
+        kept = f"{', '.join(TOPICS)} (Kafka failed: {str(error) or type(error).__name__})"
     raw = "".join(f", {raw_topic(name)}" for name in sorted(settings.sources))
-    click.echo(f"not reached: Kafka's own log, until its records expire: {kept}{raw}")
-    click.echo("  a rebuild reads it again, and erases this customer again; late events are erased likewise")
-    click.echo("not reached: Redis's append-only file, until it is rewritten (BGREWRITEAOF), and its backups")
-    click.echo("not reached: what was exported, and the systems that the events came from")
+    click.echo(f"not erased: Kafka's topics, until their records expire: {kept}{raw}")
+    click.echo("  a rebuild reads them again and erases this customer again; so do workers with late events")
+    click.echo("not erased: append-only file of Redis, until it is rewritten (BGREWRITEAOF), and its backups")
+    click.echo("not erased: exported files, and the systems the events came from")
 
 
 async def _kept(settings: Settings) -> str:
@@ -172,4 +180,4 @@ async def _kept(settings: Settings) -> str:
 def _days(retention_ms: str | None) -> str:
     if retention_ms is None:
         return ""
-    return f" ({int(retention_ms) / DAY:.3g} days)" if int(retention_ms) >= 0 else " (for ever)"
+    return f" ({int(retention_ms) / DAY:.3g} days)" if int(retention_ms) >= 0 else " (unlimited)"

@@ -1,15 +1,15 @@
-"""Tuning of Python's search for reference cycles: rarely, and never among the objects of start-up."""
+"""Tune the garbage collector: run rarely, and never look through the objects made at start-up."""
 
 import gc
 from typing import Final
 
 THRESHOLDS: Final = (100_000, 20, 20)
-"""Batches and readings make many objects and hardly a cycle: looking through all that lives as often as
-Python does by default would stop everything for a tenth of a second or more."""
+"""Batches and readings make many objects and hardly a cycle. With Python's defaults, a full collection
+would often stop everything for a tenth of a second or more."""
 
 
 def freeze_startup_objects() -> None:
-    """Leave what is there now alone for ever, and look rarely through the rest."""
+    """Exclude all present objects from collection, and collect the rest rarely."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(*THRESHOLDS)

@@ -1,4 +1,4 @@
-"""How customers are hidden: their keys, who was forgotten, and the erasing of what is stored."""
+"""Load the pseudonymizer, track forgotten customers, and erase their facts from the store."""
 
 import re
 import secrets
@@ -14,18 +14,22 @@ from streamer.store.port import EMPTY_STORE, Store, StoreVersion
 from streamer.store.redis import CustomerRegistry, RedisStore
 
 JOURNEYS: Final = "co"
-"""The letters of the documents in which customers' facts lie."""
+"""First letters of the keys of documents that hold customers' facts."""
 _ALL: Final = -(2**63)
 _AT_ONCE: Final = 500
 
 
 def new_key() -> str:
-    """Return a key for [customer_keys]: 256 bits."""
+    """Return a random key of 256 bits for [customer_keys], base64url.
+
+    >>> len(new_key())
+    43
+    """
     return secrets.token_urlsafe(32)
 
 
 async def veil(store: RedisStore, settings: Settings) -> Veil:
-    """Return what hides this center's customers. Where no key is set, one is made, once."""
+    """Return the pseudonymizer of this center. Where no key is set, one is made, once, and kept in Redis."""
     registry = CustomerRegistry(store, settings.center)
     own = await registry.key(None if settings.customer_keys else new_key().encode())
     keys = {OWN_KEY: own} if own is not None else {}
@@ -36,13 +40,14 @@ async def veil(store: RedisStore, settings: Settings) -> Veil:
 
 
 async def refresh(hiding: Veil, registry: CustomerRegistry) -> None:
-    """Learn who was forgotten meanwhile."""
+    """Load who was forgotten since the last call."""
     if await registry.number() != len(hiding.forgotten):
         hiding.forgotten = await registry.forgotten()
 
 
 class ForgottenCustomersSync:
-    """Keeps a worker's veil up to date, and sees that the forgotten stay so."""
+    """Keep a worker's pseudonymizer up to date, and erase forgotten customers that late events brought
+    back."""
 
     def __init__(self, hiding: Veil, store: RedisStore, center: str) -> None:
         self._veil, self._store = hiding, store
@@ -52,7 +57,7 @@ class ForgottenCustomersSync:
         await refresh(self._veil, self._registry)
 
     async def erase(self) -> None:
-        """Erase what events brought back that came late: of before they were forgotten."""
+        """Erase facts from before a customer was forgotten that came late."""
         now_ms = (await self._store.facts()).time_ms
         await erase_forgotten(self._store, self._veil.forgotten, now_ms)
 
@@ -60,8 +65,8 @@ class ForgottenCustomersSync:
 async def erase_customer(
     store: Store, names: Collection[str], now_ms: int, journeys: Iterable[Key] = ()
 ) -> ErasedCounts:
-    """Erase a customer of these pseudonyms from their journeys and what these claim, and from `journeys`.
-    Whoever counts meanwhile is not disturbed, and disturbs nothing. `now_ms`: the wall clock."""
+    """Erase the customer of these pseudonyms from their journeys and what these claim, and from `journeys`.
+    Workers may count meanwhile: on a version conflict it starts again. `now_ms` is the wall clock."""
     journeys = list(journeys)
     while True:
         documents = WorkingSet(_ALL)
@@ -83,7 +88,7 @@ async def erase_customer(
 
 
 async def erase_forgotten(store: Store, names: Iterable[str], now_ms: int) -> None:
-    """Erase those of these customers of whom there is a journey."""
+    """Erase those of these customers that have a journey."""
     journeys = {customer_key(name): name for name in names}
     for first in range(0, len(journeys), _AT_ONCE):
         keys = list(journeys)[first : first + _AT_ONCE]
@@ -93,7 +98,7 @@ async def erase_forgotten(store: Store, names: Iterable[str], now_ms: int) -> No
 
 
 async def erase_everywhere(store: Store, names: Collection[str], now_ms: int) -> ErasedCounts:
-    """Erase these customers wherever they are named: looks through all journeys."""
+    """Erase these customers wherever they are named, by a scan of all journeys."""
     erased = ErasedCounts()
     async for key, found in documents_naming(store, JOURNEYS, names):
         erased += await erase_customer(store, found, now_ms, [key])
@@ -103,7 +108,8 @@ async def erase_everywhere(store: Store, names: Collection[str], now_ms: int) ->
 async def documents_naming(
     store: Store, letters: str, names: Collection[str]
 ) -> AsyncIterator[tuple[Key, list[str]]]:
-    """Yield the documents of these kinds that name any of these customers, and whom of them."""
+    """Yield the keys of documents that name any of these customers, with the names found, sorted.
+    `letters`: first letters of the keys to scan."""
     if not names:
         return
     wanted = {name.encode(): name for name in names}

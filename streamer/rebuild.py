@@ -1,5 +1,5 @@
-"""The rebuild: all is counted again from Kafka's beginning, beside the live numbers, which it replaces once
-both were compared at equal offsets."""
+"""The `streamer rebuild` command: count everything again from Kafka beside the live numbers, compare both at
+equal offsets, and promote the new ones."""
 
 import asyncio
 import time
@@ -37,7 +37,7 @@ from streamer.worker.pipeline import DeadLetter, PartitionProcessor, ProcessingC
 from streamer.worker.retry import retry_forever
 
 ABREAST: Final = 4
-"""Partitions counted at a time: those that are furthest behind in event time."""
+"""Partitions counted at a time: those furthest behind in event time."""
 NEAR: Final = 2_000
 SHOWN: Final = 20
 _HOLD_MS: Final = 3_000
@@ -46,16 +46,18 @@ _PATIENCE_S: Final = 30.0
 
 
 class RebuildError(Exception):
-    """It cannot be done now; the message says why, and what to do. The live numbers are as they were."""
+    """The rebuild cannot be done now; the message says why and what to do. The live numbers are unchanged."""
 
 
 class DroppedLetters:
-    """Dead letters were written when the live numbers were counted."""
+    """A dead letter sink that drops all: the letters were written when the live numbers were counted."""
 
     async def send(self, letters: Sequence[DeadLetter]) -> None: ...
 
 
 class NoObserver:
+    """A pipeline observer that ignores all."""
+
     def conflict(self) -> None: ...
 
     def committed(self, records: Sequence[Record], now_ms: int) -> None: ...
@@ -76,7 +78,7 @@ class ComparisonResult(NamedTuple):
 
 
 class LiveNumbers(ChangeSource, Protocol):
-    """The numbers in force, of whichever layout."""
+    """The store of the numbers in force, whatever its layout."""
 
     async def positions(self, partitions: Sequence[Partition]) -> list[Position | None]: ...
 
@@ -84,7 +86,8 @@ class LiveNumbers(ChangeSource, Protocol):
 
 
 class Rebuild:
-    """One rebuild of one center. Raises RebuildError, Superseded, and what the infrastructure raises."""
+    """One rebuild of one center. Raises RebuildError, GenerationSuperseded, and errors of the
+    infrastructure."""
 
     def __init__(
         self,
@@ -113,12 +116,14 @@ class Rebuild:
         self.counted = 0
 
     async def begin(self, begins: Mapping[Partition, int]) -> None:
+        """Open the staged generation. `begin_offsets`: the first offset of each log."""
         self._begins = begins
         await self.staged.open()
         await self.staged.store.set_rules(written(self._rules))
 
     async def catch_up(self) -> None:
-        """Count what the live numbers hold; they go on meanwhile, so again, until there is little left."""
+        """Count up to the live numbers, which advance meanwhile: repeat until fewer than SMALL_LAG are
+        left."""
         behind = NEAR
         while behind >= NEAR:
             ends = await self._ends()
@@ -127,7 +132,7 @@ class Rebuild:
             await self._count(ends)
 
     async def compare(self) -> ComparisonResult:
-        """At equal offsets. What the live numbers hold as of one moment is held in memory."""
+        """Compare with the live numbers at equal offsets. The live state of one moment is held in memory."""
         live = await state(self._live)
         ends = {partition: at.next for partition, at in live.positions.items() if partition in self._begins}
         await self._count(await self._opened(ends))
@@ -137,7 +142,8 @@ class Rebuild:
         return ComparisonResult(first, len(first) + sum(1 for _ in found))
 
     async def switch(self) -> None:
-        """Put the new numbers in force. Where commits come all the time, they are held for a moment."""
+        """Put the new numbers in force. Where commits never cease, they are paused for a moment. Raises
+        RebuildError after `_PROMOTE_ATTEMPTS`."""
         await retry_forever(
             lambda: erase_everywhere(self.staged.store, self._veil.forgotten, wall_clock_ms())
         )
@@ -150,14 +156,17 @@ class Rebuild:
             )
             if await self.staged.promote():
                 return
-        raise RebuildError("the live numbers changed too fast to switch; try again in a quieter hour")
+        raise RebuildError(
+            "the live numbers changed too fast to switch: run the rebuild again in a quieter hour"
+        )
 
     def lost(self, before_ms: int) -> list[str]:
-        """Where Kafka no longer has what is younger than that: a sentence each."""
+        """Return a sentence for each partition where Kafka already deleted records younger than
+        `before_ms`."""
         return [
             f"{partition}: Kafka's log begins at offset {begin}"
-            f"{f' ({_when(self._first[partition])})' if partition in self._first else ''}; what was counted "
-            "of earlier records is not in the new numbers"
+            f"{f' ({_when(self._first[partition])})' if partition in self._first else ''}; earlier "
+            "records are missing in the new numbers"
             for partition, begin in self._begins.items()
             if begin and self._first.get(partition, wall_clock_ms()) > before_ms
         ]
@@ -168,8 +177,8 @@ class Rebuild:
         return await self._opened({partition: at.next for partition, at in found if at is not None})
 
     async def _opened(self, ends: dict[Partition, int]) -> dict[Partition, int]:
-        """Return the same, with a processor for each. What the live numbers never looked at is left to the
-        workers."""
+        """Return the same, after making a processor for each. Partitions that the live numbers do not have
+        are left to the workers. Raises RebuildError where the live numbers went back."""
         for partition, end in ends.items():
             if partition not in self._processors:
                 start = resolve_start_position(
@@ -178,12 +187,15 @@ class Rebuild:
                 await self.staged.store.move(partition, None, start)
                 self._processors[partition] = PartitionProcessor(partition, start, self._context)
             if self._processors[partition].position.next > end:
-                raise RebuildError(f"{partition}: the live numbers went back to offset {end}; start again")
+                raise RebuildError(
+                    f"{partition}: the live numbers went back to offset {end}: run the rebuild again"
+                )
         return ends
 
     async def _count(self, ends: Mapping[Partition, int]) -> None:
-        """In the order of event time, so that contacts are forgotten when the workers forget them, and
-        customers when they were erased from the live numbers: what was corrected later changes nothing."""
+        """Count all partitions up to these offsets, in the order of event time: so contacts are forgotten
+        when the workers forget them, and customers when they were erased from the live numbers. Corrections
+        that came later change nothing."""
         while behind := [p for p, end in ends.items() if self._processors[p].position.next < end]:
             self._context.watermark = min(self._last.get(partition, 0) for partition in behind)
             free = [partition for partition in behind if partition not in self._waiting]
@@ -194,7 +206,7 @@ class Rebuild:
                 await self._forget()
 
     async def _forget(self) -> None:
-        """All were counted up to the moment when somebody was forgotten."""
+        """Erase the customers due now: all partitions are counted up to the time when they were forgotten."""
         moment, forgotten = self._moment(), self._veil.forgotten
         due = [name for name, at in forgotten.items() if name not in self._erased and at == moment]
         await retry_forever(lambda: erase_forgotten(self.staged.store, due, wall_clock_ms()))
@@ -202,12 +214,12 @@ class Rebuild:
         self._waiting.clear()
 
     def _moment(self) -> int | None:
-        """When next somebody was forgotten."""
+        """Return the time (ms) of the next erasure to be repeated; None if there is none."""
         times = (at for name, at in self._veil.forgotten.items() if name not in self._erased)
         return min(times, default=None)
 
     def _before(self, partition: Partition, records: Sequence[Record], end: int) -> RecordRun:
-        """What is of before that moment; what is of later waits."""
+        """Return the records up to the next erasure; defer later ones."""
         moment = self._moment()
         later = (place for place, one in enumerate(records) if moment is not None and one.timestamp > moment)
         if (place := next(later, None)) is None:
@@ -224,7 +236,7 @@ class Rebuild:
             self._first.setdefault(partition, records[0].timestamp)
             self._last[partition] = records[-1].timestamp
             await processor.count(records, reached)
-        elif reached > before.next:  # what lies between are no records: transactions' markers, compaction
+        elif reached > before.next:  # offsets without records: transaction markers, compaction
             processor.position = Position(before.epoch, reached, before.token, before.checkpoints)
             await self.staged.store.move(partition, before, processor.position)
         self.counted += reached - before.next
@@ -237,7 +249,7 @@ class Rebuild:
                 records, reached = await retry_forever(lambda: self._records.next(processor.partition, end))
             except OffsetOutOfRangeError:
                 raise RebuildError(
-                    f"{processor.partition}: Kafka deleted its first records; start again"
+                    f"{processor.partition}: Kafka deleted the records to be read next: run the rebuild again"
                 ) from None
             if reached > processor.position.next:
                 return records, reached
@@ -248,7 +260,8 @@ class Rebuild:
 
 
 async def run_rebuild(settings: Settings, yes: bool) -> int:
-    """The exit code: 0 where the new numbers are in force, 1 where they are not."""
+    """Rebuild, print the comparison, switch. Return the exit code: 0 if the new numbers are in force, else 1.
+    `yes`: switch even if numbers differ or records are missing."""
     rules = settings.rules()
     async with AsyncExitStack() as stack:
         store = RedisStore(await connect(settings.redis, settings.center), settings.center, rules)
@@ -267,33 +280,33 @@ async def run_rebuild(settings: Settings, yes: bool) -> int:
         progress = stack.enter_context(Progress(console=Console(stderr=True), transient=True))
         hiding = await veil(store, settings)
         rebuild = Rebuild(live, staged, rules, records, progress, hiding)
-        stack.push_async_callback(staged.discard)  # once it is in force, what is left is the former one
+        stack.push_async_callback(staged.discard)  # after the switch, the former generation is left over
         await rebuild.begin(begins)
         await rebuild.catch_up()
         compared = await rebuild.compare()
         progress.stop()
         reservations = _told(rebuild, compared, await _changed(live, rules), rules)
         if reservations and not yes:
-            click.echo("not switched; with --yes the new numbers are put in force nevertheless")
+            click.echo("not switched: the live numbers stay in force; use --yes to switch all the same")
             return 1
         if former is not None:
             await former.bring_shared()
             await _convert_assemblies(store, center_of(settings))
         await refresh(hiding, CustomerRegistry(store, settings.center))
         await rebuild.switch()
-        click.echo("switched: the new numbers are in force; workers and readers go over by themselves")
+        click.echo("switched: the new numbers are in force; workers and readers follow by themselves")
         return 0
 
 
 async def _convert_assemblies(store: RedisStore, center: str) -> None:
-    """Bring over what `streamer ingest` keeps, which nothing can count again. Raises RebuildError."""
+    """Convert the state of `streamer ingest`, which nothing can count again. Raises RebuildError."""
     if (former := await FormerNumbers.find(store.client, center)) is None:
         return
     if not await former.convert(RedisStore(store.client, center, Rules()), ASSEMBLIES, wall_clock_ms()):
         raise RebuildError(
-            "a `streamer ingest` of an earlier release goes on writing: end it, and start again"
+            "a `streamer ingest` of an earlier release is still writing: stop it, and run the rebuild again"
         )
-    click.echo("brought over: what `streamer ingest` knows of contacts that are not over")
+    click.echo("brought over: unfinished contacts of `streamer ingest`")
 
 
 async def _partitions(settings: Settings) -> list[Partition]:
@@ -302,17 +315,19 @@ async def _partitions(settings: Settings) -> list[Partition]:
 
 
 async def _same_logs(settings: Settings, live: LiveNumbers, wanted: Sequence[Partition]) -> None:
-    """Raises RebuildError where offsets of the live numbers mean nothing in the logs of today."""
+    """Raise RebuildError where the live numbers were counted from other logs than those Kafka has now."""
     looks = KafkaLogs(settings.kafka)
     await looks.start()
     try:
         stored = dict(zip(wanted, await live.positions(wanted), strict=True))
         known = {p: [at.checkpoints[-1].offset] for p, at in stored.items() if at and at.checkpoints}
         if not known:
-            raise RebuildError("nothing is counted yet: a worker counts from the beginning by itself")
+            raise RebuildError(
+                "nothing is counted yet: start a worker, it counts from the beginning by itself"
+            )
         for partition, found in (await retry_forever(lambda: looks.probe(known))).items():
             if sentence := resolve_start_position(partition, stored[partition], found).sentence:
-                raise RebuildError(f"{sentence}. A worker does that: start one, then rebuild")
+                raise RebuildError(f"{sentence}. A worker does that: start one, then run the rebuild again")
     finally:
         await looks.stop()
 
@@ -323,10 +338,10 @@ async def _changed(live: LiveNumbers, rules: Rules) -> list[str]:
 
 
 def _told(rebuild: Rebuild, compared: ComparisonResult, changed: Sequence[str], rules: Rules) -> bool:
-    """Says what was found; whether there is anything against a switch."""
-    click.echo(f"counted {rebuild.counted:,} offsets again; compared at equal offsets")
+    """Print the result of the comparison. Return whether anything speaks against a switch."""
+    click.echo(f"counted {rebuild.counted:,} offsets; compared with the live numbers at equal offsets")
     for rule in changed:
-        click.echo(f"other rules: {rule}")
+        click.echo(f"changed setting: {rule}")
     lasting_ms = max(rules.retention_ms, 2 * rules.horizon_ms + rules.fcr_ms)
     lost = rebuild.lost(wall_clock_ms() - lasting_ms)
     for sentence in lost:
@@ -340,7 +355,7 @@ def _told(rebuild: Rebuild, compared: ComparisonResult, changed: Sequence[str], 
     else:
         days = rules.retention_ms // DAY
         click.echo(f"equal: every tally of the last 50 hours and, by hour, of the last {days} days")
-    click.echo("plain counters (…_total) were not compared: they count arrivals, and go on as they are")
+    click.echo("plain counters (…_total) were not compared: they count arrivals and are kept as they are")
     return bool(compared.number or lost)
 
 

@@ -1,4 +1,4 @@
-"""Here is what any test may ask for: a broker, a store, a cluster, of the parts chosen by --parts."""
+"""Fixtures of all tests: a broker, a store, a cluster, of the parts chosen by --parts."""
 
 import uuid
 from collections.abc import AsyncIterator, Iterator
@@ -119,7 +119,7 @@ def fresh_redis(parts: Parts) -> Iterator[RedisServer]:
 
 @pytest.fixture
 async def store(store_url: str, center: str) -> AsyncIterator[RedisStore]:
-    """Of a center of its own."""
+    """Store of a center of its own."""
     found = await RedisStore.connect(store_url, center)
     yield found
     await found.close()

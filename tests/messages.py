@@ -1,4 +1,4 @@
-"""Here is the way back: events as the JSON records that state them."""
+"""Encoding of events as the JSON records that state them."""
 
 import json
 from collections.abc import Callable, Iterable, Sequence
@@ -30,7 +30,7 @@ def topic_of(event: Event) -> str:
 
 
 def body(event: Event) -> dict[str, Any]:
-    """The event's data as the contract has it."""
+    """Return the event's data in the format of the contract."""
     if isinstance(event, Tombstone):
         return {_ID[event.identity.kind]: event.identity.id, "version": event.version, "deleted": True}
     data: dict[str, Any] = {
@@ -63,7 +63,7 @@ def _special(event: Event, data: dict[str, Any]) -> dict[str, Any]:
 
 
 def record(event: Event, partition: int, offset: int, timestamp: int) -> Record:
-    """A bare object, or a CloudEvent where the event has a source."""
+    """Return the record of an event: a bare object, or a CloudEvent where the event has a source."""
     source = event.identity.source
     data = body(event)
     if source:
@@ -74,7 +74,7 @@ def record(event: Event, partition: int, offset: int, timestamp: int) -> Record:
 def logs(
     events: Iterable[tuple[Event, int]], timestamp: Callable[[Event], int]
 ) -> dict[tuple[str, int], Sequence[Record]]:
-    """The logs that arise when each event is published to its topic, in the partition beside it."""
+    """Return the logs after each event was published to its topic, in the partition given beside it."""
     found: dict[tuple[str, int], list[Record]] = {}
     for event, partition in events:
         log = found.setdefault((topic_of(event), partition), [])

@@ -1,8 +1,8 @@
-"""Here is the oracle: the numbers of all events ever, from scratch, in the plainest code.
+"""The oracle: the numbers of all events, computed from scratch by the plainest code.
 
-It deduplicates, sorts things into contacts and customers, and loops. It keeps nothing, knows no
-deltas, and is slow. `tallies` counts; `readings` computes every metric from the facts by its
-definition, not from the tallies, so that the two can be held against each other.
+It deduplicates events, sorts facts into contacts and customers, and loops. It keeps no state, knows no
+deltas, and is slow. `tallies` counts; `readings` computes every metric from the facts by its definition, not
+from the tallies, so that the two can be compared.
 """
 
 from collections import defaultdict
@@ -32,11 +32,11 @@ from streamer.panes.pane_keys import FINE_MS, LONG_MS, Cell, Grouping, groupings
 Counts = dict[str, int]
 Key = TypeVar("Key", bound=Hashable)
 
-# What stands
+# Facts in force
 
 
 def standing(events: Iterable[Event]) -> list[Stated]:
-    """The facts that stand: of each identity the greatest (version, digest), unless a tombstone."""
+    """Return the facts in force: of each identity the greatest (version, digest), unless a tombstone."""
     winners: dict[tuple[str, str, str], Event] = {}
     for event in events:
         rival = winners.get(event.identity)
@@ -46,8 +46,10 @@ def standing(events: Iterable[Event]) -> list[Stated]:
 
 
 def naming(events: Iterable[Event]) -> dict[str, set[Hashable]]:
-    """The different contacts each customer was ever named for, by whatever version: a contact, else a
-    survey, else the fact itself."""
+    """Return the different contacts that each customer was ever named for, by any version of a fact.
+
+    It is the contact that the fact names, else its survey, else the fact itself.
+    """
     names: dict[str, set[Hashable]] = defaultdict(set)
     for event in events:
         if not isinstance(event, Segment | SurveySent | Response) or event.customer_id is None:
@@ -62,15 +64,15 @@ def naming(events: Iterable[Event]) -> dict[str, set[Hashable]]:
 
 
 def crowds(events: Iterable[Event], rules: Rules) -> set[str]:
-    """The customers who are none: named for more than `rules.crowd` contacts."""
+    """Return the shared customer ids: those named for more than `rules.crowd` contacts."""
     return {customer for customer, contacts in naming(events).items() if len(contacts) > rules.crowd}
 
 
-# What belongs together
+# Contacts and journeys
 
 
 def rank(fact: Stated) -> tuple[int, int, str, str, str]:
-    """Which of two facts knows better: the greater of these."""
+    """Return the rank of a fact: of two facts the one of the higher rank is believed."""
     return (fact.version, fact.time, *fact.identity)
 
 
@@ -79,7 +81,7 @@ def cell_of(fact: Dimensions) -> Cell:
 
 
 def either(first: Cell, second: Cell) -> Cell:
-    """Per dimension the first's value where known, else the second's."""
+    """Return for each dimension the first cell's value where known, else the second's."""
     return tuple(one if one is not None else other for one, other in zip(first, second, strict=True))
 
 
@@ -112,8 +114,7 @@ class Survey:
 
 @dataclass
 class Contact:
-    """A contact and all that lies in it; or, where `id` is None, one survey or
-    one evaluation that has no contact."""
+    """A contact with all its facts; where `id` is None, one survey or one evaluation without a contact."""
 
     id: str | None
     segments: list[Segment] = field(default_factory=list)
@@ -135,14 +136,14 @@ class Contact:
 
     @cached_property
     def inbound(self) -> Segment | None:
-        """The same among the inbound segments: where and when the contact counts."""
+        """The same among the inbound segments: it decides where and when the contact counts."""
         return _last_answered([segment for segment in self.segments if segment.direction == "inbound"])
 
     def is_joined_by(self, fact: SurveySent | Response | Evaluation, rules: Rules) -> bool:
         return self.handled is not None and abs(fact.time - self.handled.ended_at) <= rules.horizon_ms
 
     def cell(self, fact: SurveySent | Response | Evaluation, own: Cell, rules: Rules) -> Cell:
-        """The dimensions of a fact with these of its own."""
+        """Return the dimensions of a fact: its contact's where known, else its own."""
         if self.handled is not None and self.is_joined_by(fact, rules):
             return either(cell_of(self.handled), own)
         return own
@@ -160,14 +161,14 @@ def _last_answered(segments: list[Segment]) -> Segment | None:
 
 @dataclass
 class Journey:
-    """All contacts of one known customer; or a single contact of nobody known."""
+    """All contacts of one known customer, or a single contact of an unknown one."""
 
     customer_id: str | None
     contacts: list[Contact]
     valuations: list[Valuation] = field(default_factory=list)
 
     def value(self) -> int | None:
-        """The newest that is known, in hundredths."""
+        """Return the newest stated value of the customer in hundredths."""
         known = [(v.as_of, 1, v.version, v.source, v.identity.id, v.value) for v in self.valuations]
         known += [
             (s.ended_at, 0, s.version, s.source, s.identity.id, s.customer_value)
@@ -179,7 +180,7 @@ class Journey:
 
 
 def contacts(facts: Iterable[Stated]) -> list[Contact]:
-    """Everything but valuations, in contacts."""
+    """Sort all facts but valuations into contacts."""
     surveys: dict[Hashable, Survey] = defaultdict(Survey)
     found: dict[Hashable, Contact] = {}
 
@@ -221,11 +222,11 @@ def journeys(events: Iterable[Event], rules: Rules) -> list[Journey]:
     return [*of_nobody, *of_customer.values()]
 
 
-# What it means
+# Counting rules
 
 
 def answers(response: Response) -> list[tuple[str, int | bool]]:
-    """The questions that were answered, with the answers."""
+    """Return the questions that were answered, with their answers."""
     pairs = [(question, getattr(response, question)) for question in QUESTIONS]
     return [(question, answer) for question, answer in pairs if answer is not None]
 
@@ -235,14 +236,14 @@ def counts_as_survey(response: Response) -> bool:
 
 
 def handle_ms(segment: Segment) -> int | None:
-    """Talk, and what is known of hold and after-call work; unknown where talk is."""
+    """Return talk plus known hold and after-call work; None where talk is unknown."""
     if segment.talk_ms is None:
         return None
     return segment.talk_ms + (segment.hold_ms or 0) + (segment.acw_ms or 0)
 
 
 class FirstContact(NamedTuple):
-    """What first-contact resolution says of one contact."""
+    """Result of first-contact resolution for one contact."""
 
     inbound: Segment
     is_repeat: bool
@@ -250,7 +251,7 @@ class FirstContact(NamedTuple):
 
 
 def first_contacts(journey: Journey, rules: Rules) -> list[FirstContact]:
-    """The answered inbound contacts of a known customer, callback legs aside, in order."""
+    """Return the answered inbound contacts of a known customer in order, without callback legs."""
     if journey.customer_id is None:
         return []
     line = sorted(
@@ -279,7 +280,7 @@ class AtRisk(NamedTuple):
 
 
 def at_risk(journey: Journey, rules: Rules) -> AtRisk | None:
-    """The value that a customer's newest NPS answer, a detractor's, puts at risk."""
+    """Return the value that a customer's newest NPS answer puts at risk, if it is a detractor's."""
     value = journey.value()
     if journey.customer_id is None or value is None:
         return None
@@ -430,12 +431,12 @@ def _evaluation_contribution(contact: Contact, evaluation: Evaluation, rules: Ru
 
 
 def tallies(events: Iterable[Event], rules: Rules) -> dict[tuple[int, Cell], Counts]:
-    """(10 s pane, cell) to its counts by name, histogram buckets as "handle:17"; what is 0 is absent."""
+    """Return counts by (10 s pane, cell) and name, histogram buckets as "handle:17"; 0 is absent."""
     return _summed(((c.time // FINE_MS, c.cell), c.counts) for c in contributions(events, rules))
 
 
 def by_hour_and_row(events: Iterable[Event], rules: Rules) -> dict[tuple[int, str], Counts]:
-    """(hour, group row) to its counts, as `tallies`."""
+    """Return counts by (hour, group row) and name, as `tallies` does."""
     return _summed(
         ((c.time // LONG_MS, row_field(by, c.cell)), c.counts)
         for c in contributions(events, rules)
@@ -457,8 +458,10 @@ def _summed(placed: Iterable[tuple[Key, Counts]]) -> dict[Key, Counts]:
 
 @dataclass(frozen=True)
 class Window:
-    """Whom and when a reading is about: [start, end) in ms, a group as ("queue", "channel") and
-    ("billing", "voice"), () and () for all; `at` is now."""
+    """Time and group of a reading: [start, end) in ms; `by` ("queue", "channel"), `key` ("billing", "voice").
+
+    Both are () for all. `at`: the current time in ms.
+    """
 
     start: int
     end: int
@@ -481,14 +484,15 @@ class Reading(NamedTuple):
 
 
 Readings = dict[tuple[str, str], Reading]
-"""By metric and stat; `stat` is "" where there is but one, "own" for the service level by each
+"""Readings by metric and stat; `stat` is "" where there is only one, "own" for the service level by each
 queue's formula."""
 
 
 def readings(events: Iterable[Event], rules: Rules, window: Window, response_age_ms: int = DAY) -> Readings:
-    """Every metric in its unit. What is not defined for this window or group is absent.
+    """Return every metric in its unit. Metrics that are not defined for this window or group are absent.
 
-    Percentiles are exact (nearest rank). `today` of several time zones is not known here."""
+    Percentiles are exact (nearest rank). `today` of several time zones is not supported.
+    """
     all_journeys = journeys(events, rules)
     all_contacts = [contact for journey in all_journeys for contact in journey.contacts]
     segments = [s for contact in all_contacts for s in contact.segments if (s.ended_at, cell_of(s)) in window]
@@ -626,7 +630,7 @@ def _service_level(inbound: list[Segment], rules: Rules, stat: str) -> Reading:
 
 
 def in_time(segment: Segment, target: ServiceLevel, formula: str) -> bool | None:
-    """Whether the service level was met for an inbound segment; None: it is left out."""
+    """Tell whether an inbound segment met the service level; None: it is left out."""
     wait = segment.wait_ms
     match segment.outcome:
         case "answered":
@@ -695,7 +699,7 @@ def _first_contact_readings(all_journeys: list[Journey], rules: Rules, window: W
 
 
 def active_agents(events: Iterable[Event], window: Window) -> set[str]:
-    """The agents of answered inbound segments."""
+    """Return the agents of answered inbound segments in a window."""
     return {
         fact.agent_id
         for fact in standing(events)

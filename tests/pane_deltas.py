@@ -1,4 +1,4 @@
-"""Pane deltas made of tallies, for tests that know what they want counted."""
+"""Pane deltas made from tallies, for tests that state the counts they need."""
 
 from collections.abc import Mapping
 from itertools import chain
@@ -12,11 +12,11 @@ from streamer.panes.pane_keys import FINE_MS, Cell, Grouping, PaneHour
 from streamer.panes.rollup import Rollup
 
 PaneTallies = dict[tuple[int, Cell], Tally]
-"""By 10 s pane and cell."""
+"""Tallies by 10 s pane and cell."""
 
 
 def deltas(tallies: PaneTallies, pairs: tuple[Grouping, ...] = ()) -> dict[PaneHour, bytes]:
-    """What a commit of these tallies adds to both families."""
+    """Return the pane deltas of both families that a commit of these tallies adds."""
     rows = [
         Contribution(pane * FINE_MS, cell, tuple(chain.from_iterable(tally.items())))
         for (pane, cell), tally in tallies.items()
@@ -25,7 +25,7 @@ def deltas(tallies: PaneTallies, pairs: tuple[Grouping, ...] = ()) -> dict[PaneH
 
 
 def row_sums(rows: Mapping[str, Tally]) -> bytes:
-    """A long delta of these rows."""
+    """Return a packed long delta of these rows."""
     sizes = [len(tally) for tally in rows.values()]
     numbers = [number for tally in rows.values() for number in tally]
     amounts = [amount for tally in rows.values() for amount in tally.values()]

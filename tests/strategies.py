@@ -1,7 +1,7 @@
-"""Here are small worlds: a few customers, contacts and surveys whose events collide at every turn.
+"""Hypothesis strategies for small centers: a few customers, contacts and surveys whose events often collide.
 
-Ids come from tiny pools that overlap on purpose: a customer, a contact, a segment and a survey may all
-be called "k1". Times lie on a coarse grid, a millisecond off it at most where a boundary is.
+Ids come from tiny pools that overlap on purpose: a customer, a contact, a segment and a survey may all be
+called "k1". Times lie on a coarse grid, at most a millisecond off it where a boundary is.
 """
 
 from hypothesis import strategies as st
@@ -24,9 +24,9 @@ from streamer.events.rules import DAY, HOUR, MINUTE, SECOND, SERVICE_LEVEL_FORMU
 from streamer.metrics.tally import SCALES
 
 START = 1_750_032_000_000
-"""A midnight in UTC: where a world begins."""
+"""A midnight in UTC: the first day of all events, in ms."""
 FIRST, LAST = START - 1, START + 21 * DAY
-"""No event of a world lies earlier, or later."""
+"""No event is earlier than FIRST or later than LAST."""
 
 SOURCES = ("", "crm")
 CUSTOMERS = ("ann", "bob", "k1")
@@ -41,7 +41,7 @@ _offsets = st.sampled_from((0, 0, 0, 0, -1, 1, 10 * SECOND - 1, 10 * SECOND, HOU
 
 
 def times() -> st.SearchStrategy[int]:
-    """Milliseconds; often equal, often exactly 7 days or 10 s apart, or 1 ms more or less."""
+    """Draw times in ms: often equal, often exactly 7 days or 10 s apart, or 1 ms more or less."""
     return st.builds(lambda day, offset: START + day * DAY + offset, _days, _offsets)
 
 
@@ -56,7 +56,7 @@ def versions() -> st.SearchStrategy[int]:
 sources = st.sampled_from(SOURCES)
 customers = st.sampled_from(("ann", "ann", *CUSTOMERS, None))
 
-# One draw each for what varies together: worlds stay small to generate and to read.
+# One draw for values that vary together: examples stay small to generate and to read.
 _PROFILES = tuple(
     dict(zip(("site", "queue", "team", "agent_id", "channel", "reason", "language"), values, strict=True))
     for values in (
@@ -70,7 +70,7 @@ _PROFILES = tuple(
         (None,) * 7,
     )
 )
-# what a call must name, or has by default
+# dimensions that a call must name, or has by default
 _CALLS = tuple(
     profile | {"queue": profile["queue"] or "billing", "channel": profile["channel"] or "voice"}
     for profile in _PROFILES
@@ -192,7 +192,7 @@ def identities() -> st.SearchStrategy[Identity]:
 
 
 def tombstones() -> st.SearchStrategy[Tombstone]:
-    """Deletions of what may or may not ever be there; of a customer's value with a time for a version."""
+    """Draw deletions of facts that may or may not exist; of a customer's value, the version is a time."""
     of_value = st.builds(Identity, st.just("c"), sources, st.sampled_from(CUSTOMERS))
     return st.one_of(
         st.builds(Tombstone, identities(), versions()),
@@ -215,8 +215,10 @@ def facts() -> st.SearchStrategy[Stated]:
 
 @st.composite
 def corrections(draw: st.DrawFn, fact: Stated) -> list[Event]:
-    """What its source says of a fact later: the same, something else, another customer or contact, that
-    it never was, that it was after all. The versions may tie."""
+    """Draw what its source says of a fact later, with versions that may tie.
+
+    The fact may be sent again, changed, given to another customer or contact, deleted, or revived.
+    """
     if isinstance(fact, Valuation):
         return [draw(st.sampled_from((fact, replace(fact, value=777))))]
     later = fact.version + draw(st.sampled_from((0, 1, 1)))
@@ -237,7 +239,7 @@ _movers = {"contact_id": maybe(CONTACTS), "customer_id": customers}
 
 
 def _changes(fact: Stated) -> st.SearchStrategy[Stated]:
-    """Other facts under its identity."""
+    """Draw other facts under the same identity."""
     match fact:
         case Segment():
             named, others = {"segment_id": fact.segment_id}, segments()
@@ -254,7 +256,7 @@ def _changes(fact: Stated) -> st.SearchStrategy[Stated]:
 
 @st.composite
 def sequels(draw: st.DrawFn, fact: Stated) -> list[Event]:
-    """What a fact brings about: the customer comes back, is passed on, is asked, answers."""
+    """Draw the events that follow a fact: the customer comes back, is transferred, is invited, answers."""
     match fact:
         case Segment():
             another, away = draw(segments()), draw(_away)
@@ -276,13 +278,13 @@ _away = st.sampled_from((0, 1, DAY, DAY + 1, 7 * DAY - 1, 7 * DAY, 7 * DAY, 7 * 
 
 
 def _apart(time: int, away: int) -> int:
-    """A time so far away, on the side where the world is."""
+    """Return a time that far away, later or earlier so that it stays between FIRST and LAST."""
     return time + away if FIRST <= time + away <= LAST else time - away
 
 
 @st.composite
 def visits(draw: st.DrawFn) -> list[Segment]:
-    """Answered contacts of one customer, days apart."""
+    """Draw answered contacts of one customer, days apart."""
     customer, ended_at, visits = draw(st.sampled_from(CUSTOMERS)), START, []
     for contact_id in draw(st.lists(st.sampled_from(CONTACTS), max_size=4, unique=True)):
         ended_at = _apart(ended_at, draw(_away))
@@ -303,7 +305,7 @@ def _worlds(draw: st.DrawFn, max_facts: int) -> list[Event]:
 
 
 def events(max_facts: int = 20) -> st.SearchStrategy[list[Event]]:
-    """All events of a world, in some order; shuffle and repeat them as you like."""
+    """Draw all events of a center, in some order. Tests may shuffle and repeat them."""
     return _worlds(max_facts)
 
 

@@ -1,4 +1,4 @@
-"""Here is that the contracts of pyproject.toml hold, and that they would notice if they did not."""
+"""Tests that the import contracts of pyproject.toml hold, and that they notice a breach."""
 
 import os
 import shutil
@@ -73,7 +73,7 @@ def add(file: Path, line: str) -> None:
 
 
 def lint(folder: Path) -> str:
-    """What import-linter says of the package in the folder: nothing when all contracts are kept."""
+    """Return what import-linter reports on the package in the folder: nothing when all contracts are kept."""
     done = subprocess.run(
         [sys.executable, "-c", LINT],
         cwd=folder,

@@ -1,4 +1,4 @@
-"""A year of history counted at once gives the numbers it would have given live; past moments can be read."""
+"""Backfill: a year of history counted at once gives the same numbers as live; past moments can be read."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -31,13 +31,13 @@ WHOLE = ("nps_score", "csat_ratio", "fcr_ratio", "fcr_final_ratio", "repeat_rati
 
 @cache
 def year() -> tuple[Message, ...]:
-    """Some 5,000 contacts with all that follows them, in the order in which they were published."""
+    """Return some 5,000 contacts with all events that follow them, in the order of publication."""
     return tuple(Center(Plan(seed=3, start_ms=START, rate=0.00016)).history(365 * 24))
 
 
 @cache
 def logs() -> dict[tuple[str, int], list[Record]]:
-    """The customer's partition, as a producer would choose it."""
+    """Return the logs of that year, partitioned by customer as a producer would do it."""
     found: dict[tuple[str, int], list[Record]] = {}
     for one in year():
         place = one.topic, sum(one.key) % PARTITIONS
@@ -66,9 +66,11 @@ async def count(
     clock: Clock,
     live: bool,
 ) -> None:
-    """Batch after batch of the partition whose turn it is. As `AssignedPartitions` has it, the watermark is
-    what the partition that is furthest behind has reached; live, time goes with the records, and batches are
-    small."""
+    """Count batch after batch of the partition that `turn` chooses.
+
+    The watermark is the time that the partition furthest behind has reached, as in `AssignedPartitions`. With
+    `live`, the clock follows the records and batches are small.
+    """
     shared: ProcessingContext = context(store, RULES)
     shared.clock = clock
     processors = {place: await processor(shared, *place) for place in logs()}
@@ -94,7 +96,7 @@ def in_time(processors: Sequence[PartitionProcessor]) -> PartitionProcessor:
 
 
 def by_topic(processors: Sequence[PartitionProcessor]) -> PartitionProcessor:
-    """One log wholly before the next: the surveys of a year before its contacts, or after them."""
+    """Count each log before the next: the surveys of a year before its contacts, or after them."""
     return max(processors, key=lambda one: one.partition)
 
 
@@ -120,7 +122,7 @@ def wanted() -> Rows:
 
 
 def rows(found: Tallies) -> Rows:
-    """Without the links of agents, which the oracle of hours does not know."""
+    """Return the tallies without the links of agents, which the oracle does not compute by hour."""
     counts = {
         (hour, row): {name: amount for name, amount in tally.items() if "\x1f" not in name and name != "all"}
         for (_, hour, row), tally in found.items()

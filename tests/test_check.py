@@ -1,4 +1,4 @@
-"""Here is that the doctor finds what was broken on purpose, and names the fix."""
+"""Tests that `streamer check` finds each planted defect and names the fix."""
 
 import asyncio
 import os
@@ -51,15 +51,15 @@ async def test_a_healthy_center_with_no_worker_yet_gets_one_warning(
         kafka=broker.address, redis=fresh_redis.url, center=center, customer_keys={"1": new_key()}
     )
     findings = await found(settings)
-    assert bad(findings) == ["warn  workers: none ever spoke  — start `streamer worker`"]
-    assert "call-completed 4" in about(findings, "topics: with").what
+    assert bad(findings) == ["warn  workers: no heartbeat ever received  — start `streamer worker`"]
+    assert "call-completed 4" in about(findings, "topics: all exist").what
 
 
 async def test_a_key_beside_what_it_hides_is_a_warning(broker: Broker, store_url: str, center: str) -> None:
     finding = about(await found(load(kafka=broker.address, redis=store_url, center=center)), "customers")
     assert (finding.verdict, finding.what) == (
         "warn",
-        "customers: hidden by a key that is kept beside them, in Redis",
+        "customers: the pseudonym key is stored in Redis, beside the pseudonyms",
     )
     assert "STREAMER_CUSTOMER_KEYS" in finding.fix
 
@@ -74,7 +74,7 @@ async def test_a_key_that_some_were_forgotten_under_and_that_is_no_longer_set_is
     rotated = settings.model_copy(update={"customer_keys": {"2": SecretStr(new_key())}})
     both = settings.model_copy(update={"customer_keys": {key: SecretStr(new_key()) for key in "12"}})
     assert "forgotten under key 1, which is not set" in about(await found(rotated), "customers").what
-    assert about(await found(both), "customers") == Finding("ok", "customers: hidden by key 2")
+    assert about(await found(both), "customers") == Finding("ok", "customers: pseudonyms are made with key 2")
 
 
 async def test_missing_topics_are_a_warning(fresh_broker: Broker, store_url: str, center: str) -> None:
@@ -87,7 +87,7 @@ async def test_a_store_that_forgets_on_a_restart_is_a_warning(
     broker: Broker, store_url: str, center: str
 ) -> None:
     findings = await found(load(kafka=broker.address, redis=store_url, center=center))
-    assert about(findings, "Redis: a restart loses all").verdict == "warn"
+    assert about(findings, "Redis: a restart loses all data").verdict == "warn"
 
 
 async def test_kafka_away_fails_and_redis_is_looked_at_all_the_same(store_url: str, center: str) -> None:
@@ -174,7 +174,7 @@ async def test_a_topic_that_stamps_arrival_fails_where_the_broker_tells(
         assert [line[:4] for line in told] == ["fail", "fail"]
         assert "message.timestamp.type=CreateTime" in told[0]
     else:
-        assert about(findings, "topics: this broker does not say").verdict == "ok"
+        assert about(findings, "topics: this broker does not report").verdict == "ok"
 
 
 async def test_a_cluster_is_looked_at_like_one_server(redis_cluster: RedisCluster, center: str) -> None:

@@ -1,4 +1,4 @@
-"""Here is that docker-compose.yml is whole: it fits its schema, what it mounts passes its own checker, and
+"""Tests that docker-compose.yml is whole: it fits its schema, what it mounts passes its own checker, and
 what it sets is understood by whom it is set for. Nothing here starts a container."""
 
 import asyncio
@@ -43,7 +43,7 @@ GIVEN = {
 
 
 def interpolated(value: Any, given: Mapping[str, str]) -> Any:
-    """As compose does it: ${NAME:?message}, ${NAME:-default}, one in the other, $$."""
+    """Interpolate as compose does: ${NAME:?message}, ${NAME:-default}, one in the other, $$."""
     if isinstance(value, dict):
         return {name: interpolated(part, given) for name, part in value.items()}
     if isinstance(value, list):
@@ -195,7 +195,7 @@ def test_the_image_is_built_from_files_that_are_there_and_does_not_run_as_root()
 
 
 def settings_of(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
-    """As the service would load them."""
+    """Load the settings as the service would."""
     return loaded(SERVICES[name], monkeypatch, tmp_path)
 
 

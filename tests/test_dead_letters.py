@@ -1,5 +1,4 @@
-"""Here is that rejected events are found, mended, sent again and counted once, and that nothing of a
-customer is in their letters."""
+"""Tests: rejected events are listed, edited, sent again and counted once; letters hide the customer."""
 
 import asyncio
 import base64
@@ -65,13 +64,13 @@ def record(topic: str, value: Any, offset: int = 0, headers: Headers = (), at: i
 
 
 class House:
-    """A broker, and what is said of letters in it."""
+    """A broker, and the operations on dead letters in it."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     async def publish(self, *records: Record) -> list[Record]:
-        """As they are in the log then."""
+        """Return the records as they are in the log then."""
         to = await kafka.producer(self.settings.kafka)
         try:
             return [await self._publish(to, one) for one in records]
@@ -86,7 +85,7 @@ class House:
         return one._replace(partition=sent.partition, offset=sent.offset)
 
     async def write(self, *records: Record, veil: Veil = VEIL) -> None:
-        """Letters about these."""
+        """Write letters about these records."""
         told = [
             (one, decode(one, Rules()) if one.topic in kafka.TOPICS else Rejected("off-scale", ""))
             for one in records
@@ -113,7 +112,7 @@ class House:
         return await commands.retry(self.settings, chosen, sets, force, dry_run)
 
     async def log(self, topic: str) -> list[Record]:
-        """All that this topic holds."""
+        """Return all records of this topic."""
         partitions = [kafka.Partition(topic, number) for number in range(4)]
         records = kafka.KafkaRecords(self.settings.kafka)
         try:
@@ -197,14 +196,14 @@ async def test_a_rejected_answer_is_mended_sent_again_and_counted_once(
     )
 
     assert await house.retry() == 1
-    assert f"{place(bad)}  left as it is: would be rejected: off-scale" in capsys.readouterr().out
+    assert f"{place(bad)}  not sent: would be rejected: off-scale" in capsys.readouterr().out
     assert await house.retry("answers.nps=10", at=[bad]) == 0
     assert f"{place(bad)}  sent again" in capsys.readouterr().out
     await counting.counted(topic, applied=2, rejected=1)
     assert await counting.reads("nps_score") == (100, 2)
     assert await house.open() == []
 
-    with pytest.raises(LetterError, match="no letter about this record is open"):
+    with pytest.raises(LetterError, match="there is no open dead letter for this record"):
         await house.retry("answers.nps=10", at=[bad])
     assert await house.retry("answers.nps=10") == 0  # of all that are open, none
     (_, again) = [one for one in await house.log(topic) if b'"r1"' in (one.value or b"")]
@@ -287,7 +286,7 @@ async def test_a_letter_whose_original_is_gone_stays_and_says_so(
     assert await house.retry("answers.nps=9") == 1
     told = capsys.readouterr().out
     for gone in (never, nowhere, another):
-        assert f"{place(gone)}  left as it is: Kafka no longer has this record" in told
+        assert f"{place(gone)}  not sent: Kafka no longer has this record" in told
     assert f"{place(there)}  sent again" in told
     assert {str(letter.place) for letter in await house.open()} == {
         place(one) for one in (never, nowhere, another)
@@ -297,7 +296,7 @@ async def test_a_letter_whose_original_is_gone_stays_and_says_so(
 async def test_a_record_that_stands_where_another_stood_is_not_sent(
     house: House, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As in a log that was made anew."""
+    """The case of a topic that was deleted and created again."""
     (now,) = await house.publish(record("survey-completed", {**SURVEY, "answers": {"nps": 9}}))
     await house.write(now._replace(timestamp=now.timestamp - 1, value=json.dumps(SURVEY).encode()))
     assert await house.retry() == 1
@@ -317,7 +316,7 @@ async def test_of_a_trimmed_log_what_is_left_is_sent(
     await admin.close()
     assert await house.retry("answers.nps=9") == 1
     told = capsys.readouterr().out
-    assert f"{place(first)}  left as it is: Kafka no longer has" in told
+    assert f"{place(first)}  not sent: Kafka no longer has" in told
     assert f"{place(second)}  sent again" in told
 
 
@@ -410,7 +409,7 @@ async def test_a_letter_tells_nothing_of_the_customer_and_the_original_all(
     assert await commands.show(house.settings, choice([place(one)]), with_original=True) == 0
     told = capsys.readouterr()
     assert WHO in told.out
-    assert told.err == "what follows is the original: it holds personal data\n"
+    assert told.err == "the original record follows: it holds personal data\n"
 
 
 async def test_letters_are_listed_by_reason_and_topic_with_an_example_of_each(
@@ -426,7 +425,7 @@ async def test_letters_are_listed_by_reason_and_topic_with_an_example_of_each(
         f"unknown-value  call-completed  1 letter, {last}",
         f'    {place(call)}  outcome is "lost", expected one of answered, abandoned, timeout, voicemail, '
         "overflow, callback",
-        f"3 open; `streamer dead-letters show {(await house.open())[-1].place}` shows one",
+        f"3 open; to see one: `streamer dead-letters show {(await house.open())[-1].place}`",
     ]
 
 
@@ -474,16 +473,16 @@ async def test_a_letter_names_its_customer_by_a_pseudonym_or_not_at_all(house: H
 
 def test_the_commands_say_it_in_lines(house_of_commands: Mapping[str, str]) -> None:
     done = run(house_of_commands, "list")
-    assert (done.returncode, done.stdout) == (0, "no letter is open\n")
+    assert (done.returncode, done.stdout) == (0, "there are no open dead letters\n")
     done = run(house_of_commands, "retry")  # nothing chosen is not all
     assert (done.returncode, done.stderr) == (
         2,
-        "streamer: expected coordinates, --reason, --topic, --since or --all\n",
+        "streamer: nothing selected: give coordinates, --reason, --topic, --since or --all\n",
     )
     done = run(house_of_commands, "show", "call-completed:0:17")
     assert (done.returncode, done.stderr) == (
         1,
-        "streamer: call-completed:0:17: no letter about this record is open\n",
+        "streamer: call-completed:0:17: there is no open dead letter for this record\n",
     )
 
 
@@ -539,11 +538,11 @@ def test_what_is_not_finite_can_be_set() -> None:
 
 
 UNCHANGEABLE = [
-    ("no JSON", b"{", "answers.nps=9", "no JSON object"),
-    ("a list", b"[1]", "answers.nps=9", "no JSON object"),
-    ("data that are a text", {**ENVELOPE, "data": "x"}, "nps=9", "its data is no object"),
+    ("no JSON", b"{", "answers.nps=9", "not a JSON object"),
+    ("a list", b"[1]", "answers.nps=9", "not a JSON object"),
+    ("data that are a text", {**ENVELOPE, "data": "x"}, "nps=9", "data is not a JSON object"),
     ("base64 that is none", {**ENVELOPE, "data_base64": "%"}, "nps=9", "cannot be decoded"),
-    ("a field in a text", {"answers": "x"}, "answers.nps=9", "answers is no object"),
+    ("a field in a text", {"answers": "x"}, "answers.nps=9", "answers is not a JSON object"),
     ("another that is not finite", b'{"talk_s":NaN}', "wait_s=1", "not finite"),
 ]
 
@@ -570,7 +569,7 @@ def test_a_change_that_cannot_be_read_says_what_was_expected(text: str, why: str
 
 def test_a_record_of_a_topic_that_nobody_reads_has_no_verdict() -> None:
     for topic in ("orders", "ingest-nobody"):
-        with pytest.raises(LetterError, match=f"{topic} is no topic of ours"):
+        with pytest.raises(LetterError, match=f"streamer does not read the topic {topic}"):
             verdict(record(topic, {}), load())
 
 

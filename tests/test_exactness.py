@@ -1,4 +1,4 @@
-"""Here is the promise: in any order, however often, over any partitions, the numbers are the oracle's."""
+"""Exact numbers: in any order, with any repetition and over any partitions they equal the oracle's."""
 
 import uuid
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 
 class Delivery(NamedTuple):
-    """Logs, and in which turns their batches are counted: a log, and how many records of it."""
+    """Logs, and the turns in which their batches are counted: a log and a number of its records each."""
 
     rules: Rules
     logs: Logs
@@ -43,7 +43,7 @@ class Delivery(NamedTuple):
 
 
 def published(event: Event) -> int:
-    """Each at its own time: what may be too late or forgotten is another test's matter."""
+    """Return the record time of an event: its own. Late and forgotten events are tested elsewhere."""
     return START if isinstance(event, Tombstone) else event.time
 
 
@@ -66,13 +66,13 @@ def deliveries(
 
 
 def stated(written: Logs, rules: Rules) -> list[Event]:
-    """What the records say, as the oracle is told it."""
+    """Decode all records that can be read, for the oracle."""
     events = [decode(one, rules) for log in written.values() for one in log]
     return [event for event in events if not isinstance(event, Rejected)]
 
 
 def wanted(events: Sequence[Event], rules: Rules) -> Tallies:
-    """What the oracle says the store holds."""
+    """Return the tallies that the store must hold, computed by the oracle."""
     fine = oracle.tallies(events, rules).items()
     long = oracle.by_hour_and_row(events, rules).items()
     found = {("fine", pane, cell_field(cell)): tally for (pane, cell), tally in fine} | {
@@ -84,7 +84,7 @@ def wanted(events: Sequence[Event], rules: Rules) -> Tallies:
 
 
 def _presence(events: Iterable[Event], rules: Rules) -> Tallies:
-    """Under which other rows an agent answered how often, at the agent's own row."""
+    """Return how often each agent answered under other rows, by the agent's own row."""
     found: Tallies = {}
     for fact in oracle.standing(events):
         if not isinstance(fact, Segment) or fact.agent_id is None:
@@ -101,7 +101,7 @@ def _presence(events: Iterable[Event], rules: Rules) -> Tallies:
 
 
 async def check_exact(delivery: Delivery, store: Store, now_ms: int = START) -> None:
-    """The property: count all, then look."""
+    """Check the property: count all events, then compare with the oracle."""
     shared = context(store, delivery.rules, now_ms)
     processors = {place: await processor(shared, *place) for place in delivery.logs}
     for place, size in delivery.turns:
@@ -117,18 +117,18 @@ async def check_exact(delivery: Delivery, store: Store, now_ms: int = START) -> 
 
 
 def results(counts: Mapping[str, int], topic: str) -> int:
-    """Records of a topic by all their results."""
+    """Return the number of a topic's records, summed over their results."""
     return sum(counts.get(f"events\x1f{topic}\x1f{one}", 0) for one in ("applied", "unchanged", "rejected"))
 
 
 def at_once(work: Coroutine[Any, Any, T]) -> T:
-    """The result of work that never waits, as none does on a store in memory."""
+    """Return the result of a coroutine that never waits, as with a store in memory."""
     try:
         work.send(None)
     except StopIteration as done:
         return done.value
     work.close()
-    raise AssertionError("it waits")
+    raise AssertionError("the coroutine waits")
 
 
 @settings(SLOW, max_examples=250)
@@ -147,7 +147,7 @@ def test_crowds_are_told_from_customers_in_any_order(delivery: Delivery) -> None
     at_once(check_exact(delivery, MemoryStore()))
 
 
-# In Redis, whose own clock sweeps panes that are past: a world that still lies ahead of it.
+# Redis sweeps past panes by its own clock: here all events lie in the future.
 
 AHEAD = 20 * 365 * DAY
 _TIMES = ("queued_at", "ended_at", "sent_at", "answered_at", "evaluated_at", "as_of")
@@ -176,11 +176,11 @@ async def test_redis_holds_the_oracles_tallies_too(store_url: str, delivery: Del
         await store.close()
 
 
-# What is old.
+# Old events.
 
 
 class Ageing(NamedTuple):
-    """Events with the time each is published at, in that order; the last one at `end`."""
+    """Events with the time each is published at, in that order; the last one at `end`. Times in ms."""
 
     rules: Rules
     told: Sequence[tuple[int, Event]]
@@ -189,8 +189,10 @@ class Ageing(NamedTuple):
 
 @st.composite
 def ageings(draw: st.DrawFn) -> Ageing:
-    """Contacts whose facts lie within one horizon and are corrected as late as is accepted, at ages
-    around all boundaries."""
+    """Draw contacts whose facts lie within one horizon and are corrected as late as is accepted.
+
+    Their ages lie around all boundaries.
+    """
     horizon, fcr = draw(st.sampled_from(((12 * DAY, 7 * DAY), (12 * DAY, DAY), (35 * DAY, 7 * DAY))))
     rules = Rules(horizon_ms=horizon, fcr_ms=fcr)
     end = START + 5 * horizon
@@ -223,7 +225,7 @@ def event_fits(event: Event, end: int) -> bool:
 
 @st.composite
 def _aftermath(draw: st.DrawFn, first: Segment, horizon: int) -> list[tuple[int, Event]]:
-    """What is said of a contact later: nothing of it two horizons after the contact began."""
+    """Draw later events of a contact, none of them later than two horizons after the contact began."""
     what = draw(st.sampled_from(("nothing", "corrected", "deleted", "deleted", "answered", "evaluated")))
     later = first.time + draw(st.sampled_from((0, 1, DAY, horizon - 1, horizon)))
     heard = later + draw(st.sampled_from((0, horizon - 1, horizon)))
@@ -247,7 +249,7 @@ def _aftermath(draw: st.DrawFn, first: Segment, horizon: int) -> list[tuple[int,
 
 async def as_time_goes(ageing: Ageing, store: Store) -> ProcessingContext:
     """Count each event when it is published; the watermark follows as closely as it may."""
-    shared = context(store, ageing.rules, START - 100 * DAY)  # no pane is past its time
+    shared = context(store, ageing.rules, START - 100 * DAY)  # no pane has expired
     for when, event in ageing.told:
         shared.watermark = when
         at = await processor(shared, topic_of(event), 0)
@@ -303,7 +305,7 @@ def test_contacts_far_behind_the_watermark_leave_the_journey_but_not_the_numbers
 
 
 def test_a_contact_taken_back_after_two_horizons_leaves_the_earlier_ones_as_they_were() -> None:
-    """Of three visits an FCR window apart each, the last one: the second stays a repeat of the first."""
+    """The last of three visits, an FCR window apart, is deleted: the second stays a repeat of the first."""
     rules = Rules()
     end = START + 5 * rules.horizon_ms
     visits = [visit(f"k{n}", end - 2 * rules.horizon_ms - n * rules.fcr_ms) for n in (2, 1, 0)]
@@ -312,7 +314,7 @@ def test_a_contact_taken_back_after_two_horizons_leaves_the_earlier_ones_as_they
 
 
 class Forgetful(MemoryStore):
-    """Before each reading, documents go that outlived their time. `now_ms` is when a commit is made."""
+    """Store that deletes expired documents before each read. `now_ms`: the time of a commit."""
 
     def __init__(self, rules: Rules) -> None:
         super().__init__(rules)
@@ -320,7 +322,7 @@ class Forgetful(MemoryStore):
         self.forgotten = 0
 
     async def read(self, keys: Sequence[bytes]) -> Snapshot:
-        panes = self.panes.copy()  # of which none is to lapse
+        panes = self.panes.copy()  # none of these shall expire
         self.forgotten += await self.forget(self.now_ms, len(self.documents))
         self.panes.update(panes)
         return await super().read(keys)
@@ -349,7 +351,7 @@ def test_a_contact_that_goes_on_for_longer_than_documents_live_keeps_its_numbers
 
 
 def test_records_older_than_the_watermark_keep_what_is_around_them() -> None:
-    """A replay into a center that is caught up."""
+    """The records are replayed into a center that is caught up."""
     store = MemoryStore()
     shared = context(store, Rules(), START)
     shared.watermark = START + 100 * DAY

@@ -1,4 +1,4 @@
-"""Here is that a forgotten customer is gone, stays gone, and that no total moves by it."""
+"""Tests that a forgotten customer is gone and stays gone, and that no total changes."""
 
 import json
 from collections.abc import Mapping

@@ -46,7 +46,7 @@ DUMP = Path(__file__).parent / "store" / "layout1.json.gz"
 
 
 class Dump(NamedTuple):
-    """What an earlier release counted, when, and what it had in Redis then."""
+    """Counts of an earlier release, their time, and its keys in Redis."""
 
     now_ms: int
     rules: bytes

@@ -1,7 +1,7 @@
-"""The promise at any await: whoever owns, dies, times out or fails over, the numbers are right.
+"""Exact numbers at any await: whichever worker owns a partition, crashes, times out, or the store fails over.
 
-Committers, compactors and readers are coroutines that are stepped by hand over one store in memory, in
-the order and with the faults that Hypothesis chooses. No clock, no event loop.
+Committers, compactors and readers are coroutines that are stepped by hand over one store in memory, in the
+order and with the faults that Hypothesis chooses. There is no clock and no event loop.
 """
 
 import asyncio
@@ -52,20 +52,20 @@ Work = Coroutine[Any, Any, None]
 
 GO, LOST, LATE, ARRIVE, CRASH, FAIL_OVER = "go", "lost", "late", "arrive", "crash", "fail over"
 FATES = (*[GO] * 12, LOST, LOST, LATE, ARRIVE, CRASH, FAIL_OVER)
-"""What befalls the next step: nothing; a time-out, before or after the call took effect; a time-out of a
-call that takes effect at the next ARRIVE; the death of who made it; a failover."""
+"""Fates of the next step: no fault; a time-out, before or after the call took effect; a time-out of a call
+that takes effect at the next ARRIVE; a crash of the coroutine that made it; a failover."""
 _KEPT = 5
 
 
 class Turn:
-    """Where the others may go on. What is sent is the fate of the step to come."""
+    """Point where other coroutines may run. The value sent is the fate of the next step."""
 
     def __await__(self) -> Generator[None, str, str]:
         return (yield)
 
 
 class Network:
-    """Calls are steps: one to reach the other side, one to come back."""
+    """Network whose calls take two steps: one to reach the other side, one to come back."""
 
     def __init__(self) -> None:
         self.late: list[Callable[[], Work]] = []
@@ -87,7 +87,7 @@ class Network:
 
 
 class Remote:
-    """A Store on the other side of a network, which remembers its states."""
+    """Store on the other side of a network, which remembers its past states."""
 
     def __init__(self, inner: MemoryStore, network: Network, letters: "FarLetters", rejected: set[Record]):
         self.inner = inner
@@ -164,7 +164,7 @@ class Remote:
 
 
 class FarLetters(Letters):
-    """Dead letters behind the same network."""
+    """Dead-letter queue behind the same network."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -175,7 +175,7 @@ class FarLetters(Letters):
 
 
 class Play(NamedTuple):
-    """What there is to count, who counts it (a partition and a batch's size each), and what befalls them."""
+    """Logs to count, the owners that count them (partition and batch size each), and a schedule of faults."""
 
     rules: Rules
     logs: Logs
@@ -197,7 +197,7 @@ def plays(draw: st.DrawFn) -> Play:
 
 
 def _spoil(log: Sequence[Record], at: int) -> Sequence[Record]:
-    """With a record in it, from place 0 on, that cannot be read."""
+    """Return the log with an unreadable record inserted at `at`; unchanged where `at` is negative."""
     if at < 0:
         return log
     records = [*log[:at], log[0]._replace(value=b"{"), *log[at:]]
@@ -210,7 +210,7 @@ async def count_all(
     size: int,
     kind: type[PartitionProcessor] = PartitionProcessor,
 ) -> None:
-    """An owner of a partition, until all is counted."""
+    """Run an owner of a partition until the whole log is counted."""
     partition = Partition(log[0].topic, log[0].partition)
     own = kind(partition, await start(shared, partition, log), shared)
     while own.position.next < len(log):
@@ -222,7 +222,7 @@ async def count_all(
 
 
 async def start(shared: ProcessingContext, partition: Partition, log: Sequence[Record]) -> Position:
-    """Where to go on, as lanes find it."""
+    """Return the position to start from, resolved as `AssignedPartitions` does."""
     while True:
         (stored,) = await retry_forever(lambda: shared.store.positions([partition]))
         after = resolve_start_position(partition, stored, _snapshot(log)).position
@@ -244,7 +244,7 @@ async def compact_all(remote: Remote) -> None:
 
 
 async def read_all(remote: Remote, follower: Follower) -> None:
-    """A reader: each state it comes to was a state of the store."""
+    """Run a reader, and check that each state it reads was a state of the store."""
     while True:
         if await retry_forever(lambda: follower.read(remote)):
             assert follower.sums in remote.moments
@@ -252,7 +252,7 @@ async def read_all(remote: Remote, follower: Follower) -> None:
 
 
 class Stage:
-    """Runs coroutines by turns; whoever dies is followed by a new one."""
+    """Scheduler that steps coroutines; one that crashes is replaced by a new one."""
 
     def __init__(self, cast: Sequence[Callable[[], Work]], remote: Remote, network: Network) -> None:
         self._cast = cast
@@ -295,7 +295,7 @@ class Stage:
             running.close()
 
     def finish(self, numbers: Iterable[int]) -> None:
-        """All these anew, by turns and without faults, until they end."""
+        """Restart these coroutines and step them in turn, without faults, until they end."""
         numbers = list(numbers)
         for number in numbers:
             self._leave(number)
@@ -314,7 +314,7 @@ def check_play(
     kind: type[PartitionProcessor] = PartitionProcessor,
     store: Callable[[], MemoryStore] = MemoryStore,
 ) -> None:
-    """The property: play it, let all come to an end, then look."""
+    """Check the property: run the scenario, let all owners finish, then compare with the oracle."""
 
     async def pause(_: float) -> None:
         await Turn()
@@ -334,7 +334,7 @@ def _check_play(play: Play, kind: type[PartitionProcessor], inner: MemoryStore) 
     follower = Follower()
 
     def owner(place: Place, size: int) -> Work:
-        # each a worker of its own
+        # each owner is a worker of its own
         shared = ProcessingContext(remote, play.rules, letters, NoObserver(), lambda: START)
         return count_all(shared, play.logs[place], size, kind)
 
@@ -363,11 +363,11 @@ def test_zombies_crashes_time_outs_and_failovers_at_any_await_leave_the_oracles_
     check_play(play)
 
 
-# Two stories, step by step
+# Two scenarios, step by step
 
 
 class Paused:
-    """A store whose commits wait at the door for a turn."""
+    """Store whose commits wait for one step before they take effect."""
 
     def __init__(self, inner: MemoryStore) -> None:
         self._inner = inner
@@ -381,7 +381,7 @@ class Paused:
 
 
 class NumberedTokens(MemoryStore):
-    """As if tokens were counters, one higher at each write."""
+    """Faulty store: its tokens are counters, one higher at each write, and come back after a failover."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -397,8 +397,11 @@ class NumberedTokens(MemoryStore):
 
 
 def a_token_comes_back(store: MemoryStore) -> bool:
-    """Whether the numbers are right at the end: of four visits of one customer, one is read, lost in a
-    failover, and another one takes its place, before a commit that had read the lost one."""
+    """Tell whether the numbers are right although a token might come back.
+
+    One of four visits of a customer is read and then lost in a failover. Another visit takes its place before
+    a commit that had read the lost one.
+    """
     visits = [visit(f"k{day}", START + day * DAY) for day in (0, 5, 6, 7)]
     base, lost, other, late = visits
     shared, paused = context(store, Rules()), context(Paused(store), Rules())  # type: ignore[arg-type]
@@ -430,7 +433,7 @@ def test_a_token_that_comes_back_after_a_failover() -> None:
 
 
 class Shelf:
-    """A Consumer of one log in memory, and a look at it."""
+    """Consumer and log probe over one log in memory."""
 
     def __init__(self, records: Sequence[Record]) -> None:
         self._records = records
@@ -455,7 +458,7 @@ class Shelf:
 
 
 class Gated(Paused):
-    """Its first commit waits until it is let through."""
+    """Store whose first commit waits until `through` is set."""
 
     def __init__(self, inner: MemoryStore) -> None:
         super().__init__(inner)
@@ -484,7 +487,7 @@ class Worker:
         await self.assigned.assign([self.partition])
 
     async def deliver(self, size: int = 2) -> None:
-        """Hand over what is fetched, and let others go on for a while."""
+        """Enqueue the next records, then let other tasks run for a while."""
         if records := self._shelf.fetch(size):
             batch = self.assigned.tag_batch(self.partition, self._shelf.seek_id, records)
             await self.assigned.enqueue(self.partition, batch)
@@ -498,7 +501,7 @@ class Worker:
 
 
 def calls(offsets: Sequence[int]) -> tuple[list[Segment], list[Record]]:
-    """Visits of one customer, a day apart, and the log with them at these offsets."""
+    """Return visits of one customer, a day apart, and the log that holds them at these offsets."""
     visits = [visit(f"k{day}", START + day * DAY) for day in range(len(offsets))]
     return visits, [record(event, 0, at, event.time) for event, at in zip(visits, offsets, strict=True)]
 
@@ -509,7 +512,7 @@ async def check_calls(store: MemoryStore, visits: Sequence[Segment]) -> None:
 
 
 async def refused_while_buffered(kind: type[AssignedPartitions] = AssignedPartitions) -> None:
-    """A zombie counts one record while a batch of two waits to be committed and the next is buffered."""
+    """Count one record in a zombie while a batch of two waits to be committed and the next is buffered."""
     visits, log = calls(range(6))
     store = MemoryStore()
     gated = Gated(store)

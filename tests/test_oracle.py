@@ -1,4 +1,4 @@
-"""Here is what the oracle itself must get right: examples small enough to count by hand."""
+"""Tests of the oracle itself, with examples small enough to count by hand."""
 
 from collections import Counter
 from dataclasses import replace
@@ -76,14 +76,14 @@ def total(events: list[Event], rules: Rules = RULES) -> Counts:
 
 
 def where(name: str, events: list[Event], rules: Rules = RULES) -> dict[tuple[int, Cell], int]:
-    """Where a count is, and how much of it."""
+    """Return the amounts of one count by pane and cell."""
     return {place: counts[name] for place, counts in tallies(events, rules).items() if name in counts}
 
 
 def read(
     events: list[Event], metric: str, stat: str = "", rules: Rules = RULES, **window: object
 ) -> Reading | None:
-    """A reading of the 30 days around noon, if nothing else is said."""
+    """Return a reading, of the 30 days around NOON by default."""
     whole = {"start": NOON - 20 * DAY, "end": NOON + 10 * DAY, "at": NOON + 10 * DAY}
     return readings(events, rules, Window(**whole | window)).get((metric, stat))
 
@@ -240,7 +240,7 @@ def test_overflow_and_callback_leave_offered_unless_the_rules_say_so(
 
 
 def _thousand_answered() -> list[Event]:
-    """The example of the five formulas."""
+    """Return the segments of the published example for the five formulas."""
     waits = [("answered", 20_000)] * 860 + [("answered", 20_001)] * 140
     waits += [("abandoned", 5_000)] * 10 + [("abandoned", 5_001)] * 10 + [("abandoned", 20_001)] * 40
     return [call(f"c{n}", outcome=outcome, wait_ms=wait) for n, (outcome, wait) in enumerate(waits)]
@@ -864,7 +864,7 @@ def test_counts_keep_their_proportions(events: list[Event], rules: Rules) -> Non
 
 @st.composite
 def windows(draw: st.DrawFn, rules: Rules) -> Window:
-    """Windows of whole hours, or of tens of seconds; of some group."""
+    """Draw windows of whole hours or of 10 s panes, for any group."""
     unit = draw(st.sampled_from((HOUR, FINE_MS)))
     start = (strategies.START + draw(st.sampled_from((-8, -1, 0, 1, 7))) * DAY) // unit * unit
     length = draw(st.sampled_from((unit, HOUR, DAY, 7 * DAY, 30 * DAY)))

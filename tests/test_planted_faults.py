@@ -179,7 +179,7 @@ def a_forgotten_subtraction(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_sum_that_keeps_the_greatest(patch: pytest.MonkeyPatch) -> None:
-    """Of what one batch adds to a cell, and takes away from it."""
+    """Keep the greatest of what one batch adds to a cell and subtracts from it."""
     whole = Rollup.deltas
 
     def greatest(own: Rollup, delta: Delta, oldest_pane: int = 0) -> dict[PaneHour, bytes]:
@@ -315,7 +315,7 @@ class ComparesNoNonces(MemoryStore):
 
 
 class LeavesNoWriteSet(MemoryStore):
-    """Of what is written outside a commit."""
+    """Leave no write set for writes outside a commit."""
 
     def _put(self, nonce: bytes, writes: Mapping[bytes, bytes | None], now_ms: int) -> None:
         super()._put(nonce, writes, now_ms)

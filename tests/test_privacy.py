@@ -1,4 +1,4 @@
-"""Here is that nothing a run writes tells who the customers are: everything it wrote is looked through.
+"""Tests that nothing a run writes tells who the customers are: everything it wrote is looked through.
 
 Only the producers' own topics hold what they sent.
 """
@@ -67,7 +67,7 @@ def envelope(data: Any, **attributes: Any) -> dict[str, Any]:
 
 
 def planted() -> Iterator[tuple[str, bytes, list[tuple[str, bytes]]]]:
-    """What producers send: good, wrong, and nothing that can be read."""
+    """Messages as producers send them: good, wrong, and unreadable."""
     calls: list[Any] = [
         call(contact_id="k1"),
         call(contact_id="k2", customer_id=BEN),
@@ -206,7 +206,7 @@ async def held(client: redis.asyncio.Redis, key: bytes) -> bytes:
 
 
 def forms(secret: str) -> set[bytes]:
-    """How it might be written."""
+    """Return the ways it might be written."""
     raw = secret.encode()
     found = {raw, raw.hex().encode(), raw.hex().upper().encode(), secret.encode("utf-16-le")}
     found |= {secret.encode("utf-16-be"), secret.upper().encode(), secret.title().encode()}
@@ -288,7 +288,7 @@ async def test_a_forgotten_customer_is_gone_everywhere_and_no_reading_moves(run:
         told = command(run, "forget", "-", stdin=f"{ANA}\n")
         assert ana in told
         assert "erased: 3 contacts" in told
-        assert "not reached: Kafka's own log" in told
+        assert "not erased: Kafka's topics" in told
         assert ANA not in told
         left = await got("/api/v1/contacts?metric=answered&window=1h")
         assert {one["contact_id"] for one in left} == {"k2", "k3"}
@@ -309,4 +309,4 @@ async def test_a_forgotten_customer_is_gone_everywhere_and_no_reading_moves(run:
                 assert ana.encode() not in await held(store, key), key
     assert command(run, "forget", "--list").startswith("1 pseudonyms")
     assert "erased: 1 contacts with 1 facts" in command(run, "forget", "-", stdin=f"{ANA}\n")
-    assert "remembered: again" in command(run, "forget", "-", stdin=f"{ANA}\n")
+    assert "recorded before: " in command(run, "forget", "-", stdin=f"{ANA}\n")

@@ -67,7 +67,7 @@ class Center:
         return self.reader.readings(asked)
 
     def command(self, *arguments: str) -> list[dict[str, Any]]:
-        """What `streamer query` says."""
+        """Return what `streamer query` prints."""
         settings = self.settings
         ours = {"KAFKA": settings.kafka, "REDIS": settings.redis, "CENTER": settings.center}
         env = os.environ | {f"STREAMER_{name}": value for name, value in ours.items()}
@@ -162,7 +162,7 @@ def mean(values: Sequence[int]) -> Figure:
 
 
 def figures(found: Sequence[Call]) -> dict[tuple[str, str], Figure]:
-    """By metric and stat, as the books on contact centers have them."""
+    """Compute figures by metric and stat, as the books on contact centers have them."""
     answered = [call for call in found if call.answered]
     abandoned = [call for call in found if not call.answered]
     offered, good = len(found), sum(call.wait <= WITHIN_S for call in answered)
@@ -192,7 +192,7 @@ def by_queue(found: Iterable[Call]) -> dict[str, list[Call]]:
 
 
 def check(readings: Iterable[Reading], wanted: Mapping[str, Figure]) -> None:
-    """By key; a group without any is no reading, or one without a value or of 0."""
+    """Compare by key; a group without any is no reading, or one without a value or of 0."""
     found = {reading.key: reading for reading in readings}
     for key, (value, support) in wanted.items():
         assert found[key].support == support, found[key]

@@ -1,4 +1,4 @@
-"""Here is that all counted again gives the live numbers, and that workers and readers go over to them."""
+"""Tests that a rebuild gives the live numbers, and that workers and readers switch over to it."""
 
 import asyncio
 import time
@@ -133,13 +133,15 @@ async def test_other_rules_take_force_on_demand_and_end_the_workers_that_count_b
     await count(trial, 300)
     strict = trial.settings.model_copy(update={"service_level": timedelta(seconds=3)})
     assert await run_rebuild(strict, yes=False) == 1
-    assert "other rules: service_level: stored" in capsys.readouterr().out
+    assert "changed setting: service_level: stored" in capsys.readouterr().out
     assert old.runs
 
     assert await run_rebuild(strict, yes=True) == 0
     async with asyncio.timeout(20):
         assert await old.exit_code() == 1
-    assert said(old, "the settings that change numbers are not those of the stored numbers .*service_level")
+    assert said(
+        old, "the settings that change numbers differ from those of the stored numbers .*service_level"
+    )
     old.ended = True
 
     new = trial.worker("new", service_level="3s")

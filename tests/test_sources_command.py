@@ -1,4 +1,4 @@
-"""Here is that `streamer sources` tells people which sources are known and what each reads."""
+"""Tests: `streamer sources` lists the known sources and what each reads."""
 
 import tomllib
 

@@ -1,4 +1,4 @@
-"""How often a batch asks for documents: each time costs a way to Redis and back."""
+"""Number of reads that a batch needs for its documents: each costs a round trip to Redis."""
 
 from collections import Counter
 from itertools import islice

@@ -1,1 +1,1 @@
-"""Who must know: what is wrong, how sure that is, and why."""
+"""Alerts: rules, their evaluation with a stated confidence, and the reasons behind each verdict."""

@@ -1,4 +1,4 @@
-"""Here are hours of operation: a run of hours for each weekday, by the clock of a queue."""
+"""Hours of operation: one run of hours for each weekday, in the time zone of a queue."""
 
 import re
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ _DAY_MINUTES: Final = 24 * 60
 
 
 class HoursError(ValueError):
-    """One sentence that says what was expected."""
+    """Error in a setting of hours; its message is one sentence that says what was expected."""
 
 
 class Hours(msgspec.Struct, frozen=True):
-    """[from, to) in minutes since midnight, by weekday from Monday on; none: closed all day. Where `to` is
-    not after `from`, it is on the next day."""
+    """Hours of operation by weekday, Monday first: [from, to) in minutes since midnight; None: closed all
+    day. A `to` beyond 24 hours lies on the next day."""
 
     runs: tuple[tuple[int, int] | None, ...] = ((0, _DAY_MINUTES),) * 7
 
@@ -36,8 +36,16 @@ class Hours(msgspec.Struct, frozen=True):
 
 
 def hours(given: Mapping[str, str]) -> Hours:
-    """Of settings such as {"mon-fri": "08:00-20:00", "sat": "09:00-14:00"}; of none, always. Raises
-    HoursError."""
+    """Parse settings such as {"mon-fri": "08:00-20:00", "sat": "09:00-14:00"}; no settings mean always
+    open. Raises HoursError.
+
+    >>> weekdays = hours({"mon-fri": "08:00-20:00"})
+    >>> friday_10_00 = 1_795_168_800_000
+    >>> weekdays.open(friday_10_00, "UTC"), weekdays.open(friday_10_00, "Asia/Tokyo")
+    (True, True)
+    >>> hours({"fri": "20:00-02:00"}).runs[4]
+    (1200, 1560)
+    """
     if not given:
         return Hours()
     runs: list[tuple[int, int] | None] = [None] * 7

@@ -1,4 +1,5 @@
-"""Here is a message: what somebody is told of an alert, whole in itself, as it is kept, sent and shown."""
+"""Alert messages: everything a person is told about an alert, complete in itself, as stored, sent and
+shown."""
 
 from typing import Literal
 
@@ -10,10 +11,10 @@ from streamer.settings import Severity
 
 
 class Contributor(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of the contacts behind the figure, and how much it moved it: `moved` in the metric's unit, below
-    zero where it pulled it down. `value` of this part alone (None: of so few observations it says nothing),
-    `support` how many observations it has. `apart`: it drew away from the others; else no part did, and it is
-    but a large one."""
+    """A subgroup of the contacts behind a figure, and how far it moved that figure. `moved` is in the
+    metric's unit, below zero where it pulled the figure down. `value` is the metric of this subgroup alone
+    (None: too few observations), `support` its number of observations. `apart`: it drew away from the
+    rest; False: none did, and this one is merely large."""
 
     dimension: str
     key: str
@@ -25,12 +26,13 @@ class Contributor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):
-    """`id` is the notice's: who was told it before, knows it. `episode` is the alert's (states.py). `group`
-    is what people call the key. Times in ms since the epoch: `at` of the notice, `since` when what it is
-    about began. `title` and `text` are plain sentences. `interval`: of the score, the ordinary one of 95 %;
-    that of `figures` is as sure as the rule must be. `contributors`: what moved it most, the largest first,
-    against as long before, at least a day; of a target that was missed before too, against the target.
-    `links`: addresses by what is there: "contacts", "explain"."""
+    """A notification in words. `id` is that of the notice: a receiver that already has it can skip it.
+    `episode` is the id of the alert (states.py). `group` is the display name of the key. Times in ms since
+    the epoch: `at` of the notice, `since` when the problem began. `title` and `text` are plain sentences.
+    `interval` is the ordinary 95 % interval of the score; the one in `figures` has the confidence that the
+    rule requires. `contributors`: the subgroups that moved the figure most, largest first, compared with
+    an equally long time before (at least a day), or with the target if that was already missed. `links`:
+    addresses of pages by their kind: "contacts", "explain"."""
 
     id: str
     episode: str

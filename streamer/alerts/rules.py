@@ -1,6 +1,7 @@
-"""Here are the rules of alerts: what is watched, how sure one must be, and who is told.
+"""Alert rules: the metric and groups to evaluate, the confidence required, and the receivers.
 
-A rule is made of [alerts.NAME] over the usual rule of that name. One that cannot work stops the start.
+Each rule consists of [alerts.NAME] laid over the default rule of that name. A rule that cannot work stops
+the start.
 """
 
 from collections.abc import Iterator, Mapping
@@ -25,7 +26,7 @@ from streamer.readings.reader import spans
 from streamer.settings import AlertSettings, Settings, SettingsError, Severity
 
 TYPICAL: Final = 6_000
-"""Observations a month that a rule is checked with: nobody knows yet how many there will be."""
+"""Observations a month assumed when a rule is checked; the real number is not known yet."""
 _METRICS: Final = {
     "nps": "nps_score",
     "csat": "csat_ratio",
@@ -44,14 +45,16 @@ _DROPS: Final = {
 _SILENCE: Final = {
     "kind": "silence", "metric": "offered", "by": ALL, "severity": "critical", "for": "1m", "clear": "2m",
 }  # fmt: skip
-"""A worker that starts has its backlog to count first: that is no alarm."""
+"""Evaluated from 1 minute on: a worker that has just started counts its backlog first, and that is no
+alarm."""
 USUAL: Final[Mapping[str, Mapping[str, Any]]] = {**_TARGETS, **_DROPS, "silence": _SILENCE}
-"""By name. `handle-time-target` speaks only where somebody sets a target."""
+"""Default rules by name. `handle-time-target` is in force only where a target is set."""
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """`key` "": every group. `targets` by queue, "" of any other; None: there is none. `classes`: what
-    a drop or silence is seen in. `false_alarms` a month: of each series, or (`shared`) of all together."""
+    """One alert rule. `key` "": every group. `targets` by queue, "" for all others; None: no target.
+    `classes`: the observation classes in which a drop or missing data is detected. `false_alarms` a month:
+    for each series, or, if `shared`, for all series together."""
 
     name: str
     kind: Kind
@@ -74,12 +77,17 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         return self.targets[queue if queue in self.targets else ""]
 
     def between(self, a_month: float, series: int) -> float:
-        """Observations between two false alarms of one of so many series."""
+        """Return the observations between two false alarms of one of that many series."""
         return max(a_month * (series if self.shared else 1) / self.false_alarms, 2.0)
 
 
 def rules(settings: Settings) -> tuple[Rule, ...]:
-    """Those in force. Raises SettingsError, one line for the first that cannot work."""
+    """Return the alert rules in force. Raises SettingsError with one line about the first rule that cannot
+    work.
+
+    >>> [rule.name for rule in rules(Settings()) if rule.kind == "silence"]
+    ['silence']
+    """
     found = (_rule(name, settings) for name in {**USUAL, **settings.alerts})
     return tuple(rule for rule in found if rule is not None)
 
@@ -96,7 +104,7 @@ def _rule(name: str, settings: Settings) -> Rule | None:
         return None
     if aimless:
         raise SettingsError(
-            f"alerts.{name}.target: expected, for there is none in targets.{rule.metric.name} either"
+            f"alerts.{name}.target: required, since targets.{rule.metric.name} has no value either"
         )
     _check_group(f"alerts.{name}", rule, settings)
     if rule.kind == "target":
@@ -152,7 +160,7 @@ def _made(place: str, name: str, given: AlertSettings, settings: Settings) -> Ru
 def _told(place: str, given: AlertSettings, settings: Settings) -> tuple[str, ...]:
     for name in given.tell or ():
         if name not in settings.receivers:
-            known = ", ".join(settings.receivers) or "receivers, of which [receivers] has none yet"
+            known = ", ".join(settings.receivers) or "the names in [receivers], which is empty"
             raise SettingsError(f"{place}.tell = {name!r}: expected some of {known}")
     return tuple(settings.receivers if given.tell is None else given.tell)
 
@@ -167,13 +175,13 @@ def _targets(given: AlertSettings, metric: Metric, settings: Settings) -> dict[s
 def _check_metric(place: str, rule: Rule, settings: Settings) -> None:
     name = rule.metric.name
     if rule.kind == "target" and sample(rule.metric, TallyCounts({})) is None:
-        raise SettingsError(f"{place}.metric = {name!r}: expected one with an interval, for a target")
+        raise SettingsError(f"{place}.metric = {name!r}: a target needs a metric with an interval")
     if rule.kind == "drop" and rule.classes is None:
         can = ", ".join(metric.name for metric in CATALOGUE.values() if classes(metric) is not None)
-        raise SettingsError(f"{place}.metric = {name!r}: a drop can be seen in {can}")
+        raise SettingsError(f"{place}.metric = {name!r}: a drop can be detected in {can}")
     if rule.kind == "silence" and rule.classes is None:
         can = ", ".join(metric.name for metric in CATALOGUE.values() if events(metric) is not None)
-        raise SettingsError(f"{place}.metric = {name!r}: silence can be heard of {can}")
+        raise SettingsError(f"{place}.metric = {name!r}: silence can be detected in {can}")
     if rule.kind == "target":
         _check_window(place, rule, settings)
 
@@ -194,18 +202,18 @@ def _check_group(place: str, rule: Rule, settings: Settings) -> None:
     if rule.by not in known:
         raise SettingsError(f"{place}.by = {rule.by!r}: expected one of {', '.join(known)}")
     if not rule.metric.readable_by(rule.by):
-        raise SettingsError(f"{place}.by = {rule.by!r}: {rule.metric.name} cannot be read so")
+        raise SettingsError(f"{place}.by = {rule.by!r}: {rule.metric.name} is not available by that")
     if rule.key and rule.by == ALL:
         raise SettingsError(f"{place}.key = {rule.key!r}: there are no keys by {ALL}")
     if rule.key and len(key_parts(rule.by, rule.key)) != len(rule.by.split(",")):
         raise SettingsError(f"{place}.key = {rule.key!r}: expected a value for each of {rule.by}")
 
 
-# Targets that can be missed.
+# Targets that a sample can miss.
 
 
 def _ends(metric: Metric) -> tuple[float, float]:
-    """The least and the greatest value there can be."""
+    """Return the lowest and the highest value that the metric can have."""
     match formula := metric.measure.formulas[metric.stats[0]]:
         case Share():
             return 0.0, 1.0
@@ -230,22 +238,29 @@ def _check_target(place: str, rule: Rule, target: float) -> None:
     if not low <= target <= high:
         raise SettingsError(f"{place}: {rule.metric.name} lies between {low:g} and {high:g}")
     if target == (low if higher else high):
-        raise SettingsError(f"{place}: no {rule.metric.name} can be worse")
+        raise SettingsError(f"{place}: no {rule.metric.name} is worse, so the rule would never fire")
     if not beyond(rule.metric, worst(rule.metric, rule.least_support), target, _z(rule)):
         raise SettingsError(
-            f"{place}: expected one that can be missed, or a least_support of {_enough(rule, target)}: "
-            f"of {rule.least_support} observations, none so bad tells it from chance"
+            f"{place}: the rule would never fire; set least_support to {_enough(rule, target)}: "
+            f"with {rule.least_support} observations, even the worst sample may be chance"
         )
 
 
 def beyond(metric: Metric, observed: Sample, target: float, z: float) -> bool:
-    """Whether the whole interval lies on the wrong side."""
+    """Tell whether the whole interval lies on the wrong side of the target.
+
+    >>> beyond(CATALOGUE["csat_ratio"], Proportion(30, 60), target=0.8, z=3.0)
+    True
+    >>> beyond(CATALOGUE["csat_ratio"], Proportion(3, 6), target=0.8, z=3.0)
+    False
+    """
     lower, upper = observed.bounds(z, target)
     return upper < target if metric.better == "higher" else lower > target
 
 
 def worst(metric: Metric, of: int) -> Sample:
-    """So many observations, all as bad as can be; of what has no worst, one that decides."""
+    """Return a sample of that many observations, all as bad as possible; where a metric has no worst
+    value, one so bad that it decides."""
     low, high = _ends(metric)
     end = low if metric.better == "higher" else min(high, 1e9)
     match metric.measure.formulas[metric.stats[0]]:

@@ -1,6 +1,6 @@
-"""Here is what becomes of verdicts: an alert that is pending, firing, clearing or resolved.
+"""Alert life cycle: verdicts turn an alert into pending, firing, clearing or resolved.
 
-A pure state machine that is told the time and the verdict: who is told the same comes to the same, with
+A pure state machine: time and verdict come in as arguments, and the same arguments give the same state and
 the same notices. Time counts only as far as verdicts cover it: after a pause, or when a clock jumped, a
 single verdict does not stand for all the time between.
 """
@@ -16,19 +16,20 @@ from streamer.events.rules import DAY, MINUTE
 
 Phase = Literal["pending", "firing", "clearing", "resolved"]
 Why = Literal["due", "over", "corrected", "closed"]
-"""Of a notice: the alert is due; it is over; with what is known today it was not due then; hours of
-operation ended."""
+"""Reason of a notice: the alert is due; it is over; today's counts say that it was not due at the time;
+the hours of operation ended."""
 KEPT_MS: Final = DAY
-"""What is over is remembered so long."""
+"""Time for which a resolved alert is remembered."""
 MOST_MS: Final = MINUTE
-"""Between two verdicts no more time than this counts; a rehearsal, which goes through what is stored in
-longer steps, counts these (`most_ms`)."""
+"""Most time that counts between two verdicts. A backtest walks through stored data in longer steps and
+passes those (`max_gap_ms`)."""
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """One series of one rule, for as long as anything is to be known of it. Times in ms. `seen_at`: of the
-    last verdict. `held_ms`: how long it has been pending, or clearing. `fired_at`: None while pending.
-    `fired`: the verdict with which somebody was told. It can be stored: msgspec encodes and decodes it."""
+    """One series of one rule, for as long as there is something to know about it. Times in ms. `seen_at`
+    is the time of the last verdict, `held_ms` the time it has been pending or clearing. `fired_at` is None
+    while pending. `fired` is the verdict that was notified. It can be stored: msgspec encodes and decodes
+    it."""
 
     rule: str
     key: str
@@ -43,12 +44,13 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """Of this episode."""
+        """Id of this episode."""
         return f"{self.rule}/{self.key}/{self.began_at}"
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody is to be told, once. `id`: the same wherever the same was seen; told before, it is known."""
+    """An event to notify once. `id` is the same wherever the same event was seen, so a receiver that has
+    it can skip it."""
 
     id: str
     alert: Alert
@@ -58,7 +60,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Step(NamedTuple):
-    """What is known after a verdict (None: nothing is left to be known), and whom to tell what."""
+    """State after a verdict (None: nothing left to know), and the notice to send, if any."""
 
     alert: Alert | None
     notice: Notice | None = None
@@ -72,9 +74,22 @@ def step(
     then: State | None = None,
     most_ms: int = MOST_MS,
 ) -> Step:
-    """`then`: what is judged today of the moment the alert fired; None: nobody looked. Of a clock that goes
-    back no time has passed, and what was told stays as it is until that moment comes again: the verdict is of
-    a time before. (More than a day before, it was the clock of then that was wrong.)"""
+    """Advance one alert by one verdict. `state_at_firing`: the state that today's counts give for the
+    moment the alert fired; None: not checked. A clock that goes back adds no time, and notified alerts
+    stay as they are until that moment comes again, since the verdict is about an earlier time. (If it went
+    back by more than a day, the earlier clock was wrong.)
+
+    >>> from streamer.alerts.rules import rules
+    >>> from streamer.settings import Settings
+    >>> rule = next(rule for rule in rules(Settings()) if rule.name == "silence")
+    >>> verdict = Verdict(kind="silence", key="", state="fires", reason="No contacts since 09:10.")
+    >>> first = step(None, rule, verdict, 1_795_255_200_000)
+    >>> first.alert.phase, first.notice
+    ('pending', None)
+    >>> second = step(first.alert, rule, verdict, 1_795_255_260_000)
+    >>> second.alert.phase, second.notice.what
+    ('firing', 'firing')
+    """
     if alert is not None and alert.fired_at is not None and 0 < alert.seen_at - now < DAY:
         return Step(alert)
     if alert is None or alert.phase == "resolved":
@@ -107,7 +122,8 @@ def _pending(alert: Alert, rule: Rule, verdict: Verdict, passed: int) -> Step:
 
 
 def _told(alert: Alert, rule: Rule, verdict: Verdict, passed: int, then: State | None) -> Step:
-    """Firing or clearing. What looks so but may be chance keeps an alert; no data ends none."""
+    """Advance a firing or clearing alert. Verdicts that may be chance keep an alert; missing data ends
+    none."""
     if then is not None and then != "fires" and verdict.state in ("holds", "unclear", "few"):
         return _resolved(alert, verdict, "corrected")
     if verdict.state not in _OVER:
@@ -133,7 +149,7 @@ def _notice(alert: Alert, what: Literal["firing", "resolved"], why: Why, verdict
 
 
 def withdrawn(alert: Alert, now: int) -> Step:
-    """The rule or the series is no more: an alert that was told is over."""
+    """Resolve an alert whose rule or series no longer exists, if it was notified."""
     if alert.fired is None or alert.phase == "resolved":
         return Step(None)
     return _resolved(msgspec.structs.replace(alert, seen_at=now), alert.fired, "over")
@@ -152,8 +168,8 @@ def turn(
     now: int,
     most_ms: int = MOST_MS,
 ) -> tuple[dict[tuple[str, str], Alert], list[Notice]]:
-    """What is known after all verdicts of a moment, and whom to tell what. A series that nobody judged has
-    no data; a rule that is no more takes its alerts back."""
+    """Advance all alerts by the verdicts of one moment. Returns the alerts left and the notices to send. A
+    series without a verdict has no data; the alerts of a rule that no longer exists are withdrawn."""
     named = {rule.name: rule for rule in rules}
     steps = {
         (rule.name, verdict.key): step(

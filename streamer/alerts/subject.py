@@ -1,10 +1,10 @@
-"""Here is whom a verdict is of."""
+"""The group that a verdict is about."""
 
 from typing import NamedTuple
 
 
 class Subject(NamedTuple):
-    """The key of a group, what people call it, and its time zone."""
+    """Key of a group, its display name, and its time zone."""
 
     key: str
     name: str

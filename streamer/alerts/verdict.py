@@ -1,4 +1,4 @@
-"""Here is a verdict: what is to be said of one series at one moment, and why."""
+"""Verdicts: the state of one series at one moment, with its reason and figures."""
 
 from typing import Literal
 
@@ -6,14 +6,14 @@ import msgspec
 
 Kind = Literal["target", "drop", "silence"]
 State = Literal["fires", "holds", "unclear", "few", "no_data", "no_baseline", "closed"]
-"""`fires`: it is as bad as the rule says, beyond what chance explains; `holds`: it is not; `unclear`: it
-looks so, but chance explains it; `few`: of too few observations to say, or none; `no_data`: of data that
-is not whole; `no_baseline`: nobody knows yet what is usual; `closed`: out of hours of operation."""
+"""`fires`: as bad as the rule says, beyond what chance explains; `holds`: not so; `unclear`: it looks so,
+but chance explains it; `few`: too few observations to say, or none; `no_data`: the data is incomplete;
+`no_baseline`: no baseline is known yet; `closed`: outside the hours of operation."""
 
 
 class Figures(msgspec.Struct, frozen=True, kw_only=True):
-    """What a verdict rests on. Values in the metric's unit, times in ms since the epoch, `z` in standard
-    deviations, evidence and line in log likelihood. None: this kind of verdict has none."""
+    """Figures that a verdict rests on. Values are in the metric's unit, times in ms since the epoch, `z`
+    in standard deviations, evidence and line in log likelihood. None: this kind of verdict has none."""
 
     value: float | None = None
     lower: float | None = None
@@ -27,9 +27,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     line: float | None = None
     since: int | None = None
     a_month: float | None = None
-    """Observations."""
+    """Observations a month."""
     learned_of: int | None = None
-    """Observations that what is usual was learned of."""
+    """Observations that the baseline was learned from."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,5 +37,5 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     state: State
     reason: str
-    """A sentence for who is on the floor."""
+    """One sentence for the people on the floor."""
     figures: Figures = Figures()

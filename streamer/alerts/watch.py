@@ -1,4 +1,4 @@
-"""Here is the watch: all rules, judged on what a reader knows."""
+"""Rule evaluation: verdicts of all alert rules on the counts that a reader holds."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
@@ -31,8 +31,8 @@ from streamer.settings import Settings
 
 
 class Judged(NamedTuple):
-    """`then`: of an alert that was told, what is judged today of the moment it fired; None: the same, or
-    nobody knows."""
+    """A rule's verdict on one group. `state_at_firing`: for a notified alert, the state that today's
+    counts give for the moment it fired; None: unchanged, or unknown."""
 
     rule: Rule
     verdict: Verdict
@@ -40,13 +40,13 @@ class Judged(NamedTuple):
 
 
 Fired = Mapping[tuple[str, str], Alert]
-"""Alerts that were told, by rule and key."""
+"""Alerts that were notified, by rule and key."""
 _NONE: Final[Fired] = {}
 
 
 class Moment(NamedTuple):
-    """What is judged: the state of things `at` (ms), with the knowledge of `now`. Of what is `past` nobody
-    remembers what was `odd`."""
+    """Moment to evaluate: `at_ms`, with the knowledge of `now_ms`. The data issues of a past moment are
+    not kept, so `issues` is empty if `is_past`."""
 
     now: int
     at: int
@@ -55,12 +55,13 @@ class Moment(NamedTuple):
     fired: Fired = _NONE
 
     def before(self, at: int) -> "Moment":
-        """Another moment, with the same knowledge."""
+        """Return another, past moment with the same knowledge."""
         return Moment(self.now, at, past=True)
 
 
 class Watch:
-    """Judges what a reader knows. From one thread at a time, any thread; nothing is told from here."""
+    """Evaluates alert rules on the counts that a reader holds. Use it from one thread at a time, any
+    thread. It notifies nobody."""
 
     def __init__(self, reader: Reader, settings: Settings, rules: Sequence[Rule]) -> None:
         self._reader, self._settings, self.rules = reader, settings, rules
@@ -75,7 +76,8 @@ class Watch:
         }
 
     def judged(self, now: int, at: int | None = None, fired: Fired = _NONE) -> list[Judged]:
-        """Every rule's verdict on each of its groups as of `at` (ms; None: now), with today's knowledge."""
+        """Return every rule's verdict on each of its groups as of `at_ms` (None: now), with today's
+        knowledge."""
         moment = self.moment(now, at, fired)
         seen = {by: self.seen(by, moment) for by in self._gatherers}
         return [judged for rule in self.rules for judged in self.ruled(rule, seen[rule.by], moment)]
@@ -86,12 +88,13 @@ class Watch:
         return Moment(now, at, past=True, fired=fired)
 
     def seen(self, by: str, moment: Moment) -> Mapping[str, Series]:
-        """What came in, by `place`. Who asks about the past does not disturb who keeps up."""
+        """Return the series of one grouping by `rule_series_name`. Queries about the past do not disturb
+        the builders that keep up."""
         gatherers = self._past if moment.past else self._gatherers
         return gatherers[by].gather(moment.at, moment.now)
 
     def ruled(self, rule: Rule, seen: Mapping[str, Series], moment: Moment) -> Iterator[Judged]:
-        """One rule's verdicts."""
+        """Return the verdicts of one rule."""
         if rule.kind == "target":
             return self._gated(self._missed(rule, seen, moment), moment)
         series = seen.get(place(rule))
@@ -100,14 +103,14 @@ class Watch:
         return self.dropped(rule, self.evidence(rule, series, moment), moment) if series else iter(())
 
     def drops(self, rule: Rule, now: int, at: int | None = None) -> Drops | None:
-        """The evidence of a rule of drops over time; None: nothing is known."""
+        """Return the evidence of a drop rule over time; None: there is no data."""
         assert rule.kind == "drop"
         moment = Moment(now, now if at is None else at, at is not None)
         series = self.seen(rule.by, moment).get(place(rule))
         return None if series is None else self.evidence(rule, series, moment)
 
     def evidence(self, rule: Rule, series: Series, moment: Moment) -> Drops:
-        """Of a rule of drops. Who keeps up replays only what is new."""
+        """Return the evidence of a drop rule. An evaluation of the present replays only new steps."""
         return drops.drops(series, rule, None if moment.past else self._replays[rule.name])
 
     def _gated(self, found: Iterable[Judged], moment: Moment) -> Iterator[Judged]:
@@ -115,10 +118,10 @@ class Watch:
             yield judged._replace(verdict=self.gated(judged.rule, judged.verdict, moment))
 
     def gated(self, rule: Rule, verdict: Verdict, moment: Moment) -> Verdict:
-        """Out of hours, or of data that is not whole, nothing is said of scores."""
+        """Replace a verdict outside the hours of operation, or on incomplete data, by one that says so."""
         odd = moment.odd
         if not rule.hours.open(moment.at, self.subject(rule, verdict.key).zone):
-            return msgspec.structs.replace(verdict, state="closed", reason="Out of the hours of operation.")
+            return msgspec.structs.replace(verdict, state="closed", reason="Outside the hours of operation.")
         if rule.kind == "silence":
             reason = odd.stale or (odd.strange if rule.by == ALL else None)
             return verdict if reason is None else _instead(verdict, "fires", reason)
@@ -127,7 +130,7 @@ class Watch:
     def dropped(
         self, rule: Rule, found: Drops, moment: Moment, keys: Sequence[str] | None = None
     ) -> Iterator[Judged]:
-        """The verdicts of a rule of drops on evidence that was gathered; `keys`: of these groups only."""
+        """Return the verdicts of a drop rule on evidence at hand; `keys` limits them to these groups."""
         return self._gated(self._dropped(rule, found, moment, keys), moment)
 
     def _dropped(
@@ -157,7 +160,7 @@ class Watch:
                 yield Judged(rule, verdict, self._then(rule, key, streams, moment))
 
     def samples(self, rule: Rule, moment: Moment) -> Mapping[str, Counts] | None:
-        """What a target's window held, by key; None: nobody can tell any more."""
+        """Return the counts of a target's window by key; None: they are no longer kept."""
         if not moment.past or rule.metric.windows != Windows():
             return self._read(rule, moment)
         found = self._samplers[rule.by].ended(rule.window, moment.at, moment.now)
@@ -173,7 +176,7 @@ class Watch:
         return {reading.key: counts for reading, counts in self._reader.samples(asked)}
 
     def of_sample(self, rule: Rule, key: str, counts: Counts, streams: "Streams") -> Verdict | None:
-        """None: the group has no target."""
+        """Evaluate one group's counts against its target; None: the group has no target."""
         target, observed = rule.target(queue_of(rule.by, key)), sample(rule.metric, counts)
         if target is None or observed is None:
             return None
@@ -184,7 +187,8 @@ class Watch:
         return self._keys(rule, series.keys if series else ())
 
     def _then(self, rule: Rule, key: str, streams: "Streams", moment: Moment) -> State | None:
-        """None where the counts say what they said, and where they can no longer be read as they were."""
+        """Return the state that today's counts give for the moment of firing; None where the counts are
+        unchanged, or can no longer be read."""
         alert = moment.fired.get((rule.name, key))
         if alert is None or alert.fired is None or alert.fired_at is None:
             return None
@@ -201,7 +205,7 @@ class Watch:
         return Streams(rates, max(sum(1 for a_month, _ in rates.values() if a_month > 0), len(found)))
 
     def _rates(self, rule: Rule, seen: Mapping[str, Series]) -> Mapping[str, tuple[float, float]]:
-        """By key, observations a month and their spread."""
+        """Return observations a month and their spread, by key."""
         series = seen.get(rule.metric.name)
         if series is None:
             return {}
@@ -219,7 +223,7 @@ class Watch:
 
 
 class Streams(NamedTuple):
-    """By key, observations a month and their spread; of how many series the rule is."""
+    """Observations a month and their spread by key, and the number of series that the rule has."""
 
     rates: Mapping[str, tuple[float, float]]
     series: int
@@ -230,7 +234,7 @@ class Streams(NamedTuple):
 
 
 def _forgotten(rule: Rule, key: str) -> Verdict:
-    reason = f"What the last {rule.window} held then is no longer known: only whole hours are."
+    reason = f"The counts of the last {rule.window} are no longer kept for that time, only whole hours."
     return Verdict(kind="target", key=key, state="no_data", reason=reason)
 
 
@@ -239,12 +243,13 @@ def _instead(verdict: Verdict, state: State, reason: str) -> Verdict:
 
 
 def place(rule: Rule) -> str:
-    """Where its series lies: counts of events and classes of a metric lie apart."""
+    """Return the name of the rule's series: event counts and classes of the same metric are kept apart."""
     return f"{rule.metric.name} events" if rule.kind == "silence" else rule.metric.name
 
 
 def _followed(rules: Sequence[Rule], by: str) -> dict[str, Classes]:
-    """By place, what is to be counted for these rules. Targets need to know how many observations come."""
+    """Return the classes to count for these rules, by series name. Target rules need them for the number
+    of observations to expect."""
     found: dict[str, Classes] = {}
     for rule in rules:
         own = classes(rule.metric) if rule.kind == "target" else rule.classes

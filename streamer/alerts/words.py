@@ -1,4 +1,4 @@
-"""Here is how figures are said in a sentence."""
+"""Figures, times and groups formatted for use in a sentence."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -23,13 +23,13 @@ _EVENTS: Final = {
     "surveys": "answers to surveys",
     "detractors": "detractors",
 }
-"""What a metric counts; of another its name says so."""
+"""Noun for the events that a metric counts; other metrics use their own name."""
 _UNITS: Final = {"m": "minute", "h": "hour", "d": "day"}
 _BY_PLACE: Final = {"answered_at": "answers", "evaluated_at": "evaluations", "sent_at": "surveys"}
 
 
 def title(metric: Metric) -> str:
-    """NPS, Handle time, Service level, Abandon rate."""
+    """Return a metric's display name: NPS, Handle time, Service level, Abandon rate."""
     name = metric.name.replace("_ratio", "_rate") if metric.name in _RATES else metric.name
     for suffix in _SUFFIXES:
         name = name.removesuffix(suffix)
@@ -38,11 +38,16 @@ def title(metric: Metric) -> str:
 
 
 def said(metric: Metric, value: float) -> str:
-    """81 %, 4:05 min, 31."""
+    """Format a value in the metric's unit: 81 %, 4:05 min, 31."""
     return said_in(metric.unit, value)
 
 
 def said_in(unit: str, value: float) -> str:
+    """Format a value in this unit.
+
+    >>> said_in("ratio", 0.81), said_in("seconds", 245), said_in("points", -9.2)
+    ('81 %', '4:05 min', '−9')
+    """
     match unit:
         case "ratio":
             return f"{100 * value:.1f} %".replace(".0 %", " %")
@@ -58,7 +63,11 @@ def said_in(unit: str, value: float) -> str:
 
 
 def difference(unit: str, value: float) -> str:
-    """−9 points, +0:45 min, −6.5 percentage points."""
+    """Format a difference with its sign and unit.
+
+    >>> difference("points", -9), difference("seconds", 45), difference("ratio", -0.065)
+    ('−9 points', '+45 s', '−6.5 percentage points')
+    """
     sign = "−" if value < 0 else "+"
     match unit:
         case "ratio":
@@ -70,7 +79,11 @@ def difference(unit: str, value: float) -> str:
 
 
 def span(window: str) -> str:
-    """Today, in the last hour, in the last 7 days."""
+    """Return a window as a phrase.
+
+    >>> span("today"), span("1h"), span("7d")
+    ('today', 'in the last hour', 'in the last 7 days')
+    """
     if window == TODAY:
         return TODAY
     number, unit = int(window[:-1]), _UNITS[window[-1]]
@@ -78,12 +91,12 @@ def span(window: str) -> str:
 
 
 def events(metric: Metric) -> str:
-    """What a count counts: contacts, callbacks."""
+    """Return the noun for the events of a count: contacts, callbacks."""
     return _EVENTS.get(metric.name, title(metric).lower())
 
 
 def observations(metric: Metric, number: int) -> str:
-    """64 answers, 1 contact: what a figure rests on."""
+    """Return the number of observations behind a figure, with its noun: 64 answers, 1 contact."""
     many = observed(metric)
     return f"{number:,} {many if number != 1 else many.removesuffix('s')}"
 
@@ -93,13 +106,18 @@ def observed(metric: Metric) -> str:
 
 
 def called(names: Mapping[str, Mapping[str, str]], by: str, key: str) -> str:
-    """What people call a group, by the names set for each dimension: Billing, of a pair Billing · Chat."""
+    """Return the display name of a group from the names set for each dimension: Billing, or Billing · Chat
+    for a pair.
+
+    >>> called({"queue": {"billing": "Billing"}}, "queue,channel", "billing,chat")
+    'Billing · chat'
+    """
     each = dimensions(by, key).items()
     return " · ".join(names.get(dimension, {}).get(value, value) for dimension, value in each)
 
 
 def coming(metric: Metric, by: str, name: str) -> str:
-    """Contacts from Billing."""
+    """Return the events and their group as a phrase: contacts from Billing."""
     return f"{events(metric)} {'in' if by == ALL else 'from'} {whom(by, name)}"
 
 
@@ -108,14 +126,18 @@ def whom(by: str, name: str) -> str:
 
 
 def clock(ms: int, at: int, zone: str) -> str:
-    """10:35; of another day, Fri 20 Nov 10:35."""
+    """Format a time of day, with the date if it is not the day of `at_ms`: 10:35, or Fri 20 Nov 10:35."""
     moment = datetime.fromtimestamp(ms // 1000, UTC).astimezone(ZoneInfo(zone))
     today = datetime.fromtimestamp(at // 1000, UTC).astimezone(ZoneInfo(zone)).date()
     return f"{moment:%H:%M}" if moment.date() == today else f"{moment:%a %d %b %H:%M}"
 
 
 def lasting(ms: float) -> str:
-    """45 s, 12 min, 3 h, 2 days, 3 years."""
+    """Format a duration in the largest unit that fits twice.
+
+    >>> [lasting(seconds * 1000) for seconds in (45, 720, 10_800, 172_800)]
+    ['45 s', '12 min', '3 h', '2 days']
+    """
     seconds = ms / 1000
     for size, unit in ((31_557_600, "years"), (86_400, "days"), (3600, "h"), (60, "min")):
         if seconds >= 2 * size:

@@ -1,4 +1,4 @@
-"""Here is what can be done about rejected events: look at them, send them again, close them, erase them."""
+"""Manage dead letters: list, show, retry, close, export and erase them."""
 
 from streamer.dead_letters.commands import erase
 

@@ -1,4 +1,4 @@
-"""Here is which letters a command is about."""
+"""Select and group the dead letters that a command is about."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ from streamer.readings.times import milliseconds
 
 
 class Choice(NamedTuple):
-    """Those that lie at `places`, or of this reason, topic and time (ms); without any of them, all."""
+    """Filter by coordinates, reason, topic and earliest time (ms since the epoch). An empty one takes all."""
 
     places: Sequence[Place] = ()
     reason: str | None = None
@@ -19,10 +19,10 @@ class Choice(NamedTuple):
     since: int | None = None
 
     def of(self, letters: Iterable[Letter]) -> list[Letter]:
-        """Raises LetterError where a place is named at which no letter is open."""
+        """Return the matching letters. Raise DeadLetterError for coordinates without an open letter."""
         found = [letter for letter in letters if self._is_of(letter)]
         if missing := set(self.places) - {letter.place for letter in found}:
-            raise LetterError(f"{min(missing)}: no letter about this record is open")
+            raise LetterError(f"{min(missing)}: there is no open dead letter for this record")
         return found
 
     def _is_of(self, letter: Letter) -> bool:
@@ -40,7 +40,11 @@ def choice(
     topic: str | None = None,
     since: str | None = None,
 ) -> Choice:
-    """As a command was told. Raises QueryError."""
+    """Parse a command's options. Raise QueryError for an invalid one.
+
+    >>> choice(["call-completed:0:17"], reason="too-old").reason
+    'too-old'
+    """
     if reason is not None and reason not in REASONS:
         raise QueryError(f"reason = {reason!r}: expected one of {', '.join(REASONS)}")
     from_ms = None if since is None else milliseconds("since", since)
@@ -48,9 +52,9 @@ def choice(
 
 
 def some(everything: bool, **chosen: Any) -> Choice:
-    """The same, of which nothing must not mean all. Raises QueryError."""
+    """Parse a command's options; no option at all is an error, not all letters. Raise QueryError."""
     if not everything and not any(chosen.values()):
-        raise QueryError("expected coordinates, --reason, --topic, --since or --all")
+        raise QueryError("nothing selected: give coordinates, --reason, --topic, --since or --all")
     return choice(**chosen)
 
 
@@ -75,7 +79,7 @@ class Group(NamedTuple):
 
 
 def grouped(letters: Sequence[Letter]) -> list[Group]:
-    """The largest group first."""
+    """Group letters by reason and topic, the largest group first."""
     sizes = Counter((letter.reason, letter.place.topic) for letter in letters)
     return [
         Group(reason, topic, [one for one in letters if (one.reason, one.place.topic) == (reason, topic)])

@@ -1,4 +1,4 @@
-"""Here are the commands about dead letters: each reads what is open, and says what it does."""
+"""Commands for dead letters: each reads the open letters and reports what it does."""
 
 import base64
 import os
@@ -20,7 +20,7 @@ from streamer.settings import Settings
 
 __all__ = ["choice", "close", "erase", "export", "retry", "show", "show_all", "some"]
 
-WARNING = "what follows is the original: it holds personal data"
+WARNING = "the original record follows: it holds personal data"
 
 
 async def show_all(settings: Settings, choice: Choice, as_json: bool) -> None:
@@ -29,11 +29,11 @@ async def show_all(settings: Settings, choice: Choice, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode([group.told() for group in groups]))
     elif not groups:
-        click.echo("no letter is open")
+        click.echo("there are no open dead letters")
     else:
         for group in groups:
             _print(group)
-        click.echo(f"{len(letters):,} open; `streamer dead-letters show {letters[-1].place}` shows one")
+        click.echo(f"{len(letters):,} open; to see one: `streamer dead-letters show {letters[-1].place}`")
 
 
 def _print(group: Group) -> None:
@@ -45,7 +45,7 @@ def _print(group: Group) -> None:
 
 
 async def show(settings: Settings, choice: Choice, with_original: bool) -> int:
-    """The exit code: 1 where the original is asked for and gone."""
+    """Print a letter. Return the exit code: 1 if the original is requested and gone."""
     (letter,) = choice.of(await open_letters(settings.kafka))
     for name, value in _headers(letter).items():
         click.echo(f"{name:<9} {value}")
@@ -80,7 +80,10 @@ def _pretty(value: bytes) -> str:
 
 
 async def retry(settings: Settings, choice: Choice, sets: Sequence[str], force: bool, dry_run: bool) -> int:
-    """The exit code: 1 where a letter stays open that should be closed. `sets`: FIELD=JSON each."""
+    """Send rejected records again, edited by `sets` (FIELD=JSON each), and close their letters.
+
+    Return the exit code: 1 if any of the letters stays open.
+    """
     changes = [change(text) for text in sets]
     letters = choice.of(await open_letters(settings.kafka))
     found = await originals(settings.kafka, letters) if letters else {}
@@ -95,15 +98,13 @@ def _told(decided: Sequence[Fate], dry_run: bool, changes: Changes) -> int:
     sent = "would be sent again" if dry_run else "sent again"
     for fate in decided:
         did = f"{sent}, {fate.why}" if fate.record is not None and dry_run else sent
-        click.echo(f"{fate.letter.place}  {did if fate.record is not None else f'left as it is: {fate.why}'}")
+        click.echo(f"{fate.letter.place}  {did if fate.record is not None else f'not sent: {fate.why}'}")
     left = [fate for fate in decided if fate.record is None]
-    click.echo(f"{len(decided) - len(left):,} {sent}, {len(left):,} left as they are")
+    click.echo(f"{len(decided) - len(left):,} {sent}, {len(left):,} not sent")
     if any(fate.why.startswith("would be rejected") for fate in left):
-        remedy = (
-            "set other values" if changes else "set what is wrong with --set FIELD=JSON, change the setting"
-        )
+        remedy = "set other values" if changes else "correct them with --set FIELD=JSON, change the setting"
         click.echo(
-            f"What would be rejected again is not sent: {remedy}, or send it nevertheless with --force"
+            f"Records that would be rejected again are not sent: {remedy}, or send them anyway with --force"
         )
     return 1 if left else 0
 
@@ -114,8 +115,10 @@ async def close(settings: Settings, choice: Choice) -> None:
 
 
 async def erase(settings: Settings, is_of: Callable[[str], bool]) -> int:
-    """Closes the letters of a customer, by the pseudonym they bear; how many there were. Kafka drops what
-    they held when it compacts the topic. Raises KafkaError."""
+    """Close the letters of a customer, by their pseudonym, and return how many there were.
+
+    Kafka drops their content when it compacts the topic. Raise KafkaError if Kafka cannot be reached.
+    """
     letters = await open_letters(settings.kafka)
     return await _close(
         settings, [one for one in letters if one.customer is not None and is_of(one.customer)]
@@ -133,9 +136,7 @@ async def export(settings: Settings, choice: Choice, path: str, with_originals: 
     letters = choice.of(await open_letters(settings.kafka))
     found = await originals(settings.kafka, letters) if with_originals and letters else {}
     if with_originals:
-        click.echo(
-            WARNING.replace("what follows is the original: it holds", "what is written holds"), err=True
-        )
+        click.echo(WARNING.replace("record follows: it holds", "records are written: they hold"), err=True)
     with nullcontext(sys.stdout.buffer) if path == "-" else _private(path) as file:
         file.writelines(_lines(letters, found, with_originals))
         file.flush()
@@ -143,7 +144,7 @@ async def export(settings: Settings, choice: Choice, path: str, with_originals: 
 
 
 def _private(path: str) -> IO[bytes]:
-    """For nobody else to read."""
+    """Open a file for writing that only its owner can read."""
     return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
 
 
@@ -168,7 +169,7 @@ def _original(record: Record) -> dict[str, Any]:
 
 
 def _value(value: bytes | None) -> Any:
-    """As JSON where it is some, on one line."""
+    """Return JSON on one line as it is, anything else as text."""
     try:
         return msgspec.Raw(msgspec.json.format(value or b"", indent=-1))
     except (msgspec.DecodeError, RecursionError):
@@ -176,7 +177,11 @@ def _value(value: bytes | None) -> Any:
 
 
 def _text(value: bytes | None) -> str | None:
-    """Text, or what is none as base64."""
+    """Return the value as text, or as base64 if it is not UTF-8.
+
+    >>> _text(b"key"), _text(b"\\xff")
+    ('key', 'base64:/w==')
+    """
     if value is None:
         return None
     try:

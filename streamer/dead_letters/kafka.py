@@ -1,4 +1,4 @@
-"""Here is Kafka as letters need it: all of their topic, originals by their coordinates, and sending."""
+"""Read dead letters and their original records from Kafka, resend records and close letters."""
 
 import time
 from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
@@ -18,12 +18,12 @@ _LOOK_MS: Final = 500
 _PATIENCE_S: Final = 20.0
 _POLLED: Final = 2_000
 _FAR: Final = 5_000
-"""Offsets: what is further away is looked up, what is nearer is read up to."""
+"""Offsets: a record further ahead than this is sought, a nearer one is read up to."""
 _AT_ONCE: Final = 500
 
 
 async def open_letters(bootstrap: str) -> list[Letter]:
-    """All that are open, oldest record first; none where there is no such topic. Raises KafkaError."""
+    """Return all open letters, oldest record first; none if the topic does not exist. Raise KafkaError."""
     numbers = (await every_topic(bootstrap)).get(DEAD_LETTERS, 0)
     if not numbers:
         return []
@@ -33,7 +33,7 @@ async def open_letters(bootstrap: str) -> list[Letter]:
 
 
 async def originals(bootstrap: str, letters: Iterable[Letter]) -> dict[Place, Record]:
-    """The records that were rejected, as far as Kafka still has them. Raises KafkaError."""
+    """Return the rejected records that Kafka still has, by coordinates. Raise KafkaError."""
     known = await every_topic(bootstrap)
     wanted = sorted(one.place for one in letters if one.place.partition < known.get(one.place.topic, 0))
     found: dict[Place, Record] = {}
@@ -49,13 +49,13 @@ async def originals(bootstrap: str, letters: Iterable[Letter]) -> dict[Place, Re
 
 
 class Post:
-    """What writes: records to where they were, and letters closed."""
+    """Writes records back to their partitions, and closes letters."""
 
     def __init__(self, to: AIOKafkaProducer) -> None:
         self._to = to
 
     async def resend(self, records: Sequence[Record]) -> None:
-        """Each to the partition it was in, under the time it had."""
+        """Send each record to the partition it was in, with its original timestamp."""
         await self._all(
             lambda record: self._to.send(
                 record.topic,
@@ -69,7 +69,7 @@ class Post:
         )
 
     async def close(self, letters: Iterable[Letter]) -> None:
-        """By a record without value, wherever the letter lies."""
+        """Close letters by a record without value, in every partition that holds the letter."""
         lying = [(letter, partition) for letter in letters for partition in letter.partitions]
         await self._all(
             lambda one: self._to.send(DEAD_LETTERS, None, key=str(one[0].place).encode(), partition=one[1]),
@@ -103,7 +103,7 @@ async def _consumer(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
 
 
 async def _all(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> AsyncIterator[Record]:
-    """All that these logs have by now."""
+    """Yield all records that these partitions hold by now."""
     consumer.assign(places)
     ends = await consumer.end_offsets(places)
     for place, begin in (await consumer.beginning_offsets(places)).items():
@@ -114,7 +114,7 @@ async def _all(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> 
         for records in fetched.values():
             for one in records:
                 yield _record(one)
-        # Some brokers count batches for an end, so nothing must come any more as well.
+        # Some brokers count batches in the end offset, so also wait until nothing more arrives.
         if fetched:
             until = time.monotonic() + _PATIENCE_S
         elif time.monotonic() > until or not [p for p in places if await consumer.position(p) < ends[p]]:
@@ -122,7 +122,7 @@ async def _all(consumer: AIOKafkaConsumer, places: Sequence[TopicPartition]) -> 
 
 
 async def _these(consumer: AIOKafkaConsumer, place: TopicPartition, offsets: Sequence[int]) -> list[Record]:
-    """The records at these offsets, which ascend; those that are not there are left out."""
+    """Return the records at these ascending offsets; missing ones are left out."""
     consumer.assign([place])
     begin = (await consumer.beginning_offsets([place]))[place]
     missing = [offset for offset in offsets if offset >= begin]

@@ -1,4 +1,4 @@
-"""Here is a dead letter: which record was rejected, why, and what of it may be shown."""
+"""Parse dead letters: the rejected record, the reason, and its redacted value."""
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -10,11 +10,15 @@ from streamer.readings.query import QueryError
 
 
 class LetterError(Exception):
-    """It cannot be done; the message says why."""
+    """The operation on a dead letter is impossible; the message says why."""
 
 
 class Place(NamedTuple):
-    """The coordinates of a record in Kafka."""
+    """Coordinates of a record in Kafka.
+
+    >>> str(Place.of("call-completed:0:17"))
+    'call-completed:0:17'
+    """
 
     topic: str
     partition: int
@@ -25,7 +29,7 @@ class Place(NamedTuple):
 
     @classmethod
     def of(cls, text: str) -> Self:
-        """Raises QueryError."""
+        """Parse TOPIC:PARTITION:OFFSET. Raise QueryError for anything else."""
         topic, *numbers = text.rsplit(":", 2)
         if (
             not topic
@@ -37,8 +41,12 @@ class Place(NamedTuple):
 
 
 class Letter(NamedTuple):
-    """`at` is the rejected record's timestamp in ms, `size` its bytes, None where a letter does not say;
-    `shown` its redacted value; `partitions` where the letter lies, more than one if their number grew."""
+    """A dead letter about a rejected record.
+
+    `timestamp_ms` is the record's timestamp, `size_bytes` the size of its value (None if the letter does not
+    say), `redacted_value` what of it may be shown. `partitions` hold the letter: more than one if their
+    number grew.
+    """
 
     place: Place
     reason: str
@@ -50,8 +58,10 @@ class Letter(NamedTuple):
     partitions: tuple[int, ...]
 
     def is_about(self, record: Record) -> bool:
-        """Whether the record is the one that was rejected, and not another at its coordinates, as in a
-        log that was made anew."""
+        """Tell whether this is the rejected record, and not another one at its coordinates.
+
+        A topic that was deleted and created again has other records at the same offsets.
+        """
         return record.timestamp == self.at and self.size in (None, len(record.value or b""))
 
     @property
@@ -60,12 +70,26 @@ class Letter(NamedTuple):
 
 
 def when(ms: int) -> str:
+    """Format ms since the epoch as RFC 3339 in UTC, to the second.
+
+    >>> when(1_795_255_200_500)
+    '2026-11-21T10:00:00Z'
+    """
     return f"{datetime.fromtimestamp(ms // SECOND, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def opened(records: Iterable[Record]) -> list[Letter]:
-    """The letters that are open, by all records of their topic in the order of each log. The last one of
-    a key counts: written twice a letter is one, and a record without value closes it."""
+    """Return the open letters, from all records of their topic in log order.
+
+    The last record of a key counts: a letter written twice is one, and a record without value closes it.
+
+    >>> headers = [("reason", b"off-scale")]
+    >>> letter = Record("streamer-dead-letters", 0, 0, 0, b"survey-completed:0:17", b"{}", headers)
+    >>> [(str(one.place), one.reason) for one in opened([letter, letter._replace(offset=1)])]
+    [('survey-completed:0:17', 'off-scale')]
+    >>> opened([letter, letter._replace(offset=1, value=None)])
+    []
+    """
     latest: dict[tuple[bytes, int], Record] = {}
     for record in records:
         if record.key is not None:
@@ -80,7 +104,7 @@ def opened(records: Iterable[Record]) -> list[Letter]:
 
 
 def _letter(record: Record) -> Iterator[Letter]:
-    """Nothing where it is none of ours."""
+    """Yield the letter in a record, or nothing if it is no dead letter."""
     named = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
     try:
         place = Place.of((record.key or b"").decode(errors="replace"))

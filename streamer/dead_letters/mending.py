@@ -1,4 +1,4 @@
-"""Here is what can be done about a rejected record: its data changed, and a look whether it would do."""
+"""Edit the data of a rejected record, and check whether it would now be accepted."""
 
 import base64
 import json
@@ -17,11 +17,15 @@ from streamer.readings.query import QueryError
 from streamer.settings import Settings
 
 Changes = Sequence[tuple[str, Any]]
-"""Fields by their paths, such as answers.nps, and what they are to hold."""
+"""New values of fields, by paths such as answers.nps."""
 
 
 def change(text: str) -> tuple[str, Any]:
-    """Of FIELD=JSON. Raises QueryError."""
+    """Parse FIELD=JSON. Raise QueryError if it is anything else.
+
+    >>> change("answers.nps=9")
+    ('answers.nps', 9)
+    """
     name, equals, value = text.partition("=")
     if not equals or not all(name.split(".")):
         raise QueryError(f"--set {text}: expected FIELD=JSON, such as answers.nps=9")
@@ -30,12 +34,18 @@ def change(text: str) -> tuple[str, Any]:
     except ValueError:
         example = f"{name}={json.dumps(value, ensure_ascii=False)}"
         raise QueryError(
-            f"--set {text}: this is no JSON; a text stands in quotes: --set '{example}'"
+            f"--set {text}: the value is not JSON; a text needs quotes: --set '{example}'"
         ) from None
 
 
 def changed(record: Record, changes: Changes) -> Record:
-    """The same record with other data, in the envelope it came in. Raises LetterError."""
+    """Return the record with edited data, in the envelope it came in. Raise DeadLetterError if impossible.
+
+    >>> value = b'{"response_id":"r-9","answers":{"nps":11}}'
+    >>> record = Record("survey-completed", 0, 17, 0, None, value, ())
+    >>> changed(record, [change("answers.nps=10")]).value
+    b'{"response_id":"r-9","answers":{"nps":10}}'
+    """
     if not changes:
         return record
     body = _object(record.value or b"", "the value")
@@ -57,13 +67,13 @@ def _change_enveloped(body: dict[str, Any], changes: Changes) -> None:
     if body.get("data_base64") is None:
         data = body.get("data")
         if not isinstance(data, dict):
-            raise LetterError("its data is no object: no field of it can be set")
+            raise LetterError("data is not a JSON object, so its fields cannot be set")
         _change(data, changes)
         return
     try:
         data = _object(base64.b64decode(body["data_base64"], validate=True), "data_base64")
     except (TypeError, ValueError):
-        raise LetterError("its data_base64 cannot be decoded: no field of it can be set") from None
+        raise LetterError("data_base64 cannot be decoded, so its fields cannot be set") from None
     _change(data, changes)
     body["data_base64"] = base64.b64encode(_written(data)).decode()
 
@@ -75,18 +85,18 @@ def _change(data: dict[str, Any], changes: Changes) -> None:
         for parent in parents:
             place = place.setdefault(parent, {})
             if not isinstance(place, dict):
-                raise LetterError(f"{parent} is no object: {path} cannot be set")
+                raise LetterError(f"{parent} is not a JSON object, so {path} cannot be set")
         place[name] = value
 
 
 def _object(value: bytes, name: str) -> dict[str, Any]:
-    # Python's reader: NaN, which may be what is to be changed, is a number to it.
+    # Python's decoder reads NaN as a number, and NaN may be the value to correct.
     try:
         body = json.loads(value)
     except (ValueError, RecursionError):
         body = None
     if not isinstance(body, dict):
-        raise LetterError(f"{name} is no JSON object: no field of it can be set")
+        raise LetterError(f"{name} is not a JSON object, so its fields cannot be set")
     return body
 
 
@@ -94,18 +104,20 @@ def _written(body: Mapping[str, Any]) -> bytes:
     try:
         return json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     except ValueError:
-        raise LetterError("it holds a number that is not finite: set that one too") from None
+        raise LetterError("the data holds a number that is not finite: set that field too") from None
 
 
 def verdict(record: Record, settings: Settings) -> Rejected | None:
-    """Why it would be rejected again, by the settings in force. Raises LetterError for what is of no
-    topic that anybody reads."""
+    """Return the rejection of a record by the settings in force, or None if it would be accepted.
+
+    Raise DeadLetterError for a topic that streamer does not read.
+    """
     if record.topic in TOPICS:
         outcome = decode(record, settings.rules())
         return outcome if isinstance(outcome, Rejected) else None
     name = source_of(record.topic)
     if name == record.topic or name not in SOURCES:
-        raise LetterError(f"{record.topic} is no topic of ours")
+        raise LetterError(f"streamer does not read the topic {record.topic}")
     found = read(SOURCES[name], record.value or b"", settings.source_options(name))
     told = [outgoing(one, name) if isinstance(one, Sent) else one for one in found]
     return next((one for one in told if isinstance(one, Rejected)), None)

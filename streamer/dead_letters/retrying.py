@@ -1,4 +1,4 @@
-"""Here is the retry of rejected records: what is to be done with each, and the doing."""
+"""Plan and execute the retry of rejected records."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from streamer.settings import Settings
 
 
 class Fate(NamedTuple):
-    """What becomes of a letter. `record` is what is sent again, None where nothing is."""
+    """Outcome of a letter's retry. `record` is what is sent again, None if nothing is."""
 
     letter: Letter
     record: Record | None
@@ -46,8 +46,11 @@ def fates(
 
 
 async def carry_out(fates: Sequence[Fate], to: Post) -> None:
-    """First all is sent, then the letters are closed: what breaks off in between is sent once more by the
-    next retry, and counted once, for a record sent twice states the same fact."""
+    """Send all records, then close their letters.
+
+    If it breaks off in between, the next retry sends them once more; a record sent twice states the same
+    fact and is counted once.
+    """
     again = [(fate.letter, fate.record) for fate in fates if fate.record is not None]
     await to.resend([record for _, record in again])
     await to.close([letter for letter, _ in again])

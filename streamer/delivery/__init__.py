@@ -1,1 +1,1 @@
-"""Here is who is told of alerts: kept once for all servers, sent, acknowledged, silenced."""
+"""Alert delivery: one alert state shared by all servers; sending, acknowledging and silencing."""

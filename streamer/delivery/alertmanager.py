@@ -1,4 +1,4 @@
-"""Here is Alertmanager, by version 2 of its API: alerts are told to it, silences asked and kept there."""
+"""Client of Alertmanager's API, version 2: posts alerts; lists, creates and deletes silences."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class AlertmanagerAway(Exception):  # noqa: N818 - names the state
-    """It cannot be asked, or does not do it. The message says why, without its address."""
+    """Alertmanager did not answer, or refused the request. The message says why, without its address."""
 
 
 class Matcher(msgspec.Struct, frozen=True, rename="camel"):
@@ -38,7 +38,7 @@ class Status(msgspec.Struct, frozen=True):
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A silence as Alertmanager keeps it."""
+    """One silence as Alertmanager's API returns it."""
 
     id: str
     matchers: tuple[Matcher, ...]
@@ -62,7 +62,10 @@ class Made(msgspec.Struct, frozen=True):
 
 
 def check_alertmanager(settings: Settings) -> None:
-    """Raises SettingsError. The address may hold a password and is not shown."""
+    """Raise SettingsError if delivery.alertmanager is not an http or https URL.
+
+    The address may hold a password: the message does not show it.
+    """
     address = settings.delivery.alertmanager
     if address and not address.startswith(("http://", "https://")):
         raise SettingsError(
@@ -71,7 +74,7 @@ def check_alertmanager(settings: Settings) -> None:
 
 
 class Alertmanager:
-    """All raise AlertmanagerAway."""
+    """Asynchronous client of one Alertmanager. All methods raise AlertmanagerUnavailable."""
 
     def __init__(self, address: str, caller: Caller) -> None:
         self._address, self._caller = address.rstrip("/"), caller
@@ -80,12 +83,12 @@ class Alertmanager:
         self._well(await self._ask("POST", "alerts", alerts))
 
     async def silences(self) -> list[Kept]:
-        """Those that hold, or will."""
+        """Return the silences that are active or pending; expired ones are left out."""
         found = await self._read("GET", "silences", list[Kept])
         return [one for one in found if one.status.state in ("active", "pending")]
 
     async def silence(self, matchers: Sequence[Matcher], span: tuple[int, int], by: str, comment: str) -> str:
-        """Its id. `span`: from when until when (ms)."""
+        """Create a silence and return its id. `span` is its start and end, ms since the epoch."""
         asked = {
             "matchers": matchers,
             "startsAt": moment(span[0]),
@@ -96,7 +99,7 @@ class Alertmanager:
         return (await self._read("POST", "silences", Made, asked)).id
 
     async def unsilence(self, name: str) -> None:
-        """One that is not there, or no longer, is well ended."""
+        """Expire a silence. One that is unknown to Alertmanager, or over already, counts as expired."""
         answer = await self._ask("DELETE", f"silence/{quote(name, safe='')}")
         if answer.status not in (
             HTTPStatus.NOT_FOUND,
@@ -113,7 +116,7 @@ class Alertmanager:
         try:
             return msgspec.json.decode(answer.body, type=kind)
         except msgspec.DecodeError:
-            raise AlertmanagerAway("what answers is no Alertmanager, or says too much") from None
+            raise AlertmanagerAway("not a response of Alertmanager, or too long") from None
 
     def _well(self, answer: Answer) -> Answer:
         if not answer.is_well:
@@ -134,14 +137,19 @@ class Alertmanager:
 
 
 def moment(ms: int) -> str:
+    """Return a time (ms since the epoch) in RFC 3339, in UTC, as Alertmanager expects it.
+
+    >>> moment(1_795_255_203_000)
+    '2026-11-21T10:00:03.000+00:00'
+    """
     return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds")
 
 
-# What it is told of an alert.
+# The JSON that Alertmanager receives for an alert.
 
 
 def told(alert: Alert, message: Message, ends_at: int) -> dict[str, Any]:
-    """`message`: with which it began."""
+    """Return the body of one alert for POST /alerts. `message` is the one sent when the alert fired."""
     assert alert.fired_at is not None
     links = message.links
     found = {
@@ -154,7 +162,7 @@ def told(alert: Alert, message: Message, ends_at: int) -> dict[str, Any]:
 
 
 def labels(message: Message) -> dict[str, str]:
-    """What an alert is known by; never anything of a customer."""
+    """Return the labels that identify an alert in Alertmanager. They never hold anything of a customer."""
     return {
         "alertname": message.rule,
         "severity": message.severity,
@@ -165,6 +173,7 @@ def labels(message: Message) -> dict[str, str]:
 
 
 def annotations(message: Message) -> dict[str, str]:
+    """Return what a person reads of an alert: summary, text, largest contributors, links. No empty ones."""
     moved = [(one, words.difference(message.unit, one.moved)) for one in message.contributors]
     parts = [f"{one.dimension} {one.name}: {said}" for one, said in moved]
     none = "" if any(one.apart for one in message.contributors) else "no part stands out, the largest are "

@@ -1,7 +1,8 @@
-"""Here is the bell: of all servers of a center one judges the rules and tells; all know what came of it.
+"""Leader election and rule evaluation: one server of a center evaluates the alert rules, all see the result.
 
-Whose turn it is, is a lease in the store; that nothing is told twice does not hang on it: a turn is stored
-together with what is to be sent, and only if nobody else stored one since the record was read.
+The leader holds a lease in the store. That no message is sent twice does not depend on the lease: the result
+of a round is stored together with the messages to be sent, and only if no other server has stored one since
+the alert state was read.
 """
 
 import asyncio
@@ -22,23 +23,28 @@ from streamer.readings.reader import Reader
 from streamer.store.redis import LeasedDocument, TokenDocument
 
 LONGEST_S: Final = 30.0
-"""Between two attempts while the store is away."""
+"""Longest delay between two attempts while the store is unavailable."""
 BEHIND_S: Final = 3.0
-"""Workers that keep up say so every second."""
+"""Data older than this means that workers are behind: those that keep up send a heartbeat each second."""
 INFORMED_S: Final = 300.0
-"""A turn in a large center, and the pause after it, take minutes."""
+"""Age up to which the state read last is used: in a large center a round and the pause after it take
+minutes."""
 
 Clock = Callable[[], int]
 Compose = Callable[[Sequence[Notice], Mapping[str, Message], int], Awaitable[list[Message]]]
-"""What is to be said of notices, beside the messages there are by id, now (ms)."""
+"""Makes messages of notices, given the messages that exist by id and the time (ms)."""
 T = TypeVar("T")
 _log = structlog.get_logger(__name__)
 
 
 class Pace(NamedTuple):
-    """In seconds: between two turns, at least, and `share` times as long as the last one took, for the
-    wallboard is served by the same process; `lease`: how long after its death a server's turn is over;
-    `patience`: so long nothing is judged at first while workers catch up, which leaves them the processor."""
+    """Times of the evaluation loop, in seconds.
+
+    `interval_s`: least pause between two rounds. `duration_factor`: the pause also lasts at least this many
+    times as long as the last round, because the same process serves the wallboard. `lease_s`: how long the
+    lease of a dead leader lasts. `catch_up_s`: how long evaluation waits at first while workers catch up,
+    which leaves them the processor.
+    """
 
     every: float = 2.0
     share: float = 4.0
@@ -50,8 +56,11 @@ PACE: Final = Pace()
 
 
 class Bell:
-    """`record` is what was last read, `mine` whether it is this server's turn. Who listens clears what was
-    set. Only the ledger is shared between servers."""
+    """Evaluates the alert rules on the leader and keeps every server's copy of the alert state up to date.
+
+    `state` is the alert state as last read or written, `is_leader` tells whether this server holds the lease.
+    A subscriber clears its event itself. Servers share only the document in the store.
+    """
 
     def __init__(
         self,
@@ -80,7 +89,7 @@ class Bell:
 
     @property
     def is_informed(self) -> bool:
-        """Whether `record` is what the store said not long ago."""
+        """Tell whether `state` was read from the store within the last STATE_VALID_S seconds."""
         return asyncio.get_running_loop().time() - self._read_at < INFORMED_S
 
     @property
@@ -88,13 +97,13 @@ class Bell:
         return self._watch.rules
 
     def listen(self) -> asyncio.Event:
-        """Set whenever the record changed, or the turn did."""
+        """Return an event that is set whenever the alert state or the leadership changes."""
         event = asyncio.Event()
         self._listeners.append(event)
         return event
 
     async def run(self) -> None:
-        """Until `end`: a turn after the other, as long as this one's it is; else what others do is read."""
+        """Run until `stop`: evaluate round after round while this server is leader, else follow the state."""
         beside = [asyncio.create_task(one()) for one in (self._renew, self._follow)]
         wait_s = 0.0
         try:
@@ -103,13 +112,14 @@ class Bell:
                 try:
                     await self._turn()
                 except Exception as error:  # whatever the store raises
-                    _log.warning("alerts cannot be judged or kept", error=f"{type(error).__name__}: {error}")
+                    reason = f"{type(error).__name__}: {error}"
+                    _log.warning("evaluating or storing alerts failed, retrying", error=reason)
                     wait_s = min(LONGEST_S, max(self._pace.every, 2 * wait_s))
                 else:
                     took = asyncio.get_running_loop().time() - began
                     wait_s = max(self._pace.every, self._pace.share * took)
         finally:
-            self.end()  # cancelling would not do: a client may turn that into an error of its own
+            self.end()  # not cancelled: a Redis client may turn that into an error of its own
             await asyncio.wait(beside)
             with suppress(Exception):
                 await self._ledger.release(self._name)
@@ -123,14 +133,14 @@ class Bell:
         return self._ended.is_set()
 
     async def _renew(self) -> None:
-        """A turn may take longer than the lease."""
+        """Renew the lease while a round runs: it may take longer than the lease."""
         while not await self._is_over(self._pace.lease / 4):
             with suppress(Exception):
                 if self.mine:
                     await self._hold()
 
     async def _follow(self) -> None:
-        """What others do is known soon, however long a turn takes, and the pause after it."""
+        """Read the state at each interval: changes of others are seen during a long round or pause."""
         while not await self._is_over(self._pace.every):
             with suppress(Exception):
                 await self._read()
@@ -163,20 +173,26 @@ class Bell:
         return is_behind and asked - self._since < self._pace.patience
 
     async def judging(self, judge: Callable[[Watch], T]) -> T:
-        """In a thread of its own, one at a time: a watch is for one thread."""
+        """Run an operation on the rule evaluator in a thread; one at a time, for it is not thread-safe."""
         async with self._judging:
             return await asyncio.to_thread(judge, self._watch)
 
     async def _keep(self, before: Record, taken: Turn) -> None:
-        """If another server took a turn meanwhile, this one is void: its alerts are not those judged here."""
+        """Store the result of a round, unless another server stored its own: then drop this one.
+
+        The alerts of the other are not those that were evaluated here.
+        """
         while self.record.alerts == before.alerts:
             if await self._changed(turned(self.record, taken)):
                 return
             await self._read()
-        _log.warning("another server judged the alerts at the same time; its turn counts")
+        _log.warning("another server evaluated the alerts at the same time, dropping this result")
 
     async def change(self, change: Change) -> Record:
-        """Make the change, whoever else changes the record. Raises what the store raises."""
+        """Apply a change to the alert state and return the new state.
+
+        If another server changed it meanwhile, the change is applied anew. Raises what the store raises.
+        """
         await self._read()
         while not await self._changed(change(self.record)):
             await self._read()
@@ -195,7 +211,7 @@ class Bell:
         return True
 
     async def _read(self) -> None:
-        """Not while something is written: an answer from before that would undo it here."""
+        """Read the state from the store. Waits for a write under way: an older answer would undo it here."""
         async with self._asking:
             found = await self._ledger.read()
             if found is None:

@@ -1,7 +1,7 @@
-"""Here is the caller: how other servers are asked over HTTP, whatever they do.
+"""HTTP client for receivers and Alertmanager that returns a result whatever the other server does.
 
-Addresses may hold secrets, and answers may repeat them: neither is shown or logged.
-Reasons are our own words.
+URLs may hold secrets, and responses may repeat them: neither is shown or logged. Reasons for failures are
+texts of this module.
 """
 
 import os
@@ -13,11 +13,11 @@ import aiohttp
 
 CONNECTED_S: Final = 15.0
 A_LINE: Final = 200
-"""So many bytes are read of a refusal."""
+"""Bytes read of a response whose status is not 2xx."""
 
 
 class Answer(NamedTuple):
-    """`body` is its beginning, no longer than was asked for. `retry_after` as it was written."""
+    """Status and beginning of the body, up to the size asked for. `retry_after` is the header, unparsed."""
 
     status: int
     body: bytes = b""
@@ -29,14 +29,17 @@ class Answer(NamedTuple):
 
 
 class Unanswered(NamedTuple):
-    """It is not known whether what was asked was done, unless it never got there."""
+    """Reason why there is no response. The request may have been carried out if a connection was made."""
 
     reason: str
 
 
 class Caller:
-    """One for all who ask. It follows no redirects, keeps no cookies, trusts no proxies of the environment
-    (what is told may not go elsewhere) and checks certificates. It sets no time limit but for connecting."""
+    """HTTP client shared by all receivers.
+
+    It follows no redirects, keeps no cookies, ignores proxies of the environment (messages may go nowhere
+    else) and checks certificates. Its only time limit is that for connecting.
+    """
 
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
@@ -49,7 +52,7 @@ class Caller:
         headers: Mapping[str, str] | None = None,
         most: int = 0,
     ) -> Answer | Unanswered:
-        """`most`: bytes to be read of what is answered well."""
+        """Send one request. `max_bytes`: how much to read of the body of a 2xx response."""
         try:
             asking = self._opened().request(
                 method, url, data=body or None, headers=headers, allow_redirects=False
@@ -68,7 +71,7 @@ class Caller:
     def _opened(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                # A connection of its own each time: one that the server closes just now would lose a message.
+                # A new connection each time: one that the server is just closing would lose a message.
                 connector=aiohttp.TCPConnector(force_close=True, limit=0),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECTED_S),
@@ -80,35 +83,35 @@ class Caller:
 
 
 async def _read(response: aiohttp.ClientResponse, most: int) -> bytes:
-    """What came before the connection was cut, at most so much. The rest is left."""
+    """Return the body up to `max_bytes`, or up to where the connection broke. The rest is not read."""
     found = b""
     try:
         while len(found) < most and (part := await response.content.read(most - len(found))):
             found += part
     except (aiohttp.ClientError, OSError):
-        pass  # its status is what counts
+        pass  # the status decides
     return found
 
 
 def _reason(error: Exception) -> str:
-    """Without what was asked of whom: messages of errors hold it."""
+    """Describe an error without its own message, which may hold the URL."""
     match error:
         case aiohttp.ClientConnectorCertificateError():
-            return "its certificate is not to be trusted"
+            return "TLS certificate not trusted"
         case aiohttp.ClientConnectorSSLError() | ssl.SSLError():
-            return "no TLS is spoken there"
+            return "TLS handshake failed"
         case aiohttp.ClientConnectorDNSError():
-            return "its name leads nowhere"
+            return "DNS lookup failed"
         case aiohttp.ClientConnectorError():
-            number = error.os_error.errno  # its own words may hold the address
-            return f"cannot be reached ({os.strerror(number) if number else 'no connection'})"
+            number = error.os_error.errno  # its own message may hold the address
+            return f"connection failed ({os.strerror(number) if number else 'no connection'})"
         case aiohttp.ConnectionTimeoutError():
-            return f"cannot be reached (no connection in {CONNECTED_S:.0f} s)"
+            return f"connection failed (no connection in {CONNECTED_S:.0f} s)"
         case aiohttp.ServerDisconnectedError() | aiohttp.ClientOSError() | aiohttp.ClientPayloadError():
-            return "the connection was cut"
+            return "connection closed before the response"
         case aiohttp.InvalidURL() | ValueError():
-            return "its address is none"
+            return "invalid URL"
         case aiohttp.ClientResponseError():
-            return "no HTTP is spoken there"
+            return "invalid HTTP response"
         case _:
             return type(error).__name__

@@ -1,4 +1,4 @@
-"""Here are the commands of alerts: what stands, why it does, and when rules would have fired."""
+"""Commands `streamer alerts`: list the alerts, explain a rule, backtest rules."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -27,12 +27,12 @@ from streamer.settings import Settings
 from streamer.store.redis import LeasedDocument, RedisStore
 
 SHOWN: Final = 3
-"""Groups of a rule that are explained where none was named."""
+"""Number of groups of a rule that are explained in full if no key was given."""
 _BACK_MS: Final = 7 * DAY
 
 
 class Known(NamedTuple):
-    """What a command knows, as of `now` (ms)."""
+    """Settings, data and alert state that a command works on, as of `now_ms`."""
 
     settings: Settings
     reader: Reader
@@ -41,28 +41,28 @@ class Known(NamedTuple):
     now: int
 
     def rule(self, name: str) -> Rule:
-        """Raises QueryError."""
+        """Return the rule of that name. Raises QueryError with similar names if there is none."""
         found = {rule.name: rule for rule in self.watch.rules}
         if name not in found:
-            raise QueryError(f"{name}: there is no such rule, {_instead(name, found)}")
+            raise QueryError(f"{name}: no such rule, {_instead(name, found)}")
         return found[name]
 
     def moment(self, option: str, text: str) -> int:
-        """Raises QueryError where nothing is known of it."""
+        """Return the time (ms) given for an option. Raises QueryError if no data is kept of it."""
         at = milliseconds(option, text)
         earliest = self.earliest()
         if at > self.now:
-            raise QueryError(f"{option} = {text!r}: that is yet to come")
+            raise QueryError(f"{option} = {text!r}: expected a time in the past")
         if at < earliest:
             known = clock(earliest, 0, self.settings.timezone)
-            raise QueryError(f"{option} = {text!r}: nothing is kept from before {known}")
+            raise QueryError(f"{option} = {text!r}: no data from before {known} is kept")
         return at
 
     def earliest(self) -> int:
-        """The first hour that is kept, ms. Raises QueryError where none is."""
+        """Return the start of the first hour that is kept (ms). Raises QueryError if there is none."""
         hours = self.reader.kept(ALL, "long", 0, self.now // HOUR + 1).panes
         if not hours:
-            raise QueryError("nothing was counted yet")
+            raise QueryError("no data was counted yet")
         return min(hours) * HOUR
 
     def standings(self) -> dict[tuple[str, str], Standing]:
@@ -84,12 +84,13 @@ async def _known(settings: Settings, now: int) -> AsyncIterator[Known]:
 
 
 async def list_alerts(settings: Settings, now: int, at: str | None, as_json: bool) -> str:
+    """Return the output of `streamer alerts list`."""
     async with _known(settings, now) as known:
         return listed(known, at, as_json)
 
 
 def listed(known: Known, at: str | None, as_json: bool) -> str:
-    """What stands now (nothing of a moment in the past), and every rule's verdicts."""
+    """List the current alerts (none for a moment in the past) and the verdicts of every rule."""
     moment = None if at is None else known.moment("at", at)
     found = Listed(
         {} if moment is not None else known.standings(),
@@ -115,26 +116,24 @@ def explained(known: Known, name: str, key: str | None, at: str | None, as_json:
         _known_key(rule, key, explanation(known.watch, rule, None, known.now, moment))
     if as_json:
         return msgspec.json.encode(found).decode()
-    return _explained(known, found) if found else "Nothing is known of it yet."
+    return _explained(known, found) if found else "No data for this rule yet."
 
 
 def _known_key(rule: Rule, key: str, others: Sequence[Explanation]) -> None:
-    """Raises QueryError."""
+    """Raise QueryError: the rule has no group of that key."""
     if rule.by == ALL:
-        raise QueryError(f"key = {key!r}: {rule.name} is about the whole center, which has no keys")
-    raise QueryError(
-        f"key = {key!r}: there is no such {rule.by}, {_instead(key, [one.key for one in others])}"
-    )
+        raise QueryError(f"key = {key!r}: {rule.name} covers the whole center and has no keys")
+    raise QueryError(f"key = {key!r}: no such {rule.by}, {_instead(key, [one.key for one in others])}")
 
 
 def _explained(known: Known, found: Sequence[Explanation]) -> str:
-    """Where there are many the worst in full."""
+    """Explain the worst groups in full, and name the others with a line each."""
     worst = sorted(found, key=lambda one: (telling.WORST.index(one.state), -_share(one), one.key))
     standing = known.standings()
     told = [telling.explained(one, standing.get((one.rule, one.key))) for one in worst[:SHOWN]]
     others = [f"{one.state:<11} {telling.named(one.rule, one.key)}: {one.reason}" for one in worst[SHOWN:]]
     if others:
-        told.append("\n".join(["Others; --key explains one:", *others]))
+        told.append("\n".join(["Others (--key explains one):", *others]))
     return "\n\n".join(told)
 
 
@@ -144,18 +143,24 @@ def _share(one: Explanation) -> float:
 
 
 def _instead(name: str, known: Iterable[str]) -> str:
-    """What was meant, or all there are."""
+    """Suggest names similar to a mistyped one, else list all.
+
+    >>> _instead("nps-dorp", ["nps-drop", "csat-drop"])
+    'did you mean nps-drop or csat-drop?'
+    >>> _instead("x", [])
+    'none exists yet'
+    """
     names = [*known]
     near = get_close_matches(name, names, n=3, cutoff=0.5)
     if near:
         return f"did you mean {' or '.join(near)}?"
-    return f"expected one of {', '.join(names)}" if names else "none is known yet"
+    return f"expected one of {', '.join(names)}" if names else "none exists yet"
 
 
 async def rehearse(
     settings: Settings, now: int, since: str | None, until: str | None, names: Sequence[str], as_json: bool
 ) -> str:
-    """Shows on standard error how far it is, where that is a terminal."""
+    """Return the output of `streamer alerts test`. Shows progress on standard error if that is a terminal."""
     async with _known(settings, now) as known:
         console = Console(stderr=True)
         with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
@@ -172,6 +177,6 @@ def rehearsed(
     looked_at = moments(first, last, known.now)
     if not looked_at:
         raise QueryError("from, to: expected an hour or more between them")
-    task = bar.add_task("rehearsing", total=len(looked_at))
+    task = bar.add_task("backtesting", total=len(looked_at))
     stage = Stage(known.watch, chosen, known.now)
     return stage.played(looked_at, lambda done: bar.update(task, completed=done))

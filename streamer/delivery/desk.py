@@ -1,4 +1,4 @@
-"""Here is the desk: the bell, and all who tell others what it rings for, started and ended together."""
+"""Runs the alert coordinator and everything that sends its messages; starts and stops them together."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,7 +25,7 @@ Run = Callable[[], Awaitable[None]]
 
 
 class Desk:
-    """Each server has one; only that whose turn it is tells anybody anything."""
+    """One per server; only the dispatcher of the leader sends anything."""
 
     def __init__(self, bell: Bell, settings: Settings, timing: Timing, patience: Patience = PATIENCE) -> None:
         self.bell, self._timing, self._caller = bell, timing, Caller()
@@ -45,7 +45,7 @@ class Desk:
         self._ended = asyncio.Event()
 
     async def run(self) -> None:
-        """Until `end`. The bell's turn ends last: what is under way is sent by nobody else meanwhile."""
+        """Run until `stop`. The lease is given up last, so that no other server sends what is under way."""
         ringing = asyncio.create_task(self.bell.run())
         sending = [asyncio.create_task(one.run()) for one in self._senders.values()]
         endless = [asyncio.create_task(self._kept_up(run)) for run in self._endless]
@@ -71,11 +71,11 @@ class Desk:
             try:
                 await run()
             except Exception:
-                _log.exception("what tells of alerts failed, and begins anew")
+                _log.exception("an alert delivery task failed, restarting it")
                 await self._timing.sleep(AGAIN_S)
 
     async def _tidy(self) -> None:
-        """What waits for receivers that are no longer set is given up as that of others."""
+        """Give up expired messages to receivers that are no longer configured, as for all others."""
         while True:
             await self._timing.sleep(TIDIED_S)
             gone = [name for name in self.bell.record.waiting if name not in self._senders]

@@ -1,4 +1,4 @@
-"""Here is what Alertmanager is told again and again: all that fires, and for a while what is over."""
+"""Repeated posting of alerts to Alertmanager: all that fire, and those that resolved not long ago."""
 
 import asyncio
 from typing import Any, Final
@@ -13,13 +13,13 @@ from streamer.events.rules import MINUTE
 
 EVERY_S: Final = 30.0
 EXPIRES_MS: Final = 3 * MINUTE
-"""After the last time it is told, an alert is over for Alertmanager: if no server is left to tell it."""
+"""Time after its last post at which an alert resolves in Alertmanager: for when no server is left."""
 OVER_MS: Final = 15 * MINUTE
 _log = structlog.get_logger(__name__)
 
 
 def firing(record: Record, now: int) -> list[dict[str, Any]]:
-    """Also what a silence covers: Alertmanager has its own, and the same."""
+    """Return the alerts to post, silenced ones too: Alertmanager holds the same silences itself."""
     found = []
     for alert in record.alerts:
         message = record.messages.get(f"{alert.id}/firing")
@@ -33,7 +33,7 @@ def firing(record: Record, now: int) -> list[dict[str, Any]]:
 
 
 class Firing:
-    """Tells it while it is this server's turn: on news at once, and at least every EVERY_S."""
+    """Posts alerts while this server is leader: at once on a change, and at least every RESEND_INTERVAL_S."""
 
     def __init__(self, bell: Bell, alertmanager: Alertmanager, timing: Timing) -> None:
         self._bell, self._alertmanager, self._timing = bell, alertmanager, timing
@@ -42,14 +42,14 @@ class Firing:
         self.trouble: str | None = None
 
     async def run(self) -> None:
-        """For ever."""
+        """Run until cancelled."""
         news = self._bell.listen()
         while True:
             news.clear()
             await self._rest(news, await self._tell() if self._bell.mine else EVERY_S)
 
     async def _rest(self, news: asyncio.Event, seconds: float) -> None:
-        """So long, or until something else is to be told. After a failure no news makes it sooner."""
+        """Wait for `delay_s`, or until the alerts to post change; after a failure no change ends it."""
         timer = asyncio.ensure_future(self._timing.sleep(seconds))
         try:
             while not timer.done():
@@ -63,22 +63,22 @@ class Firing:
             timer.cancel()
 
     async def _tell(self) -> float:
-        """How long to wait then."""
+        """Post the alerts; return the seconds until the next post."""
         known, found = self._known(), firing(self._bell.record, self._timing.clock())
         try:
             if found:
                 await self._alertmanager.tell(found)
         except AlertmanagerAway as error:
             if self.trouble != str(error):
-                _log.warning("Alertmanager cannot be told", reason=str(error))
+                _log.warning("posting alerts to Alertmanager failed, retrying", reason=str(error))
             self.trouble = str(error)
             return min(self._backoff.after_failure(), EVERY_S)
         if self.trouble is not None:
-            _log.info("Alertmanager is told again")
+            _log.info("posting alerts to Alertmanager works again")
         self.trouble, self._last = None, known
         self._backoff.reset()
         return EVERY_S
 
     def _known(self) -> object:
-        """What tells apart whether there is news."""
+        """Return a value that changes whenever the alerts to post do."""
         return [(alert.id, alert.phase in TOLD) for alert in self._bell.record.alerts if alert.fired_at]

@@ -1,7 +1,7 @@
-"""Here is which of our alerts a silence of Alertmanager covers, and how one of ours is said to it.
+"""Translation between silences of Alertmanager and the groups of alerts that they cover.
 
-Told by API an alert bears the labels of alertmanager.labels; told by Prometheus it is named PROMETHEUS, bears
-its rule as `alert`, and further labels that only Prometheus knows.
+Posted by API, an alert has the labels of `alert_labels`. Passed on by Prometheus, its name is
+PROMETHEUS_ALERTNAME, its label `alert` is the rule, and it has further labels that only Prometheus knows.
 """
 
 import re
@@ -15,36 +15,41 @@ from streamer.panes.pane_keys import ALL
 from streamer.readings.query import dimensions
 
 PROMETHEUS: Final = "ContactCenterAlert"
-"""The alert that Prometheus derives of all of ours."""
+"""Name of the one alert that the generated Prometheus rules make of all alerts."""
 MOST_REPEATS: Final = 3
 _BODY: Final = r"(?:[^\\.*+?{}\[\]()|^$]|\\[^\w\s]|\.[*+]?|\|)*"
 _PLAIN: Final = re.compile(rf"\^?(?:{_BODY}|\((?:\?:)?{_BODY}\))\$?")
-"""Regular expressions as people write them here; those that may take for ever to match are not tried."""
+"""Simple regular expressions, as people write them here. Others may take exponential time to match."""
 
 Via = Literal["api", "prometheus"]
 
 
 class Covered(NamedTuple):
-    """`key` None: every group of the rule."""
+    """Group that a silence covers; `key` None: every group of the rule."""
 
     rule: str
     key: str | None
 
 
 def matchers(rule: Rule, key: str | None, via: Via) -> list[Matcher]:
+    """Return the matchers of a silence for one group of a rule, or all its groups (`key` None)."""
     group = dimensions(rule.by, key or "")
     return [Matcher(name, value) for name, value in {**_named(rule, via), **group}.items()]
 
 
 def is_understood(kept: Kept) -> bool:
+    """Tell whether all regular expressions of a silence are simple enough to be matched safely."""
     return all(not one.is_regex or _is_plain(one.value) for one in kept.matchers)
 
 
 def covered(
     kept: Kept, rules: Sequence[Rule], known: Mapping[str, Sequence[str]], via: Via
 ) -> Iterator[Covered]:
-    """`kept` is understood. `known`: the keys of alerts there are, by rule. A silence that does not name one
-    group covers those of these that fit."""
+    """Yield the groups that a supported silence covers.
+
+    `keys_by_rule`: keys of existing alerts. A silence that does not name one group exactly covers those of
+    them that match.
+    """
     is_named = any(one.name in ("alertname", "alert") and not _holds(one, "") for one in kept.matchers)
     foreign = is_named and via == "prometheus"
     for rule in rules:
@@ -73,7 +78,7 @@ def _own(rule: Rule, via: Via) -> dict[str, str]:
 
 
 def _fits(matcher: Matcher, labels: Mapping[str, str], foreign: bool) -> bool:
-    """`foreign`: labels that we do not know may have any value."""
+    """Tell whether labels match. `allows_unknown`: a label that only Prometheus knows may have any value."""
     if foreign and matcher.name not in labels and matcher.name not in DIMENSIONS:
         return True
     return _holds(matcher, labels.get(matcher.name, ""))
@@ -85,5 +90,10 @@ def _holds(matcher: Matcher, value: str) -> bool:
 
 
 def _is_plain(expression: str) -> bool:
+    """Tell whether an expression cannot take exponential time.
+
+    >>> [_is_plain(expression) for expression in ("billing|sales", "north-.*", "(a+)+")]
+    [True, True, False]
+    """
     repeats = max(part.count("*") + part.count("+") for part in expression.split("|"))
     return repeats <= MOST_REPEATS and _PLAIN.fullmatch(expression) is not None

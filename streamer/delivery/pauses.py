@@ -1,4 +1,4 @@
-"""Here is how long one waits after a failure, and whose time that is."""
+"""Retry delays with backoff and jitter, and a time limit, on a clock that tests can replace."""
 
 import asyncio
 import random
@@ -10,12 +10,15 @@ T = TypeVar("T")
 FIRST_S: Final = 1.0
 LONGEST_S: Final = 60.0
 MOST_S: Final = 3600.0
-"""Longer nobody waits, whatever is asked for."""
+"""Upper limit of any delay, whatever Retry-After asks for."""
 
 
 class Timing(NamedTuple):
-    """`clock` in ms since the epoch; `chance` from 0 to 1, so that those who failed together do not come back
-    together."""
+    """Clock, sleep and jitter of delivery, replaceable in tests.
+
+    `clock` returns ms since the epoch. `jitter` returns a number from 0 to 1: senders that failed at the same
+    time do not retry at the same time.
+    """
 
     clock: Callable[[], int]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -23,13 +26,23 @@ class Timing(NamedTuple):
 
 
 class Backoff:
-    """Twice as long after each failure in a row, up to LONGEST_S, and between half of that and all of it."""
+    """Exponential backoff: the limit doubles with each failure in a row, up to MAX_DELAY_S.
+
+    The delay is between half of the limit and all of it.
+
+    >>> backoff = Backoff(lambda: 1.0)
+    >>> [backoff.after_failure() for _ in range(8)]
+    [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0]
+    >>> backoff.reset()
+    >>> backoff.after_failure(47)
+    47
+    """
 
     def __init__(self, chance: Callable[[], float]) -> None:
         self._chance, self._failures = chance, 0
 
     def after_failure(self, asked_s: float | None = None) -> float:
-        """Seconds, and no fewer than the other side asked for."""
+        """Count a failure and return the delay in seconds: no less than the other side asked for."""
         longest = min(FIRST_S * 2.0 ** min(self._failures, 16), LONGEST_S)
         self._failures += 1
         return min(max(longest * (1 + self._chance()) / 2, asked_s or 0.0), MOST_S)
@@ -39,7 +52,7 @@ class Backoff:
 
 
 async def within(timing: Timing, seconds: float, work: Coroutine[Any, Any, T]) -> T | None:
-    """What came of it; None: it took longer, and was given up."""
+    """Await `work`; return its result, or None if it took longer than the limit and was cancelled."""
     working, limit = asyncio.ensure_future(work), asyncio.ensure_future(timing.sleep(seconds))
     try:
         await asyncio.wait({working, limit}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""Here is what Prometheus sees of alerts: which fire, who judges and tells, what waits to be sent."""
+"""Prometheus metrics of alerts: which fire, which server is leader, how many messages wait."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,8 +12,11 @@ from streamer.settings import Settings
 
 
 class Seen(NamedTuple):
-    """By one server at one moment. `record` None: it does not know it, or no longer. `judges`: it is its
-    turn. `tells`: servers tell Alertmanager themselves. `agents`: whether who asks may see them."""
+    """Values of one server at one moment, taken before they are exported.
+
+    `state`: None if this server has not read the alert state recently. `is_leader`: it evaluates the rules.
+    `sends_to_alertmanager`: servers post alerts themselves. `shows_agents`: the reader may see agents.
+    """
 
     record: Record | None
     judges: bool
@@ -23,7 +26,7 @@ class Seen(NamedTuple):
 
 
 def seen(bell: Bell, settings: Settings, agents: bool) -> Seen:
-    """In the server's own loop."""
+    """Take the values. Call it on the event loop of the server."""
     delivery = settings.delivery
     tells = bool(delivery.alertmanager) and delivery.via == "api"
     record = bell.record if bell.is_informed else None
@@ -31,19 +34,23 @@ def seen(bell: Bell, settings: Settings, agents: bool) -> Seen:
 
 
 def families(seen: Seen) -> Iterator[Metric]:
-    """Who does not know the record says nothing of it: that no alert fires, only a server can say that shows
-    `streamer_tells_alertmanager`. Alerts that are silenced fire all the same: silences keep messages back."""
-    judging = "1: this server judges the rules of alerts and sends messages."
+    """Yield the metrics.
+
+    A server without a recent alert state exports nothing of it: that no alert fires can only be said by a
+    server that exports `streamer_tells_alertmanager`. Silenced alerts are exported too: a silence only holds
+    back messages.
+    """
+    judging = "1: this server evaluates the alert rules and sends messages."
     yield GaugeMetricFamily("streamer_alerts_judging", judging, seen.judges)
     if seen.record is not None:
-        telling = "1: servers tell Alertmanager of cx_alert_firing themselves; 0: Prometheus may."
+        telling = "1: servers post alerts to Alertmanager themselves; 0: Prometheus may pass them on."
         yield GaugeMetricFamily("streamer_tells_alertmanager", telling, seen.tells)
         yield from _firing(seen.record, seen.agents)
         yield from _messages(seen.record, seen.receivers)
 
 
 def _firing(record: Record, agents: bool) -> Iterator[Metric]:
-    family = GaugeMetricFamily("cx_alert_firing", "1: somebody was told of this alert, and it is not over.")
+    family = GaugeMetricFamily("cx_alert_firing", "1: this alert has fired and not resolved.")
     withheld = 0
     for told in record.firing():
         if not agents and "agent" in told.by.split(","):
@@ -52,17 +59,21 @@ def _firing(record: Record, agents: bool) -> Iterator[Metric]:
             named = {"alert": told.rule, "severity": told.severity, "metric": told.metric}
             family.add_sample(family.name, named | group(told.by, told.key), 1)
     yield family
-    yield GaugeMetricFamily("cx_alerts_withheld", "Alerts of agents, whom Prometheus may not see.", withheld)
+    yield GaugeMetricFamily(
+        "cx_alerts_withheld", "Firing alerts of agents, hidden from Prometheus.", withheld
+    )
 
 
 def _messages(record: Record, receivers: tuple[str, ...]) -> Iterator[Metric]:
     waiting = GaugeMetricFamily(
         "streamer_alert_messages_waiting",
-        "Messages that a receiver is still to be sent.",
+        "Messages waiting to be sent to a receiver.",
         labels=["receiver"],
     )
     given_up = CounterMetricFamily(
-        "streamer_alert_messages_given_up", "Messages that a receiver was never sent.", labels=["receiver"]
+        "streamer_alert_messages_given_up",
+        "Messages that were given up and never sent to a receiver.",
+        labels=["receiver"],
     )
     for name in dict.fromkeys([*receivers, *record.waiting, *record.given_up]):
         waiting.add_metric([name], len(record.waiting.get(name, ())))

@@ -1,4 +1,4 @@
-"""Here is whether a receiver can be reached: as far as one gets without telling it anything."""
+"""Connection test of a receiver: TCP and TLS only, no request is sent."""
 
 import asyncio
 import os
@@ -12,26 +12,26 @@ PATIENCE_S: Final = 10.0
 
 
 async def unreached(url: str) -> str | None:
-    """Why no connection comes about, without its address; None: one does, with TLS where it asks for it."""
+    """Return why no connection can be made, without the address; None if one can, with TLS for https."""
     try:
         parts = urlsplit(url)
         secure = parts.scheme == "https"
         port = parts.port or (443 if secure else 80)
         if not parts.hostname:
-            return "its address is none"
+            return "invalid URL"
         context = ssl.create_default_context() if secure else None
         async with asyncio.timeout(PATIENCE_S):
             _, writer = await asyncio.open_connection(parts.hostname, port, ssl=context)
     except ssl.SSLCertVerificationError:
-        return "its certificate is not to be trusted"
+        return "TLS certificate not trusted"
     except ssl.SSLError:
-        return "no TLS is spoken there"
+        return "TLS handshake failed"
     except socket.gaierror:
-        return "its name leads nowhere"
+        return "DNS lookup failed"
     except TimeoutError:
         return f"no connection in {PATIENCE_S:.0f} s"
     except ValueError:
-        return "its address is none"
+        return "invalid URL"
     except OSError as error:
         return os.strerror(error.errno) if error.errno else "no connection"
     writer.close()

@@ -1,4 +1,4 @@
-"""Here is what a receiver of messages is, and what comes of sending."""
+"""Interface of a receiver of alert messages, and the two outcomes of sending."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -7,14 +7,16 @@ from streamer.alerts.message import Message
 
 
 class Delivered(NamedTuple):
-    """It has them, and answered with this status."""
+    """The receiver accepted the messages with this HTTP status."""
 
     status: int
 
 
 class Failed(NamedTuple):
-    """It has them not, or nobody knows. `wait_s`: how long it asked us to wait. `refused`: by what it says
-    it is what was sent that is wrong, and other messages may do."""
+    """The receiver did not accept the messages, or it is unknown whether it did.
+
+    `wait_s`: delay that it asked for. `refused`: it rejected the content; other messages may pass.
+    """
 
     reason: str
     wait_s: float | None = None
@@ -22,14 +24,18 @@ class Failed(NamedTuple):
 
 
 class Receiver(Protocol):
+    """Destination of alert messages. It does not limit the time that sending takes: the caller does."""
+
     @property
     def most(self) -> int:
-        """So many alerts go in one message."""
+        """Largest number of alerts in one message."""
 
     @property
     def timeout_s(self) -> float:
-        """So long an answer is waited for, by whoever sends."""
+        """Seconds that the caller of `send` waits for the response."""
 
     async def send(self, messages: Sequence[Message]) -> Delivered | Failed:
-        """In one message, in this order; sent again it is the same, so that a receiver can know it. Sets no
-        limit of time."""
+        """Send the alerts as one message, in this order, without a time limit.
+
+        The same alerts always make the same message, so that a receiver can recognize a repeated one.
+        """

@@ -1,4 +1,4 @@
-"""Here are the receivers that are set: [receivers.NAME], each of the form it asks for."""
+"""Construction and check of the receivers configured in [receivers.NAME]."""
 
 from collections.abc import Callable
 
@@ -11,11 +11,11 @@ from streamer.delivery.webhook import Address, Form, Webhook, signing_key
 from streamer.settings import Settings, SettingsError
 
 LEAST_KEY = 24
-"""Bytes, as Standard Webhooks asks for."""
+"""Shortest signing key in bytes, as Standard Webhooks requires."""
 
 
 def check_receivers(settings: Settings) -> None:
-    """Raises SettingsError. It never shows a secret."""
+    """Raise SettingsError if a secret is malformed or too short. The message never shows it."""
     for name, one in settings.receivers.items():
         try:
             fits = one.secret is None or len(signing_key(one.secret.get_secret_value())) >= LEAST_KEY
@@ -29,7 +29,7 @@ def check_receivers(settings: Settings) -> None:
 
 
 def receivers(settings: Settings, caller: Caller, clock: Callable[[], int]) -> dict[str, Receiver]:
-    """By name."""
+    """Return the configured receivers by name."""
     forms = _forms(settings)
     return {
         name: Webhook(

@@ -1,7 +1,7 @@
-"""Here is the record of alerts: all that outlives a process, in one piece, and each way in which it changes.
+"""Alert state of a center: everything about alerts that outlives a process, and every change to it.
 
-Pure: a change is a record made of a record. Who changes it stores it only if nobody else did since it was
-read, else does the same to what is there now.
+Pure functions from one state to the next. The caller stores the result only if nobody else has stored one
+since the state was read; else it applies the same change to the newer state.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,13 +14,13 @@ from streamer.alerts.message import Message
 from streamer.alerts.states import Alert, Phase
 
 TOLD: Final[tuple[Phase, ...]] = ("firing", "clearing")
-"""The phases in which somebody was told, and it is not over."""
+"""Phases of an alert that has fired, was sent to its receivers, and has not resolved."""
 MOST_WAITING: Final = 10_000
-"""Messages to one receiver: of more the oldest are given up."""
+"""Messages waiting for one receiver; beyond that the oldest are given up."""
 
 
 class Acknowledgement(msgspec.Struct, frozen=True):
-    """Somebody has seen an alert, at `at` (ms), and does something about it."""
+    """Statement of a person, at `at` (ms), that they have seen an alert and are working on it."""
 
     by: str
     at: int
@@ -28,8 +28,16 @@ class Acknowledgement(msgspec.Struct, frozen=True):
 
 
 class Silence(msgspec.Struct, frozen=True, kw_only=True):
-    """From `since` until `until` (ms) nobody is sent anything of a rule; `key` None: of any of its groups.
-    `id` is Alertmanager's where there is one."""
+    """Mute of a rule from `since` until `until` (ms): no messages are sent meanwhile.
+
+    `key` is the group, None for every group of the rule. `id` is Alertmanager's where there is one.
+
+    >>> silence = Silence(id="s1", rule="nps-drop", key="billing", since=0, until=60_000, by="Ana")
+    >>> silence.holds("nps-drop", "billing", 59_999), silence.holds("nps-drop", "billing", 60_000)
+    (True, False)
+    >>> silence.holds("nps-drop", "sales", 0)
+    False
+    """
 
     id: str
     rule: str
@@ -44,9 +52,12 @@ class Silence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """`messages`: of the alerts that are still known, by id. `waiting`: ids of those a receiver is still to
-    be sent, by its name, the oldest first. `held`: ids of those kept back by a silence. `acknowledged` by
-    episode. `given_up`: how many messages a receiver was never sent, by its name."""
+    """Alerts, their messages and what people did about them, as stored for all servers.
+
+    `messages`: those of alerts still known, by id. `waiting`: ids of messages not yet sent, by receiver,
+    oldest first. `held`: ids of messages held back by a silence. `acknowledged`: by episode. `silences`: by
+    id. `given_up`: number of messages never sent, by receiver.
+    """
 
     alerts: tuple[Alert, ...] = ()
     messages: dict[str, Message] = {}
@@ -57,20 +68,21 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     given_up: dict[str, int] = {}
 
     def by_place(self) -> dict[tuple[str, str], Alert]:
+        """Return the alerts by rule and key."""
         return {(alert.rule, alert.key): alert for alert in self.alerts}
 
     def firing(self) -> list[Message]:
-        """Of the alerts that somebody was told of and that are not over: what they were told."""
+        """Return the firing messages of alerts that have fired and not resolved."""
         told = (self.messages.get(f"{one.id}/firing") for one in self.alerts if one.phase in TOLD)
         return [message for message in told if message is not None]
 
     def silence(self, rule: str, key: str, now: int) -> Silence | None:
-        """The one of those that hold which does so longest."""
+        """Return the silence that covers a group now, of several the one that ends last."""
         found = [one for one in self.silences.values() if one.holds(rule, key, now)]
         return max(found, key=lambda one: one.until, default=None)
 
     def to(self, receiver: str) -> list[Message]:
-        """What it is still to be sent."""
+        """Return the messages that wait for a receiver, oldest first."""
         return [self.messages[name] for name in self.waiting.get(receiver, ())]
 
 
@@ -91,7 +103,7 @@ Change = Callable[[Record], Record]
 
 
 class Turn(NamedTuple):
-    """What came of looking at all rules: alerts as they are now, what is to be said, whom each rule tells."""
+    """Result of evaluating all rules at a time: alerts by rule and key, new messages, receivers by rule."""
 
     alerts: Mapping[tuple[str, str], Alert]
     messages: Sequence[Message]
@@ -100,7 +112,11 @@ class Turn(NamedTuple):
 
 
 def turned(record: Record, turn: Turn) -> Record:
-    """After a turn. What a silence covers is held until it is over; then it is sent, if it still holds."""
+    """Return the state after an evaluation round.
+
+    New messages are queued for their receivers. Those that a silence covers are held until it ends, and sent
+    then if the alert still fires.
+    """
     alerts = tuple(turn.alerts.values())
     known = {alert.id for alert in alerts}
     silences = {name: one for name, one in record.silences.items() if one.until > turn.now}
@@ -115,8 +131,10 @@ def turned(record: Record, turn: Turn) -> Record:
 
 
 def _queued(record: Record, turn: Turn) -> Record:
-    """What is new, and what was held and is no longer, goes to its receivers, or is held. Who was not sent
-    that something began is not sent that it is over."""
+    """Queue new messages, and held ones whose silence has ended, for their receivers; hold the others.
+
+    A receiver that was not sent the firing message is not sent the resolved one.
+    """
     firing = {f"{alert.id}/firing" for alert in record.alerts if alert.phase in TOLD}
     before = [record.messages[name] for name in record.held]
     unsent = {one.id for one in before if one.what == "firing"}
@@ -135,7 +153,7 @@ def _queued(record: Record, turn: Turn) -> Record:
 
 
 def _tidy(record: Record, known: Iterable[str]) -> Record:
-    """Without messages that nothing leads to any more, and with no more of them waiting than may be."""
+    """Drop messages that nothing refers to any more, and the oldest waiting ones beyond the limit."""
     waiting = {name: ids[-MOST_WAITING:] for name, ids in record.waiting.items() if ids}
     lost = {name: len(ids) - MOST_WAITING for name, ids in record.waiting.items()}
     wanted = {name for ids in waiting.values() for name in ids}.union(record.held)
@@ -148,12 +166,12 @@ def _added(before: Mapping[str, int], more: Mapping[str, int]) -> dict[str, int]
 
 
 def sent(record: Record, receiver: str, ids: Iterable[str]) -> Record:
-    """A receiver has these."""
+    """Remove messages that a receiver has accepted from those that wait for it."""
     return _without(record, receiver, frozenset(ids))
 
 
 def expired(record: Record, receiver: str, before: int) -> Record:
-    """What it could not be sent since before then (ms) is given up."""
+    """Give up messages to a receiver that are older than `before_ms`, and count them."""
     old = frozenset(one.id for one in record.to(receiver) if one.at < before)
     if not old:
         return record
@@ -167,7 +185,7 @@ def _without(record: Record, receiver: str, ids: frozenset[str]) -> Record:
 
 
 def acknowledged(record: Record, episode: str, how: Acknowledgement | None) -> Record:
-    """None: taken back. Of an alert that nobody knows nothing changes."""
+    """Set the acknowledgement of an alert, or remove it (None). An unknown episode changes nothing."""
     others = {name: one for name, one in record.acknowledged.items() if name != episode}
     if how is not None and any(alert.id == episode for alert in record.alerts):
         others[episode] = how
@@ -175,6 +193,14 @@ def acknowledged(record: Record, episode: str, how: Acknowledgement | None) -> R
 
 
 def silenced(record: Record, silence: Silence) -> Record:
+    """Add a silence, or replace the one with its id.
+
+    >>> silence = Silence(id="s1", rule="nps-drop", key=None, since=0, until=60_000, by="Ana")
+    >>> list(silenced(EMPTY, silence).silences)
+    ['s1']
+    >>> unsilenced(silenced(EMPTY, silence), "s1") == EMPTY
+    True
+    """
     return replace(record, silences={**record.silences, silence.id: silence})
 
 

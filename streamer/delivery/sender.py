@@ -1,11 +1,11 @@
-"""Here is a sender: it tells one receiver all that waits for it, in order, while it is this server's turn.
+"""Sends one receiver the messages that wait for it, in order, while this server is leader.
 
-What is promised: a message that was stored is sent, or counted as given up after `keep`. It is marked in the
-store once the receiver has answered, and what is marked is never sent again, by no server. So it is sent
-once, unless nobody knows whether the receiver has it: no answer came in time, or the process died, or lost
-the store and its turn, between the answer and the mark. Then it comes again, with the same ids, and from the
-same process with the same Idempotency-Key. A process never sends again what was answered well, however long
-the store is away. An end never comes before its beginning.
+Delivery is at least once. A stored message is sent, or counted as given up after `retry_for_ms`. It is marked
+in the store once the receiver has accepted it, and no server sends a marked message again. A message is sent
+twice only if it is unknown whether the receiver has it: no response came in time, or between the response and
+the mark the process died, or lost both the store and the lease. It is then sent with the same ids, and by the
+same process with the same Idempotency-Key. A process never repeats a message that was accepted, however long
+the store is unavailable. The resolved message of an alert never comes before its firing one.
 """
 
 import asyncio
@@ -28,8 +28,11 @@ _log = structlog.get_logger(__name__)
 
 
 class Patience(NamedTuple):
-    """`keep_ms`: what is older is given up. In seconds: between two messages, at least; `grace`: so long may
-    take what is under way when the server ends."""
+    """Time limits of sending.
+
+    `retry_for_ms`: age at which a message is given up. `spacing_s`: least pause between two messages.
+    `grace_s`: time for the message under way when the server stops.
+    """
 
     keep_ms: int = DAY
     apart: float = 10.0
@@ -40,15 +43,18 @@ PATIENCE: Final = Patience()
 
 
 class Trouble(NamedTuple):
-    """Why a receiver has not what waits for it, and since when (ms)."""
+    """Reason why messages to a receiver fail, and since when (ms)."""
 
     reason: str
     since: int
 
 
 class Sender:
-    """What waits together goes together. The first message goes at once; what comes soon after it waits a
-    little. It has a task of its own: who is slow or dead delays nobody else."""
+    """Sender of one receiver, in a task of its own: a slow or dead receiver delays no other.
+
+    Messages that wait at the same time are sent together. The first is sent at once; those that follow soon
+    after it wait for `spacing_s`.
+    """
 
     def __init__(self, name: str, receiver: Receiver, bell: Bell, timing: Timing, patience: Patience) -> None:
         self._name, self._receiver, self._bell = name, receiver, bell
@@ -61,7 +67,7 @@ class Sender:
         self.trouble: Trouble | None = None
 
     async def run(self) -> None:
-        """Until `end`."""
+        """Run until `stop`, and up to `grace_s` longer for the message under way."""
         working = asyncio.create_task(self._work())
         try:
             await self._ended.wait()
@@ -90,7 +96,7 @@ class Sender:
                 await self._timing.sleep(pause_s)
 
     async def _step(self) -> float | None:
-        """How long to wait then; None: until something changes."""
+        """Send the next messages; return the seconds until the next step, None: until the state changes."""
         if self._is_due():
             await self._bell.change(self._known)  # which also reads what another server marked before
         batch = self._batch() if self._bell.mine else ()
@@ -110,7 +116,7 @@ class Sender:
         return bool(waiting) and (self._bell.mine or any(one.id in self._done for one in waiting))
 
     def _known(self, record: Record) -> Record:
-        """What the store may not know yet: what was sent while it was away, and what is too old by now."""
+        """Mark what was sent while the store was unavailable, and give up what is too old by now."""
         return expired(
             sent(record, self._name, self._done), self._name, self._timing.clock() - self._patience.keep_ms
         )
@@ -119,14 +125,14 @@ class Sender:
         return self._bell.record.to(self._name)
 
     def _batch(self) -> Sequence[Message]:
-        """The same as before, where nobody knows whether that came; else the next."""
+        """Return the last batch again if it is unknown whether it arrived, else the next one."""
         waiting = self._waiting()
         same = [one for one in waiting if one.id in self._again]
         return same or sorted(waiting, key=lambda one: one.episode in self._aside)[: self._most]
 
     async def _delivered(self, batch: Sequence[Message]) -> None:
         if self.trouble is not None:
-            _log.info("a receiver of alerts is told again", receiver=self._name)
+            _log.info("sending alerts to a receiver works again", receiver=self._name)
         self._backoff.reset()
         self.trouble, self._again = None, frozenset()
         self._most = min(2 * self._most, self._receiver.most)
@@ -137,7 +143,7 @@ class Sender:
         await self._bell.change(partial(sent, receiver=self._name, ids=[one.id for one in batch]))
 
     def _choose(self, batch: Sequence[Message], failed: Failed) -> None:
-        """What is refused is tried in parts; what is refused alone, after all others: it delays none."""
+        """Halve a batch that was refused; defer a single refused message behind all others."""
         self._again = frozenset() if failed.refused else frozenset(one.id for one in batch)
         if failed.refused and len(batch) == 1:
             self._aside.add(batch[0].episode)
@@ -146,7 +152,7 @@ class Sender:
 
     def _failed(self, failed: Failed) -> float:
         if self.trouble is None or self.trouble.reason != failed.reason:
-            _log.warning("a receiver of alerts cannot be told", receiver=self._name, reason=failed.reason)
+            _log.warning("sending alerts to a receiver failed", receiver=self._name, reason=failed.reason)
             since = self._timing.clock() if self.trouble is None else self.trouble.since
             self.trouble = Trouble(failed.reason, since)
         return self._backoff.after_failure(failed.wait_s)

@@ -1,7 +1,7 @@
-"""Here is how people silence alerts: in Alertmanager where there is one, in our record in any case.
+"""Silencing of alerts by people: in Alertmanager if there is one, and always in the alert state.
 
-With an Alertmanager its silences are the ones that count: what is silenced or ended there is so here a few
-seconds later, whoever did it.
+With an Alertmanager its silences are the ones that count: a silence created or ended there, by whomever, is
+so here a few seconds later.
 """
 
 import secrets
@@ -25,24 +25,24 @@ _log = structlog.get_logger(__name__)
 
 
 class SilencingUnavailable(Exception):  # noqa: N818 - names the state
-    """Alertmanager, where silences are kept, cannot be asked. The message says so without its address."""
+    """Alertmanager, which keeps the silences, is unavailable. The message says why, without its address."""
 
 
 class Elsewhere(NamedTuple):
-    """Where silences are kept beside our record, and by what way it hears of alerts."""
+    """Alertmanager that keeps the silences, and the way alerts reach it: by API or through Prometheus."""
 
     alertmanager: Alertmanager
     via: Via
 
 
 class Silencing:
-    """`silence` and `unsilence` raise SilencingUnavailable, and what the store raises."""
+    """Creates and ends silences. Both raise SilencingUnavailable, and what the store raises."""
 
     def __init__(self, bell: Bell, clock: Clock, elsewhere: Elsewhere | None = None) -> None:
         self._bell, self._clock, self._elsewhere = bell, clock, elsewhere
 
     async def silence(self, rule: str, key: str | None, until_ms: int, by: str, comment: str = "") -> Silence:
-        """From now on, of a rule there is in `bell.rules`; `key` None: of any of its groups."""
+        """Silence a rule from now until `until_ms`; `key` None: all its groups. The rule must exist."""
         since = self._clock()
         name = await self._made(rule, key or None, (since, until_ms), by, comment)
         made = Silence(
@@ -62,8 +62,10 @@ class Silencing:
             raise SilencingUnavailable(f"Alertmanager: {error}") from None
 
     async def unsilence(self, name: str) -> None:
-        """End the one of that id; where there is none, nothing happens. One of Alertmanager that covers
-        several ends for all of them."""
+        """End the silence of that id; do nothing if there is none.
+
+        A silence of Alertmanager that covers several groups ends for all of them.
+        """
         record = await self._bell.change(lambda record: record)
         if name not in record.silences:
             return
@@ -77,7 +79,7 @@ class Silencing:
 
 
 def together(record: Record, name: str) -> list[Silence]:
-    """The silences that end with this one."""
+    """Return the silences that end together with this one: all made of one silence of Alertmanager."""
     return [one for other, one in record.silences.items() if _origin(other) == _origin(name)]
 
 
@@ -88,11 +90,11 @@ def _ended(record: Record, origin: str) -> Record:
     return record
 
 
-# What is silenced and ended in Alertmanager itself.
+# Silences that are created and ended in Alertmanager itself.
 
 
 class Following:
-    """Takes over what changed there, while it is this server's turn."""
+    """Copies the silences of Alertmanager into the alert state while this server is leader."""
 
     def __init__(self, bell: Bell, elsewhere: Elsewhere, timing: Timing) -> None:
         self._bell, self._elsewhere, self._timing = bell, elsewhere, timing
@@ -101,12 +103,12 @@ class Following:
         self.trouble: str | None = None
 
     async def run(self) -> None:
-        """For ever."""
+        """Run until cancelled."""
         while True:
             await self._timing.sleep(await self._follow() if self._bell.mine else EVERY_S)
 
     async def _follow(self) -> float:
-        """How long to wait then."""
+        """Copy the silences once; return the seconds until the next time."""
         try:
             before = await self._bell.change(lambda record: record)
             kept = await self._elsewhere.alertmanager.silences()
@@ -114,7 +116,7 @@ class Following:
         except Exception as error:  # whatever the store raises, too
             reason = str(error) if isinstance(error, AlertmanagerAway) else type(error).__name__
             if self.trouble != reason:
-                _log.warning("silences of Alertmanager cannot be followed", reason=reason)
+                _log.warning("reading silences from Alertmanager failed, retrying", reason=reason)
             self.trouble = reason
             return max(self._backoff.after_failure(), EVERY_S)
         self.trouble = None
@@ -131,13 +133,16 @@ class Following:
                 found |= _named(one, [*covered(one, self._bell.rules, known, self._elsewhere.via)])
             elif one.id not in self._strange:
                 self._strange.add(one.id)
-                _log.warning("a silence of Alertmanager is too intricate to be followed", id=one.id)
+                _log.warning("ignoring a silence of Alertmanager: regular expression too complex", id=one.id)
         return found
 
 
 def followed(record: Record, before: Record, found: Mapping[str, Silence]) -> Record:
-    """What is silenced in Alertmanager (`found`) is so here. What people did here since `before`, which was
-    read first, stays: it was done there after we asked."""
+    """Make the silences of the state those of Alertmanager.
+
+    What people changed here since `state_before` stays: that state was read before Alertmanager was asked, so
+    its answer may lack the change.
+    """
     kept = {
         name: one for name, one in record.silences.items() if name in found or name not in before.silences
     }
@@ -147,7 +152,7 @@ def followed(record: Record, before: Record, found: Mapping[str, Silence]) -> Re
 
 
 def _named(kept: Kept, places: list[Covered]) -> dict[str, Silence]:
-    """By the id it has there; one that covers several has one for each, made of it."""
+    """Return the silences made of one of Alertmanager, by its id, with a suffix if there are several."""
     return {
         name: _silence(name, kept, place)
         for place in places
@@ -156,7 +161,11 @@ def _named(kept: Kept, places: list[Covered]) -> dict[str, Silence]:
 
 
 def _origin(name: str) -> str:
-    """The id there."""
+    """Return the id in Alertmanager of a silence.
+
+    >>> _origin("7d2c.9f86d081"), _origin("7d2c")
+    ('7d2c', '7d2c')
+    """
     return name.partition(".")[0]
 
 

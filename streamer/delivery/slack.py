@@ -1,7 +1,7 @@
-"""Here is how a chat is told of alerts: Slack's incoming webhooks, which Mattermost and Rocket.Chat take too.
+"""Message format of Slack's incoming webhooks, which Mattermost and Rocket.Chat accept too.
 
-Nothing in a message has an effect: names that events bring are shown as they are; they link to nothing,
-and mention nobody.
+Nothing in a text has an effect: names that come from events are shown as they are, link to nothing and
+mention nobody.
 """
 
 import re
@@ -15,25 +15,26 @@ from streamer.alerts.message import Message
 from streamer.delivery.webhook import Form
 
 MOST: Final = 20
-"""Attachments of a message: Slack asks for no more."""
+"""Attachments of one message: Slack advises no more."""
 LONGEST: Final = 3000
-"""Characters of a text: Slack's own limit of a section; Rocket.Chat's is 5,000 of a message."""
+"""Characters of one text: Slack's limit of a section; Rocket.Chat's is 5,000 of a message."""
 LONGEST_TITLE: Final = 150
 CONTRIBUTORS: Final = 3
 _COLORS: Final[Mapping[str, str]] = {"critical": "#d92d20", "warning": "#f79009"}
 _RESOLVED: Final = "#12b76a"
 _BREAK: Final = "\u200b"
-"""Takes no room, and parts what would be a mention, a link or markup."""
+"""Zero-width space: breaks up what would be a mention, a link or markup."""
 _HALF: Final = re.compile("&[a-z]{0,3}$")
 _ACTIVE: Final = re.compile(r"(@(?=\S)|\](?=\()|://|[*_~`](?=\S)|!(?=\[)|:(?=[a-z0-9_+-]+:))")
 
 
 def chat(zone: str) -> Form:
-    """Times are said in this zone."""
+    """Return the Slack format; times are in the time zone `zone`."""
     return Form(MOST, lambda messages: msgspec.json.encode(body(messages, zone)))
 
 
 def body(messages: Sequence[Message], zone: str) -> dict[str, Any]:
+    """Return the JSON body of one post: a headline and an attachment for each alert."""
     return {
         "text": _cut("\n".join(_headline(one) for one in messages), LONGEST),
         "mrkdwn": False,
@@ -45,7 +46,13 @@ def body(messages: Sequence[Message], zone: str) -> dict[str, Any]:
 
 
 def escaped(text: str) -> str:
-    """As Slack has it; and what Mattermost and Rocket.Chat would make of it, they do not."""
+    """Escape a text as Slack requires, and disable the Markdown of Mattermost and Rocket.Chat.
+
+    >>> escaped("Sales & <returns>")
+    'Sales &amp; &lt;returns&gt;'
+    >>> escaped("@channel") == "@" + _BREAK + "channel"
+    True
+    """
     calm = _ACTIVE.sub(rf"\1{_BREAK}", text)
     return calm.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
@@ -77,7 +84,7 @@ def _lines(message: Message, zone: str) -> Iterator[str]:
         moved = words.difference(message.unit, one.moved)
         yield escaped(f"• {one.dimension} {one.name}: {moved}, of {one.support:,} observations")
     if "contacts" in message.links:
-        yield f"The contacts behind it: {message.links['contacts']}"
+        yield f"Contacts: {message.links['contacts']}"
 
 
 def _figures(message: Message, zone: str) -> Iterator[str]:
@@ -95,5 +102,5 @@ def _figures(message: Message, zone: str) -> Iterator[str]:
 
 
 def _cut(text: str, most: int) -> str:
-    """Not amid what stands for < or >."""
+    """Shorten a text to `max_chars` characters, but never within an entity such as &lt;."""
     return text if len(text) <= most else _HALF.sub("", text[: most - 1]) + "…"

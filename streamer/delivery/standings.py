@@ -1,4 +1,4 @@
-"""Here is how alerts stand, in words: who was told, who took it on, who wants to hear no more of it."""
+"""Status of alerts in words: receivers notified, acknowledgement, silence."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,7 @@ from streamer.delivery.record import Record
 
 
 def standings(record: Record, rules: Sequence[Rule], now: int, zone: str) -> dict[tuple[str, str], Standing]:
-    """All that are remembered, by rule and key."""
+    """Return the status of all alerts of the state, by rule and key. Times are in the time zone `zone`."""
     receivers = {rule.name: rule.tell for rule in rules}
     return {
         place: Standing(
@@ -42,13 +42,13 @@ def _comment(text: str) -> str:
 
 
 def _told(record: Record, alert: Alert, receivers: Sequence[str]) -> Iterator[str]:
-    """By each of the rule's receivers, whether it was sent the last message of the alert."""
+    """Yield for each receiver of the rule whether the last message of the alert was sent to it."""
     if alert.fired_at is None:
         return
     message = f"{alert.id}/{'resolved' if alert.phase == 'resolved' else 'firing'}"
     if message in record.held:
-        yield "kept back by a silence"
+        yield "held back by a silence"
         return
     for receiver in receivers:
         waits = message in record.waiting.get(receiver, ())
-        yield f"{receiver} {'is still to be sent it' if waits else 'was sent it'}"
+        yield f"{'waiting for' if waits else 'sent to'} {receiver}"

@@ -1,4 +1,4 @@
-"""Here is how one receiver is tried: with a message that says it is a test, and what it answered."""
+"""Test notification: sends one receiver a message that says it is a test, and returns the outcome."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,13 +14,13 @@ RULE = "test"
 
 
 async def tried(settings: Settings, name: str, clock: Callable[[], int]) -> Delivered | Failed:
-    """Raises SettingsError where there is none of that name."""
+    """Send the test to one receiver of [receivers]. Raises SettingsError if there is none of that name."""
     check_receivers(settings)
     caller = Caller()
     try:
         known = receivers(settings, caller, clock)
         if name not in known:
-            raise SettingsError(f"receivers.{name}: there is none, expected one of {', '.join(known) or '–'}")
+            raise SettingsError(f"receivers.{name}: no such receiver, expected {', '.join(known) or '–'}")
         receiver = known[name]
         async with asyncio.timeout(receiver.timeout_s):
             return await receiver.send([_test(clock())])

@@ -1,1 +1,1 @@
-"""Everything on one machine: embedded broker and store, and a simulated contact center."""
+"""Demo on one machine: embedded broker and store, and a simulated contact center."""

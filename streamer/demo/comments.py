@@ -1,4 +1,4 @@
-"""Here is what the simulated center's customers say, by language, and by how they feel about it."""
+"""Survey comments of the simulated center's customers, by language and mood."""
 
 from typing import Final
 
@@ -74,7 +74,12 @@ _GLAD: Final = {
 
 
 def comments(mood: float, language: str) -> tuple[float, tuple[str, ...]]:
-    """How likely a customer is to say something, and what there is to say. `mood`: about -2 to 2."""
+    """Return the probability of a comment and the possible texts. `mood`: about -2 to 2.
+
+    >>> probability, texts = comments(-1.5, "en")
+    >>> probability, texts[4]
+    (0.4, 'Very disappointed. I am thinking of leaving.')
+    """
     if mood < -0.9:
         return 0.4, _ANGRY[language]
     return (0.12, _FAIR[language]) if mood < 0.5 else (0.1, _GLAD[language])

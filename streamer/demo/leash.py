@@ -1,10 +1,9 @@
-"""Here is the leash: a process between us and a child, so that the child dies when we do.
+"""Launcher that makes a child process die with its parent, even after a kill -9 of the parent.
 
-Run as a script, `leash.py PARENT COMMAND…`. On Linux it asks the kernel for SIGKILL at its parent's
-death and becomes the command (the wish survives exec), so that nothing stays in between. Elsewhere it
-stays, passes signals on, and looks four times a second whether its parent is still there. Both hold
-after a kill -9 of the parent, when no code of ours runs any more. A preexec_fn would do the first part
-without a process, but it is not safe in a program with threads.
+Run as a script: `parent_death.py PARENT COMMAND…`. On Linux it asks the kernel for SIGKILL at the death of
+its parent (PR_SET_PDEATHSIG, which survives exec) and then becomes the command, so that no process stays in
+between. Elsewhere it stays, forwards signals, and checks four times a second whether its parent is alive. A
+preexec_fn would do the first part without a launcher, but it is not safe in a program with threads.
 """
 
 import ctypes
@@ -19,15 +18,18 @@ _LOOK_S = 0.25
 
 
 def become(parent: int, command: list[str]) -> None:
-    """Linux. The kernel watches the thread that forked us, not the process: parts are to be started
-    from a thread that lives as long as they do, as that of an event loop does."""
+    """Replace this process with the command, to be killed when the parent dies. Linux only.
+
+    The kernel watches the thread that forked this process, not the parent process: start children from a
+    thread that lives as long as they do, such as that of an event loop.
+    """
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() == parent:  # it may have died before the kernel listened
         os.execvp(command[0], command)
 
 
 def walk(parent: int, command: list[str]) -> int:
-    """Anywhere. Returns the command's exit code, negative for a signal."""
+    """Run the command, kill it if the parent dies; return its exit code, negative for a signal. Portable."""
     child = subprocess.Popen(command)
 
     def pass_on(number: int, _frame: FrameType | None) -> None:

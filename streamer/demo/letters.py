@@ -1,4 +1,4 @@
-"""Here is how the simulated center's systems write: bare objects, structured and binary CloudEvents."""
+"""Encodings of the simulated center's systems: bare JSON, structured and binary CloudEvents."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Message(NamedTuple):
-    """A Kafka record to be: `at_ms` is when it is published, and its timestamp."""
+    """Kafka record to be published at `at_ms`, which is also its timestamp."""
 
     at_ms: int
     topic: str
@@ -19,7 +19,7 @@ class Message(NamedTuple):
 
 
 class System(NamedTuple):
-    """Which system writes: its CloudEvents source, "" for one that writes bare objects, and its mode."""
+    """System that writes events: its CloudEvents source ("" for one that writes bare JSON) and mode."""
 
     source: str = ""
     binary: bool = False
@@ -32,7 +32,13 @@ SYSTEMS = {"voice": TELEPHONY, "chat": CHAT, "email": MAIL, "message": TELEPHONY
 
 
 def letter(system: System, topic: str, data: Mapping[str, Any], id_: str) -> tuple[bytes, tuple[Any, ...]]:
-    """Value and headers. `id_` is the event's: a duplicate has the same. None is left out, unknown."""
+    """Return value and headers of a record. `id_` is the event's id; a duplicate has the same.
+
+    Members that are None are unknown and left out.
+
+    >>> letter(TELEPHONY, "call-completed", {"contact_id": "c-1", "site": None}, "c-1/0")
+    (b'{"contact_id":"c-1"}', ())
+    """
     known = {name: value for name, value in data.items() if value is not None}
     if not system.source:
         return _encode(known), ()

@@ -1,5 +1,5 @@
-"""Here is what the simulated center's systems report about its contacts, truthfully or not, sooner or
-later, and sometimes twice."""
+"""Events that the simulated center's systems write about its contacts: mostly correct, some late, some wrong
+and corrected, some twice."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -16,7 +16,7 @@ from streamer.events.rules import SECOND
 
 
 class Contact(NamedTuple):
-    """What all events of a contact share."""
+    """Attributes that all events of a contact share."""
 
     id: str
     customer: str | None
@@ -27,7 +27,7 @@ class Contact(NamedTuple):
 
 
 class Stay(NamedTuple):
-    """One segment as it really was."""
+    """One visit of a contact to a queue as it really was, whatever is written about it."""
 
     number: int
     queue: Queue
@@ -40,7 +40,7 @@ class Stay(NamedTuple):
 
 
 class Paperwork:
-    """Everything written and not yet published, in the order of `at_ms`."""
+    """Writes events, and holds those not yet published in the order of `at_ms`."""
 
     def __init__(self, random: Random, zone: ZoneInfo, currency: str) -> None:
         self._random, self._zone, self._currency = random, zone, currency
@@ -48,6 +48,7 @@ class Paperwork:
         self._written = 0
 
     def due(self, before_ms: float) -> Iterator[Message]:
+        """Remove and yield the events to be published before that time, in order."""
         while self._outbox and self._outbox[0][0] < before_ms:
             yield heappop(self._outbox)[2]
 
@@ -78,7 +79,7 @@ class Paperwork:
             data |= self._handling(stay)
         delay_s = random.uniform(0.2, 3)
         if random.random() < 0.015:
-            delay_s = min(random.lognormvariate(6.4, 1.3), 6 * 3600)  # its system was cut off
+            delay_s = min(random.lognormvariate(6.4, 1.3), 6 * 3600)  # its system was offline
         at_ms = stay.ended_ms + in_ms(delay_s)
         self._send(at_ms, "call-completed", contact, data, segment or contact.id)
         if random.random() < 0.01:
@@ -100,7 +101,7 @@ class Paperwork:
         }
 
     def _correct(self, at_ms: int, contact: Contact, data: dict[str, Any], fact: str) -> None:
-        """A little later the system says it better: another reason, queue or customer; or takes it back."""
+        """Write a later correction of a segment: another reason, queue or customer, or its deletion."""
         random = self._random
         better: dict[str, Any] = data | {"version": 1}
         kind = random.random()
@@ -130,7 +131,7 @@ class Paperwork:
         self._send(sent_ms, "survey-sent", contact, sent | {"sent_at": self._time(sent_ms)}, survey)
         mood = self._mood(stay)
         if random.random() >= 0.15 + 0.06 * min(2.5, abs(mood - 0.3)):
-            return  # who is very glad or very angry answers more often
+            return  # very happy and very angry customers answer more often
         answered_ms = sent_ms + in_ms(min(random.lognormvariate(5.2, 1.5), 86_000))
         chance, words = comments(mood, contact.language)
         data: dict[str, Any] = {
@@ -149,17 +150,17 @@ class Paperwork:
         random, fact = self._random, str(data["response_id"])
         self._send(at_ms + in_ms(random.uniform(0.1, 2)), "survey-completed", contact, data, fact)
         later_ms, chance = at_ms + in_ms(random.uniform(20, 900)), random.random()
-        if chance < 0.004:  # the customer takes it back
+        if chance < 0.004:  # the customer withdraws the response
             gone = {"response_id": fact, "version": 2, "deleted": True}
             self._send(later_ms, "survey-completed", contact, gone, fact)
         elif chance < 0.008:
             self._send(later_ms, "survey-completed", contact, data | {"version": 1, "excluded": True}, fact)
-        elif chance < 0.02:  # and now with the question that was skipped
+        elif chance < 0.02:  # the response with a question that was skipped before
             changed = data["answers"] | {"csat": random.randint(2, 5)}
             self._send(later_ms, "survey-completed", contact, data | {"version": 1, "answers": changed}, fact)
 
     def _mood(self, stay: Stay) -> float:
-        """How the customer feels about it: about 0, standard deviation 1."""
+        """Return the mood of the customer after the visit: mean about 0, standard deviation 1."""
         assert stay.agent is not None
         waited = min(1.0, stay.wait_s / 600)
         feeling = 0.25 + stay.queue.mood + 0.8 * stay.agent.skill + self._random.gauss(0, 0.8)
@@ -169,7 +170,7 @@ class Paperwork:
         random = self._random
         nps = _scored(8.5 + 1.7 * mood, 0, 10)
         answers: dict[str, Any] = {
-            "nps": str(nps) if random.random() < 0.01 else nps,  # there is always such a system
+            "nps": str(nps) if random.random() < 0.01 else nps,  # some systems send numbers as text
             "csat": _scored(4.32 + 0.75 * mood + random.gauss(0, 0.3), 1, 5)
             if random.random() < 0.9
             else None,
@@ -200,7 +201,7 @@ class Paperwork:
         }
         contact = contact._replace(system=TELEPHONY)  # quality assurance has a system of its own
         self._send(at_ms, "contact-evaluated", contact, data, f"q-{contact.id}")
-        if random.random() < 0.06:  # the agent objects
+        if random.random() < 0.06:  # the score after an objection of the agent
             later_ms = at_ms + in_ms(random.uniform(120, 7200))
             again = {"score": min(100.0, round(score + 5, 1)), "updated_at": self._time(later_ms)}
             self._send(later_ms, "contact-evaluated", contact, data | again, f"q-{contact.id}")
@@ -217,7 +218,7 @@ class Paperwork:
         self._send(at_ms, "customer-valued", anyone, data, f"{customer}-{at_ms}")
 
     def _time(self, at_ms: int, agent: Agent | None = None) -> str | float:
-        """RFC 3339 in local time; one site's system writes epoch seconds."""
+        """Return a time in RFC 3339, local; the system of one site writes epoch seconds."""
         if agent and agent.site == "manila":
             return at_ms / SECOND
         return datetime.fromtimestamp(at_ms / SECOND, self._zone).isoformat(timespec="milliseconds")
@@ -226,11 +227,11 @@ class Paperwork:
         value, headers = letter(contact.system, topic, data, f"{fact}/{data.get('version', 0)}")
         message = Message(at_ms, topic, (contact.customer or contact.id).encode(), value, headers)
         self._put(message)
-        if self._random.random() < 0.01:  # at least once
+        if self._random.random() < 0.01:  # a duplicate: at least once
             self._put(message._replace(at_ms=at_ms + in_ms(self._random.expovariate(1 / 60))))
 
     def _put(self, message: Message) -> None:
-        self._written += 1  # of two at the same time the first written goes first
+        self._written += 1  # of two events at the same time, the one written first is published first
         heappush(self._outbox, (message.at_ms, self._written, message))
 
 

@@ -1,4 +1,4 @@
-"""Here is how a simulated center is played into Kafka: its past at once, then live."""
+"""Publishes a simulated center to Kafka: its history at once, then live."""
 
 import time
 from collections.abc import Iterator
@@ -20,15 +20,19 @@ _FULL_SHARE = 0.5
 
 
 class Past(NamedTuple):
-    """`contacts` at most, so that a demo is there within seconds: half of them fill the last hours as these
-    were, the others are a part of what came in on the `days` before. First contacts and repeats need days;
-    what is usual, by the hour of the week, weeks."""
+    """Length of the history, and the largest number of contacts in it, so that a demo starts within seconds.
+
+    Half of the contacts fill the last hours completely. The others are a sample of the `days` before: first
+    contacts and repeats need days of data, baselines by the hour of the week need weeks.
+    """
 
     days: float = 28
     contacts: int = 9_000
 
 
 class Play(NamedTuple):
+    """Options of `streamer simulate`; `rate` is contacts per second."""
+
     rate: float = 2.0
     seed: int = 1
     past: Past = Past()
@@ -36,9 +40,9 @@ class Play(NamedTuple):
 
 
 async def simulate(settings: Settings, play: Play) -> None:
-    """The past, then live until cancelled. Raises what Kafka raises."""
+    """Publish the history, then live events until cancelled. Raises what Kafka raises."""
     await kafka.ensure_topics(settings.kafka, retention_ms=kafka.kept_ms(settings.rules()))
-    start_ms = round(time.time() * SECOND)  # noqa: TID251 - this is the edge that knows the clock
+    start_ms = round(time.time() * SECOND)  # noqa: TID251 - the edge that may read the clock
     plan = Plan(play.seed, start_ms, play.rate, settings.timezone, settings.currency, play.incident)
     producer = await kafka.producer(settings.kafka)
     try:
@@ -48,6 +52,7 @@ async def simulate(settings: Settings, play: Play) -> None:
 
 
 def told(center: Center, play: Play) -> Iterator[Message]:
+    """Yield the messages of the history and then live ones, without end."""
     past, an_hour = play.past, play.rate * HOUR / SECOND
     if past.days <= 0 or past.contacts <= 0:
         return center.live()
@@ -57,11 +62,17 @@ def told(center: Center, play: Play) -> Iterator[Message]:
     return chain(center.history(hours, thin_days=before_h / 24, thin=min(1.0, thin)), center.live())
 
 
-# What is asked for on the command line.
+# Options of the command line.
 
 
 def play(rate: float, seed: int, history: str, contacts: int, **incident: str) -> Play:
-    """`history` and the incident's times are durations such as 28d. Raises SettingsError."""
+    """Check the options of `streamer simulate`. Raises SettingsError.
+
+    `history` and the times of the incident are durations such as 28d.
+
+    >>> play(2, 1, "14d", 500, queue="sales", after="90s", lasts="2m", every="1h").past
+    Past(days=14.0, contacts=500)
+    """
     if rate <= 0:
         raise SettingsError(f"--rate = {rate:g}: expected contacts per second, more than 0")
     past = Past(_seconds("history", history) * SECOND / DAY, contacts)

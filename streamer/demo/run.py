@@ -1,4 +1,4 @@
-"""Here is the demo: every part on this machine, started in order, watched, and ended together."""
+"""Runs `streamer demo`: all processes on this machine, started in order, watched, and stopped together."""
 
 import asyncio
 import json
@@ -37,13 +37,13 @@ RULES: Final[Mapping[str, Mapping[str, object]]] = {
     "handle-time-drop": {"false_alarms": 0.01, "clear": "1m"},
     "abandon-drop": {"enabled": False},
 }
-"""What differs of the usual rules, for an incident lasts minutes here: it is told soon, and so is its end. So
-many false alarms a month are promised for as many observations as came in the past, of which there is but a
-small part: live come a hundred times as many. Of what is rare that part says too little."""
+"""Changes to the default alert rules. An incident lasts only minutes here: its alert fires and resolves soon.
+The false alarm rate is promised for as many observations as the history has. That is only a sample, and live
+there are a hundred times as many: hence the lower rate. Of rare events the sample says too little."""
 
 
 class Live(NamedTuple):
-    """Where everything is."""
+    """Addresses of the running demo: Kafka, Redis, wallboard."""
 
     kafka: str
     redis: str
@@ -54,17 +54,19 @@ class Live(NamedTuple):
 
     def as_text(self) -> str:
         return (
-            f"\n  The contact center is open: {self.url}\n"
-            f"  Which contacts are behind a number: {self.url}/supervisor\n\n"
-            "  To ask it from another terminal, with `streamer query nps_score --window 1h` for one:\n"
+            f"\n  Wallboard: {self.url}\n"
+            f"  Supervisor page, with the contacts behind each number: {self.url}/supervisor\n\n"
+            "  To query it from another terminal, for example with `streamer query nps_score --window 1h`:\n"
             f"  export STREAMER_KAFKA={self.kafka} STREAMER_REDIS={self.redis}\n\n"
-            "  Everything is in memory and on this machine only. Ctrl-C ends it.\n"
+            "  All data is in memory, on this machine only. Press Ctrl-C to stop.\n"
         )
 
 
 def run_demo(rate: float, seed: int, port: int, simulator: bool, as_json: bool) -> int:
-    """Runs until Ctrl-C or SIGTERM. Returns the exit code: 0, or 1 with the reason on standard error.
-    `port` is the wallboard's, 0 for any; `rate` is contacts per second."""
+    """Run until Ctrl-C or SIGTERM. Return the exit code: 0, or 1 with the reason on standard error.
+
+    `port` is the wallboard's, 0 for any; `rate` is contacts per second.
+    """
     try:
         asyncio.run(_demo(rate, seed, port, simulator, as_json))
     except (PartFailed, PartMissing, SettingsError, kafka.TopicError) as error:
@@ -84,7 +86,7 @@ async def _demo(rate: float, seed: int, port: int, simulator: bool, as_json: boo
 
 
 def _end_on_signals() -> None:
-    """The first signal ends all in order; a second one ends us, and the leash ends the rest."""
+    """Stop all children in order on the first signal; a second one kills this process and its children."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
 
@@ -99,7 +101,7 @@ def _end_on_signals() -> None:
 
 @asynccontextmanager
 async def _center(port: int, play: list[str] | None) -> AsyncIterator[Live]:
-    """Everything, live. The store outlives the broker, both outlive those who use them."""
+    """Run all processes. The store outlives the broker, and both outlive the processes that use them."""
     async with store() as redis, broker() as address, AsyncExitStack() as stack:
         await kafka.ensure_topics(address)
         live = Live(address, redis, f"http://{LOOPBACK}:{port or free_port()}")
@@ -118,34 +120,34 @@ async def _center(port: int, play: list[str] | None) -> AsyncIterator[Live]:
 
 
 def _environment(live: Live) -> dict[str, str]:
-    """The user's own settings hold beside it, and before its rules."""
+    """Return the environment of the children: the user's settings stay, and override the demo's rules."""
     host, port = live.url.removeprefix("http://").split(":")
     ours = {"KAFKA": live.kafka, "REDIS": live.redis, "HOST": host, "PORT": port}
-    ours["SESSION_TIMEOUT"] = "3s"  # the embedded broker lets a join take half of it
+    ours["SESSION_TIMEOUT"] = "3s"  # the embedded broker delays a join by half of it
     ours["ALERTS"] = json.dumps(_rules(load()), default=timedelta.total_seconds)
     return {**os.environ, **{f"STREAMER_{name}": value for name, value in ours.items()}}
 
 
 def _rules(settings: Settings) -> dict[str, Mapping[str, object]]:
-    """[alerts]. A usual rule that is not in force, for nobody set its target, stays so."""
+    """Return [alerts]. A default rule that is off because it has no target stays off."""
     own = {name: rule.model_dump(by_alias=True, exclude_unset=True) for name, rule in settings.alerts.items()}
     return {**{rule.name: RULES[rule.name] for rule in rules(settings) if rule.name in RULES}, **own}
 
 
 async def _ready(live: Live, serve: Part) -> None:
-    """Until the server says so. Raises PartFailed with what it said last."""
+    """Wait until the server is ready. Raises ChildFailed with its last answer."""
     said = "nothing"
     try:
         async with asyncio.timeout(_LIVE_S):
             while not (said := await _ask(live.url) or said).startswith("200"):  # noqa: ASYNC110
                 await asyncio.sleep(_ASK_S)
     except TimeoutError:
-        what = f"is not live after {_LIVE_S:.0f} s: GET {live.url}/readyz said {said}"
+        what = f"is not ready after {_LIVE_S:.0f} s: GET {live.url}/readyz answered {said}"
         raise serve.failure(what) from None
 
 
 async def _ask(url: str) -> str:
-    """Status and body of /readyz in one line; "" if nobody is there."""
+    """Return status and body of /readyz in one line, "" if the server cannot be reached."""
     host, port = url.removeprefix("http://").split(":")
     answer = b""
     with suppress(OSError):

@@ -1,7 +1,7 @@
-"""Here is a contact center that does not exist, but could: seeded, and believable in what it reports.
+"""Simulated contact center: seeded, with realistic volumes, waits, outcomes, repeats and surveys.
 
-`Center` is pure: the same plan gives the same messages, byte for byte. `publish` is the edge that knows
-Kafka.
+`SimulatedCenter` is pure: the same plan gives the same messages, byte for byte. Only `publish_messages` knows
+Kafka and the clock.
 """
 
 import asyncio
@@ -21,12 +21,17 @@ from streamer.demo.paperwork import Contact, Paperwork, Stay, in_ms
 from streamer.demo.staff import Queue
 from streamer.events.rules import DAY, HOUR, SECOND
 
-_BASE_SHARE = 0.82  # of the contacts; the others are customers who come again
+_BASE_SHARE = 0.82  # of all contacts; the others are repeats
 _NEAR_BEFORE_H, _NEAR_H, _NEAR_SHARE = 2, 5, 0.7
 
 
 class Incident(NamedTuple):
-    """One queue's bad minutes: the first `after_s` after the start, again every `every_s`."""
+    """Bad minutes of one queue: first `after_s` after the start, then every `every_s`.
+
+    >>> incident = Incident(after_s=60, lasts_s=300)
+    >>> [round(incident.severity(since_start_s), 2) for since_start_s in (0, 75, 90, 330, 360)]
+    [0.0, 0.5, 1.0, 0.4, 0.0]
+    """
 
     queue: str = "billing"
     after_s: float = 60
@@ -34,7 +39,7 @@ class Incident(NamedTuple):
     every_s: float = 1200
 
     def severity(self, since_start_s: float) -> float:
-        """0 to 1: comes quickly, stays, and goes more slowly."""
+        """Return the severity, 0 to 1: it rises quickly, stays, and falls more slowly."""
         if since_start_s < self.after_s:
             return 0.0
         part = (since_start_s - self.after_s) % self.every_s / self.lasts_s
@@ -42,7 +47,7 @@ class Incident(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """`rate` is contacts per second, over a whole day's mean; `zone` is where the day begins."""
+    """Parameters of a center: `rate` is contacts per second, averaged over a day; `zone` is its time zone."""
 
     seed: int
     start_ms: int
@@ -53,7 +58,7 @@ class Plan(NamedTuple):
 
 
 class Return(NamedTuple):
-    """A customer who was not helped comes again."""
+    """Repeat contact of a customer whose problem was not solved."""
 
     at_ms: int
     order: int
@@ -63,7 +68,7 @@ class Return(NamedTuple):
 
 
 class Center:
-    """Its messages in the order of `at_ms`: `history`, if wanted, then `live`, which never ends."""
+    """Source of messages in the order of `at_ms`: `history`, if wanted, then `live`, which never ends."""
 
     def __init__(self, plan: Plan) -> None:
         assert plan.rate > 0
@@ -77,22 +82,25 @@ class Center:
         self._thin, self._full_from = 1.0, -inf
         self._returns: list[Return] = []
         self._count = 0
-        # Ids never repeat when a center is started again; customers stay the same people. There are so
-        # many that few call again by chance, and some who call all the time.
+        # Ids do not repeat when a center is started again; customers stay the same. There are so many
+        # customers that few call again by chance, and some call often.
         self._prefix = f"{plan.start_ms // 1000:x}"
         self._customers = max(20_000, round(plan.rate * DAY / SECOND * 400))
         self._queue_shares = [queue.share for queue in staff.QUEUES]
 
     def history(self, hours: float, thin_days: float = 0, thin: float = 0.02) -> Iterator[Message]:
-        """What was published in the hours before the start; before these, on `thin_days`, only a part of
-        the contacts: first contacts and repeats need days, a demo must not take long to fill."""
+        """Yield the messages of the hours before the start.
+
+        Before these, on `thin_days`, only the share `thin` of the contacts comes in: first contacts and
+        repeats need days of data, but a demo must fill quickly.
+        """
         self._full_from = self._plan.start_ms - hours * HOUR
         self._thin = thin
         self._next_ms = round(self._full_from - thin_days * DAY)
         yield from self._until(self._plan.start_ms)
 
     def live(self) -> Iterator[Message]:
-        """What is published from the start on."""
+        """Yield the messages from the start on, without end."""
         yield from self._until(inf)
 
     def _until(self, end_ms: float) -> Iterator[Message]:
@@ -114,7 +122,7 @@ class Center:
         if at_ms < self._full_from:
             pace *= self._thin * self._near(at_ms)
         self._next_ms += max(1, round(random.expovariate(pace)))
-        if at_ms < self._full_from:  # a gap of the thin days does not reach into the full hours
+        if at_ms < self._full_from:  # a gap of the thin days must not reach into the full hours
             self._next_ms = min(self._next_ms, round(self._full_from))
         queue = random.choices(staff.QUEUES, self._queue_shares)[0]
         contact = self._contact(self._anybody(), random.choice(queue.reasons))
@@ -135,8 +143,10 @@ class Center:
         return Contact(f"{self._prefix}-{self._count}", customer, channel, reason, language, SYSTEMS[channel])
 
     def _near(self, at_ms: int) -> float:
-        """Of a thinned day more is left of the hours around that of the start: what is usual then is asked
-        for first. 1 on average."""
+        """Return the weight of an hour of the thin days, 1 on average.
+
+        Hours around the hour of the start keep more contacts: baselines of that hour are needed first.
+        """
         since_h = (at_ms - self._plan.start_ms + _NEAR_BEFORE_H * HOUR) / HOUR % 24
         others = 1 - _NEAR_SHARE
         return _NEAR_SHARE * 24 / _NEAR_H if since_h < _NEAR_H else others * 24 / (24 - _NEAR_H)
@@ -150,7 +160,7 @@ class Center:
             incident.severity((at_ms - self._plan.start_ms) / SECOND) if queue.name == incident.queue else 0.0
         )
 
-    # An inbound contact: one stay after another until somebody keeps it.
+    # An inbound contact: one queue visit after another, until it is not transferred any more.
 
     def _inbound(self, at_ms: int, contact: Contact, queue: Queue) -> None:
         random = self._random
@@ -182,7 +192,7 @@ class Center:
         return Stay(number, queue, None, at_ms, wait_s, at_ms + in_ms(wait_s), severity, False)
 
     def _outcome(self, contact: Contact, stay: Stay, patience_s: float) -> tuple[str, str]:
-        """Outcome and transfer."""
+        """Return outcome and transfer of a queue visit."""
         random = self._random
         if contact.channel in ("voice", "chat"):
             if stay.wait_s > patience_s:
@@ -240,9 +250,11 @@ def _one_of(random: Random, shares: dict[str, float]) -> str:
 
 
 async def publish(messages: Iterable[Message], producer: AIOKafkaProducer, now: Callable[[], float]) -> None:
-    """Sends each message when its time has come (epoch seconds of `now`), with that time as its record
-    timestamp; what is past goes out as fast as it can. Each is held against the clock, not against the
-    one before: nothing drifts. Raises what the producer raises."""
+    """Publish each message at its time (`now` returns epoch seconds), which is also its record timestamp.
+
+    Messages of the past are sent as fast as possible. Each time is compared with the clock, not with the
+    message before, so that nothing drifts. Raises what the producer raises.
+    """
     sent: list[asyncio.Future[Any]] = []
     for message in messages:
         early_s = message.at_ms / SECOND - now()

@@ -1,4 +1,4 @@
-"""Here is who works in the simulated center, and what for: queues, sites, teams, agents and their shifts."""
+"""Roster of the simulated center: queues, sites, teams, agents and their shifts."""
 
 from itertools import accumulate
 from random import Random
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Queue(NamedTuple):
-    """`share` of all contacts, typical wait and talk in seconds, `mood` it leaves customers in."""
+    """Queue with its share of all contacts, typical wait and talk (s), and effect on customers' mood."""
 
     name: str
     share: float
@@ -17,8 +17,11 @@ class Queue(NamedTuple):
 
 
 class Agent(NamedTuple):
-    """`pace` multiplies handle times; `skill` (about -1 to 1) moves resolution and scores; `load` is
-    the share of contacts they take; the shift begins at the local hour `begins`."""
+    """Agent of a team.
+
+    `pace` multiplies handle times; `skill` (about -1 to 1) shifts resolution and scores; `load` is the
+    relative share of contacts; the shift begins at the local hour `shift_start_h`.
+    """
 
     id: str
     team: str
@@ -30,7 +33,7 @@ class Agent(NamedTuple):
 
 
 class Rota(NamedTuple):
-    """The agents of a queue on shift at an hour, and their loads summed up, for random.choices."""
+    """Agents of a queue on shift at an hour, and their cumulative loads, for random.choices."""
 
     agents: tuple[Agent, ...]
     loads: tuple[float, ...]
@@ -56,11 +59,11 @@ _SHIFTS = (0, 6, 7, 8, 9, 10, 12, 14, 15, 22)
 
 _HOURS = (3, 2, 2, 2, 2, 3, 5, 8, 12, 15, 16, 15, 13, 12, 12, 13, 14, 14, 13, 11, 9, 7, 5, 4)
 DAY_SHAPE = tuple(0.3 + 0.7 * 24 * hour / sum(_HOURS) for hour in _HOURS)
-"""How busy each local hour is; the mean is 1. The night is flattered, so that a demo has one too."""
+"""Relative volume of each local hour; the mean is 1. Nights are busier than real ones, for demos at night."""
 
 
 def hire(random: Random) -> tuple[Agent, ...]:
-    """120 agents, who differ for good: by their team, and more by themselves."""
+    """Return 120 agents with lasting differences: some between teams, more between agents."""
     return tuple(agent for place, team in enumerate(TEAMS) for agent in _team(random, place, team))
 
 
@@ -81,13 +84,17 @@ def _team(random: Random, place: int, team: str) -> list[Agent]:
 
 
 def serves(team: str) -> frozenset[str]:
-    """The three or so queues of a team."""
+    """Return the queues of a team, about three.
+
+    >>> sorted(serves("north-1"))
+    ['billing', 'orders', 'support']
+    """
     place = TEAMS.index(team)
     return frozenset(QUEUES[number % len(QUEUES)].name for number in (place, 3 * place + 1, 5 * place + 2))
 
 
 def rotas(agents: tuple[Agent, ...]) -> dict[tuple[str, int], Rota]:
-    """By queue and local hour."""
+    """Return the rota of each queue and local hour."""
     return {(queue.name, hour): _rota(agents, queue.name, hour) for queue in QUEUES for hour in range(24)}
 
 

@@ -1,1 +1,1 @@
-"""What follows from the catalogue: the metric table of the README."""
+"""Generate dashboards, Prometheus and Alertmanager rules and the README's metric table from the catalogue."""

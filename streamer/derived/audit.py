@@ -1,10 +1,9 @@
-"""Here is the self-audit: the same figures a second time, by PromQL from plain counters.
+"""Generate the self-audit: PromQL rules that compute the same figures again from plain counters.
 
-The readings come from journeys and panes, the counters count what arrives: two ways of one event that
-share little code. They may differ a little, since readings go by event time and take corrections
-in. So a difference counts from 5 % or 3/√n on, whichever is larger, of the figure itself (of the full
-scale for shares and scores), and not while much is counted long after it happened: in a replay, or
-after an outage.
+Readings come from journeys and panes, counters count what arrives: two paths that share little code. They may
+differ a little, since readings go by event time and include corrections. A difference is reported from 5 % or
+3/√n on, whichever is larger, of the figure itself (of the full scale for shares and scores). It is not
+reported while many events are counted long after they happened: in a replay, or after an outage.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,8 +25,8 @@ _TOLERANCE: Final = 0.05
 
 
 class Figure(NamedTuple):
-    """Something that is known in both ways, as expressions without labels. `sample` counts what it is
-    made of; `scale` is what the tolerance is a share of."""
+    """A figure known in both ways, as PromQL expressions without labels. `sample` is its sample size;
+    `scale` is what the tolerance is a share of."""
 
     name: str
     reading: str
@@ -37,7 +36,7 @@ class Figure(NamedTuple):
 
 
 def audit(settings: Settings) -> list[Group]:
-    """For every exported window from one hour on; `today` has no length that PromQL could count over."""
+    """Return the rules of every exported window of an hour or more; `today` has no length PromQL can use."""
     windows = [window for window in settings.export_windows if length(window) >= HOUR]
     return [_group(window, [*_handled(window), *_surveys(window)]) for window in windows]
 
@@ -76,7 +75,8 @@ def _surveys(window: str) -> Iterator[Figure]:
 
 
 def _parts(metric: Metric) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], int] | None:
-    """What is added, taken off and divided by, where all of it are answers to one question; and the scale."""
+    """Return the counts added, subtracted and divided by, and the scale; None unless all are answers to one
+    question."""
     formula = metric.measure.formulas[metric.stats[0]]
     if isinstance(formula, Net):
         return formula.promoters, formula.detractors, formula.answers, 100
@@ -86,7 +86,7 @@ def _parts(metric: Metric) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str,
 
 
 def _answer(count: str) -> tuple[str, str] | None:
-    """The question and the answer that a count is of, as the plain counters name them."""
+    """Return the question and answer of a count, as plain counters name them; None for other counts."""
     question, _, answer = count.rpartition("_")
     if question == "first":
         return "resolved_first", {"yes": "true", "no": "false"}[answer]
@@ -94,7 +94,7 @@ def _answer(count: str) -> tuple[str, str] | None:
 
 
 def _answers(counts: Iterable[str], window: str) -> str:
-    """The answers that these counts are of, all to one question."""
+    """Return the increase of the answers behind these counts, all to one question."""
     named = [answer for answer in map(_answer, counts) if answer is not None]
     (question,) = {question for question, _ in named}
     among = {"bucket": f"=~{promql.quoted('|'.join(answer for _, answer in named))}"}
@@ -106,7 +106,7 @@ def _increase(name: str, window: str) -> str:
 
 
 def _one(name: str) -> str:
-    """Without labels."""
+    """Return the expression without labels."""
     return f"sum({name})"
 
 
@@ -114,7 +114,7 @@ def _one(name: str) -> str:
 
 
 def _late(window: str) -> Recording:
-    """Which share of the events was counted long after it was sent."""
+    """Record the share of events that were counted more than LATE_S after they were sent."""
     soon = f'streamer_event_to_commit_seconds_bucket{{le=~"{LATE_S}(\\\\.0)?"}}'
     all_ = _increase("streamer_event_to_commit_seconds_count", window)
     return Recording("streamer:late:share", f"1 - {_increase(soon, window)} / {all_}", {"window": window})
@@ -140,25 +140,25 @@ def _alert(window: str) -> Alert:
         alert="ReadingDisagreesWithCounters",
         expr=(
             f"abs({reading} - {counted}) > {tolerance}\n"
-            # Prometheus was looking when the window began.
+            # Prometheus was scraping already when the window began.
             f"  and on () (streamer_fresh_seconds offset {window})\n"
             f"  unless on () (max_over_time(streamer_fresh_seconds[{window}]) > {LATE_S})\n"
             f"  unless on () ({late} > {LATE_SHARE})"
         ),
         lasting=LASTING,
         severity="critical",
-        summary="{{ $labels.figure }} of the last {{ $labels.window }} is not what plain counters say.",
+        summary="{{ $labels.figure }} of the last {{ $labels.window }} differs from plain counters.",
         description=(
-            'The reading is {{ $value | printf "%.4g" }} off the same figure counted by Prometheus as events '
-            "arrived: more than corrections and late events explain. One of the two is wrong; compare with "
-            "`streamer rebuild`."
+            'The reading differs by {{ $value | printf "%.4g" }} from the figure that Prometheus counted as '
+            "events arrived: more than corrections and late events explain. One of the two is wrong; compare "
+            "with `streamer rebuild`."
         ),
         labels={},
         trials=tuple(_trials(window)),
     )
 
 
-# Their trials: of a center that handles ten segments a minute, 300 s each, and gets ten answers.
+# Tests of the rules: a center that handles ten segments a minute, 300 s each, and gets ten answers.
 
 _A_MINUTE: Final = 10
 _HANDLE_S: Final = 300
@@ -178,39 +178,44 @@ def _trials(window: str) -> Iterator[Trial]:
         return _center(window) | _reading("cx_handle_time_seconds_support", window, value, "mean")
 
     most, many = handled * (1 + share), "handled segments"
-    yield Trial("as many as tolerated are not told of", support(most - 0.5), late)
-    yield Trial("one more is told of", support(most + 0.5), late, told(many))
-    yield Trial("too few are told of as well", support(handled * (1 - share) - 0.5), late, told(many))
-    yield Trial("not before a quarter of an hour", support(most + 0.5), soon)
-    lost = _center(window) | _reading("cx_answered", window, 0)
-    yield Trial("figures that are gone are told of", lost, late, told(many))
-
-    yield Trial("not in a replay", support(2 * handled) | _late_ones(11, window), late)
+    yield Trial("a difference within the tolerance is not reported", support(most - 0.5), late)
+    yield Trial("one segment more is reported", support(most + 0.5), late, told(many))
     yield Trial(
-        "but while few events are late", support(2 * handled) | _late_ones(9, window), late, told(many)
+        "too few segments are reported as well", support(handled * (1 - share) - 0.5), late, told(many)
+    )
+    yield Trial("nothing is reported within the first 15 minutes", support(most + 0.5), soon)
+    lost = _center(window) | _reading("cx_answered", window, 0)
+    yield Trial("a reading that is gone is reported", lost, late, told(many))
+
+    yield Trial("nothing is reported in a replay", support(2 * handled) | _late_ones(11, window), late)
+    yield Trial(
+        "a difference is reported while few events are late",
+        support(2 * handled) | _late_ones(9, window),
+        late,
+        told(many),
     )
     outage = {"streamer_fresh_seconds": f"0x29 61 0x{minutes + 60}"}
-    yield Trial("not after an outage", support(2 * handled) | outage, late)
+    yield Trial("nothing is reported after an outage", support(2 * handled) | outage, late)
     began = {"streamer_fresh_seconds": f"_x8 0x{minutes + 60}"}
-    yield Trial("not before a whole window was seen", support(2 * handled) | began, late)
+    yield Trial("nothing is reported before a whole window was scraped", support(2 * handled) | began, late)
 
     def mean(value: float) -> dict[str, str]:
         return _center(window) | _reading("cx_handle_time_seconds", window, value, "mean")
 
     longest = _HANDLE_S * (1 + share)
-    yield Trial("a mean within its tolerance is not told of", mean(longest - 0.1), late)
-    yield Trial("one beyond it is", mean(longest + 0.1), late, told("handle time"))
+    yield Trial("a mean within its tolerance is not reported", mean(longest - 0.1), late)
+    yield Trial("a mean beyond it is", mean(longest + 0.1), late, told("handle time"))
 
     def nps(value: float) -> dict[str, str]:
         return _center(window) | _reading("cx_nps_score", window, value)
 
     highest = _NPS + 100 * share
-    yield Trial("a score within its tolerance is not told of", nps(highest - 0.1), late)
-    yield Trial("one beyond it is", nps(highest + 0.1), late, told("NPS score"))
+    yield Trial("a score within its tolerance is not reported", nps(highest - 0.1), late)
+    yield Trial("a score beyond it is", nps(highest + 0.1), late, told("NPS score"))
 
 
 def _center(window: str) -> dict[str, str]:
-    """What is counted, and nothing late."""
+    """Return the series of the plain counters, with no late events."""
     answers = 'cx_survey_answers_total{{queue="billing",question="nps",bucket="{}"}}'
     happy = _A_MINUTE * (100 + _NPS) // 200
     rates = {

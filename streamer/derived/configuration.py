@@ -1,6 +1,6 @@
-"""Here is how Prometheus, Alertmanager and Grafana are told where everything is.
+"""Configure Prometheus and Grafana: scrape targets, Alertmanager, data sources and the dashboards' folder.
 
-The names are those of the services in docker-compose.yml.
+Host names are those of the services in docker-compose.yml.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ from streamer.derived.rules import EVALUATED
 Document = Mapping[str, Any]
 
 SCRAPED: Final = "10s"
-"""Windows move in steps of 10 s: looking more often would show nothing more."""
+"""Windows move in steps of 10 s: scraping more often would show nothing new."""
 WORKER_PORT: Final = 9101
 TOKEN: Final = "/run/secrets/streamer_metrics_token"
 SOURCE: Final = "streamer-prometheus"

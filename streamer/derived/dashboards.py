@@ -1,4 +1,4 @@
-"""Here is what all dashboards have in common: variables, the grid, and how they are written."""
+"""Build what all dashboards have in common: variables, rows, annotations, and the JSON encoding."""
 
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
@@ -31,32 +31,32 @@ from streamer.metrics.catalogue import Metric
 from streamer.settings import Settings
 
 FILTERS: Final = ("queue", "team", "channel")
-"""The dimensions that can be chosen from, several at once."""
+"""Dimensions with a variable in which several values can be chosen."""
 EVERY: Final = ".*"
 TAG: Final = "streamer"
 
 LEGEND: Final = "".join(f"{{{{{dimension}}}}}" for dimension in DIMENSIONS)
-"""The group of a series: it carries but one of these labels."""
+"""The legend of a group: its series has only one of these labels, or those of a pair."""
 NAMED: Final = f"{{{{alert}}}} {LEGEND}"
-"""An alert of a group."""
+"""The legend of an alert: its rule and its group."""
 CHOSEN: Final = {name: f'=~"${name}|"' for name in FILTERS}
-"""Matchers: what was chosen, or nothing where the series has no such label."""
+"""Matchers: the chosen values, or no value, for series without such a label."""
 GROUPED: Final = {"window": "$window", "by": "$by"}
 WHOLE: Final = {"window": "$window", **promql.ALL}
 
 _STATS: Final = {"mean": "stat", "own": "formula"}
-"""The variable that chooses among the stats of a metric, by its default."""
+"""The variable that selects a metric's stat, by the metric's default stat."""
 
 
 class Section(NamedTuple):
-    """A row of the dashboard with its panels; those of a closed one are not asked for before it is opened."""
+    """A row of a dashboard with its panels. Grafana queries the panels of a closed row once it is opened."""
 
     title: str
     panels: Sequence[Panel]
 
 
 class Page(NamedTuple):
-    """A dashboard to be: `slug` is the name of its file; `annotated` with the alerts of the groups chosen."""
+    """A dashboard. `slug` names its file; if `annotated`, it marks the alerts of the chosen groups."""
 
     slug: str
     title: str
@@ -67,7 +67,7 @@ class Page(NamedTuple):
 
 
 def written(page: Page, settings: Settings) -> str:
-    """The dashboard as Grafana reads it."""
+    """Encode a dashboard as JSON for Grafana."""
     board = Dashboard(page.title).uid(f"{TAG}-{page.slug}").description(page.description).tags([TAG])
     board.timezone(settings.timezone).time("now-4h", "now").refresh("10s")
     board.tooltip(DashboardCursorSync.CROSSHAIR).link(_others()).variables([_source(), *page.variables])
@@ -84,13 +84,13 @@ def written(page: Page, settings: Settings) -> str:
 
 
 def firing(severity: str = "") -> str:
-    """The alerts that fire, of the groups chosen; no severity: of any."""
+    """Return the expression for the firing alerts of the chosen groups; no severity: any."""
     labels = {"severity": severity} if severity else {}
     return promql.any_server(promql.series("cx_alert_firing", labels, CHOSEN))
 
 
 def _annotation() -> AnnotationQuery:
-    """In every panel over time, from when an alert fires until it is over."""
+    """Return the annotation that marks firing alerts in every panel over time."""
     asked = prometheus.Dataquery().expr(firing()).ref_id("Alerts").datasource(SOURCE).range()
     found = AnnotationQuery().name("Alerts").datasource(SOURCE).enable(True).icon_color("red")
     return found.target(asked).title_format(NAMED).tag_keys("severity,by")
@@ -113,13 +113,13 @@ def filters() -> list[QueryVariable]:
 
 
 def stats(metrics: Iterable[Metric]) -> list[CustomVariable]:
-    """A variable for each list of stats that there is."""
+    """Return one variable for each list of stats among the metrics."""
     lists = {_STATS[metric.stats[0]]: metric.stats for metric in metrics if len(metric.stats) > 1}
     return [_choice(name, name.capitalize(), found, found[0]) for name, found in lists.items()]
 
 
 def chosen_stat(metric: Metric) -> dict[str, str]:
-    """The label that is set by the variable of the metric's stats."""
+    """Return the label that the variable of the metric's stats sets; none for a single stat."""
     return promql.stat(metric, f"${_STATS[metric.stats[0]]}") if len(metric.stats) > 1 else {}
 
 

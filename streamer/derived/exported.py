@@ -1,4 +1,4 @@
-"""Here is what of the catalogue and the settings reaches Prometheus, and with which targets."""
+"""Select the metrics, windows, targets and names that Prometheus and Grafana get from the settings."""
 
 from streamer.metrics.catalogue import CATALOGUE, Metric, Spans
 from streamer.panes.windows import length
@@ -6,7 +6,7 @@ from streamer.settings import Settings
 
 
 def metrics(settings: Settings) -> list[Metric]:
-    """Those that have data in at least one exported window."""
+    """List the metrics that have data in at least one exported window."""
     rules = settings.rules()
     spans = Spans(rules.fcr_ms, rules.horizon_ms, round(settings.response_age.total_seconds() * 1000))
     lengths = [length(window) for window in settings.export_windows]
@@ -14,17 +14,17 @@ def metrics(settings: Settings) -> list[Metric]:
 
 
 def usual_window(settings: Settings) -> str:
-    """An hour where that is exported."""
+    """Return "1h" if it is exported, else the first exported window."""
     return "1h" if "1h" in settings.export_windows else settings.export_windows[0]
 
 
 def own_targets(metric: Metric, settings: Settings) -> dict[str, float | None]:
-    """Of the queues whose target of this metric is not everyone's."""
+    """Return the targets of queues that differ from the metric's common target."""
     usual = settings.target(metric.name)
     found = {queue: settings.target(metric.name, queue) for queue in sorted(settings.targets.queues)}
     return {queue: target for queue, target in found.items() if target != usual}
 
 
 def names(settings: Settings) -> dict[str, str]:
-    """The display name of each id that has one."""
+    """Return display names by id, of all ids that have one."""
     return {key: name for values in settings.names.values() for key, name in sorted(values.items())}

@@ -1,4 +1,4 @@
-"""Here is how a metric is shown to people: its title, description, unit, scale and thresholds in Grafana."""
+"""Describe metrics for Grafana: title, description, unit, scale and thresholds."""
 
 from typing import Final, NamedTuple
 
@@ -27,7 +27,7 @@ _SUFFIXES: Final = ("_seconds", "_erlangs")
 
 
 class Scale(NamedTuple):
-    """How numbers are shown: Grafana's unit, digits after the point, and where bars begin and end."""
+    """The format of a panel's values: Grafana's unit, decimals, and where bars begin and end."""
 
     unit: str
     decimals: int
@@ -36,7 +36,12 @@ class Scale(NamedTuple):
 
 
 def title(metric: Metric) -> str:
-    """For people: "NPS score", "Handle time", "Abandon ratio"."""
+    """Return a metric's title for people.
+
+    >>> from streamer.metrics.catalogue import CATALOGUE
+    >>> title(CATALOGUE["nps_score"]), title(CATALOGUE["handle_time_seconds"])
+    ('NPS score', 'Handle time')
+    """
     name = metric.name
     for suffix in _SUFFIXES:
         name = name.removesuffix(suffix)
@@ -45,7 +50,7 @@ def title(metric: Metric) -> str:
 
 
 def description(metric: Metric, settings: Settings) -> str:
-    """The catalogue's words, and the target."""
+    """Return the catalogue's description and formula, with the target and the smallest sample shown."""
     sentences = [metric.help, f"Formula: {metric.measure.words}.", f"Better: {metric.better}."]
     target = settings.target(metric.name)
     if target is not None:
@@ -56,7 +61,7 @@ def description(metric: Metric, settings: Settings) -> str:
 
 
 def scale(metric: Metric, settings: Settings) -> Scale:
-    """Raises KeyError for a unit that has no place here yet."""
+    """Return the format of a metric's values. Raises KeyError for a unit that is not known here."""
     if metric.unit == "currency":
         return Scale(f"suffix: {settings.currency}", 2, 0)
     unit, decimals = _UNITS[metric.unit]
@@ -70,12 +75,12 @@ def _ends(metric: Metric) -> tuple[float, float | None]:
     if isinstance(formula, ScaleMean):
         scores = SCALES[formula.question]
         return scores[0], scores[-1]
-    # A share that should be small, such as the abandoned, is seen better beside the largest of its kind.
+    # A share that should be small, such as the abandon ratio, is better compared with the largest bar.
     return 0, {"ratio": 1, "points": 100}.get(metric.unit) if metric.better == "higher" else None
 
 
 def thresholds(better: str, target: float | None) -> ThresholdsConfig:
-    """Below and from the target on, in the colours of the side that is good."""
+    """Return thresholds that colour values below and from the target on; a single colour without a target."""
     below, above = {"higher": (MISSED, MET), "lower": (MET, MISSED)}[better]
     steps = [Threshold(value=None, color=NEUTRAL if target is None else below)]
     if target is not None:

@@ -1,4 +1,4 @@
-"""Here is every derived file: what it should hold, and how it differs from what is there."""
+"""Generate the content of all derived files, and compare it with the files on disk."""
 
 from collections.abc import Mapping
 from difflib import unified_diff
@@ -23,19 +23,21 @@ WIDTH: Final = 110
 
 
 def derive(root: Path, settings: Settings) -> dict[Path, str]:
-    """The wanted content of each file. Raises MarkersError, and SettingsError for alerts that cannot work."""
+    """Return the content of each file. Raises MarkersError, and SettingsError for invalid alert rules."""
     found = {root / "grafana" / path: text for path, text in _grafana(settings).items()}
     return reference.derive(root) | dict(sorted(found.items()))
 
 
 def check(root: Path, settings: Settings) -> list[str]:
-    """What differs from what should be there, as lines of a unified diff; none if nothing does."""
+    """Return the differences from the files on disk, as lines of a unified diff; empty if there are none."""
     try:
         wanted = derive(root, settings)
     except reference.MarkersError as error:
         return [str(error)]
     differing = [line for path, text in wanted.items() for line in _differences(root, path, text)]
-    return differing + [f"{path.relative_to(root)}: nothing derives it" for path in _strangers(root, wanted)]
+    return differing + [
+        f"{path.relative_to(root)}: not derived; delete it" for path in _strangers(root, wanted)
+    ]
 
 
 def _grafana(settings: Settings) -> dict[str, str]:
@@ -70,7 +72,7 @@ def _part(group: Group, recording: bool) -> Group:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Several lines as several lines, and no references to what was said before."""
+    """A dumper that writes multi-line texts as blocks, and no aliases."""
 
     def ignore_aliases(self, data: object) -> bool:
         return True
@@ -85,7 +87,7 @@ _Dumper.add_representer(str, _text)
 
 
 def written(document: Mapping[str, Any]) -> str:
-    """As YAML, with the head that says where it comes from."""
+    """Encode a document as YAML below a header that says how it was generated."""
     return HEAD + yaml.dump(dict(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=WIDTH)
 
 
@@ -96,6 +98,6 @@ def _differences(root: Path, path: Path, wanted: str) -> list[str]:
 
 
 def _strangers(root: Path, wanted: Mapping[Path, str]) -> list[Path]:
-    """Files among the derived ones that nothing derives any more."""
+    """List the files below grafana/ that are no longer generated."""
     there = {path for path in (root / "grafana").rglob("*") if path.is_file()}
     return sorted(there - wanted.keys())

@@ -1,4 +1,4 @@
-"""Here are the alerts of the pipeline: what is down, what grows old, what is refused."""
+"""Define the Prometheus rules that watch the pipeline: parts down, stale data, lag, rejected events."""
 
 from typing import Final
 
@@ -6,7 +6,7 @@ from streamer.derived.rules import Alert, Group, Recording, Trial
 
 SERVER: Final = "streamer"
 WORKER: Final = "streamer-worker"
-"""Jobs of the scrape configuration."""
+"""Job names in the scrape configuration."""
 
 STALE_S: Final = 60
 BEHIND_S: Final = 60
@@ -47,11 +47,11 @@ PIPELINE: Final = Group(
             lasting="1m",
             severity="critical",
             summary="The server {{ $labels.instance }} does not answer.",
-            description="Wallboards, API and these metrics come from it. See `streamer serve` and its log.",
+            description="It serves wallboards, API and these metrics. Check `streamer serve` and its log.",
             labels={},
             trials=(
-                Trial("a server that is down is told of", {_UP: "0+0x10"}, "1m", (_AT,)),
-                Trial("one that came back in time is not", {_UP: "1 0 1 1 1"}, "2m"),
+                Trial("a server that is down is reported", {_UP: "0+0x10"}, "1m", (_AT,)),
+                Trial("one that comes back in time is not", {_UP: "1 0 1 1 1"}, "2m"),
             ),
         ),
         Alert(
@@ -59,12 +59,15 @@ PIPELINE: Final = Group(
             expr=f'absent(up{{job="{SERVER}"}} == 1)',
             lasting="1m",
             severity="critical",
-            summary="No server is up: nobody sees numbers, and no rule of alerts is judged.",
-            description="What is counted meanwhile is shown once a server is back. See `streamer serve`.",
+            summary="No server is up: no figures are shown, and no alert rules are evaluated.",
+            description="Counting goes on and is shown once a server is back. Check `streamer serve`.",
             labels={"job": SERVER},
             trials=(
                 Trial(
-                    "no server at all is told of", dict.fromkeys(_SERVERS, "0+0x10"), "2m", ({"job": SERVER},)
+                    "no server at all is reported",
+                    dict.fromkeys(_SERVERS, "0+0x10"),
+                    "2m",
+                    ({"job": SERVER},),
                 ),
                 Trial("one of two is enough", {_SERVERS[0]: "0+0x10", _SERVERS[1]: "1+0x10"}, "2m"),
             ),
@@ -75,11 +78,11 @@ PIPELINE: Final = Group(
             lasting="1m",
             severity="critical",
             summary="No worker is up: nothing is counted.",
-            description="Events wait in Kafka and are counted once a worker is back. See `streamer worker`.",
+            description="Events wait in Kafka until a worker is back. Check `streamer worker`.",
             labels={"job": WORKER},
             trials=(
                 Trial(
-                    "no worker at all is told of",
+                    "no worker at all is reported",
                     dict.fromkeys(_WORKERS, "0+0x10"),
                     "2m",
                     ({"job": WORKER},),
@@ -93,11 +96,11 @@ PIPELINE: Final = Group(
             lasting="5m",
             severity="warning",
             summary="The worker {{ $labels.instance }} is down.",
-            description="The others count its partitions, with less to spare.",
+            description="The other workers count its partitions, with less capacity to spare.",
             labels={},
             trials=(
                 Trial(
-                    "a worker that stays down is told of",
+                    "a worker that stays down is reported",
                     {_WORKERS[0]: "0+0x10"},
                     "6m",
                     ({"job": WORKER, "instance": "worker-1"},),
@@ -110,15 +113,15 @@ PIPELINE: Final = Group(
             expr=f"streamer_fresh_seconds > {STALE_S}",
             lasting="1m",
             severity="critical",
-            summary="The numbers are {{ $value | humanizeDuration }} old.",
+            summary="The data is {{ $value | humanizeDuration }} old.",
             description=(
-                f"Some partition was last seen caught up that long ago. Beyond {STALE_S} s the figures are "
-                "withheld here and shown as old on the wall."
+                f"At least one partition last caught up that long ago. Beyond {STALE_S} s Prometheus gets "
+                "no figures, and wallboards mark theirs as old. Check `streamer worker`."
             ),
             labels={},
             trials=(
-                Trial("old numbers are told of", {_FRESH: f"{STALE_S + 1}+60x10"}, "2m", (_AT,)),
-                Trial("the oldest that are still shown are not", {_FRESH: f"{STALE_S}+0x10"}, "5m"),
+                Trial("stale data is reported", {_FRESH: f"{STALE_S + 1}+60x10"}, "2m", (_AT,)),
+                Trial("the oldest data that is still shown is not", {_FRESH: f"{STALE_S}+0x10"}, "5m"),
             ),
         ),
         Alert(
@@ -126,12 +129,12 @@ PIPELINE: Final = Group(
             expr=f'up{{job="{SERVER}"}} == 1 unless on (job, instance) streamer_fresh_seconds',
             lasting="5m",
             severity="critical",
-            summary="The server has no numbers to show yet.",
-            description="No worker has caught up with every partition since the server began to look.",
+            summary="The server {{ $labels.instance }} has no data to show yet.",
+            description="Since the server started, workers have not caught up with every partition.",
             labels={},
             trials=(
-                Trial("a server without numbers is told of", {_UP: "1+0x10"}, "6m", (_AT,)),
-                Trial("one with numbers is not", {_UP: "1+0x10", _FRESH: "0+0x10"}, "6m"),
+                Trial("a server without data is reported", {_UP: "1+0x10"}, "6m", (_AT,)),
+                Trial("one with data is not", {_UP: "1+0x10", _FRESH: "0+0x10"}, "6m"),
             ),
         ),
         Alert(
@@ -141,23 +144,23 @@ PIPELINE: Final = Group(
             severity="warning",
             summary="The workers are {{ $value | humanizeDuration }} behind.",
             description=(
-                "So long would the waiting records take at the pace of the last minutes. Start more workers, "
-                "up to one for each partition, or look at why these are slow. Expected during a replay."
+                "Counting the waiting records takes that long at the rate of the last 5 minutes. Start more "
+                "workers, up to one per partition, or find out why these are slow. Expected during a replay."
             ),
             labels={},
             trials=(
                 Trial(
-                    "waiting records that take longer to count are told of",
+                    "a lag that takes longer to count is reported",
                     {_LAG: "61+0x20", _COMMITTED: "0+60x20"},
                     "16m",
                     ({},),
                 ),
                 Trial(
-                    "those that take just that long are not", {_LAG: "60+0x20", _COMMITTED: "0+60x20"}, "16m"
+                    "one that takes just that long is not", {_LAG: "60+0x20", _COMMITTED: "0+60x20"}, "16m"
                 ),
                 Trial("an idle pipeline is not", {_LAG: "0+0x20", _COMMITTED: "7+0x20"}, "16m"),
                 Trial(
-                    "a pipeline that stands still is told of",
+                    "a pipeline that stands still is reported",
                     {_LAG: "1+0x20", _COMMITTED: "7+0x20"},
                     "16m",
                     ({},),
@@ -174,11 +177,11 @@ PIPELINE: Final = Group(
             lasting="5m",
             severity="warning",
             summary="{{ $value | humanizePercentage }} of the events of {{ $labels.topic }} are rejected.",
-            description="A producer sends what cannot be counted; streamer-dead-letters has the reasons.",
+            description="A producer sends invalid events; the topic streamer-dead-letters has the reasons.",
             labels={},
             trials=(
                 Trial(
-                    "more than one in a hundred is told of",
+                    "more than one in a hundred is reported",
                     _rejections("0+11x40", "0+989x40"),
                     "35m",
                     ({"topic": "call-completed"},),
@@ -199,10 +202,10 @@ PIPELINE: Final = Group(
             lasting="15m",
             severity="warning",
             summary="Prometheus does not get all figures: {{ $value }} metrics are left out.",
-            description="More groups than fit in 10,000 series: export fewer windows, or no agents.",
+            description="The groups need more than 10,000 series: export fewer windows, or no agents.",
             labels={},
             trials=(
-                Trial("one that is left out is told of", {"cx_families_dropped": "1+0x30"}, "20m", ({},)),
+                Trial("one that is left out is reported", {"cx_families_dropped": "1+0x30"}, "20m", ({},)),
                 Trial("none is not", {"cx_families_dropped": "0+0x30"}, "20m"),
             ),
         ),

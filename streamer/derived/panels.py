@@ -1,4 +1,4 @@
-"""Here are the kinds of panels: number, bars, lines, states, table; all alike in how "no data" looks."""
+"""Build the kinds of panels: number, bars, lines, states, table; all show "no data" alike."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple, TypeVar
@@ -44,7 +44,7 @@ class Query(NamedTuple):
 
 
 def number(queries: Iterable[Query]) -> stat.Panel:
-    """As of now: what is stale is not there, and shown as no data."""
+    """Return a panel of current numbers; stale ones have no series and show as no data."""
     panel = stat.Panel().height(5).span(4).color_scheme(_by_thresholds()).reduce_options(_last())
     panel.color_mode(choices.BigValueColorMode.VALUE).graph_mode(choices.BigValueGraphMode.NONE)
     for query in queries:
@@ -53,7 +53,7 @@ def number(queries: Iterable[Query]) -> stat.Panel:
 
 
 def bars(queries: Iterable[Query]) -> bargauge.Panel:
-    """A bar for each group, as of now."""
+    """Return a panel with a bar for each group, as of now."""
     panel = bargauge.Panel().height(9).span(8).color_scheme(_by_thresholds()).reduce_options(_last())
     panel.display_mode(choices.BarGaugeDisplayMode.BASIC).orientation(choices.VizOrientation.HORIZONTAL)
     for query in queries:
@@ -62,7 +62,7 @@ def bars(queries: Iterable[Query]) -> bargauge.Panel:
 
 
 def lines(queries: Iterable[Query]) -> timeseries.Panel:
-    """Over time, with gaps where there is no data."""
+    """Return a panel of lines over time, with gaps where there is no data."""
     panel = timeseries.Panel().height(8).span(8).line_width(2).fill_opacity(0).span_nulls(False)
     panel.show_points(choices.VisibilityMode.AUTO)
     panel.color_scheme(FieldColor().mode(FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
@@ -73,7 +73,7 @@ def lines(queries: Iterable[Query]) -> timeseries.Panel:
 
 
 def states(queries: Iterable[Query]) -> statetimeline.Panel:
-    """A row for each series, with a bar for as long as it has a value."""
+    """Return a timeline with a row for each series and a bar while it has a value."""
     panel = statetimeline.Panel().height(7).span(24).merge_values(True).row_height(0.8)
     panel.show_value(choices.VisibilityMode.NEVER).legend(_legend()).tooltip(_tooltip())
     for query in queries:
@@ -82,7 +82,7 @@ def states(queries: Iterable[Query]) -> statetimeline.Panel:
 
 
 def rows(queries: Iterable[Query], names: Mapping[str, str]) -> table.Panel:
-    """A row for each group, a column for each query; `names` are the columns' by the fields'."""
+    """Return a table with a row for each group and a column for each query; `names`: columns by field."""
     panel = table.Panel().height(10).span(24).color_scheme(_by_thresholds())
     for query in queries:
         panel.with_target(_target(query).instant().format(PromQueryFormat.TABLE))
@@ -91,11 +91,11 @@ def rows(queries: Iterable[Query], names: Mapping[str, str]) -> table.Panel:
     return panel.with_transformation(models.DataTransformerConfig(id_val="organize", options=columns))
 
 
-# What panels are given.
+# Options of panels.
 
 
 def of_metric(panel: P, metric: Metric, settings: Settings) -> P:
-    """With all that follows from the catalogue and the targets."""
+    """Set title, description, unit and thresholds of a metric, from the catalogue and the targets."""
     target = settings.target(metric.name)
     panel.title(figures.title(metric)).description(figures.description(metric, settings))
     limited(panel, figures.thresholds(metric.better, target), target)
@@ -103,7 +103,7 @@ def of_metric(panel: P, metric: Metric, settings: Settings) -> P:
 
 
 def limited(panel: P, steps: ThresholdsConfig, limit: float | None) -> P:
-    """In the colours of the steps; over time, with a line at the limit."""
+    """Set the colours of the steps; panels over time also get a line at the limit."""
     panel.thresholds(steps)
     if isinstance(panel, timeseries.Panel) and limit is not None:
         panel.thresholds_style(_dashed())
@@ -111,7 +111,7 @@ def limited(panel: P, steps: ThresholdsConfig, limit: float | None) -> P:
 
 
 def plain(panel: P, scale: Scale) -> P:
-    """With what every panel has."""
+    """Set what every panel has: data source, unit, decimals and the look of no data."""
     panel.datasource(SOURCE).unit(scale.unit).decimals(scale.decimals)
     panel.no_value(NO_DATA).mappings(mappings({}))
     if isinstance(panel, bargauge.Panel):
@@ -122,14 +122,14 @@ def plain(panel: P, scale: Scale) -> P:
 
 
 def named(panel: P, names: Mapping[str, str]) -> P:
-    """With display names in the place of ids."""
+    """Show display names instead of ids."""
     for key, name in names.items():
         panel.override_by_name(key, properties(displayName=name))
     return panel
 
 
 def mappings(names: Mapping[str, str]) -> list[models.ValueMapping]:
-    """No data in grey, and display names in the place of ids where these are values."""
+    """Return value mappings: no data in grey, and display names for ids that are values."""
     grey = models.ValueMappingResult(text=NO_DATA, color=GREY, index=0)
     options = models.DashboardSpecialValueMapOptions(models.SpecialValueMatch.NULL_AND_NAN, grey)
     found: list[models.ValueMapping] = [models.SpecialValueMap(options)]
@@ -140,7 +140,7 @@ def mappings(names: Mapping[str, str]) -> list[models.ValueMapping]:
 
 
 def worded(words: Mapping[float, tuple[str, str]]) -> list[models.ValueMapping]:
-    """No data in grey, and values as words in colours."""
+    """Return value mappings: no data in grey, and each value as a word in a colour."""
     texts = {
         f"{value:g}": models.ValueMappingResult(text=text, color=color, index=1)
         for value, (text, color) in words.items()
@@ -149,12 +149,16 @@ def worded(words: Mapping[float, tuple[str, str]]) -> list[models.ValueMapping]:
 
 
 def properties(**values: object) -> Properties:
-    """Of an override; a name's two underscores stand for a point."""
+    """Return the properties of an override; two underscores in a name stand for a point.
+
+    >>> [(each.id_val, each.value) for each in properties(unit="s", custom__lineWidth=0)]
+    [('unit', 's'), ('custom.lineWidth', 0)]
+    """
     return [models.DynamicConfigValue(name.replace("__", "."), value) for name, value in values.items()]
 
 
 def interval_end(fill_to: str = "") -> Properties:
-    """The end of an interval: no line of its own, and the space down to the other end filled."""
+    """Return properties for the end of an interval: no line, and the area down to the other end filled."""
     hidden = {"legend": True, "tooltip": False, "viz": False}
     found = properties(custom__lineWidth=0, custom__showPoints="never", custom__hideFrom=hidden)
     if fill_to:
@@ -163,7 +167,7 @@ def interval_end(fill_to: str = "") -> Properties:
 
 
 def one_colour() -> FieldColor:
-    """For a line and its interval."""
+    """Return one fixed colour, for a line and its interval."""
     return FieldColor().mode(FieldColorModeId.FIXED).fixed_color(figures.NEUTRAL)
 
 

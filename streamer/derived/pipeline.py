@@ -1,4 +1,4 @@
-"""Here is the dashboard of the pipeline's health: is what is shown true, and how soon."""
+"""Build the dashboard of the pipeline's health: data age, lag, rejected events, alert delivery."""
 
 from typing import Final, NamedTuple
 
@@ -19,7 +19,7 @@ _NUMBER: Final = Scale("none", 1)
 
 
 class Gauge(NamedTuple):
-    """What is shown, and from where on it is too much."""
+    """A panel of the pipeline; values from `limit` on are bad."""
 
     title: str
     description: str
@@ -38,28 +38,28 @@ def _within(histogram: str, window: str, *shares: float) -> tuple[Query, ...]:
 
 NOW: Final = (
     Gauge(
-        "Age of the numbers",
-        "Seconds since all partitions were last seen caught up: 0 in a quiet night. Beyond "
-        f"{STALE_S} s the figures are withheld.",
+        "Data age",
+        "Seconds since all partitions were last caught up: 0 in a quiet night. Beyond "
+        f"{STALE_S} s Prometheus gets no figures.",
         (Query("streamer_fresh_seconds"),),
         _SECONDS,
         STALE_S,
     ),
     Gauge(
         "Records waiting",
-        "Records in Kafka that are not counted yet, over all partitions.",
+        "Records in Kafka that are not counted yet, in all partitions.",
         (Query("streamer:lag_records:sum"),),
         _COUNT,
         1000,
     ),
     Gauge(
         "Workers up",
-        "Workers that answer; start as many as there are partitions.",
+        "Workers that answer Prometheus; there can be one per partition.",
         (Query(f'count(up{{job="{WORKER}"}} == 1) or vector(0)'),),
         _COUNT,
     ),
     Gauge(
-        "Rejected, share",
+        "Rejected events",
         "Share of the events of the last 15 minutes that went to the dead letters.",
         (
             Query(
@@ -72,15 +72,15 @@ NOW: Final = (
     ),
     Gauge(
         "Alerts firing",
-        "Of all rules in Prometheus.",
+        "Firing alerts of all Prometheus rules.",
         (Query('count(ALERTS{alertstate="firing"}) or vector(0)'),),
         _COUNT,
         1,
     ),
     Gauge(
         "Metrics left out",
-        "Left out of the exposition, to stay below 10,000 series: whole metrics from the catalogue's end, "
-        "and, before any of them, groupings.",
+        "Left out of the exposition, to stay below 10,000 series: groupings first, then whole metrics from "
+        "the catalogue's end.",
         (Query("cx_families_dropped", "metrics"), Query("cx_groupings_dropped", "groupings", "B")),
         _COUNT,
         1,
@@ -90,21 +90,21 @@ NOW: Final = (
 FLOW: Final = (
     Gauge(
         "Events",
-        "Events by what became of them, per second: applied, unchanged (duplicates, older versions), "
-        "rejected. Counted in the commit itself, exact.",
+        "Events per second, by result: applied, unchanged (duplicates, older versions), rejected. Exact, "
+        "since they are counted in the commit itself.",
         (Query("streamer:events:rate5m", "{{topic}}, {{result}}"),),
         _RATE,
     ),
     Gauge(
         "Records waiting, by topic",
-        "Records that are not counted yet, over the partitions of each topic.",
+        "Records that are not counted yet, in all partitions of each topic.",
         (Query("sum by (topic) (streamer_lag_records)", "{{topic}}"),),
         _COUNT,
     ),
     Gauge(
         "From event to commit",
-        "From a record's Kafka timestamp to the commit that counted it, in the last 5 minutes. A replay "
-        "of the past shows here as long.",
+        "Time from a record's Kafka timestamp to the commit that counted it, in the last 5 minutes. A replay "
+        "of old records shows long times here.",
         _within("streamer_event_to_commit_seconds", "5m", 0.5, 0.95, 0.99),
         _SECONDS,
     ),
@@ -117,14 +117,14 @@ FLOW: Final = (
     ),
     Gauge(
         "Age of the last event",
-        "Since the Kafka timestamp of the last record counted, by topic. Long in a quiet night.",
+        "Time since the Kafka timestamp of the last record counted, by topic. Long in a quiet night.",
         (Query("time() - max by (topic) (streamer_last_event_timestamp_seconds)", "{{topic}}"),),
         _SECONDS,
     ),
     Gauge(
-        "Commits computed again",
-        "Per second: another commit changed the same journeys first. Many mean that topics with the same "
-        "customers arrive at once.",
+        "Commit conflicts",
+        "Commits per second that were computed again, because another commit changed the same journeys "
+        "first. Many mean that events of the same customers arrive in several topics at once.",
         (Query("sum(rate(streamer_commit_conflicts_total[5m]))", "conflicts"),),
         _RATE,
     ),
@@ -151,8 +151,8 @@ COUNTERS: Final = (
     ),
     Gauge(
         "Self-audit: readings against counters",
-        "The difference between a reading and the same figure from plain counters, as a share of what is "
-        "tolerated; beyond 1 for 15 minutes it is told of. Means nothing before Prometheus looked on for a "
+        "The difference between a reading and the same figure from plain counters, as a share of the "
+        "tolerance; above 1 for 15 minutes an alert fires. Not valid until Prometheus has scraped for a "
         "whole window, nor after a replay or an outage.",
         (Query("abs(cx:audit:reading - cx:audit:counted) / cx:audit:tolerance", "{{figure}}, {{window}}"),),
         Scale("none", 2),
@@ -160,14 +160,14 @@ COUNTERS: Final = (
     ),
     Gauge(
         "Up",
-        "1: the part answers Prometheus; 0: it does not.",
+        "1: the process answers Prometheus; 0: it does not.",
         (Query(f'up{{job=~"{SERVER}|{WORKER}"}}', "{{job}} {{instance}}"),),
         _COUNT,
     ),
     Gauge(
-        "Crowds",
-        "Customer ids with more contacts than a person has (robots, shared numbers); left out of first "
-        "contact resolution.",
+        "Shared customer ids",
+        "Customer ids with more contacts than one person has (robots, shared phone numbers); excluded from "
+        "first contact resolution.",
         (Query("streamer_crowd_customers_total or vector(0)", "crowds"),),
         _COUNT,
     ),
@@ -176,28 +176,28 @@ COUNTERS: Final = (
 
 ALERTS: Final = (
     Gauge(
-        "Rules' alerts firing",
-        "Of the server's rules: they are on the supervisor's dashboard.",
+        "Contact center alerts firing",
+        "Firing alerts of the server's alert rules; the supervisor's dashboard lists them.",
         (Query(f"count({promql.any_server('cx_alert_firing')}) or vector(0)"),),
         _COUNT,
         1,
     ),
     Gauge(
-        "Servers that judge",
-        "One of all servers judges the rules and sends messages; 0: no alert can fire.",
+        "Servers evaluating rules",
+        "Exactly one server evaluates alert rules and sends messages; 0: no alert can fire.",
         (Query("sum(streamer_alerts_judging) or vector(0)"),),
         _COUNT,
     ),
     Gauge(
         "Messages waiting",
-        "Messages about alerts that receivers are still to be sent, over all receivers.",
+        "Alert messages not sent yet, to all receivers.",
         (Query("sum(max by (receiver) (streamer_alert_messages_waiting)) or vector(0)"),),
         _COUNT,
         1,
     ),
     Gauge(
         "Messages given up",
-        "Messages about alerts that a receiver was never sent, since the record of alerts began.",
+        "Alert messages dropped unsent, to all receivers, since the alert record began.",
         (Query("sum(max by (receiver) (streamer_alert_messages_given_up_total)) or vector(0)"),),
         _COUNT,
         1,
@@ -209,13 +209,13 @@ def pipeline(settings: Settings) -> Page:
     return Page(
         "pipeline",
         "Pipeline health",
-        "Is what is shown true, and how soon after it happened.",
+        "Whether figures are complete and correct, and how soon after the event.",
         [],
         [
             Section("Now", [_number(gauge) for gauge in NOW]),
             Section("Alerts", [_number(gauge) for gauge in ALERTS]),
-            Section("The way of events", [_lines(gauge) for gauge in FLOW]),
-            Section("What is counted", [_lines(gauge) for gauge in COUNTERS]),
+            Section("Event flow", [_lines(gauge) for gauge in FLOW]),
+            Section("Counters", [_lines(gauge) for gauge in COUNTERS]),
         ],
     )
 

@@ -1,4 +1,4 @@
-"""Here is how the exported series are asked for in PromQL."""
+"""Build PromQL expressions over the exported series."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final
@@ -9,43 +9,60 @@ ALL: Final = {"by": "all"}
 
 
 def series(name: str, labels: Mapping[str, str], differing: Mapping[str, str] | None = None) -> str:
-    """`labels` are to be equal; `differing` hold an operator of their own, as in {"by": '=~"all|queue"'}."""
+    """Return a series selector. `labels` must be equal; `matchers` bring their own operator.
+
+    >>> series("cx_nps_score", {"window": "1h", "by": "queue"}, {"queue": '=~"billing|sales"'})
+    'cx_nps_score{window="1h",by="queue",queue=~"billing|sales"}'
+    """
     equal = [f"{label}={quoted(value)}" for label, value in labels.items()]
     others = [f"{label}{matcher}" for label, matcher in (differing or {}).items()]
     return f"{name}{{{','.join([*equal, *others])}}}"
 
 
 def quoted(text: str) -> str:
-    """As a string of PromQL."""
+    """Quote a text as a PromQL string.
+
+    >>> print(quoted('the "quiet" queue'))
+    "the \\"quiet\\" queue"
+    """
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'
 
 
 def any_of(values: Iterable[str]) -> str:
-    """A regular expression that matches these values and no other."""
+    """Return a regular expression that matches these values and no other.
+
+    >>> print(any_of(["billing", "a|b"]))
+    billing|a\\|b
+    """
     return "|".join("".join(f"\\{sign}" if sign in r"\.+*?()|[]{}^$" else sign for sign in v) for v in values)
 
 
 def stat(metric: Metric, name: str = "") -> dict[str, str]:
-    """The label that tells a metric's stats apart, if it has several: its default, or the one named."""
+    """Return the `stat` label, for its default or the stat `name`; empty for a metric with a single stat."""
     return {"stat": name or metric.stats[0]} if len(metric.stats) > 1 else {}
 
 
 def any_server(series: str) -> str:
-    """What every server says of the whole center, once."""
+    """Return one series for what all servers export about the whole center."""
     return f"max without (instance, job) ({series})"
 
 
 def figure(metric: Metric, part: str = "") -> str:
-    """The name of a metric's series; `part` is "", lower, upper or support."""
+    """Return the name of a metric's series; `field` is "" (its value), "lower", "upper" or "support".
+
+    >>> from streamer.metrics.catalogue import CATALOGUE
+    >>> figure(CATALOGUE["nps_score"], "support")
+    'cx_nps_score_support'
+    """
     return f"cx_{metric.name}_{part}" if part else f"cx_{metric.name}"
 
 
 def supported(
     metric: Metric, labels: Mapping[str, str], least: int, differing: Mapping[str, str] | None = None
 ) -> str:
-    """The metric's value, where its sample is no smaller than `least`; only figures with an interval
-    have a sample too small to be shown."""
+    """Return an expression for the metric's value where its support is at least `min_support`; metrics
+    without an interval, such as counts, are shown with any support."""
     value = series(figure(metric), labels, differing)
     if not metric.measure.interval:
         return value

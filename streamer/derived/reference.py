@@ -1,4 +1,4 @@
-"""Here is the README's table of metrics, derived from the catalogue."""
+"""Generate the README's table of metrics from the catalogue."""
 
 from pathlib import Path
 from typing import Final
@@ -25,11 +25,11 @@ _SPANS: Final = {"fcr_ms": "N", "horizon_ms": "the horizon", "response_age_ms": 
 
 
 class MarkersError(ValueError):
-    """A file has no place for what is derived: it names the file and the markers expected."""
+    """A file lacks the markers around its generated part; the text names the file and the markers."""
 
 
 def derive(root: Path) -> dict[Path, str]:
-    """The wanted content of the README. Raises MarkersError."""
+    """Return the README's content with a new table between its markers. Raises MarkersError."""
     path = root / README
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     before, begin, rest = text.partition(BEGIN)
@@ -40,7 +40,7 @@ def derive(root: Path) -> dict[Path, str]:
 
 
 def table() -> str:
-    """The metrics as a markdown table, a line each, in the catalogue's order."""
+    """Return the metrics as a Markdown table, one line each, in the catalogue's order."""
     lines = [_HEAD, ("---",) * len(_HEAD), *(_row(metric) for metric in CATALOGUE.values())]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 

@@ -1,7 +1,7 @@
-"""Here is how Alertmanager is told who hears of what, and what needs no telling beside something worse.
+"""Generate Alertmanager's configuration: routes, receivers, and which alert inhibits which.
 
-An alert of the rules comes in one of two ways: from `serve`, under the rule's own name, or by Prometheus as
-ContactCenterAlert with the rule's name as `alert`. Both say `by` which groups it is, as nothing else does.
+An alert of a contact center rule arrives in one of two ways: from `serve`, under the rule's own name, or from
+Prometheus as ContactCenterAlert, with the rule's name as `alert`. Only these alerts have the label `by`.
 """
 
 from collections.abc import Sequence
@@ -17,9 +17,10 @@ DESK: Final = "desk"
 ON_CALL: Final = "on-call"
 GROUPED_BY: Final = ("alertname", "alert", "by", "queue")
 WHILE_STALE: Final = "90s"
-"""Old data is silence, too, and noticed sooner there: so long Alertmanager waits for what says more."""
+"""Stale data also looks like no data, and the rule for that fires first: Alertmanager waits this long for
+the alert that names the cause."""
 _BLIND: Final = ("NoServer", "NoWorker", "DataStale", "NeverCaughtUp")
-"""While one of these holds, all that the rules could say follows from it."""
+"""While one of these fires, it explains any alert of a contact center rule."""
 _RULES_ALERTS: Final = 'by!=""'
 
 
@@ -46,7 +47,7 @@ def alertmanager(settings: Settings) -> Document:
 
 
 def _patient(silences: Sequence[str]) -> list[Document]:
-    """Routes for rules of silence."""
+    """Return routes that wait longer for alerts of these no-data rules, in both ways they arrive."""
     return [
         {"matchers": [_among(label, silences)], "group_wait": WHILE_STALE}
         for label in ("alertname", "alert")

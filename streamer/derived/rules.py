@@ -1,16 +1,16 @@
-"""Here is what a rule of Prometheus is, the trials it must stand, and how both are written."""
+"""Define Prometheus rules and their tests, and encode both for Prometheus and promtool."""
 
 from collections.abc import Iterable, Mapping
 from typing import Final, Literal, NamedTuple
 
 EVALUATED: Final = "15s"
-"""How often rules are evaluated."""
+"""The interval at which Prometheus evaluates rules."""
 
 Severity = Literal["warning", "critical"]
 
 
 class Recording(NamedTuple):
-    """A series that others are made of."""
+    """A recording rule: a series that other expressions use."""
 
     record: str
     expr: str
@@ -18,8 +18,8 @@ class Recording(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """What promtool is to see: with these series (a value a minute, in its notation) the alert fires `at`
-    for the groups of `firing` (their labels, those of the rule aside), or for none."""
+    """A test for promtool: given these series (a value a minute, in promtool's notation), at `eval_time` the
+    alert fires for each label set of `firing` (without the rule's own labels), or for none."""
 
     sentence: str
     series: Mapping[str, str]
@@ -28,8 +28,9 @@ class Trial(NamedTuple):
 
 
 class Alert(NamedTuple):
-    """`lasting`: how long it must hold before anyone is told. `severity` None: that of the series. `labels`
-    beside alertname and severity. `link`: a page that says more, a template as are the texts."""
+    """An alerting rule. `for_duration`: how long the expression must hold before the alert fires. `severity`
+    None: that of the series. `labels`: besides alertname and severity. `link`: the URL of a page that
+    explains the alert; like summary and description a Go template."""
 
     alert: str
     expr: str
@@ -50,13 +51,18 @@ class Group(NamedTuple):
 
 
 def rule_file(groups: Iterable[Group]) -> dict[str, object]:
+    """Encode groups as a Prometheus rule file.
+
+    >>> rule_file([Group("lag", (Recording("lag:sum", "sum(streamer_lag_records)"),))])
+    {'groups': [{'name': 'lag', 'rules': [{'record': 'lag:sum', 'expr': 'sum(streamer_lag_records)'}]}]}
+    """
     return {
         "groups": [{"name": group.name, "rules": [_rule(rule) for rule in group.rules]} for group in groups]
     }
 
 
 def trial_file(groups: Iterable[Group], files: Iterable[str], evaluated: str = "1m") -> dict[str, object]:
-    """For `promtool test rules`; `files` hold the rules, as seen from the trials' place."""
+    """Encode the groups' tests for `promtool test rules`; `files`: rule files, relative to the tests."""
     alerts = [rule for group in groups for rule in group.rules if isinstance(rule, Alert)]
     return {
         "rule_files": [*files],
@@ -82,7 +88,7 @@ def _rule(rule: Recording | Alert) -> dict[str, object]:
 
 
 def _trial(alert: Alert, trial: Trial) -> dict[str, object]:
-    """ALERTS is asked for, since promtool compares an alert's annotations, too, letter by letter."""
+    """Encode a test. It queries ALERTS, since promtool's alert tests also compare annotations exactly."""
     asked = ",".join(f'{name}="{value}"' for name, value in _own(alert).items())
     return {
         "name": f"{alert.alert}: {trial.sentence}",

@@ -1,4 +1,4 @@
-"""Here is the dashboard of a supervisor: every exported metric by group, as a table and over time."""
+"""Build the supervisor's dashboard: every exported metric by group, as a table and over time."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -21,7 +21,7 @@ _SECTIONS: Final = {
     "Counts": ("count",),
     "Work and value": ("erlangs", "currency"),
 }
-"""By the unit of what is in them, so that a new metric finds its place."""
+"""Units by section, so that a new metric finds its place."""
 
 
 def supervisor(settings: Settings) -> Page:
@@ -30,7 +30,7 @@ def supervisor(settings: Settings) -> Page:
     return Page(
         "supervisor",
         "Supervisor",
-        "Every exported metric, of the groups chosen, beside the whole center.",
+        "Every exported metric, of the chosen groups and of the whole center.",
         [dashboards.window(settings), *groups, *dashboards.stats(metrics)],
         [Section("Now, by $by", [_alerts(), _table(metrics, settings)]), *_sections(metrics, settings)],
         annotated=True,
@@ -56,7 +56,7 @@ def _trend(metric: Metric, settings: Settings) -> timeseries.Panel:
 
 
 def _alerts() -> statetimeline.Panel:
-    """Of the rules, not those of Prometheus about the pipeline."""
+    """Return the timeline of contact center alerts, without those of Prometheus about the pipeline."""
     values = {1.0: ("warning", "orange"), 2.0: ("critical", figures.MISSED)}
     queries = [
         Query(f"2 * {dashboards.firing('critical')}", dashboards.NAMED),
@@ -64,8 +64,8 @@ def _alerts() -> statetimeline.Panel:
     ]
     panel = panels.states(queries).title("Alerts")
     panel.description(
-        "Which rules fire, of which group, and since when. Why they do is on the server's own page: it has a "
-        "chart, the contacts behind it, and can silence them. None: none fires."
+        "Firing alert rules by group, and since when. The server's supervisor page explains them, with a "
+        "chart and the contacts behind them, and can silence them. No data: none fires."
     )
     panels.plain(panel.thresholds(figures.thresholds("lower", None)), Scale("none", 0))
     return panel.mappings(panels.worded(values))
@@ -82,7 +82,7 @@ def _table(metrics: list[Metric], settings: Settings) -> table.Panel:
     ]
     panel = panels.rows(queries, {f"Value #{metric.name}": figures.title(metric) for metric in shown})
     panel.title("Groups").datasource(panels.SOURCE).no_value(panels.NO_DATA)
-    panel.description("Metrics with a target, and counts; what each says is written on its panel below.")
+    panel.description("Metrics with a target, and counts; the panels below describe each.")
     panel.mappings(panels.mappings(exported.names(settings)))
     for metric in shown:
         panel.override_by_name(figures.title(metric), _column(metric, settings))

@@ -1,4 +1,4 @@
-"""Here is the dashboard of a wall: the views' tiles as numbers, over time, and by group."""
+"""Build the wall dashboard: the views' tiles as numbers, over time, and by group."""
 
 from grafana_foundation_sdk.builders import bargauge, stat, timeseries
 
@@ -26,7 +26,7 @@ def wall(settings: Settings) -> Page:
 
 
 def _tiles(settings: Settings) -> list[Metric]:
-    """Of all views, each once."""
+    """Return the metrics of all views' tiles, each once."""
     names = dict.fromkeys(name for view in settings.all_views().values() for name in view.tiles)
     return [CATALOGUE[name] for name in names]
 

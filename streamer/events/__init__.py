@@ -1,1 +1,1 @@
-"""What happened: the five inputs, their envelopes, and the reasons for which one is rejected."""
+"""Events: the five inputs, their envelopes, decoding, and the reasons for rejecting one."""

@@ -1,4 +1,4 @@
-"""Here is the AsyncAPI 3.0 document of our Kafka topics: what is read from them, and what is written."""
+"""Build the AsyncAPI 3.0 document of the Kafka topics that streamer reads and writes."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -49,6 +49,12 @@ _DATA_SCHEMA: Final[Schema] = {
 
 
 def asyncapi(rules: Rules) -> dict[str, Any]:
+    """Return the document.
+
+    >>> document = asyncapi(Rules())
+    >>> document["operations"]["write-dead-letters"]["channel"]
+    {'$ref': '#/channels/streamer-dead-letters'}
+    """
     messages = dict(_messages())
     return {
         "asyncapi": "3.0.0",
@@ -162,7 +168,7 @@ def _binary(topic: str, data: Schema) -> dict[str, Any]:
 
 
 def attributes(topic: str) -> dict[str, str]:
-    """Of a CloudEvent, for example."""
+    """Return example attributes of a CloudEvent."""
     return {"specversion": "1.0", "id": "1", "type": f"streamer.{topic}.v{MAJOR}", "source": "/crm"}
 
 

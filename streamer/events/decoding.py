@@ -1,7 +1,7 @@
-"""Here is the way from a record's bytes to the fact they state, or to the reason why they are rejected.
+"""Decode a Kafka record into the fact it states, or into the reason for rejecting it.
 
-Every reader of a field takes its name and what the JSON holds there, returns the normal form (None
-means unknown) and raises WrongError.
+Every reader of a field takes the field's name and its JSON value, returns the normal form (None means
+unknown) and raises InvalidEventError.
 """
 
 from collections.abc import Callable, Mapping
@@ -95,10 +95,17 @@ D = TypeVar("D", str, None)
 
 
 def decode(record: Record, rules: Rules, veil: Veil = CLEAR) -> Event | Rejected:
-    """The fact a record of one of TOPICS states; Rejected, with one of REASONS, for everything else.
+    """Return the fact that a record of one of TOPICS states, or RejectedEvent with one of REASONS.
 
     Never raises, whatever the bytes. Depends on nothing but the arguments, so that a rebuild decides
-    the same: times are held against the record's timestamp, never against a clock.
+    the same: times are compared with the record's timestamp, never with a clock.
+
+    >>> value = b'{"response_id": "r-9", "answered_at": 1795255200, "answers": {"nps": 9}}'
+    >>> record = Record("survey-completed", 0, 17, 1_795_255_200_000, None, value, ())
+    >>> decode(record, Rules()).nps
+    9
+    >>> decode(record._replace(value=value.replace(b"9}", b"11}")), Rules()).error
+    'answers.nps is 11, expected an integer from 0 to 10'
     """
     kind = _KINDS[record.topic]
     try:
@@ -112,7 +119,7 @@ def decode(record: Record, rules: Rules, veil: Veil = CLEAR) -> Event | Rejected
 
 
 def _veiled(data: Form, veil: Veil, timestamp: int) -> None:
-    """From here on nobody knows who the customer is. An id that is none is for its reader to reject."""
+    """Replace the customer's id by its pseudonym. An invalid id is left for its reader to reject."""
     if data.customer_id is None:
         return
     try:
@@ -218,7 +225,7 @@ def _valuation(data: CustomerValued, source: str, timestamp: int, rules: Rules) 
 
 
 class _Kind(NamedTuple):
-    """What a topic's events are: `ids` name the fact, the first that is there."""
+    """Decoding of one topic's events. `ids` are the fields that may name the fact: the first present does."""
 
     letter: str
     ids: tuple[str, ...]
@@ -250,7 +257,7 @@ def _deleted_version(data: Form) -> int:
     if as_of is not None:
         return _not_negative("as_of", as_of)
     if data.version is None and _blank(data.updated_at):
-        # without one it could never be higher than what it takes back
+        # without a version it could never be higher than that of the fact it deletes
         raise wrong("missing", "version", None, "a version higher than that of what is deleted")
     return _version(data)
 
@@ -352,11 +359,11 @@ def _placed(name: str, value: Any, timestamp: int, rules: Rules) -> int:
 
 
 def _told(ms: int) -> str:
-    """As people read it."""
+    """Format a time for an error message."""
     try:
         return f"{datetime.fromtimestamp(ms // SECOND, UTC):%Y-%m-%dT%H:%M:%SZ}"
     except (ValueError, OverflowError, OSError):
-        return "beyond all years"
+        return "out of range"
 
 
 def _queued(value: Any, ended_at: int, timestamp: int, rules: Rules) -> int | None:
@@ -364,7 +371,7 @@ def _queued(value: Any, ended_at: int, timestamp: int, rules: Rules) -> int | No
         return None
     time = _placed("queued_at", value, timestamp, rules)
     if time > ended_at:
-        expected = "a time not after ended_at: are they of the same zone?"
+        expected = "a time not after ended_at: are both in the same zone?"
         raise wrong("wrong-order", "queued_at", value, expected)
     return time
 
@@ -423,15 +430,18 @@ def _not_negative(name: str, number: int) -> int:
 
 
 def _whole(value: Any) -> int | None:
-    """JSON knows one kind of number: 9.0 is as whole as 9."""
+    """Return a whole number as int. JSON has one kind of number: 9.0 is as whole as 9."""
     if type(value) is int:
         return value
     return int(value) if type(value) is float and value.is_integer() else None
 
 
 def _scaled(number: float, factor: int) -> int:
-    """The number times the factor, half to even, as its decimal digits say it and not as binary
-    multiplication would (1.0015 s are 1002 ms)."""
+    """Multiply by the factor and round half to even, by decimal digits and not by binary multiplication.
+
+    >>> _scaled(0.5015, 1000), round(0.5015 * 1000)  # 0.5015 * 1000 is 501.49999999999994
+    (502, 501)
+    """
     if type(number) is int:
         return number * factor
     product = number * factor
@@ -466,8 +476,11 @@ def _answers(data: SurveyCompleted) -> dict[str, Any]:
 
 
 def _check_scales(scale: Any, answers: Mapping[str, Any]) -> None:
-    """`scale` is {question: [lowest, highest]}, {question: highest}, {question: "0-10"}, or one
-    "0-10" for all that was asked."""
+    """Raise InvalidEventError if the event states another scale than the contract's.
+
+    `scale` is {question: [lowest, highest]}, {question: highest}, {question: "0-10"}, or one "0-10" for
+    all questions answered.
+    """
     if type(scale) not in (dict, str):
         raise wrong("off-scale", "scale", scale, "an object of scales, or one such as 0-10")
     for question, (low, high) in SCALES.items():

@@ -1,4 +1,4 @@
-"""Here is the wire: a Kafka record, the envelopes an event may come in, and what of it may be shown."""
+"""Open the envelopes of events, and redact records for dead letters and errors."""
 
 import base64
 import hashlib
@@ -13,18 +13,18 @@ from streamer.events.forms import CONTROL, ENVELOPE, KNOWN, LARGEST_ID, LONGEST_
 from streamer.events.scrubbing import scrubbed
 
 LARGEST: Final = 65_536
-"""Bytes of a record's value; one more is too many."""
+"""Largest allowed value of a record, in bytes."""
 LARGEST_LETTER: Final = 16_384
 REDACTED: Final = "[redacted]"
 MAJOR: Final = "1"
-"""Of the contract's events, by their CloudEvents type or dataschema."""
+"""Major version of the contract's events, as the CloudEvents type or dataschema states it."""
 
 _PERSONAL = frozenset({"customer_id", "comment", "subject"})
 _DEEPEST = 6
 _LONGEST_SHOWN = 40
 _LONGEST_LOOKED_AT = 1_000
 _TELLING = re.compile(r"@|(?:[0-9][ ().,/-]{0,3}){6}[0-9]")
-"""Of an address, or of a number of seven digits and more."""
+"""Part of an e-mail address, or a number of seven or more digits."""
 _TELLING_FROM = 1_000_000
 _FIGURE = re.compile(r"-?[0-9.]+(?:[eE][-+]?[0-9]+)?$|[0-9]{4}-[0-9]{2}-[0-9]{2}(?:[Tt ]|$)")
 _LITERAL = re.compile(rb"[:\[,]\s*-?(NaN|Infinity)\b")
@@ -38,7 +38,7 @@ _MAJORS = {
 
 
 class Record(NamedTuple):
-    """One Kafka record as it was fetched; `timestamp` in milliseconds, as the broker keeps it."""
+    """A fetched Kafka record. `timestamp` is in ms since the epoch, as the broker keeps it."""
 
     topic: str
     partition: int
@@ -50,7 +50,7 @@ class Record(NamedTuple):
 
 
 class WrongError(Exception):
-    """An event cannot be counted. Never leaves this package: `decode` returns it as Rejected."""
+    """The event cannot be counted. Never leaves this package: `decode` returns a RejectedEvent."""
 
     def __init__(self, reason: str, error: str) -> None:
         super().__init__(error)
@@ -62,15 +62,15 @@ F = TypeVar("F", bound=Form)
 
 
 def unwrap(record: Record, form: msgspec.json.Decoder[F]) -> tuple[str, F]:
-    """The source ("" for a bare object) and the data of a record, whatever its envelope.
+    """Return the source ("" for a bare object) and the data of a record, whatever its envelope.
 
-    Raises WrongError.
+    Raise InvalidEventError if the envelope or the JSON cannot be read.
     """
     value = record.value
     if not value:
         raise WrongError("empty", 'the value is empty, expected a JSON object (a deletion: "deleted": true)')
     if len(value) > LARGEST:
-        expected = f"at most {LARGEST}: leave out what the contract does not name"
+        expected = f"at most {LARGEST}: drop the fields that the contract does not name"
         raise WrongError("too-large", f"the value has {len(value)} bytes, expected {expected}")
     return _by_headers(record.headers, value, form) if record.headers else _by_body(value, form)
 
@@ -121,7 +121,7 @@ def _source(attributes: Mapping[str, Any], prefix: str) -> str:
 
 @lru_cache(maxsize=256)
 def _major(name: str, said: str) -> str:
-    """The major version a type or dataschema says; without one it is ours."""
+    """Return the major version in a type or dataschema, or the current one if it has none."""
     found = _MAJORS[name].search(said)
     return MAJOR if found is None else found[1]
 
@@ -133,7 +133,7 @@ def _data(body: Form) -> bytes:
             raise _envelope("data", None, "the event's data, in data or data_base64")
         return data
     if data:
-        raise WrongError("envelope", "data and data_base64 are both there, expected one of them")
+        raise WrongError("envelope", "data and data_base64 are both present, expected one of them")
     try:
         return base64.b64decode(body.data_base64, validate=True)
     except (TypeError, ValueError):
@@ -165,12 +165,18 @@ def _unfit(message: str) -> WrongError:
         return WrongError("wrong-type", f"{what} as the value")
     name = place.strip("`").removeprefix("$.")
     if what == "Number out of range":
-        return WrongError("not-finite", f"{name} is beyond all numbers, expected a finite one")
-    return WrongError("wrong-type", f"{name} cannot be read ({what}), expected what the contract says")
+        return WrongError("not-finite", f"{name} is out of range, expected a finite number")
+    return WrongError("wrong-type", f"{name} cannot be read ({what}), expected the type in the contract")
 
 
 def wrong(reason: str, name: str, value: object, expected: str) -> WrongError:
-    """To be raised: the field, what it holds (nothing personal, 40 characters), what was expected."""
+    """Return the error for a field: its name, its value (nothing personal, 40 characters), what was expected.
+
+    >>> wrong("off-scale", "answers.nps", 11, "an integer from 0 to 10").error
+    'answers.nps is 11, expected an integer from 0 to 10'
+    >>> wrong("wrong-type", "comment", ["Ann Smith was rude"], "a string").error
+    'comment is [redacted], expected a string'
+    """
     state = "missing" if value is None else REDACTED if name in _PERSONAL else _shown(value, name in _NUMBERS)
     return WrongError(reason, f"{name} is {state}, expected {expected}")
 
@@ -180,10 +186,13 @@ def _envelope(name: str, value: object, expected: str) -> WrongError:
 
 
 def _shown(value: object, number: bool) -> str:
-    """`number`: a time or a figure belongs there. Elsewhere many digits may be somebody's number, and a
-    long text somebody's words."""
+    """Describe a value without showing anything personal.
+
+    `is_figure`: the field holds a time or a figure. In other fields many digits may be a phone or card
+    number, and a long text may be a customer's words.
+    """
     if isinstance(value, dict | list):
-        return "an object" if isinstance(value, dict) else "an array"  # whatever is in there
+        return "an object" if isinstance(value, dict) else "an array"  # whatever it contains
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, int) and value.bit_length() > 128:
@@ -198,7 +207,7 @@ def _shown(value: object, number: bool) -> str:
 
 
 def customer_of(record: Record) -> str | None:
-    """The customer's id as a record has it, rejected or not; None where nothing can be told."""
+    """Return the customer's id in a record, rejected or not; None if it cannot be found."""
     body = _decoded(record.value or b"")
     customer = _enveloped(body).get("customer_id") if isinstance(body, dict) else None
     if type(customer) is int and abs(customer) < LARGEST_ID:
@@ -207,7 +216,7 @@ def customer_of(record: Record) -> str | None:
 
 
 def _enveloped(body: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The data in an envelope that holds any, else the body itself."""
+    """Return the data of an envelope that holds any, else the body itself."""
     if body.get("specversion") is None:
         return body
     data = _decoded_base64(body["data_base64"]) if "data_base64" in body else body.get("data")
@@ -229,9 +238,15 @@ def _decoded_base64(text: Any) -> Any:
 
 
 def redact(record: Record) -> bytes:
-    """What a dead letter shows of a record's value: JSON of at most LARGEST_LETTER bytes. Only fields
-    that the contract names, and nothing that tells who the customer is or what they wrote; of
-    anything but an object no more than length and SHA-256."""
+    """Return the value that a dead letter shows for a record: JSON of at most MAX_LETTER_BYTES.
+
+    It keeps the fields that the contract names, except those that identify the customer or hold their words.
+    For anything but an object it holds only the length and the SHA-256.
+
+    >>> value = b'{"response_id": "r-9", "customer_id": "k-4711", "answers": {"nps": 11}, "mood": "bad"}'
+    >>> redact(Record("survey-completed", 0, 17, 0, None, value, ()))
+    b'{"response_id":"r-9","customer_id":"[redacted]","answers":{"nps":11},"mood":"[redacted]"}'
+    """
     value = record.value or b""
     letter = _redacted(value)
     return letter if letter is not None and len(letter) <= LARGEST_LETTER else _described(value)
@@ -253,7 +268,7 @@ def _object(fields: Mapping[str, Any], depth: int) -> dict[str, Any]:
 
 
 def _nameable(name: str) -> bool:
-    # a name may be a mistyped field, which helps, or somebody's address or number, which must not show
+    # a mistyped field name helps to find the mistake, but somebody's address or number must not show
     return len(name) <= 64 and name.isascii() and name.isidentifier()
 
 
@@ -265,7 +280,7 @@ def _field(name: str, value: Any, shown: frozenset[str], depth: int) -> Any:
     if name not in shown or (name in _OBJECTS and not isinstance(value, dict)):
         return REDACTED
     if name.endswith("_id") and isinstance(value, str):
-        return value[:LONGEST_TEXT]  # a contact's, an agent's: known to whoever sees numbers
+        return value[:LONGEST_TEXT]  # ids of contacts and agents: whoever sees the numbers knows them
     return _kept(value, depth + 1)
 
 
@@ -294,8 +309,8 @@ _NUMBERS = frozenset(name for name in KNOWN if name.endswith(("_at", "_s"))) | {
     "as_of", "score", "value", "customer_value", "version",
 }  # fmt: skip
 _OBJECTS = frozenset({"data", "answers"})
-"""Text in their place may be anything, the whole event as a string for one."""
+"""Fields that hold objects: a text instead of one may be anything, such as the whole event as a string."""
 _ATTRIBUTES = ENVELOPE - {"data_base64"} | {"time", "datacontenttype"}
-"""Of an envelope only: in a bare object an `id` may be anybody's."""
+"""Shown for an envelope only: in a bare object an `id` may be a customer's."""
 _QUESTIONS = frozenset({"nps", "csat", "ces", "effort", "cnx", "resolved_first"})
 _SHOWN = (KNOWN - _ATTRIBUTES - _PERSONAL) | _QUESTIONS

@@ -1,8 +1,7 @@
-"""Here is what the JSON of each event may hold: its fields, what they mean, and within which limits.
+"""JSON bodies of the events: their fields, meanings and limits.
 
-The values have any type: whoever reads one checks it (`decoding`) and says what is wrong. What they should
-be stands beside them for the schemas (`schema`), from the limits that the readers use; a test holds the
-two against each other.
+A field takes any type: its reader in `decoding` checks the value and says what is wrong. The expected type
+is annotated for `schema`, from the same limits that the readers use; a test compares the two.
 """
 
 import re
@@ -20,7 +19,7 @@ LONGEST_DURATION: Final = 7 * DAY
 LARGEST_ID: Final = 10**40
 LARGEST_VERSION: Final = 2**53 - 1  # what JSON's and Lua's numbers carry exactly
 LARGEST_VALUE: Final = 1_000_000_000
-LAST_SECOND: Final = 253_402_300_799  # of the year 9999
+LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
 POINTS: Final = (0, 100)
 SCALES: Final[Mapping[str, tuple[int, int]]] = {
     "nps": (0, 10),
@@ -38,7 +37,7 @@ _RFC_3339: Final = (
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])$"
 )
 
-# What a value is where it is known. Null is unknown; where `blank`, so is a text of nothing but blanks.
+# Schemas of known values. Null means unknown; with `blank`, a text of nothing but blanks does too.
 
 _BLANK: Final = {"blank": True}
 _TEXT: Final = {
@@ -61,12 +60,16 @@ def _one_of(words: tuple[str, ...]) -> Meta:
 
 
 def _either(letter: str) -> str:
-    found = {letter, letter.upper(), "\u212a"}  # the sign of Kelvin is a k in lower case
+    found = {letter, letter.upper(), "\u212a"}  # the Kelvin sign is a k in lower case
     return "[" + "".join(sorted(one for one in found if one.lower() == letter)) + "]"
 
 
 def digits(low: int, high: int) -> dict[str, Any]:
-    """A whole number within these limits, written as a text of digits."""
+    """Return the schema of a whole number within these limits, written as a text of digits.
+
+    >>> digits(1, 3)["pattern"]
+    '^0*(?:1|2|3)$'
+    """
     numbers = "|".join(map(str, range(low, high + 1)))
     return {"type": "string", "pattern": f"^0*(?:{numbers})$", "maxLength": 9}
 
@@ -139,19 +142,25 @@ Scale = Annotated[
 
 
 def says(description: str, **extra: object) -> Meta:
-    """What a field means. `unless`: it is read only where that field is unknown; `beside`: only where
-    that one is known."""
+    """Return the description of an optional field.
+
+    `unless` names a field: this one is read only where that one is unknown. `beside` names one too: this
+    one is read only where that one is known.
+    """
     return Meta(description=description, extra=extra)
 
 
 def needed(description: str) -> Meta:
-    """What a field means that must be known."""
+    """Return the description of a required field."""
     return says(description, needed=True)
 
 
 class Form(msgspec.Struct, gc=False):
-    """What a body may hold around its data. One decoding of the bytes thus tells a structured
-    CloudEvent from a bare object. `ids` name the fact: the first that is known."""
+    """Fields that any event body may hold, those of its envelope included.
+
+    One decoding of the bytes thus tells a structured CloudEvent from a bare object. `ids` are the fields
+    that may name the fact: the first one known does.
+    """
 
     ids: ClassVar[tuple[str, ...]] = ()
     versions: ClassVar[tuple[str, ...]] = ("version", "updated_at")
@@ -170,7 +179,7 @@ class Form(msgspec.Struct, gc=False):
 
 
 ENVELOPE: Final = frozenset({"specversion", "id", "type", "source", "dataschema", "data", "data_base64"})
-"""Fields of a Form that are no data."""
+"""Fields of an EventBody that belong to the envelope."""
 
 
 class WithDimensions(Form, gc=False):
@@ -245,7 +254,7 @@ class ContactEvaluated(Form, gc=False):
 
 
 class CustomerValued(Form, gc=False):
-    """What a customer is worth."""
+    """Value of a customer."""
 
     ids: ClassVar[tuple[str, ...]] = ("customer_id",)
     versions: ClassVar[tuple[str, ...]] = ("as_of", "version", "updated_at")
@@ -266,4 +275,4 @@ FORMS: Final[Mapping[str, type[Form]]] = {
     "customer-valued": CustomerValued,
 }
 KNOWN: Final = frozenset(name for form in FORMS.values() for name in form.__struct_fields__)
-"""All fields the contract names, of any event and of its envelope."""
+"""Names of all fields in the contract, of any event and of its envelope."""

@@ -1,4 +1,4 @@
-"""Here is what can happen: the facts an event states, in one normal form.
+"""Facts: the normal form of every event that streamer counts.
 
 Times are integer milliseconds since the epoch, durations integer milliseconds, money integer
 hundredths, QA scores integer hundredths of a point. None means unknown, never 0 and never "".
@@ -21,8 +21,10 @@ _canonical = msgspec.msgpack.Encoder()
 
 
 class Identity(NamedTuple):
-    """What makes two events speak of the same fact. `kind`: s segment, v survey, r response,
-    e evaluation, c customer value."""
+    """Key of a fact: two events with equal keys state the same fact.
+
+    `kind` is s for a segment, v survey, r response, e evaluation, c customer value.
+    """
 
     kind: str
     source: str
@@ -30,7 +32,7 @@ class Identity(NamedTuple):
 
 
 class Fact(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
-    """What every fact has. Equal versions are decided by the greater `digest()`."""
+    """Fields of every fact. Of two facts with equal versions the one with the greater `digest()` holds."""
 
     kind: ClassVar[str]
     source: str = ""
@@ -38,7 +40,7 @@ class Fact(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True)
     customer_id: str | None = None
 
     def digest(self) -> bytes:
-        """SHA-256 over the fact's normal form; 32 bytes."""
+        """Return the SHA-256 of the fact's normal form: 32 bytes."""
         return hashlib.sha256(_canonical.encode(self)).digest()
 
 
@@ -55,8 +57,14 @@ class Dimensions(Fact, frozen=True, array_like=True, gc=False, kw_only=True):
 
 
 class Segment(Dimensions, frozen=True, array_like=True, gc=False, kw_only=True):
-    """One stay of a contact in one queue (`call-completed`). `segment_id` is "" where the event
-    named none: it is then the contact's own id."""
+    """One stay of a contact in one queue (`call-completed`).
+
+    `segment_id` is "" where the event names none; the contact's id stands for it.
+
+    >>> call = Segment(source="/crm", contact_id="c-81231", ended_at=1_795_255_590_000, outcome="answered")
+    >>> call.identity.kind, call.identity.id
+    ('s', 'c-81231')
+    """
 
     kind: ClassVar[str] = "s"
     contact_id: str
@@ -146,8 +154,7 @@ class Evaluation(Fact, frozen=True, array_like=True, gc=False, kw_only=True):
 
 
 class Valuation(Fact, frozen=True, array_like=True, gc=False, kw_only=True):
-    """What a customer is worth (`customer-valued`); `value` in hundredths of the configured
-    currency; `version` is `as_of`."""
+    """Value of a customer (`customer-valued`), in hundredths of the currency. `version` is `as_of`."""
 
     kind: ClassVar[str] = "c"
     value: int
@@ -164,7 +171,7 @@ class Valuation(Fact, frozen=True, array_like=True, gc=False, kw_only=True):
 
 
 class Tombstone(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The fact of this identity is taken back, unless a higher version says otherwise."""
+    """Retraction of the fact with this identity, unless a higher version states it again."""
 
     identity: Identity
     version: int
@@ -178,8 +185,11 @@ Event = Stated | Tombstone
 
 
 class Rejected(msgspec.Struct, frozen=True):
-    """An event that is not counted: `reason` is one of a fixed set of words (a label), `error` a
-    sentence that names the field, what it holds and what was expected."""
+    """An event that is not counted.
+
+    `reason` is one of a fixed set of words (a metric label). `error` is a sentence that names the field, its
+    value and the expected one.
+    """
 
     reason: str
     error: str

@@ -1,8 +1,7 @@
-"""Here are national ids as they are written, and the check digits that tell them from other numbers.
+"""Find national ids in texts, by their shapes and check digits.
 
-In a shape `d` is a digit, `A` a letter, `X` either, `_` a separator that may be left out, `=` one that
-must be there; other signs stand for themselves, [...] as in regular expressions. A check gets the id
-without separators.
+In a shape `d` is a digit, `A` a letter, `X` either, `_` an optional separator, `=` a required one. Other
+signs stand for themselves, [...] as in regular expressions. A check gets the id without separators.
 """
 
 import re
@@ -32,13 +31,21 @@ def digits(text: str) -> list[int]:
 
 
 def luhn(text: str) -> bool:
-    """ISO/IEC 7812-1: of cards, and of some countries' ids."""
+    """Check the Luhn digit (ISO/IEC 7812-1) of payment cards and of some countries' ids.
+
+    >>> luhn("4111 1111 1111 1111"), luhn("4111 1111 1111 1112")
+    (True, False)
+    """
     twice = ((2 * one - 9 if one > 4 else 2 * one) for one in digits(text)[-2::-2])
     return (sum(digits(text)[-1::-2]) + sum(twice)) % 10 == 0
 
 
 def iso_7064(text: str) -> bool:
-    """MOD 11,10: of German and Croatian tax numbers."""
+    """Check the ISO 7064 MOD 11,10 digit of German and Croatian tax numbers.
+
+    >>> iso_7064("86095742719")
+    True
+    """
     product = 10
     for one in digits(text)[:-1]:
         product = ((product + one) % 10 or 10) * 2 % 11
@@ -46,7 +53,11 @@ def iso_7064(text: str) -> bool:
 
 
 def verhoeff(text: str) -> bool:
-    """Over the dihedral group of ten: of Aadhaar."""
+    """Check the Verhoeff digit of Aadhaar numbers, over the dihedral group of order ten.
+
+    >>> verhoeff("2341 2341 2346")
+    True
+    """
     check = 0
     for place, one in enumerate(reversed(digits(text))):
         for _ in range(place % 8):
@@ -66,12 +77,12 @@ def _sum(text: str, weights: Sequence[int]) -> int:
 
 
 def _weighted(modulus: int, *weights: int) -> Callable[[str], bool]:
-    """The weighted digits, the check digit among them, leave nothing."""
+    """Return a check: the weighted digits, check digit included, must be divisible by the modulus."""
     return lambda text: _sum(text, weights) % modulus == 0
 
 
 def _day(text: str, at: int, month_first: int = 2) -> bool:
-    """Whether YYMMDD (or DDMMYY: month_first 2, day first) could be a birthday."""
+    """Tell whether the six digits from there on may be a birthday: YYMMDD, or DDMMYY if not `month_first`."""
     first, month, last = text[at : at + 2], int(text[at + 2 : at + 4]), text[at + 4 : at + 6]
     return 1 <= month <= 12 and 1 <= int(last if month_first else first) <= 31
 
@@ -230,19 +241,28 @@ _NUMBERS: Final = re.compile(
 
 
 def compiled(shape: str) -> re.Pattern[str]:
-    """As a regular expression for a text in plain form, where it stands alone."""
+    """Return the pattern of a shape in plain text; no digit or letter may adjoin it.
+
+    >>> compiled("ddd=dd=dddd").search("SSN 078-05-1120.")[0]
+    '078-05-1120'
+    """
     signs = (_SIGNS.get(sign, sign) for sign in _PARTS.findall(shape))
     return re.compile(rf"(?<![0-9A-Z])(?<![0-9][.,])(?:{''.join(signs)})(?![0-9A-Z])(?![.,][0-9])")
 
 
 def numbers(text: str) -> list[Span]:
-    """Where words with digits stand together: what is an id or a phone number lies in one of these."""
+    """Return the spans of adjoining words with digits. Every id and phone number lies within one of them.
+
+    >>> text = "order 12345, or 600 123 457"
+    >>> [text[start:end] for start, end in numbers(text)]
+    ['12345', '600 123 457']
+    """
     found = (match.span() for match in _NUMBERS.finditer(text))
     return [(start, end) for start, end in found if _digits_in(text[start:end]) >= FEWEST_DIGITS]
 
 
 def found_in(text: str, pattern: re.Pattern[str], start: int, end: int) -> Iterator[re.Match[str]]:
-    """What begins there, in sight of what follows."""
+    """Yield the matches that begin in this span; they may end after it."""
     return (match for match in pattern.finditer(text, start, end + _LONGEST) if match.start() < end)
 
 
@@ -254,8 +274,13 @@ _PATTERNS: Final = tuple((compiled(one.shape), one.check) for one in SHAPES)
 
 
 def national_ids(text: str) -> list[Span]:
-    """Where they are in a text in plain form, the longest first; not one digit all along: that is a
-    wail."""
+    """Return the spans of national ids in a plain text, the longest first.
+
+    A run of one repeated digit is no id.
+
+    >>> national_ids("MY DNI IS 12345678Z")
+    [(10, 19)]
+    """
     found = []
     for start, end in numbers(text):
         for pattern, check in _PATTERNS:

@@ -1,4 +1,4 @@
-"""Here is a Kafka record to be: a contract event as a binary CloudEvent, with the event's own time."""
+"""Build Kafka records from contract events: binary CloudEvents, stamped with the event's own time."""
 
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
@@ -28,7 +28,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class Outgoing(NamedTuple):
-    """As a producer takes it. `timestamp_ms` is when the event happened, so that it may arrive late."""
+    """A record for a producer. `timestamp_ms` is the time of the event, so that it may arrive late."""
 
     topic: str
     key: bytes
@@ -38,8 +38,16 @@ class Outgoing(NamedTuple):
 
 
 def outgoing(sent: Sent, source: str) -> Outgoing | Rejected:
-    """The same bytes for equal events of a source. The key is the customer's id, where unknown the
-    contact's, else the fact's own: what belongs together stays in order on one partition."""
+    """Encode an event of a source as a record; equal events give equal bytes.
+
+    The record's key is the id of the customer, else of the contact, else of the fact, so that events which
+    belong together stay in order on one partition.
+
+    >>> data = {"contact_id": "c-81232", "queue": "billing", "ended_at": 1795255200, "outcome": "abandoned"}
+    >>> record = outgoing(Sent("call-completed", data), "twilio")
+    >>> record.key, record.timestamp_ms
+    (b'c-81232', 1795255200000)
+    """
     try:
         fact, at_ms = fact_id(sent), happened_ms(sent)
     except WrongError as error:
@@ -52,7 +60,7 @@ def outgoing(sent: Sent, source: str) -> Outgoing | Rejected:
 
 
 def fact_id(sent: Sent) -> str:
-    """The id of the fact an event states. Raises WrongError."""
+    """Return the id of the fact that an event states. Raise InvalidEventError if it has none."""
     for name in _IDS[sent.topic]:
         if (found := sent.data.get(name)) not in (None, ""):
             return str(found)
@@ -60,8 +68,10 @@ def fact_id(sent: Sent) -> str:
 
 
 def happened_ms(sent: Sent) -> int:
-    """When an event happened, in ms since the epoch; of a deletion without such a time when it was updated.
-    Raises WrongError."""
+    """Return the time of an event in ms since the epoch.
+
+    A deletion without such a time has the time of its update. Raise InvalidEventError if there is neither.
+    """
     names = (_TIME[sent.topic], "updated_at") if sent.data.get("deleted") is True else (_TIME[sent.topic],)
     for name in names:
         if (found := _ms(name, sent.data.get(name))) is not None:
@@ -76,7 +86,7 @@ def _ms(name: str, value: Any) -> int | None:
         seconds = epoch_s(name, value)
         found = None if seconds is None else round(seconds * 1000)
     if found is not None and found < 0:
-        raise WrongError("no-time", f"{name} is before 1970, which Kafka cannot tell")
+        raise WrongError("no-time", f"{name} is before 1970: a Kafka timestamp cannot hold it")
     return found
 
 

@@ -1,6 +1,6 @@
-"""Here are phone numbers as people write them: with the country's code, as at home, or behind a word.
+"""Find phone numbers in texts: international, domestic, or after a word such as "phone".
 
-Texts are in the plain form of `scrubbing`. Shapes as in `national_ids`.
+Texts are in the plain form of `redaction`. Shapes are as in `national_ids`.
 """
 
 import re
@@ -12,7 +12,7 @@ from streamer.events.national_ids import Span, compiled, found_in, numbers
 _SHAPES: Final = (
     "0[1-9]_dd_dd_dd_dd",  # France
     "0[1-9]d{7,10}",
-    r"\(?0[1-9]d{0,3}\)?(?:=d{2,8}){1,4}",  # behind the 0 of the long distance
+    r"\(?0[1-9]d{0,3}\)?(?:=d{2,8}){1,4}",  # after the trunk prefix 0
     "[4-9]dd_ddd_ddd",  # Spain, Portugal, Poland
     "[6-9]dd=dd=dd=dd",
     r"(?:1_)?\(?[2-9]dd\)?_[2-9]dd_dddd",  # North America
@@ -37,7 +37,7 @@ _LONGEST: Final = {
     "213": 12, "216": 11, "351": 12, "352": 12, "353": 12, "358": 13, "380": 12, "420": 12, "421": 12,
     "852": 11, "886": 12, "966": 12, "971": 12, "972": 12,
 }  # fmt: skip
-"""Digits at most by the country's code, with the code: what follows is another number."""
+"""Most digits of a number by country code, the code included. Digits after them belong to another number."""
 
 _CALLED: Final = (
     "TEL TÉL TELEFON TÉLÉPHONE TELEPHONE TELEFONO TELÉFONO TELEFONE PHONE MOBILE MÓVIL MOVIL "
@@ -55,14 +55,19 @@ _DIGITS: Final = re.compile(r"[0-9](?:[ .\-/()]{0,2}[0-9]){5,12}(?![0-9])")
 
 
 def phone_numbers_abroad(text: str) -> Iterator[Span]:
-    """Where those with a country's code are."""
+    """Yield the spans of numbers with a country code.
+
+    >>> text = "CALL +34 600 123 456"
+    >>> [text[start:end] for start, end in phone_numbers_abroad(text)]
+    ['+34 600 123 456']
+    """
     for match in _ABROAD.finditer(text):
         if end := _end(match):
             yield match.start(), end
 
 
 def phone_numbers_behind_words(text: str) -> Iterator[Span]:
-    """Where a number follows a word such as phone."""
+    """Yield the spans of numbers that follow a word such as "phone"."""
     for start, end in numbers(text):
         for match in _DIGITS.finditer(text, start, end):
             if _BEHIND.search(text[max(0, match.start() - _LONGEST_WORDS) : match.start()]):
@@ -70,7 +75,7 @@ def phone_numbers_behind_words(text: str) -> Iterator[Span]:
 
 
 def phone_numbers(text: str) -> Iterator[Span]:
-    """Where all others are; spans may overlap, the better known come first."""
+    """Yield the spans of all other phone numbers. Spans may overlap; the more common shapes come first."""
     for start, end in numbers(text):
         for pattern in _PATTERNS:
             for match in found_in(text, pattern, start, end):
@@ -79,7 +84,7 @@ def phone_numbers(text: str) -> Iterator[Span]:
 
 
 def _end(match: re.Match[str]) -> int | None:
-    """As many groups of digits as a number of that country has at most."""
+    """Return the end of the longest run of digit groups that a number of that country may have, or None."""
     start = match.start("digits")
     number = "".join(filter(str.isdigit, match["digits"]))
     known = (number[:length] for length in (1, 2, 3) if number[:length] in _LONGEST)

@@ -1,20 +1,25 @@
-"""Here is where what sources send is kept as it came: a Kafka topic for each."""
+"""Name the raw Kafka topics, which keep the payloads of each source unchanged."""
 
 from typing import Final
 
 from streamer.events.rules import DAY
 
 RAW_KEPT_MS: Final = 7 * DAY
-"""Retention of the raw topics that we create."""
+"""Retention of the raw topics that streamer creates."""
 
 
 _PREFIX: Final = "ingest-"
 
 
 def raw_topic(source: str) -> str:
+    """Return the raw topic of a source.
+
+    >>> raw_topic("twilio")
+    'ingest-twilio'
+    """
     return f"{_PREFIX}{source}"
 
 
 def source_of(topic: str) -> str:
-    """Whose raw topic it is; a topic that is none stands for itself."""
+    """Return the source of a raw topic; any other topic is returned unchanged."""
     return topic.removeprefix(_PREFIX)

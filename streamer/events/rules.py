@@ -1,6 +1,6 @@
-"""Here is what is counted, and how: the settings that change numbers.
+"""Counting rules: the settings that change numbers.
 
-They are stored beside the numbers; a worker that finds other rules there than its own asks for a
+They are stored beside the numbers. A worker that finds other counting rules in the store asks for a
 `rebuild` instead of mixing two meanings in one tally.
 """
 
@@ -27,11 +27,15 @@ class ServiceLevel(msgspec.Struct, frozen=True):
 
 
 class Rules(msgspec.Struct, frozen=True):
-    """Times in milliseconds. `pairs` are the configured pairs of dimensions, e.g. ("queue", "channel")."""
+    """The settings that change numbers. Times are in milliseconds.
+
+    `pairs` are the configured pairs of dimensions, such as ("queue", "channel"). A customer id with more
+    than `crowd` claims on it counts as shared by many customers.
+    """
 
     horizon_ms: int = 35 * DAY
     retention_ms: int = 100 * DAY
-    """How long hours are kept: as far back as 7d, 30d, 90d and history reach."""
+    """Retention of hourly panes: the limit of the windows 7d, 30d, 90d and of history."""
     fcr_ms: int = 7 * DAY
     fcr_same_reason: bool = False
     crowd: int = 500
@@ -42,31 +46,41 @@ class Rules(msgspec.Struct, frozen=True):
     queues: Mapping[str, ServiceLevel] = {}
     pairs: tuple[tuple[str, ...], ...] = ()
     customer_key: str = "0"
-    """The id of the key that customers' pseudonyms are made with."""
+    """Id of the key that makes the customers' pseudonyms."""
 
     def service_level_of(self, queue: str | None) -> ServiceLevel:
+        """Return the service level target of a queue, or the general one.
+
+        >>> rules = Rules(queues={"billing": ServiceLevel(within_ms=60_000)})
+        >>> rules.service_level_of("billing").within_ms, rules.service_level_of("sales").within_ms
+        (60000, 20000)
+        """
         return self.queues.get(queue or UNKNOWN, self.service_level)
 
 
 class OtherRules(Exception):  # noqa: N818 - names the state, like the message
-    """The stored numbers were made with other rules; the message says what differs."""
+    """The stored numbers were made with other counting rules; the message lists the differences."""
 
 
 def written(rules: Rules) -> bytes:
-    """As they are stored."""
+    """Encode counting rules as JSON, in the deterministic form that the store keeps."""
     return msgspec.json.encode(rules, order="deterministic")
 
 
 def differing(stored: bytes, own: bytes) -> list[str]:
-    """A phrase for each rule that is not the same."""
+    """Describe each rule whose stored value differs from the configured one.
+
+    >>> differing(written(Rules(currency="EUR")), written(Rules(currency="USD")))
+    ['currency: stored EUR, set USD']
+    """
     was, now = msgspec.json.decode(stored), msgspec.json.decode(own)
     return [f"{name}: stored {was.get(name)}, set {now[name]}" for name in now if was.get(name) != now[name]]
 
 
 def agree(stored: bytes, own: bytes) -> None:
-    """Raises OtherRules where the stored numbers mean something else."""
+    """Raise CountingRulesMismatch if the stored rules differ from the configured ones."""
     if stored != own:
         raise OtherRules(
-            "the settings that change numbers are not those of the stored numbers "
-            f"({'; '.join(differing(stored, own))}); set them back, or run `streamer rebuild`"
+            "the settings that change numbers differ from those of the stored numbers "
+            f"({'; '.join(differing(stored, own))}): restore them, or run `streamer rebuild`"
         )

@@ -1,8 +1,8 @@
-"""Here is what an event's data must look like, as JSON Schema 2020-12, derived from the forms.
+"""Derive the JSON Schema 2020-12 of each event's data from the event bodies.
 
-The keywords are those that draft 07 has too, with the same meaning, so that AsyncAPI's tools read them as
-well. A schema knows no record: whether a time fits the Kafka timestamp it does not say, nor whether the
-currency is ours, nor whether a day ever was. Everything else it says as `decode` does.
+Only keywords that draft 07 has too, with the same meaning, are used, so that AsyncAPI tools can read the
+schemas. A schema does not know the record: it cannot check a time against the Kafka timestamp, the
+configured currency, or whether a date exists. In everything else it agrees with `decode`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ Schema = dict[str, Any]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 UNKNOWN: Final[Schema] = {"type": ["string", "null"], "not": {"type": "string", "pattern": NOT_BLANK}}
-"""Null, or a text of blanks."""
+"""Schema of an unknown value: null, or a text of blanks."""
 EXAMPLES: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
     "call-completed": (
         {
@@ -72,7 +72,14 @@ EXAMPLES: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
 
 
 def event_schema(topic: str, rules: Rules) -> Schema:
-    """Of the data of one of TOPICS: a fact, or a tombstone. The rules set the longest wait."""
+    """Return the schema of the data of one of TOPICS: a fact or a tombstone. The rules set the longest wait.
+
+    >>> schema = event_schema("call-completed", Rules())
+    >>> schema["anyOf"][0]["required"]
+    ['queue', 'contact_id', 'ended_at', 'outcome']
+    >>> schema["anyOf"][0]["properties"]["wait_s"]["anyOf"][0]["maximum"] // 86_400  # days
+    35.0
+    """
     form = FORMS[topic]
     return {
         "$schema": DIALECT,
@@ -86,7 +93,7 @@ def event_schema(topic: str, rules: Rules) -> Schema:
 
 
 def fields(form: type[Form]) -> dict[str, tuple[Schema, Mapping[str, Any]]]:
-    """What each field of the data is where it is known, and what else is said of it."""
+    """Return the schema of each data field where it is known, and its other annotations."""
     info = msgspec.inspect.type_info(form)
     assert isinstance(info, msgspec.inspect.StructType)
     found: dict[str, tuple[Schema, Mapping[str, Any]]] = {}
@@ -136,7 +143,7 @@ def _condition_of(extra: Mapping[str, Any]) -> bool:
 
 
 def _condition(name: str, schema: Schema, extra: Mapping[str, Any]) -> Schema:
-    """A field that is read only where another is unknown, or only beside it."""
+    """Return the schema of a field that is read only where another is unknown, or only where it is known."""
     bare = {key: value for key, value in schema.items() if key != "description"}
     then = {"properties": {name: _or_unknown(bare, extra)}}
     if "unless" in extra:
@@ -146,7 +153,7 @@ def _condition(name: str, schema: Schema, extra: Mapping[str, Any]) -> Schema:
 
 
 def _one_scale(question: str) -> Schema:
-    """One text for the scale of all that was asked."""
+    """Return the condition for one scale, written as text, for all questions answered."""
     low, high = SCALES[question]
     asked = {
         "required": ["scale", "answers"],
@@ -171,7 +178,7 @@ def _tombstone(form: type[Form]) -> Schema:
 
 
 def _first_known(names: Sequence[str], known: Mapping[str, tuple[Schema, Mapping[str, Any]]]) -> Schema:
-    """One of these is known, and read; those before it are unknown."""
+    """Return the schema for: one of these fields is known and read, those before it are unknown."""
     choices: list[Schema] = []
     for number, name in enumerate(names):
         schema, _ = known[name]

@@ -1,8 +1,8 @@
-"""Here is what comments lose: cards, accounts, e-mail addresses, phone numbers, national ids.
+"""Redact personal data in comments: cards, accounts, e-mail addresses, phone numbers, national ids.
 
-They are found in a plain form of the text, in which every script's digits are 0 to 9, letters are
-large and all dashes one; the rest of the text stays as it was written. In doubt a long number goes: a
-comment is read for its words.
+They are found in a plain form of the text: digits of every script are 0 to 9, letters are upper case, and
+all dashes are one. The rest of the text stays as it was written. A doubtful long number is removed: people
+read a comment for its words.
 """
 
 import re
@@ -17,13 +17,13 @@ Span = tuple[int, int]
 
 _LARGE: Final = {small: small - 32 for small in range(ord("a"), ord("z") + 1)}
 _CARD: Final = range(13, 20)
-"""ISO/IEC 7812: so many digits."""
+"""Possible numbers of digits of a card (ISO/IEC 7812)."""
 _DATE: Final = re.compile(
     r"(?<![0-9])(?:(?:19|20)[0-9]{2}([-/.])[01]?[0-9]\1[0-3]?[0-9]"
     r"|[0-3]?[0-9]([-/.])[0-3]?[0-9]\2(?:19|20)?[0-9]{2})(?![0-9]|[-/.][0-9])"
 )
 _LETTER: Final = r"[^\W\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
-"""Of a script that puts spaces between words; in the others an address has no visible beginning."""
+"""Sign of a script with spaces between words. In other scripts an address has no visible beginning."""
 _AT: Final = r"(?:@| ?[(\[] ?(?:AT|ÄT|AROBASE|ARROBA|CHIOCCIOLA) ?[)\]] ?)"
 _DOT: Final = r"(?:\.| ?[(\[] ?(?:DOT|PUNKT|POINT|PUNTO) ?[)\]] ?)"
 _EMAILS: Final = (
@@ -49,18 +49,18 @@ _IBAN_LENGTHS: Final = {
 
 
 class _Plain(NamedTuple):
-    """A text's plain form, and where in the text each sign of it stands."""
+    """A text in plain form, and the position in the original text of each of its characters."""
 
     text: str
     places: Sequence[int]
 
 
 LONGEST_COMMENT: Final = 4_000
-"""Characters that are kept: more is no comment, and takes long to look through."""
+"""Most characters kept. A longer text is no comment, and takes long to search."""
 
 
 def discreet(comment: str) -> str:
-    """What is kept of a comment: its beginning, cut between words, and scrubbed."""
+    """Cut a comment to LONGEST_COMMENT characters, between words, and redact it."""
     if len(comment) > LONGEST_COMMENT:
         head = comment[:LONGEST_COMMENT]
         comment = head[: head.rfind(" ")] if " " in head else head
@@ -68,7 +68,11 @@ def discreet(comment: str) -> str:
 
 
 def scrubbed(text: str) -> str:
-    """The text with [card], [iban], [email], [id] and [phone] in the place of such."""
+    """Replace personal data by [card], [iban], [email], [id] or [phone].
+
+    >>> scrubbed("Rude! Call me on +34 600 123 456 or ann@example.org, order 12345")
+    'Rude! Call me on [phone] or [email], order 12345'
+    """
     plain = _plain(text)
     if not _suspect(plain.text):
         return text
@@ -103,7 +107,7 @@ def _plain(text: str) -> _Plain:
 
 
 def _signs(one: str) -> str:
-    """What a sign is in the plain form: nothing, where it cannot be seen."""
+    """Return a character in plain form; an invisible one gives an empty text."""
     if one.isascii():
         return one.translate(_LARGE)
     match unicodedata.category(one):
@@ -135,12 +139,12 @@ def _ibans(text: str) -> Iterator[Span]:
 
 
 def _mod_97(iban: str) -> bool:
-    """ISO 13616."""
+    """Check the digits of an IBAN (ISO 13616)."""
     return int("".join(str(int(sign, 36)) for sign in iban[4:] + iban[:4])) % 97 == 1
 
 
 def _cards(text: str) -> Iterator[Span]:
-    """Any groups of digits next to each other that are a card's number together."""
+    """Yield the spans of adjoining groups of digits that together make a card number."""
     groups = [(match.start(), match.end(), match[0]) for match in re.finditer("[0-9]+", text)]
     for first, (start, end, number) in enumerate(groups):
         for later, after, group in (*groups[first + 1 : first + _CARD.stop], (len(text) + 2, 0, "")):
@@ -162,7 +166,7 @@ _FINDERS: Final[Sequence[tuple[str, Callable[[str], Iterable[Span]]]]] = (
     ("card", _cards),
     ("phone", phone_numbers_behind_words),
     ("id", national_ids),
-    ("", _dates),  # with a time behind it, it would look like a phone number
+    ("", _dates),  # a date and a time together look like a phone number
     ("phone", phone_numbers),
 )
-"""What is found first is what it is."""
+"""The finders by label, in order: the first one to find a span labels it. "" leaves the text as it is."""

@@ -1,8 +1,8 @@
-"""Here is the veil over customers: a keyed hash stands for whoever an event is about.
+"""Pseudonyms of customers: a keyed hash replaces the customer's id.
 
-A pseudonym is `~KEY~` and 96 bits of HMAC-SHA-256 in 16 characters. What protects the customer is the
-key: without it nobody can try out ids, however few bits are shown. 96 bits are there so that two
-customers never share one: among a hundred million, the odds are one in 10¹³.
+A pseudonym is `~KEY~` and 96 bits of HMAC-SHA-256 in 16 characters. The key protects the customer: without
+it nobody can try out ids, however few bits are shown. 96 bits are enough that two customers never share a
+pseudonym: among a hundred million, the odds are one in 10¹³.
 """
 
 import hmac
@@ -19,10 +19,16 @@ _PSEUDONYM: Final = re.compile(rf"{MARK}({KEY_ID}){MARK}[A-Za-z0-9_-]{{16}}")
 
 
 class Veil:
-    """`keys` are secrets by their id, `key` the id of the one in force; without one, nothing is hidden.
+    """Replaces customer ids by pseudonyms, which change when a customer is forgotten.
 
-    `forgotten` are pseudonyms that were erased, and when (ms): what comes later is somebody else's, now
-    and in every rebuild. Whoever holds the veil keeps it up to date.
+    The secrets are given by key id, with the id of the key in force. Without secrets, ids stay as they are.
+    `forgotten_at_ms` holds the erased pseudonyms and the time of each (ms): later events get the next
+    pseudonym, now and in every rebuild. The owner of the pseudonymizer keeps it up to date.
+
+    >>> veil = Veil({"k1": b"a secret of thirty-two characters"}, "k1")
+    >>> pseudonym = veil.customer("k-4711", 1_795_255_200_000)
+    >>> pseudonym, veil.hides(pseudonym), key_of(pseudonym)
+    ('~k1~j2fxPlA0XV4zUfYd', True, 'k1')
     """
 
     def __init__(self, keys: Mapping[str, bytes], key: str) -> None:
@@ -32,7 +38,7 @@ class Veil:
         self._keys = dict(keys)
 
     def customer(self, customer_id: str, at_ms: int) -> str:
-        """Who stands in the records of that time for this customer; a pseudonym stands for itself."""
+        """Return the customer's pseudonym in records of that time. A pseudonym is returned as it is."""
         if not self._keys:
             return customer_id
         own = self.hides(customer_id)
@@ -43,12 +49,12 @@ class Veil:
         return name
 
     def names(self, customer_id: str) -> list[list[str]]:
-        """All pseudonyms there are for a customer: of each key, that of today last."""
+        """Return all pseudonyms of a customer: a list for each key, the current one last."""
         times = self._forgettings(customer_id)
         return [list(self._lives(name, times)) for name in self._first(customer_id)]
 
     def hides(self, customer_id: str) -> bool:
-        """Whether this is a pseudonym already."""
+        """Tell whether this is already a pseudonym, of a known key."""
         if not customer_id.startswith(MARK):
             return False
         found = _PSEUDONYM.fullmatch(customer_id)
@@ -60,7 +66,7 @@ class Veil:
         return [_hidden(secret, key, customer_id) for key, secret in self._keys.items()]
 
     def _forgettings(self, customer_id: str) -> list[int]:
-        """When this customer was forgotten, whatever key was in force at the time."""
+        """Return the times (ms) at which this customer was forgotten, under any key."""
         times = set()
         for name in self._first(customer_id):
             while (since := self.forgotten.get(name)) is not None:
@@ -75,13 +81,13 @@ class Veil:
             yield name
 
     def _again(self, name: str, since: int) -> str:
-        """The next pseudonym of a forgotten customer. An id holds no control character."""
+        """Return the next pseudonym of a forgotten customer. Ids hold no \\x1f, so none can give the same."""
         key = key_of(name)
         return _hidden(self._keys[key], key, f"{name}\x1f{since}")
 
 
 def key_of(pseudonym: str) -> str:
-    """The id of the key that it was made with; "" where it is none."""
+    """Return the id of the key of a pseudonym, or "" if the text is no pseudonym."""
     found = _PSEUDONYM.fullmatch(pseudonym)
     return found[1] if found is not None else ""
 
@@ -93,4 +99,4 @@ def _hidden(secret: bytes, key: str, text: str) -> str:
 
 
 CLEAR: Final = Veil({}, "")
-"""Hides nothing: for tests, and for what is no customer's."""
+"""Leaves ids as they are: for tests, and for records without a customer."""

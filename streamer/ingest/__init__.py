@@ -1,1 +1,1 @@
-"""From what known sources send to events of the contract."""
+"""Ingestion: turns the raw records of supported sources into events of the contract."""

@@ -1,8 +1,8 @@
-"""An assembly: what several raw events said of one contact, until all is known.
+"""Assembly of one contact: fragments of several raw events, kept until the contact is complete.
 
-Whoever assembles publishes before committing, so that a process that dies, or one that lost its partition,
-may have published what is not committed. That does no harm: what it published was made of some of the notes
-that will be there in the end, and so bears a lower version than what is made of all of them.
+Events are published before the commit. A process that dies, or one that lost its partition, may therefore
+have published events of fragments that were not committed. That does no harm: they were made of some of the
+fragments that are there in the end, and so have a lower version than events made of all of them.
 """
 
 from collections.abc import Sequence
@@ -14,26 +14,32 @@ import msgspec
 from streamer.events.adapters.source import Note, Options, Sent, Source, known
 
 MOST: Final = 500
-"""Notes kept of a contact: as many as no contact has, but for loops and ids used for ever."""
+"""Fragments kept of a contact: more than any has, except for loops and ids that are reused for ever."""
 ASSEMBLIES: Final = "a"
-"""The letter of their documents."""
+"""First letter of the keys of assemblies in the store."""
 _DIGEST_BYTES: Final = 12
 
 
 class Assembly(msgspec.Struct, frozen=True, array_like=True):
-    """`dropped`: how often a note was one too many."""
+    """Fragments (`notes`) of one contact, and how many were dropped beyond the limit.
+
+    >>> Assembly(dropped=2).version
+    2
+    """
 
     notes: tuple[Note, ...] = ()
     dropped: int = 0
 
     @property
     def version(self) -> int:
-        """Grows with every note, kept or dropped."""
+        """Number of fragments kept or dropped: grows with each one, and is the version of the events."""
         return len(self.notes) + self.dropped
 
     def extended(self, notes: Sequence[Note]) -> tuple["Assembly", list[bool]]:
-        """With these notes, and which of them said something new. Where there are too many, the earliest
-        stay: which these are does not depend on the order in which they came."""
+        """Add fragments; return the new assembly, and for each fragment whether it was new.
+
+        Beyond the limit the earliest fragments stay. Which these are does not depend on the order of arrival.
+        """
         written = {note.written(): note for note in self.notes}
         new = [written.setdefault(note.written(), note) is note for note in notes]
         if not any(new):
@@ -43,7 +49,7 @@ class Assembly(msgspec.Struct, frozen=True, array_like=True):
         return Assembly(kept, self.dropped + len(ordered) - len(kept)), new
 
     def events(self, source: Source, options: Options) -> list[Sent]:
-        """What is known by now."""
+        """Return the events that can be made of the fragments so far, with the version of the assembly."""
         found = known(source, self.notes, options)
         return [Sent(sent.topic, {**sent.data, "version": self.version}) for sent in found]
 
@@ -54,5 +60,10 @@ unpack = msgspec.msgpack.Decoder(Assembly).decode
 
 
 def assembly_key(source: str, contact: str) -> bytes:
-    """Of the document that holds it: 13 bytes."""
+    """Return the key of the document of a contact's assembly: 13 bytes.
+
+    >>> key = assembly_key("amazon-connect", "c-1")
+    >>> len(key), key[:1]
+    (13, b'a')
+    """
     return ASSEMBLIES.encode() + sha256(f"{source}\x1f{contact}".encode()).digest()[:_DIGEST_BYTES]

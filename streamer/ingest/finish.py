@@ -1,5 +1,5 @@
-"""Here is what every event gets before it is kept or published: a veil over the customer, a comment without
-what is nobody's business, and the team and site that its agent had."""
+"""Last step before an event is stored or published: pseudonymizes the customer, redacts the comment, and adds
+the team and site of the agent at that time."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -19,14 +19,18 @@ _EARLY_MS: Final = 5 * MINUTE
 
 
 class Finish:
-    """Depends on an event and the record it came in alone. What happened later than the record says is
-    refused here: what goes out bears the event's own time, by which nobody could tell any more."""
+    """Enriches events and fragments; the result depends only on the event and the record it came in.
+
+    An event later than its record is rejected here: a published record has the event's own time, so that no
+    later step could notice.
+    """
 
     def __init__(self, veil: Veil, directory: Directory) -> None:
         self._veil = veil
         self._directory = directory
 
     def outgoing(self, sent: Sent, source: str, record_ms: int) -> Outgoing | Rejected:
+        """Return the event ready to be published, or why it is rejected. `record_ms`: time of its record."""
         try:
             at = happened_ms(sent)
         except WrongError as error:

@@ -1,4 +1,4 @@
-"""Here is how events are published to Kafka."""
+"""Publishes events to Kafka and tells permanent errors from those worth a retry."""
 
 import asyncio
 from collections.abc import Sequence
@@ -27,24 +27,28 @@ _ANSWERS: Final = (
     ProducerFenced,
     TopicAuthorizationFailedError,
 )
-"""Of the broker: to send the same again would not help."""
+"""Errors of the broker after which sending the same again would not help."""
 
 
 class PublishError(Exception):
-    """The broker does not take what is published. The message says what it says."""
+    """The broker refuses an event for good. The message holds its reason."""
 
 
 class KafkaEvents:
+    """Event publisher on a Kafka producer."""
+
     def __init__(self, to: AIOKafkaProducer) -> None:
         self._to = to
 
     async def send(self, events: Sequence[Outgoing]) -> None:
-        """Returns when the brokers have them. Raises ConnectionError where it may be sent again, some of it
-        then a second time, else PublishError."""
+        """Publish the events; return when the brokers have acknowledged them.
+
+        Raises ConnectionError if a retry may help (some events are then published twice), else PublishError.
+        """
         sent: list[asyncio.Future[object]] = []
         try:
             for event in events:
-                sent.append(await self._send(event))  # noqa: PERF401 - what is sent is waited for in any case
+                sent.append(await self._send(event))  # noqa: PERF401 - events already sent are awaited in any case
             await asyncio.gather(*sent)
         except _ANSWERS as error:
             raise PublishError(f"publishing events: {type(error).__name__}: {error}") from error

@@ -1,4 +1,4 @@
-"""The way of a batch of raw records: read, assemble, publish, one commit."""
+"""Processing of a batch of raw records: parse, assemble, publish, one commit."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Protocol
@@ -29,12 +29,14 @@ log = structlog.get_logger()
 
 
 class Events(Protocol):
+    """Destination of events: Kafka, or memory in tests."""
+
     async def send(self, events: Sequence[Outgoing]) -> None:
-        """Returns once they are safe."""
+        """Publish the events; return once the brokers have them."""
 
 
 class Told(NamedTuple):
-    """What a raw record says, whatever else is known."""
+    """Content of one raw record, read without any other: events, fragments, or why it is rejected."""
 
     record: Record
     events: Sequence[Outgoing]
@@ -43,7 +45,7 @@ class Told(NamedTuple):
 
 
 class Inlet(NamedTuple):
-    """Where the records of one source come in, and where its events go out."""
+    """Steps of one source: its parser and options, the enricher, and the publisher of its events."""
 
     source: Source
     options: Options
@@ -51,6 +53,7 @@ class Inlet(NamedTuple):
     out: Events
 
     def told(self, record: Record) -> Told:
+        """Parse a record and enrich everything in it."""
         found = [self._finished(one, record) for one in read(self.source, record.value or b"", self.options)]
         return Told(
             record,
@@ -66,7 +69,7 @@ class Inlet(NamedTuple):
 
 
 class RawBatch:
-    """What a batch comes to, by the assemblies as they were read."""
+    """Result of one batch given the assemblies as they were read: writes, events, dead letters."""
 
     def __init__(self, told: Sequence[Told], inlet: Inlet) -> None:
         self.writes: dict[bytes, bytes | None] = {}
@@ -78,6 +81,7 @@ class RawBatch:
         self._rejected = {one.record.offset for one in told if one.rejected is not None}
 
     def assemble(self, key: bytes, before: Assembly, said: Sequence[tuple[Record, Note]]) -> None:
+        """Add fragments to a contact's assembly, and its events to the batch. Known ones change nothing."""
         after, new = before.extended([note for _, note in said])
         news = [record for (record, _), is_new in zip(said, new, strict=True) if is_new]
         if not news:
@@ -97,14 +101,18 @@ class RawBatch:
             self._rejected.add(last.offset)
 
     def result(self, record: Record) -> str:
+        """Return "applied", "unchanged" or "rejected", under which the record is counted."""
         if record.offset in self._rejected:
             return "rejected"
         return "applied" if record.offset in self._said else "unchanged"
 
 
 class RawPartitionProcessor(PartitionProcessor):
-    """One partition of a raw topic. What is published is safe before the position moves beyond it, and
-    recognized as the same where that happens twice."""
+    """Processor of one partition of a raw topic.
+
+    Events are safe in Kafka before the position moves beyond their records. Events that are published twice
+    are recognized as the same.
+    """
 
     def __init__(
         self, partition: Partition, position: Position, context: ProcessingContext, inlet: Inlet
@@ -135,7 +143,7 @@ class RawPartitionProcessor(PartitionProcessor):
         for key, value in zip(said, snapshot.values, strict=True):
             batch.assemble(key, unpack(value) if value else EMPTY, said[key])
         if batch.dropped:
-            log.warning("a contact has more notes than are kept", source=self._inlet.source.name)
+            log.warning("dropped fragments of a contact that has too many", source=self._inlet.source.name)
         return batch
 
     def _commit(
@@ -158,7 +166,7 @@ class RawPartitionProcessor(PartitionProcessor):
 
 
 Said = Mapping[bytes, Sequence[tuple[Record, Note]]]
-"""What was said of each contact, by the key of its assembly."""
+"""Fragments of each contact with their records, by the key of its assembly."""
 
 
 def _by_assembly(source: str, told: Iterable[Told]) -> Said:

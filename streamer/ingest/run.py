@@ -1,4 +1,4 @@
-"""`streamer ingest` put together: raw topics, partitions, Faust; started, watched, drained, ended."""
+"""Runs `streamer ingest`: connects raw topics, partitions and Faust; starts, drains and stops them."""
 
 from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
@@ -22,27 +22,38 @@ from streamer.worker.pipeline import ProcessingContext
 from streamer.worker.run import drive, worker_parts
 
 _RULES: Final = Rules(horizon_ms=RAW_KEPT_MS, fcr_ms=0)
-"""All they decide here is how long an assembly is kept after its last note: layout.document_ttl_ms."""
+"""Counting rules, used here only for how long an assembly is kept after its last fragment:
+layout.document_ttl_ms."""
 
 log = structlog.get_logger()
 
 
 def center_of(settings: Settings) -> str:
-    """The name in Redis under which the raw topics' positions and the assemblies are kept."""
+    """Return the name in Redis under which the positions of raw topics and the assemblies are stored.
+
+    >>> center_of(Settings(center="madrid"))
+    'madrid.ingest'
+    """
     return f"{settings.center}.ingest"
 
 
 def chosen(settings: Settings, names: Sequence[str]) -> list[str]:
-    """The sources to be read: those named, else all of [sources]. Raises SettingsError."""
+    """Return the sources to read, sorted: those named, else all of [sources].
+
+    Raises SettingsError for an unknown source, or if there is none.
+
+    >>> chosen(Settings(), ["zendesk", "delighted"])
+    ['delighted', 'zendesk']
+    """
     if unknown := sorted({*names} - SOURCES.keys()):
-        raise SettingsError(f"{unknown[0]}: there is no such source: see `streamer sources`")
+        raise SettingsError(f"{unknown[0]}: no such source, see `streamer sources`")
     if not (found := sorted({*names} or settings.sources)):
-        raise SettingsError("sources: none is named, expected `streamer ingest NAME` or [sources.NAME]")
+        raise SettingsError("sources: none configured, expected `streamer ingest NAME` or [sources.NAME]")
     return found
 
 
 async def run_ingest(settings: Settings, names: Sequence[str]) -> int:
-    """Publish what the sources say until SIGTERM or SIGINT; returns the exit code."""
+    """Publish the events of the sources until SIGTERM or SIGINT; return the exit code."""
     sources = chosen(settings, names)
     async with AsyncExitStack() as stack:
         numbers = await RedisStore.connect(settings.redis, settings.center, settings.rules())

@@ -1,4 +1,4 @@
-"""Here is `streamer serve` put together: the server, and a door to Kafka for the webhooks it takes."""
+"""Runs `streamer serve`: the web server, and a Kafka producer for the webhooks that it receives."""
 
 import asyncio
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 async def run_serve(settings: Settings) -> None:
-    """Until SIGTERM or SIGINT. Raises SettingsError, and what connecting to the store raises."""
+    """Serve until SIGTERM or SIGINT. Raises SettingsError, and what connecting to the store raises."""
     named = [name for name, source in settings.sources.items() if source.secret is not None]
     if not named:
         await serve(settings)
@@ -34,8 +34,10 @@ async def run_serve(settings: Settings) -> None:
 
 
 class Door:
-    """Publishes one record at a time. It connects when the first is there, and anew after what no other
-    attempt would help, so that numbers are served while Kafka is away."""
+    """Producer that connects with the first record, so that the server runs while Kafka is unavailable.
+
+    It publishes one record at a time, and reconnects after an error that a retry would not help.
+    """
 
     def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
         self._bootstrap, self._topics = bootstrap, topics
@@ -44,7 +46,7 @@ class Door:
         self._shut = False
 
     async def publish(self, record: Outgoing) -> None:
-        """Returns once all replicas in sync have it. Raises ConnectionError."""
+        """Publish a record; return once all in-sync replicas have it. Raises ConnectionError."""
         to = None
         try:
             to = await self._connected()
@@ -72,12 +74,15 @@ class Door:
         if not current:
             return
         self._to = None
-        with suppress(TimeoutError):  # it would wait for what Kafka does not take
+        with suppress(TimeoutError):  # stop() waits for records that Kafka does not accept
             async with asyncio.timeout(_STOP_S):
                 await to.stop()
 
     def _say(self, error: str | None) -> None:
-        """Once, not for each webhook."""
+        """Log the first failure and the first success after it, not each webhook."""
         if (error is not None) is not self._shut:
             self._shut = error is not None
-            log.warning("webhooks are not taken", error=error) if error else log.info("webhooks are taken")
+            if error:
+                log.warning("publishing webhooks to Kafka failed, answering 503", error=error)
+            else:
+                log.info("publishing webhooks to Kafka works again")

@@ -1,1 +1,1 @@
-"""What belongs together: a customer's contacts with their surveys and evaluations."""
+"""Journeys: a customer's contacts, each with its surveys and evaluations."""

@@ -1,7 +1,7 @@
-"""Effects of an event on the journeys: `plan`, which needs no document, and `apply`.
+"""Effects of one event on the journeys: `PlannedEvent`, which needs no document, and `apply`.
 
-There is one way for every fact: detach what the identity stood for, add what it stands for now, and let every
-survey and group concerned move to where its facts say it belongs.
+Every fact takes the same way: detach what its identity stood for, add what it stands for now, then move every
+survey and group concerned to where its facts say it belongs.
 """
 
 from typing import Final
@@ -33,16 +33,19 @@ _GROUP_FIELDS: Final = {"s": "segments", "v": "sent", "r": "responses", "e": "ev
 
 
 class PlannedEvent:
-    """An event with what follows from it alone. `fact` is what it states about a contact, None for a
-    tombstone or a valuation; `key` is its identity record's, of a valuation the customer's journey's;
-    `contact`, `survey` and `customer` are keys of what the fact names."""
+    """An event with what follows from it alone, before any document is read.
+
+    `fact`: what it states about a contact; None for a tombstone or a valuation. `key`: key of its identity
+    record; of a valuation, key of the customer's journey. `contact`, `survey`, `customer`: keys of what the
+    fact names, None where it names none. `digest`: head of the event's SHA-256.
+    """
 
     __slots__ = ("contact", "customer", "digest", "event", "fact", "identity", "key", "record_ms", "survey")
 
     def __init__(self, event: Event, record_ms: int) -> None:
         self.event = event
         self.record_ms = record_ms
-        """Timestamp of the record that brought it; facts two horizons older are forgotten."""
+        """Timestamp of the Kafka record, in ms. Facts more than two horizons older are forgotten."""
         self.digest = event.digest()[:_DIGEST_BYTES]
         self.identity = identity = event.identity
         self.fact: ContactFact | None = None
@@ -64,21 +67,30 @@ class PlannedEvent:
             self.survey = survey_key(event)
 
     def document_keys(self) -> tuple[Key | None, ...]:
-        """Return the keys of the documents that applying it will ask for, as a rule; None stands for none."""
+        """Return the keys of the documents that `apply` will usually ask for; skip those that are None."""
         fact = self.fact
         own = own_journey_key(self.claim) if fact is not None and fact.customer_id is None else None
         return (self.key, self.contact, self.customer, self.survey, own)
 
     @property
     def claim(self) -> Key:
-        """Return what the fact names its customer for: see `claim_key`."""
+        """Key of what the fact names its customer for, as `claim_key` defines it."""
         return self.contact or self.survey or self.key
 
 
 def apply(planned: PlannedEvent, documents: WorkingSet, rules: Rules) -> bool:
-    """Change the journeys of a working set by one event; False: it changes nothing.
+    """Apply one event to the journeys of a working set. Return False where it changes no fact.
 
-    Raises DocumentsNotLoaded, and then nothing has happened.
+    Raises DocumentsNotLoaded where a document is missing; the working set is then unchanged.
+
+    >>> call = Segment(contact_id="c1", customer_id="ann", ended_at=1_750_000_000_000, outcome="answered")
+    >>> planned, documents = PlannedEvent(call, record_ms=1_750_000_001_000), WorkingSet(0)
+    >>> for key in filter(None, planned.document_keys()):
+    ...     documents.load(key, None)
+    >>> apply(planned, documents, Rules()), apply(planned, documents, Rules())  # the second is a duplicate
+    (True, False)
+    >>> sorted(key[:1] for key in documents.writes())  # the customer's journey and an identity record
+    [b'c', b'e']
     """
     transaction = Transaction(documents)
     if planned.identity.kind == Valuation.kind:
@@ -128,7 +140,10 @@ def _apply_fact(transaction: Transaction, planned: PlannedEvent, rules: Rules) -
 def _detach(
     transaction: Transaction, planned: PlannedEvent, lies_in: Key, rules: Rules
 ) -> ContactFact | None:
-    """Take the fact that an identity stood for out of its group."""
+    """Take the fact that an identity stood for out of its group, and return it.
+
+    None: the group is gone, or the fact is more than two horizons older than the record and forgotten.
+    """
     journey, group = transaction.find_group(lies_in)
     if journey is None or group is None:
         return None
@@ -142,8 +157,10 @@ def _detach(
 
 
 def _regroup(transaction: Transaction, planned: PlannedEvent, former: ContactFact | None, left: Key) -> None:
-    """Put the new fact, and what moves with it or with the former one, where it belongs now. `left` is the
-    group that the former one was taken out of."""
+    """Put the new fact, and what moves with it or with the former one, where it belongs now.
+
+    `left_group`: the group that the former fact was taken out of.
+    """
     fact = planned.fact
     concerned = {left} if former is not None else set()
     surveys = [] if former is None else [survey_key(former)]
@@ -164,8 +181,10 @@ def _regroup(transaction: Transaction, planned: PlannedEvent, former: ContactFac
 
 
 def _regroup_survey(transaction: Transaction, survey: Key, planned: PlannedEvent | None) -> set[Key]:
-    """Put a survey's facts, with the new one, where they say they belong. Return the groups that may have to
-    move to another journey for that."""
+    """Put a survey's facts, including the new one, into the group they say they belong to.
+
+    Returns the keys of the groups that may have to move to another journey because of it.
+    """
     record = transaction.record(survey)
     present = record.survey_group
     journey, group = transaction.find_group(present) if present is not None else (None, None)
@@ -194,8 +213,11 @@ def _members(group: Group, survey: Key) -> list[ContactFact]:
 
 
 def _target(survey: Key, facts: list[ContactFact]) -> Key:
-    """Return the group a survey belongs to: its contact, as its highest response names it, else its
-    invitation; without one, the survey itself."""
+    """Return the key of the group a survey belongs to.
+
+    It is the contact named by the response of the highest rank, else by the invitation; where none is named,
+    the survey is a group of its own.
+    """
     responses = [fact for fact in facts if isinstance(fact, Response) and fact.contact_id is not None]
     invitation = next((fact for fact in facts if isinstance(fact, SurveySent)), None)
     named = max(responses, key=rank) if responses else invitation
@@ -207,7 +229,7 @@ def _target(survey: Key, facts: list[ContactFact]) -> Key:
 def _add(
     transaction: Transaction, target: Key, planned: PlannedEvent | None, members: list[ContactFact]
 ) -> bool:
-    """Add the planned fact and others to a group; True: it was not there, and came to be where it belongs."""
+    """Add the planned fact and others to a group. Return True for a new group, which is then in its place."""
     record = transaction.record(target)
     journey = record.journey
     group = transaction.journey(journey).groups.get(target) if journey is not None else None
@@ -220,7 +242,7 @@ def _add(
     is_new = journey is None
     if journey is None:
         journey = _journey_of(transaction, group)
-    # Written again even if it is there: the way to a group outlives it.
+    # Written again even where nothing changes: the record that leads to a group outlives the group.
     transaction.set_record(target, IdentityRecord(record.fact, journey, record.survey_group))
     transaction.put(journey, group)
     for member in members:
@@ -231,7 +253,7 @@ def _add(
 
 
 def _note_group(transaction: Transaction, key: Key, group: Key) -> None:
-    """Note in which group the fact of this identity lies."""
+    """Record which group the fact of this identity lies in."""
     record = transaction.record(key)
     state = record.fact
     if state is not None and (state.group or key) != group:
@@ -240,7 +262,7 @@ def _note_group(transaction: Transaction, key: Key, group: Key) -> None:
 
 
 def _rehome(transaction: Transaction, key: Key) -> tuple[ContactFact, ...]:
-    """Let a group lie in its customer's journey, or in its own; return its facts."""
+    """Move a group to its customer's journey, or to one of its own. Return the group's facts."""
     journey, group = transaction.find_group(key)
     if journey is None or group is None:
         return ()
@@ -262,7 +284,10 @@ def _journey_of(transaction: Transaction, group: Group) -> Key:
 
 
 def _claim(transaction: Transaction, fact: ContactFact, claim: Key) -> None:
-    """Remember whom a fact names, or named, where the customer's own facts do not say it."""
+    """Record in the customer's journey that a fact names, or named, this customer.
+
+    Nothing is recorded where the facts in that journey say so themselves.
+    """
     if fact.customer_id is None:
         return
     key = customer_key(fact.customer_id)
@@ -274,7 +299,7 @@ def _claim(transaction: Transaction, fact: ContactFact, claim: Key) -> None:
 
 
 def _is_implied(journey: Journey, fact: ContactFact, claim: Key) -> bool:
-    """Tell whether the journey's own facts say that this customer was named for this."""
+    """Tell whether the facts in the journey already say that the customer was named for this claim."""
     group = journey.groups.get(claim)
     if group is None:
         return False
@@ -285,7 +310,11 @@ def _is_implied(journey: Journey, fact: ContactFact, claim: Key) -> bool:
 
 
 def _split_if_shared(transaction: Transaction, planned: PlannedEvent, rules: Rules) -> None:
-    """An id named for too many contacts is nobody's; only an event that names it can make it so."""
+    """Split the journey of the customer id that the event names, if the id is now shared.
+
+    An id that is named for more contacts than the limit belongs to nobody. Only an event that names the id
+    can bring that about.
+    """
     fact, key = planned.fact, planned.customer
     if fact is None or fact.customer_id is None or key is None:
         return
@@ -305,7 +334,7 @@ def _is_shared(journey: Journey, customer_id: str, limit: int) -> bool:
 
 
 def _split(transaction: Transaction, key: Key) -> None:
-    """Give each group of a shared id a journey of its own."""
+    """Move each group of a shared id to a journey of its own."""
     shared = transaction.journey(key)
     groups = list(shared.groups.values())
     transaction.need([*(group.key for group in groups), *(own_journey_key(group.key) for group in groups)])

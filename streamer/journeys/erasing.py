@@ -1,8 +1,8 @@
-"""How a customer is erased: facts go, what was counted of them stays.
+"""Erasure of a customer from the journeys: facts are deleted, the counts made from them stay.
 
-A contact of the customer goes whole. What stays of each of its facts is a seal under its identity, so that
-nothing said of it again is counted again. Of what lies in somebody else's contact and names the customer,
-name and comment go.
+The customer's contacts are deleted whole. Each of their facts leaves a tombstone under its identity, so that
+it is not counted again when its source sends it again. Facts of the customer in somebody else's contact lose
+the customer id and the comment.
 """
 
 from collections.abc import Collection, Iterable
@@ -29,7 +29,11 @@ from streamer.journeys.working_set import Transaction, WorkingSet
 
 
 class ErasedCounts(NamedTuple):
-    """How many contacts, facts in them, and facts elsewhere that named the customer."""
+    """Numbers of erased contacts, of the facts in them, and of facts elsewhere that named the customer.
+
+    >>> ErasedCounts(1, 3) + ErasedCounts(contacts=1, facts=2) == ErasedCounts(contacts=2, facts=5)
+    True
+    """
 
     contacts: int = 0
     facts: int = 0
@@ -40,8 +44,16 @@ class ErasedCounts(NamedTuple):
 
 
 def erase(documents: WorkingSet, names: Collection[str], journeys: Iterable[Key]) -> ErasedCounts:
-    """Erase all of one customer's pseudonyms from their own journeys, from those that they claim, and from
-    `journeys`. Raises DocumentsNotLoaded, and then nothing has happened."""
+    """Erase one customer, given by all their pseudonyms, from the journeys of a working set.
+
+    These are the customer's own journeys, those with a contact that named the customer, and `journeys`.
+    Raises DocumentsNotLoaded where a document is missing; the working set is then unchanged.
+
+    >>> documents = WorkingSet(0)
+    >>> documents.load(customer_key("ann"), None)
+    >>> erase(documents, ["ann"], []).contacts  # nothing is known of the customer
+    0
+    """
     transaction, own = Transaction(documents), {customer_key(name) for name in names}
     transaction.need(own)
     places = {*own, *journeys, *_claimed_journeys(transaction, own)}
@@ -58,7 +70,7 @@ def erase(documents: WorkingSet, names: Collection[str], journeys: Iterable[Key]
 
 
 def _claimed_journeys(transaction: Transaction, own: Iterable[Key]) -> set[Key]:
-    """Return the journeys of the groups that named the customer."""
+    """Return the keys of the journeys with groups that named the customer."""
     claims = {claim for key in own for claim in transaction.journey(key).claimed_by}
     transaction.need(claims)
     groups = {group for claim in claims for group in _groups(claim, transaction.record(claim))}
@@ -67,7 +79,7 @@ def _claimed_journeys(transaction: Transaction, own: Iterable[Key]) -> set[Key]:
 
 
 def _groups(claim: Key, record: IdentityRecord) -> set[Key]:
-    """Return where what a customer was named for may lie by now."""
+    """Return the keys of the groups that may by now hold what a customer was named for."""
     return {claim, record.group_key(claim), record.survey_group or claim}
 
 
@@ -112,7 +124,10 @@ F = TypeVar("F", bound=ContactFact)
 
 
 def _anonymous(fact: F, names: Collection[str]) -> F:
-    """Take out name and comment. That there was a comment is counted: its place stays."""
+    """Remove the customer id and the text of the comment.
+
+    An empty comment stays: the contribution of the fact counts that there was one.
+    """
     if fact.customer_id not in names:
         return fact
     if isinstance(fact, Response) and fact.comment is not None:

@@ -1,6 +1,6 @@
-"""A customer's journey: groups of the facts of one contact each, and a record of every identity.
+"""Documents of the journeys: the journey of a customer, its fact groups, and the record of each identity.
 
-All facts of a contact lie in one group; the invitation and the responses of a survey move together; a group
+All facts of a contact lie in one group. The invitation and the responses of a survey move together. A group
 lies in the journey of its customer, or in one of its own. The store keeps two kinds of documents: identity
 records, which alone decide what is a duplicate, and journeys.
 """
@@ -36,19 +36,35 @@ def identity_key(identity: Identity) -> Key:
 
 
 def contact_key(contact_id: str) -> Key:
-    """Return the key of a contact's group. A segment that is the whole contact shares its record."""
+    """Return the key of a contact's group. A segment that is the whole contact shares its record.
+
+    >>> call = Segment(contact_id="c1", ended_at=1_750_000_000_000, outcome="answered")
+    >>> identity_key(call.identity) == contact_key("c1")
+    True
+    """
     return b"e" + _digest(f"s\x1f\x1f{contact_id}")
 
 
 def survey_key(fact: ContactFact) -> Key | None:
-    """Return the key of the survey a fact moves with, or None for a fact that moves alone."""
+    """Return the key of the survey that a fact moves with; None for a fact that moves alone.
+
+    >>> invitation = SurveySent(survey_id="v1", contact_id="c1", sent_at=1_750_000_000_000)
+    >>> response = Response(response_id="r1", survey_id="v1", answered_at=1_750_000_060_000)
+    >>> survey_key(invitation) == survey_key(response)
+    True
+    """
     if isinstance(fact, SurveySent | Response) and fact.survey_id is not None:
         return b"e" + _digest(f"v\x1f{fact.source}\x1f{fact.survey_id}")
     return None
 
 
 def claim_key(fact: ContactFact) -> Key:
-    """Return what a fact names its customer for: its contact, else its survey, else itself."""
+    """Return the key of what a fact names its customer for: its contact, else its survey, else itself.
+
+    >>> response = Response(response_id="r1", survey_id="v1", answered_at=1_750_000_060_000)
+    >>> claim_key(response) == survey_key(response)
+    True
+    """
     if fact.contact_id is not None:
         return contact_key(fact.contact_id)
     return survey_key(fact) or identity_key(fact.identity)
@@ -65,8 +81,10 @@ def own_journey_key(group: Key) -> Key:
 
 
 class FactState(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The version of a fact that is in force, and the group it lies in (None: that of its own key).
-    `digest` is the head of its SHA-256."""
+    """Version of a fact that is in force, and key of the group it lies in (None: the key of its record).
+
+    `digest`: head of its SHA-256; of equal versions the higher digest is in force.
+    """
 
     version: int
     digest: bytes
@@ -75,8 +93,11 @@ class FactState(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class IdentityRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Record of one identity: the state of its fact; if it is a group, the journey that holds it; if it is a
-    survey, the group that its invitation and responses lie in."""
+    """Record of one identity, which may be a fact, a group and a survey at once.
+
+    `fact`: state of the fact. `journey`: key of the journey that holds the group. `survey_group`: key of the
+    group that the survey's invitation and responses lie in.
+    """
 
     fact: FactState | None = None
     journey: Key | None = None
@@ -88,7 +109,13 @@ class IdentityRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class ContactFacts(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The facts of one group, by kind."""
+    """Facts of one group, by kind. Never changes: `added` and `removed` return another one.
+
+    >>> call = Segment(contact_id="c1", ended_at=1_750_000_000_000, outcome="answered")
+    >>> facts = NO_FACTS.added(call)
+    >>> len(facts.all()), facts.removed([call]) == NO_FACTS
+    (1, True)
+    """
 
     segments: tuple[Segment, ...] = ()
     sent: tuple[SurveySent, ...] = ()
@@ -121,7 +148,10 @@ class ContactFacts(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def _without(facts: tuple[F, ...], out: list[int]) -> tuple[F, ...]:
-    """Return the same tuple where nothing is taken out: the fold knows by that what did not change."""
+    """Remove facts by their ids. Return the same tuple where none is removed.
+
+    The fold recognizes by that what did not change.
+    """
     kept = tuple(fact for fact in facts if id(fact) not in out)
     return facts if len(kept) == len(facts) else kept
 
@@ -130,17 +160,17 @@ NO_FACTS: Final = ContactFacts()
 _unpack_facts = msgspec.msgpack.Decoder(ContactFacts).decode
 
 StoredGroup = tuple[bytes, int, int | None, int, int, msgspec.Raw]
-"""Key, latest_ms, visit_ms, size, traits, packed facts."""
+"""Fields of a stored group: key, latest_ms, visit_ms, size, traits, packed facts."""
 
 VALUED: Final = 1
 SCORED: Final = 2
 
 
 class Group:
-    """All facts known to be of one contact; without one, of a survey, or a single fact.
+    """All facts known of one contact; where there is no contact, of one survey, or a single fact.
 
-    Never changes. A group that was read is its head alone until its facts are asked for: most groups of a
-    journey only have to be written back.
+    Never changes. A group that was read from the store unpacks its facts only when they are asked for: most
+    groups of a journey are only written back.
     """
 
     __slots__ = ("_facts", "_packed", "key", "latest_ms", "size", "traits", "visit_ms")
@@ -155,9 +185,12 @@ class Group:
         packed: msgspec.Raw | None,
         facts: ContactFacts | None = None,
     ) -> None:
-        """`latest_ms`: time of its latest fact. `visit_ms`: end of the contact as first-contact resolution
-        sees it, None where that does not look. `size`: segments, invitations and responses. `traits`:
-        VALUED where a segment states the customer's value, SCORED where a response counts for NPS."""
+        """Keep what is known of the facts without unpacking them.
+
+        `latest_ms`: time of the latest fact. `visit_ms`: end of the contact for first-contact resolution;
+        None where the contact is not part of it. `size`: number of segments, invitations and responses.
+        `traits`: VALUED where a segment states the customer's value, SCORED where a response counts for NPS.
+        """
         self.key = key
         self.latest_ms = latest_ms
         self.visit_ms = visit_ms
@@ -195,7 +228,7 @@ class Group:
         return self._facts
 
     def stored(self) -> tuple[object, ...]:
-        """Return what `StoredGroup` describes, to be encoded."""
+        """Return the fields of a `StoredGroup`, to be encoded."""
         facts = self._facts if self._packed is None else self._packed
         return (self.key, self.latest_ms, self.visit_ms, self.size, self.traits, facts)
 
@@ -204,8 +237,10 @@ class Group:
         return not self.facts.all()
 
     def customer(self) -> str | None:
-        """Return whose contact it is: as its segments say, else its surveys; of several facts that name
-        somebody the one of the highest rank decides."""
+        """Return the id of the customer whose contact it is; None where no fact names one.
+
+        Segments decide, else surveys; of several facts that name a customer the one of the highest rank.
+        """
         facts = self.facts
         return _named(facts.segments) or _named((*facts.sent, *facts.responses))
 
@@ -218,12 +253,18 @@ def _named(facts: tuple[ContactFact, ...]) -> str | None:
 
 
 def rank(fact: ContactFact) -> tuple[int, int, str, str, str]:
-    """Return the rank by which one of several facts that disagree is believed: the highest."""
+    """Return the rank of a fact. Where several facts disagree, the one of the highest rank is believed."""
     return (fact.version, fact.time, *fact.identity)
 
 
 def last_segment(segments: Iterable[Segment]) -> Segment | None:
-    """Return the last answered segment; none answered: the last; ties by id."""
+    """Return the last answered segment, else the last; None without segments. Ties are broken by id.
+
+    >>> first = Segment(contact_id="c1", segment_id="s1", ended_at=1_750_000_000_000, outcome="answered")
+    >>> second = Segment(contact_id="c1", segment_id="s2", ended_at=1_750_000_060_000, outcome="abandoned")
+    >>> last_segment([first, second]).segment_id
+    's1'
+    """
     return max(segments, key=_segment_rank, default=None)
 
 
@@ -237,14 +278,14 @@ def _segment_rank(segment: Segment) -> tuple[bool, int, str, str]:
 
 
 def inbound_segment(segments: tuple[Segment, ...]) -> Segment | None:
-    """Return the segment that stands for the contact: the last inbound one, as `last_segment` has it."""
+    """Return the segment that stands for the contact: `last_segment` of the inbound ones, None without."""
     if len(segments) == 1:
         return segments[0] if segments[0].direction == "inbound" else None
     return last_segment(segment for segment in segments if segment.direction == "inbound")
 
 
 def _visit_ms(segment: Segment) -> int | None:
-    """Return the end of an answered inbound contact that is no leg of a callback."""
+    """Return the end of an answered inbound segment in ms; None for others and for legs of a callback."""
     is_visit = (
         segment.outcome == "answered" and segment.direction == "inbound" and segment.channel != "callback"
     )
@@ -252,7 +293,7 @@ def _visit_ms(segment: Segment) -> int | None:
 
 
 class StatedValue(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A customer's value as one source stated it last; `value` in hundredths, None: taken back."""
+    """Customer value as one source stated it last, in hundredths; None: the source took it back."""
 
     source: str
     as_of: int
@@ -261,7 +302,7 @@ class StatedValue(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class StoredJourney(msgspec.Struct, array_like=True, gc=False):
-    """A journey as the store keeps it."""
+    """Format of a journey in the store."""
 
     groups: list[StoredGroup] = []
     valuations: tuple[StatedValue, ...] = ()
@@ -270,11 +311,17 @@ class StoredJourney(msgspec.Struct, array_like=True, gc=False):
 
 
 class Journey:
-    """All that is kept of one customer, or of one group that has none.
+    """All that is kept of one customer, or of one group that has no customer.
 
-    `claimed_by` are contacts that named the customer but lie elsewhere, with their times: with those that
-    lie here they decide whether this is one customer or an id that many share (`is_shared`). A transaction
-    changes a copy; groups never change, so that an untouched one stays the same object.
+    `claimed_by`: times, in ms, of contacts that named the customer but lie elsewhere, by key. Together with
+    the contacts that lie here they decide whether this is one customer or an id that many share
+    (`is_shared`). A transaction changes a copy. Groups never change: an untouched one stays the same object.
+
+    >>> journey = Journey({}, claimed_by={contact_key("c1"): 1_750_000_000_000})
+    >>> Journey.unpacked(journey.packed(), 1_750_000_000_000).claimed_by == journey.claimed_by
+    True
+    >>> Journey.unpacked(journey.packed(), 1_750_000_000_001).claimed_by  # too old, left out
+    {}
     """
 
     __slots__ = ("claimed_by", "groups", "is_shared", "valuations")
@@ -296,14 +343,14 @@ class Journey:
 
     @classmethod
     def unpacked(cls, packed: bytes, forget_before: int) -> "Journey":
-        """Read a document, without what is older than `forget_before` (ms)."""
+        """Read a document, leaving out groups and claims older than `forget_before_ms`."""
         stored = _unpack_journey(packed)
         groups = {group[0]: Group(*group) for group in stored.groups if group[1] >= forget_before}
         claimed_by = {key: at for key, at in stored.claimed_by.items() if at >= forget_before}
         return cls(groups, stored.valuations, claimed_by, stored.is_shared)
 
     def packed(self) -> bytes | None:
-        """Return the document, None where there is nothing to keep."""
+        """Return the document as the store keeps it; None where there is nothing to keep."""
         if not (self.groups or self.valuations or self.claimed_by or self.is_shared):
             return None
         groups = [group.stored() for group in self.groups.values()]
@@ -315,7 +362,7 @@ _unpack_journey = msgspec.msgpack.Decoder(StoredJourney).decode
 _unpack_record = msgspec.msgpack.Decoder(IdentityRecord).decode
 
 ERASED: Final = FactState(2**53 - 1, b"\xff" * 8, True, None)
-"""State of a fact that was erased with its customer: higher than whatever will be said of it again."""
+"""State of a fact that was erased with its customer. No later version of the fact is higher."""
 NO_RECORD: Final = IdentityRecord()
 
 
@@ -324,5 +371,5 @@ def unpack_record(packed: bytes | None) -> IdentityRecord:
 
 
 def pack_record(record: IdentityRecord) -> bytes | None:
-    """Return the document, None where there is nothing to keep."""
+    """Return the document as the store keeps it; None where there is nothing to keep."""
     return None if record == NO_RECORD else _pack(record)

@@ -1,9 +1,9 @@
-"""The documents of one batch: as they were read, and as they are after the events applied so far.
+"""Documents of one batch: as they were read, and as they are after the events applied so far.
 
-An event is applied in a `Transaction`, which takes effect as a whole: where it asks for a document that was
-not read yet, `DocumentsNotLoaded` ends it, nothing has happened, and it is tried again after reading. What
-was read together may not fit together, since commits of others may lie between; the commit's comparison
-refuses such a batch, so that here it only must not fail.
+Each event is applied in a `Transaction`, which takes effect as a whole. Where it asks for a document that was
+not read yet, `DocumentsNotLoaded` ends it without effect; the caller reads the document and tries again.
+Documents of several reads may contradict each other, since other workers commit between the reads. The store
+refuses to commit such a batch, so the code here must only not fail on it.
 """
 
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ from streamer.journeys.journey import (
 
 
 class DocumentsNotLoaded(Exception):  # noqa: N818 - it asks for more, nothing went wrong
-    """Documents that must be read first."""
+    """Raised to ask for the documents `keys`, which must be read first."""
 
     def __init__(self, keys: Iterable[Key]) -> None:
         super().__init__()
@@ -28,8 +28,21 @@ class DocumentsNotLoaded(Exception):  # noqa: N818 - it asks for more, nothing w
 
 
 class WorkingSet:
-    """Documents of one batch. `forget_before` (ms): contacts older than that are left out when read; they
-    count where they lie, but nothing can change them any more."""
+    """Documents of one batch: identity records and journeys, by key.
+
+    `forget_before_ms`: contacts older than that are left out when a journey is loaded. Their counts stay in
+    the panes, but no event can change them any more.
+
+    >>> from streamer.journeys.journey import contact_key, customer_key
+    >>> call = contact_key("c1")
+    >>> documents = WorkingSet(0)
+    >>> documents.load(call, pack_record(IdentityRecord(journey=customer_key("ann"))))
+    >>> documents.references([call]) == {customer_key("ann")}  # to be read next
+    True
+    >>> documents.load(customer_key("ann"), None)
+    >>> documents.references([call]), documents.writes()
+    (set(), {})
+    """
 
     def __init__(self, forget_before: int) -> None:
         self._forget_before = forget_before
@@ -43,7 +56,7 @@ class WorkingSet:
         return key in self.records or key in self.before
 
     def load(self, key: Key, packed: bytes | None) -> None:
-        """Take in a document that was read; None: absent."""
+        """Add a document that was read; None: the store has none under this key."""
         if key[:1] == b"e":
             self.records[key] = unpack_record(packed)
         else:
@@ -51,7 +64,7 @@ class WorkingSet:
             self.before[key] = self.after[key] = journey
 
     def references(self, keys: Iterable[Key]) -> set[Key]:
-        """Return the keys that the records of these keys name and that are not loaded."""
+        """Return the keys of documents that the records of `keys` refer to and that are not loaded."""
         named: set[Key] = set()
         for key in keys:
             record = self.records.get(key)
@@ -66,7 +79,7 @@ class WorkingSet:
         return {key for key in named if key not in self}
 
     def writes(self) -> dict[Key, bytes | None]:
-        """Return the changed documents; None: to be deleted."""
+        """Return the changed documents by key, packed; None: delete the document."""
         return {
             key: pack_record(self.records[key]) if key[:1] == b"e" else self.after[key].packed()
             for key in self.changed
@@ -74,7 +87,19 @@ class WorkingSet:
 
 
 class Transaction:
-    """The effect of one event, on the side until `commit`."""
+    """Changes of one event, kept apart from the working set until `commit`.
+
+    >>> from streamer.journeys.journey import contact_key, customer_key
+    >>> documents = WorkingSet(0)
+    >>> documents.load(contact_key("c1"), None)
+    >>> transaction = Transaction(documents)
+    >>> transaction.set_journey(contact_key("c1"), customer_key("ann"))
+    >>> len(documents.writes())
+    0
+    >>> transaction.commit()
+    >>> len(documents.writes())
+    1
+    """
 
     __slots__ = ("_documents", "_journeys", "_records", "ids_found_shared")
 
@@ -91,14 +116,14 @@ class Transaction:
         return record
 
     def journey(self, key: Key) -> Journey:
-        """Return a journey to read from."""
+        """Return a journey to read from, never to change."""
         journey = self._journeys.get(key) or self._documents.after.get(key)
         if journey is None:
             raise DocumentsNotLoaded([key])
         return journey
 
     def find_group(self, key: Key) -> tuple[Key | None, Group | None]:
-        """Return the key of a group's journey, and the group if it is there."""
+        """Return the key of the journey a group lies in, and the group; None for what does not exist."""
         journey = self.record(key).journey
         return journey, self.journey(journey).groups.get(key) if journey is not None else None
 
@@ -106,7 +131,7 @@ class Transaction:
         self._records[key] = record
 
     def set_journey(self, key: Key, journey: Key | None) -> None:
-        """Note which journey a group lies in."""
+        """Record which journey a group lies in; None: in no journey."""
         record = self.record(key)
         self._records[key] = IdentityRecord(record.fact, journey, record.survey_group)
 
@@ -132,7 +157,7 @@ class Transaction:
         return journey
 
     def need(self, keys: Iterable[Key]) -> None:
-        """Raise DocumentsNotLoaded for all that are not loaded at once."""
+        """Raise one DocumentsNotLoaded for all of these documents that are not loaded."""
         if absent := [key for key in keys if key not in self._documents]:
             raise DocumentsNotLoaded(absent)
 

@@ -1,1 +1,1 @@
-"""What it means: the counts, the intervals, and the one catalogue of metrics."""
+"""Metrics: their counts, formulas and confidence intervals, and the catalogue that declares them."""

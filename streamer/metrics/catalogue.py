@@ -1,7 +1,7 @@
-"""Here is THE catalogue: every metric, declared once, and what a tally says about it.
+"""Catalogue of metrics: every metric, declared once, with its formulas.
 
-Prometheus names, panels, the README's table and the API's catalogue follow from it. When families
-must be dropped, they are dropped from its end.
+Prometheus names, dashboard panels, the README's table and the API's catalogue are generated from it. Where
+families must be dropped, they are dropped from its end.
 """
 
 from collections.abc import Iterable, Mapping
@@ -31,13 +31,17 @@ from streamer.metrics.formulas import (
 )
 from streamer.metrics.tally import SCALES
 
-# What a metric declares.
+# Parts of the declaration of a metric.
 
 Span = Literal["fcr_ms", "horizon_ms", "response_age_ms"] | int
 
 
 class Spans(msgspec.Struct, frozen=True):
-    """The settings that a window rule may name, in milliseconds."""
+    """Time spans from the settings that `WindowLimits` may name, in ms.
+
+    >>> Spans(fcr_ms=7 * DAY).ms("fcr_ms"), Spans().ms(24 * HOUR)
+    (604800000, 86400000)
+    """
 
     fcr_ms: int = 7 * DAY
     horizon_ms: int = 35 * DAY
@@ -51,22 +55,32 @@ class Spans(msgspec.Struct, frozen=True):
 
 
 class Windows(msgspec.Struct, frozen=True):
-    """The windows a metric is read over: of at least and at most these lengths, and ending `shift`
-    before `at`. `today` is shorter than any minimum."""
+    """Limits of the windows that a metric is read over: their lengths, and a shift into the past.
+
+    `at_least`, `at_most`: shortest and longest window; `today` is shorter than any minimum. `shift`: the
+    window ends that long before the time asked for.
+    """
 
     at_least: Span = 0
     at_most: Span | None = None
     shift: Span = 0
 
     def serve(self, length_ms: int, spans: Spans) -> bool:
-        """Whether a window of this nominal length (0 for `today`) is read at all; else it has no data."""
+        """Tell whether the metric is read over a window of this nominal length (0 for `today`).
+
+        >>> Windows(at_least="fcr_ms").serve(7 * DAY, Spans()), Windows(at_least="fcr_ms").serve(DAY, Spans())
+        (True, False)
+        """
         longest = length_ms if self.at_most is None else spans.ms(self.at_most)
         return spans.ms(self.at_least) <= length_ms <= longest
 
 
 class Measure(msgspec.Struct, frozen=True):
-    """How a metric is computed: its formulas by stat (the first is the default; "" where there is but
-    one), in words, with their unit, what the support counts and which interval they carry ("" none)."""
+    """Computation of a metric: its formulas, and what is said of them.
+
+    `formulas`: by stat; the first is the default, "" where there is only one. `words`: the formula in words.
+    `support`: what the sample size counts. `interval`: kind of the confidence interval, "" for none.
+    """
 
     formulas: Mapping[str, Formula]
     words: str
@@ -74,13 +88,15 @@ class Measure(msgspec.Struct, frozen=True):
     support: str
     interval: str = ""
     needs: Literal["counts", "length", "agents", "mature"] = "counts"
-    """What it cannot do without: the counts only, or a part of the context."""
+    """Part of the context that the formulas need; "counts": the counts alone."""
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
-    """A metric. `placed`: the time of an event that puts it into a window; `source`: of the formula;
-    `help`: what it says, what is left out, and what unknown means. `not_by`: dimensions that it
-    cannot be grouped by."""
+    """Declaration of one metric.
+
+    `placed`: the time of an event that puts it into a window. `source`: source of the formula. `help`: the
+    meaning of the metric, what is left out, what unknown means. `not_by`: dimensions it cannot be grouped by.
+    """
 
     name: str
     measure: Measure
@@ -100,12 +116,22 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         return self.measure.unit
 
     def readable_by(self, by: str) -> bool:
-        """Whether it can be grouped so; `by` as in a reading: "all", "agent", "queue,channel"."""
+        """Tell whether the metric can be grouped by `by`, e.g. "all", "agent" or "queue,channel"."""
         return not set(by.split(",")) & set(self.not_by)
 
 
 def evaluate(metric: Metric, stat: str, counts: Counts, context: Context) -> Figure:
-    """What the counts say; "" stands for the metric's default stat. KeyError for a stat it has not."""
+    """Compute a stat of a metric from counts; "" is the metric's default stat.
+
+    Raises KeyError for a stat that the metric does not have.
+
+    >>> from streamer.metrics.formulas import TallyCounts
+    >>> from streamer.metrics.tally import NUMBER
+    >>> counts = TallyCounts({NUMBER["offered"]: 50, NUMBER["abandoned"]: 4})
+    >>> figure = evaluate(CATALOGUE["abandon_ratio"], "", counts, Context(window_s=3600))
+    >>> figure.value, figure.support
+    (0.08, 50)
+    """
     return metric.measure.formulas[stat or metric.stats[0]](counts, context)
 
 

@@ -1,4 +1,4 @@
-"""Plain counters of what arrived, as bytes that the store files and adds up like pane deltas."""
+"""Plain counters of arrived records, as bytes that are stored and merged like pane deltas."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ def pack_counters(counts: Mapping[str, int]) -> bytes:
 
 
 def unpack_counters(packed: bytes) -> dict[str, int]:
-    assert packed[:1] == VERSION, f"counters of format {packed[:1].hex()}"
+    assert packed[:1] == VERSION, f"counters have format {packed[:1].hex()}"
     return _unpack(memoryview(packed)[1:])
 
 
 def sum_counters(packed: Sequence[bytes]) -> dict[str, int]:
-    """Add up what several commits counted.
+    """Add up the counters of several commits.
 
     >>> sum_counters([pack_counters({"calls": 1}), pack_counters({"calls": 2})])
     {'calls': 3}

@@ -1,6 +1,6 @@
-"""Here is what counts become: the shapes a formula can have, and the five of the service level.
+"""Formulas of the metrics: the shapes a formula can have, and the five of the service level.
 
-A formula is data with the names of the counts it reads, and returns a `Figure`.
+A formula is data with the names of the counts it reads, and returns a `MetricFigure`.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -11,25 +11,30 @@ import msgspec
 from streamer.metrics.intervals import Interval, adjusted_wald, normal, wilson
 from streamer.metrics.tally import BUCKETS, FIRST_BUCKET_OF, NUMBER, SCALES, Tally, bucket_value
 
-# What is read, and what comes of it.
+# Input and output of a formula.
 
 
 class Counted(Protocol):
-    """Counts by name; one that never happened is 0 (a `Counter` will do)."""
+    """Counts by name; a count that never occurred is 0 (a `Counter` is one)."""
 
     def __getitem__(self, name: str, /) -> int: ...
 
 
 class Counts(Counted, Protocol):
-    """The counts and histograms of one window and group. KeyError for a name that is not a count."""
+    """Counts and histograms of one window and group. Raises KeyError for a name that is not a count."""
 
     def histogram(self, duration: str, /) -> Iterable[tuple[int, int]]:
-        """(bucket, count) in ascending order of buckets, empty ones left out."""
+        """Return pairs of bucket and count, ascending by bucket; empty buckets are left out."""
         ...
 
 
 class TallyCounts:
-    """The counts of a tally."""
+    """Counts of a tally.
+
+    >>> counts = TallyCounts({NUMBER["answered"]: 12, FIRST_BUCKET_OF["wait"] + 3: 2})
+    >>> counts["answered"], counts["abandoned"], counts.histogram("wait")
+    (12, 0, [(3, 2)])
+    """
 
     def __init__(self, tally: Tally) -> None:
         self._tally = tally
@@ -44,9 +49,11 @@ class TallyCounts:
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What a reading knows beside its counts; None where nobody looked. `window_s`: the window's length
-    in seconds. `active_agents`: agents with an answered segment in it. `mature`: the counts of its part
-    that ends N (the FCR window) before `at`."""
+    """Input of a formula beside the counts; None where the reader did not look it up.
+
+    `window_s`: length of the window in seconds. `active_agents`: number of agents with an answered segment in
+    it. `mature`: counts of the part of the window that ends N (the FCR window) before the time asked for.
+    """
 
     window_s: float
     active_agents: int | None = None
@@ -54,7 +61,7 @@ class Context(msgspec.Struct, frozen=True):
 
 
 class Figure(NamedTuple):
-    """A metric's value (None: no data), the 95 % interval (None: there is none) and the sample size."""
+    """Value of a metric (None: no data), its 95 % interval (None: there is none) and the sample size."""
 
     value: float | None
     lower: float | None
@@ -76,11 +83,17 @@ def _sum(counts: Counted, names: Iterable[str]) -> int:
     return sum(map(counts.__getitem__, names))
 
 
-# The shapes a formula can have. Each is data: the names of the counts it reads.
+# Shapes of formulas. Each is data: the names of the counts it reads.
 
 
 class Share(msgspec.Struct, frozen=True):
-    """hits / (of − less), each the sum of the counts named."""
+    """Ratio hits / (of − less), each the sum of the named counts, with a Wilson interval.
+
+    >>> counts = TallyCounts({NUMBER["transferred"]: 3, NUMBER["answered"]: 4})
+    >>> figure = Share(("transferred",), ("answered",))(counts, Context(window_s=3600))
+    >>> figure.value, round(figure.lower, 2), round(figure.upper, 2), figure.support
+    (0.75, 0.3, 0.95, 4)
+    """
 
     hits: tuple[str, ...]
     of: tuple[str, ...]
@@ -95,7 +108,13 @@ class Share(msgspec.Struct, frozen=True):
 
 
 class Net(msgspec.Struct, frozen=True):
-    """100 (promoters − detractors) / answers."""
+    """Net score 100 (promoters − detractors) / answers, with an adjusted Wald interval.
+
+    >>> counts = TallyCounts({NUMBER["nps_10"]: 6, NUMBER["nps_8"]: 1, NUMBER["nps_3"]: 3})
+    >>> net = Net(("nps_10",), ("nps_3",), ("nps_10", "nps_8", "nps_3"))
+    >>> net(counts, Context(window_s=3600)).value
+    30.0
+    """
 
     promoters: tuple[str, ...]
     detractors: tuple[str, ...]
@@ -108,7 +127,12 @@ class Net(msgspec.Struct, frozen=True):
 
 
 class ScaleMean(msgspec.Struct, frozen=True):
-    """The mean answer to a question."""
+    """Mean answer to a question, with a normal interval clipped to the scale.
+
+    >>> counts = TallyCounts({NUMBER["csat_5"]: 3, NUMBER["csat_1"]: 1})
+    >>> ScaleMean("csat")(counts, Context(window_s=3600)).value
+    4.0
+    """
 
     question: str
 
@@ -122,7 +146,12 @@ class ScaleMean(msgspec.Struct, frozen=True):
 
 
 class DurationMean(msgspec.Struct, frozen=True):
-    """The mean of a duration in seconds, exact to the millisecond."""
+    """Mean of a duration in seconds, exact to the millisecond, with a normal interval.
+
+    >>> counts = TallyCounts({NUMBER["talk_n"]: 2, NUMBER["talk_ms"]: 90_000, NUMBER["talk_s2"]: 4_500})
+    >>> DurationMean("talk")(counts, Context(window_s=3600)).value
+    45.0
+    """
 
     duration: str
 
@@ -132,7 +161,14 @@ class DurationMean(msgspec.Struct, frozen=True):
 
 
 class DurationPercentile(msgspec.Struct, frozen=True):
-    """The nearest-rank percentile of a duration in seconds: within 2 %, and 0 exactly."""
+    """Nearest-rank percentile of a duration in seconds: within 2 %, and 0 exactly.
+
+    >>> from streamer.metrics.tally import bucket
+    >>> first = FIRST_BUCKET_OF["wait"]
+    >>> counts = TallyCounts({first: 9, first + bucket(20_000): 1})  # nine waits of 0 s, one of 20 s
+    >>> [DurationPercentile("wait", percent)(counts, Context(window_s=3600)).value for percent in (90, 95)]
+    [0.0, 20.126]
+    """
 
     duration: str
     percent: int
@@ -150,7 +186,7 @@ class DurationPercentile(msgspec.Struct, frozen=True):
 
 
 class DurationMax(msgspec.Struct, frozen=True):
-    """The longest duration in seconds: within 2 %, 0 exactly, and never below the mean."""
+    """Longest duration in seconds: within 2 %, 0 exactly, and never below the mean."""
 
     duration: str
 
@@ -163,7 +199,7 @@ class DurationMax(msgspec.Struct, frozen=True):
 
 
 class Total(msgspec.Struct, frozen=True):
-    """How often these happened: 0 where nothing did, and its own support."""
+    """Sum of the named counts: 0 where nothing happened. The value is its own support."""
 
     of: tuple[str, ...]
 
@@ -173,7 +209,7 @@ class Total(msgspec.Struct, frozen=True):
 
 
 class Hundredths(msgspec.Struct, frozen=True):
-    """A sum kept in hundredths, as it is or for each of its support."""
+    """Sum that is counted in hundredths: the total, or with `each` the mean over its support."""
 
     total: str
     support: str
@@ -237,5 +273,11 @@ reporting: ignore, negative and positive impact of abandoned calls) and the cust
 
 
 def service_level(formula: str, count: Counted) -> tuple[int, int]:
-    """(hits, of) of one of the five named formulas, of one segment as of many."""
+    """Return hits and denominator of one of the five named formulas, for one segment or many.
+
+    >>> from collections import Counter
+    >>> counts = Counter(answered_within=70, answered_waited=90, abandoned=10, abandoned_waited=10)
+    >>> service_level("negative", counts), service_level("answered_only", counts)
+    ((70, 100), (70, 90))
+    """
     return SERVICE_LEVELS[formula].parts(count)

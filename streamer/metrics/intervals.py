@@ -1,4 +1,4 @@
-"""Here is how sure a figure is: 95 % confidence intervals for ratios, net scores and means."""
+"""Confidence intervals of 95 % for ratios, net scores and means."""
 
 from math import sqrt
 from typing import Final, NamedTuple
@@ -8,6 +8,12 @@ Z: Final = 1.959963984540054
 
 
 class Interval(NamedTuple):
+    """Confidence interval, in the unit of its value.
+
+    >>> tuple(Interval(-0.1, 0.4).clipped(0.0, 1.0))
+    (0.0, 0.4)
+    """
+
     lower: float
     upper: float
 
@@ -15,15 +21,18 @@ class Interval(NamedTuple):
         return Interval(max(self.lower, low), min(self.upper, high))
 
     def around(self, value: float) -> "Interval":
-        """Widened, where it must be, until `value` lies within."""
+        """Return the interval, widened where necessary until `value` lies within."""
         return Interval(min(self.lower, value), max(self.upper, value))
 
 
 def wilson(hits: int, of: int) -> Interval | None:
-    """The score interval of a proportion, in 0..1, without continuity correction; None for none of none.
+    """Return the score interval of a proportion, in 0..1, without continuity correction; None for 0 of 0.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of
-    the American Statistical Association 22 (1927). It holds what was observed, 0 and 1 included.
+    the American Statistical Association 22 (1927). It contains the observed proportion, 0 and 1 included.
+
+    >>> [round(bound, 4) for bound in wilson(81, 263)]
+    [0.2553, 0.3662]
     """
     assert 0 <= hits <= of, f"{hits} hits of {of}"
     if not of:
@@ -35,12 +44,15 @@ def wilson(hits: int, of: int) -> Interval | None:
 
 
 def adjusted_wald(promoters: int, detractors: int, answers: int) -> Interval | None:
-    """The interval of 100 (promoters − detractors) / answers, in −100..100; None without answers.
+    """Return the interval of 100 (promoters − detractors) / answers, in −100..100; None without answers.
 
     B. Rocks, "Interval estimation for the Net Promoter Score", The American Statistician 70 (2016),
     in its (3/4, 3/2, 3/4) form: three pseudo-observations, 3/4 a promoter, 3/2 passive, 3/4 a
     detractor, then Wald's interval for a difference of multinomial proportions. It is centered on the
-    score so adjusted; for a single answer, where it would miss the score itself, it is widened to it.
+    adjusted score; for a single answer, where it would miss the score itself, it is widened to it.
+
+    >>> [round(bound, 1) for bound in adjusted_wald(promoters=50, detractors=20, answers=100)]
+    [14.1, 44.2]
     """
     assert min(promoters, detractors) >= 0, f"{promoters} promoters, {detractors} detractors"
     assert promoters + detractors <= answers, f"{promoters} + {detractors} of {answers}"
@@ -54,11 +66,15 @@ def adjusted_wald(promoters: int, detractors: int, answers: int) -> Interval | N
 
 
 def normal(n: int, total: float, squares: float) -> Interval | None:
-    """The interval of a mean by the central limit theorem, from the number, the sum and the sum of
-    squares of what was observed; None for fewer than two, which have no spread.
+    """Return the interval of a mean by the central limit theorem; None for fewer than two observations.
+
+    `n`, `total`, `squares`: number of the observations, their sum, and the sum of their squares.
 
     Mean ± z s / √n with the sample variance s² = (squares − total² / n) / (n − 1); any introduction
-    to statistics. Squares that were rounded may make s² negative: it is then 0.
+    to statistics. Rounded squares may make s² negative: it is then taken as 0.
+
+    >>> [round(bound, 2) for bound in normal(4, 16.0, 66.0)]  # of 3, 4, 4 and 5
+    [3.2, 4.8]
     """
     if n < 2:
         return None

@@ -1,8 +1,8 @@
-"""Here is what is counted: the names of all counts, their numbers on the wire, and a histogram.
+"""Tallies: the names of all counts, their numbers in the store, and the histogram of durations.
 
-A tally maps a count's number to an integer. It adds up in any order and subtracts exactly; a count
-of 0 is absent. Numbers are positions in COUNTS, then the histograms' buckets: both are on the wire,
-so names may be added at the end of COUNTS' reserve only, never moved.
+A tally maps the number of a count to an integer. Tallies add up in any order and subtract exactly; a count of
+0 is absent. Numbers are positions in COUNTS, then the histograms' buckets. Both are stored: names may only be
+added at the end of COUNTS, which has room up to FIRST_BUCKET, and never moved.
 """
 
 from bisect import bisect_left
@@ -78,7 +78,7 @@ assert len(COUNTS) <= FIRST_BUCKET
 
 
 def _bounds() -> list[int]:
-    """Upper bounds in ms, inclusive, each at most 4 % above the last: 0, 1, 2, … 25, 26, 27, 28, …"""
+    """Return the upper bounds in ms, inclusive, each at most 4 % above the last: 0, 1, 2, … 25, 26, 27, …."""
     bounds = [0]
     while len(bounds) < BUCKETS - 1:
         bounds.append(max(bounds[-1] + 1, bounds[-1] * 26 // 25))
@@ -88,16 +88,24 @@ def _bounds() -> list[int]:
 BOUNDS: Final = _bounds()
 FIRST_BUCKET_OF: Final = {name: FIRST_BUCKET + number * BUCKETS for number, name in enumerate(DURATIONS)}
 NUMBERS: Final = FIRST_BUCKET + len(DURATIONS) * BUCKETS
-"""How many numbers a tally may hold."""
+"""Number of all counts and buckets: the numbers of a tally are below it."""
 
 
 def bucket(ms: int) -> int:
-    """The histogram bucket of a duration: 0 for 0 ms, at most BUCKETS - 1."""
+    """Return the histogram bucket of a duration: 0 for 0 ms, at most BUCKETS - 1.
+
+    >>> bucket(0), bucket(1), bucket(20_000), bucket(20_001)
+    (0, 1, 210, 210)
+    """
     return bisect_left(BOUNDS, ms)
 
 
 def bucket_value(number: int) -> float:
-    """A bucket's duration in ms: its middle, within 2 % of every duration in it."""
+    """Return a bucket's duration in ms: its middle, within 2 % of every duration in it.
+
+    >>> bucket_value(bucket(20_000))
+    20126.0
+    """
     if number >= len(BOUNDS):
         return float(BOUNDS[-1])
     low = BOUNDS[number - 1] + 1 if number else 0
@@ -105,5 +113,9 @@ def bucket_value(number: int) -> float:
 
 
 def squared(amount: int, unit: int) -> int:
-    """`amount`² in whole `unit`²: keeps sums of squares far below 2^53."""
+    """Return `amount`² in whole `unit`², rounded to the nearest: sums of squares stay far below 2^53.
+
+    >>> squared(1_500, 1_000)  # 1.5 s in s²
+    2
+    """
     return (amount * amount + unit * unit // 2) // (unit * unit)

@@ -1,1 +1,1 @@
-"""When it counts: panes of event time, windows over them, and the fold from journeys to tallies."""
+"""Panes of event time, windows over them, and the fold from journeys to the rows that panes add up."""

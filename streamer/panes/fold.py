@@ -1,8 +1,8 @@
-"""The contributions of journeys to the numbers: `fold`, and the one rule delta = fold(after) − fold(before).
+"""Fold of journeys into contributions, and the one rule of counting: delta = fold(after) − fold(before).
 
-A contribution is a row: a time, a cell, counts that come together and some durations. Only groups are folded
-whose own facts, or whose place in the journey (`GroupContext`), are not the same before and after: what is
-the same on both sides cancels.
+A contribution is a row: a time, a cell, counts that come together and some durations. Only those groups are
+folded whose facts, or whose place in the journey (`GroupContext`), differ before and after: what is the same
+on both sides cancels out.
 """
 
 from collections.abc import Iterable, Iterator
@@ -27,9 +27,9 @@ from streamer.metrics.tally import DURATIONS, FIRST_BUCKET_OF, NUMBER, SCALES, T
 from streamer.panes.pane_keys import FINE_MS, Cell
 
 CountRow = tuple[int, ...]
-"""Counts that come together: number, amount, number, amount, …; shared between rows."""
+"""Counts that come together: number, amount, number, amount, …. One tuple is shared by many rows."""
 DurationRow = tuple[int, ...]
-"""Durations of one row: number (its place in DURATIONS), ms, number, ms, …"""
+"""Durations of one row: kind (its place in DURATIONS), ms, kind, ms, …."""
 
 _AGENT: Final = DIMENSIONS.index("agent")
 _N: Final = NUMBER
@@ -41,7 +41,7 @@ _NO_COUNTS: Final[CountRow] = ()
 
 
 class Contribution(NamedTuple):
-    """One row of what a group adds: at `time_ms`, under `cell`."""
+    """One row of the counts that a group adds: at `time_ms` of event time, under `cell`."""
 
     time_ms: int
     cell: Cell
@@ -49,7 +49,7 @@ class Contribution(NamedTuple):
     durations: DurationRow = ()
 
     def tally(self) -> Tally:
-        """Spell out all counts.
+        """Return all counts of the row, with those of its durations; counts of 0 are left out.
 
         >>> row = Contribution(0, (None,) * 7, (NUMBER["answered"], 1), (DURATIONS.index("wait"), 2_000))
         >>> [row.tally()[NUMBER[name]] for name in ("answered", "wait_n", "wait_ms", "wait_s2")]
@@ -66,9 +66,12 @@ class Contribution(NamedTuple):
 
 
 class GroupContext(NamedTuple):
-    """A contact's place among the others of its journey. `first` and `kept`: whether it is a first contact,
-    and one without a later one; None where FCR does not look. `value`: what the customer is worth, in
-    hundredths; `risk`: the response by which that is at risk."""
+    """A contact's place among the others of its journey.
+
+    `is_first`: it is a first contact. `is_resolved`: it is one, and no other followed within the FCR window;
+    None for repeats. Both are None for contacts that first-contact resolution (FCR) leaves out. `value`:
+    value of the customer in hundredths, None: unknown. `risk`: the response that puts this value at risk.
+    """
 
     first: bool | None = None
     kept: bool | None = None
@@ -77,6 +80,8 @@ class GroupContext(NamedTuple):
 
 
 class GroupInContext(NamedTuple):
+    """A group together with its place in the journey."""
+
     group: Group
     context: GroupContext
 
@@ -85,8 +90,7 @@ ASIDE: Final = GroupContext()
 
 
 class Delta(NamedTuple):
-    """The rows that a commit takes away and adds, and for each 10 s pane the journeys that count there
-    anew."""
+    """Rows that a commit takes away and adds, and the keys of the journeys that add some, by 10 s pane."""
 
     removed: list[Contribution]
     added: list[Contribution]
@@ -101,7 +105,19 @@ class Delta(NamedTuple):
 
 
 def add_delta(delta: Delta, key: Key, before: Journey, after: Journey, rules: Rules) -> None:
-    """Add fold(after) − fold(before) of the journey `key` to `delta`."""
+    """Add fold(after) − fold(before) of the journey `key` to `delta`.
+
+    >>> from streamer.journeys.journey import NO_FACTS, contact_key
+    >>> call = Segment(contact_id="c1", ended_at=1_750_000_000_000, outcome="answered", wait_ms=9_000)
+    >>> group = Group.of(contact_key("c1"), NO_FACTS.added(call))
+    >>> delta, key, journey = Delta.empty(), customer_key("ann"), Journey({group.key: group})
+    >>> add_delta(delta, key, Journey({}), journey, Rules())
+    >>> len(delta.removed), len(delta.added)  # a row of the segment and one of the contact
+    (0, 2)
+    >>> add_delta(delta, key, journey, journey.copy(), Rules())  # nothing differs, nothing is added
+    >>> len(delta.removed), len(delta.added)
+    (0, 2)
+    """
     if before is after:
         return
     was, now = contexts(key, before, rules), contexts(key, after, rules)
@@ -124,7 +140,16 @@ def add_delta(delta: Delta, key: Key, before: Journey, after: Journey, rules: Ru
 
 
 def fold(key: Key, journey: Journey, rules: Rules) -> Iterator[tuple[GroupInContext, list[Contribution]]]:
-    """Yield each group of a journey with what it adds."""
+    """Yield each group of a journey, in its context, with the rows that it adds.
+
+    >>> from streamer.journeys.journey import NO_FACTS, contact_key
+    >>> call = Segment(contact_id="c1", ended_at=1_750_000_000_000, outcome="answered", wait_ms=9_000)
+    >>> group = Group.of(contact_key("c1"), NO_FACTS.added(call))
+    >>> [(_, rows)] = fold(customer_key("ann"), Journey({group.key: group}), Rules())
+    >>> tallies = [row.tally() for row in rows]
+    >>> [sum(tally.get(NUMBER[name], 0) for tally in tallies) for name in ("answered", "contacts", "wait_ms")]
+    [1, 1, 9000]
+    """
     places = contexts(key, journey, rules)
     for place, group in journey.groups.items():
         context = places.get(place, ASIDE)
@@ -132,7 +157,7 @@ def fold(key: Key, journey: Journey, rules: Rules) -> Iterator[tuple[GroupInCont
 
 
 def contributions(group: Group, context: GroupContext, rules: Rules) -> list[Contribution]:
-    """Return all that a group adds."""
+    """Return all rows that a group adds: of its segments, of the contact, and of its surveys."""
     facts = group.facts
     rows = [_of_segment(segment, rules) for segment in facts.segments]
     rows.extend(_of_contact(group, context))
@@ -144,7 +169,7 @@ def contributions(group: Group, context: GroupContext, rules: Rules) -> list[Con
 def _changed(
     group: Group, context: GroupContext, other: Group, other_context: GroupContext, rules: Rules
 ) -> list[Contribution]:
-    """Return what a group adds, but for what the other side adds too."""
+    """Return the rows that a group adds, without those that the other side adds too."""
     if group.facts.segments is not other.facts.segments:
         return contributions(group, context, rules)
     rows = list(_of_contact(group, context)) if context != other_context else []
@@ -158,7 +183,7 @@ def _changed(
 
 
 def contexts(key: Key, journey: Journey, rules: Rules) -> dict[Key, GroupContext]:
-    """Return the places of the groups that have one in the journey `key`; of others it is ASIDE."""
+    """Return the contexts of the groups of the journey `key`, by group; of others it is NO_CONTEXT."""
     groups = journey.groups.values()
     value = _value(journey)
     if key[:1] != b"c":
@@ -174,7 +199,7 @@ def contexts(key: Key, journey: Journey, rules: Rules) -> dict[Key, GroupContext
 
 
 def _value(journey: Journey) -> int | None:
-    """Return what the customer is worth, as said last."""
+    """Return the customer's value in hundredths, as stated last; None: nobody stated one."""
     if not journey.valuations and not any(group.traits & VALUED for group in journey.groups.values()):
         return None
     said = [
@@ -198,7 +223,10 @@ _FIRST_AND_KEPT, _FIRST, _REPEAT = (
 
 
 def _visits(groups: Iterable[Group], rules: Rules) -> dict[Key, GroupContext]:
-    """Tell of each contact that first-contact resolution looks at: is it a first one, and was it enough."""
+    """Return the contexts of the contacts that count for first-contact resolution, by group.
+
+    Depending on the rules, only contacts of the same reason are repeats of each other.
+    """
     visits = [group for group in groups if group.visit_ms is not None]
     if len(visits) <= 1:
         return {visit.key: _FIRST_AND_KEPT for visit in visits}
@@ -212,10 +240,13 @@ def _visits(groups: Iterable[Group], rules: Rules) -> dict[Key, GroupContext]:
 
 
 def _line(visits: list[Group], fcr_ms: int) -> dict[Key, GroupContext]:
-    """Return the places of contacts that may be repeats of each other."""
+    """Return the contexts of contacts that may be repeats of each other, by group.
+
+    A contact that ends within the FCR window (`fcr_ms`) after the previous one is a repeat.
+    """
     order = sorted(visits, key=_visit_end)
     ends = [*map(_visit_end, order)]
-    if len(set(ends)) < len(ends):  # contacts that ended in the same millisecond follow each other by id
+    if len(set(ends)) < len(ends):  # contacts that ended in the same millisecond are ordered by id
         order.sort(key=lambda visit: (_visit_end(visit), _contact_id(visit), visit.key))
     places: dict[Key, GroupContext] = {}
     before, before_end = b"", ends[0] - fcr_ms - 1
@@ -239,7 +270,10 @@ def _contact_id(group: Group) -> str:
 
 
 def _newest_score(key: Key, groups: Iterable[Group], rules: Rules) -> tuple[Key, Response] | None:
-    """Return the customer's newest NPS answer and its group, if it is a detractor's."""
+    """Return the key of the group of the customer's newest NPS answer, and the answer.
+
+    None where the newest one is not a detractor's (0 to 6), or where there is none.
+    """
     scored = [
         (response.answered_at, response.source, response.response_id, group.key, response)
         for group in groups
@@ -254,7 +288,10 @@ def _newest_score(key: Key, groups: Iterable[Group], rules: Rules) -> tuple[Key,
 
 
 def _speaks_for(key: Key, group: Group, response: Response, rules: Rules) -> bool:
-    """A response too far from its contact speaks only for the customer it names itself."""
+    """Tell whether a response counts for the customer of the journey `key`.
+
+    A response outside the horizon around its contact counts only for the customer it names itself.
+    """
     handled = last_segment(group.facts.segments)
     if handled is None or _joins(handled, response.answered_at, rules):
         return True
@@ -269,12 +306,16 @@ def _joins(handled: Segment | None, time_ms: int, rules: Rules) -> bool:
 
 
 def cell(fact: Segment | SurveySent | Response) -> Cell:
-    """Return a fact's own dimensions, in the order of DIMENSIONS."""
+    """Return a fact's own dimensions, in the order of DIMENSIONS.
+
+    >>> cell(Segment(contact_id="c1", ended_at=0, outcome="answered", queue="billing", channel="voice"))
+    (None, 'billing', None, None, 'voice', None, None)
+    """
     return (fact.site, fact.queue, fact.team, fact.agent_id, fact.channel, fact.reason, fact.language)
 
 
 def _first_known(*facts: Segment | SurveySent | Response | None) -> Cell:
-    """Return, dimension by dimension, the value of the first of these facts that knows it."""
+    """Return a cell with each dimension from the first of these facts that knows it."""
     cells = [cell(fact) for fact in facts if fact is not None]
     if len(cells) == 1:
         return cells[0]
@@ -284,8 +325,13 @@ def _first_known(*facts: Segment | SurveySent | Response | None) -> Cell:
 
 
 def handle_ms(segment: Segment) -> int:
-    """Return the handle time of a segment whose talk is known: talk with what is known of hold and
-    after-call work."""
+    """Return the handle time of a segment: talk, plus hold and after-call work where these are known.
+
+    The talk time must be known.
+
+    >>> handle_ms(Segment(contact_id="c1", ended_at=0, outcome="answered", talk_ms=60_000, acw_ms=5_000))
+    65000
+    """
     assert segment.talk_ms is not None
     return segment.talk_ms + (segment.hold_ms or 0) + (segment.acw_ms or 0)
 
@@ -329,8 +375,11 @@ def _handling(segment: Segment) -> DurationRow:
 
 
 def _waited(outcome: str, wait_ms: int | None, target: ServiceLevel) -> str:
-    """Return what a wait means for the service level: "" where it is unknown or does not count, else
-    "within", "short" (an abandonment that is also within), or "long"."""
+    """Classify a wait for the service level.
+
+    "": unknown, or the outcome does not count. "within": within the target. "long": beyond it. "short": an
+    abandonment within the short limit; "short within": one that is also within the target.
+    """
     if wait_ms is None or outcome not in ("answered", "abandoned"):
         return ""
     within = wait_ms <= target.within_ms
@@ -350,8 +399,10 @@ _LEVEL_COUNTS: Final = (
 def _segment_counts(
     outcome: str, transferred: bool, offers_overflow: bool, offers_callback: bool, formula: str, waited: str
 ) -> CountRow:
-    """Return the counts of an inbound segment but for its durations; what the rules say comes in as
-    arguments."""
+    """Return the counts of an inbound segment without those of its durations.
+
+    The rules are passed as single values, so that equal segments share one cached tuple.
+    """
     counted = {outcome: 1}
     is_offered = {"overflow": offers_overflow, "callback": offers_callback}.get(outcome, True)
     counted["offered"] = int(is_offered)
@@ -362,7 +413,7 @@ def _segment_counts(
 
 
 def _level_counts(outcome: str, formula: str, waited: str) -> dict[str, int]:
-    """Return what a segment adds to the service level: by counts, and by its own queue's formula."""
+    """Return what a segment adds to the service level: the plain counts, and hits by its queue's formula."""
     named = dict.fromkeys(_LEVEL_COUNTS, 0) | {outcome: 1}
     if waited:
         named[f"{outcome}_waited"] = 1

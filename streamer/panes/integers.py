@@ -1,4 +1,4 @@
-"""Arrays of integers as short byte strings, and sums of them."""
+"""Arrays of integers: packing into short byte strings, coding, and sums."""
 
 from typing import Final
 
@@ -15,10 +15,10 @@ PackedIntegers = bytes | list[int]
 
 
 def pack_integers(values: Integers | list[int]) -> PackedIntegers:
-    """Write integers in as few bytes as most of them need.
+    """Pack integers into as few bytes as most of them need.
 
-    A few are left to MessagePack. Else it is one byte each; larger ones stand behind, in 2, 4 or 8 bytes, and
-    -128 in their place; where more than half are larger all are written plainly.
+    Up to 64 are left to MessagePack, as a list. Of more, each takes one byte; larger ones are appended in 2,
+    4 or 8 bytes, with -128 in their place. Where more than half are larger, all are written in that width.
 
     >>> unpack_integers(pack_integers(np.array([0, -127, 1_000, 2**40]))).tolist()
     [0, -127, 1000, 1099511627776]
@@ -42,7 +42,7 @@ def _fits(values: Integers, bits: int) -> bool:
 
 
 def unpack_integers(packed: PackedIntegers) -> Integers:
-    """Read what `pack_integers` wrote."""
+    """Return the integers that `pack_integers` packed."""
     if isinstance(packed, list):
         return np.array(packed, np.int64)
     number, width = int.from_bytes(packed[:4], "big"), packed[4]
@@ -56,10 +56,10 @@ def unpack_integers(packed: PackedIntegers) -> Integers:
 
 
 def numbered(values: Integers) -> tuple[Integers, Integers]:
-    """Return the different values, ascending, and for each value its place among them, in the same shape.
+    """Return the different values, ascending, and for each value its index among them, in the same shape.
 
-    >>> used, place = numbered(np.array([[7, 5], [5, 9]]))
-    >>> used.tolist(), place.tolist()
+    >>> unique_values, codes = numbered(np.array([[7, 5], [5, 9]]))
+    >>> unique_values.tolist(), codes.tolist()
     ([5, 7, 9], [[1, 0], [0, 2]])
     """
     if not values.size:
@@ -68,7 +68,7 @@ def numbered(values: Integers) -> tuple[Integers, Integers]:
     if span > values.size:
         used, place = np.unique(values, return_inverse=True)
         return used, place.reshape(values.shape)
-    # Many values in a narrow range: marking each number takes a third of the time that sorting takes.
+    # Many values in a narrow range: marking each one takes a third of the time that sorting takes.
     marks = np.zeros(span, np.int64)
     marks[values - low] = 1
     places = np.cumsum(marks) - 1
@@ -76,7 +76,11 @@ def numbered(values: Integers) -> tuple[Integers, Integers]:
 
 
 def sums(places: Integers, amounts: Integers, size: int) -> Integers:
-    """Add the amounts of each of `size` places."""
+    """Add up the amounts by index: return `size` sums.
+
+    >>> sums(np.array([0, 2, 0]), np.array([5, 1, 7]), 4).tolist()
+    [12, 0, 1, 0]
+    """
     total = np.zeros(size, np.int64)
     np.add.at(total, places, amounts)
     return total

@@ -1,8 +1,8 @@
 """Pane deltas: the counts that one commit adds to the panes of one hour, as bytes that the store keeps.
 
-A pane is the sum of its deltas. The store adds nothing up: it files a delta under the commit's sequence
-number, and a reader sums what is new to it. A fine delta holds the rows of the fold, a long one their sums by
-group row. The first byte is the version of the format.
+A pane is the sum of its deltas. The store adds nothing up: it keeps each delta under the commit's sequence
+number, and a reader sums those that are new to it. A fine delta holds the rows of the fold, a long one their
+sums by group row. The first byte is the version of the format.
 """
 
 from collections.abc import Sequence
@@ -21,25 +21,28 @@ from streamer.panes.pane_keys import Cell
 VERSION: Final = b"\x01"
 N, MS, S2 = (np.array([NUMBER[f"{name}_{of}"] for name in DURATIONS]) for of in ("n", "ms", "s2"))
 FIRST_BUCKET: Final = np.array([FIRST_BUCKET_OF[name] for name in DURATIONS])
-"""Numbers of the counts of a duration, by its place in DURATIONS: how many, their ms, their squares in s²,
-and the first bucket of its histogram."""
+"""Numbers of the counts of each duration, in the order of DURATIONS: of segments, of their ms, of their
+squares in s², and of the first bucket of the histogram."""
 _BOUNDS: Final = np.array(BOUNDS)
 
 _pack = msgspec.msgpack.Encoder().encode
 
 
 class DeltaFormatError(ValueError):
-    """A delta was written in a format that this version does not read."""
+    """Raised for a delta in a format that this version does not read."""
 
 
 # Deltas as they are stored.
 
 
 class FineDelta(msgspec.Struct, array_like=True, gc=False):
-    """Rows of one hour's 10 s panes. `names` are the values of all dimensions, `cells` of which of them each
-    cell is made, cell by cell; `counts` are the different counts of rows. Of each row: pane of the
-    hour, cell, counts, weight, and how many durations it has; then these in a line: which, and ms. The
-    journeys that count anew: pane of the hour, and KEY_BYTES each, which lead from a number to its contacts.
+    """Format of the rows of one hour's 10 s panes.
+
+    `names`: the values of all dimensions. `cells`: the codes of each cell's values (places in `names`), cell
+    by cell. `counts`: the different counts of rows. `row_*`, one value for each row: pane of the hour, cell
+    (its place in `cells`), counts (their place in `counts`), weight (1 or -1), and number of durations.
+    `duration` and `duration_ms`, row by row: place in DURATIONS, and ms. `journey_pane` and `journeys`: the
+    journeys that add rows, as pane of the hour and KEY_BYTES each; they lead from a number to its contacts.
     """
 
     names: list[str | None]
@@ -57,9 +60,12 @@ class FineDelta(msgspec.Struct, array_like=True, gc=False):
 
 
 class LongDelta(msgspec.Struct, array_like=True, gc=False):
-    """Sums of one hour by group row. `rows` are their names; the first `sizes[0]` numbers and amounts are of
-    the first row, and so on. `linked` amounts say how many answered segments of the agent's row `agents[i]`
-    (a place in `rows`) lie under the row `under[i]`: so that agents can be counted over hours."""
+    """Format of the sums of one hour by group row.
+
+    `rows`: names of the group rows. `sizes`: the first `sizes[0]` of `numbers` and `amounts` are of the first
+    row, and so on. `linked[i]` answered segments of the agent's row `agents[i]` (a place in `rows`) lie under
+    the row `under[i]` as well; active agents are counted over hours by these links.
+    """
 
     rows: list[str]
     sizes: PackedIntegers
@@ -80,13 +86,23 @@ _unpack_long = msgspec.msgpack.Decoder(LongDelta).decode
 
 def _body(packed: bytes) -> memoryview:
     if packed[:1] != VERSION:
-        raise DeltaFormatError(f"a pane delta of format {packed[:1].hex()}: expected {VERSION.hex()}")
+        raise DeltaFormatError(f"pane delta has format {packed[:1].hex()}, expected {VERSION.hex()}")
     return memoryview(packed)[1:]
 
 
 class FineRows(NamedTuple):
-    """A fine delta, unpacked. `cells` has a line for each cell and a column for each dimension; each duration
-    says of which row it is. Pane numbers are of the hour: 0 to 359."""
+    """Rows of a fine delta, unpacked into columns.
+
+    `cells` has the shape (cells, dimensions) and holds places in `names`. `duration_row`: the row that each
+    duration belongs to. Pane numbers are those of the hour, 0 to 359.
+
+    >>> from streamer.panes.fold import Contribution, Delta
+    >>> from streamer.panes.rollup import Rollup
+    >>> row = Contribution(1_750_000_000_000, ("north",) * 7, (NUMBER["offered"], 1))
+    >>> deltas = Rollup(()).deltas(Delta([], [row], {}))
+    >>> FineRows.unpacked(deltas["fine", 486111]).tallies() == {(40, ("north",) * 7): {NUMBER["offered"]: 1}}
+    True
+    """
 
     names: list[str | None]
     cells: Integers
@@ -140,7 +156,7 @@ class FineRows(NamedTuple):
         )
 
     def counts_spelled_out(self) -> tuple[Integers, Integers, Integers]:
-        """Return all counts but those of durations: of which row, which number, how many."""
+        """Return all counts but those of durations, as three columns: row, number of the count, amount."""
         sizes = np.array([len(row) // 2 for row in self.counts], np.int64)
         flat = np.fromiter(chain.from_iterable(self.counts), np.int64, 2 * int(sizes.sum()))
         own = sizes[self.row_counts]
@@ -150,7 +166,10 @@ class FineRows(NamedTuple):
         return row, flat[2 * at], flat[2 * at + 1] * self.row_weight[row]
 
     def spelled_out(self) -> tuple[Integers, Integers, Integers]:
-        """Return all counts: of which row, which number, how many; a number may come several times."""
+        """Return all counts as three columns: row, number of the count, amount.
+
+        A number may occur several times in a row.
+        """
         row, number, amount = self.counts_spelled_out()
         of, ms, unit = self.duration, self.duration_ms, self.row_weight[self.duration_row]
         numbers = (number, N[of], MS[of], S2[of], FIRST_BUCKET[of] + bucket_of(ms))
@@ -162,7 +181,7 @@ class FineRows(NamedTuple):
         return tuple(self.names[code] for code in self.cells[cell].tolist())
 
     def tallies(self) -> dict[tuple[int, Cell], Tally]:
-        """Return the counts that are not 0, by pane of the hour and cell; for who is not in a hurry."""
+        """Return the counts that are not 0, by pane of the hour and cell. Slow: loops over all counts."""
         found: dict[tuple[int, Cell], Tally] = {}
         for row, number, amount in zip(*(column.tolist() for column in self.spelled_out()), strict=True):
             place = int(self.row_pane[row]), self.cell_of(int(self.row_cell[row]))
@@ -171,7 +190,7 @@ class FineRows(NamedTuple):
         return _without_zeros(found)
 
     def journeys_of(self, pane: int) -> list[Key]:
-        """Return the journeys that count anew in a pane of the hour."""
+        """Return the keys of the journeys that add rows to a pane of the hour."""
         keys = split_keys(self.journeys)
         return [keys[at] for at in np.flatnonzero(self.journey_pane == pane).tolist()]
 
@@ -189,17 +208,32 @@ def split_keys(joined: bytes) -> list[Key]:
 
 
 def bucket_of(ms: Integers) -> Integers:
-    """Return the histogram buckets of durations, as `tally.bucket` has them."""
+    """Return the histogram buckets of durations, as `tally.bucket` does for one.
+
+    >>> from streamer.metrics.tally import bucket
+    >>> bucket_of(np.array([0, 27, 60_000])).tolist() == [bucket(ms) for ms in (0, 27, 60_000)]
+    True
+    """
     return np.searchsorted(_BOUNDS, ms)
 
 
 def squares_s(ms: Integers) -> Integers:
-    """Return squares in whole seconds², as `tally.squared` has them."""
+    """Return the squares of durations in whole seconds², as `tally.squared` does for one.
+
+    >>> squares_s(np.array([499, 1_500, 60_000])).tolist()
+    [0, 2, 3600]
+    """
     return (ms * ms + 500_000) // 1_000_000
 
 
 class LongSums(NamedTuple):
-    """A long delta, unpacked. `row` says for each number of which row it is."""
+    """Sums of a long delta, unpacked. `row`: the row (a place in `rows`) that each number belongs to.
+
+    >>> number, empty = NUMBER["contacts"], np.empty(0, int)
+    >>> table = LongSums(["all"], np.array([0]), np.array([number]), np.array([3]), empty, empty, empty)
+    >>> LongSums.unpacked(table.packed()).tallies() == {"all": {number: 3}}
+    True
+    """
 
     rows: list[str]
     row: Integers
@@ -224,7 +258,7 @@ class LongSums(NamedTuple):
         return cls(delta.rows, row, *map(unpack_integers, columns))
 
     def tallies(self) -> dict[str, Tally]:
-        """Return the counts by row; for who is not in a hurry."""
+        """Return the counts by row. Slow: loops over all counts."""
         found: dict[str, Tally] = {}
         for row, number, amount in zip(
             self.row.tolist(), self.numbers.tolist(), self.amounts.tolist(), strict=True
@@ -234,7 +268,7 @@ class LongSums(NamedTuple):
         return found
 
     def links(self) -> dict[tuple[str, str], int]:
-        """Return how many answered segments of an agent's row lie under another row."""
+        """Return the number of answered segments by agent's row and other row that they lie under."""
         found: dict[tuple[str, str], int] = {}
         columns = (self.agents.tolist(), self.under.tolist(), self.linked.tolist())
         for agent, under, amount in zip(*columns, strict=True):

@@ -1,8 +1,8 @@
-"""The two families of panes of event time, and how cells and group rows are named on the wire.
+"""Keys of panes: the two families of panes of event time, and the names of cells and group rows in the store.
 
-Fine panes are 10 s wide and hold cells, long ones an hour and hold group rows. A cell is one combination of
-all dimensions; a row is one group: `all`, one value of one dimension, or a configured pair. The store files
-both by the hour, and beside them the plain counters.
+Fine panes are 10 s wide and hold cells; long panes are an hour wide and hold group rows. A cell is one
+combination of all dimensions. A group row is one group: `all`, one value of one dimension, or one of a
+configured pair. The store keeps both by the hour, and the plain counters beside them.
 """
 
 from typing import Final, Literal
@@ -17,11 +17,11 @@ PANES_PER_HOUR: Final = HOUR // FINE_MS
 
 Family = Literal["fine", "long"]
 WIDTH: Final[dict[Family, int]] = {"fine": FINE_MS, "long": LONG_MS}
-"""Of a pane, in ms."""
+"""Width of a pane in ms."""
 
 StoredFamily = Literal["fine", "long", "counters"]
 PaneHour = tuple[StoredFamily, int]
-"""Key of a pane delta: a family, and hours since the epoch (0 for the counters)."""
+"""Key of a pane delta in the store: a family, and hours since the epoch (0 for the counters)."""
 COUNTERS: Final[PaneHour] = ("counters", 0)
 
 SEPARATOR: Final = "\x1f"
@@ -34,34 +34,47 @@ Grouping = tuple[str, ...]
 
 
 def kept_ms(family: Family, retention_ms: int) -> int:
-    """Return how long a pane is kept; `retention_ms` is that of the rules."""
+    """Return the time in ms that a pane is kept; `retention_ms` is that of the counting rules."""
     return FINE_KEPT_MS if family == "fine" else retention_ms
 
 
 def oldest(family: Family, now_ms: int, retention_ms: int) -> int:
-    """Return the first pane that is still kept."""
+    """Return the number of the first pane that is still kept, counted since the epoch."""
     return (now_ms - kept_ms(family, retention_ms)) // WIDTH[family]
 
 
 def is_kept(place: PaneHour, now_ms: int, retention_ms: int) -> bool:
-    """Tell whether anything of an hour still is within its time to live."""
+    """Tell whether any pane of an hour is still kept.
+
+    >>> is_kept(("fine", 0), 50 * HOUR, HOUR), is_kept(("fine", 0), 51 * HOUR, HOUR)
+    (True, False)
+    """
     family, hour = place
     return family == "counters" or hour >= (now_ms - kept_ms(family, retention_ms)) // HOUR
 
 
 def groupings(pairs: tuple[tuple[str, ...], ...]) -> tuple[Grouping, ...]:
-    """All groupings that are kept: `all`, each dimension, the configured pairs."""
+    """Return all groupings that long panes hold: `all`, each dimension, the configured pairs."""
     return ((), *((name,) for name in DIMENSIONS), *pairs)
 
 
 def row_field(by: Grouping, cell: Cell) -> str:
-    """The row a cell belongs to, e.g. "queue␟billing"; "all" for ()."""
+    r"""Return the name of the group row that a cell belongs to; "all" for the grouping ().
+
+    >>> cell = ("north", "billing", None, "anna", "voice", None, None)
+    >>> row_field(("queue",), cell), row_field(("queue", "team"), cell)
+    ('queue\x1fbilling', 'queue,team\x1fbilling\x1funknown')
+    """
     if not by:
         return ALL
     return SEPARATOR.join([",".join(by), *(cell[DIMENSIONS.index(name)] or UNKNOWN for name in by)])
 
 
 def row_of(field: str) -> tuple[str, str]:
-    """(by, key) as a reading names them: ("all", ""), ("queue", "b"), ("queue,channel", "b,voice")."""
+    r"""Return the `by` and the `key` of a group row, as a reading names them.
+
+    >>> row_of("all"), row_of("queue,channel\x1fbilling\x1fvoice")
+    (('all', ''), ('queue,channel', 'billing,voice'))
+    """
     by, _, key = field.partition(SEPARATOR)
     return by, key.replace(SEPARATOR, ",")

@@ -1,4 +1,4 @@
-"""From the rows that a commit changes to its pane deltas, and from many deltas to one."""
+"""Rollup of the rows that a commit changes into its pane deltas, and merging of many deltas into one."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, pairwise
@@ -42,7 +42,7 @@ T = TypeVar("T")
 
 
 def batch_rows(delta: Delta) -> FineRows:
-    """Return all rows of a commit in columns, their panes counted since the epoch."""
+    """Return all rows of a commit as columns; panes are counted since the epoch, removed rows weigh -1."""
     rows = [*delta.removed, *delta.added]
     weight = np.ones(len(rows), np.int64)
     weight[: len(delta.removed)] = -1
@@ -75,14 +75,25 @@ def _coded(values: Iterable[T]) -> tuple[list[int], list[T]]:
 
 
 class GroupRows(NamedTuple):
-    """Group rows of all groupings: their names, and for each grouping a line with the row of each cell."""
+    """Group rows of all groupings. `of_cell`, shape (groupings, cells): the group row of each cell."""
 
     names: list[str]
     of_cell: Integers
 
 
 class Rollup:
-    """Makes the deltas of a commit: fine ones by hour, long ones by hour and the rows of all groupings."""
+    r"""Rollup of a commit into its pane deltas: fine ones by hour, long ones by hour and group row.
+
+    >>> from streamer.panes.fold import Contribution
+    >>> cell = (None, "billing", None, None, "voice", None, None)
+    >>> row = Contribution(1_750_000_000_000, cell, (NUMBER["offered"], 1))
+    >>> deltas = Rollup(()).deltas(Delta([], [row], {}))
+    >>> sorted(deltas)  # hours since the epoch
+    [('fine', 486111), ('long', 486111)]
+    >>> tallies = LongSums.unpacked(deltas["long", 486111]).tallies()
+    >>> tallies["all"] == tallies["queue\x1fbilling"] == {NUMBER["offered"]: 1}
+    True
+    """
 
     def __init__(self, pairs: tuple[Grouping, ...]) -> None:
         self._groupings: tuple[Grouping, ...] = groupings(pairs)
@@ -90,8 +101,10 @@ class Rollup:
         self._dimensions = [[DIMENSIONS.index(name) for name in by] for by in self._groupings]
 
     def deltas(self, delta: Delta, oldest_pane: int = 0) -> dict[PaneHour, bytes]:
-        """Return the packed deltas by family and hour. Fine ones are made from the 10 s pane `oldest_pane`
-        on; of history there is none to be made."""
+        """Return the packed deltas by family and hour.
+
+        Fine ones are made from the 10 s pane `oldest_pane` on, since older panes are no longer kept.
+        """
         if not delta:
             return {}
         batch = batch_rows(delta)
@@ -103,7 +116,10 @@ class Rollup:
         return deltas
 
     def _long(self, batch: FineRows) -> Iterable[tuple[int, LongSums]]:
-        """All hours at once: of history a commit holds many, with little in each."""
+        """Yield the sums of each hour, all computed at once.
+
+        A commit of a backfill touches many hours, with few rows in each.
+        """
         if not len(batch.row_pane):
             return
         hours, hour = numbered(batch.row_pane // PANES_PER_HOUR)
@@ -140,7 +156,10 @@ class Rollup:
         return GroupRows(names, np.array(lines))
 
     def _links(self, batch: FineRows, row: Integers, width: int) -> tuple[Integers, Integers, Integers]:
-        """Return how many answered segments of agents' rows lie under other rows, ascending by agent."""
+        """Return the links of agents as three columns, ascending by agent.
+
+        These are: the agent's group row, another row that its answered segments lie under, and their number.
+        """
         answered = np.array([_amount(counts, _ANSWERED) for counts in batch.counts], np.int64)
         unknown = np.array([name is None for name in batch.names], bool)
         amount = batch.row_weight * answered[batch.row_counts]
@@ -154,7 +173,7 @@ class Rollup:
 
 
 def _row_name(by: Grouping, dimensions: Sequence[int], batch: FineRows, cell: int) -> str:
-    """Return the name of the group row that a cell belongs to, as `pane_keys.row_field` has it."""
+    """Return the name of the group row that a cell belongs to, as `pane_keys.row_field` does."""
     values = (batch.names[batch.cells[cell, at]] or UNKNOWN for at in dimensions)
     return SEPARATOR.join([",".join(by), *values]) if by else ALL
 
@@ -164,7 +183,7 @@ def _amount(counts: Sequence[int], number: int) -> int:
 
 
 class GroupCounts(NamedTuple):
-    """Counts that are not 0: of which group row, which number, how many."""
+    """Counts that are not 0, as columns: group row, number of the count, amount."""
 
     row: Integers
     number: Integers
@@ -172,8 +191,10 @@ class GroupCounts(NamedTuple):
 
 
 def _group_counts(batch: FineRows, row: Integers, width: int) -> GroupCounts:
-    """Return the sums of `width` group rows, ascending by row. `row` has a line for each grouping: in which
-    of them each row of the batch counts."""
+    """Return the sums of `width` group rows, ascending by row.
+
+    `row`, shape (groupings, rows of the batch): the group row that each row of the batch counts in.
+    """
     of_row, number, amount = batch.counts_spelled_out()
     known, code = numbered(number)
     counts = _spread(row[:, of_row] * len(known) + code, amount, width * len(known))
@@ -196,12 +217,12 @@ def _group_counts(batch: FineRows, row: Integers, width: int) -> GroupCounts:
 
 
 def _spread(places: Integers, amounts: Integers, size: int) -> Integers:
-    """Sum up amounts that count once in every line of `places`."""
+    """Return `size` sums of amounts by index; `indices` has several lines, and each amount counts in all."""
     return sums(places.ravel(), np.broadcast_to(amounts, places.shape).ravel(), size)
 
 
 def _filled(table: Integers, numbers: Integers) -> GroupCounts:
-    """Return what is not 0 in a table with a line for each row and a column for each of these numbers."""
+    """Return the values that are not 0 in a table with a line for each row and a column for each number."""
     where = np.flatnonzero(table != 0)
     return GroupCounts(where // len(numbers), numbers[where % len(numbers)], table[where])
 
@@ -209,8 +230,10 @@ def _filled(table: Integers, numbers: Integers) -> GroupCounts:
 def _fine(
     batch: FineRows, journeys: Mapping[int, Sequence[Key]], oldest_pane: int
 ) -> Iterable[tuple[int, bytes]]:
-    """Yield the packed rows of each hour from a 10 s pane on. A commit's hours have few rows each, if many
-    hours they are: lists are faster there than arrays."""
+    """Yield each hour with its packed rows, from the 10 s pane `oldest_pane` on.
+
+    Where a commit has many hours, each has few rows: lists are faster there than arrays.
+    """
     hours: dict[int, list[int]] = {}
     panes = batch.row_pane.tolist()
     for row, pane in enumerate(panes):
@@ -227,17 +250,17 @@ def _fine(
 
 
 class FineColumns(NamedTuple):
-    """The rows of a batch as lists, to pack some of them."""
+    """Columns of the rows of a batch as lists, to pack some of the rows."""
 
     batch: FineRows
     panes: list[int]
     cells: list[int]
     values: list[list[int]]
-    """The codes of each cell's values."""
+    """Codes of each cell's values."""
     counts: list[int]
     weights: list[int]
     durations: list[int]
-    """Where each row's durations begin; one more than there are rows."""
+    """Index of each row's first duration, and behind them the number of all durations."""
     kinds: list[int]
     ms: list[int]
 
@@ -248,7 +271,7 @@ class FineColumns(NamedTuple):
         return cls(batch, *(some.tolist() for some in (*columns, first, batch.duration, batch.duration_ms)))
 
     def packed(self, rows: Sequence[int], first_pane: int, journeys: Mapping[int, Sequence[Key]]) -> bytes:
-        """Pack these rows, without the names that they do not use."""
+        """Pack these rows, with only those names, cells and counts that they use."""
         cell, cells = _coded([self.cells[row] for row in rows])
         count, counts = _coded([self.counts[row] for row in rows])
         codes, values = _coded(chain.from_iterable([self.values[of] for of in cells]))
@@ -275,7 +298,17 @@ class FineColumns(NamedTuple):
 
 
 def merge_fine(packed: Sequence[bytes]) -> bytes:
-    """Return one fine delta with the rows of all. Cells hardly ever meet twice: nothing is added up."""
+    """Merge fine deltas of one hour into one with the rows of all.
+
+    Nothing is added up, since hardly any two rows share pane and cell.
+
+    >>> from streamer.panes.fold import Contribution
+    >>> row = Contribution(1_750_000_000_000, (None,) * 7, (NUMBER["offered"], 1))
+    >>> deltas = Rollup(()).deltas(Delta([], [row], {}))
+    >>> merged = FineRows.unpacked(merge_fine([deltas["fine", 486111]] * 2))
+    >>> len(merged.row_pane), [*merged.tallies().values()] == [{NUMBER["offered"]: 2}]
+    (2, True)
+    """
     parts = [FineRows.unpacked(one) for one in packed]
     names: dict[str | None, int] = {}
     counts: dict[CountRow, int] = {}
@@ -304,7 +337,15 @@ def merge_fine(packed: Sequence[bytes]) -> bytes:
 
 
 def merge_long(packed: Sequence[bytes]) -> bytes:
-    """Return one long delta with the sums of all."""
+    """Merge long deltas of one hour into one with the sums of all.
+
+    >>> from streamer.panes.fold import Contribution
+    >>> row = Contribution(1_750_000_000_000, (None,) * 7, (NUMBER["offered"], 1))
+    >>> added, removed = Delta([], [row], {}), Delta([row], [], {})
+    >>> packed = [Rollup(()).deltas(delta)["long", 486111] for delta in (added, added, removed)]
+    >>> LongSums.unpacked(merge_long(packed)).tallies()["all"] == {NUMBER["offered"]: 1}
+    True
+    """
     parts = [LongSums.unpacked(one) for one in packed]
     codes: dict[str, int] = {}
     rows = [np.array([codes.setdefault(row, len(codes)) for row in part.rows], np.int64) for part in parts]

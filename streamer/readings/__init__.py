@@ -1,1 +1,1 @@
-"""What is true now: rolling windows, history and freshness, read incrementally from the store."""
+"""Readings of metrics over rolling windows, their history and age, read incrementally from the store."""

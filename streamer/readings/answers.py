@@ -1,4 +1,4 @@
-"""Here is how the answers to one question are spread over its scale."""
+"""Count the answers to one survey question by score."""
 
 from typing import Final
 
@@ -14,16 +14,18 @@ METRIC_OF: Final = {
     "effort": "effort_score",
     "cnx": "cnx_score",
 }
-"""A metric that reads a question's answers, by question."""
+"""A metric that reads the answers to a question, by question."""
 
 
 class Score(msgspec.Struct, frozen=True):
+    """A score of the scale and how many answers gave it."""
+
     score: int
     count: int
 
 
 class Distribution(msgspec.Struct, frozen=True, rename={"from_": "from"}):
-    """How often each score was given in one window by one group; `answers` is their sum."""
+    """Answers to one question by score, of one group in one window; `answers` is their sum."""
 
     question: str
     window: str
@@ -36,5 +38,12 @@ class Distribution(msgspec.Struct, frozen=True, rename={"from_": "from"}):
 
 
 def scores(question: str, counts: Counted) -> list[Score]:
-    """All of the scale, ascending."""
+    """List every score of the question's scale, ascending, with its count; scores nobody gave have 0.
+
+    >>> from streamer.metrics.formulas import TallyCounts
+    >>> from streamer.metrics.tally import NUMBER
+    >>> counts = TallyCounts({NUMBER["csat_5"]: 7, NUMBER["csat_1"]: 2})
+    >>> [(each.score, each.count) for each in scores("csat", counts)]
+    [(1, 2), (2, 0), (3, 0), (4, 0), (5, 7)]
+    """
     return [Score(score, counts[f"{question}_{score}"]) for score in SCALES[question]]

@@ -1,7 +1,7 @@
-"""The two families of panes as the reader holds them: their panes in columns, and group rows by number.
+"""Hold the two families of panes in memory: entries in numpy columns, group rows by number.
 
-A view is a way to look at a family: by which grouping, counting what ("counts", or "agents" with an
-answered segment), and of the queues of which time zone only.
+A `PaneView` selects from a family: by which grouping, which quantity ("counts", or "agents" with an
+answered segment), and optionally only the queues of one time zone.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -45,13 +45,20 @@ _AGENT: Final = DIMENSIONS.index("agent")
 
 
 class View(NamedTuple):
+    """A selection from a pane family: a grouping, a quantity, and the queues of one zone (None: all)."""
+
     by: str
     what: Literal["counts", "agents"] = "counts"
     zone: str | None = None
 
 
 class Zones(NamedTuple):
-    """The time zones of queues, by name: the default one, and those of queues with their own."""
+    """Names of time zones: the default, and those of the queues that have their own.
+
+    >>> zones = Zones("Europe/Madrid", {"tokyo-billing": "Asia/Tokyo"})
+    >>> zones.of("tokyo-billing"), zones.of("sales")
+    ('Asia/Tokyo', 'Europe/Madrid')
+    """
 
     default: str
     own: Mapping[str, str]
@@ -64,7 +71,12 @@ class Zones(NamedTuple):
 
 
 class Numbered:
-    """Names and their numbers, in the order of their first appearance."""
+    """Names numbered from 0 in the order in which they were first added.
+
+    >>> queues = Numbered(["billing", "sales"])
+    >>> queues.add("tech"), queues.add("billing"), queues.get("unheard of")
+    (2, 0, None)
+    """
 
     def __init__(self, names: Iterable[str] = ()) -> None:
         self.names: list[str] = []
@@ -83,7 +95,7 @@ class Numbered:
 
 
 class Column:
-    """Integers, one for each field."""
+    """A growing array of integers, one for each field or cell."""
 
     def __init__(self) -> None:
         self._array = np.empty(64, np.int64)
@@ -100,9 +112,11 @@ class Column:
 
 
 class Columns(Protocol):
-    """A family's panes. `put` adds the deltas of one hour, `whole` in place of all it had; `rows` are the
-    keys of a grouping's group rows by number; in counts a key is row * NUMBERS + number, in agents
-    row * WIDE + agent."""
+    """The panes of one family.
+
+    `put` adds the packed deltas of one hour; if `whole`, they replace all the hour held. `rows` are the
+    group keys of each grouping by number. A key of counts is row * NUMBERS + number, a key of agents is
+    row * AGENT_WIDTH + agent."""
 
     @property
     def rows(self) -> Mapping[str, Numbered]: ...
@@ -115,7 +129,7 @@ class Columns(Protocol):
 
 
 class Fine:
-    """10 s panes of cells. `journeys` are the keys of those that count in a pane, joined."""
+    """10 s panes of cells. `journeys` holds, by pane, the concatenated keys of the journeys counted in it."""
 
     def __init__(self, pairs: tuple[Grouping, ...], zones: Zones) -> None:
         self._groupings = {",".join(by) or ALL: by for by in groupings(pairs)}
@@ -124,7 +138,7 @@ class Fine:
         self.rows = {name: Numbered() for name in self._groupings}
         self._values = dict[str | None, int]()
         self._cells: dict[bytes, int] = {}
-        """Numbers of cells, by the codes of their values."""
+        """Numbers of cells by the packed int32 codes of their dimension values."""
         self._row_of = {name: Column() for name in self._groupings}
         self._agent_of, self._zone_of = Column(), Column()
         self.leaves = Leaves(NUMBERS)
@@ -145,14 +159,14 @@ class Fine:
             self._add_journeys(first, rows)
 
     def _entries(self, rows: FineRows) -> tuple[Integers, Entries]:
-        """Return the pane of each entry, and the entries."""
+        """Return the pane of each entry (relative to the hour) and the entries."""
         cells = self._numbers_of(rows)
         row, number, amount = rows.spelled_out()
         return rows.row_pane[row], Entries(cells[rows.row_cell[row]] * NUMBERS + number, amount)
 
     def _add_journeys(self, first: int, rows: FineRows) -> None:
         panes = np.unique(rows.journey_pane)
-        if len(panes) == 1:  # as a rule: events come as they happen
+        if len(panes) == 1:  # the common case: events arrive as they happen
             pane = first + int(panes[0])
             if pane >= self.leaves.floor:
                 self.journeys[pane] = self.journeys.get(pane, b"") + rows.journeys
@@ -184,7 +198,7 @@ class Fine:
         return self._cells.setdefault(code, len(self._cells))
 
     def pyramid(self, view: View) -> Pyramid:
-        """Blocks of an hour: a cell's ten seconds hardly add up, a group's hour does."""
+        """Return the pyramid of a view. Its blocks are hours: 10 s hold too little to sum."""
         if view not in self._pyramids:
             lens = self._counts(view) if view.what == "counts" else self._agents(view)
             self._pyramids[view] = Pyramid(self.leaves, (360,), self._of_zone(view, lens))
@@ -197,8 +211,8 @@ class Fine:
         return lambda part: lens(part.only(self._zone_of.array()[part.keys // NUMBERS] == zone))
 
     def tallies(self, index: int, view: View, key: str, teams: Collection[str] | None = None) -> list[Tally]:
-        """Of the cells of one group in one pane: hardly ever more than a contact each. `teams`: only of
-        these."""
+        """Return the tallies of a group's cells in one pane, rarely of more than one contact each. `teams`:
+        only cells of these teams (None: all)."""
         row = self.rows[view.by].get(key)
         if row is None:
             return []
@@ -242,8 +256,8 @@ class Fine:
 
 
 class Long:
-    """Hours of group rows. Deltas also say under which other rows an agent had how many answered segments:
-    those are kept as links."""
+    """One-hour panes of group rows. Deltas also count an agent's answered segments under each other row;
+    these are kept as `links`, with keys agent's field * AGENT_WIDTH + field."""
 
     def __init__(self, pairs: tuple[Grouping, ...]) -> None:
         self._groupings = Numbered(",".join(by) or ALL for by in groupings(pairs))
@@ -271,7 +285,7 @@ class Long:
         return number
 
     def pyramid(self, view: View) -> Pyramid:
-        """Blocks of a day and of a week."""
+        """Return the pyramid of a view, with blocks of a day and of a week."""
         if view not in self._pyramids:
             self._pyramids[view] = self._seen(view)
         return self._pyramids[view]
@@ -293,7 +307,7 @@ class Long:
         return lens
 
     def _own(self, by: int) -> Lens:
-        """An agent's own row has one agent, but that of the unknown ones has none."""
+        """Map each agent's own row to that one agent; the row of unknown agents has none."""
 
         def lens(part: Entries) -> Entries:
             fields, values = _answered(part)
@@ -317,7 +331,7 @@ class Long:
 
 
 def _answered(part: Entries) -> Entries:
-    """The fields with an answered segment, and how many."""
+    """Return the fields with answered segments, and how many each has."""
     fields, numbers = np.divmod(part.keys, NUMBERS)
     return Entries(fields, part.values).only(numbers == _ANSWERED)
 
@@ -330,7 +344,7 @@ def _drop_before(index: int, leaves: Iterable[Leaves], pyramids: Iterable[Pyrami
 
 
 class Numbers:
-    """Both families and the counters, and the sums of the windows that are looked at now."""
+    """All that a reader holds: both pane families, the counters, and the rolling sums of current windows."""
 
     def __init__(self, pairs: tuple[Grouping, ...], zones: Zones) -> None:
         self.fine = Fine(pairs, zones)
@@ -339,7 +353,7 @@ class Numbers:
         self.counters: Mapping[str, int] = {}
 
     def put(self, place: PaneHour, deltas: Sequence[bytes], whole: bool) -> None:
-        """Add deltas to an hour; `whole`: they are all it holds."""
+        """Add deltas to an hour; if `whole`, they replace all it held."""
         family, hour = place
         if family == "counters":
             before = [] if whole else [pack_counters(self.counters)]
@@ -352,8 +366,8 @@ class Numbers:
 
 
 class Sums:
-    """Rolling sums by slot: what moves along with time, such as "the last hour", is one slot. `row`: only
-    the group of that (by, key)."""
+    """Rolling sums by slot. A window that moves with time, such as "the last hour", is one slot. `group`:
+    only the group of this (by, key)."""
 
     def __init__(self, families: Mapping[Family, Columns], row: tuple[str, str] | None = None) -> None:
         self._families = families
@@ -368,11 +382,11 @@ class Sums:
         return self._slots[place].total(first, last)
 
     def edition(self, slot: str, view: View, family: Family) -> int:
-        """Of a slot's last sum."""
+        """Return the version of a slot's last sum."""
         return self._slots[slot, family, view].edition
 
     def changed(self, slot: str, view: View, family: Family, since: int) -> Integers | None:
-        """The rows in which a slot's last sum differs from the edition `since`; None: nobody knows."""
+        """Return the rows in which a slot's last sum differs from version `since_version`; None: unknown."""
         rolling = self._slots[slot, family, view]
         if since == rolling.edition:
             return NO_ROWS

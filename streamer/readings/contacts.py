@@ -1,8 +1,8 @@
-"""The contacts behind a number.
+"""Drill down from a metric's figure to the contacts it counts.
 
-A contact is behind a number if the metric of it alone has a sample, and how bad it is, is that metric's
-value of it alone. Which panes to look into is read from the numbers themselves; a pane's deltas name the
-journeys that count there, and the fold says again which of their contacts do, as they are now.
+A contact belongs to a figure if the metric has a sample when computed from that contact alone; the metric's
+value for it alone says how bad it is. The counts say which panes to search. A pane's deltas name the
+journeys counted in it, and folding those journeys again says which of their contacts count, as they are now.
 """
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -25,20 +25,22 @@ from streamer.store.port import Store
 
 Order = Literal["newest", "worst"]
 LOOKED_AT: Final = 20_000
-"""Cells, the newest first: the worst are sought among them."""
+"""How many cells are searched for the worst contacts, the newest first."""
 NEWEST: Final = 1_000
-"""Cells of the newest contacts: more than one answer holds."""
+"""How many cells of the newest contacts are read: more than one response lists."""
 READ: Final = 2_000
-"""Journeys at most for one answer."""
+"""How many journeys are read at most for one response."""
 _ANSWERED: Final = NUMBER["answered"]
 _TEAM: Final = DIMENSIONS.index("team")
 _QUEUE: Final = DIMENSIONS.index("queue")
 
 
 class Contact(msgspec.Struct, frozen=True):
-    """A contact as it is now, with its surveys. Durations in seconds, of its last answered segment (none
-    answered: its last), `segments` how many there are. `time`: where it counts for the metric. `answers`
-    and `comment` of its newest response; a contact that is known by its survey only has no contact id."""
+    """A contact as it is now, with its surveys.
+
+    Durations are in seconds, of its last answered segment (if none was answered, of its last one);
+    `segments` counts its segments. `time` is where it counts for the metric. `answers` and `comment` are
+    those of its newest response. A contact known only by its survey has no contact id."""
 
     contact_id: str | None
     customer_id: str | None
@@ -70,7 +72,7 @@ class Contact(msgspec.Struct, frozen=True):
 
 
 class Span(NamedTuple):
-    """The 10 s panes [first, last), for queues of one zone (None: of all)."""
+    """The 10 s panes [first, last), for the queues of one zone (None: all queues)."""
 
     zone: str | None
     first: int
@@ -78,7 +80,7 @@ class Span(NamedTuple):
 
 
 class Number(NamedTuple):
-    """What is asked about: a metric of one group over some panes. `teams`: only contacts of these."""
+    """The figure to drill down into: a metric of one group over some panes. `teams`: only their contacts."""
 
     metric: Metric
     stat: str
@@ -89,34 +91,36 @@ class Number(NamedTuple):
 
     @classmethod
     def of(cls, look: Look, teams: Collection[str] | None) -> Self:
-        """The one that a look is for. Panes of whole hours are read as the 10 s panes in them, of which
-        those of the last 50 h are kept."""
+        """Return the drill-down of a window query. Hour panes are read as the 10 s panes in them, which are
+        kept for 50 h."""
         ((metric, (stat,)),) = look.asked.metrics
         runs = look.runs(look.part(metric))
         spans = [Span(zone, panes.start // FINE_MS, panes.end // FINE_MS) for zone, panes in runs]
         return cls(metric, stat, look.asked.query.by, look.asked.key or "", spans, teams)
 
     def figure(self, tally: Tally) -> Figure:
-        """The metric of these counts alone; a duration's mean, whichever stat is asked for."""
+        """Evaluate the metric from these counts alone; of durations always the mean."""
         stat = "mean" if "mean" in self.metric.stats else self.stat
         counts = TallyCounts(tally)
         return evaluate(self.metric, stat, counts, Context(1.0, int(tally.get(_ANSWERED, 0) > 0), counts))
 
     def badness(self, figure: Figure) -> float:
+        """Return the value with the sign that makes worse figures larger; no data counts as 0."""
         value = figure.value or 0.0
         return value if self.metric.better == "lower" else -value
 
     def places(self, fine: Fine, order: Order) -> list["Place"]:
-        """The panes with something behind the number, in the order in which to look into them."""
+        """List the panes that contribute to the figure, in the order in which to search them."""
         found: dict[int, float] = {}
         for pane, figure in self._cells(fine, NEWEST if order == "newest" else LOOKED_AT):
-            # Several contacts in one cell hide behind their mean: any of them may be the worst.
+            # A cell with several contacts only has their mean: any of them may be the worst.
             bad = inf if figure.support > 1 else self.badness(figure)
             found[pane] = max(found.get(pane, -inf), bad) if order == "worst" else 0.0
         return sorted((Place(bad, pane) for pane, bad in found.items()), reverse=True)
 
     def _cells(self, fine: Fine, most: int) -> Iterator[tuple[int, Figure]]:
-        """The newest of each span first; hardly more than `most` of it, sought among LOOKED_AT."""
+        """Yield panes with their figures, the newest of each span first. Each span ends after about `limit`
+        figures or MAX_CELLS cells."""
         for span in self.spans:
             view, looked, found = View(self.by, zone=span.zone), 0, 0
             for pane in sorted(fine.leaves.panes(span.first, span.last), reverse=True):
@@ -140,21 +144,27 @@ class Number(NamedTuple):
 
 
 def _key(by: str, cell: Cell) -> str:
-    """As a reading names it."""
+    """Return a cell's group key, as readings write it.
+
+    >>> _key("queue,channel", ("madrid", "billing", None, "ann", "voice", None, None))
+    'billing,voice'
+    >>> _key("team", ("madrid", "billing", None, "ann", "voice", None, None))
+    'unknown'
+    """
     if by == ALL:
         return ""
     return ",".join(cell[DIMENSIONS.index(name)] or UNKNOWN for name in by.split(","))
 
 
 class Place(NamedTuple):
-    """A pane to look into, and how bad what it holds may be."""
+    """A pane to search, and an upper bound on how bad its contacts are."""
 
     badness: float
     pane: int
 
 
 class Found(NamedTuple):
-    """A contact behind a number: how bad it is there (0 if nobody asked), and when, in ms."""
+    """A contact of the figure: how bad it is (0 in the order "newest"), and when it counts, in ms."""
 
     badness: float
     time: int
@@ -162,7 +172,7 @@ class Found(NamedTuple):
 
 
 class Archive(NamedTuple):
-    """Where journeys lie, and how they are read. `journeys` are those that count in a 10 s pane."""
+    """The source of journeys and the rules to fold them. `journeys_of_pane` lists those in a 10 s pane."""
 
     store: Store
     rules: Rules
@@ -173,7 +183,7 @@ class Archive(NamedTuple):
 async def behind(
     number: Number, places: Iterable[Place], order: Order, limit: int, of: Archive
 ) -> list[Contact]:
-    """At most `limit`: the newest or the worst first, the newest first among those equally bad."""
+    """Return at most `limit` contacts, the newest or worst first; of equally bad ones the newest first."""
     found: dict[Key, Found] = {}
     seen: set[Key] = set()
     for place in places:
@@ -191,7 +201,7 @@ async def behind(
 
 
 def _enough(found: Iterable[Found], place: Place, limit: int) -> bool:
-    """Whether nothing in this place or after it can be among the first."""
+    """Tell whether no contact of this pane or a later candidate can be among the first `limit`."""
     end = (place.pane + 1) * FINE_MS
     return sum((one.badness, one.time) >= (place.badness, end) for one in found) >= limit
 

@@ -1,4 +1,4 @@
-"""Here is how values are written for people: the only place where they are rounded."""
+"""Format values for people. Values are rounded here and nowhere else."""
 
 from streamer.readings.query import Reading
 
@@ -6,7 +6,15 @@ NO_DATA = "–"
 
 
 def value(number: float | None, unit: str, currency: str) -> str:
-    """A value with its unit; "–" for no data."""
+    """Return a value with its unit; "–" for no data.
+
+    >>> value(0.8254, "ratio", "EUR")
+    '82.5 %'
+    >>> value(245.4, "seconds", "EUR")
+    '4:05 min'
+    >>> value(None, "count", "EUR")
+    '–'
+    """
     if number is None:
         return NO_DATA
     match unit:
@@ -27,6 +35,7 @@ def value(number: float | None, unit: str, currency: str) -> str:
 
 
 def interval(reading: Reading, currency: str) -> str:
+    """Return the ends of a reading's 95 % interval; "–" if it has none."""
     if reading.lower is None or reading.upper is None:
         return NO_DATA
     ends = (value(end, reading.unit, currency) for end in (reading.lower, reading.upper))
@@ -34,8 +43,13 @@ def interval(reading: Reading, currency: str) -> str:
 
 
 def freshness(fresh_s: float | None) -> str:
+    """Return how old complete data is, given its age in seconds; None: no worker has caught up yet.
+
+    >>> freshness(2.4)
+    'complete as of 2 s ago'
+    """
     if fresh_s is None:
-        return "not known to be complete: no worker has caught up yet"
+        return "data age unknown: no worker has caught up yet"
     return f"complete as of {fresh_s:.0f} s ago"
 
 

@@ -1,4 +1,4 @@
-"""Here is one look at the numbers: one window of a question, the panes it needs, and its readings."""
+"""Answer one window of a query: say which panes it needs, and compute its readings from their sums."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,26 +17,26 @@ from streamer.readings.table import Table
 
 NO_CONTEXT: Final = Context(window_s=0)
 STALE_MS: Final = MINUTE
-"""What ended later than this after the data was last seen whole is not taken for 0."""
+"""A count of nothing is 0 up to this long after the data was last complete; later it is no data."""
 
 
 class Part(NamedTuple):
-    """What a metric reads of a window: all of it, the window that far back, or (`mature_ms`) only what
-    ended that long before its end."""
+    """The part of a window that a metric reads: all of it, the window `shift` earlier, or (`mature_ms`) only
+    what ended at least that many ms before the window's end."""
 
     shift: Shift | None = None
     mature_ms: int = 0
 
 
 class ZoneRun(NamedTuple):
-    """The panes of a window, for the queues of one zone (None: for all)."""
+    """The panes of a window, for the queues of one zone (None: all queues)."""
 
     zone: str | None
     panes: Run
 
 
 class Surroundings(NamedTuple):
-    """What a look depends on beside the question, in ms. `caught_up`: None is never."""
+    """All that a window query depends on beside the question. Times in ms; `caught_up_ms` None: never."""
 
     zones: Zones
     spans: Spans
@@ -45,7 +45,7 @@ class Surroundings(NamedTuple):
 
 
 class Look:
-    """One window of a question. Fill `tables` with every part of `needs`, then ask for `readings`."""
+    """One window of a validated query. Fill `tables` for all `required_variants`, then call `readings`."""
 
     def __init__(self, asked: Asked, window: str, around: Surroundings) -> None:
         self.asked, self.window, self._around = asked, window, around
@@ -58,7 +58,7 @@ class Look:
         self._fresh_s = None if caught_up is None else fresh_s(caught_up, asked.query.now)
 
     def needs(self) -> Mapping[Part, bool]:
-        """The parts to be read, and whether agents are to be counted in them."""
+        """Return the variants to read, and for each whether its agents must be counted."""
         found: dict[Part, bool] = {Part(): False}
         for metric in self._metrics():
             part = self.part(metric)
@@ -68,7 +68,7 @@ class Look:
         return found
 
     def runs(self, part: Part) -> list[ZoneRun]:
-        """The panes of a part; none where there is no data."""
+        """Return the panes of a variant by zone; empty where there is no data."""
         if part not in self._runs:
             found = [(zone, self._run(part, zone or self._home())) for zone in self._zones()]
             self._runs[part] = [ZoneRun(zone, panes) for zone, panes in found if panes is not None]
@@ -107,13 +107,13 @@ class Look:
         return Part(mature_ms=self._around.spans.fcr_ms)
 
     def _zones(self) -> list[str | None]:
-        """Hours of groups cannot be told apart by zone."""
+        """Return the zones to read one by one. Hour panes of groups cannot be separated by zone."""
         zones = self._around.zones.all()
         split = self.window == TODAY and len(zones) > 1 and not self.asked.query.week_before
         return [*zones] if split else [None]
 
     def _home(self) -> str:
-        """The zone whose clock counts where the panes are not told apart by zone."""
+        """Return the zone whose clock applies where panes are not separated by zone."""
         own = self._zone(self.asked.key) if self.asked.query.week_before and self.asked.key else None
         return own or self._around.zones.default
 
@@ -160,16 +160,17 @@ class Look:
         )
 
     def _seen(self, part: Part, key: str) -> int:
-        """The end of what can have happened yet."""
+        """Return the window's end or now, whichever is earlier, in ms."""
         return min(self.edges(part, key)[1], self.asked.query.now)
 
     def _whole(self, moment: int) -> bool:
-        """Whether all that happened before the moment is counted, so that none is 0."""
+        """Tell whether everything before this moment is counted, so that a count of nothing means 0."""
         caught_up = self._around.caught_up
         return caught_up is not None and moment <= caught_up + STALE_MS
 
     def edges(self, part: Part, key: str) -> tuple[int, int]:
-        """In ms. `today` of several zones begins with the first of them, but for a queue with its own."""
+        """Return start and end in ms. `today` of several zones starts with the earliest, except for a queue
+        that has its own zone."""
         own = self._zone(key) if self._around.zones.own else None
         if (part, own) not in self._edges:
             self._edges[part, own] = self._edges_of(part, own)
@@ -183,26 +184,26 @@ class Look:
         return self._nominal(part, own or self._around.zones.default)
 
     def _zone(self, key: str) -> str | None:
-        """The time zone of the queue that the key names, if it names one."""
+        """Return the time zone of the queue in the key; None if the key has no queue."""
         queue = dimensions(self.asked.query.by, key).get("queue")
         return None if queue is None else self._around.zones.of(queue)
 
     def _nominal(self, part: Part, zone: str) -> tuple[int, int]:
-        """The edges of a window that has no panes."""
+        """Return the edges, in ms, of a window that has no panes."""
         at = self.asked.at
         start = midnight(at, ZoneInfo(zone)) if self.window == TODAY else at - length(self.window)
         by_ms = part.shift.by_ms if part.shift else 0
         return start - by_ms, at - by_ms
 
     def _formed(self, metric: Metric, stat: str, key: str, figure: Figure, part: Part) -> Reading:
-        # By position: there may be a hundred thousand of them.
+        # Positional arguments are faster: there may be a hundred thousand readings.
         return Reading(
             metric.name, stat, metric.unit, metric.better, self.window, self._by, key,
             *figure, *self._times_of(part, key), self._fresh_s,
         )  # fmt: skip
 
     def _times_of(self, part: Part, key: str) -> tuple[str, str]:
-        """RFC 3339 of the edges."""
+        """Return start and end in RFC 3339."""
         own = self._zone(key) if self._around.zones.own else None
         if (part, own) not in self._times:
             start, end = self.edges(part, key)
@@ -211,9 +212,19 @@ class Look:
 
 
 def fresh_s(caught_up: int, now: int) -> float:
+    """Return the age of the data in seconds, given the moment it was complete, and now, in ms.
+
+    >>> fresh_s(1_795_255_200_500, 1_795_255_203_000)
+    2.5
+    """
     return max(0, now - caught_up) / 1000
 
 
 @lru_cache(maxsize=1024)
 def rfc3339(ms: int) -> str:
+    """Return a time in ms since the epoch as RFC 3339 in UTC, whole seconds.
+
+    >>> rfc3339(1_795_255_203_000)
+    '2026-11-21T10:00:03Z'
+    """
     return f"{datetime.fromtimestamp(ms // 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"

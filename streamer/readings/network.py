@@ -1,8 +1,9 @@
-"""Here is what adds up to what, as a graph: a sum is a node, a count an edge between the two sums it is in.
+"""Model the counts of a table as a graph, to find the hidden ones that others can compute.
 
-A hidden count follows from the others exactly if its edge is a bridge of the hidden ones: if it is on no
-circle of them. (The sums of a two-way table are a network matrix; see D. Gusfield, "A graph theoretic
-approach to statistical data security", SIAM Journal on Computing 17, 1988.)
+A node is a sum; a count is an edge between the two sums it belongs to. A hidden count follows from the
+others exactly if its edge is a bridge of the hidden edges, that is, on no cycle of them. (The sums of a
+two-way table are a network matrix; see D. Gusfield, "A graph theoretic approach to statistical data
+security", SIAM Journal on Computing 17, 1988.)
 """
 
 from collections import defaultdict
@@ -14,23 +15,25 @@ from streamer.panes.pane_keys import ALL
 from streamer.readings.query import key_parts
 
 Count = tuple[str, str]
-"""Which one, by grouping and key."""
+"""A count's grouping and key."""
 Node = tuple[str, str]
 
 
 Ends = tuple[Node, Node]
 _ALL: Final[Count] = (ALL, "")
 _FREE: Final[Node] = ("", "")
-"""The other end of a count that is in one sum only."""
+"""The second end of a count that belongs to one sum only."""
 
 
 class Sum(NamedTuple):
+    """A total and the counts that add up to it."""
+
     total: Count
     addends: Sequence[Count]
 
 
 class Network:
-    """The counts of one table. Those of 0 are known and not in it."""
+    """The counts of one table, of which none is 0: a count of 0 needs no hiding and is left out."""
 
     def __init__(self, counts: Mapping[Count, int], ends: Mapping[Count, Ends], sums: Sequence[Sum]) -> None:
         self.counts, self.sums, self._ends = counts, sums, ends
@@ -40,7 +43,15 @@ class Network:
                 self._edges[node].append(edge)
 
     def computable(self, hidden: Collection[Count]) -> set[Count]:
-        """The hidden counts that follow from the others: the bridges, found in one walk (R. Tarjan)."""
+        """Return the hidden counts that follow from the others: the bridges, found in one walk (R. Tarjan).
+
+        >>> answers = {("all", ""): 13, ("queue", "billing"): 4, ("queue", "sales"): 9}
+        >>> (network,) = networks(answers)
+        >>> network.computable({("queue", "billing")})  # 13 - 9
+        {('queue', 'billing')}
+        >>> network.computable({("queue", "billing"), ("queue", "sales")})
+        set()
+        """
         found: set[Count] = set()
         seen: dict[Node, int] = {}
         for start in {node for edge in hidden for node in self._ends.get(edge, ())}:
@@ -49,7 +60,8 @@ class Network:
         return found
 
     def _walk(self, start: Node, hidden: Collection[Count], seen: dict[Node, int], found: set[Count]) -> None:
-        """`seen`: the nodes in the order they were met. `low`: the first that is met again from below."""
+        """Add the bridges reachable from `start`. `visit_order` numbers nodes as they are first met; `low` is
+        the smallest number that a node's subtree reaches."""
         low = {start: len(seen)}
         seen[start] = len(seen)
         stack: list[tuple[Node, Count | None, Iterable[Count]]] = [(start, None, iter(self._edges[start]))]
@@ -74,9 +86,10 @@ class Network:
                         found.add(came_by)
 
     def way_round(self, edge: Count, hidden: Collection[Count]) -> list[Count]:
-        """Other counts that make a circle with this one, of the fewest answers that are not hidden yet
-        (E. Dijkstra). None where there is no circle; never `all`, which must not depend on who else is
-        looked at."""
+        """Return the other counts of the cheapest cycle through this edge; empty if there is none.
+
+        The cost is the number of answers not hidden yet (E. Dijkstra). `all` is used only if it is hidden
+        already: whether it is must not depend on which groupings are queried."""
         start, end = self._ends[edge]
         queue: list[tuple[int, Node, Count | None]] = [(0, start, None)]
         reached: dict[Node, Count | None] = {}
@@ -106,7 +119,7 @@ class Network:
 
 
 def networks(counts: Mapping[Count, int]) -> list[Network]:
-    """Of every pair with its dimensions, and of every other dimension."""
+    """Return a network for every pair with its two dimensions, and for every other dimension."""
     groupings: dict[str, list[Count]] = defaultdict(list)
     for count in counts:
         groupings[count[0]].append(count)

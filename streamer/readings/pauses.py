@@ -1,11 +1,11 @@
-"""Here is how who reads much lets others go first."""
+"""Let long reads pause, so that other threads can run."""
 
 from collections.abc import Callable, Iterable, Iterator
 
 from streamer.readings.query import Reading
 
 Pause = Callable[[], None]
-"""Called often, by who works long beside others that are in a hurry."""
+"""A callback that long work calls often, so that urgent work beside it is not kept waiting."""
 
 
 def no_pause() -> None:
@@ -13,6 +13,7 @@ def no_pause() -> None:
 
 
 def paused(readings: Iterable[Reading], pause: Pause) -> Iterator[Reading]:
+    """Yield the readings and call `pause` before each."""
     for reading in readings:
         pause()
         yield reading

@@ -1,11 +1,11 @@
-"""The exposition for Prometheus: the readings of the exported windows, and the plain counters.
+"""Render the text exposition for Prometheus: readings of the exported windows, and the plain counters.
 
-A family is one metric with its value, interval and support. When there are more than MOST_SERIES, a
-grouping is shown in short first (only default stats, and of counts no support, which is their value), or
-else left out, in the order of SHOWN: a dashboard rather lacks a reason than its handle times. Where `all`
-and `queue` alone are too many, whole families drop from the catalogue's end. `cx_groupings_shortened`,
-`cx_groupings_dropped` and `cx_families_dropped` say how many. What comes before the readings (alerts) is
-never left out: they make room for it.
+A family is one metric with its value, interval and support. Groupings take up the MAX_SERIES series in the
+order of GROUPING_PRIORITY. One that does not fit is shortened (only default stats; no support of counts,
+since it equals their value); if that is still too much, it is dropped: a dashboard can do without reasons
+sooner than without handle times. If `all` and `queue` alone are too many, whole families are dropped from the
+catalogue's end. `cx_groupings_shortened`, `cx_groupings_dropped` and `cx_families_dropped` say how many. The
+families in front of the readings (alerts) are never dropped: readings make room for them.
 """
 
 from collections import defaultdict
@@ -37,26 +37,27 @@ STALE_S: Final = 60
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 
 SHOWN: Final = ("all", "queue", "team", "channel", "site", "agent", "reason", "language")
-"""The groupings in the order of their worth; pairs come last."""
+"""Groupings, the most important first; pairs come last."""
 ALWAYS: Final = 2
+"""The first groupings of GROUPING_PRIORITY, which are never shortened or dropped."""
 OWN: Final = 3
-"""Series that say what was left out."""
+"""Number of series that say what was shortened or dropped."""
 _PORTION: Final = 200
 
 Labelled = dict[tuple[str, ...], float]
-"""Values by the values of labels."""
+"""Values by label values."""
 
 
 class Export(NamedTuple):
-    """Which windows are exported, and whether agents are."""
+    """The windows to export, and whether to export agents."""
 
     windows: tuple[str, ...]
     agents: bool
 
 
 class Snapshot(NamedTuple):
-    """What is shown: readings by metric in the catalogue's order, counters, age in seconds, which groupings
-    were shown in short or left out, and what comes before all that."""
+    """The content of one exposition: readings by metric in the catalogue's order, counters, the data's age in
+    seconds, the groupings that were shortened or dropped, and the families in front."""
 
     readings: Mapping[str, list[Reading]]
     counts: Mapping[str, int]
@@ -67,8 +68,8 @@ class Snapshot(NamedTuple):
 
 
 class Exporter:
-    """Renders the whole text, readings and counters once per change: all who ask about the same numbers share
-    them. For a thread of its own, since it takes some 50 µs a series."""
+    """Renders the exposition, once per change of the data: scrapes of the same data share the text. Run it in
+    a thread of its own, since it takes about 50 µs a series."""
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
@@ -78,7 +79,7 @@ class Exporter:
     def render(
         self, export: Export, now_ms: int, pause: Pause = no_pause, before: Iterable[Metric] = ()
     ) -> bytes:
-        """Return the text; `before`: what else is to be said, in front."""
+        """Return the exposition; `leading` families come first."""
         before, fresh_s = [*before], self._reader.fresh_s(now_ms)
         moment = (self._reader.edition, now_ms // FINE_MS, _is_fresh(fresh_s), _size(before))
         with self._lock:
@@ -92,6 +93,7 @@ class Exporter:
 def snapshot(
     reader: Reader, export: Export, now_ms: int, pause: Pause = no_pause, before: Iterable[Metric] = ()
 ) -> Snapshot:
+    """Read what is to be exported. Readings are left out while the data is older than STALE_S."""
     fresh_s, before = reader.fresh_s(now_ms), [*before]
     shown = Snapshot({}, reader.counts, fresh_s, before=before)
     if not _is_fresh(fresh_s):
@@ -112,7 +114,7 @@ def _texts(families: Iterable[Metric], pause: Pause) -> bytes:
 
 
 def _text(family: Metric, pause: Pause) -> bytes:
-    """A portion of samples at a time; only the first has the lines that say what they are."""
+    """Render a family, a portion of samples at a time; only the first keeps the HELP and TYPE lines."""
     samples, texts = family.samples, []
     for first in range(0, max(1, len(samples)), _PORTION):
         pause()
@@ -123,7 +125,7 @@ def _text(family: Metric, pause: Pause) -> bytes:
 
 
 def _comments(text: bytes) -> int:
-    """How long the lines are with which a family begins: what it means, and its type."""
+    """Return the length in bytes of a family's HELP and TYPE lines."""
     return text.index(b"\n", text.index(b"\n# TYPE ") + 1) + 1
 
 
@@ -152,7 +154,8 @@ def _with_readings(shown: Snapshot, reader: Reader, asked: Query, export: Export
 def _for_everybody(
     found: Mapping[str, list[Reading]], others: Iterable[Reading], pause: Pause
 ) -> dict[str, list[Reading]]:
-    """Without what would tell what single customers said. `others` are looked at elsewhere."""
+    """Suppress figures that would reveal what single customers said. `dropped_surveys` are readings that are
+    not exported, but from which a hidden one could be computed."""
     surveys = [*others, *(reading for name in suppression.COUNTED for reading in found[name])]
     places = suppression.hidden(paused(surveys, pause), pause)
     known = suppression.judged(paused(surveys, pause))
@@ -170,7 +173,8 @@ def _groupings(reader: Reader, export: Export) -> list[str]:
 
 
 def _series(reading: Reading, short: Sequence[str] = ()) -> dict[str, float]:
-    """What is shown of a reading, by part. `short`: the groupings that are shown in short."""
+    """Return the values exported of a reading: value, lower, upper, support. `shortened` groupings export no
+    support of counts."""
     if reading.value is None:
         return {}
     parts = {"value": reading.value, "lower": reading.lower, "upper": reading.upper}
@@ -180,7 +184,7 @@ def _series(reading: Reading, short: Sequence[str] = ()) -> dict[str, float]:
 
 
 class _Only(CollectorRegistry):
-    """A registry of one family."""
+    """A registry with a single family."""
 
     def __init__(self, family: Metric) -> None:
         super().__init__(auto_describe=False)
@@ -191,7 +195,7 @@ class _Only(CollectorRegistry):
 
 
 def _lasting(shown: Snapshot, pause: Pause) -> Iterator[Metric]:
-    """Yield what stays the same as long as the numbers do."""
+    """Yield the families that change only with the data, and can be cached."""
     counters = [*_counters(shown.counts)]
     room = MOST_SERIES - OWN - _size(counters) - _size(shown.before) - _size(_own(shown.fresh_s))
     dropped = 0
@@ -234,7 +238,13 @@ def _labels(metric: catalogue.Metric, reading: Reading) -> dict[str, str]:
 
 
 def group(by: str, key: str) -> dict[str, str]:
-    """The labels of a group; of `all`, and of a grouping without a key, only which it is."""
+    """Return the labels of a group; only `by` for `all` and for a grouping without a key.
+
+    >>> group("queue,channel", "billing,voice")
+    {'by': 'queue,channel', 'queue': 'billing', 'channel': 'voice'}
+    >>> group("all", "")
+    {'by': 'all'}
+    """
     return {"by": by, **dimensions(by, key)}
 
 
@@ -249,7 +259,7 @@ def _own(fresh_s: float | None) -> Iterator[Metric]:
 
 
 def _counters(counts: Mapping[str, int]) -> Iterator[Metric]:
-    """The names are the store's: kind, then the values of labels, joined by SEPARATOR."""
+    """Yield the plain counters. Their names in the store: kind and label values, joined by SEPARATOR."""
     by_kind: dict[str, Labelled] = defaultdict(dict)
     for name, value in sorted(counts.items()):
         kind, *values = name.split(SEPARATOR)
@@ -274,7 +284,7 @@ def _counters(counts: Mapping[str, int]) -> Iterator[Metric]:
 
 
 def _enough(answers: Labelled) -> Labelled:
-    """Of each queue's questions only those that so many answered."""
+    """Keep a queue's question only if it has at least MIN_ANSWERS answers."""
     totals: dict[tuple[str, str], float] = defaultdict(float)
     for (queue, question, _), count in answers.items():
         totals[queue, question] += count

@@ -1,9 +1,9 @@
-"""Here are exact sums of sparse counts over runs of panes.
+"""Sum sparse counts exactly over runs of panes.
 
-Entries are keys with integer values; a key is a field's number times a width plus what is counted.
-`Leaves` hold each pane as it is now. A `Pyramid` looks at them through a lens, such as "by queue", and
-keeps sums of whole blocks of panes, made when first asked for. A `Rolling` keeps one window's sum and
-moves it along by what enters and leaves.
+`SparseCounts` are integer values by key; a key is a field's number times a width plus the counter's number.
+`PaneCounts` hold the current counts of each pane. A `PanePyramid` reads them through a projection, such as
+"by queue", and caches sums of whole blocks of panes. A `RollingSum` keeps the sum of one window and updates
+it by the panes that enter and leave.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +19,8 @@ Bools = NDArray[np.bool_]
 
 
 class Entries(NamedTuple):
-    """Values by key. As a sum: keys ascend, each once, and no value is 0."""
+    """Integer values by key, in two arrays of equal length. In a sum keys ascend, each occurs once, and no
+    value is 0."""
 
     keys: Integers
     values: Integers
@@ -28,13 +29,13 @@ class Entries(NamedTuple):
         return Entries(self.keys[mask], self.values[mask])
 
     def between(self, low: int, high: int) -> "Entries":
-        """Those with low <= key < high."""
+        """Return the entries with low <= key < high."""
         return self.only((self.keys >= low) & (self.keys < high))
 
 
 NONE: Final = Entries(np.empty(0, np.int64), np.empty(0, np.int64))
 Lens = Callable[[Entries], Entries]
-"""From a leaf's keys to others: which of them are one group, which are left out."""
+"""A map from the keys of panes to keys of groups; it may leave entries out."""
 
 
 def entries(keys: Iterable[int], values: Iterable[int]) -> Entries:
@@ -42,7 +43,7 @@ def entries(keys: Iterable[int], values: Iterable[int]) -> Entries:
 
 
 def joined(parts: Sequence[Entries]) -> Entries:
-    """All of them in a row, not summed."""
+    """Concatenate them, unsorted and not summed."""
     if not parts:
         return NONE
     return Entries(
@@ -52,7 +53,7 @@ def joined(parts: Sequence[Entries]) -> Entries:
 
 
 def by_pane(parts: Sequence[tuple[Integers, Entries]]) -> dict[int, Entries]:
-    """Return the entries of each pane; of each part it is said in which pane every entry lies."""
+    """Return the entries by pane. Each part comes with the pane of each of its entries."""
     if not parts:
         return {}
     pane = np.concatenate([panes for panes, _ in parts])
@@ -70,7 +71,12 @@ def negative(part: Entries) -> Entries:
 
 
 def summed(parts: Sequence[Entries]) -> Entries:
-    """Their sum. In a dense array where the keys lie close, else by sorting: ten times as slow."""
+    """Return their sum; uses a dense array if keys lie close together, else sorts, ten times as slow.
+
+    >>> total = summed([entries([1, 9], [5, 1]), entries([1, 4], [2, -3])])
+    >>> total.keys.tolist(), total.values.tolist()
+    ([1, 4, 9], [7, -3, 1])
+    """
     keys, values = joined(parts)
     if not len(keys):
         return NONE
@@ -91,7 +97,12 @@ def _summed_dense(keys: Integers, values: Integers, low: int, high: int) -> Entr
 
 
 def plus(base: Entries, delta: Entries) -> Entries:
-    """The sum of two sums, quick where the second is short; neither is changed."""
+    """Add two sums; fast if the second is short. Neither is changed.
+
+    >>> total = plus(entries([1, 9], [5, 1]), entries([4, 9], [3, -1]))
+    >>> total.keys.tolist(), total.values.tolist()
+    ([1, 4], [5, 3])
+    """
     if not len(base.keys) or not len(delta.keys):
         return delta if not len(base.keys) else base
     at = np.searchsorted(base.keys, delta.keys)
@@ -106,7 +117,7 @@ def plus(base: Entries, delta: Entries) -> Entries:
 
 
 def merged(sums: Sequence[Entries]) -> Entries:
-    """The sum of sums."""
+    """Add any number of sums, pairwise."""
     return reduce(plus, sums, NONE)
 
 
@@ -115,7 +126,7 @@ def _nonzero(total: Entries) -> Entries:
 
 
 def _packed(total: Entries) -> Entries:
-    """In 32 bits where they suffice: half the memory of what is kept."""
+    """Store keys and values in 32 bits where they fit, which halves the memory."""
     keys, values = total
     if len(keys) and keys[-1] < 2**32:
         keys = keys.astype(np.uint32)
@@ -125,21 +136,21 @@ def _packed(total: Entries) -> Entries:
 
 
 class Leaves:
-    """The panes as they are now. A key is field * width + what is counted."""
+    """The current counts of each pane. A key is field * width + number of the counter."""
 
     def __init__(self, width: int) -> None:
         self.width = width
         self.floor = 0
-        """Panes before it are forgotten."""
+        """Panes before this one were dropped."""
         self._nodes: dict[int, Entries] = {}
         self._sums: WeakSet[Pyramid | Rolling] = WeakSet()
 
     def watch(self, total: "Pyramid | Rolling") -> None:
-        """`total.add` is told of every change from now on, as long as somebody holds it."""
+        """Call `dependent.add` for every change from now on, while it is referenced elsewhere."""
         self._sums.add(total)
 
     def put(self, pane: int, parts: Sequence[Entries], whole: bool) -> None:
-        """Add to a pane; `whole`: these are all it holds, whatever it held before."""
+        """Add counts to a pane; if `whole`, they replace all it held."""
         if pane < self.floor:
             return
         node = self._nodes.get(pane, NONE)
@@ -153,13 +164,13 @@ class Leaves:
         return self._nodes.get(pane, NONE)
 
     def panes(self, first: int, last: int) -> list[int]:
-        """Those of [first, last) that hold something, in no order."""
+        """Return the panes of [first, last) that hold something, unordered."""
         if last - first > len(self._nodes):
             return [pane for pane in self._nodes if first <= pane < last]
         return [pane for pane in range(first, last) if pane in self._nodes]
 
     def joined(self, first: int, last: int) -> Entries:
-        """All entries of the panes [first, last), not summed."""
+        """Concatenate the entries of the panes [first, last), not summed."""
         found = (self._nodes.get(pane) for pane in range(first, last))
         return joined([node for node in found if node is not None])
 
@@ -169,12 +180,12 @@ class Leaves:
             self._nodes = {index: node for index, node in self._nodes.items() if index >= pane}
 
     def size(self) -> int:
-        """How many entries are kept."""
+        """Return the number of entries in memory."""
         return sum(len(node.keys) for node in self._nodes.values())
 
 
 class _Block:
-    """The sum of some panes, with what was added since it was last asked for."""
+    """The sum of a block of panes, and the changes not yet added to it."""
 
     def __init__(self, total: Entries) -> None:
         self._total = _packed(total)
@@ -195,11 +206,19 @@ class _Block:
 
 
 LATE_AT_MOST: Final = 5_000
-"""A sum that nobody asked for while so many changes came is forgotten, and made anew when asked for."""
+"""A cached sum is dropped after so many changes without a read, and computed anew when read."""
 
 
 class Pyramid:
-    """Leaves seen through a lens, with blocks of `sizes` panes (ascending, each a multiple of the last)."""
+    """Panes read through a projection, with cached sums of blocks of `sizes` panes (ascending, each a
+    multiple of the one before).
+
+    >>> panes = Leaves(width=10)
+    >>> for pane, answered in ((100, 4), (101, 2), (103, 1)):
+    ...     panes.put(pane, [entries([7], [answered])], whole=False)
+    >>> Pyramid(panes, (2, 4), lambda counts: counts).total(100, 104).values.tolist()
+    [7]
+    """
 
     def __init__(self, leaves: Leaves, sizes: Sequence[int], lens: Lens) -> None:
         self.leaves = leaves
@@ -208,7 +227,7 @@ class Pyramid:
         leaves.watch(self)
 
     def add(self, pane: int, delta: Entries) -> None:
-        """`delta` was added to the leaf of this pane."""
+        """Take note of a `delta` that was added to this pane."""
         for size, blocks in self._levels:
             block = blocks.get(pane // size)
             if block is not None:
@@ -217,7 +236,7 @@ class Pyramid:
                     del blocks[pane // size]
 
     def parts(self, first: int, last: int) -> list[Entries]:
-        """Sums that together make that of the panes [first, last): the fewest nodes."""
+        """Return the fewest cached sums that add up to the panes [first, last)."""
         return self._parts(first, last, len(self._levels) - 1)
 
     def total(self, first: int, last: int) -> Entries:
@@ -251,7 +270,17 @@ class Pyramid:
 
 
 class Rolling:
-    """The sum of one window, moved along instead of made anew. `low`, `high`: only keys between them."""
+    """The sum of one window, moved along instead of computed anew; if given, only of low <= key < high.
+
+    >>> panes = Leaves(width=10)
+    >>> last_two = Rolling(Pyramid(panes, (6,), lambda counts: counts))
+    >>> panes.put(100, [entries([7], [4])], whole=False)
+    >>> last_two.total(99, 101).values.tolist()
+    [4]
+    >>> panes.put(101, [entries([7], [2])], whole=False)
+    >>> last_two.total(100, 102).values.tolist()
+    [6]
+    """
 
     def __init__(self, pyramid: Pyramid, low: int | None = None, high: int | None = None) -> None:
         self._pyramid = pyramid
@@ -260,20 +289,20 @@ class Rolling:
         self._total = NONE
         self._late: list[Entries] = []
         self.edition = 0
-        """Another one whenever the sum is another."""
+        """Increases whenever the sum changes."""
         self.delta: Entries | None = None
-        """What was added to the edition before this one; None: this one was made anew."""
+        """The difference from the version before; None: this version was computed anew."""
         pyramid.leaves.watch(self)
 
     def add(self, pane: int, delta: Entries) -> None:
-        """`delta` was added to the leaf of this pane."""
+        """Take note of a `delta` that was added to this pane."""
         if self._first <= pane < self._last:
             self._late.append(delta)
             if len(self._late) > LATE_AT_MOST:
                 self._begin(0, 0, NONE)
 
     def total(self, first: int, last: int) -> Entries:
-        """The sum of the panes [first, last), as it is now; what is returned never changes."""
+        """Return the current sum of the panes [first, last); the arrays returned never change."""
         if self._far(first, last):
             self._begin(first, last, self._sum(self._pyramid.parts(first, last)))
             return self._total

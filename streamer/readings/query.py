@@ -1,4 +1,4 @@
-"""Here is what can be asked, what comes back, and what is wrong with a question."""
+"""Define queries and readings, and validate queries."""
 
 import msgspec
 
@@ -10,13 +10,13 @@ from streamer.panes.windows import WINDOWS
 
 
 class QueryError(ValueError):
-    """A question that has no answer: one sentence that names the value and what was expected."""
+    """An invalid query: one sentence that names the value and what was expected."""
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True):
-    """Readings of some metrics (none named: of all) over some windows that end `at` (None: now), for the
-    groups of `by`, or for one `key`. `stat`: None is each metric's default, "*" all. `week_before`: of
-    the whole hours that each window touches, on the same weekday a week earlier. Times in ms."""
+    """A query for readings of some metrics (empty: all) over some windows that end `at` (None: now), for all
+    groups of `by` or one `key`. `stat`: None is each metric's default, "*" all. `week_before`: read the whole
+    hours that each window touches, on the same weekday a week earlier. Times in ms since the epoch."""
 
     now: int
     metrics: tuple[str, ...] = ()
@@ -29,8 +29,9 @@ class Query(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
-    """A metric of one window, for one group, as of one moment. `value` None is no data; `support` the
-    sample size; `from` and `to` RFC 3339, half open; `fresh_s` None: no worker ever spoke."""
+    """A metric of one window, for one group, at one moment. `value` None: no data. `lower` and `upper`: the
+    95 % interval. `support`: the sample size. `from` and `to`: RFC 3339, half open. `fresh_s`: age of the
+    data in seconds; None: no worker has reported yet."""
 
     metric: str
     stat: str
@@ -49,7 +50,7 @@ class Reading(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """A question that was found to be in order: each metric with its stats."""
+    """A query that passed validation: each metric with its stats, the moment in ms, and the key."""
 
     query: Query
     metrics: tuple[tuple[Metric, tuple[str, ...]], ...]
@@ -58,7 +59,13 @@ class Asked(msgspec.Struct, frozen=True):
 
 
 def checked(query: Query, pairs: tuple[Grouping, ...]) -> Asked:
-    """Raises QueryError."""
+    """Validate a query and resolve its defaults. `pairs`: the configured dimension pairs. Raises QueryError.
+
+    >>> query = Query(now=1_795_255_203_000, metrics=("handle_time_seconds",), stat="*")
+    >>> ((metric, stats),) = checked(query, pairs=()).metrics
+    >>> metric.name, stats
+    ('handle_time_seconds', ('mean', 'p50', 'p90', 'p95', 'max'))
+    """
     for window in query.windows:
         _known("window", window, WINDOWS)
     _known("by", query.by, (ALL, *DIMENSIONS, *(",".join(pair) for pair in pairs)))
@@ -67,7 +74,7 @@ def checked(query: Query, pairs: tuple[Grouping, ...]) -> Asked:
         raise QueryError("at: expected a time between 1970 and a day from now")
     key = query.key or None
     if query.by == ALL and key:
-        raise QueryError(f"key = {key!r}: there are no keys by {ALL}")
+        raise QueryError(f"key = {key!r}: expected no key, since by is {ALL}")
     return Asked(query, _metrics(query), at, "" if query.by == ALL else key)
 
 
@@ -81,7 +88,7 @@ def _metrics(query: Query) -> tuple[tuple[Metric, tuple[str, ...]], ...]:
     metrics = asked or [metric for metric in CATALOGUE.values() if metric.readable_by(query.by)]
     found = tuple((metric, _stats(metric, query)) for metric in metrics)
     if not any(stats for _, stats in found):
-        raise QueryError(f"stat = {query.stat!r}: no metric has it")
+        raise QueryError(f"stat = {query.stat!r}: expected a stat of one of the metrics")
     return found
 
 
@@ -102,10 +109,18 @@ def _known(what: str, value: str, expected: tuple[str, ...]) -> None:
 
 
 def key_parts(by: str, key: str) -> list[str]:
-    """The values of a key's dimensions. Where values hold commas themselves, the first keeps them."""
+    """Split a key into the values of its dimensions. Extra commas stay in the first value.
+
+    >>> key_parts("queue,channel", "billing, Spain,voice")
+    ['billing, Spain', 'voice']
+    """
     return key.rsplit(",", by.count(","))
 
 
 def dimensions(by: str, key: str) -> dict[str, str]:
-    """A key's values by dimension; none of `all`, nor of a grouping without a key."""
+    """Return a key's values by dimension; empty without a key, as for `all`.
+
+    >>> dimensions("queue,channel", "billing,voice")
+    {'queue': 'billing', 'channel': 'voice'}
+    """
     return dict(zip(by.split(","), key_parts(by, key), strict=True)) if key else {}

@@ -1,6 +1,6 @@
-"""The one reader: it follows the store's panes and answers what is true now, or was.
+"""Follow the store's panes and compute readings of now, or of the past.
 
-Nothing is published before all of one moment is read: a reading never sees half a commit.
+Changes are published only after all of one moment is read, so a reading never sees half a commit.
 """
 
 import asyncio
@@ -28,14 +28,15 @@ from streamer.settings import Settings
 from streamer.store.port import ChangeCursor, Heartbeat, PaneChange, Partition, Store
 
 LIVE_MS: Final = MINUTE
-"""A question about a moment this close to now shares its sums with the next one."""
+"""A query for a moment this close to now uses the rolling sums that the next one uses."""
 POINTS: Final = 1_000
+"""How many points a history may have."""
 BELONGS_H: Final = 7 * 24
-"""An agent belongs to each team for which they answered within so many hours."""
+"""An agent belongs to each team for which they answered a segment within so many hours."""
 
 
 def spans(settings: Settings) -> Spans:
-    """What window rules may name."""
+    """Return the spans that the windows of metrics may refer to, in ms."""
     rules = settings.rules()
     return Spans(
         fcr_ms=rules.fcr_ms,
@@ -45,7 +46,7 @@ def spans(settings: Settings) -> Spans:
 
 
 class Slot(NamedTuple):
-    """A rolling sum: of a window, of the queues of one zone."""
+    """The key of a rolling sum: a window, a view (with the zone of its queues) and a pane family."""
 
     name: str
     view: View
@@ -53,7 +54,7 @@ class Slot(NamedTuple):
 
 
 class Kept(NamedTuple):
-    """Panes by index, and the lens that makes their keys row * NUMBERS + number; `names` of the rows."""
+    """Panes by index, the projection of their keys to row * NUMBERS + number, and the rows' names."""
 
     panes: Mapping[int, Entries]
     lens: Lens
@@ -61,7 +62,7 @@ class Kept(NamedTuple):
 
 
 class _Known(NamedTuple):
-    """A table, the sums it was made of, and their editions."""
+    """A table, the sums it was computed from, and their versions."""
 
     parts: list[Entries]
     editions: Mapping[Slot, int]
@@ -69,7 +70,7 @@ class _Known(NamedTuple):
 
 
 class Reader:
-    """Follows a store. `refresh` from an event loop; `readings` and `history` from any thread."""
+    """Follows a store. Call `refresh` from an event loop; `readings` and `history` from any thread."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         self._rules = settings.rules()
@@ -82,18 +83,18 @@ class Reader:
         self._cursor: ChangeCursor | None = None
         self._lock = Lock()
         self.edition = 0
-        """Another one whenever numbers changed."""
+        """Increases whenever counts changed."""
         self._tables: dict[tuple[str, View, bool], _Known] = {}
         self.beats: Mapping[Partition, Heartbeat] = {}
 
     # Following the store.
 
     async def refresh(self, now_ms: int) -> bool:
-        """Read what changed; return whether numbers did. What the store raises is raised, and what was
-        published stays. Raises OtherRules where the numbers mean something else than the settings say: a
-        rebuild may have put those in force.
+        """Read what changed; return whether any counts did.
 
-        Nothing is published before all of one moment is read."""
+        Errors of the store are raised, and the last published state stays. Raises OtherRules if the counts
+        in the store follow other counting rules than the settings: a rebuild may have put those in force.
+        Changes are published only after all of one moment is read."""
         cursor, waiting = self._cursor, list[PaneChange]()
         fresh = self._empty() if cursor is None else None
         while True:
@@ -120,7 +121,7 @@ class Reader:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Plain counters by name."""
+        """The plain counters by name, as they are in the store."""
         return self._numbers.counters
 
     def _publish(self, fresh: Numbers | None, changes: Sequence[PaneChange], now_ms: int) -> None:
@@ -138,11 +139,11 @@ class Reader:
 
     @property
     def ready(self) -> bool:
-        """Whether all was read once."""
+        """True once the store was read completely."""
         return self._cursor is not None
 
     def fresh_s(self, now_ms: int) -> float | None:
-        """Seconds since all partitions were last seen caught up; None if that never was."""
+        """Return the seconds since all partitions were last seen caught up; None if they never were."""
         caught_up = self._caught_up()
         return None if caught_up is None else fresh_s(caught_up, now_ms)
 
@@ -152,11 +153,11 @@ class Reader:
     # Answering.
 
     def readings(self, query: Query) -> list[Reading]:
-        """The readings asked for: by window, metric, stat and key. Raises QueryError."""
+        """Return the readings of a query, by window, metric, stat and key. Raises QueryError."""
         return [*self.each(query)]
 
     def each(self, query: Query) -> Iterator[Reading]:
-        """The same, all of this moment, but each figured out when its turn comes."""
+        """Yield the same readings, computed one by one from the counts of this moment. Raises QueryError."""
         asked, around = checked(query, self.pairs), self._around()
         live = not query.week_before and (query.at is None or abs(query.now - query.at) < LIVE_MS)
         with self._lock:
@@ -165,7 +166,7 @@ class Reader:
         return (reading for look in looks for reading in look.readings())
 
     def samples(self, query: Query) -> list[tuple[Reading, Counts]]:
-        """Readings of one metric over one window, each with the counts behind it. Raises QueryError."""
+        """Return the readings of one metric over one window, each with its counts. Raises QueryError."""
         asked, live = checked(query, self.pairs), query.at is None or abs(query.now - query.at) < LIVE_MS
         look = Look(asked, query.windows[0], self._around())
         with self._lock:
@@ -175,7 +176,8 @@ class Reader:
         return [(reading, table.counts(reading.key)) for reading in look.readings()]
 
     def history(self, query: Query, first: int, last: int, step: int) -> list[Reading]:
-        """One metric's readings of one group, at first, first + step, …, at most `last`. Times in ms."""
+        """Return one metric's readings of one group at first_ms, first_ms + step_ms, …, up to last_ms. Raises
+        QueryError, also for more than MAX_POINTS points."""
         if step <= 0 or last < first:
             raise QueryError("from, to, step: expected from <= to, and a step above 0")
         if (last - first) // step >= POINTS:
@@ -185,7 +187,8 @@ class Reader:
         return points
 
     def histories(self, query: Query, moments: range) -> list[list[Reading]]:
-        """Of each metric of one window and one group, in the order of the question, all that it was."""
+        """Return, for each metric of the query, its readings at all `moments_ms`. The query names one window
+        and one group."""
         asked = [checked(msgspec.structs.replace(query, at=at), self.pairs) for at in moments]
         looks = [Look(one, query.windows[0], self._around()) for one in asked]
         with self._lock:
@@ -196,15 +199,15 @@ class Reader:
     async def contacts(
         self, query: Query, order: Order, limit: int, teams: Collection[str] | None = None
     ) -> list[Contact]:
-        """The contacts behind one metric's reading of one group, as far as 10 s panes are kept (50 h); at
-        most `limit`, only those of these teams (None: all). Raises QueryError, and what the store raises."""
+        """Return at most `limit` contacts behind one metric's reading of one group, as far back as 10 s panes
+        are kept (50 h), only of these teams (None: all). Raises QueryError and errors of the store."""
         number = self._number(query, teams)
         places = await asyncio.to_thread(self._places, number, order)
         journeys = Archive(self._store, self._rules, self._zones, self._journeys_of)
         return await behind(number, places, order, limit, journeys)
 
     def _journeys_of(self, pane: int) -> list[Key]:
-        """Return the journeys that count in a 10 s pane, those that came last first."""
+        """Return the journeys counted in a 10 s pane, the last to arrive first."""
         with self._lock:
             keys = split_keys(self._numbers.fine.journeys.get(pane, b""))
         return list(dict.fromkeys(reversed(keys)))
@@ -219,8 +222,8 @@ class Reader:
             return number.places(self._numbers.fine, order)
 
     def distribution(self, query: Query, question: str) -> list[Distribution]:
-        """How the answers to a question are spread, by key of the groups asked for. `query.metrics` do
-        not matter. Raises QueryError."""
+        """Return the answers to a question by score, for each group of the query; `query.metrics` is ignored.
+        Raises QueryError."""
         if question not in METRIC_OF:
             raise QueryError(f"question = {question!r}: expected one of {', '.join(METRIC_OF)}")
         asked = checked(msgspec.structs.replace(query, metrics=(METRIC_OF[question],)), self.pairs)
@@ -230,7 +233,7 @@ class Reader:
         return [*look.distributions(question)]
 
     def agents_of(self, teams: Collection[str], now_ms: int) -> frozenset[str]:
-        """Who belongs to one of these teams."""
+        """Return the agents who belong to one of these teams."""
         last, view = now_ms // HOUR + 2, View("team", "agents")
         with self._lock:
             linked = self._numbers.live.total("belonging", view, "long", last - BELONGS_H, last).keys
@@ -240,7 +243,7 @@ class Reader:
         return frozenset(rows["agent"].names[number] for number in np.unique(found).tolist())
 
     def kept(self, by: str, family: Family, first: int, last: int) -> Kept:
-        """Those of the panes [first, last) that hold something, for who sums them up in another way."""
+        """Return the non-empty panes of [first_pane, end_pane), for callers that sum them themselves."""
         with self._lock:
             columns = self._numbers.families[family]
             pyramid = columns.pyramid(View(by))
@@ -248,7 +251,7 @@ class Reader:
             return Kept(panes, pyramid.lens, columns.rows[by].names)
 
     def cells(self, first: int, last: int) -> dict[str, Kept]:
-        """The 10 s panes [first, last) by grouping: the same entries, each through its lens."""
+        """Return the 10 s panes [first_pane, end_pane) by grouping: the same counts, other projections."""
         with self._lock:
             fine = self._numbers.fine
             panes = {index: fine.leaves.pane(index) for index in fine.leaves.panes(first, last)}
@@ -258,8 +261,8 @@ class Reader:
     def summed(
         self, by: str, family: Family, first: int, last: int, zone: str | None = None
     ) -> tuple[Entries, Sequence[str]]:
-        """The sum of the panes [first, last), keys row * NUMBERS + number, and the names of the rows. `zone`:
-        of fine panes, only what queues of this zone counted."""
+        """Return the sum of the panes [first_pane, end_pane), with keys row * NUMBERS + number, and the names
+        of the rows. `zone`: only queues of this time zone (10 s panes only)."""
         with self._lock:
             columns = self._numbers.families[family]
             return columns.pyramid(View(by, zone=zone)).total(first, last), columns.rows[by].names
@@ -295,7 +298,7 @@ class Reader:
 
 
 def _check_single(what: str, query: Query) -> None:
-    """Whether it asks for one figure of one group. Raises QueryError."""
+    """Require that the query asks for one figure of one group. Raises QueryError."""
     if len(query.metrics) != 1 or len(query.windows) != 1 or query.stat == "*":
         raise QueryError(f"{what}: expected one metric, one window and one stat")
     if query.by != ALL and not query.key:
@@ -303,12 +306,12 @@ def _check_single(what: str, query: Query) -> None:
 
 
 def _same(parts: list[Entries], others: list[Entries]) -> bool:
-    """Sums never change: the same objects are the same numbers."""
+    """Compare by identity: sums never change, so the same objects hold the same counts."""
     return [*map(id, parts)] == [*map(id, others)]
 
 
 def _changed(sums: Sums, since: Mapping[Slot, int]) -> Integers | None:
-    """The rows whose counts are not as they were; None: nobody knows."""
+    """Return the rows whose counts changed since these versions; None: unknown."""
     found = [sums.changed(*one, edition) for one, edition in since.items()]
     known = [rows for rows in found if rows is not None]
     return np.concatenate(known) if known and len(known) == len(found) else None

@@ -1,6 +1,6 @@
-"""Here are many readings as a sheet: a column of numbers for each metric and window, its keys beside it.
+"""Group readings into columns: one for each metric, stat and window, with the keys and values as lists.
 
-For a table of thousands of groups: it says once what a list of readings would repeat for each.
+Meant for tables of thousands of groups: what a list of readings would repeat for each is said once.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,8 +12,8 @@ from streamer.readings.query import Reading
 
 
 class Column(msgspec.Struct, frozen=True, rename={"from_": "from"}):
-    """The readings of one metric over one window, in the order of `keys`. `from` is the earliest, `to`
-    the latest edge; they differ by key only for `today` of queues in several zones."""
+    """The readings of one metric over one window, in the order of `keys`. `from` is the earliest and `to` the
+    latest edge; edges differ by key only for `today` of queues in several time zones."""
 
     metric: str
     stat: str
@@ -32,7 +32,17 @@ class Column(msgspec.Struct, frozen=True, rename={"from_": "from"}):
 
 
 def columns(readings: Iterable[Reading]) -> Iterator[Column]:
-    """One column for each run of readings that differ only in their key."""
+    """Yield a column for each run of readings that differ only in their key.
+
+    >>> window = ("2026-11-21T09:00:00Z", "2026-11-21T10:00:00Z")
+    >>> readings = [
+    ...     Reading("offered", "", "count", "higher", "1h", "queue", key, n, None, None, n, *window, 2.5)
+    ...     for key, n in (("billing", 120), ("sales", 80))
+    ... ]
+    >>> (column,) = columns(readings)
+    >>> column.metric, column.keys, column.values
+    ('offered', ['billing', 'sales'], [120, 80])
+    """
     for _, run in groupby(readings, lambda one: (one.window, one.metric, one.stat)):
         yield _column(list(run))
 

@@ -1,16 +1,17 @@
-"""Here is which survey figures would tell what single customers said, and must not be shown to everybody.
+"""Suppress survey figures that would reveal what single customers said.
 
-A group of fewer than FEWEST answers is hidden, and what it would follow from:
+A group with fewer than MIN_ANSWERS answers is hidden, and so is any group from which it could be computed
+(complementary suppression):
 
-- no hidden group's answers follow from those of others: of its grouping with `all`, of a pair with both
-  its dimensions and `all` (network.py);
-- the hidden groups that add up to something shown are two or more, of FEWEST answers together;
-- in windows that lie in one another: where the longer has but a few answers more than the shorter, the
-  shorter is hidden, as is whatever is hidden in the longer.
+- no hidden group's count follows from others: neither from its grouping and `all`, nor from a pair with
+  both its dimensions and `all` (count_network.py);
+- the hidden groups that add up to something shown are at least two, with MIN_ANSWERS answers together;
+- of nested windows, where the longer has fewer than MIN_ANSWERS answers more than the shorter, the shorter
+  is hidden; whatever is hidden in the longer is hidden in the shorter.
 
-Not covered: windows that were not asked for together; the same group looked at again and again, as answers
-come one by one; two groupings that happen to be the same people (the only team of a site); several pairs
-taken together; and what somebody knows who is one of the few.
+Not covered: windows that were not queried together; the same group queried repeatedly as answers arrive one
+by one; two groupings that are the same people (the only team of a site); several pairs combined; and what a
+person knows who is one of the few.
 """
 
 from collections import defaultdict
@@ -24,6 +25,7 @@ from streamer.readings.network import Count, Network, networks
 from streamer.readings.query import Query, Reading
 
 FEWEST: Final = 5
+"""A group needs this many answers to be shown."""
 
 ANSWERS: Final[Mapping[str, str]] = {
     "nps_score": "nps_score",
@@ -40,15 +42,15 @@ ANSWERS: Final[Mapping[str, str]] = {
     "response_ratio": "response_ratio",
     "value_at_risk": "value_at_risk",
 }
-"""The survey figures, and the metric whose support says how many answers (of sent surveys, customers at
-risk) are behind them."""
+"""The survey metrics, each with the metric whose support counts the answers behind it (for some: surveys
+sent, customers at risk)."""
 
 
 COUNTED: Final = tuple(dict.fromkeys(ANSWERS.values()))
 
 
 class Place(NamedTuple):
-    """What is hidden together: all figures of the same answers in a window of a group."""
+    """The unit of suppression: all figures of the same answers, of one group in one window."""
 
     answers: str
     window: str
@@ -63,14 +65,24 @@ Hidden = dict[str, set[str]]
 
 
 def suppressed(readings: Sequence[Reading]) -> list[Reading]:
-    """The readings, without what must be hidden: those are no data. They must be of whole groupings,
-    with the single dimensions of a pair and what ANSWERS names: what is not there cannot be judged, and
-    is hidden."""
+    """Return the readings; those that must be hidden have no data.
+
+    The readings must cover whole groupings, with both dimensions of a pair and the metrics that
+    ANSWER_METRIC_OF refers to: a figure whose answers are not among them is hidden.
+
+    >>> def nps(queue, answers):
+    ...     return Reading(
+    ...         "nps_score", "", "points", "higher", "1h", "queue", queue, 50.0, 20.0, 70.0, answers,
+    ...         "2026-11-21T09:00:00Z", "2026-11-21T10:00:00Z", 0.0,
+    ...     )
+    >>> [reading.support for reading in suppressed([nps("billing", 4), nps("sales", 6), nps("tech", 9)])]
+    [0, 0, 9]
+    """
     return without(readings, hidden(readings), judged(readings))
 
 
 def without(readings: Iterable[Reading], places: frozenset[Place], known: frozenset[Place]) -> list[Reading]:
-    """`places` are hidden, and all that is not `known`."""
+    """Blank the readings of `hidden_groups`, and survey figures of groups not in `counted_groups`."""
     return [
         blank(reading) if (at := place(reading)) and (at in places or at not in known) else reading
         for reading in readings
@@ -78,16 +90,18 @@ def without(readings: Iterable[Reading], places: frozenset[Place], known: frozen
 
 
 def place(reading: Reading) -> Place | None:
-    """None: not a survey figure."""
+    """Return the unit of suppression of a reading; None if it is no survey figure."""
     answers = ANSWERS.get(reading.metric)
     return None if answers is None else Place(answers, reading.window, reading.by, reading.key)
 
 
 def blank(reading: Reading) -> Reading:
+    """Return the reading with no data."""
     return msgspec.structs.replace(reading, value=None, lower=None, upper=None, support=0)
 
 
 def judged(readings: Iterable[Reading]) -> frozenset[Place]:
+    """Return the groups whose number of answers is among the readings."""
     return frozenset(
         Place(one.metric, one.window, one.by, one.key)
         for one in readings
@@ -96,7 +110,7 @@ def judged(readings: Iterable[Reading]) -> frozenset[Place]:
 
 
 def hidden(readings: Iterable[Reading], pause: Callable[[], None] = lambda: None) -> frozenset[Place]:
-    """Which places are to be hidden, of whole groupings. `pause` is called often."""
+    """Return the groups to hide, given readings of whole groupings. `pause` is called often."""
     counts: dict[tuple[str, str], dict[str, Counts]] = defaultdict(lambda: defaultdict(dict))
     begins: dict[tuple[str, str], str] = {}
     for one in readings:
@@ -115,8 +129,14 @@ def hidden(readings: Iterable[Reading], pause: Callable[[], None] = lambda: None
 
 
 def questions(query: Query, pairs: Iterable[Grouping]) -> list[Query]:
-    """What must be known of all groups, to say which of the readings asked for are hidden. `pairs`: all
-    that who asks may see."""
+    """Return the queries whose readings decide which readings of `query` are hidden.
+
+    `pairs`: the pairs that the user may see.
+
+    >>> pairs = [("queue", "channel"), ("site", "reason")]
+    >>> [each.by for each in questions(Query(now=0, by="queue"), pairs)]
+    ['all', 'queue', 'channel', 'queue,channel']
+    """
     asked = [*dict.fromkeys((ALL, *query.by.split(","), *_linked(query.by, pairs)))]
     figures = query.metrics or tuple(ANSWERS)
     counted = tuple(dict.fromkeys(ANSWERS[name] for name in figures if name in ANSWERS))
@@ -125,7 +145,7 @@ def questions(query: Query, pairs: Iterable[Grouping]) -> list[Query]:
 
 
 def _linked(by: str, pairs: Iterable[Grouping]) -> list[str]:
-    """All groupings that share a dimension, or are linked by those that do."""
+    """Return all groupings connected with `by` through shared dimensions, directly or by others."""
     dimensions, found, left = set(by.split(",")), list[str](), list(pairs)
     while near := [pair for pair in left if dimensions & set(pair)]:
         for pair in near:
@@ -136,7 +156,7 @@ def _linked(by: str, pairs: Iterable[Grouping]) -> list[str]:
 
 
 def of_many(figures: Sequence[Reading], counted: Sequence[Reading]) -> list[Reading]:
-    """Of one group at many moments, only those of enough answers. `counted` says how many, at each."""
+    """Blank the moments of one group's history with too few answers; `counted` has their number at each."""
     assert len(figures) == len(counted)
     return [
         blank(figure) if 0 < answers.support < FEWEST else figure
@@ -145,7 +165,7 @@ def of_many(figures: Sequence[Reading], counted: Sequence[Reading]) -> list[Read
 
 
 def _too_close(groups: Mapping[str, Counts], longer: Mapping[str, Counts], keys: Hidden) -> Hidden:
-    """Those hidden in the longer window, or of which it has but a few answers more."""
+    """Return the keys hidden in the longer window, and those of which it has only a few answers more."""
     return {
         by: keys.get(by, set()) & counts.keys()
         | {key for key, count in counts.items() if 0 < longer.get(by, {}).get(key, 0) - count < FEWEST}
@@ -164,7 +184,7 @@ def _of_window(groups: Mapping[str, Counts], begun: Hidden, pause: Callable[[], 
 
 
 def _with_company(tables: Sequence[Network], few: set[Count], pause: Callable[[], None]) -> set[Count]:
-    """The few, and what must be hidden with them."""
+    """Return the counts below MIN_ANSWERS, and the complementary counts that must be hidden with them."""
     found, before = set(few), 0
     while len(found) > before:
         before = len(found)
@@ -180,7 +200,7 @@ def _with_company(tables: Sequence[Network], few: set[Count], pause: Callable[[]
 
 
 def _beside(table: Network, addends: Sequence[Count], found: set[Count]) -> list[Count]:
-    """The smallest that must be hidden as well, so that the sum of what is hidden tells of nobody."""
+    """Return the smallest addends to hide as well, until the sum of the hidden ones reveals nobody."""
     answers = [table.counts[count] for count in addends if count in found]
     others = sorted((table.counts[count], count) for count in addends if count not in found)
     more: list[Count] = []

@@ -1,4 +1,4 @@
-"""Here are the counts of one window by group: its sum, cut into rows once."""
+"""Split the sum of one window into counts by group."""
 
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -13,11 +13,16 @@ from streamer.readings.pyramid import NONE, Entries, Integers
 
 
 class RowCounts:
-    """The counts of one row; numbers ascend."""
+    """The counts of one group: counter numbers, ascending, and their values.
+
+    >>> counts = RowCounts([NUMBER["answered"]], [7])
+    >>> counts["answered"], counts["offered"]
+    (7, 0)
+    """
 
     def __init__(self, numbers: list[int], values: list[int]) -> None:
         self.figures: dict[tuple[str, str], Figure] = {}
-        """By metric and stat, what follows from these counts alone: they do not change."""
+        """Cached figures by metric and stat, if they depend on these counts alone, which do not change."""
         self._numbers, self._values = numbers, values
         plain = bisect_left(numbers, FIRST_BUCKET)
         self._plain = dict(zip(numbers[:plain], values, strict=False))
@@ -36,7 +41,7 @@ NOTHING: Final = RowCounts([], [])
 
 
 class Table:
-    """Counts by key, and the number of agents with an answered segment."""
+    """Counts by key of the group, and the number of its agents with an answered segment."""
 
     def __init__(self, total: Entries, rows: Numbered, agents: Entries = NONE) -> None:
         self._total, self._rows = total, rows
@@ -45,7 +50,7 @@ class Table:
         self._agents = _agents(agents, rows)
 
     def keep(self, before: "Table", changed: Integers) -> None:
-        """Take over what `before` knew of the rows that are not among the `changed`."""
+        """Reuse the row counts, with their cached figures, that `earlier` has of rows not `changed`."""
         self._counts = before._counts.copy()
         for row in changed.tolist():
             self._counts.pop(self._rows.names[row], None)
@@ -71,8 +76,8 @@ class Table:
 
 
 def _slices(keys: Integers) -> tuple[list[int], list[int], list[int]]:
-    """The rows that are there, in their order, and where each begins and ends. To look for the edges is
-    quicker than to divide all keys."""
+    """Return the non-empty rows, ascending, and where each begins and ends in `keys`. Searching for the edges
+    is faster than dividing all keys."""
     if not len(keys):
         return [], [], []
     first, last = int(keys[0]) // NUMBERS, int(keys[-1]) // NUMBERS

@@ -1,4 +1,4 @@
-"""Here is how times are written in questions: RFC 3339 with a zone, or seconds since the epoch."""
+"""Parse times in queries: RFC 3339 with a time zone, or seconds since the epoch."""
 
 import math
 from datetime import datetime
@@ -7,7 +7,13 @@ from streamer.readings.query import QueryError
 
 
 def milliseconds(name: str, text: str) -> int:
-    """Since the epoch. Raises QueryError, which names the parameter."""
+    """Return ms since the epoch. `name` is the parameter named in errors. Raises QueryError.
+
+    >>> milliseconds("at", "2026-11-21T10:00:03Z")
+    1795255203000
+    >>> milliseconds("at", "1795255203.5")
+    1795255203500
+    """
     try:
         seconds = float(text)
     except ValueError:
@@ -19,7 +25,7 @@ def milliseconds(name: str, text: str) -> int:
 
 def _from_rfc3339(name: str, text: str) -> int:
     try:
-        # A "+" that was not escaped in a query string arrives as a space.
+        # An unescaped "+" in a query string arrives as a space.
         moment = datetime.fromisoformat(text.strip().replace(" ", "+") if "T" in text else text)
     except ValueError:
         raise _unreadable(name, text) from None

@@ -1,1 +1,1 @@
-"""Files of events, of known sources and of a center's own tables, published as if they came now."""
+"""Publish files to Kafka: contract events, payloads of known sources, or a center's own tables."""

@@ -1,4 +1,4 @@
-"""Here is what became of a file's rows, and how it is told."""
+"""Count the rows of a file by outcome, and describe the counts for people."""
 
 from collections.abc import Mapping
 
@@ -10,8 +10,18 @@ _SHOWN = 10
 
 
 class Account(msgspec.Struct):
-    """Rows seen, events sent by topic, rows skipped by the map's reasons, rejected by reason; and the
-    first errors by line."""
+    """Counts for one file: rows read, events sent by topic, rows skipped by the map's reason, rows rejected
+    by reason, and the first 10 errors with their lines. It is saved inside the position.
+
+    >>> account = Account(rows=3)
+    >>> account.add_sent("call-completed")
+    >>> account.add_sent("call-completed")
+    >>> account.add_rejected(2, Rejected("negative", "wait_s is -1, expected 0 seconds or more"))
+    >>> account.events
+    2
+    >>> account.errors
+    ['line 2: negative: wait_s is -1, expected 0 seconds or more']
+    """
 
     rows: int = 0
     sent: dict[str, int] = {}
@@ -36,7 +46,8 @@ class Account(msgspec.Struct):
         return sum(self.sent.values())
 
     def told(self, name: str, verb: str, seconds: float, before: int) -> str:
-        """Some lines for people. `before`: events that an interrupted command sent already."""
+        """Format the counts as a few lines of text. `earlier_events` were sent by the interrupted command
+        before; the rate leaves them out."""
         rate = (self.events - before) / seconds if seconds > 0 else 0
         head = f"{name}: {_count(self.rows, 'row')}, {_count(self.events, 'event')} {verb}"
         if before:
@@ -44,7 +55,7 @@ class Account(msgspec.Struct):
         lines = [f"{head}; {seconds:.1f} s, {rate:,.0f} a second", *_table(self.sent, "")]
         if self.skipped:
             lines += [
-                f"  skipped {sum(self.skipped.values()):,}, as the map says",
+                f"  skipped {sum(self.skipped.values()):,} by the map's rules",
                 *_table(self.skipped, "  "),
             ]
         if self.rejected:

@@ -1,7 +1,7 @@
-"""Here is how cells of a center's own tables become the contract's values: times, durations, numbers.
+"""Parse cells of a center's own tables into the contract's values: times, durations, numbers, text, flags.
 
-A reader takes the field as it is named to people and a cell that is known, and returns the contract's
-value; it raises WrongError for what cannot be meant.
+A CellParser takes the field's name as shown in errors and a cell that is not unknown. It returns the
+contract's value and raises WrongError for a cell that makes no sense there.
 """
 
 import math
@@ -28,19 +28,27 @@ _LONGEST_ID = 10**40
 
 
 class Clock(NamedTuple):
-    """How times are written: formats of strptime, rfc3339, or epochs; the zone of those that say none, and
-    the day of those that have only the clock's time."""
+    """Parser of times. `formats`: strptime formats, rfc3339, or epochs, tried in this order. `zone`: for
+    times that carry none. `day`: for formats that have only a clock time.
+
+    >>> from zoneinfo import ZoneInfo
+    >>> clock = Clock(("%d/%m/%Y %H:%M", "epoch"), ZoneInfo("Europe/Madrid"))
+    >>> clock.read("ended_at", "04/05/2026 14:00")
+    '2026-05-04T12:00:00Z'
+    >>> clock.read("ended_at", 1777896000.25)
+    '2026-05-04T12:00:00.250Z'
+    """
 
     formats: tuple[str, ...] = (RFC3339,)
     zone: tzinfo | None = None
     day: date | None = None
 
     def read(self, path: str, cell: Cell) -> str:
-        """RFC 3339 in UTC."""
+        """Return the time as RFC 3339 in UTC. Raises WrongError."""
         moment = self._moment(path, cell)
         if moment.tzinfo is None:
             if self.zone is None:
-                raise wrong("no-time", path, str(cell), "a zone: say zone under [times]")
+                raise wrong("no-time", path, str(cell), "a zone: set zone under [times]")
             moment = moment.replace(tzinfo=self.zone)
         try:
             moment = moment.astimezone(UTC)
@@ -69,19 +77,23 @@ class Clock(NamedTuple):
         try:
             if written == RFC3339:
                 return datetime.fromisoformat(cell.strip())
-            found = datetime.strptime(cell.strip(), written)  # noqa: DTZ007 - the map says the zone
+            found = datetime.strptime(cell.strip(), written)  # noqa: DTZ007 - the map sets the zone
         except ValueError:
             return None
         return found if has_day(written) else self._on_the_day(path, found.timetz())
 
     def _on_the_day(self, path: str, clock: time) -> datetime:
         if self.day is None:
-            raise wrong("no-time", path, str(clock), "a day: say date under [times]")
+            raise wrong("no-time", path, str(clock), "a day: set date under [times]")
         return datetime.combine(self.day, clock)
 
 
 def has_day(written: str) -> bool:
-    """Whether a format tells the day, not the clock's time alone."""
+    """Tell whether a time format includes the day, not only the clock time.
+
+    >>> has_day("%d/%m/%Y %H:%M"), has_day("%H:%M")
+    (True, False)
+    """
     return any(sign in written for sign in ("%d", "%j", "%c", "%x", "%s")) or not written.count("%")
 
 
@@ -96,7 +108,15 @@ def _since_epoch(cell: Cell, per_second: int) -> datetime | None:
 
 
 class Numbers(NamedTuple):
-    """How numbers are written: 12.5, or 12,5 with 1.000 for a thousand."""
+    """Parser of numbers and durations. With decimal "," 12,5 is 12.5 and 1.000 is a thousand.
+
+    >>> Numbers(",").read("talk_s", "1.012,5")
+    1012.5
+    >>> Numbers().duration("min")("talk_s", "1.5")
+    90.0
+    >>> Numbers().duration("h:mm:ss")("talk_s", "1:02:03")
+    3723
+    """
 
     decimal: str = "."
 
@@ -109,12 +129,12 @@ class Numbers(NamedTuple):
         return found
 
     def whole(self, path: str, cell: Cell) -> float | int:
-        """9.0 is 9; 6.5 stays, to be rejected."""
+        """Return 9 for 9.0. A fraction such as 6.5 stays, and is rejected later."""
         found = self.read(path, cell)
         return int(found) if found == int(found) else found
 
     def duration(self, unit: str) -> Reader:
-        """In seconds."""
+        """Return a parser that converts durations from `unit` to seconds."""
 
         def read(path: str, cell: Cell) -> float | int:
             if isinstance(cell, timedelta):
@@ -124,7 +144,7 @@ class Numbers(NamedTuple):
             try:
                 found = self.read(path, cell)
             except WrongError:
-                expected = f"a number of {unit}: say another unit under [units], such as {CLOCK}"
+                expected = f"a number of {unit}: set another unit under [units], such as {CLOCK}"
                 raise wrong("wrong-type", path, _plain(cell), expected) from None
             return found if unit == "s" else round(found * UNITS[unit], 6)
 
@@ -142,23 +162,28 @@ def _clock_seconds(path: str, cell: Cell) -> float | int:
 
 
 def text(path: str, cell: Cell) -> str | None:
-    """Numbers as they are written; 12.0 as 12: tables with gaps make such of whole numbers."""
+    """Return text; 12.0 becomes "12", because tables with gaps store whole numbers as decimals."""
     if isinstance(cell, float) and cell.is_integer():
         cell = int(cell)
     return fields.text(path, _plain(cell))
 
 
 def flag(path: str, cell: Cell) -> bool | None:
-    """true or false; other words are said under [values]."""
+    """Return true or false. The map translates other words under [values]."""
     try:
         return fields.flag(path, _plain(cell))
     except WrongError:
-        expected = f"true or false: say what its values mean under [values.{path.partition(' ')[0]}]"
+        expected = f"true or false: set what its values mean under [values.{path.partition(' ')[0]}]"
         raise wrong("wrong-type", path, _plain(cell), expected) from None
 
 
 def exact(cell: float | Decimal) -> float | int | None:
-    """Long ids may be decimals. NaN is how tables write a gap."""
+    """Return a number without losing digits of long ids, which can arrive as decimals; None for NaN, by which
+    tables write gaps, and for infinite decimals.
+
+    >>> exact(Decimal("12345678901234567890.0")), exact(float("nan"))
+    (12345678901234567890, None)
+    """
     if isinstance(cell, float):
         return None if math.isnan(cell) else cell
     if not cell.is_finite():
@@ -167,5 +192,5 @@ def exact(cell: float | Decimal) -> float | int | None:
 
 
 def _plain(cell: Cell) -> Any:
-    """What JSON knows; anything else as text."""
+    """Return JSON types unchanged and anything else as text."""
     return cell if cell is None or isinstance(cell, str | int | float | bool | dict | list) else str(cell)

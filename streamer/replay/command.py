@@ -1,4 +1,4 @@
-"""Here is the command line of `streamer replay`, read."""
+"""Read the command line of `streamer replay` and run it."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +15,7 @@ from streamer.worker.engine import wall_clock_ms
 def run_command(
     settings: Callable[[], Settings], files: Sequence[str], guess: bool, options: Mapping[str, Any]
 ) -> int:
-    """The exit code. Raises SettingsError and QueryError for what is wrong in the line."""
+    """Run the command and return its exit code. Raises SettingsError and QueryError for invalid options."""
     if guess:
         return run_guess(files, options["form"])
     how = How(options["form"], options["format_"], options["map_"], options["topic"])

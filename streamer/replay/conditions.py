@@ -1,11 +1,11 @@
-"""Here is how a map chooses among rows: by what stands in their columns."""
+"""Parse the conditions by which a map's rules select rows."""
 
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 Condition = Callable[[Any], bool]
-"""Of a cell; None is unknown."""
+"""Predicate on one cell; a cell of None is unknown."""
 
 _SIGNS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
     "<=": operator.le,
@@ -18,8 +18,14 @@ _SIGNS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 
 
 def condition(said: Any) -> Condition:
-    """`"HANG"` is this text, `""` nothing known, `["A", "B"]` one of them, `"> 0"` a number. Raises
-    ValueError with what was expected."""
+    """Parse a condition: `"HANG"` is that text, `""` an unknown cell, `["A", "B"]` one of them, `"> 0"` a
+    comparison with a number. Raises ValueError with what was expected.
+
+    >>> condition("> 5")("5.1"), condition("> 5")("six")
+    (True, False)
+    >>> condition(["HANG", "ABANDON"])("HANG"), condition("")(None)
+    (True, True)
+    """
     if isinstance(said, list):
         any_of = [condition(one) for one in said]
         return lambda cell: any(one(cell) for one in any_of)

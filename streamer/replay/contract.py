@@ -1,5 +1,4 @@
-"""Here is how rows are read that are events of the contract already: bare data, CloudEvents, or what
-`--dry-run` prints."""
+"""Read rows that are contract events already: bare data, CloudEvents, or the output of `--dry-run`."""
 
 import base64
 import re
@@ -19,12 +18,12 @@ from streamer.replay.usage import WrongUseError
 
 _FIELDS: Final = {topic: frozenset(form.__struct_fields__) - ENVELOPE for topic, form in FORMS.items()}
 _TYPE = re.compile(rf"(?:.*[./])?({'|'.join(TOPICS)})(?:[./]v?\d+)?")
-_HOW: Final = f"--topic: one of {', '.join(TOPICS)}"
+_HOW: Final = f"add --topic, one of {', '.join(TOPICS)}"
 _ANY = msgspec.json.Decoder(CallCompleted)
 
 
 def telling() -> Mapping[str, str]:
-    """The fields that only one topic has."""
+    """Return the topic of each field that only one topic has."""
     owners = [(name, topic) for topic, names in _FIELDS.items() for name in names]
     names = [name for name, _ in owners]
     return {name: topic for name, topic in owners if names.count(name) == 1}
@@ -35,24 +34,30 @@ _TELLING: Final = telling()
 
 @lru_cache(maxsize=1024)
 def topic_by(names: tuple[str, ...]) -> str:
-    """The topic that fields of these names can be of. Raises WrongError where none or several."""
+    """Return the only topic that has these fields. Raises WrongError if none or several do.
+
+    >>> topic_by(("contact_id", "queue", "ended_at", "outcome"))
+    'call-completed'
+    >>> topic_by(("customer_id", "value", "as_of"))
+    'customer-valued'
+    """
     found = {_TELLING[name] for name in names if name in _TELLING}
     if len(found) == 1:
         return found.pop()
     if not found:
-        raise WrongError("missing", f"the fields do not tell the topic, expected {_HOW}")
-    raise WrongError("missing", f"the fields are of {' and '.join(sorted(found))}, expected {_HOW}")
+        raise WrongError("missing", f"no field identifies the topic; {_HOW}")
+    raise WrongError("missing", f"the fields belong to {' and '.join(sorted(found))}; {_HOW}")
 
 
 def check_topic(name: str) -> str:
-    """Raises WrongUseError."""
+    """Return the topic's name. Raises ReplayUsageError if there is no such topic."""
     if name not in TOPICS:
         raise WrongUseError(f"topic {name!r}: expected one of {', '.join(TOPICS)}")
     return name
 
 
 class Contract:
-    """Of `topic`, if given; else each row tells its own."""
+    """Reader of contract events. Without `topic`, each row identifies its own."""
 
     def __init__(self, topic: str | None = None) -> None:
         self._topic = None if topic is None else check_topic(topic)
@@ -78,7 +83,7 @@ class Contract:
         if data is None:
             data = _object(base64.b64decode(body["data_base64"]))
         if not isinstance(data, dict):
-            raise WrongError("wrong-type", "data is no JSON object")
+            raise WrongError("wrong-type", "data is not a JSON object")
         return Fact(source, Sent(self._topic or _of_type(body["type"], data), data))
 
 
@@ -86,27 +91,28 @@ def _object(line: bytes) -> dict[str, Any]:
     try:
         found = msgspec.json.decode(line)
     except UnicodeDecodeError as error:
-        raise WrongError("not-json", f"the line is not UTF-8 from byte {error.start} on") from None
+        raise WrongError("not-json", f"the line is not UTF-8 at byte {error.start}") from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise WrongError("not-json", f"{error or 'nested too deeply'}, expected a JSON object") from None
     if not isinstance(found, dict):
-        raise WrongError("wrong-type", "the line is no JSON object")
+        raise WrongError("wrong-type", "the line is not a JSON object")
     return found
 
 
 def _known(topic: Any) -> str:
     if topic not in TOPICS:
-        raise WrongError("unknown-value", f"topic is another one, expected one of {', '.join(TOPICS)}")
+        raise WrongError("unknown-value", f"topic is unknown, expected one of {', '.join(TOPICS)}")
     return str(topic)
 
 
 def _source(value: Any) -> str:
     if value is None or isinstance(value, str):
         return value or ""
-    raise WrongError("wrong-type", "source is no string")
+    raise WrongError("wrong-type", "source is not a string")
 
 
 def _of_type(type_: str, data: Mapping[str, Any]) -> str:
-    """`streamer.call-completed.v1`, or any type that ends in a topic's name."""
+    """Return the topic of `streamer.call-completed.v1` or of any type that ends in a topic's name; else the
+    fields decide."""
     found = _TYPE.fullmatch(type_)
     return topic_by(tuple(data)) if found is None else found[1]

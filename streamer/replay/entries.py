@@ -1,4 +1,4 @@
-"""Here is how a file's rows are read: as events of the contract, as a map says, or as a known source's."""
+"""Read the rows of files as contract events, by a map, or as payloads of a known source."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,7 +23,8 @@ from streamer.settings import Settings
 
 
 class How(NamedTuple):
-    """What the command line says of the files' contents."""
+    """Options that say how to read files. `file_type`: NDJSON, CSV or Parquet. `source_name`: a known source
+    (--format). `map_path`: a map file. `topic`: of all rows."""
 
     form: Form | None = None
     format: str | None = None
@@ -32,13 +33,14 @@ class How(NamedTuple):
 
 
 class Reader:
-    """Reads any number of files the same way. Raises WrongUseError, at once where the way is wrong."""
+    """Reader of any number of files by the same options. Raises ReplayUsageError, for options already when it
+    is made."""
 
     def __init__(self, how: How, settings: Settings) -> None:
         if how.format and how.map:
-            raise WrongUseError("--format and --map: expected one of them")
+            raise WrongUseError("--format and --map cannot be combined; give one of them")
         if how.topic and (how.format or how.map):
-            raise WrongUseError("--topic: expected without --format and --map, which say it themselves")
+            raise WrongUseError("--topic cannot be combined with --format or --map, which set it themselves")
         self._how = how
         self._directory: Directory = settings.directory()
         self._topic = None if how.topic is None else check_topic(how.topic)
@@ -55,7 +57,7 @@ class Reader:
 
     @contextmanager
     def entries(self, source: Input, start: int = 0) -> Iterator[tuple[Rows, Iterator[Entry]]]:
-        """From the entry `start` on."""
+        """Yield the file's rows and its entries, from entry number `start_entry` (0 is the first)."""
         with reading(source, self._shape(source)) as rows:
             if self._payloads is not None and self._payloads.assembles:
                 yield rows, islice(self._payloads.assemble(rows.rows), start, None)
@@ -82,7 +84,7 @@ class Reader:
         return Contract(self._topic).read
 
     def _by_map(self, source: Input, rows: Rows) -> Callable[[Any], Said] | None:
-        """None where rows are objects and there is no map."""
+        """Return the reader of rows by a map; None for JSON objects without a map."""
         if rows.columns is not None:
             table = self._map or self._named_columns(source, rows.columns)
             table.check_columns(rows.columns, source.name)
@@ -97,10 +99,10 @@ class Reader:
             return by_name(self._topic or topic_by(tuple(columns)), columns)
         except WrongError as error:
             said = error.error.replace("fields", "columns")
-            raise WrongUseError(f"{source.name}: {said}; for columns with other names a --map") from None
+            raise WrongUseError(f"{source.name}: {said}; or give a --map for other column names") from None
 
     def _completed(self, read: Callable[[Any], Said]) -> Callable[[Any], Said]:
-        """With the team of the agent, where the settings know it."""
+        """Add the agent's team to each event if the settings know it."""
 
         def complete(content: Any) -> Said:
             said = read(content)

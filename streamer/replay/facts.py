@@ -1,4 +1,4 @@
-"""Here is what a row says: facts, which may be sent, or why there are none."""
+"""Turn the events of a row into Kafka records, or into the reason why they cannot be sent."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -20,14 +20,14 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Fact(NamedTuple):
-    """An event of the contract and the CloudEvents source it is of; "" is none, a bare object."""
+    """A contract event and its CloudEvents source; "" for a bare object without one."""
 
     source: str
     sent: Sent
 
 
 class Skipped(NamedTuple):
-    """A row that a map leaves out, and why."""
+    """A row that a map leaves out, and the reason it gives."""
 
     why: str
 
@@ -36,15 +36,15 @@ Said = Fact | Rejected | Skipped
 
 
 class Entry(NamedTuple):
-    """A row's line, and all it says."""
+    """The line of a row and the results read from it; line 0 for an event assembled from several rows."""
 
     line: int
     said: tuple[Said, ...]
 
 
 def ready(fact: Fact, rules: Rules, at_ms: int) -> Outgoing | Rejected:
-    """As it is to be sent, under its own time; Rejected where a worker would reject it. `at_ms`: the time
-    of a deletion that has none of its own."""
+    """Return the record to send, stamped with the event's own time, or Rejected if a worker would reject it.
+    `fallback_ms` (epoch milliseconds) stamps a deletion that has no time of its own."""
     record = outgoing(fact.sent, fact.source)
     if isinstance(record, Rejected) and record.reason == "no-time" and _is_timeless_deletion(fact.sent.data):
         record = _at(fact, at_ms)
@@ -71,7 +71,13 @@ def _at(fact: Fact, at_ms: int) -> Outgoing | Rejected:
 
 
 def shifted(fact: Fact, by_ms: int) -> Fact:
-    """All its times moved; what is no time stays, to be rejected."""
+    """Move all times of an event by an amount in milliseconds. A value that is not a time stays, and is
+    rejected later.
+
+    >>> data = {"contact_id": "c1", "ended_at": "2026-05-04T12:00:00Z", "wait_s": 40}
+    >>> shifted(Fact("", Sent("call-completed", data)), 3_600_000).sent.data
+    {'contact_id': 'c1', 'ended_at': '2026-05-04T13:00:00Z', 'wait_s': 40}
+    """
     data = {
         name: _moved(name, value, by_ms) if name in TIMES else value for name, value in fact.sent.data.items()
     }
@@ -89,6 +95,10 @@ def _moved(name: str, value: Any, by_ms: int) -> Any:
 
 
 def rfc3339(ms: int) -> str:
-    """In UTC, with milliseconds where there are any."""
+    """Format epoch milliseconds as RFC 3339 in UTC, with milliseconds only if there are any.
+
+    >>> rfc3339(1_777_896_000_000), rfc3339(1_777_896_000_250)
+    ('2026-05-04T12:00:00Z', '2026-05-04T12:00:00.250Z')
+    """
     moment = _EPOCH + timedelta(milliseconds=ms)
     return moment.isoformat(timespec="milliseconds" if ms % 1000 else "seconds").replace("+00:00", "Z")

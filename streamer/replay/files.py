@@ -1,4 +1,4 @@
-"""Here is how a file is opened: a path or standard input, gzip or not, and how far it is read."""
+"""Open the input: a path or standard input, gzip or not, counting the bytes read."""
 
 import gzip
 import io
@@ -30,19 +30,21 @@ _FORMS: Final[dict[str, Form]] = {
 
 
 class Opened(NamedTuple):
-    """`content` is what is read, gzip undone; `raw` the file itself, to see how far it is read."""
+    """An open file. `content`: the bytes after gunzip. `raw`: the file itself, whose offset shows progress.
+    `size`: its bytes; None for standard input."""
 
     content: IO[bytes]
     raw: IO[bytes]
     size: int | None
 
     def done(self) -> int:
-        """Bytes of the file that are read."""
+        """Return the bytes of the file read so far; 0 for standard input."""
         return self.raw.tell() if self.size is not None else 0
 
 
 class Input:
-    """One FILE of the command line. Standard input can be opened once, after `keep` again and again."""
+    """One FILE of the command line. Standard input can be opened once, and any number of times after
+    `buffer_stdin`."""
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -57,7 +59,7 @@ class Input:
         return self.path == STDIN
 
     def keep(self) -> None:
-        """Standard input is put aside, in memory or, where it is large, in a file that is gone at the end."""
+        """Copy standard input to memory, or past 64 MiB to a temporary file that is deleted at the end."""
         if self.is_stdin and self._kept is None:
             kept = cast(IO[bytes], SpooledTemporaryFile(_IN_MEMORY))  # noqa: SIM115 - lives as long as we do
             while block := sys.stdin.buffer.read(1 << 20):
@@ -69,7 +71,8 @@ class Input:
             self._kept.close()
 
     def form(self, said: Form | None) -> Form:
-        """As said, else by the name's end or the first bytes. Raises WrongUseError."""
+        """Return the given type, else the type by suffix or by the first bytes; NDJSON for standard input.
+        Raises ReplayUsageError if neither shows it."""
         if said is not None:
             return said
         if self.is_stdin:
@@ -80,11 +83,11 @@ class Input:
         with self.open() as opened:
             if opened.content.read(len(_PARQUET)) == _PARQUET:
                 return "parquet"
-        raise WrongUseError(f"{self.name}: its name does not say what it is; add --as ndjson, csv or parquet")
+        raise WrongUseError(f"{self.name}: unknown file type; add --as ndjson, csv or parquet")
 
     @contextmanager
     def open(self) -> Iterator[Opened]:
-        """Raises WrongUseError where there is no such file."""
+        """Open the file, unpacking gzip. Raises ReplayUsageError if it cannot be opened."""
         raw = self._raw()
         try:
             size = None if self.is_stdin else os.fstat(raw.fileno()).st_size
@@ -110,7 +113,7 @@ class Input:
 
 
 class _Unclosed(io.RawIOBase):
-    """What is not ours to close, read through a buffer that is thrown away."""
+    """Raw stream that leaves the wrapped one open when the buffer around it is closed."""
 
     def __init__(self, kept: IO[bytes]) -> None:
         super().__init__()

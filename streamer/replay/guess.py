@@ -1,4 +1,4 @@
-"""Here is a first map of a table, for its owner to edit: what it cannot know it asks for with "?"."""
+"""Infer a first map of a table for its owner to edit; "?" marks what the table does not show."""
 
 import codecs
 import json
@@ -33,7 +33,7 @@ _MEANT: Final = {word: outcome for outcome, words in _OUTCOMES.items() for word 
 
 
 class Table(NamedTuple):
-    """The beginning of a file."""
+    """First rows of a file: its name, its format, and the cells by column."""
 
     name: str
     shape: Shape
@@ -53,19 +53,19 @@ def run_guess(files: Sequence[str], form: Form | None) -> int:
 
 
 def table(source: Input, form: Form | None = None) -> Table:
-    """Its first rows. Raises WrongUseError."""
+    """Read the first 1,000 rows. Raises ReplayUsageError if there are none."""
     source.keep()
     shape = _shape(source, source.form(form))
     with reading(source, shape) as rows:
         found = [row for row in map(_object, islice(rows.rows, _ROWS)) if row]
         columns = rows.columns or list(dict.fromkeys(name for row in found for name in row))
     if not found:
-        raise WrongUseError(f"{source.name}: there are no rows to guess from")
+        raise WrongUseError(f"{source.name}: no rows to guess a map from")
     return Table(source.name, shape, {name: [row.get(name) for row in found] for name in columns})
 
 
 def _object(row: Row) -> Mapping[str, Any]:
-    """Of JSON only what is neither list nor object."""
+    """Return the row's cells by column; of JSON without lists and objects."""
     if isinstance(row.content, Mapping):
         return row.content
     try:
@@ -92,7 +92,13 @@ def _shape(source: Input, form: Form) -> Shape:
 
 
 def guessed(found: Table) -> str:
-    """The map's text."""
+    """Return the text of a map (TOML) for a sampled table.
+
+    >>> cells = {"Skill": ["sales", "billing", "sales"]}
+    >>> text = guessed(Table("calls.ndjson", Shape("ndjson"), cells))
+    >>> print(text.partition("[columns]")[2].splitlines()[1])
+    queue = "Skill"  # few different words (2)
+    """
     looks = {name: look(cells) for name, cells in found.cells.items()}
     topic = topic_of(list(looks))
     fields = matched(topic, looks)
@@ -102,7 +108,8 @@ def guessed(found: Table) -> str:
 
 
 def _row_names(looks: Mapping[str, Look], fields: Mapping[str, str]) -> dict[str, str]:
-    """A column without a name, as tables of statisticians have, tells rows apart."""
+    """Use a column without a name as the row's id if its cells are all different: statistics programs
+    write row names so."""
     free = [name for name, one in looks.items() if not name and one.different and name not in fields.values()]
     return {"response_id": free[0]} if free else {}
 
@@ -110,7 +117,7 @@ def _row_names(looks: Mapping[str, Look], fields: Mapping[str, str]) -> dict[str
 def _text(found: Table, topic: str, fields: Mapping[str, str], looks: Mapping[str, Look]) -> Iterator[str]:
     yield f"# A first map of {found.name}, guessed from names and the first rows: check each line."
     yield '# "?" is for you to fill in. `streamer replay --map-help` explains all that a map can say;'
-    yield "# see what it does: streamer replay --map THIS --dry-run FILE | head"
+    yield "# try it: streamer replay --map THIS --dry-run FILE | head"
     yield f"topic = {_quoted(topic)}"
     if found.shape.form == "csv":
         yield f"encoding = {_quoted(found.shape.encoding)}"
@@ -140,11 +147,11 @@ def _others(fields: Mapping[str, str], looks: Mapping[str, Look]) -> Iterator[st
 
 
 def _question(one: Look) -> str:
-    """A scale does not say what was asked."""
+    """Ask which survey question a column answers: its scale alone does not show it."""
     if one.kind != "whole":
         return ""
     fits = [name for name, (low, high) in SCALES.items() if low <= one.low and one.high <= high]
-    return f": if it is a survey's question, say which: {', '.join(fits)}" if fits and one.high > 1 else ""
+    return f": if this is a survey question, say which: {', '.join(fits)}" if fits and one.high > 1 else ""
 
 
 def _missing(topic: str, fields: Mapping[str, str]) -> Iterator[str]:
@@ -157,7 +164,7 @@ def _missing(topic: str, fields: Mapping[str, str]) -> Iterator[str]:
         yield "\n[constants]"
     for name in missing:
         own = "answers.nps" if name == "answers" else name
-        yield f"{own} = {_quoted(OPEN)}  # no column looks like it: say it here for all, or in [columns]"
+        yield f"{own} = {_quoted(OPEN)}  # no column matches: set it here for all rows, or in [columns]"
 
 
 def _times(fields: Mapping[str, str], looks: Mapping[str, Look]) -> Iterator[str]:
@@ -169,11 +176,11 @@ def _times(fields: Mapping[str, str], looks: Mapping[str, Look]) -> Iterator[str
     yield f"formats = {_listed(formats)}"
     for one in found:
         if len(one.formats) > 1:
-            yield f"# could be as well: {', '.join(one.formats[1:])}"
+            yield f"# also fits: {', '.join(one.formats[1:])}"
     if any("%" in one and "%z" not in one for one in formats):
-        yield f"zone = {_quoted(OPEN)}  # such as Europe/Madrid: these times do not say it"
+        yield f"zone = {_quoted(OPEN)}  # such as Europe/Madrid: these times carry no zone"
     if any(one.kind == "clock" for one in found):
-        yield f"date = {_quoted(OPEN)}  # such as 2026-11-21: these are clock times"
+        yield f"date = {_quoted(OPEN)}  # such as 2026-11-21: these times carry no date"
 
 
 def _units(fields: Mapping[str, str], looks: Mapping[str, Look]) -> Iterator[str]:
@@ -182,7 +189,7 @@ def _units(fields: Mapping[str, str], looks: Mapping[str, Look]) -> Iterator[str
         yield "\n[units]"
     for field, one in found.items():
         clock = one.kind == "clock"
-        yield f'{field} = "h:mm:ss"' if clock else f'{field} = "s"  # or ms, min, h: numbers do not say'
+        yield f'{field} = "h:mm:ss"' if clock else f'{field} = "s"  # or ms, min, h: numbers do not show it'
 
 
 def _values(fields: Mapping[str, str], looks: Mapping[str, Look]) -> Iterator[str]:
@@ -199,7 +206,7 @@ def _values(fields: Mapping[str, str], looks: Mapping[str, Look]) -> Iterator[st
 def _outcome(word: str) -> str:
     if (found := _MEANT.get(word.casefold())) is not None:
         return f"{_quoted(word)} = {_quoted(found)}"
-    return f"# {_quoted(word)} = ?  # one of {', '.join(OUTCOMES)}; or leave such rows out by [[rows]]"
+    return f"# {_quoted(word)} = ?  # one of {', '.join(OUTCOMES)}; or skip such rows with [[rows]]"
 
 
 def _listed(words: Sequence[str]) -> str:
@@ -207,5 +214,5 @@ def _listed(words: Sequence[str]) -> str:
 
 
 def _quoted(text: str) -> str:
-    """A string of TOML; no line of a comment ends in it."""
+    """Return a TOML string on one line, so that it cannot end a comment."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")

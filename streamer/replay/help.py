@@ -1,40 +1,41 @@
-"""Here is what `streamer replay` says of itself. Imports nothing: every `--help` comes by here."""
+"""Help texts of `streamer replay`. Imports nothing but typing, since every `--help` loads it."""
 
 from typing import Final
 
 COMMAND: Final = """\
-Publish the events of FILES to Kafka, each under its own time.
+Publish the events of FILES to Kafka, each with its own time.
 
 \b
 FILE is NDJSON (.ndjson, .jsonl, .json; also one JSON array), CSV (.csv, .tsv) or
-Parquet (.parquet, .pq), gzip or not, whatever its name; - is standard input.
-What a row says is told by one of:
+Parquet (.parquet, .pq). It may be gzipped whatever its name. - is standard input.
+Choose how rows are read:
 \b
-  nothing         the contract's events: bare data or CloudEvents as JSON, what
-                  --dry-run prints, or a table whose columns have the contract's
-                  names. The topic is told by --topic, else by a field topic or the
-                  CloudEvents type, else by fields that only one topic has.
+  no option       contract events: bare data or CloudEvents as JSON, the output of
+                  --dry-run, or a table whose columns have the contract's names.
+                  --topic sets the topic; else the field topic or the CloudEvents
+                  type does; else the fields that only one topic has.
   --format NAME   payloads of a known source (`streamer sources`), with its options
-                  in streamer.toml. Where several make one contact, all are read
-                  first, and each contact is published once, in the order of time.
+                  in streamer.toml. If several payloads make one contact, all are
+                  read first; each contact is published once, ordered by time.
   --map FILE      a table of your own. `streamer replay --guess FILE` writes a first
-                  map for you to edit, `streamer replay --map-help` explains it.
+                  map for you to edit, `streamer replay --map-help` explains maps.
 
-Each event is checked as a worker checks it. What would be rejected is not sent, but counted by reason,
-and the first ones are shown by line. Sending something twice is harmless: it counts once.
+Each event is checked as a worker checks it. Events that a worker would reject are not sent; they are
+counted by reason, and the first ones are listed by line. Sending an event twice is harmless: it counts once.
 
-Customers' data: events are published as the file has them, with customer ids and comments, under
-Kafka's own retention. Workers replace customer ids by keyed hashes and take card numbers, addresses and
-the like out of comments before they store anything; Kafka's log keeps what was published.
+Customer data: events are published as they stand in the file, with customer ids and comments, and Kafka
+keeps them for its own retention. Workers replace customer ids with keyed hashes and remove card numbers,
+addresses and the like from comments before they store anything. Kafka's log keeps what was published.
 
-Time: a record bears its event's own time, so that history is accepted. Kafka deletes records that are
-older than a topic's retention.ms, and you are warned before such are sent. --shift-to moves all times by
-one amount; it reads the files twice, and keeps standard input in memory or a temporary file meanwhile.
-Of a year of calls in one file and their surveys in another publish both, then start the workers: one that
-has counted December no longer finds what a survey of January belongs to.
+Time: each record carries its event's own time, so old events are accepted. Kafka deletes records older
+than a topic's retention.ms; you are warned before such records are sent. --shift-to moves all times by one
+amount. It reads the files twice and keeps standard input in memory or in a temporary file meanwhile.
+If calls and their surveys are in different files, publish both before you start the workers: a worker that
+has counted December can no longer find the call of a survey from January.
 
-Interrupted, by Ctrl-C or worse, the same command goes on where it stopped: it keeps its position in
-FILE.replayed beside FILE, or in the folder --state, until all FILES are done. Standard input begins anew.
+After an interruption (Ctrl-C, a crash), run the same command again: it continues where it stopped.
+Its position is in FILE.replayed beside FILE, or in the folder --state, until all FILES are done. Standard
+input starts over.
 
 \b
 Exit code: 0 all sent, 3 some events rejected and the others sent, 2 the command or
@@ -49,41 +50,41 @@ its map is wrong, 1 Kafka or another part failed, 130 interrupted.
 """
 
 MAP: Final = """\
-A map says in TOML what the columns of a table mean. Names on the left are ours, as in
-`streamer schema`; on the right stand your columns (of JSON also a path such as queue.name).
+A map is a TOML file that says what the columns of a table mean. On the left are the contract's
+names, as in `streamer schema`; on the right your columns (for JSON also paths such as queue.name).
 
   topic = "call-completed"      # call-completed, survey-sent, survey-completed,
                                 # contact-evaluated or customer-valued
-  source = "pbx-2019"           # keeps its ids apart from those of other sources
-  encoding = "latin-1"          # of CSV; utf-8 unless said
-  delimiter = ";"               # of CSV; a comma unless said
-  decimal = ","                 # 12,5; a point unless said
-  unknown = ["", "NA"]          # cells that say nothing: unknown is never 0 and never ""
+  source = "pbx-2019"           # keeps its ids apart from other sources' ids
+  encoding = "latin-1"          # of CSV; default utf-8
+  delimiter = ";"               # of CSV; default comma
+  decimal = ","                 # for 12,5; default point
+  unknown = ["", "NA"]          # cells that mean unknown; unknown is never 0 or ""
 
   [columns]
   contact_id = "{line}-{call}"  # several columns; unknown if one of them is
   queue = "type"
-  customer_id = ["crm_id", "phone"]    # the first in which something is known
+  customer_id = ["crm_id", "phone"]    # the first one that is not unknown
   ended_at = "end"
   wait_s = "q_time"
   outcome = "result"
   resolved = "solved"
-  # of surveys: answers.nps = "score" (0-10), answers.csat (1-5), answers.ces (1-7),
+  # for surveys: answers.nps = "score" (0-10), answers.csat (1-5), answers.ces (1-7),
   # answers.effort (1-5), answers.cnx (1-10), answers.resolved_first
 
   [constants]                   # the same for all rows
   channel = "voice"
 
   [times]
-  formats = ["%d/%m/%Y %H:%M"]  # of strptime, or rfc3339 (unless said), epoch, epoch_ms, epoch_us;
-                                # the first that fits
-  zone = "Europe/Madrid"        # of times that name none
-  date = 2026-11-21             # of formats with the clock's time only
+  formats = ["%d/%m/%Y %H:%M"]  # strptime formats, rfc3339 (default), epoch, epoch_ms, epoch_us;
+                                # the first that fits is used
+  zone = "Europe/Madrid"        # for times without a zone
+  date = 2026-11-21             # for formats with a clock time only
 
-  [units]                       # of durations; seconds unless said
-  wait_s = "h:mm:ss"            # or ms, s, min, h; h:mm:ss takes mm:ss too
+  [units]                       # of durations; default seconds
+  wait_s = "h:mm:ss"            # or ms, s, min, h; h:mm:ss also reads mm:ss
 
-  [values.outcome]              # what a cell means; another cell stays as it is
+  [values.outcome]              # what cells mean; others stay as they are
   AGENT = "answered"
   [values.resolved]
   Y = true
@@ -91,13 +92,13 @@ A map says in TOML what the columns of a table mean. Names on the left are ours,
   [values.agent_id]
   NO_SERVER = ""                # unknown
 
-  [[rows]]                      # rules for rows, all that hold, from top to bottom
+  [[rows]]                      # rules for rows; all that match apply, from top to bottom
   when = { result = "PHANTOM" }
-  skip = "noise"                # not sent, counted under this name
+  skip = "noise"                # not sent; counted under this name
 
-  [[rows]]                      # all conditions hold: "= 0" "!= 0" "< 5" "<= 5" "> 0" ">= 1" a number,
-  when = { result = "HANG", q_time = "> 0" }    # "TEXT" itself, "!= TEXT" not, "" unknown,
-  set = { outcome = "abandoned", talk_s = "" }  # ["A", "B"] one of them; "" makes a field unknown
+  [[rows]]                      # all conditions must hold. Numbers: "= 0" "!= 0" "< 5" "<= 5" "> 0" ">= 1";
+  when = { result = "HANG", q_time = "> 0" }    # text: "TEXT", "!= TEXT", ["A", "B"] for one of them;
+  set = { outcome = "abandoned", talk_s = "" }  # "" is unknown, in conditions and in set
 
-"?" stands where something is still to be said, as --guess leaves it; such a map is refused.
+"?" marks a value that you still have to fill in, as --guess leaves it; such a map is refused.
 """

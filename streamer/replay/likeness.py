@@ -1,6 +1,6 @@
-"""Here is which column could be which of our fields: by its name first, then by what its cells look like.
+"""Match the columns of a table with the contract's fields, by their names and the kinds of their cells.
 
-A name alone makes a question of a survey: a score from 0 to 10 may have been about anything.
+Only its name makes a column a survey question: a score from 0 to 10 can be about anything.
 """
 
 import re
@@ -18,7 +18,16 @@ _LONG = ("whole", "number", "clock")
 
 
 class Likeness(NamedTuple):
-    """`names`: words of which one entry's all stand in the column's name, the likeliest first."""
+    """Hints for one field. `cell_kinds`: kinds its cells may have. `name_words`: alternatives separated by
+    commas, the likeliest first; a column matches one if its name has all words of it. `low`, `high`: the
+    range of its numbers.
+
+    >>> hold = Likeness("hold_s", ("whole", "number", "clock"), "hold, on hold", low=0)
+    >>> hold.rank("HoldTime", Look("whole", low=0, high=340))
+    2
+    >>> hold.rank("HoldTime", Look("text")) is None
+    True
+    """
 
     field: str
     kinds: tuple[str, ...]
@@ -27,7 +36,7 @@ class Likeness(NamedTuple):
     high: float = float("inf")
 
     def rank(self, column: str, look: Look) -> int | None:
-        """The smaller the likelier; None is unlike."""
+        """Return how well a column matches: a smaller rank is better, None is no match."""
         if look.kind not in (*self.kinds, "empty") or not self._fits(look):
             return None
         tokens = frozenset(token.casefold() for token in _TOKEN.findall(column))
@@ -116,7 +125,11 @@ _TELLING: Final = {
 
 
 def topic_of(columns: Sequence[str]) -> str:
-    """By the words in all names; contacts where nothing else is told."""
+    """Return the topic suggested by the words in all column names; call-completed if none suggests another.
+
+    >>> topic_of(["Survey ID", "NPS score", "Comment"]), topic_of(["Agent", "End"])
+    ('survey-completed', 'call-completed')
+    """
     tokens = {token.casefold() for column in columns for token in _TOKEN.findall(column)}
     if tokens & _CONTACTS:
         return "call-completed"
@@ -124,7 +137,13 @@ def topic_of(columns: Sequence[str]) -> str:
 
 
 def matched(topic: str, looks: Mapping[str, Look]) -> dict[str, str]:
-    """Our fields and their columns: each column once; first names that are ours, then the likeliest pairs."""
+    """Return the column of each matched field. A column is used once: first for the field of the same name,
+    then for the best ranked pair.
+
+    >>> profiles = {"CallId": Look("whole"), "Skill": Look("words")}
+    >>> matched("call-completed", profiles)
+    {'contact_id': 'CallId', 'queue': 'Skill'}
+    """
     pairs = sorted(
         (rank, place, column, one.field)
         for place, one in enumerate(CANDIDATES[topic])

@@ -1,4 +1,4 @@
-"""Here is the map file as it is written, and what of it is wrong."""
+"""Read map files and check them."""
 
 import codecs
 import re
@@ -24,13 +24,13 @@ REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
     "customer-valued": ("customer_id", "value", "as_of"),
 }
 OPEN: Final = "?"
-"""Stands where somebody still has to say something."""
+"""Placeholder for a value that somebody still has to fill in."""
 _UNMAPPED: Final = ENVELOPE | {"answers", "scale"}
 _UNKNOWN_KEY = re.compile(r"Object contains unknown field `(.*?)`(?: - at `\$\.?(.*)`)?")
 
 
 class TimesTable(msgspec.Struct, forbid_unknown_fields=True):
-    """[times]"""
+    """The table [times]."""
 
     formats: tuple[str, ...] = (RFC3339,)
     zone: str | None = None
@@ -38,7 +38,8 @@ class TimesTable(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class RowsTable(msgspec.Struct, forbid_unknown_fields=True):
-    """[[rows]]: of the rows for which all of `when` holds."""
+    """One [[rows]] rule, for rows that fulfil all conditions of `when`: `skip` leaves them out under this
+    name, `set` fixes fields."""
 
     when: dict[str, Any]
     skip: str | None = None
@@ -63,17 +64,24 @@ class MapFile(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def load(path: Path) -> MapFile:
-    """Raises WrongUseError: the file, the table, the key, and what was expected."""
+    """Read and check a map file. Raises ReplayUsageError with the file, the table, the key, and what was
+    expected."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise WrongUseError(f"{path}: {error.strerror or error}, expected a map to read") from None
     except UnicodeDecodeError as error:
-        raise WrongUseError(f"{path}: not UTF-8 from byte {error.start} on, expected TOML") from None
+        raise WrongUseError(f"{path}: not UTF-8 at byte {error.start}, expected TOML") from None
     return parsed(text, path.name)
 
 
 def parsed(text: str, name: str) -> MapFile:
+    """Parse and check the text of a map. `file_name` appears in errors. Raises ReplayUsageError.
+
+    >>> text = 'topic = "survey-sent"\\n[columns]\\nsurvey_id = "id"\\nsent_at = "date"'
+    >>> parsed(text, "invitations.toml").columns
+    {'survey_id': 'id', 'sent_at': 'date'}
+    """
     try:
         found = msgspec.convert(tomllib.loads(text), MapFile)
     except tomllib.TOMLDecodeError as error:
@@ -91,7 +99,7 @@ def parsed(text: str, name: str) -> MapFile:
 
 
 def fields(topic: str) -> tuple[str, ...]:
-    """All that a map may say of a topic's data."""
+    """Return the fields of a topic that a map may set, sorted."""
     names = [name for name in FORMS[topic].__struct_fields__ if name not in _UNMAPPED]
     if topic == "survey-completed":
         names += [f"answers.{question}" for question in (*SCALES, "resolved_first")]
@@ -99,7 +107,7 @@ def fields(topic: str) -> tuple[str, ...]:
 
 
 def _flat(table: Mapping[str, Any]) -> dict[str, Any]:
-    """`answers.nps = …` is a table to TOML."""
+    """Flatten the table that TOML makes of `answers.nps = …` to dotted names."""
     answers = table.get("answers")
     if not isinstance(answers, dict):
         return dict(table)
@@ -116,7 +124,7 @@ def _sentence(message: str) -> str:
         table = {"times": TimesTable, "": MapFile}.get(place, RowsTable)
         number = re.fullmatch(r"rows\[(\d+)\]", place)
         where = f"[[rows]] {int(number[1]) + 1}: " if number else f"[{place}]: " if place else ""
-        return f"{where}there is no {key}, expected one of {', '.join(table.__struct_encode_fields__)}"
+        return f"{where}unknown key {key}, expected one of {', '.join(table.__struct_encode_fields__)}"
     if message == "Object missing required field `topic`":
         return f"topic is missing, expected one of {', '.join(TOPICS)}"
     what, _, place = message.partition(" - at ")
@@ -124,7 +132,7 @@ def _sentence(message: str) -> str:
 
 
 def _problem(found: MapFile) -> str | None:
-    """The first thing that is wrong."""
+    """Return the first problem; None if the map is valid."""
     return next((problem for check in _CHECKS if (problem := check(found))), None)
 
 
@@ -137,7 +145,7 @@ def _names(found: MapFile) -> str | None:
             if name not in known:
                 return f"[{table}]: {found.topic} has no {name}, expected one of {', '.join(known)}"
     if both := found.columns.keys() & found.constants.keys():
-        return f"[constants] {min(both)}: it is in [columns] too, expected it in one of them"
+        return f"[constants] {min(both)} is also in [columns]; keep one of them"
     return None
 
 
@@ -145,7 +153,7 @@ def _complete(found: MapFile) -> str | None:
     said = found.columns.keys() | found.constants.keys() | {name for row in found.rows for name in row.set}
     for name in REQUIRED[found.topic]:
         if name not in said and not any(other.startswith(f"{name}.") for other in said):
-            return f"[columns] has no {name}, expected {', '.join(REQUIRED[found.topic])}"
+            return f"[columns] lacks {name}, expected {', '.join(REQUIRED[found.topic])}"
     return None
 
 
@@ -155,7 +163,7 @@ def _columns(found: MapFile) -> str | None:
         if not texts or not all(isinstance(text, str) for text in texts):
             return (
                 f"[columns] {name} = {column!r}: expected a column's name, "
-                'a list of such, or a template such as "{line}-{call}"'
+                'a list of names, or a template such as "{line}-{call}"'
             )
     return None
 

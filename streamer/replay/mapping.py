@@ -1,4 +1,4 @@
-"""Here is how rows of a center's own tables become events, as a map file says."""
+"""Turn rows of a center's own tables into events by a map."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +32,13 @@ class _Rule(NamedTuple):
 
 
 class Map:
-    """Pure: what a row says depends on the row and the map alone."""
+    """A checked map, applied row by row. Pure: the result depends on the row and the map alone.
+
+    >>> columns = {"survey_id": "id", "sent_at": "date"}
+    >>> invitations = Map(MapFile("survey-sent", source="crm", columns=columns), "invitations.toml")
+    >>> invitations.read({"id": 17.0, "date": "2026-05-04T14:00:00+02:00"}).sent.data
+    {'survey_id': '17', 'sent_at': '2026-05-04T12:00:00Z'}
+    """
 
     def __init__(self, file: MapFile, name: str) -> None:
         self._file, self._name = file, name
@@ -48,7 +54,7 @@ class Map:
         return self._file
 
     def check_columns(self, names: Sequence[str], of: str) -> None:
-        """Raises WrongUseError for a column that the map names and the table does not have."""
+        """Raise ReplayUsageError for a column that the map names and the table lacks."""
         for place, column in self._named():
             if column not in names:
                 near = get_close_matches(column, names, 1)
@@ -75,7 +81,7 @@ class Map:
         return Fact(self._file.source, Sent(self._file.topic, _nested(self._file.topic, data | decided)))
 
     def _value(self, field: str, columns: Sequence[str], row: Cells) -> Any:
-        """Of the first column in which anything is known."""
+        """Return the parsed value of the first column that is not unknown; None if all are."""
         words = self._file.values.get(field, {})
         for column in columns:
             cell = self._filled(column, row) if "{" in column else self._cell(row, column)
@@ -92,14 +98,14 @@ class Map:
         return cells.exact(cell) if isinstance(cell, float | Decimal) else cell
 
     def _filled(self, template: str, row: Cells) -> str | None:
-        """None where a part is unknown: half an id is none."""
+        """Return the filled template, or None if a part is unknown: half an id is no id."""
         parts = {column: self._cell(row, column) for column in _PART.findall(template)}
         if None in parts.values():
             return None
         return _PART.sub(lambda found: _word(parts[found[1]]), template)
 
     def _named(self) -> list[tuple[str, str]]:
-        """Where in the map, and which column."""
+        """Return (location in the map, column) for each column that the map names."""
         found = [
             (f"[columns] {field}", part)
             for field, columns in self._columns
@@ -119,7 +125,7 @@ class Map:
         return _Rule(when, row.skip, self._fixed(f"rows {number}, set", row.set))
 
     def _fixed(self, table: str, said: Mapping[str, Any]) -> dict[str, Any]:
-        """ "" is unknown."""
+        """Parse values written in the map; "" is unknown. Raises ReplayUsageError."""
         try:
             return {
                 field: None if value == "" else self._readers[field](field, value)
@@ -134,16 +140,16 @@ class Map:
         said |= {f"[constants] {name}": value for name, value in file.constants.items()}
         said |= {"[times] zone": file.times.zone, "[times] date": file.times.day}
         if missing := [place for place, value in said.items() if value == OPEN]:
-            raise WrongUseError(f'{self._name}: {", ".join(missing)} = "?": expected that you say it')
+            raise WrongUseError(f'{self._name}: {", ".join(missing)} = "?": fill in the value')
 
 
 def loaded(path: str) -> Map:
-    """Raises WrongUseError."""
+    """Load the map of a file. Raises ReplayUsageError."""
     return Map(load(Path(path)), Path(path).name)
 
 
 def by_name(topic: str, columns: Sequence[str]) -> Map:
-    """Of a table whose columns have the contract's names."""
+    """Return the map of a table whose columns have the contract's names."""
     known = {name: name for name in columns if name in fields(topic)}
     file = MapFile(topic=topic, columns=known)
     file.times.formats = (cells.RFC3339, "epoch")
@@ -178,14 +184,15 @@ def _listed(said: str | list[str]) -> list[str]:
 
 
 def _word(cell: Any) -> str:
-    """As a map writes it."""
+    """Return the cell as a map writes it: true for True, 12 for 12.0."""
     if isinstance(cell, bool):
         return str(cell).lower()
     return str(int(cell) if isinstance(cell, float) and cell.is_integer() else cell).strip()
 
 
 def _nested(topic: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    """The contract's data; what is unknown is left out, but a question that was asked and skipped."""
+    """Return the contract's data. Unknown values are left out, but for survey questions: a null answer means
+    asked and skipped."""
     found = {name: value for name, value in data.items() if value is not None and "." not in name}
     answers = {name.partition(".")[2]: value for name, value in data.items() if "." in name}
     return found | {"answers": answers} if topic == "survey-completed" else found

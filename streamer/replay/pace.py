@@ -1,9 +1,16 @@
-"""Here is when an event is due: as many times faster as is wanted, by its own time."""
+"""Compute when each event is due, at a multiple of the speed of its own times."""
 
 
 class Pace:
-    """`speed` 1 is as it happened, None as fast as it goes. An event that is older than one before it, as
-    files have them, is due at once."""
+    """Pacer of events. `speed`: 1 is as it happened, 60 a minute in one second, None as fast as possible. An
+    event older than one before it in the file is due at once.
+
+    >>> pace = Pace(60)
+    >>> pace.wait_s(1_777_896_000_000, now_s=100.0)
+    0.0
+    >>> pace.wait_s(1_777_899_600_000, now_s=100.0)
+    60.0
+    """
 
     def __init__(self, speed: float | None) -> None:
         self._speed = speed
@@ -14,7 +21,8 @@ class Pace:
         return self._speed is None
 
     def wait_s(self, at_ms: int, now_s: float) -> float:
-        """How long from now, by the clock of `now_s`; 0 or less is due."""
+        """Return the seconds until the event is due; 0 or less is due now. `event_ms`: its time, epoch
+        milliseconds. `now_s`: any clock that never goes back."""
         if self._speed is None:
             return 0.0
         if self._first is None:

@@ -1,4 +1,4 @@
-"""Here is what the cells of a column look like: times, clocks, durations, numbers, yes and no, words."""
+"""Profile the cells of a column: times, clock times, durations, numbers, flags, words."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -22,8 +22,8 @@ _FEW = 20
 
 
 class Look(NamedTuple):
-    """`formats`: all that fit each time. `low`, `high`: of numbers. `words`: different cells, most frequent
-    first, where they are few."""
+    """Profile of a column. `formats`: time formats that fit every cell. `low`, `high`: the range of numbers.
+    `words`: the different cells, most frequent first, if at most 20. `different`: no cell repeats."""
 
     kind: Kind
     formats: tuple[str, ...] = ()
@@ -33,7 +33,7 @@ class Look(NamedTuple):
     different: bool = False
 
     def told(self) -> str:
-        """For people, and nothing that a customer said."""
+        """Describe the column for people, without any customer's text."""
         if self.kind in ("whole", "number"):
             return f"{'whole ' * (self.kind == 'whole')}numbers {self.low:g} to {self.high:g}"
         names = {"time": "times", "clock": "clock times or durations", "flag": "yes or no"}
@@ -43,7 +43,15 @@ class Look(NamedTuple):
 
 
 def look(column: Iterable[Any]) -> Look:
-    """At the first cells of a column."""
+    """Profile the first cells of a column, ignoring unknown ones.
+
+    >>> look(["3", "41", "NA", "7"]).told()
+    'whole numbers 3 to 41'
+    >>> look(["13/05/2026 10:00", "14/05/2026 10:30"]).formats
+    ('%d/%m/%Y %H:%M',)
+    >>> look(["Y", "N", "Y"]).kind
+    'flag'
+    """
     cells = [cell for cell in column if cell is not None and str(cell).strip() not in UNKNOWN]
     if not cells:
         return Look("empty")
@@ -54,7 +62,7 @@ def look(column: Iterable[Any]) -> Look:
 
 
 def _typed(cells: Sequence[Any]) -> Look | None:
-    """What a table knows itself."""
+    """Profile cells that the file types itself, as Parquet does; None for others."""
     if all(isinstance(cell, bool) for cell in cells):
         return Look("flag", words=("true", "false"))
     if all(isinstance(cell, datetime | date) for cell in cells):
@@ -91,7 +99,7 @@ def _zoned(text: str) -> bool:
 def _all_fit(texts: Sequence[str], written: str) -> bool:
     try:
         for text in texts:
-            datetime.strptime(text, written)  # noqa: DTZ007 - whether it fits
+            datetime.strptime(text, written)  # noqa: DTZ007 - only to see if it parses
     except ValueError:
         return False
     return True

@@ -1,5 +1,4 @@
-"""Here is how far a file is replayed: kept beside it, so that the same command goes on after an
-interruption."""
+"""Save how far a file is replayed, so that the same command continues after an interruption."""
 
 import hashlib
 import os
@@ -16,8 +15,8 @@ _HEAD = 64 * 1024
 
 
 class Position(msgspec.Struct):
-    """All of the first `entries` are sent and acknowledged, or rejected. `file` and `options` tell which
-    file it is of, and what was asked for: another file or another map would go on with other entries."""
+    """Position in a file: the first `entries` are sent and acknowledged, or rejected. `file` fingerprints the
+    file and `options` the command: with another file or another map the entries would differ."""
 
     file: str
     options: str
@@ -28,7 +27,7 @@ class Position(msgspec.Struct):
 
 
 class Keeper:
-    """Keeps the position of one file; nothing of standard input, nor where nothing is `kept`."""
+    """File that holds the position of one input. Saves nothing for standard input, nor if not `enabled`."""
 
     def __init__(self, source: Input, folder: str | None, options: str, kept: bool = True) -> None:
         self._options = options
@@ -43,23 +42,23 @@ class Keeper:
         return self._path is not None
 
     def begin(self, restart: bool) -> Position:
-        """Where to go on: at the beginning, or where an earlier command was interrupted. Raises
-        WrongUseError where that was another one."""
+        """Return the position to start from: the beginning, or where this command was interrupted. Raises
+        ReplayUsageError if another command or file was interrupted."""
         here = Position(_identity(self._source), self._options)
         if self._path is None or restart or not self._path.exists():
             return here
         try:
             found = msgspec.json.decode(self._path.read_bytes(), type=Position)
         except (OSError, msgspec.DecodeError):
-            raise self._other("it cannot be read") from None
+            raise self._other("the saved position cannot be read") from None
         if found.file != here.file:
             raise self._other(f"{self._source.name} is not the file that was interrupted")
         if found.options != here.options:
-            raise self._other("the command was interrupted with other options or another map")
+            raise self._other("the interrupted command had other options or another map")
         return found
 
     def save(self, position: Position) -> None:
-        """Whole or not at all. Raises WrongUseError where it cannot be written."""
+        """Write the position atomically. Raises ReplayUsageError if it cannot be written."""
         if self._path is None:
             return
         beside = self._path.with_name(f"{self._path.name}.new")
@@ -68,7 +67,7 @@ class Keeper:
             os.replace(beside, self._path)
         except OSError as error:
             raise WrongUseError(
-                f"{self._path}: {error.strerror or error}, so the position cannot be kept; "
+                f"{self._path}: {error.strerror or error}, so the position cannot be saved; "
                 "name a folder by --state"
             ) from None
 
@@ -77,11 +76,11 @@ class Keeper:
             self._path.unlink(missing_ok=True)
 
     def _other(self, what: str) -> WrongUseError:
-        return WrongUseError(f"{self._path}: {what}; --restart begins anew (what was sent counts once)")
+        return WrongUseError(f"{self._path}: {what}; --restart starts over (events sent twice count once)")
 
 
 def _identity(source: Input) -> str:
-    """Size and head."""
+    """Return the size and a hash of the first 64 KiB; "" for standard input."""
     if source.is_stdin:
         return ""
     try:

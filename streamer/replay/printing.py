@@ -1,4 +1,4 @@
-"""Here is what would be sent, a line of JSON each; `streamer replay` reads such lines too."""
+"""Print the records that would be sent, as JSON lines that `streamer replay` can read again."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Printer:
-    """Takes records in place of Kafka."""
+    """Sink that prints records instead of sending them to Kafka."""
 
     def put(self, record: Outgoing) -> None:
         source = dict(record.headers).get("ce_source", b"").decode()
@@ -28,7 +28,7 @@ class Printer:
     async def hand_over(self, acknowledged: Callable[[], None]) -> None:
         try:
             sys.stdout.buffer.flush()
-        except BrokenPipeError:  # who reads has enough, as `head` has
+        except BrokenPipeError:  # the reader has closed the pipe, as `head` does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise
         acknowledged()

@@ -1,4 +1,4 @@
-"""Here is how far it is, for who looks at a terminal: a bar with the rate and the time left."""
+"""Show the progress of a file on the terminal, with the rate and the time left."""
 
 import time
 from types import TracebackType
@@ -19,7 +19,7 @@ from streamer.replay.rows import Rows
 
 
 class Bar:
-    """One file's. Shows nothing where standard error is no terminal."""
+    """Progress bar of one file. Hidden if standard error is not a terminal."""
 
     def __init__(self, console: Console, name: str, doing: str) -> None:
         self._progress = Progress(
@@ -38,7 +38,7 @@ class Bar:
         self._began = time.monotonic()
 
     def show(self, rows: Rows, events: int) -> None:
-        """`events`: since it began."""
+        """Update the bar. `events`: sent since it was made."""
         seconds = time.monotonic() - self._began
         rate = events / seconds if seconds > 0 else 0.0
         self._progress.update(self._task, total=rows.total, completed=rows.done(), events=events, rate=rate)

@@ -1,5 +1,4 @@
-"""Here is how many records get into Kafka fast: whole batches, each partition's its own, as the clients of
-Kafka choose partitions."""
+"""Send records to Kafka in whole batches per partition, partitioned as Kafka's clients do."""
 
 import asyncio
 from collections import deque
@@ -13,12 +12,12 @@ from aiokafka.partitioner import murmur2
 from streamer.events.outgoing import Outgoing
 
 _FLIGHTS: Final = 4
-"""Handed over and not yet acknowledged, at most."""
+"""Flushes not yet acknowledged, at most."""
 _PATIENCE_S = 10.0
 
 
 class Publisher:
-    """Takes records one by one, hands them over together, and says up to which all are acknowledged."""
+    """Sink that collects records, sends them in batches, and reports up to which all are acknowledged."""
 
     def __init__(self, to: AIOKafkaProducer) -> None:
         self._to = to
@@ -28,7 +27,7 @@ class Publisher:
         self._flights: deque[tuple[Callable[[], None], Sequence[asyncio.Future[Any]]]] = deque()
 
     async def know(self, topics: Sequence[str]) -> None:
-        """Their partitions, before records come."""
+        """Load the partition counts of the topics. Call it before the first record."""
         for topic in topics:
             self._partitions[topic] = len(await self._to.partitions_for(topic))
 
@@ -44,23 +43,23 @@ class Publisher:
         assert fits, "an empty batch takes any record"
 
     async def hand_over(self, acknowledged: Callable[[], None]) -> None:
-        """All that was put. `acknowledged` is called once these, and all before them, are. Raises
-        KafkaError."""
+        """Send all records put so far. Calls `on_acknowledged` once these and all before them are
+        acknowledged. Raises KafkaError."""
         batches = [*self._full, *self._filling.items()]
         self._full, self._filling = [], {}
         sent = [await self._to.send_batch(batch, topic, partition=at) for (topic, at), batch in batches]
-        self._flights.append((acknowledged, sent))  # not before: interrupted above, it is not all on its way
+        self._flights.append((acknowledged, sent))  # not before: if interrupted above, not all is sent
         while len(self._flights) > _FLIGHTS:
             await self._land()
-        await asyncio.sleep(0)  # the sender works beside us, and Ctrl-C is heard
+        await asyncio.sleep(0)  # lets the sender work and Ctrl-C through
 
     async def settle(self) -> None:
-        """Until all that was handed over is acknowledged. Raises KafkaError."""
+        """Wait until all flushed records are acknowledged. Raises KafkaError."""
         while self._flights:
             await self._land()
 
     async def give_up(self) -> None:
-        """What is under way may still arrive, for a while; what fails is left."""
+        """Wait up to 10 s for flushed records, ignoring failures."""
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 await self.settle()
@@ -70,7 +69,7 @@ class Publisher:
     async def _land(self) -> None:
         acknowledged, sent = self._flights[0]
         if sent:
-            await asyncio.wait(sent)  # unlike gather it lets them live where we are interrupted
+            await asyncio.wait(sent)  # unlike gather it does not cancel them if interrupted
         for one in sent:
             one.result()
         self._flights.popleft()

@@ -1,4 +1,4 @@
-"""Here is the way of one file's entries: moved in time, checked, sent when due, and accounted for."""
+"""Replay the entries of one file: shift their times, check them, send them when due, and count them."""
 
 import asyncio
 import copy
@@ -29,22 +29,22 @@ _QUIET_S: Final = 0.1
 
 
 class Sink(Protocol):
-    """Where records go: Kafka, or standard output."""
+    """Destination of records: Kafka or standard output."""
 
     def put(self, record: Outgoing) -> None: ...
 
     async def hand_over(self, acknowledged: Callable[[], None]) -> None:
-        """All that was put; `acknowledged` is called when these, and all before them, have arrived."""
+        """Send all records put so far; call `on_acknowledged` when these and all before them have arrived."""
 
     async def settle(self) -> None:
-        """Until all that was handed over has arrived."""
+        """Wait until all flushed records have arrived."""
 
     async def give_up(self) -> None:
-        """The same, for a while, and whatever failed."""
+        """Wait for a limited time, ignoring failures."""
 
 
 class Shared(NamedTuple):
-    """What all files of a command have in common."""
+    """Settings and services shared by all files of a command."""
 
     rules: Rules
     reader: Reader
@@ -55,21 +55,21 @@ class Shared(NamedTuple):
 
 
 async def newest_ms(rules: Rules, reader: Reader, source: Input, console: Console) -> int | None:
-    """When the last event of a file happened, of those that can be sent."""
+    """Return the time of the newest event that can be sent, in epoch milliseconds; None if there is none."""
     newest: int | None = None
-    with reader.entries(source) as (rows, entries), Bar(console, source.name, "looking at") as bar:
+    with reader.entries(source) as (rows, entries), Bar(console, source.name, "reading") as bar:
         for number, entry in enumerate(entries, 1):
             found = [ready(said, rules, 0) for said in entry.said if isinstance(said, Fact)]
             times = [record.timestamp_ms for record in found if isinstance(record, Outgoing)]
             newest = max([*times, *([] if newest is None else [newest])], default=None)
             if number % _TOGETHER == 0:
                 bar.show(rows, number)
-                await asyncio.sleep(0)  # Ctrl-C is heard
+                await asyncio.sleep(0)  # lets Ctrl-C through
     return newest
 
 
 class FileReplay:
-    """Of one file, from its position to its end."""
+    """Replay of one file, from its saved position to its end."""
 
     def __init__(self, shared: Shared, keeper: Keeper, position: Position) -> None:
         self._shared = shared
@@ -83,7 +83,7 @@ class FileReplay:
         self._show: Callable[[], None] = lambda: None
 
     async def run(self, source: Input) -> Account:
-        """What became of its rows, told on the console too. Interrupted, it keeps how far it came."""
+        """Replay the file, print its summary, and return it. Saves the position if interrupted."""
         before = self._acknowledged.account.events
         if not self._acknowledged.done:
             await self._through(source)
@@ -98,7 +98,7 @@ class FileReplay:
         bar = Bar(shared.console, source.name, "replaying")
         with shared.reader.entries(source, self._entries) as (rows, entries), bar:
             self._show = lambda: bar.show(rows, self._account.events - before)
-            self._keeper.save(self._acknowledged)  # where it cannot be kept, nothing is sent
+            self._keeper.save(self._acknowledged)  # if it cannot be saved, nothing is sent
             try:
                 for entry in entries:
                     await self._take(entry)
@@ -116,11 +116,11 @@ class FileReplay:
     def _tell_where(self, source: Input) -> None:
         if self._keeper.keeps:
             rows = f"{self._acknowledged.entries:,} rows"
-            told = f"{source.name}: stopped after {rows}; the same command goes on there"
+            told = f"{source.name}: stopped after {rows}; run the same command to continue"
             self._shared.console.print(told, markup=False)
 
     async def _take(self, entry: Entry) -> None:
-        """An entry as a whole: the position is never within one."""
+        """Send a whole entry: a position never lies within one."""
         records = self._records(entry)
         if records and not self._shared.pace.is_max:
             await self._until(records[0].timestamp_ms)

@@ -1,4 +1,4 @@
-"""Here is whether Kafka would keep what is replayed: records bear the events' own times."""
+"""Warn about records that Kafka would delete soon or restamp, since they carry the events' own times."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -8,7 +8,15 @@ from streamer.replay.facts import rfc3339
 
 
 class Retention:
-    """What the broker says of its topics, held against each record, once for each topic."""
+    """Check of records against the broker's topic configuration; warns once per topic and problem.
+
+    >>> configuration = {"call-completed": {"retention.ms": "604800000"}}
+    >>> retention = Retention(configuration, now_ms=1_777_896_000_000)
+    >>> new = Outgoing("call-completed", b"k1", b"{}", (), 1_777_896_000_000)
+    >>> old = new._replace(timestamp_ms=1_746_360_000_000)
+    >>> [len(retention.warnings(record)) for record in (new, old, old)]
+    [0, 1, 0]
+    """
 
     def __init__(self, configuration: Mapping[str, Mapping[str, str]], now_ms: int) -> None:
         self._oldest: dict[str, int] = {}
@@ -26,21 +34,21 @@ class Retention:
     def warnings(self, record: Outgoing) -> Sequence[str]:
         topic = record.topic
         if topic not in self._stamped and record.timestamp_ms >= self._oldest.get(topic, 0):
-            return ()  # as good as always, and asked for each record
+            return ()  # the usual case, and checked for each record
         return list(self._warnings(topic, record.timestamp_ms))
 
     def _warnings(self, topic: str, at_ms: int) -> Iterator[str]:
         if topic in self._stamped:
             self._stamped.discard(topic)
             yield (
-                f"topic {topic} replaces times by those of arrival (message.timestamp.type): events of long "
-                "ago will be rejected as too old; set it to CreateTime (see `streamer check`)"
+                f"topic {topic} replaces record times with arrival times (message.timestamp.type): "
+                "workers will reject old events; set it to CreateTime (see `streamer check`)"
             )
         if at_ms < self._oldest.get(topic, 0):
             del self._oldest[topic]
             days = self._kept[topic] / DAY
             yield (
-                f"topic {topic} keeps records for {days:.3g} days (retention.ms), and there are events of "
-                f" {rfc3339(at_ms)}: Kafka soon deletes these, counted or not, and no "
-                "rebuild can count them again; raise retention.ms, or move them by --shift-to now"
+                f"topic {topic} keeps records for {days:.3g} days (retention.ms), but some events are of "
+                f"{rfc3339(at_ms)}: Kafka will soon delete them, counted or not, and no "
+                "rebuild can count them again; raise retention.ms, or move all times with --shift-to now"
             )

@@ -1,4 +1,4 @@
-"""Here are the rows of a file: each with its line, as bytes of JSON, a line of text, or cells by column."""
+"""Read the rows of a file, each with its line: JSON bytes, a line of text, or cells by column."""
 
 import codecs
 import csv
@@ -26,14 +26,14 @@ _one = json.JSONDecoder()
 
 
 class Row(NamedTuple):
-    """`line` counts from 1: the line where it begins; of Parquet and of a JSON array the row."""
+    """One row. `line`: the line where it begins, from 1; in Parquet and in a JSON array the row number."""
 
     line: int
     content: Content
 
 
 class Shape(NamedTuple):
-    """What a file is: its form, and of CSV how it is written."""
+    """Format of a file: its type, and for CSV the encoding and the delimiter."""
 
     form: Form
     encoding: str = "utf-8"
@@ -41,8 +41,8 @@ class Shape(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """`columns`: by name, of CSV and Parquet. `done` of `total`: bytes, of Parquet rows; total may be
-    unknown."""
+    """Rows of an open file. `columns`: names, for CSV and Parquet only. `completed` of `total`: bytes, for
+    Parquet rows; `total` is None if unknown."""
 
     columns: Sequence[str] | None
     rows: Iterator[Row]
@@ -52,7 +52,8 @@ class Rows(NamedTuple):
 
 @contextmanager
 def reading(source: Input, shape: Shape) -> Iterator[Rows]:
-    """Raises WrongUseError, there and while rows are taken, where the file is not what it is said to be."""
+    """Open a file and yield its rows. Raises ReplayUsageError, also while rows are read, if the file does not
+    have this format."""
     with source.open() as opened:
         try:
             yield _READERS[shape.form](source.name, opened, shape)
@@ -89,8 +90,12 @@ def _objects(first: bytes, lines: Iterator[bytes]) -> Iterator[Row]:
 
 
 def _apart(line: bytes) -> tuple[list[bytes], bytes]:
-    """Objects that follow each other without a line's end, as Amazon's delivery streams write them, and
-    what is left."""
+    """Split JSON objects that follow each other without a line break, as Amazon's delivery streams write
+    them. Returns the whole objects and the rest.
+
+    >>> _apart(b'{"id":1}{"id":2}{"id"')
+    ([b'{"id":1}', b'{"id":2}'], b'{"id"')
+    """
     text, place = line.decode(errors="surrogateescape"), 0
     found = []
     while place < len(text):
@@ -106,7 +111,7 @@ def _apart(line: bytes) -> tuple[list[bytes], bytes]:
 
 
 def _each(content: IO[bytes]) -> Iterator[bytes]:
-    """The lines. One without an end comes in pieces, each rejected, and not at once into memory."""
+    """Return the lines. An endless line comes in pieces of 16 MiB, each rejected, to save memory."""
     return iter(lambda: content.readline(_LONGEST_LINE), b"")
 
 
@@ -114,7 +119,7 @@ def _array(name: str, first: bytes, content: IO[bytes]) -> Iterator[Row]:
     try:
         found = msgspec.json.decode(first + content.read(), type=list[msgspec.Raw])
     except (msgspec.DecodeError, RecursionError) as error:
-        raise WrongUseError(f"{name}: {error}, expected a JSON array or a JSON object a line") from None
+        raise WrongUseError(f"{name}: {error}, expected a JSON array or one JSON object per line") from None
     return (Row(number, bytes(raw)) for number, raw in enumerate(found, 1))
 
 
@@ -122,17 +127,17 @@ def _csv(name: str, opened: Opened, shape: Shape) -> Rows:
     reader = csv.reader(_text(name, opened.content, shape.encoding), delimiter=shape.delimiter)
     columns = next(reader, None)
     if columns is None:
-        raise WrongUseError(f"{name}: it is empty, expected a line with the names of its columns")
+        raise WrongUseError(f"{name}: the file is empty, expected a header line with column names")
     if twice := {column for column in columns if columns.count(column) > 1}:
         raise WrongUseError(f"{name}: two columns are named {min(twice)!r}, expected different names")
     return Rows(columns, _cells(reader, columns), opened.done, opened.size)
 
 
 def _text(name: str, content: IO[bytes], encoding: str) -> Iterator[str]:
-    """The lines, with their ends. Raises WrongUseError."""
+    """Yield the decoded lines with their ends. Raises ReplayUsageError if the encoding is wrong."""
     line = 0
     try:
-        if codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):  # their lines do not end in a byte
+        if codecs.lookup(encoding).name.startswith(("utf-16", "utf-32")):  # line breaks of several bytes
             yield from io.StringIO(content.read().decode(encoding), newline="")
             return
         for line, found in enumerate(_each(content)):
@@ -141,7 +146,7 @@ def _text(name: str, content: IO[bytes], encoding: str) -> Iterator[str]:
     except UnicodeDecodeError:
         raise WrongUseError(
             f"{name}: line {line + 1} is not {encoding}; "
-            'say the encoding in a map, such as encoding = "latin-1"'
+            'set the encoding in a map, such as encoding = "latin-1"'
         ) from None
 
 
@@ -166,7 +171,7 @@ def _parquet(name: str, opened: Opened, _shape: Shape) -> Rows:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    # Its end says what it holds: what cannot go back is read whole.
+    # A Parquet file has its metadata at the end: a stream that cannot seek is read whole.
     seekable = opened.content is opened.raw and opened.size is not None
     try:
         file = pq.ParquetFile(opened.content if seekable else io.BytesIO(opened.content.read()))
@@ -185,7 +190,7 @@ def _parquet(name: str, opened: Opened, _shape: Shape) -> Rows:
 
 
 def _in_microseconds(batch: "pa.RecordBatch") -> "pa.RecordBatch":
-    """Python's times know no nanoseconds."""
+    """Cut nanoseconds to microseconds, the resolution of Python's times."""
     import pyarrow as pa
 
     for place, field in enumerate(batch.schema):

@@ -1,4 +1,4 @@
-"""Here is the replay of files, from the command to the exit code."""
+"""Run the replay of files and return the exit code."""
 
 import asyncio
 from collections.abc import Sequence
@@ -29,8 +29,8 @@ _BATCH_BYTES: Final = 128 * 1024
 
 
 class Asked(NamedTuple):
-    """The command line. `speed`: None is as fast as it goes. `shift_to`: RFC 3339 or "now", of which
-    `shift_to_ms` is the meaning: when the newest event is to have happened."""
+    """Options of the command line. `speed`: None is as fast as possible. `shift_to`: the new time of the
+    newest event as given, RFC 3339 or "now"; `shift_to_ms`: the same in epoch milliseconds."""
 
     files: Sequence[str]
     how: How = How()
@@ -43,8 +43,8 @@ class Asked(NamedTuple):
 
 
 def run_replay(settings: Settings, asked: Asked) -> int:
-    """The exit code: 0 all is sent, 2 the command or its map is wrong, 3 some events were rejected, 130
-    interrupted. Raises what is broken around us."""
+    """Replay the files and return the exit code: 0 all sent, 2 the command or its map is wrong, 3 some events
+    rejected, 130 interrupted. Errors of Kafka pass through."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
         return asyncio.run(_replay(settings, asked, console))
@@ -92,7 +92,7 @@ def _keeper(source: Input, asked: Asked, reader: Reader) -> Keeper:
 async def _shift_ms(
     settings: Settings, asked: Asked, reader: Reader, sources: Sequence[Input], console: Console
 ) -> int:
-    """By how much all times are to be moved. The files are read for it once more, before."""
+    """Return by how many milliseconds to move all times. Reads the files once before they are replayed."""
     if asked.shift_to_ms is None:
         return 0
     found = []

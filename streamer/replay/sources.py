@@ -1,4 +1,4 @@
-"""Here is how payloads of a known source become events: one by one, or assembled in memory."""
+"""Turn payloads of a known source into events, one by one or assembled in memory."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
@@ -18,14 +18,14 @@ from streamer.replay.usage import WrongUseError
 
 
 def named(name: str) -> Source:
-    """Raises WrongUseError."""
+    """Return the known source of this name. Raises ReplayUsageError if there is none."""
     if name not in SOURCES:
         raise WrongUseError(f"--format: {listing.unknown(name, SOURCES)}")
     return SOURCES[name]
 
 
 class Payloads:
-    """What the payloads of a source say, by the options in force."""
+    """Reader of a source's payloads, by the source's options in the settings."""
 
     def __init__(self, source: Source, options: Options, directory: Directory = NOBODY) -> None:
         self._source, self._options, self._directory = source, options, directory
@@ -35,7 +35,7 @@ class Payloads:
         return self._source.assemble is not None
 
     def read(self, row: Row) -> Entry:
-        """Of a source whose every payload says all."""
+        """Read a payload that holds whole events; not for sources that assemble."""
         said: list[Said] = []
         for one in self._read(row):
             assert not isinstance(one, Note), f"{self._source.name} sends notes and assembles nothing"
@@ -43,8 +43,8 @@ class Payloads:
         return Entry(row.line, tuple(said))
 
     def assemble(self, rows: Iterable[Row]) -> Iterator[Entry]:
-        """An entry for each row, of what of it is rejected; then one for each event that all rows together
-        say, in the order in which these happened."""
+        """Yield one entry per row with its rejections, then one per event assembled from all rows, ordered by
+        event time. Holds all rows' fragments in memory."""
         notes: dict[str, list[Note]] = {}
         sent: list[Sent] = []
         for row in rows:
@@ -72,7 +72,7 @@ class Payloads:
 
 
 def _object(cells: Mapping[str, Any]) -> bytes:
-    """A row of a table as the object that it stands for; an empty cell is no field."""
+    """Encode a row of a table as a JSON object; an empty cell is no field."""
     return msgspec.json.encode({name: cell for name, cell in cells.items() if cell not in (None, "")})
 
 

@@ -1,5 +1,6 @@
-"""Here is what is wrong with a command, not with an event: it ends before anything more is sent."""
+"""Error of a command, not of an event: the command ends before anything more is sent."""
 
 
 class WrongUseError(Exception):
-    """One line that names the file, the place in it, what stands there, and what was expected."""
+    """Wrong use of the command. Its one line names the file, the location in it, the value, and what was
+    expected."""

@@ -1,4 +1,4 @@
-"""Here is what can be set: environment STREAMER_* over one file, streamer.toml."""
+"""Settings: read streamer.toml and the environment (STREAMER_*, which wins), and validate them."""
 
 import os
 import re
@@ -43,7 +43,7 @@ __all__ = [
 ]  # fmt: skip
 
 OWN_KEY: Final = "0"
-"""The id of the key that a center makes for itself where none is set."""
+"""Id of the pseudonym key that a center makes for itself if none is set."""
 _SECRET: Final = ("people", "displays", "sources", "receivers", "customer_keys")
 
 
@@ -159,7 +159,7 @@ class Settings(BaseSettings):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
 
     def rules(self) -> Rules:
-        """What of these changes numbers."""
+        """Return the counting rules: the settings that change numbers."""
         default = ServiceLevel(
             milliseconds(self.service_level), milliseconds(self.short_abandon), self.formula
         )
@@ -179,8 +179,13 @@ class Settings(BaseSettings):
         )
 
     def target(self, metric: str, queue: str | None = None) -> float | None:
-        """The target in force: of this queue, else the one set, else the usual one. Which side of it is
-        good follows from the catalogue's `better`."""
+        """Return the target of a metric: that of the queue, else that of [targets], else the default. Which
+        side of it is good follows from the catalogue's `better`.
+
+        >>> settings = Settings(targets={"queues": {"vip": {"abandon_ratio": 0.02}}})
+        >>> settings.target("abandon_ratio", "vip")
+        0.02
+        """
         own = self.targets.queues.get(queue, {}) if queue is not None else {}
         for targets in (own, self.targets.by_metric, TARGETS):
             if metric in targets:
@@ -188,27 +193,32 @@ class Settings(BaseSettings):
         return None
 
     def source_options(self, name: str) -> Mapping[str, object]:
-        """The options in force of a known source."""
+        """Return the options of a known source: its defaults, overridden by [sources.NAME]."""
         own = self.sources[name].options if name in self.sources else {}
         return {**SOURCES[name].options, **own}
 
     def directory(self) -> Directory:
-        """Which team and site an agent was with, and when. Raises SettingsError for what the file holds."""
+        """Return the teams and sites of agents over time. Raises SettingsError for an invalid
+        `agents_file`."""
         zone = ZoneInfo(self.timezone)
         agents = {**(agents_of(self.agents_file) if self.agents_file else {}), **self.agents}
         return Directory({name: [team.stay(zone) for team in one.teams] for name, one in agents.items()})
 
     def all_views(self) -> Mapping[str, ViewSettings]:
-        """The views by name; there always is a "default"."""
+        """Return the views by name; there is always a "default"."""
         return {"default": ViewSettings(), **self.views}
 
     def zones(self) -> Mapping[str, str]:
-        """The time zone of each queue that has its own."""
+        """Return the time zones of queues that have their own."""
         return {name: queue.timezone for name, queue in self.queues.items() if queue.timezone}
 
 
 def _rank(key: str) -> tuple[int, str]:
-    """So that 10 is greater than 9."""
+    """Return the sort key of a key id, by which 10 is greater than 9.
+
+    >>> max(["9", "10"], key=_rank)
+    '10'
+    """
     return len(key), key
 
 
@@ -221,7 +231,12 @@ def _level(queue: QueueSettings, default: ServiceLevel) -> ServiceLevel:
 
 
 def load(**overrides: object) -> Settings:
-    """The settings in force. Raises SettingsError, one line for all that is wrong."""
+    """Load the settings. Raises SettingsError, one line for all that is wrong.
+
+    >>> load(port=70_000)
+    Traceback (most recent call last):
+    streamer.settings.kinds.SettingsError: port = 70000: expected input should be less than or equal to 65535
+    """
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except NotJson as error:
@@ -240,6 +255,6 @@ def _sentence(item: Mapping[str, object]) -> str:
     expected = str(item["msg"]).removeprefix("Value error, ")
     if item["type"] == "missing":
         return f"{name}: expected, but not given"
-    if place[0] in _SECRET:  # what is wrong there may be the secret itself
+    if place[0] in _SECRET:  # the wrong value may be the secret itself
         return f"{name}: expected {expected[0].lower()}{expected[1:]}"
     return f"{name} = {item['input']!r}: expected {expected[0].lower()}{expected[1:]}"

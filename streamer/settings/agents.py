@@ -1,4 +1,4 @@
-"""Here is where agents were when: [agents], or a table of their stays."""
+"""Settings of the teams and sites of agents over time: [agents], or a CSV file of memberships."""
 
 import csv
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
@@ -12,8 +12,8 @@ from streamer.settings.kinds import SettingsError
 
 
 class StaySettings(BaseModel, extra="forbid"):
-    """Of [agents.ID]: a team and a site, from one day to another, both of them included; without a day
-    since ever, or until further notice. Days begin at midnight of the center's time zone."""
+    """Entry of [agents.ID]: a team and a site, from one day to another, both included. Without `from` it has
+    no beginning, without `to` no end. Days begin at midnight in the center's time zone."""
 
     team: Annotated[str, Field(min_length=1)] | None = None
     site: Annotated[str, Field(min_length=1)] | None = None
@@ -34,7 +34,8 @@ class StaySettings(BaseModel, extra="forbid"):
 
 
 class AgentSettings(BaseModel, extra="forbid"):
-    """[agents.ID]: where an agent was when, for events that name the agent but no team or site."""
+    """[agents.ID]: teams and sites of an agent over time, for events that name the agent but no team or
+    site."""
 
     teams: Annotated[list[StaySettings], Field(min_length=1)]
 
@@ -50,6 +51,7 @@ _COLUMNS: Final = ("agent", "team", "site", "from", "to")
 
 
 def agents_of(path: Path) -> dict[str, AgentSettings]:
+    """Read the CSV file of memberships, a row for each. Raises SettingsError."""
     stays: dict[str, list[dict[str, str]]] = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

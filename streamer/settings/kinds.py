@@ -1,4 +1,4 @@
-"""Here is how settings are written that are no plain text or number: durations, time zones, formulas."""
+"""Value types of settings that are no plain text or number: durations, time zones, formulas."""
 
 import re
 from datetime import timedelta
@@ -15,6 +15,11 @@ class SettingsError(Exception):
 
 
 def _duration(value: object) -> object:
+    """Parse a duration such as "90s" or a number of seconds.
+
+    >>> _duration("1.5h")
+    datetime.timedelta(seconds=5400)
+    """
     if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", value.strip())):
         return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -38,4 +43,9 @@ Formula = Literal["negative", "exclude_short", "ignore", "positive", "answered_o
 
 
 def milliseconds(duration: timedelta) -> int:
+    """Return a duration in ms, rounded.
+
+    >>> milliseconds(timedelta(seconds=1.5))
+    1500
+    """
     return round(duration.total_seconds() * 1000)

@@ -1,4 +1,4 @@
-"""Here is what is set by name: sources, queues, rules of alerts."""
+"""Settings of TOML tables with a name: sources, queues, alert rules, receivers, and delivery."""
 
 from collections.abc import Mapping
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Here is who is let in: people, displays, a proxy."""
+"""Settings of access: users, displays, and an authenticating proxy."""
 
 import re
 from ipaddress import ip_network

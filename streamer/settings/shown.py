@@ -1,4 +1,4 @@
-"""Here is what is set of walls and pages: targets and views."""
+"""Settings of wallboards and pages: targets and views."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -31,7 +31,7 @@ TARGETS: Final[Mapping[str, float]] = MappingProxyType(
         "qa_score": 85,
     }
 )
-"""What is aimed at where nothing else is set, as is usual in the trade."""
+"""Default targets, as is usual in the trade."""
 MOST_TILES: Final = 6
 TILES: Final = (
     "nps_score", "csat_ratio", "service_level_ratio",

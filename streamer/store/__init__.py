@@ -1,1 +1,1 @@
-"""Where it stays: the port, its key layout, in memory and in Redis."""
+"""The state store: its interface, its key layout, and its implementations in memory and in Redis."""

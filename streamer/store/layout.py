@@ -1,7 +1,7 @@
-"""The key layout in Redis, version 2. All keys of a center carry the hash tag {center}.
+"""Key layout in Redis, version 2. All keys of a center carry the hash tag {center}.
 
-Numbers belong to a generation: a rebuild makes another one beside that in force. Keys without a version
-outlive every layout; after `s{center}` stand
+Numbers belong to a generation: a rebuild makes another one beside the one in force. Keys without a version
+outlive every layout. They are, after `s{center}`:
 
 | key | type | holds |
 | --- | --- | --- |
@@ -10,8 +10,8 @@ outlive every layout; after `s{center}` stand
 | alerts | string | 8 bytes token, then msgpack (delivery/record.py) |
 | alerts:holder | string | which server evaluates rules and notifies |
 
-After `s2{center}` stand `current` (the name of the generation in force; absent: 0), `rebuilding` (of the
-staged one), `current:held` (for moments: no commits), and each generation's keys behind its name:
+After `s2{center}` follow `current` (the name of the generation in force; absent: 0), `rebuilding` (the
+name of the staged one), `current:held` (for moments: commits are paused), and each generation's keys behind its name:
 
 | key after the prefix `s2{center}GENERATION:` | type | holds |
 | --- | --- | --- |
@@ -26,7 +26,7 @@ staged one), `current:held` (for moments: no commits), and each generation's key
 | positions, beats | hash | per partition |
 | rules | string | the rules the numbers were made with |
 
-A hash of documents holds a sixteenth of them, since moving a slot of a cluster blocks for the largest key.
+Documents are spread over 16 hashes, since moving a slot of a cluster blocks for the largest key.
 """  # noqa: E501 - a table
 
 from typing import Final
@@ -42,20 +42,33 @@ FIRST: Final = "0"
 
 
 def shared_key(center: str, name: str) -> bytes:
-    """Return a key that outlives layouts and generations."""
+    """Return a key that outlives layouts and generations.
+
+    >>> shared_key("acme", "forgotten")
+    b's{acme}forgotten'
+    """
     return f"s{{{center}}}{name}".encode()
 
 
 def layout_key(center: str, name: str = "", version: int = VERSION) -> bytes:
-    """Return a key of a layout that belongs to no generation; all keys of the layout begin so."""
+    """Return a key that belongs to no generation; all keys of this layout begin with `layout_key(center)`.
+
+    >>> layout_key("acme", "current")
+    b's2{acme}current'
+    """
     return f"s{version}{{{center}}}{name}".encode()
 
 
 def prefix(center: str, generation: str = FIRST) -> bytes:
+    """Return the prefix of all keys of a generation, such as `s2{acme}0:`."""
     return layout_key(center, f"{generation}:")
 
 
 def document_ttl_ms(rules: Rules) -> int:
-    """Return how long a document lives after it was last written. Contacts are forgotten two horizons back;
-    their documents go far behind that."""
+    """Return how long (ms) a document lives after it was last written: well beyond the two horizons after
+    which contacts are forgotten.
+
+    >>> document_ttl_ms(Rules(horizon_ms=35 * DAY, fcr_ms=7 * DAY)) // DAY
+    114
+    """
     return 2 * rules.horizon_ms + 2 * rules.fcr_ms + OUTAGE_MS

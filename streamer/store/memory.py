@@ -1,4 +1,4 @@
-"""The store in this process's memory: the port's meaning in the plainest form, for tests."""
+"""State store in memory: the plainest implementation of the interface, for tests."""
 
 import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -26,19 +26,21 @@ from streamer.store.port import (
 
 
 class MemoryStore:
-    """A Store. Nothing waits, nothing fails, nothing expires but panes that come too late."""
+    """State store in memory. Calls never wait or fail. Documents and panes expire only in `forget`; panes
+    past their retention are not written."""
 
     def __init__(self, rules: Rules | None = None) -> None:
         self._retention_ms = (rules or Rules()).retention_ms
         self._ttl_ms = document_ttl_ms(rules or Rules())
         self.documents: dict[bytes, bytes] = {}
         self.panes: dict[PaneHour, dict[int, tuple[int, bytes]]] = {}
-        """By the sequence of the last commit in it: that of the first one, and the delta."""
+        """Deltas of each hour, by the sequence of the last commit in them: sequence of the first one,
+        delta."""
         self._positions: dict[Partition, Position] = {}
         self._heartbeats: dict[Partition, Heartbeat] = {}
         self._nonces: list[bytes] = [b""]
         self._writes: list[frozenset[bytes]] = [frozenset()]
-        """Of each write, which documents it wrote."""
+        """Keys of the documents written, by sequence."""
         self._written_ms: dict[bytes, int] = {}
         self._rules: bytes | None = None
 
@@ -61,7 +63,7 @@ class MemoryStore:
         return Applied()
 
     def _changed(self, since: StoreVersion, reads: Collection[bytes]) -> frozenset[bytes]:
-        """Return which of these documents were written since; all where the version is not known."""
+        """Return which of these documents were written after a version; all of them if it is unknown."""
         if not self._is_known(since):
             return frozenset(reads)
         return frozenset(reads) & frozenset().union(*self._writes[since.sequence + 1 :])
@@ -161,11 +163,11 @@ class MemoryStore:
         return self._rules
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: there is no connection."""
 
 
 def _since(place: PaneHour, filed: Mapping[int, tuple[int, bytes]], after: int) -> PaneChange:
-    """Return what came after a commit; the whole hour where a delta holds what came before it too."""
+    """Return the deltas after a sequence; the whole hour if a merged delta holds earlier commits too."""
     new = {last: delta for last, delta in filed.items() if last > after}
     whole = any(first <= after for first, _ in new.values())
     return PaneChange(place, whole, [delta for _, delta in (filed if whole else new).values()])

@@ -1,4 +1,4 @@
-"""The port of the store: hold journeys, panes and offsets, and change them in one step.
+"""Interface of the state store: it holds journeys, panes and offsets, and changes them in one step.
 
 Keys and values are bytes. Two implementations, one test suite: `memory.MemoryStore` and `redis.RedisStore`.
 """
@@ -14,6 +14,12 @@ TOKEN_BYTES = 8
 
 
 class Partition(NamedTuple):
+    """A partition of a topic.
+
+    >>> str(Partition("call-completed", 3))
+    'call-completed:3'
+    """
+
     topic: str
     number: int
 
@@ -22,7 +28,7 @@ class Partition(NamedTuple):
 
 
 class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
-    """A record of the log, to recognize the log by: offset, timestamp (ms), CRC-32 of key and value."""
+    """Fingerprint of one record, to recognize the log by: offset, timestamp (ms), CRC-32 of key and value."""
 
     offset: int
     timestamp: int
@@ -30,9 +36,9 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
-    """How far a partition is counted. `epoch` names the log (ours, new whenever offsets start over);
-    `next` is the first offset not counted; `token` is that of the commit that brought it here;
-    `checkpoints` are some records that were counted, the last one last."""
+    """Position up to which a partition is counted. `epoch` names the log (made here, new whenever offsets
+    start over); `next` is the first offset not counted; `token` is the token of the last commit;
+    `checkpoints` are some counted records by offset, the last one at the end."""
 
     epoch: str
     next: int
@@ -41,8 +47,8 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
 
 class StoreVersion(NamedTuple):
-    """A moment in the store's history: how many writes there were, and the nonce of the last one. After a
-    failover the number comes back with other content; the nonce does not."""
+    """Version of the store: the number of writes, and the nonce of the last one. After a failover the number
+    may come back with other content; the nonce does not."""
 
     sequence: int
     nonce: bytes
@@ -52,15 +58,15 @@ EMPTY_STORE = StoreVersion(0, b"")
 
 
 class Snapshot(NamedTuple):
-    """Documents in the order asked for (None: absent), all of the moment `version`."""
+    """Values of documents in the order of the keys (None: absent), all as of `version`."""
 
     version: StoreVersion
     values: Sequence[bytes | None]
 
 
 class Commit(msgspec.Struct, frozen=True):
-    """One atomic step. It is applied only if the partition's position still is (`epoch`, `start`), and if
-    nobody wrote one of the documents `reads` since `version`, the oldest one that any was read under."""
+    """One atomic step. It is applied only if the partition's position still is (`epoch`, `start`) and none of
+    the documents `reads` was written since `version`, the oldest version that any of them was read at."""
 
     partition: Partition
     epoch: str
@@ -75,18 +81,18 @@ class Commit(msgspec.Struct, frozen=True):
 
 
 class Applied(NamedTuple):
-    """All is written (now, or by an earlier sending of the same commit)."""
+    """Everything is written, now or by an earlier attempt of the same commit."""
 
 
 class OffsetConflict(NamedTuple):
-    """Nothing is written: another worker moved the partition."""
+    """Nothing is written: another worker moved the position, to `position`."""
 
     position: Position | None
 
 
 class VersionConflict(NamedTuple):
-    """Nothing is written: these documents were written since they were read. All others that were read still
-    are as they were at `version`."""
+    """Nothing is written: the documents `keys` changed since they were read. All others that were read are
+    unchanged as of `version`."""
 
     keys: frozenset[bytes]
     version: StoreVersion
@@ -96,8 +102,8 @@ Outcome = Applied | OffsetConflict | VersionConflict
 
 
 class ChangeCursor(NamedTuple):
-    """Progress of a reader: a version of the store. While a reading is under way in several steps `reading`
-    is what the store knows of it; whoever reads just hands it on."""
+    """Progress of a reader: a version of the store. While a read takes several steps, `reading` is the
+    store's own state of it; readers pass it on unchanged."""
 
     sequence: int
     nonce: bytes
@@ -105,8 +111,8 @@ class ChangeCursor(NamedTuple):
 
 
 class Heartbeat(msgspec.Struct, frozen=True, array_like=True):
-    """A worker's report on a partition it owns, in ms since the epoch and records: when it last saw
-    it caught up, how many records it was behind then, and the timestamp of the last record counted."""
+    """Report of a worker on a partition it owns: when it was last seen caught up (ms since the epoch), how
+    many records it is behind, and the timestamp of the last record counted (ms)."""
 
     caught_up_at: int
     lag: int
@@ -114,8 +120,8 @@ class Heartbeat(msgspec.Struct, frozen=True, array_like=True):
 
 
 class PaneChange(NamedTuple):
-    """The deltas that came to the panes of one hour. `whole`: these are all of them, and what the reader had
-    of that hour is void."""
+    """New deltas of the panes of one hour. `is_whole`: these are all deltas of that hour, and replace what
+    the reader had of it."""
 
     place: PaneHour
     whole: bool
@@ -123,10 +129,10 @@ class PaneChange(NamedTuple):
 
 
 class Changes(NamedTuple):
-    """Changes after a cursor, to be taken in this order. `reset`: the cursor was not found (failover,
-    restore, too old): this is the beginning of all that there is, and what the reader had is void. `more`:
-    ask again from `cursor`; only when it is False does all that was read belong to one moment. Heartbeats,
-    rules and positions (if asked for) are those of this moment."""
+    """Changes after a cursor, to be applied in order. `reset`: the cursor was not found (failover, restore,
+    too old); this is the beginning of everything, and the reader drops what it had. `more`: ask again from
+    `cursor`; only when it is False does all that was read belong to one moment. Heartbeats, rules and
+    positions (if asked for) are those of this moment."""
 
     cursor: ChangeCursor
     reset: bool
@@ -138,11 +144,11 @@ class Changes(NamedTuple):
 
 
 class Store(Protocol):
-    """Errors of the infrastructure are raised as they are; after a time-out the same call may be
-    sent again, a commit as well."""
+    """Interface of every state store. Errors of the infrastructure are raised as they are; after a time-out
+    any call may be repeated, a commit too."""
 
     async def read(self, keys: Sequence[bytes]) -> Snapshot:
-        """Return the documents of these keys, as of one moment."""
+        """Return the documents of these keys, all as of one version."""
 
     async def commit(self, commit: Commit, now_ms: int) -> Outcome:
         """Write all or nothing. `now_ms` is the wall clock: panes past their time to live are left out."""
@@ -154,21 +160,24 @@ class Store(Protocol):
         writes: Mapping[bytes, bytes | None],
         now_ms: int,
     ) -> bool:
-        """Write documents without counting anything, all or none: if nobody wrote one of `reads` since
-        `version`."""
+        """Write documents without counting anything, all or none: only if none of `reads` was written since
+        `version`. Return whether they were written."""
 
     def scan(self, letters: str) -> AsyncIterator[Mapping[bytes, bytes]]:
-        """Yield all documents whose keys begin with one of these letters; one may come twice."""
+        """Yield all documents whose keys begin with one of these letters, in chunks; a document may come
+        twice."""
 
     async def forget(self, now_ms: int, at_most: int) -> int:
-        """Delete documents that outlived `layout.document_ttl_ms`, and panes that lapsed; look at about
-        `at_most` documents, going on where the last call ended. Return how many of them were deleted."""
+        """Delete documents older than `layout.document_ttl_ms`, and panes past their retention. Looks at
+        about `at_most` documents, continuing where the last call ended. Return the number of documents
+        deleted."""
 
-    async def positions(self, partitions: Sequence[Partition]) -> list[Position | None]: ...
+    async def positions(self, partitions: Sequence[Partition]) -> list[Position | None]:
+        """Return the position of each of these partitions; None where nothing was ever counted."""
 
     async def move(self, partition: Partition, before: Position | None, after: Position) -> bool:
-        """Set a partition's position without counting anything, if it still is `before`: for a log
-        that starts over."""
+        """Set a partition's position without counting anything, if it still is `before`: for a log that
+        starts over. Return whether it was set."""
 
     async def beat(self, heartbeats: Mapping[Partition, Heartbeat]) -> None: ...
 
@@ -178,16 +187,16 @@ class Store(Protocol):
         """Return all plain counters."""
 
     async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> Changes:
-        """Return what changed since, in one consistent step; None: everything."""
+        """Return all changes after a cursor, in one consistent step; None: everything."""
 
     async def compact(self, place: PaneHour, merge: Callable[[Sequence[bytes]], bytes]) -> int:
-        """Make one delta of some of an hour's many; return how many are left. Nothing is lost or counted
-        twice, whoever else does it."""
+        """Merge some of an hour's deltas into one; return how many are left. Safe while others do the same:
+        nothing is lost or counted twice."""
 
     async def rules(self) -> bytes | None:
-        """Return the rules the numbers were made with."""
+        """Return the counting rules that the numbers were made with; None if there are none yet."""
 
     async def set_rules(self, rules: bytes) -> bytes:
-        """Store the rules if there are none yet; return those in force."""
+        """Store the counting rules if there are none yet; return those in force."""
 
     async def close(self) -> None: ...

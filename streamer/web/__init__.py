@@ -1,1 +1,1 @@
-"""Who looks: the HTTP server with its API, metrics and pages."""
+"""The HTTP server: API, metrics, event stream, webhooks and pages."""

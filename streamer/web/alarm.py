@@ -1,4 +1,4 @@
-"""Here is an alarm: an alert, or a trouble of the pipeline, as it is shown to somebody."""
+"""Views of alerts and pipeline problems as the API and the wallboard show them, restricted to a user."""
 
 from collections.abc import Collection, Iterator, Mapping
 from typing import Final, NamedTuple
@@ -20,14 +20,14 @@ from streamer.web import board
 from streamer.web.rights import Sight
 
 Names = Mapping[str, Mapping[str, str]]
-"""What people call the values of each dimension."""
+"""Display names by dimension, then by key: {"queue": {"q7": "Billing"}}."""
 
 
 PHASES: Final[tuple[Phase, ...]] = ("pending", "firing", "clearing", "resolved")
 
 
 class Quiet(msgspec.Struct, frozen=True):
-    """The silence over an alert."""
+    """The silence that applies to an alert; `until` in ms since the epoch."""
 
     id: str
     until: int
@@ -36,9 +36,11 @@ class Quiet(msgspec.Struct, frozen=True):
 
 
 class Alarm(msgspec.Struct, frozen=True, kw_only=True):
-    """`id` is the alert's episode. `kind` is the rule's, or of a trouble which one it is: store, worker,
-    behind, stale. A trouble is of no rule, metric or group. Times in ms since the epoch: `since` when what
-    it is about began, `fired_at` when somebody was told; None: nobody was."""
+    """An alert, or a pipeline problem, as the API lists it.
+
+    `id` is the alert's episode. `kind` is the rule's kind, or the kind of pipeline problem: store, worker,
+    behind, stale. A pipeline problem has no rule, metric or group. Times are in ms since the epoch: `since`
+    is when the deviation began, `fired_at` when receivers were notified (None: not notified yet)."""
 
     id: str
     rule: str | None = None
@@ -68,6 +70,14 @@ class Alarm(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def of_trouble(trouble: board.Alert) -> Alarm:
+    """Convert an alert of PipelineHealth into a view; it counts as notified from its start.
+
+    >>> view = of_trouble(
+    ...     board.Alert(id="pipeline/stale", severity="critical", kind="stale", text="Old.", since=1_000)
+    ... )
+    >>> view.id, view.phase, view.rule, view.fired_at
+    ('pipeline/stale', 'firing', None, 1000)
+    """
     return Alarm(
         id=trouble.id,
         kind=trouble.kind,
@@ -80,7 +90,7 @@ def of_trouble(trouble: board.Alert) -> Alarm:
 
 
 class Known(NamedTuple):
-    """What alarms are made of."""
+    """Everything that alert views are built from: the stored record, the rules by name, display names."""
 
     record: Record
     rules: Mapping[str, Rule]
@@ -94,7 +104,11 @@ class Known(NamedTuple):
 
 
 def alarms(known: Known, phases: Collection[Phase], now: int) -> Iterator[Alarm]:
-    """One for each alert that is in one of these phases."""
+    """Yield a view for each alert in one of these phases.
+
+    `now_ms` (since the epoch) selects the active silences. An alert without a stored message is built from
+    its rule; it is left out if the rule no longer exists.
+    """
     record, rules, names = known
     for alert in record.alerts:
         if alert.phase not in phases:
@@ -147,7 +161,7 @@ def _fired(alert: Alert, message: Message) -> Figures:
 
 
 def _untold(alert: Alert, rule: Rule, names: Names) -> Alarm:
-    """Nobody was told of it yet: there is only its rule."""
+    """Build the view of an alert that was not notified yet: there is no message, only its rule."""
     group, figures = called(names, rule.by, alert.key), Figures(since=alert.began_at)
     title = begun(Matter.of_rule(rule, group, figures))
     return Alarm(
@@ -179,12 +193,14 @@ def _what(kind: Kind, better: str, figures: Figures) -> board.What:
     return "missed" if kind == "target" else "fell" if better == "higher" else "rose"
 
 
-# What somebody sees of it.
+# Restriction to what a user may see.
 
 
 def seen(alarm: Alarm, sight: Sight) -> Alarm | None:
-    """As who looks may see it; None: not at all. Viewers see neither whom or what a figure is made of, nor
-    survey figures: an alert looks at every answer, and would tell of single ones."""
+    """Restrict a view to what this user may see; None: nothing of it.
+
+    Viewers see neither the contributors of a figure nor survey figures: an alert looks at every answer, so
+    its figures could reveal a single one."""
     if alarm.by is not None and not sight.may_see(alarm.by, alarm.key or ""):
         return None
     if sight.person.role != "viewer":
@@ -196,20 +212,22 @@ def seen(alarm: Alarm, sight: Sight) -> Alarm | None:
 
 
 def _plain(alarm: Alarm) -> Alarm:
-    """Comments are for colleagues; they may name anybody."""
+    """Remove contributors, links and comments: comments are for colleagues and may name anybody."""
     acknowledged = alarm.acknowledged and replace(alarm.acknowledged, comment="")
     silenced = alarm.silenced and replace(alarm.silenced, comment="")
     return replace(alarm, contributors=(), links={}, acknowledged=acknowledged, silenced=silenced)
 
 
 def _without_answers(alarm: Alarm) -> Alarm | None:
-    """Of a few answers not even that there is an alert; nor before anybody was told, for then nobody knows
-    of how many. That none come at all tells of nobody."""
+    """Remove survey figures; None if the alert itself must stay hidden.
+
+    It is hidden if it rests on fewer than FEWEST answers, or was not notified yet: then the number of answers
+    is unknown. An alert that no data comes at all reveals nobody, and is always shown."""
     if alarm.kind != "silence" and (alarm.figures is None or alarm.figures.support < FEWEST):
         return None
     return replace(_plain(alarm), text=f"{alarm.title}.", figures=None, interval=None)
 
 
 def worst_first(alarm: Alarm) -> tuple[bool, int]:
-    """The newest first of those that are as bad."""
+    """Return a sort key: critical alerts first, and the newest first among equals."""
     return alarm.severity != "critical", -(alarm.fired_at or alarm.since)

@@ -1,4 +1,4 @@
-"""Here is `/api/v1/alerts`: which alarms there are, who has seen them, and why they are there."""
+"""Routes below `/api/v1/alerts`: list alerts, acknowledge them, explain why they fire."""
 
 from collections.abc import Collection, Iterator
 from http import HTTPStatus
@@ -28,6 +28,9 @@ PATH: Final = "/api/v1/alerts"
 
 
 class Alarms:
+    """List, acknowledge and explain alerts. Without an AlertCoordinator (`bell` None) only pipeline problems
+    are listed, and the other routes answer 503."""
+
     def __init__(
         self, reader: Reader, troubles: Troubles, bell: Bell | None, names: Names, clock: Clock
     ) -> None:
@@ -42,14 +45,14 @@ class Alarms:
         ]
 
     async def _listed(self, request: Request) -> Response:
-        """Troubles are told of even before the store was read."""
+        """Answer with all visible alerts, worst first. Pipeline problems come even before the first read."""
         only(request, ("phase",))
         phases, now = _phases(request), self._clock()
         sight = Sight(request.scope["person"], self._reader, now)
         return answer(sorted(self._found(sight, phases, now), key=worst_first))
 
     def _found(self, sight: Sight, phases: Collection[Phase], now: int) -> Iterator[Alarm]:
-        """Troubles, and not beside them a rule that says the same."""
+        """Yield pipeline problems, then alerts, without alerts that repeat a current pipeline problem."""
         if "firing" in phases:
             yield from map(of_trouble, self._troubles.alerts(now))
         in_trouble = self._troubles.lately(now)
@@ -59,7 +62,7 @@ class Alarms:
                 yield shown
 
     async def _acknowledge(self, request: Request) -> Response:
-        """The alert as it is then, in a list."""
+        """Acknowledge an alert or take that back; answer with a list of the one alert as it is afterwards."""
         only(request, ())
         bell, order, now = there(self._bell), await ordered(request, Acknowledge), self._clock()
         sight, known = sight_of(request, self._reader, now), Known.of(bell, self._names)
@@ -68,7 +71,7 @@ class Alarms:
         def change(record: Record) -> Record:
             alarm = _named(known._replace(record=record), order.id, sight, now)
             if order.acknowledged and alarm.phase == "resolved":
-                raise HTTPException(HTTPStatus.CONFLICT, f"id = {order.id!r}: this alert is over")
+                raise HTTPException(HTTPStatus.CONFLICT, f"id = {order.id!r}: this alert is resolved")
             return acknowledged(record, order.id, how if order.acknowledged else None)
 
         record = await done(bell.change(change))
@@ -85,27 +88,27 @@ class Alarms:
 
 
 def there(bell: Bell | None) -> Bell:
-    """Raises HTTPException."""
+    """Return the coordinator. Raise HTTPException (503) where this server evaluates no alert rules."""
     if bell is None:
         raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "nobody judges alerts here")
     return bell
 
 
 def rule_of(bell: Bell, field: str, name: str | None) -> Rule:
-    """Raises QueryError."""
+    """Find a rule by name. Raise QueryError that names the request's `field` and the known rules."""
     for rule in bell.rules:
         if rule.name == name:
             return rule
-    known = ", ".join(rule.name for rule in bell.rules) or "rules, of which there are none"
+    known = ", ".join(rule.name for rule in bell.rules) or "the alert rules, but none is configured"
     raise QueryError(f"{field} = {name!r}: expected one of {known}")
 
 
 def _named(known: Known, name: str, sight: Sight, now: int) -> Alarm:
-    """Raises HTTPException; of what one does not see it is not even told that it is there."""
+    """Find an alert by its episode. Raise HTTPException (404) if this user sees no such alert."""
     for alarm in alarms(known, PHASES, now):
         if alarm.id == name and (shown := seen(alarm, sight)) is not None:
             return shown
-    raise HTTPException(HTTPStatus.NOT_FOUND, f"id = {name!r}: there is no such alert")
+    raise HTTPException(HTTPStatus.NOT_FOUND, f"id = {name!r}: no such alert")
 
 
 def _phases(request: Request) -> Collection[Phase]:
@@ -119,5 +122,5 @@ def _phases(request: Request) -> Collection[Phase]:
 def _moment(text: str | None, now: int) -> int | None:
     at = milliseconds("at", text) if text else None
     if at is not None and at > now:
-        raise QueryError(f"at = {text!r}: expected a time that is not to come")
+        raise QueryError(f"at = {text!r}: expected a time that is not in the future")
     return at

@@ -1,4 +1,6 @@
-"""Here is the JSON API: readings, history, the catalogue, names. Always lists."""
+"""The JSON API: readings, history, the metric catalogue, names. Every answer is a list.
+
+It also parses the request parameters that other routes share."""
 
 import asyncio
 from collections.abc import Sequence
@@ -68,23 +70,32 @@ def _formed(readings: Sequence[Reading], form: str) -> Response:
     return answer(list(columns(readings)) if form == "columns" else readings)
 
 
-# What is read of a request, and how it is answered.
+# Parsing requests and building answers.
 
 
 def sight_of(request: Request, reader: Reader, now_ms: int, pause: Pause = no_pause) -> Sight:
-    """What who asks may see. Raises HTTPException before the store was read: no data is not known yet."""
+    """Return the data scope of the requesting user at `now_ms`.
+
+    Raise HTTPException (503) before the first read of the store: an empty answer would be wrong."""
     if not reader.ready:
         soon = {"retry-after": "1"}
-        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "the store was not read yet", soon)
+        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "the store has not been read yet", soon)
     return Sight(request.scope["person"], reader, now_ms, pause)
 
 
 def answer(items: Sequence[Any]) -> Response:
+    """Encode items as a JSON array that no cache may store.
+
+    >>> answer([{"by": "queue", "key": "q7"}]).body
+    b'[{"by":"queue","key":"q7"}]'
+    """
     return Response(_json(items), media_type="application/json", headers={"cache-control": "no-store"})
 
 
 def query_of(request: Request, now: int) -> Query:
-    """The question that these parameters ask; which of them a route has, `only` says before."""
+    """Parse the query parameters of a reading. Raise QueryError.
+
+    A route calls `check_parameters` before, with the names that it supports."""
     at = one(request, "at")
     return Query(
         now=now,
@@ -102,13 +113,17 @@ def _history_query(request: Request, now: int) -> tuple[Query, int, int, int]:
     only(request, _HISTORY)
     first, last, step = (one(request, name) for name in ("from", "to", "step"))
     if first is None or step is None:
-        raise QueryError(f"{'from' if first is None else 'step'}: expected, but not given")
+        raise QueryError(f"{'from' if first is None else 'step'}: required")
     until = milliseconds("to", last) if last else now
     return query_of(request, now), milliseconds("from", first), until, _step(step)
 
 
 def _step(text: str) -> int:
-    """In ms; given in seconds."""
+    """Convert seconds into whole ms. Raise QueryError.
+
+    >>> _step("900"), _step("0.25")
+    (900000, 250)
+    """
     try:
         return max(0, round(float(text) * 1000))
     except (ValueError, OverflowError):
@@ -116,20 +131,26 @@ def _step(text: str) -> int:
 
 
 def only(request: Request, names: tuple[str, ...]) -> None:
+    """Raise QueryError if the request has any other query parameter than these."""
     for name in request.query_params:
         if name not in names:
             raise QueryError(f"{name}: expected one of {', '.join(names) or 'no parameters'}")
 
 
 def one(request: Request, name: str) -> str | None:
+    """Return a parameter that may be given once; None if it is missing or empty. Raise QueryError.
+
+    >>> one(Request({"type": "http", "query_string": b"by=queue&key="}), "by")
+    'queue'
+    """
     values = request.query_params.getlist(name)
     if len(values) > 1:
-        raise QueryError(f"{name}: expected once, but given {len(values)} times")
+        raise QueryError(f"{name}: given {len(values)} times, expected once")
     return values[0] or None if values else None
 
 
 def choice(request: Request, name: str, choices: tuple[str, ...]) -> str:
-    """The first where none is given."""
+    """Return one of `choices`; the first if the parameter is missing. Raise QueryError."""
     value = one(request, name) or choices[0]
     if value not in choices:
         raise QueryError(f"{name} = {value!r}: expected one of {', '.join(choices)}")
@@ -137,7 +158,11 @@ def choice(request: Request, name: str, choices: tuple[str, ...]) -> str:
 
 
 def many(request: Request, name: str) -> tuple[str, ...]:
-    """Values that may be repeated or joined by commas, each once."""
+    """Return the distinct values of a parameter that may be repeated or joined by commas.
+
+    >>> many(Request({"type": "http", "query_string": b"window=1h,4h&window=1h"}), "window")
+    ('1h', '4h')
+    """
     given = ",".join(request.query_params.getlist(name)).split(",")
     return tuple(dict.fromkeys(value.strip() for value in given if value.strip()))
 

@@ -1,4 +1,4 @@
-"""Here is the banner: what of alerts and troubles one wall shows."""
+"""The banner of a wallboard: the alerts and pipeline problems that one wallboard shows."""
 
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
@@ -16,8 +16,8 @@ from streamer.web.troubles import Troubles
 
 
 class Audience(NamedTuple):
-    """Who stands before a wall: people of these teams only (None: of all), or (`guarded`) anybody. What is
-    of agents is on no wall."""
+    """The people in front of a wallboard: members of these teams (None: of all), or with `as_viewer` anybody.
+    No wallboard shows figures of agents."""
 
     guarded: bool
     teams: tuple[str, ...] | None = None
@@ -28,8 +28,10 @@ class Audience(NamedTuple):
 
 
 class Banner:
-    """Of a wall of these queues (none: of the whole center). It is looked at often: what it shows of the
-    record is made anew when that changed, and when a silence begins or ends."""
+    """Alerts for a wallboard of these queues (none: of the whole center).
+
+    It is read several times a second, so the result is cached until the record changes, a silence begins or
+    ends, or pipeline problems come or go."""
 
     def __init__(
         self,
@@ -46,7 +48,7 @@ class Banner:
         self._alerts: list[Alert] = []
 
     def alerts(self, now: int) -> list[Alert]:
-        """The worst first."""
+        """Return pipeline problems, then alerts, each worst first. `now` in ms since the epoch."""
         troubles, record = self._troubles.alerts(now), EMPTY if self._bell is None else self._bell.record
         quiet = [name for name, one in record.silences.items() if one.since <= now < one.until]
         stamp = (quiet, self._troubles.lately(now))
@@ -56,7 +58,7 @@ class Banner:
         return [*troubles, *self._alerts]
 
     def _found(self, record: Record, now: int) -> Iterator[Alarm]:
-        """Not what nobody was told of yet, what is over, and what is to be silent."""
+        """Yield the alerts to show: notified, not resolved, not silenced, of these queues, in scope."""
         sight = Sight(self._audience.person, self._reader, now)
         for one in alarms(Known(record, {}, {}), TOLD, now):
             is_due = one.silenced is None and not self._is_said(one, now)
@@ -65,7 +67,7 @@ class Banner:
                 yield shown
 
     def _is_said(self, alarm: Alarm, now: int) -> bool:
-        """By one of the troubles; and that the data was odd is no news any more."""
+        """Tell whether a pipeline problem says the same already, or data that was odd has recovered."""
         return alarm.what == "odd" and (alarm.phase == "clearing" or self._troubles.lately(now))
 
     def _is_here(self, alarm: Alarm) -> bool:
@@ -77,7 +79,7 @@ class Banner:
 
 
 def _first(alarm: Alarm) -> tuple[bool, bool, int]:
-    """What nobody cares for yet goes before what somebody does."""
+    """Return a sort key: critical first, then those that nobody acknowledged, then the newest."""
     critical, newest = worst_first(alarm)
     return critical, alarm.acknowledged is not None, newest
 

@@ -1,4 +1,4 @@
-"""Here is what is behind a number: `/api/v1/contacts` and `/api/v1/distribution`."""
+"""Routes that drill down into a number: `/api/v1/contacts` and `/api/v1/distribution`."""
 
 import asyncio
 from typing import Final

@@ -1,8 +1,8 @@
-"""Here is the board: what a wall shows of readings, and what may be said of them.
+"""Tiles, pages and messages of the wallboard, and the verdicts on a reading: target, trend, sample size.
 
-A figure without its interval decides nothing: a target is met when the whole interval is on its good
-side, missed when the whole interval is on the other one; last week was different when the intervals are
-apart. Below the least support the wall shows how many answers there are, and no figure.
+A figure decides nothing without its interval: a target is met when the whole interval is on its good side,
+and missed when the whole interval is on the other one. Last week differs when the two intervals do not
+overlap. Below the minimum sample the wallboard shows the number of answers, and no figure.
 """
 
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ from streamer.settings import Severity
 State = Literal["met", "missed", "unclear", "no_target", "few", "no_data"]
 Trend = Literal["up", "down", "same", "unknown"]
 What = Literal["missed", "fell", "rose", "silent", "odd"]
-"""A target is missed; a figure fell, or rose, to where it is worse than usual; nothing comes any more; the
-data itself is odd."""
+"""The cause of an alert: a target is missed; a figure fell, or rose, to worse than its baseline; no more data
+comes; the data itself looks wrong."""
 History = list[tuple[int, float | None]]
-"""Values by time in ms since the epoch, oldest first; None is no data, or too few."""
+"""Points (ms since the epoch, value), oldest first; the value is None without data or with a small sample."""
 
 
 class Before(msgspec.Struct, frozen=True):
-    """A figure of last week."""
+    """The figure of the same hours last week, with its interval and support."""
 
     value: float | None
     lower: float | None
@@ -33,8 +33,10 @@ class Before(msgspec.Struct, frozen=True):
 
 
 class Tile(msgspec.Struct, frozen=True, kw_only=True):
-    """A reading as the wall shows it. `least_support` None: the metric has no interval, or not even the
-    support is for those who look; `currency` None: no money; `last_week` None: nothing to compare with."""
+    """A reading as the wallboard shows it.
+
+    `least_support` is None if the metric has no interval, or if not even the support may be shown;
+    `currency` if the unit is not money; `last_week` if there is nothing to compare with."""
 
     id: str
     metric: str
@@ -58,14 +60,14 @@ class Tile(msgspec.Struct, frozen=True, kw_only=True):
     history: History
 
     def same(self, other: "Tile") -> bool:
-        """Whether both say the same, but for the time of the newest point of history."""
+        """Tell whether both tiles are equal but for the newest point of history."""
         return msgspec.structs.replace(self, history=_settled(self)) == msgspec.structs.replace(
             other, history=_settled(other)
         )
 
 
 class Page(msgspec.Struct, frozen=True):
-    """What is on the wall at a time. `name` is what people call the key."""
+    """The tiles that a wallboard shows at once, of one group. `name` is the display name of the key."""
 
     by: str
     key: str
@@ -74,7 +76,7 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Aims(NamedTuple):
-    """What a tile is measured by: its target, the least support to show a figure, and the currency."""
+    """Settings of a tile: its target, the minimum sample to show a figure, and the currency."""
 
     target: float | None
     least_support: int
@@ -82,8 +84,8 @@ class Aims(NamedTuple):
 
 
 class Seen(NamedTuple):
-    """One figure: now, in the same hours of last week (None: not known), and before now. `hidden`: there
-    is one, but not for those who look."""
+    """The readings of one tile: the current one, that of the same hours last week (None: unknown), and the
+    history of (ms since the epoch, reading). `is_hidden`: this audience may not see the figure."""
 
     now: Reading
     last_week: Reading | None
@@ -92,6 +94,7 @@ class Seen(NamedTuple):
 
 
 def tile(seen: Seen, aims: Aims) -> Tile:
+    """Build a tile; a figure from a small or suppressed sample is left out, and only its support is shown."""
     now = seen.now
     few = seen.hidden or too_few(now, aims.least_support)
     before = _comparable(seen.last_week, aims.least_support)
@@ -121,7 +124,7 @@ def tile(seen: Seen, aims: Aims) -> Tile:
 
 
 def too_few(reading: Reading, least_support: int) -> bool:
-    """Whether there is a figure, of a sample too small to show it."""
+    """Tell whether a figure with an interval comes from a sample below `least_support`."""
     return reading.value is not None and _has_interval(reading) and reading.support < least_support
 
 
@@ -145,12 +148,15 @@ def _state(now: Reading, target: float | None) -> State:
 
 
 def _ends(now: Reading, value: float) -> tuple[float, float]:
-    """The interval; of a figure without one, the figure."""
+    """Return the interval, or (value, value) for a figure without one."""
     return (value if now.lower is None else now.lower), (value if now.upper is None else now.upper)
 
 
 def _comparable(reading: Reading | None, least_support: int) -> Before | None:
-    """A figure without an interval cannot be told from chance, and whole hours are longer than a window."""
+    """Return the figure of last week if it can be compared.
+
+    Without an interval a difference cannot be told from chance, all the more as the whole hours of last week
+    are longer than the window."""
     if reading is None or reading.lower is None or too_few(reading, least_support):
         return None
     return Before(reading.value, reading.lower, reading.upper, reading.support)
@@ -175,17 +181,19 @@ def _is_good(trend: Trend, better: str) -> bool | None:
 
 
 def _settled(one: Tile) -> History:
-    """History without its newest point, which is the figure itself as of now."""
+    """Return the history without its newest point, which is the current figure itself."""
     return one.history[:-1]
 
 
-# What is sent.
+# Messages to browsers.
 
 
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
-    """What a wall warns of, `since` (ms since the epoch). `kind` of the pipeline's own troubles: "store",
-    "worker", "behind", "stale"; these are of no metric and no group. Else the kind of rule, and what it saw:
-    `what`. `group` is what people call the key, "" of the whole center. `text` is a sentence in English."""
+    """A warning on the wallboard, `since` in ms since the epoch.
+
+    `kind` is "store", "worker", "behind" or "stale" for problems of the pipeline, which have no metric and no
+    group; else it is the kind of the rule, and `what` its symptom. `group` is the display name of the key, ""
+    for the whole center. `text` is a sentence in English."""
 
     id: str
     severity: Severity
@@ -202,7 +210,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """All of a view. `version`: of the page's own files; `now` in ms since the epoch."""
+    """The complete state of a view. `version` is that of the page's files; `now` in ms since the epoch."""
 
     version: str
     view: str
@@ -216,7 +224,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """The tiles that are not as they were, and all alerts."""
+    """The tiles that changed since the last message, and all alerts."""
 
     now: int
     fresh_s: float | None
@@ -225,12 +233,14 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class Heartbeat(msgspec.Struct, frozen=True):
+    """A sign of life while nothing changes: the data's age (s) and the version of the page's files."""
+
     now: int
     fresh_s: float | None
     version: str
 
 
 def changed(before: Sequence[Page], after: Sequence[Page]) -> list[Tile]:
-    """The tiles that do not say what they said; pages and tiles are the same ones."""
+    """Return the tiles that changed between two reads of the same pages."""
     known = {one.id: one for page in before for one in page.tiles}
     return [one for page in after for one in page.tiles if one.id not in known or not one.same(known[one.id])]

@@ -1,7 +1,7 @@
-"""Here is the connection under a request: what a server knows of it, and ASGI does not say.
+"""Access to the TCP connection of a request, which ASGI hides.
 
-Whoever writes without end must see that a client takes nothing, and be able to let go of it: ASGI's own
-end of a response waits until all that was written is taken.
+An endless response must notice that a client reads nothing, and be able to drop it: ASGI's own end of a
+response waits until the client has read everything that was written.
 """
 
 import socket
@@ -13,11 +13,11 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 KEY: Final = "streamer.transport"
 BUFFER_BYTES: Final = 1 << 16
-"""What the kernel holds for one that is slow: else it would grow to megabytes for each."""
+"""Send buffer of the kernel for each stream; the default grows to megabytes for a slow client."""
 
 
 class Http(H11Protocol):
-    """uvicorn's, which puts its transport into the scope of its requests."""
+    """uvicorn's HTTP/1.1 protocol, which also puts its transport into the ASGI scope."""
 
     def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -33,12 +33,12 @@ def _with(transport: Transport, app: ASGIApp) -> ASGIApp:
 
 
 def transport_of(scope: Scope) -> Transport | None:
-    """None where another server runs the application."""
+    """Return the transport of a request; None where another server runs the application."""
     return scope.get(KEY)
 
 
 def keep_small(transport: Transport, patience_s: float) -> None:
-    """Little is to be buffered for a client that does not read, and no longer than `patience_s`."""
+    """Limit the kernel's send buffer, and drop unacknowledged data after `timeout_s` (Linux only)."""
     found: socket.socket | None = transport.get_extra_info("socket")
     if found is None:
         return

@@ -1,4 +1,4 @@
-"""Here are our cookies: no script reads them, no other site sends them."""
+"""Cookies of the server: HttpOnly and SameSite=Strict, so no script reads and no other site sends them."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Here is what shows who somebody is, a password or a token, of which only hashes are kept.
+"""Passwords and tokens, of which only hashes are kept.
 
 A password is hashed slowly (argon2id), since people choose it; a token is 256 random bits, for which one
 round of SHA-256 is enough.
@@ -17,13 +17,13 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 _BYTES: Final = 32
 _LONGEST: Final = 1_000
-"""Characters of a password that are worth hashing."""
+"""Characters of a password; a longer one is rejected without hashing it."""
 
 _hasher = PasswordHasher()
 _NOBODYS: Final = (
     "$argon2id$v=19$m=65536,t=3,p=4$Y4Sr+D6cz6/KbQ+n0gNuig$aqVjFqLr8ZetwnYuSQB23dS8fLuEXOVYUQ9b6enjTfU"
 )
-"""Compared with where a name has no password, so that the time taken does not tell who is known."""
+"""Hash to compare with if a user has no password, so that the response time does not tell who exists."""
 
 
 def new_token() -> str:
@@ -31,7 +31,11 @@ def new_token() -> str:
 
 
 def token_hash(token: str) -> str:
-    """As it stands in the settings: SHA-256, in hexadecimal."""
+    """Hash a token as the settings hold it: SHA-256, in hexadecimal.
+
+    >>> token_hash("example-token")[:16]
+    '4d1566a1d7df42a8'
+    """
     return hashlib.sha256(token.encode()).hexdigest()
 
 
@@ -40,7 +44,11 @@ def password_hash(password: str) -> str:
 
 
 def known(token: str, hashes: Iterable[str]) -> str | None:
-    """The hash that is the token's. All are compared, each in a time that tells nothing."""
+    """Find the hash of this token; None if there is none. Every hash is compared, in constant time.
+
+    >>> known("example-token", [token_hash("another"), token_hash("example-token")])[:16]
+    '4d1566a1d7df42a8'
+    """
     own, found = token_hash(token), None
     for one in hashes:
         if compare_digest(own, one):
@@ -49,14 +57,14 @@ def known(token: str, hashes: Iterable[str]) -> str | None:
 
 
 class Passwords:
-    """Compares passwords, two at a time: each takes 64 MB and some 50 ms of a core, for which the event
-    loop is not kept waiting."""
+    """Verify passwords in two threads, so that the event loop goes on: each takes 64 MB and about 50 ms of a
+    core."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(2, "password")
 
     async def match(self, password: str, expected: str | None) -> bool:
-        """`expected` None: of nobody, so no."""
+        """Tell whether a password fits a hash. `expected` None (no such user) takes as long, and is False."""
         if len(password) > _LONGEST:
             return False
         loop = asyncio.get_running_loop()

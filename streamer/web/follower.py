@@ -1,4 +1,4 @@
-"""Refreshes a reader regularly, also while the store fails, and wakes those who wait for news."""
+"""Refresh a reader at regular intervals, also while the store fails, and wake those who wait for changes."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,16 +10,16 @@ import structlog
 from streamer.readings.reader import Reader
 
 Clock = Callable[[], int]
-"""Now, in ms since the epoch."""
+"""Returns the current time in ms since the epoch."""
 EVERY_S: Final = 0.05
 LONGEST_S: Final = 5.0
-"""Between two attempts while the store is away."""
+"""Longest pause between two attempts while the store fails; the pause doubles up to it."""
 
 _log = structlog.get_logger(__name__)
 
 
 class News:
-    """Wakes all who wait."""
+    """Wake every waiting task at once when data changed."""
 
     def __init__(self) -> None:
         self._come = asyncio.Event()
@@ -29,14 +29,16 @@ class News:
         self._come = asyncio.Event()
 
     async def wait(self, longest_s: float) -> None:
-        """Return when there are news, or after so long."""
+        """Return at the next change, or after `longest_s`."""
         with suppress(TimeoutError):
             await asyncio.wait_for(self._come.wait(), longest_s)
 
 
 class Follower:
-    """Refreshes a reader. `news`: told whenever numbers changed. `failure`: why the last attempt failed, and
-    `failed_at`, in ms since the epoch, the first of those in a row that did; None if it did not."""
+    """Refresh a reader every REFRESH_INTERVAL_S, more slowly while the store fails.
+
+    `change_notifier` is notified whenever numbers changed. `failure` is the reason of the last failure, and
+    `failed_at` (ms since the epoch) the first failure in a row; both are None after a success."""
 
     def __init__(self, reader: Reader, clock: Clock) -> None:
         self._reader, self._clock = reader, clock
@@ -47,21 +49,21 @@ class Follower:
         self.failed_at: int | None = None
 
     async def run(self) -> None:
-        """Until `end`."""
+        """Refresh until `end` is called."""
         while not self._ended.is_set():
             await self.once()
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._ended.wait(), self._pause_s)
 
     def end(self) -> None:
-        """After the refresh under way. Cancelling would not do: a client may turn that into an error of
-        its own, which here is one more failure of the store."""
+        """Stop after the refresh under way. Cancelling is not enough: a client library may turn the
+        cancellation into an error of its own, which counts here as one more failure of the store."""
         self._ended.set()
 
     async def once(self) -> None:
         try:
             has_changed = await self._reader.refresh(self._clock())
-        except Exception as error:  # whatever the store raises: the server shows old data as old
+        except Exception as error:  # whatever the store raises: the server shows the data with its age
             self._failed(f"{type(error).__name__}: {error}")
         else:
             self._recovered()
@@ -70,12 +72,12 @@ class Follower:
 
     def _failed(self, failure: str) -> None:
         if self.failure is None:
-            _log.warning("the store cannot be read; the numbers grow old", error=failure)
+            _log.warning("reading from Redis failed, serving stale data", error=failure)
             self.failed_at = self._clock()
         self.failure = failure
         self._pause_s = min(LONGEST_S, 2 * self._pause_s)
 
     def _recovered(self) -> None:
         if self.failure is not None:
-            _log.info("the store can be read again")
+            _log.info("reading from Redis works again")
         self.failure, self.failed_at, self._pause_s = None, None, EVERY_S

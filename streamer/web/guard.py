@@ -1,4 +1,4 @@
-"""Here is the guard before all routes: who asks, from where, and whether they may."""
+"""ASGI middleware before all routes: authenticate the user, check the origin and the route's permission."""
 
 import asyncio
 from collections.abc import Sequence
@@ -24,12 +24,16 @@ _READS: Final = ("GET", "HEAD", "OPTIONS")
 
 
 class Refused(NamedTuple):
+    """The HTTP status and the reason of a refused request."""
+
     status: HTTPStatus
     detail: str
 
 
 class Guard:
-    """Sets scope["person"], None where nobody is known; answers itself where somebody may not."""
+    """Set scope["person"] (None: not logged in), and answer requests that are not allowed.
+
+    A user may log in by proxy header, bearer token, session cookie or display cookie, in this order."""
 
     def __init__(
         self, app: ASGIApp, routes: Sequence[BaseRoute], people: People, sessions: Sessions, proxy: Proxy
@@ -41,7 +45,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if is_signed(_path(self._routes, scope)):  # by a vendor: no one of ours, and no page of ours
+        if is_signed(_path(self._routes, scope)):  # sent by a vendor, not by a user or a page of ours
             scope["person"] = None
             await self._app(scope, receive, send)
             return
@@ -63,7 +67,7 @@ class Guard:
             return EVERYBODY
         name = self._proxy.name(request)
         if name is not None:
-            unknown = Refused(HTTPStatus.FORBIDDEN, f"the proxy says {name!r}, who is not one of the people")
+            unknown = Refused(HTTPStatus.FORBIDDEN, f"user {name!r}, sent by the proxy, is not configured")
             return self._people.by_proxy(name) or unknown
         kind, _, token = request.headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
@@ -73,7 +77,7 @@ class Guard:
         return self._people.display(request.cookies.get(cookies.DISPLAY, ""))
 
     def _answer(self, request: Request, who: Person | Refused | None) -> Response | None:
-        """What the guard answers itself; None: go on."""
+        """Return a refusal or a redirect; None: pass the request on to its route."""
         path = _path(self._routes, request.scope)
         if path == "/" and "display" in request.query_params:
             return self._televise(request)
@@ -96,10 +100,10 @@ class Guard:
     def _refusal(self, request: Request, who: Person | Refused | None, path: str | None) -> Refused | None:
         host = request.headers.get("host", "")
         if self._people.open and not is_loopback(host):
-            detail = f"host {host!r}: while nobody is set, only names of this machine such as localhost"
+            detail = f"host {host!r}: expected a loopback name such as localhost, as no users are set"
             return Refused(HTTPStatus.MISDIRECTED_REQUEST, detail)
         if request.method not in _READS and not _is_own_page(request):
-            return Refused(HTTPStatus.FORBIDDEN, "sent by a page of another site")
+            return Refused(HTTPStatus.FORBIDDEN, "refused: sent by a page of another site")
         if isinstance(who, Refused):
             return who
         if path is None or may(who, path):
@@ -109,7 +113,7 @@ class Guard:
         return Refused(HTTPStatus.FORBIDDEN, f"not for a {'display' if who.view is not None else who.role}")
 
     def _televise(self, request: Request) -> Response:
-        """A television shows its token once; from then on it is in a cookie, not in the address."""
+        """Log in a display by the token in its address, then keep it in a cookie, out of the address."""
         token = request.query_params["display"]
         display = self._people.display(token)
         if display is None:
@@ -121,7 +125,7 @@ class Guard:
 
 
 def _path(routes: Sequence[BaseRoute], scope: Scope) -> str | None:
-    """Of the route that will answer; None: no route will."""
+    """Return the path template of the route that will answer; None if there is none."""
     for wanted in (Match.FULL, Match.PARTIAL):
         for route in routes:
             if route.matches(scope)[0] is wanted:
@@ -130,7 +134,7 @@ def _path(routes: Sequence[BaseRoute], scope: Scope) -> str | None:
 
 
 def _own_view(request: Request, view: str) -> Response:
-    """The same page, of this view, without a token in its address."""
+    """Redirect to the same page with this view, and without a token in its address."""
     kept = [(name, value) for name, value in request.query_params.multi_items() if name not in _PLACED]
     return RedirectResponse(f"/?{urlencode([('view', view), *kept])}", HTTPStatus.SEE_OTHER)
 
@@ -147,8 +151,9 @@ def _target(request: Request) -> str:
 
 
 def _is_own_page(request: Request) -> bool:
-    """Whether what changes something was sent by one of our pages, or by no page at all: a browser
-    names the site in either header."""
+    """Tell whether a request comes from a page of ours, or from no page at all (curl, scripts).
+
+    Browsers name the sending site in `Sec-Fetch-Site` or `Origin`."""
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site in ("same-origin", "none")
@@ -157,7 +162,11 @@ def _is_own_page(request: Request) -> bool:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a Host header, or an address to listen on, names this machine itself."""
+    """Tell whether a Host header, or an address to listen on, names this machine itself.
+
+    >>> [is_loopback(host) for host in ("localhost:8080", "[::1]:8080", "127.0.0.1", "wall.example.com")]
+    [True, True, True, False]
+    """
     with suppress(ValueError):
         bare = host.count(":") > 1 and "[" not in host
         name = host if bare else urlsplit(f"//{host}").hostname or ""
@@ -168,7 +177,9 @@ def is_loopback(host: str) -> bool:
 async def _while_logged_in(
     app: ASGIApp, scope: Scope, receive: Receive, send: Send, session: Session, left_s: float
 ) -> None:
-    """What lasts, a stream, ends with the session: to the app it looks as if the browser had gone."""
+    """Run the app, and end its response (an event stream) when the session ends.
+
+    The app sees a disconnect, as if the browser had gone."""
     begun = ended = False
 
     async def sending(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""Here is how people log in and out, and what they are told about themselves."""
+"""Routes to log in and out by a form, and `/api/v1/me`: name, role, teams and view of the current user."""
 
 from html import escape
 from http import HTTPStatus
@@ -120,20 +120,24 @@ def _page(request: Request, said: str, after: str, status: int = HTTPStatus.OK) 
 
 
 def _language(request: Request) -> str:
-    """The first of those the browser asks for that we speak; they come in order of preference."""
+    """Return the first language of Accept-Language that the form has, else "en"."""
     asked = request.headers.get("accept-language", "").lower().split(",")
     spoken = (one.strip()[:2] for one in asked)
     return next((one for one in spoken if one in WORDS), "en")
 
 
 def _local(address: str) -> str:
-    """Only a path of our own: a link must not send people elsewhere after they logged in."""
+    """Return a path of this site as it is, else "/": no link may send people elsewhere after the log-in.
+
+    >>> _local("/supervisor?window=1h"), _local("//evil.example"), _local("https://evil.example")
+    ('/supervisor?window=1h', '/', '/')
+    """
     plain = address.isascii() and address.isprintable() and "\\" not in address
     return address if plain and address.startswith("/") and not address.startswith("//") else "/"
 
 
 async def _form(request: Request) -> dict[str, str] | None:
-    """The last value of each name; None: too long."""
+    """Read a form: the last value of each name. None if it has more than _MAX_FORM_BYTES."""
     body = b""
     async for chunk in request.stream():
         body += chunk

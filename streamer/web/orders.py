@@ -1,4 +1,4 @@
-"""Here is what may be ordered of alerts: a JSON object in a body, with limits on all that others decide."""
+"""Parse and run actions on alerts (acknowledge, silence), sent as a JSON object of limited size."""
 
 from collections.abc import Awaitable
 from http import HTTPStatus
@@ -20,13 +20,13 @@ from streamer.web.posted import body_of, media_type, refuse_early
 LARGEST: Final = 8_192
 PATIENCE_S: Final = 10.0
 LONGEST_MS: Final = 30 * DAY
-"""What is never to ring again is turned off in the settings."""
+"""Longest silence; a rule that should never fire again is removed from the settings instead."""
 _log = structlog.get_logger(__name__)
 Comment = Annotated[str, Meta(max_length=500)]
 
 
 class Acknowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An alert, by its episode; `acknowledged` false takes it back."""
+    """Acknowledge the alert of this episode; `acknowledged` false takes it back."""
 
     id: str
     comment: Comment = ""
@@ -34,7 +34,7 @@ class Acknowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Silence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A group of a rule, or all (None), until a time or for so many minutes."""
+    """Silence one group of a rule, or all (`key` None), until a time or for a number of minutes."""
 
     rule: str
     key: str | None = None
@@ -43,15 +43,19 @@ class Silence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     comment: Comment = ""
 
     def ends_at(self, now: int) -> int:
-        """In ms. Raises QueryError."""
+        """Return the end of the silence in ms since the epoch. Raise QueryError.
+
+        >>> Silence(rule="nps-drop", minutes=30).ends_at(1_000)
+        1801000
+        """
         if (self.until is None) == (self.minutes is None):
-            raise QueryError("until: expected a time, or minutes in its place")
+            raise QueryError("until: expected either until or minutes")
         if self.minutes is None:
             ends, given = milliseconds("until", str(self.until)), f"until = {self.until!r}"
         else:
             ends, given = now + round(min(self.minutes, 1e9) * MINUTE), f"minutes = {self.minutes:g}"
         if not now < ends <= now + LONGEST_MS:
-            raise QueryError(f"{given}: expected an end to come, within {LONGEST_MS // DAY} days")
+            raise QueryError(f"{given}: expected an end in the future, within {LONGEST_MS // DAY} days")
         return ends
 
 
@@ -60,7 +64,7 @@ T = TypeVar("T")
 
 
 async def ordered(request: Request, kind: type[Order]) -> Order:
-    """Raises HTTPException, and QueryError that names the field."""
+    """Read and decode the body. Raise HTTPException, or QueryError that names the wrong field."""
     if media_type(request.headers.get("content-type", "")) != "application/json":
         refuse_early(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "expected application/json")
     body = await body_of(request, PATIENCE_S, LARGEST)
@@ -71,21 +75,29 @@ async def ordered(request: Request, kind: type[Order]) -> Order:
 
 
 def _said(error: str) -> str:
-    """Of msgspec's "Expected `str`, got `int` - at `$.comment`": first the field."""
+    """Put the field first in an error message of msgspec.
+
+    >>> _said("Expected `str`, got `int` - at `$.comment`")
+    'comment: expected `str`, got `int`'
+    """
     words, _, place = error.partition(" - at `$.")
     return f"{place.rstrip('`') or 'body'}: {words[:1].lower()}{words[1:]}"
 
 
-# Carrying it out.
+# Running actions.
 
 
 def name_of(person: Person) -> str:
-    """By whom; somebody is, even where nobody is set."""
+    """Return the name to record for an action, also where no users are configured.
+
+    >>> name_of(Person("Ana", "supervisor")), name_of(Person("", "admin"))
+    ('Ana', 'somebody at this machine')
+    """
     return person.name or "somebody at this machine"
 
 
 async def done(doing: Awaitable[T]) -> T:
-    """Raises HTTPException where what is ordered cannot be done now."""
+    """Await an action. Raise HTTPException (503) if the store or Alertmanager is unavailable."""
     try:
         return await doing
     except HTTPException:
@@ -93,8 +105,8 @@ async def done(doing: Awaitable[T]) -> T:
     except SilencingUnavailable as error:
         raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, str(error), _SOON) from None
     except Exception as error:  # whatever the store raises
-        _log.warning("an order about alerts was not carried out", error=type(error).__name__)
-        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "the store cannot be reached", _SOON) from None
+        _log.warning("alert action failed, the store is unavailable", error=type(error).__name__)
+        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "the store is unavailable", _SOON) from None
 
 
 _SOON: Final = {"retry-after": "5"}

@@ -1,4 +1,4 @@
-"""Here are the pages and the files they are made of: read once, so that all of a page is of one version."""
+"""Serve the pages and their static files, read once at start, so that a page is always of one version."""
 
 from collections.abc import Mapping
 from hashlib import sha256
@@ -24,13 +24,15 @@ TYPES: Final = {
 
 
 class File(NamedTuple):
+    """A static file in memory. `etag` is a hash of its content, in quotes."""
+
     body: bytes
     media_type: str
     etag: str
 
 
 def files() -> dict[str, File]:
-    """Everything below STATIC, by its path there."""
+    """Read every file below STATIC, by its path there."""
     paths = (path for path in sorted(STATIC.rglob("*")) if path.is_file() and path.suffix in TYPES)
     return {path.relative_to(STATIC).as_posix(): _read(path) for path in paths}
 
@@ -41,7 +43,7 @@ def _read(path: Path) -> File:
 
 
 def version(found: Mapping[str, File]) -> str:
-    """Changes when any file does: then the pages that are open load themselves again."""
+    """Return a hash over all files. Open pages reload themselves when it changes."""
     told = "".join(f"{path} {file.etag}\n" for path, file in sorted(found.items()))
     return sha256(told.encode()).hexdigest()[:16]
 
@@ -67,7 +69,7 @@ def routes(found: Mapping[str, File]) -> list[Route]:
 
 
 def _answer(request: Request, file: File) -> Response:
-    """Browsers keep it and ask each time whether it is still the same."""
+    """Answer with a file, or 304 if the browser has it: browsers revalidate it on each use."""
     headers = {"etag": file.etag, "cache-control": "no-cache"}
     known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
     if file.etag in known:

@@ -1,4 +1,4 @@
-"""Here is who looks: a person with a role, and how one is known by password, token, or a proxy's word."""
+"""Users with their roles, found by password, token, display token, or the name that a proxy sends."""
 
 from typing import Final, Literal
 
@@ -11,8 +11,12 @@ Role = Literal["viewer", "supervisor", "admin"]
 
 
 class Person(msgspec.Struct, frozen=True):
-    """Who asks. `teams`: the only ones they see (None: all); `view`: a television's only one;
-    `agent_names`: whether they see figures by agent."""
+    """A user. `teams` are the only teams they see (None: all); `view` is the only view of a display;
+    `agent_names` tells whether they see figures by agent.
+
+    >>> Person("Ana", "supervisor", teams=("north",)).sees_team("south")
+    False
+    """
 
     name: str
     role: Role
@@ -25,11 +29,11 @@ class Person(msgspec.Struct, frozen=True):
 
 
 EVERYBODY: Final = Person("", "admin")
-"""Who sits at a machine on which nobody is set."""
+"""The user of a machine where no users are configured."""
 
 
 class People:
-    """Those of the settings. Where there are none all is open: `open`."""
+    """The users, displays and proxy of the settings. Without any of them everything is open (`is_open`)."""
 
     def __init__(self, settings: Settings) -> None:
         self.open = not (settings.people or settings.displays or settings.proxy)
@@ -52,7 +56,7 @@ class People:
         return self.named(name) if same else None
 
     def by_proxy(self, name: str) -> Person | None:
-        """Whom a proxy named that we trust."""
+        """Return the user named by a trusted proxy; one without settings gets the proxy's role, if set."""
         if name in self._people or self._others is None:
             return self.named(name)
         return Person(name, self._others, agent_names=self._others == "admin")
@@ -66,7 +70,7 @@ class People:
 
 
 def check_people(settings: Settings) -> None:
-    """Raises SettingsError for one who could never come in."""
+    """Raise SettingsError for a user who could never log in."""
     for name, person in settings.people.items():
         if not (person.password or person.tokens or settings.proxy):
             raise SettingsError(f"people.{name}: expected a password or tokens, as there is no proxy")

@@ -1,4 +1,4 @@
-"""Here is what was posted: its type, its body and its address, with limits on all that others decide."""
+"""Read posted requests: content type, body, URL and headers, with limits on everything a sender controls."""
 
 import asyncio
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from streamer.events.envelopes import LARGEST
 
 
 async def body_of(request: Request, patience_s: float, largest: int = LARGEST) -> bytes:
-    """No more of it is kept than is allowed, and nobody waits for it longer than that."""
+    """Read a body of at most `max_bytes` within `timeout_s`. Raise HTTPException (400, 408 or 413)."""
     declared = request.headers.get("content-length", "")
     too_large = f"expected a body of at most {largest} bytes"
     if declared.isdecimal() and int(declared[:20]) > largest:
@@ -35,6 +35,7 @@ async def body_of(request: Request, patience_s: float, largest: int = LARGEST) -
 
 
 def check_type(request: Request, source: str) -> None:
+    """Raise HTTPException (415) for a content type that the source does not send, or a compressed body."""
     content_type = request.headers.get("content-type", "")
     media = media_type(content_type)
     if SOURCES[source].form == "line":
@@ -47,6 +48,11 @@ def check_type(request: Request, source: str) -> None:
 
 
 def media_type(content_type: str) -> str:
+    """Return the media type in lower case, without its parameters.
+
+    >>> media_type("Application/JSON; charset=utf-8")
+    'application/json'
+    """
     return content_type.partition(";")[0].strip().lower()
 
 
@@ -63,8 +69,13 @@ def form_of(body: bytes) -> list[tuple[str, str]]:
 
 
 def payloads_of(source: str, content_type: str, body: bytes) -> list[bytes]:
-    """What was posted as whoever reads it takes it, a payload each: of an array its elements, as they stand
-    there; of a form an object; else the body, whatever it is."""
+    """Split a body into payloads as the ingester reads them.
+
+    A JSON array gives its elements, byte for byte; a form gives one JSON object; anything else stays whole.
+
+    >>> payloads_of("delighted", "application/json", b'[{"score": 9}, {"score": 3}]')
+    [b'{"score": 9}', b'{"score": 3}']
+    """
     if SOURCES[source].form == "line":
         return [body]
     if is_form(content_type):
@@ -77,7 +88,7 @@ def payloads_of(source: str, content_type: str, body: bytes) -> list[bytes]:
 
 
 def urls_of(request: Request) -> tuple[str, ...]:
-    """A proxy in between may have ended TLS, and left out the port."""
+    """Return the URLs that a sender may have used: a proxy may have ended TLS, or left out the port."""
     host = request.headers.get("host", "")
     bare = urlsplit(f"//{host}").netloc.rpartition(":")[0] if _has_port(host) else host
     path, query = request.scope["raw_path"].decode("latin-1"), request.scope["query_string"].decode("latin-1")
@@ -92,10 +103,10 @@ def _has_port(host: str) -> bool:
 
 
 def headers_of(request: Request) -> Mapping[str, str]:
-    """Headers by name. Said twice, one of the two may be of somebody else: neither counts."""
+    """Return headers by lower-case name, without those given twice: one of the two may be forged."""
     return {name: value for name, value in request.headers.items() if len(request.headers.getlist(name)) == 1}
 
 
 def refuse_early(status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> NoReturn:
-    """Before all was read: there is no way to go on with this connection."""
+    """Raise HTTPException and close the connection: its body was not read, so it cannot be used again."""
     raise HTTPException(status, detail, {"connection": "close", **(headers or {})})

@@ -1,4 +1,4 @@
-"""Here is how an error looks: `application/problem+json` (RFC 9457)."""
+"""Error responses as `application/problem+json` (RFC 9457), and the exception handlers that build them."""
 
 from http import HTTPStatus
 
@@ -10,6 +10,11 @@ from streamer.readings.query import QueryError
 
 
 def problem(status: int, detail: str) -> JSONResponse:
+    """Build an error response.
+
+    >>> problem(404, "no such alert").body
+    b'{"type":"about:blank","title":"Not Found","status":404,"detail":"no such alert"}'
+    """
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     return JSONResponse(body, status, media_type="application/problem+json")
 
@@ -27,4 +32,4 @@ async def refused(request: Request, error: Exception) -> JSONResponse:
 
 
 async def failed(request: Request, error: Exception) -> JSONResponse:
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; its log says why")
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error, see the server's log")

@@ -1,5 +1,4 @@
-"""Here is who is at the other end of a connection, and a proxy before us, whose word counts only from its
-own addresses."""
+"""The client behind a connection; headers of a reverse proxy count only from the proxy's own addresses."""
 
 from ipaddress import ip_address, ip_network
 from typing import Final
@@ -10,7 +9,7 @@ from streamer.settings import ProxySettings
 
 
 class Proxy:
-    """None in the settings: none is trusted."""
+    """The trusted reverse proxy. Without settings no proxy is trusted, and its headers are ignored."""
 
     def __init__(self, settings: ProxySettings | None) -> None:
         self._header = settings.header if settings else ""
@@ -25,12 +24,12 @@ class Proxy:
         return any(address in network for network in self._networks)
 
     def name(self, connection: HTTPConnection) -> str | None:
-        """Whom it logged in. Said twice, one of the two was said by somebody else."""
+        """Return the user that the proxy logged in. A header given twice is ignored: one may be forged."""
         said = connection.headers.getlist(self._header) if self._sent(connection) else []
         return said[0].encode("latin-1").decode(errors="replace") or None if len(said) == 1 else None
 
     def address(self, connection: HTTPConnection) -> str:
-        """The browser's. Of the addresses that a proxy hands on only the last is its own word."""
+        """Return the browser's address: the last of `X-Forwarded-For`, the only one the proxy wrote."""
         if self._sent(connection):
             handed_on = ",".join(connection.headers.getlist("x-forwarded-for")).rpartition(",")[2].strip()
             if handed_on:

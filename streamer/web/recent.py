@@ -1,4 +1,4 @@
-"""Here is what happened of late: how often something did within a minute, and what was there before."""
+"""Counters of the last minute, and keys that expire, both of limited size."""
 
 from collections import OrderedDict, deque
 
@@ -7,14 +7,20 @@ from streamer.web.follower import Clock
 
 
 class Minute:
-    """How often something happened within a minute, by a name; of the names the last `most` are known."""
+    """Count events of the last minute by name; beyond `max_names` the longest unused names are dropped.
+
+    >>> counter = Minute(lambda: 0, 100)
+    >>> counter.count("zendesk")
+    >>> counter.wait_s("zendesk", limit=2), counter.wait_s("zendesk", limit=1)
+    (0, 60)
+    """
 
     def __init__(self, clock: Clock, most: int) -> None:
         self._clock, self._most = clock, most
         self._times: OrderedDict[str, deque[int]] = OrderedDict()
 
     def wait_s(self, name: str, limit: int) -> int:
-        """0: it may happen once more, else it may in so many seconds."""
+        """Return the seconds until one more event is within the limit per minute; 0: it is now."""
         times = self._recent(name)
         return 0 if len(times) < limit else -(-(times[-limit] + MINUTE - self._clock()) // 1000)
 
@@ -34,7 +40,18 @@ class Minute:
 
 
 class Seen:
-    """What was there within `while_ms`; of more than `most` the oldest are forgotten."""
+    """Keys added within the last `ttl_ms`; beyond `max_keys` the oldest are dropped.
+
+    >>> now_ms = [0]
+    >>> keys = Seen(lambda: now_ms[0], 1_000, 100)
+    >>> keys.add(b"msg_1")
+    >>> now_ms[0] = 999
+    >>> keys.has(b"msg_1")
+    True
+    >>> now_ms[0] = 1_000
+    >>> keys.has(b"msg_1")
+    False
+    """
 
     def __init__(self, clock: Clock, while_ms: int, most: int) -> None:
         self._clock, self._while_ms, self._most = clock, while_ms, most

@@ -1,4 +1,4 @@
-"""Here is who may use which route, and what a person sees of the numbers."""
+"""Permissions: who may use which route, and which part of the data a user sees."""
 
 from collections.abc import Collection, Mapping
 from http import HTTPStatus
@@ -19,8 +19,10 @@ RANKS: Final[tuple[Rank, ...]] = ("anyone", "display", "viewer", "supervisor", "
 
 
 class Right(NamedTuple):
-    """The least rank that may; `all_teams`: and only who is not bound to some teams; `signed`: what is sent
-    shows itself that it may, whoever sends it, by whatever name of ours."""
+    """The permission that a route needs: at least rank `min_rank`.
+
+    `all_teams`: only for users who are not restricted to some teams. `signed`: the request carries its own
+    signature, and no user or page of this site is involved."""
 
     least: Rank
     all_teams: bool = False
@@ -52,10 +54,15 @@ RIGHTS: Final[Mapping[str, Right]] = {
     "/api/v1/contacts": Right("supervisor"),
     "/api/v1/distribution": Right("supervisor"),
 }
-"""By the route's path. A route that is not here is refused to everybody."""
+"""Permissions by the route's path. A route that is not listed is refused to everybody."""
 
 
 def rank(person: Person | None) -> Rank:
+    """Return the rank of a user: their role, "display" for a display, "anyone" for nobody (None).
+
+    >>> rank(Person("lobby", "viewer", view="default")), rank(None)
+    ('display', 'anyone')
+    """
     if person is None:
         return "anyone"
     return "display" if person.view is not None else person.role
@@ -66,6 +73,11 @@ def is_signed(path: str | None) -> bool:
 
 
 def may(person: Person | None, path: str) -> bool:
+    """Tell whether a user may use the route with this path.
+
+    >>> may(Person("Ana", "supervisor"), "/api/v1/silences"), may(Person("Tom", "viewer"), "/api/v1/silences")
+    (True, False)
+    """
     right = RIGHTS.get(path)
     if right is None or RANKS.index(rank(person)) < RANKS.index(right.least):
         return False
@@ -73,17 +85,21 @@ def may(person: Person | None, path: str) -> bool:
 
 
 class Forbidden(HTTPException):
+    """An error (403) for data outside the scope of the user."""
+
     def __init__(self, detail: str) -> None:
         super().__init__(HTTPStatus.FORBIDDEN, detail)
 
 
 Verdict = tuple[frozenset[suppression.Place], frozenset[suppression.Place]]
-"""What is hidden, and of which it is known whether it is."""
+"""Readings that must be suppressed, and all that were judged."""
 
 
 class Sight:
-    """What a person sees: an admin all; a supervisor of teams and agents only the own ones; a viewer no
-    agents, and no survey figure that tells what single customers said. For one moment."""
+    """The data that a user sees at one moment.
+
+    An admin sees everything; a supervisor with teams only these teams and their agents; a viewer no agents,
+    and no survey figure that would reveal the answer of a single customer."""
 
     def __init__(self, person: Person, reader: Reader, now_ms: int, pause: Pause = no_pause) -> None:
         self.person, self._reader, self._now, self._pause = person, reader, now_ms, pause
@@ -91,7 +107,7 @@ class Sight:
         self._verdicts: dict[tuple[Query, ...], Verdict] = {}
 
     def readings(self, query: Query) -> list[Reading]:
-        """Raises QueryError and Forbidden."""
+        """Read the visible readings of a query. Raise QueryError and Forbidden."""
         self.permit(query.by, query.key)
         found = [*paused(self._reader.each(query), self._pause)]
         if self.person.teams is not None:
@@ -101,7 +117,7 @@ class Sight:
         return suppression.without(found, *self._verdict(query))
 
     def _verdict(self, query: Query) -> Verdict:
-        """What must be hidden, of what was looked at; reached once where several groups are asked for."""
+        """Return what must be suppressed, and what was judged; cached for queries about the same groups."""
         asked = tuple(suppression.questions(query, self._pairs()))
         if asked not in self._verdicts:
             whole = [one for each in asked for one in paused(self._reader.each(each), self._pause)]
@@ -109,7 +125,7 @@ class Sight:
         return self._verdicts[asked]
 
     def history(self, query: Query, first: int, last: int, step: int) -> list[Reading]:
-        """Raises QueryError and Forbidden."""
+        """Read the history from `first_ms` to `last_ms` every `step_ms`. Raise QueryError and Forbidden."""
         self.permit(query.by, query.key)
         found = self._reader.history(query, first, last, step)
         answers = suppression.ANSWERS.get(query.metrics[0])
@@ -124,14 +140,14 @@ class Sight:
         return (self.person.agent_names or "agent" not in by.split(",")) and self.sees(by, key)
 
     def permit(self, by: str, key: str | None) -> None:
-        """Whether these groups, or this one, may be asked for. Raises Forbidden."""
+        """Raise Forbidden unless the user may query these groups, or the one group with this key."""
         if "agent" in by.split(",") and not self.person.agent_names:
-            raise Forbidden(f"by = {by!r}: figures by agent are not for viewers")
+            raise Forbidden(f"by = {by!r}: viewers may not see figures by agent")
         if key and not self.sees(by, key):
             raise Forbidden(f"key = {key!r}: not one of your teams, nor of their agents")
 
     def sees(self, by: str, key: str) -> bool:
-        """Whether a group is of the own teams, or of no team at all."""
+        """Tell whether a group belongs to the user's teams, or to no team at all."""
         if self.person.teams is None:
             return True
         named, asked = dimensions(by, key), by.split(",")
@@ -143,7 +159,7 @@ class Sight:
         return [pair for pair in self._reader.pairs if self.person.agent_names or "agent" not in pair]
 
     def agents(self) -> Collection[str]:
-        """Who answered for one of the own teams within a week."""
+        """Return the agents who took contacts for one of the user's teams within a week."""
         if self._agents is None:
             self._agents = self._reader.agents_of(self.person.teams or (), self._now)
         return self._agents

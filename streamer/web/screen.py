@@ -1,7 +1,7 @@
-"""Here is a screen: one view of the board as time goes on, and what of it need not be read again.
+"""Reading of a wallboard view as time goes on, with a cache for what hardly changes; checks of its settings.
 
-Figures are read whenever they are asked for. What they are compared with, last week's hours and the hours
-before now, hardly changes: it is read once a minute, and when an hour or a point of history is over.
+Current figures are read each time. What they are compared with, the same hours last week and the hours
+before now, is read once a minute, and when an hour or a point of history is over.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,13 +26,15 @@ SHORTEST: Final = 4 * HOUR
 
 
 class Group(NamedTuple):
+    """The group of a page: its dimension and key."""
+
     by: str
     key: str
 
 
 class Past(NamedTuple):
-    """What the figures of a page are compared with, in the order of its tiles, as it was known at some
-    time: last week's, and those of the hours before now."""
+    """Readings to compare a page with, in the order of its tiles, as of `read_at_ms`: those of last week, and
+    for each tile the history as (ms since the epoch, reading)."""
 
     known_at: int
     last_week: Sequence[Reading]
@@ -43,7 +45,9 @@ VIEWER: Final = Person("", "viewer", agent_names=False)
 
 
 class Screen:
-    """`guarded`: as viewers may see it, without what would tell of single customers."""
+    """A view of the wallboard: one page for each of its queues, or one of the whole center.
+
+    `as_viewer`: without figures that would reveal single customers."""
 
     def __init__(self, reader: Reader, settings: Settings, view: ViewSettings, guarded: bool) -> None:
         self._reader, self._settings, self.view, self._guarded = reader, settings, view, guarded
@@ -52,8 +56,8 @@ class Screen:
         self._read_whole = False
 
     def pages(self, now_ms: int) -> list[Page]:
-        """As of now; for a thread of its own."""
-        if not self._read_whole:  # what was known before all was read is void
+        """Read all pages as of `now_ms`. It blocks, so call it in a thread."""
+        if not self._read_whole:  # readings from before the first complete read are void
             self._past, self._read_whole = {}, self._reader.ready
         self._sight = Sight(VIEWER, self._reader, now_ms)
         return [self._page(group, now_ms) for group in self._groups]
@@ -98,8 +102,10 @@ class Screen:
         return past
 
     def _histories(self, group: Group, now_ms: int) -> Iterator[list[tuple[int, Reading]]]:
-        """All but the newest point, which is the figure itself. Of one queue viewers see none of survey
-        figures: from one to the next they would tell of single answers."""
+        """Yield for each tile the history without its newest point, which is the figure itself.
+
+        Viewers get no history of survey figures of a queue: differences between points would reveal single
+        answers."""
         step = step_ms(self.view.window)
         last = now_ms // step * step
         moments = range(last - (POINTS - 2) * step, last + 1, step)
@@ -119,14 +125,18 @@ def _hidden(shown: Reading, known: Reading) -> bool:
 
 
 def step_ms(window: str) -> int:
-    """Between two points of history: a sixtieth of what is shown, that of long windows in whole hours."""
+    """Return the ms between two points of history: a sixtieth of the span, in whole hours for long windows.
+
+    >>> step_ms("1h"), step_ms("7d")
+    (240000, 10800000)
+    """
     span = max(SHORTEST, length(window))
     unit = HOUR if span > DAY else 10 * SECOND
     return -(-span // (POINTS * unit)) * unit
 
 
 def check_views(settings: Settings) -> None:
-    """Raises SettingsError."""
+    """Raise SettingsError for a view that cannot be read, or a display without its view."""
     for name, view in settings.all_views().items():
         _check_view(f"views.{name}", view, spans(settings))
     for name, display in settings.displays.items():
@@ -151,7 +161,7 @@ def _check_view(name: str, view: ViewSettings, around: Spans) -> None:
 
 
 def check_targets(settings: Settings) -> None:
-    """Raises SettingsError."""
+    """Raise SettingsError for a target of an unknown metric, or a ratio outside 0 to 1."""
     _check_targets("targets", settings.targets.by_metric)
     for queue, targets in settings.targets.queues.items():
         _check_targets(f"targets.queues.{queue}", targets)

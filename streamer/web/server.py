@@ -1,4 +1,4 @@
-"""Here is the server: API, pages, metrics, health."""
+"""The HTTP server: its application of API, pages, metrics and health checks, and its start and end."""
 
 import asyncio
 import signal
@@ -58,11 +58,12 @@ HEADERS: Final = {
         "default-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
     "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",  # without any, a form would not say which site it is of
+    "referrer-policy": "same-origin",  # without any, forms would send no Origin to check
 }
 
 
 def wall_clock() -> int:
+    """Return the current time in ms since the epoch."""
     return round(time.time() * 1000)  # noqa: TID251 - the edge of the server
 
 
@@ -77,8 +78,10 @@ def application(
     silencing: Silencing | None = None,
     desk: Desk | None = None,
 ) -> Starlette:
-    """The server's pages, and webhooks if there is somewhere to `publish` them. It follows the store as long
-    as it runs, judges the rules of alerts if there is a `bell`, and tells others if there is its `desk`."""
+    """Build the ASGI application.
+
+    It accepts webhooks if `publish` is given. While it runs it refreshes the reader; it also evaluates alert
+    rules if there is a `coordinator`, and notifies receivers if there is a `dispatcher`."""
     follower, found = Follower(reader, clock), pages.files()
     troubles, version = Troubles(reader, follower), pages.version(found)
     streams = Streams(Source(reader, settings, troubles, clock, version, pace, follower.news, bell))
@@ -96,7 +99,7 @@ def application(
     ]
     if publish is not None:
         routes += Webhooks(settings, publish, clock, proxy, patience).routes()
-    assert {route.path for route in routes} <= RIGHTS.keys(), "a route without a right"
+    assert {route.path for route in routes} <= RIGHTS.keys(), "a route without a permission"
     app = Starlette(
         routes=routes,
         exception_handlers={
@@ -154,7 +157,7 @@ def _routes(
 
 
 class SecurityHeaders:
-    """Adds HEADERS to every answer."""
+    """Add SECURITY_HEADERS to every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -169,24 +172,28 @@ class SecurityHeaders:
 
 
 def check_host(settings: Settings) -> None:
-    """Without people only this machine may look. Raises SettingsError."""
+    """Raise SettingsError if the server would listen on the network while no users are configured."""
     if People(settings).open and not is_loopback(settings.host):
         raise SettingsError(
             f"host = {settings.host!r}: expected a loopback address such as 127.0.0.1, "
-            "or somebody to let in: set [people], [displays] or [proxy]"
+            "or access control: set [people], [displays] or [proxy]"
         )
 
 
 def check_windows(windows: Iterable[str]) -> None:
-    """Raises SettingsError."""
+    """Raise SettingsError for an unknown window.
+
+    >>> check_windows(["15m", "1h", "today"])
+    """
     for window in windows:
         if window not in WINDOWS:
             raise SettingsError(f"export_windows: {window!r}: expected some of {', '.join(WINDOWS)}")
 
 
 async def serve(settings: Settings, publish: Publish | None = None) -> None:
-    """Until SIGTERM or SIGINT; webhooks go to `publish`, if there are any. Raises SettingsError, and what
-    connecting to the store raises."""
+    """Check the settings and serve until SIGTERM or SIGINT; webhooks go to `publish`.
+
+    Raise SettingsError, and the store's own errors if it cannot be reached at the start."""
     check_host(settings)
     check_windows(settings.export_windows)
     check_targets(settings)
@@ -216,8 +223,9 @@ async def serve(settings: Settings, publish: Publish | None = None) -> None:
 
 
 class Server(uvicorn.Server):
-    """Ends on signals as one that did its work: uvicorn's own would raise them again at the end. What would
-    never end by itself is told to by `end`."""
+    """A uvicorn server that exits with status 0 on SIGTERM and SIGINT; uvicorn itself raises them again.
+
+    `end_streams` ends the responses that would never end by themselves."""
 
     def __init__(self, config: uvicorn.Config, end: Callable[[], None]) -> None:
         super().__init__(config)

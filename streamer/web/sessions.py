@@ -1,4 +1,4 @@
-"""Here is who is logged in: random ids, known by their hash, until they end. A restart ends all."""
+"""Log-in sessions in memory: random ids, kept as hashes, until they expire. A restart ends all."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ MOST: Final = 10_000
 
 
 class Session:
-    """Of one person, until `until` (ms) or until `ended` is set."""
+    """A session of one user, until `expires_at_ms` (since the epoch) or until `ended` is set."""
 
     def __init__(self, name: str, until: int) -> None:
         self.name, self.until = name, until
@@ -20,14 +20,25 @@ class Session:
 
 
 class Sessions:
-    """Beyond MOST the oldest end."""
+    """The sessions of this server; beyond MAX_SESSIONS the oldest end.
+
+    >>> now_ms = [0]
+    >>> sessions = Sessions(lambda: now_ms[0])
+    >>> token = sessions.begin("ana")
+    >>> session = sessions.of(token)
+    >>> session.name, sessions.left_s(session)
+    ('ana', 43200.0)
+    >>> now_ms[0] = LIFE_MS
+    >>> sessions.of(token) is None
+    True
+    """
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
         self._sessions: dict[str, Session] = {}
 
     def begin(self, name: str) -> str:
-        """A new id, which is known to its owner alone."""
+        """Begin a session and return its token; only the hash is kept."""
         now = self._clock()
         for one in [one for one, session in self._sessions.items() if session.until <= now]:
             self._drop(one)

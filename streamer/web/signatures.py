@@ -1,7 +1,7 @@
-"""Here is how vendors show that a webhook is theirs: one scheme for each source, over the raw bytes.
+"""Verification of webhook signatures: one scheme for each source, over the raw bytes of the body.
 
-Every scheme takes what was posted and the source's secret, and compares in constant time; what fits is a
-Proof, anything else is None and not told apart.
+Every scheme takes the request and the source's secret, and compares in constant time. A valid signature gives
+a SignatureProof; every other case gives None, without a reason.
 """
 
 import base64
@@ -20,8 +20,10 @@ from streamer.web.posted import form_of, is_form
 
 
 class Post(NamedTuple):
-    """`urls`: how the vendor may have written ours, as a proxy hides some of it; `headers`: by lower-case
-    name, those that came once."""
+    """A posted request to verify.
+
+    `urls`: the forms of our URL that the vendor may have signed, as a proxy hides some of it; `headers`: by
+    lower-case name, only those given once."""
 
     urls: tuple[str, ...]
     headers: Mapping[str, str]
@@ -29,7 +31,9 @@ class Post(NamedTuple):
 
 
 class Proof(NamedTuple):
-    """When it was signed, and the vendor's own id of what was sent, where the signature holds for them."""
+    """A valid signature: the time of signing in ms since the epoch, and the vendor's id of the message.
+
+    Each is None unless the signature covers it."""
 
     at_ms: int | None = None
     id: str | None = None
@@ -43,13 +47,20 @@ def _bytes(secret: str) -> bytes:
 
 
 def whsec(secret: str) -> bytes:
-    """A key as Standard Webhooks writes it. Raises ValueError."""
+    """Decode a key of Standard Webhooks: base64 after "whsec_". Raise ValueError.
+
+    >>> whsec("whsec_MDEyMzQ1Njc4OWFiY2RlZg==")
+    b'0123456789abcdef'
+    """
     return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
 
 
 class Hmac(msgspec.Struct, frozen=True):
-    """The header holds the HMAC, `written` as text after a prefix, of what goes `before` (names of headers,
-    and points) and the body. Some send several after a change of the secret, with a space between."""
+    """A scheme whose `header` holds an HMAC over other headers and the body.
+
+    The signed bytes are the headers' values in `before` (a "." stands for itself), then the body.
+    The header holds `prefix`, then the HMAC as `written` encodes it. After a change of the secret some
+    vendors send several signatures, separated by spaces."""
 
     header: str
     digest: Literal["sha1", "sha256"]
@@ -76,7 +87,11 @@ class Hmac(msgspec.Struct, frozen=True):
 
 
 def _moment_ms(text: str) -> int | None:
-    """Epoch seconds, or RFC 3339 with a zone."""
+    """Parse epoch seconds, or RFC 3339 with a zone, into ms since the epoch; None for anything else.
+
+    >>> _moment_ms("1795255205"), _moment_ms("2026-11-21T10:00:05Z"), _moment_ms("2026-11-21T10:00:05")
+    (1795255205000, 1795255205000, None)
+    """
     if text.isascii() and text.isdecimal():
         return int(text) * 1000 if len(text) <= 12 else None
     try:
@@ -87,7 +102,9 @@ def _moment_ms(text: str) -> int | None:
 
 
 def twilio(post: Post, secret: str) -> Proof | None:
-    """The URL is signed, and after it a form's fields; of any other body the digest is in the URL's query."""
+    """Verify a signature of Twilio: HMAC-SHA1 over the URL and the sorted fields of a form.
+
+    For any other body the URL's query holds its digest as `bodySHA256`."""
     fields = ""
     if is_form(post.headers.get("content-type", "")):
         fields = "".join(name + value for name, value in sorted({*form_of(post.body)}))
@@ -104,7 +121,11 @@ def _is_digest(told: str, body: bytes) -> bool:
 
 
 def bearer(post: Post, secret: str) -> Proof | None:
-    """The secret itself, of those who do not sign: `Authorization: Bearer …`, or `X-Api-Key: …`."""
+    """Compare the secret itself, for vendors that do not sign: `Authorization: Bearer …` or `X-Api-Key: …`.
+
+    >>> bearer(Post((), {"x-api-key": "a shared secret"}, b""), "a shared secret") is not None
+    True
+    """
     kind, _, token = post.headers.get("authorization", "").partition(" ")
     given = token.strip() if kind.lower() == "bearer" else post.headers.get("x-api-key", "")
     return Proof() if hmac.compare_digest(given.encode("latin-1"), secret.encode()) else None
@@ -129,4 +150,4 @@ _SIGNED: Final[Mapping[str, Scheme]] = {
     ),
 }  # fmt: skip
 SCHEMES: Final[Mapping[str, Scheme]] = {source: _SIGNED.get(source, bearer) for source in SOURCES}
-"""By source. Who is not among the signed ones bears the secret."""
+"""Schemes by source. Sources that do not sign send the secret itself."""

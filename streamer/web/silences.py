@@ -1,4 +1,4 @@
-"""Here are silences, `/api/v1/silences`: who may make and end which, and who is told of them."""
+"""Routes of `/api/v1/silences`: list, create and end silences, within the user's data scope."""
 
 from http import HTTPStatus
 from typing import Final
@@ -29,7 +29,8 @@ PATH: Final = "/api/v1/silences"
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """A silence for who looks. `key` and `group` None: of all groups. `may_end`: whether they may end it."""
+    """A silence as the API lists it; times in ms since the epoch. `key` and `group` are None if it covers all
+    groups. `may_end` tells whether this user may end it."""
 
     id: str
     rule: str
@@ -43,7 +44,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Silences:
-    """`silencing` None: nothing can be silenced."""
+    """List, create and end silences. Without `silencing` they can only be listed."""
 
     def __init__(
         self, reader: Reader, bell: Bell | None, silencing: Silencing | None, names: Names, clock: Clock
@@ -59,7 +60,7 @@ class Silences:
         ]
 
     async def _listed(self, request: Request) -> Response:
-        """Those that are not over, the first to end first."""
+        """Answer with the visible silences that have not ended, the first to end first."""
         only(request, ())
         record, sight = there(self._bell).record, self._sight(request)
         lasting = [one for one in record.silences.values() if one.until > self._clock()]
@@ -67,7 +68,7 @@ class Silences:
         return answer([self._shown(record, one, sight) for one in lasting if self._sees(sight, one)])
 
     async def _begin(self, request: Request) -> Response:
-        """The new one, in a list."""
+        """Create a silence; answer with a list of the new one (201)."""
         only(request, ())
         silencing, order = self._there(), await ordered(request, orders.Silence)
         rule, sight = rule_of(there(self._bell), "rule", order.rule), self._sight(request)
@@ -83,11 +84,11 @@ class Silences:
     async def _end(self, request: Request) -> Response:
         only(request, ())
         bell, silencing, sight = there(self._bell), self._there(), self._sight(request)
-        record = await done(bell.change(lambda now: now))  # read anew: another server may have made it
+        record = await done(bell.change(lambda now: now))  # read again: another server may have created it
         name = request.path_params["name"]
         silence = record.silences.get(name)
         if silence is None or not self._sees(sight, silence):
-            raise HTTPException(HTTPStatus.NOT_FOUND, f"{name!r}: there is no such silence")
+            raise HTTPException(HTTPStatus.NOT_FOUND, f"{name!r}: no such silence")
         if not self._may_end(sight, record, silence):
             raise Forbidden(_ALL_TEAMS)
         await done(silencing.unsilence(name))
@@ -95,7 +96,7 @@ class Silences:
 
     def _there(self) -> Silencing:
         if self._silencing is None:
-            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "nothing can be silenced here")
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "this server cannot change silences")
         return self._silencing
 
     def _sight(self, request: Request) -> Sight:
@@ -105,14 +106,18 @@ class Silences:
         return next((rule for rule in there(self._bell).rules if rule.name == silence.rule), None)
 
     def _sees(self, sight: Sight, silence: Silence) -> bool:
-        """Of a rule that is gone nobody knows any more by what its groups were."""
+        """Tell whether the user sees a silence.
+
+        If its rule no longer exists, its dimension is unknown: then only users who see all teams do."""
         rule = self._rule(silence)
         if rule is None:
             return sight.person.teams is None
         return silence.key is None or sight.may_see(rule.by, silence.key)
 
     def _may_end(self, sight: Sight, record: Record, silence: Silence) -> bool:
-        """For nobody ends more than they may begin."""
+        """Tell whether the user may end a silence and all that end together with it.
+
+        Nobody ends more than they may create."""
         ends = together(record, silence.id)
         return sight.person.teams is None or all(
             one.key is not None and self._sees(sight, one) for one in ends
@@ -134,11 +139,11 @@ class Silences:
         )
 
 
-_ALL_TEAMS: Final = "key: expected one group; all groups of a rule are for who sees all teams"
+_ALL_TEAMS: Final = "key: expected one group; only users who see all teams may silence all groups of a rule"
 
 
 def _permit(sight: Sight, rule: Rule, key: str | None) -> None:
-    """Raises Forbidden."""
+    """Raise Forbidden for a group out of scope, or for all groups (None) if the user is limited to teams."""
     if key is not None:
         sight.permit(rule.by, key)
     elif sight.person.teams is not None:
@@ -146,13 +151,13 @@ def _permit(sight: Sight, rule: Rule, key: str | None) -> None:
 
 
 def _key(rule: Rule, key: str | None) -> str | None:
-    """None: all groups there are. Raises QueryError."""
+    """Validate the key for the rule's dimension; None stands for all groups. Raise QueryError."""
     if key is None or (rule.by == ALL and not key):
         return None
     if rule.by == ALL:
-        raise QueryError(f"key = {key!r}: expected null, for {rule.name} is of the whole center")
+        raise QueryError(f"key = {key!r}: expected null: {rule.name} covers the whole center")
     if rule.key and key != rule.key:
-        raise QueryError(f"key = {key!r}: expected {rule.key!r}, for {rule.name} is of that alone")
+        raise QueryError(f"key = {key!r}: expected {rule.key!r}: {rule.name} covers only that")
     if not key or len(key_parts(rule.by, key)) != len(rule.by.split(",")):
         raise QueryError(f"key = {key!r}: expected a value for each of {rule.by}")
     return key

@@ -1,4 +1,4 @@
-"""Here are the rules of alerts as they stand, `/api/v1/alerts/rules`: which there are, and what they know."""
+"""The alert rules with the number of groups whose baseline is learned: `/api/v1/alerts/rules`."""
 
 from collections.abc import Iterator, Sequence
 
@@ -22,9 +22,11 @@ from streamer.web.follower import Clock
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule, how many `false_alarms` a month it promises at most (of each group; `shared`: of all together),
-    how many `groups` there are, and of how many of them it is `known` what is usual. None: it need
-    not be known."""
+    """An alert rule and its state.
+
+    `false_alarms` is the most that it allows a month, for each group, or with `shared` for all together.
+    `groups` is the number of its groups, `known` the number of those whose baseline is learned; both are None
+    for rules that need no baseline."""
 
     name: str
     kind: Kind
@@ -40,7 +42,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Standings:
-    """They hardly change: looked at once a minute, whoever asks."""
+    """Serve the status of every rule. It hardly changes, so it is computed at most once a minute."""
 
     def __init__(self, reader: Reader, bell: Bell | None, clock: Clock) -> None:
         self._reader, self._bell, self._clock = reader, bell, clock
@@ -60,13 +62,14 @@ class Standings:
 
 
 def standings(watch: Watch, now: int) -> list[Standing]:
+    """Return the status of every rule at `now_ms` (since the epoch)."""
     moment = watch.moment(now)
     seen = {by: watch.seen(by, moment) for by in {rule.by: None for rule in watch.rules}}
     return [_standing(rule, [*_supports(rule, seen[rule.by].get(place(rule)))]) for rule in watch.rules]
 
 
 def _supports(rule: Rule, series: Series | None) -> Iterator[int]:
-    """Observations that what is usual was learned of, of each of its groups."""
+    """Yield for each group of a rule the number of observations behind its baseline."""
     if series is not None:
         known = zip(series.keys, series.usual.support.tolist(), strict=True)
         yield from (support for key, support in known if rule.key in ("", key))

@@ -1,8 +1,8 @@
 """The stream of server-sent events that keeps a wall up to date.
 
-All who look at the same view share a hub: the board is read once, what changed is encoded once, and
-everybody is handed the same bytes. Nobody waits for anybody: what a client did not take in time is thrown
-away, and it gets the whole board anew once it takes something again.
+All clients of a view share a hub: the view is read once, a change is encoded once, and every client gets the
+same bytes. No client waits for another: events that a slow client does not take in time are dropped, and it
+gets a complete snapshot once it reads again.
 """
 
 import asyncio
@@ -39,18 +39,21 @@ HEADERS: Final = {
     "x-accel-buffering": "no",
 }
 WAITING: Final = 8
-"""Events kept for a client that is slow."""
+"""Events queued for a slow client; beyond, it gets a snapshot instead."""
 PIECE: Final = 1 << 16
-"""The most that is written at a time, and so is copied for one that does not take it."""
+"""Most bytes written at a time, which is what a client that does not read holds in memory."""
 
 _json = msgspec.json.Encoder().encode
 _log = structlog.get_logger(__name__)
 
 
 class Pace(NamedTuple):
-    """In seconds. `look`: between two looks at the numbers at least, `idle`: at most, where nothing changes,
-    `wait`: for one of them; `stale`: when they are so much older than was last said, it is said; `patience`:
-    with a client that takes nothing, `farewell`: the same at the end."""
+    """Intervals and timeouts of a stream, in seconds.
+
+    `min_poll_s`: least time between two reads of a view; `max_poll_s`: most time between them while nothing
+    changes; `read_wait_s`: wait for one read before going on with the old numbers; `heartbeat_s`: between two
+    heartbeats; `age_step_s`: announce the data's age when it differs by this much from the last one sent;
+    `send_timeout_s`: for a client that does not read, `end_timeout_s`: the same when the server ends."""
 
     look: float = 0.25
     idle: float = 0.25
@@ -65,7 +68,7 @@ PACE: Final = Pace()
 
 
 class Source(NamedTuple):
-    """Where streams come from. `version`: of the page's files."""
+    """Everything that streams read from. `files_version` is the version of the page's files."""
 
     reader: Reader
     settings: Settings
@@ -78,7 +81,7 @@ class Source(NamedTuple):
 
 
 class Client:
-    """One who looks: what it is still to be told. `whole` is all there is to tell, None: nothing yet."""
+    """The queue of one client. `encode_snapshot` returns the complete state, None if nothing was read yet."""
 
     def __init__(self, whole: Callable[[], bytes | None]) -> None:
         self._whole = whole
@@ -90,7 +93,7 @@ class Client:
         self._news.set()
 
     def give(self, told: bytes) -> None:
-        """What changed since what was given last."""
+        """Queue an event: the change since the last one."""
         self._lost = self._lost or len(self._waiting) == WAITING
         if self._lost:
             self._waiting.clear()
@@ -99,7 +102,8 @@ class Client:
         self._news.set()
 
     async def take(self) -> bytes | None:
-        """All that is new; at first, and after too much was missed, the whole; None at the end."""
+        """Wait for the next bytes to send: the queued events, or a snapshot at first and after events were
+        dropped. None at the end."""
         while True:
             await self._news.wait()
             self._news.clear()
@@ -124,7 +128,7 @@ class Client:
             self._sending.reschedule(asyncio.get_running_loop().time() + farewell)
 
     async def feed(self, send: Send, pace: Pace) -> None:
-        """Until the end. Raises TimeoutError if it takes nothing."""
+        """Send events until the end. Raise TimeoutError if the client does not read."""
         while told := await self.take():
             for first in range(0, len(told), PIECE):
                 async with asyncio.timeout(pace.patience) as self._sending:
@@ -139,7 +143,7 @@ def _body(body: bytes, more: bool = True) -> Message:
 
 
 class Hub:
-    """All who look at one view. It looks at the numbers as long as there is anybody."""
+    """All clients of one view and audience. It reads the numbers as long as there is any client."""
 
     def __init__(self, source: Source, name: str, audience: Audience) -> None:
         view, reader = source.settings.all_views()[name], source.reader
@@ -182,7 +186,7 @@ class Hub:
                 if self._reading is None and not self._is_behind():
                     await self._source.news.wait(self._source.pace.idle)
         except Exception:
-            _log.exception("a view cannot be shown; who looks at it is sent away", view=self._name)
+            _log.exception("reading a view failed, disconnecting its clients", view=self._name)
             self.end()
         finally:
             self._task = None
@@ -197,7 +201,9 @@ class Hub:
         return (reader.edition, reader.ready, now // FINE_MS)
 
     async def _look(self) -> None:
-        """While the numbers keep us waiting, what was told goes on to grow older, and that is told."""
+        """Read the view if data changed, and publish.
+
+        While a read takes long, the age of the numbers already sent is published on."""
         now = self._source.clock()
         stamp = self._stamp_of(now)
         if self._reading is None and stamp != self._stamp:
@@ -232,7 +238,7 @@ class Hub:
         return asyncio.get_running_loop().time() - self._beaten >= self._source.pace.heartbeat
 
     def _is_older(self, fresh_s: float | None) -> bool:
-        """Or younger, or not known any more, than what was last said."""
+        """Tell whether the data's age differs enough from the last one sent, or became known or unknown."""
         if fresh_s is None or self._fresh_s is None:
             return fresh_s is not self._fresh_s
         return abs(fresh_s - self._fresh_s) >= self._source.pace.stale
@@ -258,11 +264,16 @@ class Hub:
 
 
 def event(name: str, data: Any) -> bytes:
+    """Encode a server-sent event.
+
+    >>> event("heartbeat", {"now": 1795255205000})
+    b'event: heartbeat\\ndata: {"now":1795255205000}\\n\\n'
+    """
     return b"event: %b\ndata: %b\n\n" % (name.encode(), _json(data))
 
 
 class Streams:
-    """All hubs. After `end` all streams come to theirs."""
+    """The route of the stream, with a hub for each view and audience. `end` ends all streams."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
@@ -283,7 +294,7 @@ class Streams:
         if name not in known:
             raise HTTPException(HTTPStatus.NOT_FOUND, f"view = {name!r}: expected one of {', '.join(known)}")
         if self._ended:
-            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "the server is about to end")
+            raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "the server is shutting down")
         if request.method == "HEAD":
             return Response(headers=HEADERS)
         hub = self._hub(name, Audience(person.role == "viewer", person.teams))
@@ -295,10 +306,12 @@ class Streams:
         return self._hubs[name, audience]
 
     def _view(self, request: Request) -> str:
-        """The one asked for, else the one view of a display. A display may not see another one."""
+        """Return the requested view, else the view of the display, else "default".
+
+        Raise HTTPException (403) if a display asks for another view than its own, and QueryError."""
         for parameter in request.query_params:
             if parameter != "view":
-                raise QueryError(f"{parameter}: expected view, and nothing else")
+                raise QueryError(f"{parameter}: expected no parameter but view")
         own: str | None = request.scope["person"].view
         asked = request.query_params.get("view") or own or "default"
         if own is not None and asked != own:
@@ -307,6 +320,8 @@ class Streams:
 
 
 class _Stream(Response):
+    """A response that sends a client's events until it disconnects, stops reading, or the server ends."""
+
     def __init__(self, hub: Hub, pace: Pace) -> None:
         super().__init__(headers=HEADERS)
         del self.headers["content-length"]
@@ -341,6 +356,6 @@ class _Stream(Response):
 
 
 async def _gone(receive: Receive) -> None:
-    """Until the client has left."""
+    """Return when the client has disconnected."""
     while (await receive())["type"] != "http.disconnect":
         pass

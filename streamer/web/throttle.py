@@ -1,4 +1,4 @@
-"""Here is how often a log-in may be tried: so many times per address and per name in a while."""
+"""A limit on log-in attempts, per address and per user name."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -11,22 +11,32 @@ WHILE_MS: Final = 5 * MINUTE
 PER_ADDRESS: Final = 20
 PER_NAME: Final = 10
 MOST: Final = 10_000
-"""Addresses and names remembered; beyond, the oldest are forgotten."""
+"""Addresses and names remembered; beyond it the oldest are dropped."""
 
 Tried = tuple[str, str]
-"""What is counted: ("address", …) or ("name", …)."""
+"""The key of a count: ("address", …) or ("name", …)."""
 
 
 class Throttle:
-    """An attempt is counted before it is judged, so that many at once gain nothing; one that succeeds
-    clears the count of its name, never that of its address: else an own account would buy tries."""
+    """Count log-in attempts: MAX_PER_ADDRESS and MAX_PER_NAME of them within ATTEMPT_WINDOW_MS.
+
+    An attempt is counted before the password is verified, so parallel attempts gain nothing. A success clears
+    the count of its name, never that of its address: else a user's own account would buy more attempts.
+
+    >>> throttle = Throttle(lambda: 0)
+    >>> [throttle.wait_s("203.0.113.7", "ana") for _ in range(11)][-2:]
+    [0, 300]
+    >>> throttle.succeeded("ana")
+    >>> throttle.wait_s("203.0.113.7", "ana")
+    0
+    """
 
     def __init__(self, clock: Callable[[], int]) -> None:
         self._clock = clock
         self._tries: OrderedDict[Tried, list[int]] = OrderedDict()
 
     def wait_s(self, address: str, name: str) -> int:
-        """Counts an attempt; 0: it may go on, else it is refused for so many seconds."""
+        """Count an attempt and return 0, or return the seconds to wait if it is refused."""
         limits: dict[Tried, int] = {("address", block(address)): PER_ADDRESS, ("name", name): PER_NAME}
         waits = [self._wait_ms(tried, limit) for tried, limit in limits.items()]
         if any(waits):
@@ -52,7 +62,11 @@ class Throttle:
 
 
 def block(address: str) -> str:
-    """A customer of a provider has a whole /64 of addresses of version 6."""
+    """Return the part of an address that one customer owns: IPv4 whole, of IPv6 the /64 network.
+
+    >>> block("203.0.113.7"), block("2001:db8:1:2::5") == block("2001:db8:1:2:9::1")
+    ('203.0.113.7', True)
+    """
     try:
         parsed = ip_address(address)
     except ValueError:

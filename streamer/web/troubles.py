@@ -1,4 +1,4 @@
-"""Here is why numbers cannot be shown as current: for those who wait for readiness, and for the wall."""
+"""Health of the pipeline: the reasons why numbers are not current, for `/readyz` and for the wallboard."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -10,17 +10,17 @@ from streamer.web.follower import Follower
 
 FRESH_S: Final = 60
 PATIENCE_MS: Final = 3_000
-"""A store may miss a beat or two before a wall says so."""
+"""Failures of the store shorter than this are not shown."""
 LATELY_MS: Final = 60_000
-"""As long after a trouble a rule may still say what it was."""
+"""As long after a problem an alert rule may still report the same."""
 
 
 def not_ready(reader: Reader, follower: Follower, now_ms: int) -> str | None:
-    """Why the numbers cannot be shown as current yet; None: they can."""
+    """Return the reason why the numbers are not current; None if they are."""
     if not reader.ready:
-        return f"the store was not read yet ({follower.failure or 'reading'})"
+        return f"the store has not been read yet ({follower.failure or 'reading'})"
     if not reader.beats:
-        return "no worker ever spoke"
+        return "no worker has sent a heartbeat yet"
     fresh_s = reader.fresh_s(now_ms)
     if fresh_s is None:
         behind = [str(partition) for partition, beat in reader.beats.items() if not beat.caught_up_at]
@@ -31,8 +31,9 @@ def not_ready(reader: Reader, follower: Follower, now_ms: int) -> str | None:
 
 
 class Troubles:
-    """The pipeline's troubles as alerts, each since when it was first seen. They name no address and no
-    partition: anybody may stand before a wall."""
+    """Problems of the pipeline as alerts, each since it was first seen.
+
+    Their texts name no address and no partition, as anybody may stand in front of a wallboard."""
 
     def __init__(self, reader: Reader, follower: Follower) -> None:
         self._reader, self._follower = reader, follower
@@ -40,6 +41,7 @@ class Troubles:
         self._last_at: int | None = None
 
     def alerts(self, now_ms: int) -> list[Alert]:
+        """Return an alert for each current problem."""
         kinds = [*self._kinds(now_ms)]
         self._since = {kind: self._since.get(kind, now_ms) for kind in kinds}
         self._last_at = now_ms if kinds else self._last_at
@@ -55,7 +57,7 @@ class Troubles:
         ]
 
     def lately(self, now_ms: int) -> bool:
-        """Whether there are any, or were until a moment ago, as far as somebody looked."""
+        """Tell whether `alerts` found a problem within the last RECENT_MS."""
         return self._last_at is not None and now_ms - self._last_at < LATELY_MS
 
     def _kinds(self, now_ms: int) -> Iterator[str]:

@@ -1,8 +1,8 @@
-"""Here is how long work in a thread lets an event loop go first.
+"""Pauses of work in a thread, so that it does not slow down the event loop.
 
-While a thread computes, whatever the loop writes costs it the interpreter, and it gets that back only after
-some milliseconds: hundreds of writes would take seconds. So the work stops every few milliseconds until the
-loop has done all that it had to do.
+While a thread computes, each write of the loop releases the interpreter lock, and gets it back only after
+some milliseconds: hundreds of writes would take seconds. So the thread stops every few milliseconds until the
+loop has done all that was waiting.
 """
 
 import asyncio
@@ -13,7 +13,9 @@ TURN_S: Final = 0.002
 
 
 class Turns:
-    """To be made in the event loop, and called often in the thread."""
+    """A callable that pauses a thread for the event loop every WORK_SLICE_S.
+
+    Create it in the event loop, and call it often in the thread."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -1,5 +1,7 @@
-"""Here is where webhooks come in: `POST /ingest/<source>`, for each source with a secret. What is posted
-goes to Kafka as it is, a payload each, if its signature fits; whoever reads it there does the rest."""
+"""Accept webhooks: `POST /ingest/<source>`, for each source with a secret.
+
+A request with a valid signature goes to Kafka unchanged, one record for each payload; the ingester parses it.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -26,24 +28,24 @@ from streamer.web.throttle import block
 
 PATH: Final = "/ingest/{source}"
 SKEW_MS: Final = 5 * MINUTE
-"""How far a signed time may be from ours, either way."""
+"""Largest difference between a signed time and the server's clock, either way."""
 SEEN_MS: Final = 2 * SKEW_MS
-"""As long as one and the same signature fits."""
+"""Remember requests as long as their signature stays valid."""
 MOST_SEEN: Final = 100_000
 MOST_FAILURES: Final = 60
-"""Of an address in a minute; then it is not listened to, unless something that fits came from there of late:
-vendors may come through a proxy just as others do."""
+"""Invalid requests of an address per minute. Beyond, the address is refused, unless a valid request came from
+it within TRUST_MS: vendors may share a proxy with others."""
 KNOWN_MS: Final = 60 * MINUTE
 MOST_ADDRESSES: Final = 10_000
 LEAST_SECRET: Final = 16
 RETRY_S: Final = 5
 
 Publish = Callable[[Outgoing], Awaitable[None]]
-"""Returns once Kafka has it. Raises OSError where Kafka does not take it."""
+"""Publishes a record; returns once Kafka has acknowledged it. Raises OSError if Kafka does not."""
 
 
 class Patience(NamedTuple):
-    """Vendors wait about 5 s for an answer, some less for the next connection."""
+    """Timeouts for reading a body and for publishing, in seconds. Vendors wait about 5 s for an answer."""
 
     body_s: float = 10.0
     publish_s: float = 4.0
@@ -53,7 +55,7 @@ PATIENCE: Final = Patience()
 
 
 def check_secrets(settings: Settings) -> None:
-    """Raises SettingsError. It never shows the secret."""
+    """Raise SettingsError for a secret that is too short or malformed; the error never shows the secret."""
     for name, secret in _secrets(settings).items():
         place = f"sources.{name}.secret"
         if len(secret) < LEAST_SECRET:
@@ -71,6 +73,8 @@ def _secrets(settings: Settings) -> dict[str, str]:
 
 
 class Webhooks:
+    """Verify webhooks and publish each to Kafka once, with rate limits per source and per address."""
+
     def __init__(
         self, settings: Settings, publish: Publish, clock: Clock, proxy: Proxy, patience: Patience
     ) -> None:
@@ -82,7 +86,7 @@ class Webhooks:
         self._under_way: dict[bytes, asyncio.Task[None]] = {}
 
     def routes(self) -> list[Route]:
-        """None where no source has a secret."""
+        """Return the route; no route if no source has a secret."""
         return [Route(PATH, self._take, methods=["POST"])] if self._secrets else []
 
     async def _take(self, request: Request) -> Response:
@@ -92,7 +96,7 @@ class Webhooks:
         address = block(self._proxy.address(request))
         wait_s = self._failed.wait_s(address, MOST_FAILURES)
         if wait_s and not self._known.has(address.encode()):
-            later = _later(wait_s, "too many that do not fit")
+            later = _later(wait_s, "too many invalid requests")
             refuse_early(HTTPStatus(later.status_code), later.detail, later.headers)
         try:
             key, body = await self._read(request, source)
@@ -104,17 +108,17 @@ class Webhooks:
         return Response(status_code=HTTPStatus.ACCEPTED)
 
     async def _read(self, request: Request, source: str) -> tuple[bytes, bytes]:
-        """What makes it the same as one that came before, and the body."""
+        """Return the key that identifies a repeated request, and the body. Raise HTTPException."""
         check_type(request, source)
         body = await body_of(request, self._patience.body_s)
         key = self._proven(source, Post(urls_of(request), headers_of(request), body))
         if key is None:
-            detail = "not signed, or not so that it fits"
+            detail = "signature missing or invalid"
             raise HTTPException(HTTPStatus.UNAUTHORIZED, detail, {"www-authenticate": "Bearer"})
         return key, body
 
     def _proven(self, source: str, post: Post) -> bytes | None:
-        """None: it is not the vendor's, or not of now."""
+        """Verify the signature and its time. Return the key of the request; None if it is not valid."""
         proof = SCHEMES[source](post, self._secrets[source])
         if proof is None or (proof.at_ms is not None and abs(self._clock() - proof.at_ms) > SKEW_MS):
             return None
@@ -122,20 +126,20 @@ class Webhooks:
         return sha256(f"{source}\n{proof.id is None}\n".encode() + same).digest()
 
     async def _pass_on(self, key: bytes, source: str, body: bytes, content_type: str) -> None:
-        """Once, however often it comes: who sends it again meanwhile waits for the same end."""
+        """Publish a request once, however often it is sent; a repetition waits for the first to finish."""
         if self._seen.has(key):
             return
         task = self._under_way.get(key)
         if task is None:
             if wait_s := self._published.wait_s(source, self._rates[source]):
-                raise _later(wait_s, "more in a minute than is set")
+                raise _later(wait_s, "rate limit of this source exceeded")
             self._published.count(source)
             records = self._records(source, body, content_type)
             task = self._under_way[key] = asyncio.create_task(self._send(key, records))
         try:
             await asyncio.shield(task)
         except OSError:
-            raise _later(RETRY_S, "Kafka does not take it", HTTPStatus.SERVICE_UNAVAILABLE) from None
+            raise _later(RETRY_S, "Kafka is unavailable", HTTPStatus.SERVICE_UNAVAILABLE) from None
 
     def _records(self, source: str, body: bytes, content_type: str) -> list[Outgoing]:
         payloads, now = payloads_of(source, content_type, body), self._clock()

@@ -1,1 +1,1 @@
-"""The worker: it counts what is in the partitions it owns."""
+"""The worker process: count the records of the partitions it owns."""

@@ -1,5 +1,5 @@
-"""Plain counters of what arrives: results by topic, and what is stated for the first time. They never
-decrease, whatever is corrected later."""
+"""Plain counters of arrivals: results by topic, and facts stated for the first time. They never decrease,
+whatever is corrected later."""
 
 from bisect import bisect_left
 from collections.abc import Mapping
@@ -18,25 +18,33 @@ _LABELS: Final = [*map(str, HANDLE_LIMITS_S), "+Inf"]
 
 
 class ArrivalCounters:
-    """Amounts that one commit adds to the counters, by the parts of their names."""
+    """Amounts that one commit adds to the counters.
+
+    >>> counters = ArrivalCounters("call-completed")
+    >>> for result in ("applied", "applied", "unchanged"):
+    ...     counters.result(result)
+    >>> list(counters.named().values())
+    [2, 1]
+    """
 
     def __init__(self, topic: str) -> None:
         self._topic = topic
         self._counts: dict[tuple[str, ...], int] = {}
 
     def add(self, *name: str, amount: int = 1) -> None:
+        """Add to the counter whose name consists of these parts."""
         self._counts[name] = self._counts.get(name, 0) + amount
 
     def result(self, result: str, amount: int = 1) -> None:
-        """Count records by what became of them: applied, unchanged or rejected."""
+        """Count records by their result: applied, unchanged or rejected."""
         self.add("events", self._topic, result, amount=amount)
 
     def named(self) -> Mapping[str, int]:
-        """Return what is to be added, by the counters' names."""
+        """Return the amounts to add, by counter name; zeros are left out."""
         return {SEPARATOR.join(name): amount for name, amount in self._counts.items() if amount}
 
     def first(self, event: Event, key: Key, documents: WorkingSet) -> None:
-        """Count a fact that was never stated before. `key` is its identity record's."""
+        """Count a fact that was never stated before. `key` is the key of its identity record."""
         if isinstance(event, Segment):
             self._count_segment(event)
         elif isinstance(event, Response) and not event.excluded:
@@ -58,7 +66,7 @@ class ArrivalCounters:
 
 
 def _queue_of(key: Key, documents: WorkingSet) -> str | None:
-    """Return the queue of the contact that a response is about, where that is known by now."""
+    """Return the queue of the contact that a response belongs to; None while that is unknown."""
     lies_in = documents.records.get(key, NO_RECORD).group_key(key)
     journey_key = documents.records.get(lies_in, NO_RECORD).journey
     journey = documents.after.get(journey_key) if journey_key is not None else None

@@ -1,7 +1,7 @@
-"""The seams to Faust: whole batches through its consumer, and offsets that Redis decides.
+"""Adapter to Faust: pass whole batches through its consumer, and take the offsets from Redis.
 
-Faust joins the group, fetches, hands over and rebalances. What it fetched of a partition is one message
-for it; its own commits to Kafka are for information only.
+Faust joins the group, fetches, delivers and rebalances. All records of one fetch of a partition are one
+message to it. Its own commits to Kafka are for information only.
 """
 
 import asyncio
@@ -28,11 +28,11 @@ POLL_S = 0.1
 """A fetch that began while Faust paused a partition, since a buffer was full, does not see it resumed."""
 POLL_RECORDS = 1_000
 METADATA_AGE_MS = 10_000
-"""How soon a topic made anew, or a new partition, is noticed."""
+"""Time until a recreated topic or a new partition is noticed."""
 
 
 class FetchedRecords(list[Any]):
-    """Records of one partition, with the id of the seek they follow."""
+    """Records of one fetch of a partition, with the id of the seek they follow."""
 
     def __init__(self, seek_id: int | None, records: Iterable[Any]) -> None:
         super().__init__(records)
@@ -40,21 +40,24 @@ class FetchedRecords(list[Any]):
 
 
 class NoReadOffsets(dict[TP, int | None]):
-    """Where Faust notes how far it has read, and drops what comes again: here it always comes rightly."""
+    """Replacement for Faust's map of read offsets, by which it drops records that come again: after a seek
+    they come again on purpose. Every lookup gives None."""
 
     def __getitem__(self, tp: TP) -> int | None:
         return None
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """What Faust's driver does not let one set. Seeks and fetches overlap; which fetch follows which seek
-    is known only here, where neither can come between taking out records and tagging them."""
+    """Faust's consumer thread, with options its driver cannot set, and with seek ids. Seeks and fetches
+    overlap; only here is it known which fetch follows which seek, since nothing runs between taking records
+    out and tagging them."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._seek_ids: dict[TP, int] = {}
 
     async def seek_to(self, offsets: Mapping[TP, int], seek_id: int) -> None:
+        """Seek in the consumer's own thread. An id that is not newer than the last one is ignored."""
         await self.call_thread(self._seek_to, offsets, seek_id)
 
     async def _seek_to(self, offsets: Mapping[TP, int], seek_id: int) -> None:
@@ -79,7 +82,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return consumer
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        # Information only: a broker that is away must not end the worker.
+        # Information only: an unreachable broker must not end the worker.
         here = {TopicPartition(*tp): offset for tp, offset in offsets.items() if tp in self.assignment()}
         try:
             await self._ensure_consumer().commit(here)
@@ -89,7 +92,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
 
 class Consumer(driver.Consumer):
-    """Hands over what was fetched of a partition as one message; starts where Redis says."""
+    """Faust's consumer: it delivers each fetch of a partition as one message, and starts at the offsets in
+    Redis."""
 
     _thread: ConsumerThread
 
@@ -113,10 +117,10 @@ class Consumer(driver.Consumer):
         await super().on_partitions_revoked(revoked)
 
     async def perform_seek(self) -> None:
-        # Called when a group is formed and whenever flow was stopped, also by two tasks at once. Only a new
-        # generation takes anew what it is given: a zombie would else take back what another owns by now.
-        # Faust's own would seek to the offsets in Kafka first, and what is fetched from there would bear
-        # the id of our last seek.
+        # Called when a group is formed and whenever flow was stopped, also by two tasks at once. Partitions
+        # are assigned only under a new generation: a zombie would else take back what another owns by now.
+        # Faust's own method would seek to the offsets in Kafka first, and records fetched from there would
+        # carry the id of our last seek.
         async with self._seeking:
             generation = self.app.consumer_generation_id
             if generation == self._owned_generation:
@@ -161,10 +165,11 @@ class Consumer(driver.Consumer):
         return self._assigned.position(Partition(*tp))
 
     async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
-        """Offsets are Redis's; there is nothing to remember of gaps."""
+        """Do nothing: offsets are kept in Redis, gaps need no bookkeeping."""
 
     def verify_event_path(self, now: float, tp: TP) -> None:
-        """Faust's warning mixes two clocks; `AssignedPartitions.beat` watches."""
+        """Do nothing: Faust's warning mixes two clocks; `AssignedPartitions.report_heartbeats` watches
+        instead."""
 
 
 class Transport(driver.Transport):
@@ -172,7 +177,7 @@ class Transport(driver.Transport):
 
 
 class UndecodedSchema(faust.Schema):  # type: ignore[type-arg]
-    """A batch goes through as it is."""
+    """Faust schema that passes a batch through unchanged."""
 
     def compile(self, app: Any, **_: Any) -> Any:
         async def decode(message: Any, *, propagate: bool = False) -> Any:
@@ -182,7 +187,7 @@ class UndecodedSchema(faust.Schema):  # type: ignore[type-arg]
 
 
 class App(faust.App):
-    """One agent per topic, which hands batches to their partitions."""
+    """Faust application with one agent per topic, which queues batches at their partitions."""
 
     def __init__(
         self,
@@ -191,7 +196,7 @@ class App(faust.App):
         group: str | None = None,
         topics: Sequence[str] = TOPICS,
     ) -> None:
-        """`group`: the consumer group, if not that of those who count."""
+        """`group`: the consumer group; None: `settings.consumer_group`."""
         self.assigned = assigned
         session_s = settings.session_timeout.total_seconds()
         brokers = ";".join(f"kafka://{address.strip()}" for address in settings.kafka.split(","))
@@ -226,8 +231,9 @@ class App(faust.App):
         return Transport(self.conf.broker_consumer, self)
 
     def _create_directories(self) -> None:
-        """Nothing is kept on disk."""
+        """Do nothing: nothing is kept on disk."""
 
 
 def wall_clock_ms() -> int:
+    """Return the wall clock in ms since the epoch."""
     return time.time_ns() // 1_000_000

@@ -1,4 +1,5 @@
-"""Kafka as we use it: our topics, and a producer that loses nothing."""
+"""Kafka access: create and describe topics, read logs outside of groups, write dead letters, make
+producers."""
 
 import asyncio
 import logging
@@ -28,13 +29,13 @@ from streamer.worker.log_identity import LogSnapshot, checkpoint
 
 ALL_TOPICS = (*TOPICS, DEAD_LETTERS)
 RETENTION_MS = 100 * DAY
-"""Of a topic at least; beyond every horizon in sight."""
+"""Shortest retention of a topic: longer than every usual horizon."""
 _REPLICAS = 3
 _PROBE_MS = 500
 _STOP_S = 1.0
 _POLLED = 2_000
 _CLEANUP = {DEAD_LETTERS: {"cleanup.policy": "compact,delete"}}
-"""A letter that is closed goes before its time."""
+"""Compaction lets a closed letter go before its retention ends."""
 _CONFIGURED = ("message.timestamp.type", "retention.ms")
 
 
@@ -43,7 +44,11 @@ class TopicError(Exception):
 
 
 def kept_ms(rules: Rules) -> int:
-    """How long records must be kept: as far back as hourly panes reach, so that a rebuild can fill them."""
+    """Return the retention for topics: as long as hourly panes are kept, so that a rebuild can fill them.
+
+    >>> kept_ms(Rules(retention_ms=365 * DAY)) // DAY
+    365
+    """
     return max(RETENTION_MS, rules.retention_ms)
 
 
@@ -53,9 +58,9 @@ async def ensure_topics(
     retention_ms: int = RETENTION_MS,
     topics: Sequence[str] = ALL_TOPICS,
 ) -> list[str]:
-    """Creates those of `topics` that are missing, and returns their names; leaves the others as they
-    are. Any number may run at once. Raises TopicError."""
-    # Our times are the events' own: the broker must not put the time of arrival in their place.
+    """Create those of `topics` that are missing, and return their names; leave the others unchanged. Any
+    number of processes may do so at once. Raises TopicError."""
+    # Timestamps are the events' own: the broker must not replace them by the time of arrival.
     config = {"message.timestamp.type": "CreateTime", "retention.ms": str(retention_ms)}
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
@@ -70,24 +75,24 @@ async def ensure_topics(
 
 
 async def partitions(bootstrap: str) -> dict[str, int]:
-    """How many partitions each of ALL_TOPICS has; 0 where it does not exist. Raises KafkaError."""
+    """Return the number of partitions of each of ALL_TOPICS; 0 for a missing topic. Raises KafkaError."""
     found = await every_topic(bootstrap)
     return {topic: found.get(topic, 0) for topic in ALL_TOPICS}
 
 
 async def every_topic(bootstrap: str) -> dict[str, int]:
-    """How many partitions every topic of the broker has. Raises KafkaError."""
+    """Return the number of partitions of every topic of the broker. Raises KafkaError."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
         await admin.start()
-        # Of all: there are brokers that create a topic whose name is asked for.
+        # All topics: some brokers create a topic whose name is asked for.
         return {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
     finally:
         await admin.close()
 
 
 async def configuration(bootstrap: str, topics: Sequence[str]) -> dict[str, dict[str, str]]:
-    """What the broker says of how it keeps these topics; nothing where it does not say. Raises
+    """Return timestamp type and retention of these topics; {} if the broker cannot describe topics. Raises
     KafkaError."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
@@ -96,7 +101,7 @@ async def configuration(bootstrap: str, topics: Sequence[str]) -> dict[str, dict
             ConfigResource(ConfigResourceType.TOPIC, topic, dict.fromkeys(_CONFIGURED)) for topic in topics
         ]
         answers = await admin.describe_configs(wanted)
-    except KafkaConnectionError:  # so says a broker that does not know the question
+    except KafkaConnectionError:  # from a broker that does not know the request
         return {}
     finally:
         await admin.close()
@@ -112,26 +117,28 @@ async def configuration(bootstrap: str, topics: Sequence[str]) -> dict[str, dict
 async def _created(
     admin: AIOKafkaAdminClient, topic: str, partitions: int, replicas: int, config: dict[str, str]
 ) -> bool:
-    """False where another created it first."""
+    """Create a topic; return False if another process created it first. Raises TopicError."""
     error = await _create(admin, NewTopic(topic, partitions, replicas, topic_configs=config))
     if error and not isinstance(error, TopicAlreadyExistsError):
-        # There are brokers that know no such configuration, and need none of it.
+        # Some brokers do not know these settings, and need none of them.
         error = await _create(admin, NewTopic(topic, partitions, replicas))
     if error and not isinstance(error, TopicAlreadyExistsError):
-        raise TopicError(f"topic {topic}: the broker refused to create it: {error}") from error
+        raise TopicError(
+            f"topic {topic}: the broker refused to create it ({error}); create it by hand"
+        ) from error
     return error is None
 
 
 async def _create(admin: AIOKafkaAdminClient, topic: NewTopic) -> KafkaError | None:
-    # One at a time: a broker that refuses one of a request may drop the others.
+    # One at a time: a broker that refuses one topic of a request may drop the others.
     response = await admin.create_topics([topic])
     _, code, message = response.topic_errors[0]
     return for_code(code)(message) if code else None
 
 
 class KafkaLetters:
-    """The dead letters' topic. The key is the coordinates of the rejected record, so that a letter
-    written twice can be recognized."""
+    """Dead letter sink that writes to the dead letter topic. The key is the coordinates of the rejected
+    record, so that a letter written twice can be recognized."""
 
     def __init__(self, to: AIOKafkaProducer, veil: Veil = CLEAR) -> None:
         self._to = to
@@ -150,7 +157,7 @@ class KafkaLetters:
         headers = [("reason", rejected.reason), ("error", rejected.error), *named]
         headers += [("timestamp", str(record.timestamp)), ("bytes", str(len(record.value or b"")))]
         headers += self._customer(record)
-        # Under its own time: a letter about a record of long ago would else be deleted at once.
+        # With the current time: under the record's own, a letter about an old record would expire at once.
         sent: Awaitable[object] = await self._to.send(
             DEAD_LETTERS,
             redact(record),
@@ -160,21 +167,21 @@ class KafkaLetters:
         return sent
 
     def _customer(self, record: Record) -> list[tuple[str, str]]:
-        """Never the id itself: without a key there is no pseudonym."""
+        """Return a header with the customer's pseudonym; none if there is no key: never the id itself."""
         customer = customer_of(record)
         hidden = None if customer is None else self._veil.customer(customer, record.timestamp)
         return [("customer", hidden)] if hidden is not None and self._veil.hides(hidden) else []
 
 
 class KafkaLogs:
-    """A look at single records of the logs, outside of any group."""
+    """Log probe that reads single records of the logs, outside of any group."""
 
     def __init__(self, bootstrap: str) -> None:
         self._consumer = standalone_consumer(
             bootstrap,
-            max_partition_fetch_bytes=64 * 1024,  # one record is wanted
+            max_partition_fetch_bytes=64 * 1024,  # one record is enough
         )
-        self._probing = asyncio.Lock()  # one consumer has one assignment: lanes look one after another
+        self._probing = asyncio.Lock()  # a consumer has one assignment: one probe at a time
 
     async def start(self) -> None:
         await self._consumer.start()
@@ -198,12 +205,13 @@ class KafkaLogs:
                     records[Partition(*place)][point.offset] = point
             return {p: LogSnapshot(begins[place], records[p]) for p, place in places.items()}
         except KafkaError as error:
-            raise ConnectionError(f"looking at the logs: {error}") from error
+            raise ConnectionError(f"probing the logs: {error}") from error
         finally:
             self._consumer.unsubscribe()
 
     async def _points(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Checkpoint]:
-        """The records at these offsets, where there are any; of all places at once."""
+        """Return the checkpoints of the records at these offsets, for all partitions at once; left out where
+        there is no record."""
         found, missing = {}, dict(offsets)
         for place, offset in offsets.items():
             self._consumer.seek(place, offset)
@@ -223,13 +231,13 @@ class KafkaLogs:
 
 
 class KafkaRecords:
-    """The logs of all topics from their beginnings, outside of any group."""
+    """Reader of the logs of all topics from their beginnings, outside of any group."""
 
     def __init__(self, bootstrap: str) -> None:
         self._consumer = standalone_consumer(bootstrap)
 
     async def start(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
-        """The first offset of each; from there on records come."""
+        """Start reading at the first offset of each partition. Return these offsets."""
         await self._consumer.start()
         places = [TopicPartition(*partition) for partition in partitions]
         self._consumer.assign(places)
@@ -242,9 +250,9 @@ class KafkaRecords:
         await stop(self._consumer)
 
     async def next(self, partition: Partition, end: int) -> tuple[list[Record], int]:
-        """What comes next before the offset `end`, and the offset after that: records or not, there is
-        nothing to be read up to there. Where nothing came yet, the same offset as before. Raises
-        OffsetOutOfRangeError where the log lost its beginning since it was started."""
+        """Return the next records before `end_offset`, and the offset to go on from: everything before it is
+        read, even where offsets have no record. The offset is unchanged if nothing came yet. Raises
+        OffsetOutOfRangeError if the broker deleted the records to be read, ConnectionError if it fails."""
         place = TopicPartition(*partition)
         try:
             fetched = await self._consumer.getmany(place, timeout_ms=_PROBE_MS, max_records=_POLLED)
@@ -264,7 +272,7 @@ class KafkaRecords:
 
 
 def standalone_consumer(bootstrap: str, **options: int) -> AIOKafkaConsumer:
-    """A consumer outside of any group."""
+    """Return a consumer outside of any group; it reads committed records only."""
     return AIOKafkaConsumer(
         bootstrap_servers=bootstrap,
         enable_auto_commit=False,
@@ -276,16 +284,16 @@ def standalone_consumer(bootstrap: str, **options: int) -> AIOKafkaConsumer:
 
 
 async def stop(consumer: AIOKafkaConsumer) -> None:
-    # aiokafka's fetcher does not notice that it is ended while it lets go of an assignment, and would be
-    # waited for without end; the second time it notices.
+    # While aiokafka's fetcher releases an assignment it does not notice that it is stopped, and `stop` would
+    # wait for ever; the second call succeeds.
     with suppress(TimeoutError):
         async with asyncio.timeout(_STOP_S):
             await consumer.stop()
 
 
 async def producer(bootstrap: str, linger_ms: int = 0, batch_bytes: int = 16_384) -> AIOKafkaProducer:
-    """Started; to be stopped by the caller. A record is sent when all replicas in sync have it, and
-    once where the broker numbers what it gets (Tansu does not)."""
+    """Return a started producer; the caller stops it. A record counts as sent when all in-sync replicas have
+    it. It is idempotent if the broker supports that (Tansu does not)."""
     options = {"bootstrap_servers": bootstrap, "acks": "all", "linger_ms": linger_ms}
     options["max_batch_size"] = batch_bytes
     numbered = AIOKafkaProducer(**options, enable_idempotence=True)
@@ -313,7 +321,7 @@ async def _start(plain: AIOKafkaProducer) -> None:
 
 @contextmanager
 def _unlogged() -> Iterator[None]:
-    """aiokafka logs the broker's refusal as an error and raises it too. Once is enough."""
+    """Suppress the log line for a refusal that aiokafka raises too."""
     log = logging.getLogger("aiokafka.producer.sender")
 
     def keep(record: logging.LogRecord) -> bool:

@@ -1,7 +1,7 @@
-"""The partitions this worker owns: assigning them, queueing their batches, revoking them.
+"""Own partitions: assign them, queue their batches, revoke them.
 
-What is delivered is numbered since the last seek. A batch of an older seek, or one after a gap in the
-numbers, is not counted: the partition seeks back to where counting stands.
+Batches are numbered since the last seek. A batch of an older seek, or after a gap in the numbers, is not
+counted: the partition seeks back to its position.
 """
 
 import asyncio
@@ -23,22 +23,22 @@ from streamer.worker.retry import retry_forever
 
 BUFFERED: Final = 2
 COUNTED_AT_ONCE: Final = 2
-"""Batches under way at a time: while the store has one, the next is decoded."""
+"""Batches in work at a time: while the store commits one, the next is decoded."""
 HEARTBEAT_S: Final = 1.0
 BEHIND: Final = 5_000
 COMPACTED_FROM: Final = 96
 COMPACTED_FROM_IF_BEHIND: Final = 4_096
 FORGOTTEN_AT_ONCE: Final = 500
-"""Documents looked at each second: ten million are through in six hours."""
+"""Documents checked for expiry each second: ten million take six hours."""
 STALE: Final = -1
-"""The seek id of what must not be counted."""
+"""Seek id of batches that must not be counted."""
 
 log = structlog.get_logger()
 
 
 class Batch(NamedTuple):
-    """Records of one partition as they were fetched. `seek_id`: the seek these records follow; `sequence`: 1
-    for the first batch after it, and so on."""
+    """Records of one fetch of a partition. `seek_id`: the seek these records follow; `sequence`: 1 for the
+    first batch after it, and so on."""
 
     seek_id: int
     sequence: int
@@ -46,7 +46,8 @@ class Batch(NamedTuple):
 
 
 class Progress(NamedTuple):
-    """The consumer's position, the end of the log, and when (wall clock, ms) the broker said so."""
+    """The consumer's position, the end offset of the log, and when (wall clock, ms) the broker reported
+    it."""
 
     position: int
     end: int
@@ -54,23 +55,26 @@ class Progress(NamedTuple):
 
 
 class Consumer(Protocol):
-    async def seek_to(self, offsets: Mapping[Partition, int], seek_id: int) -> None:
-        """Seek; all that is fetched from there on bears this id, from the first record on."""
+    """The consumer as `AssignedPartitions` needs it."""
 
-    def progress(self, partition: Partition) -> Progress | None: ...
+    async def seek_to(self, offsets: Mapping[Partition, int], seek_id: int) -> None:
+        """Seek; all records fetched after that carry this id."""
+
+    def progress(self, partition: Partition) -> Progress | None:
+        """Return how far the consumer is; None while that is unknown."""
 
 
 class AssignedPartition:
-    """A partition with what was delivered of it."""
+    """An owned partition: its processor and the queue of its batches."""
 
     def __init__(self, processor: PartitionProcessor) -> None:
         self.processor = processor
         self.seek_id = STALE
         self.is_revoked = False
-        self.tagged = 0  # numbers given out
-        self.queued = 0  # numbers taken into the queue
+        self.tagged = 0  # batches numbered
+        self.queued = 0  # batches taken into the queue
         self.queue: asyncio.Queue[Batch] = asyncio.Queue(BUFFERED)
-        self.ahead: Batch | None = None  # taken out of the queue, but not begun
+        self.ahead: Batch | None = None  # taken out of the queue, not begun
         self.is_busy = False
         self.caught_up_at = 0
         self.record_at = 0
@@ -86,7 +90,7 @@ class AssignedPartition:
 
     @property
     def is_idle(self) -> bool:
-        """Tell whether nothing waits to be counted, here or on its way here."""
+        """Tell whether no batch waits to be counted, in the queue or on its way to it."""
         return self.ahead is None and self.queue.empty() and self.tagged == self.queued
 
     async def next(self) -> Batch:
@@ -96,8 +100,8 @@ class AssignedPartition:
         return ahead
 
     def joined(self, batch: Batch) -> list[Record]:
-        """Return the records of a batch and of what waits behind it without a gap, as much as one commit
-        takes: live records come in batches so small that a commit for each would be slower than they come."""
+        """Return the records of a batch and of those queued behind it without a gap, up to one commit's
+        worth: live batches are so small that a commit for each would be slower than they arrive."""
         records = [*batch.records]
         while not self.queue.empty():
             ahead = self.queue.get_nowait()
@@ -109,7 +113,7 @@ class AssignedPartition:
         return records
 
     def clear(self) -> None:
-        """Empty the queue. Whoever waits to put a batch in is let go."""
+        """Empty the queue, which also releases a waiting `enqueue`."""
         self.ahead = None
         while not self.queue.empty():
             self.queue.get_nowait()
@@ -124,7 +128,7 @@ class AssignedPartitions:
         logs: LogProbe,
         processor: Callable[[Partition, Position], PartitionProcessor] | None = None,
     ) -> None:
-        """`processor` makes one for each partition assigned; None: such as count."""
+        """`make_processor` makes the processor of each partition; None: a PartitionProcessor."""
         self.consumer: Consumer
         self.failed: Callable[[BaseException], None] = lambda error: None
         self._context = context
@@ -153,7 +157,7 @@ class AssignedPartitions:
         return Batch(assigned.seek_id, assigned.tagged, records)
 
     async def assign(self, partitions: Iterable[Partition]) -> None:
-        """Take over these partitions, and no others, from where the store says."""
+        """Own these partitions and no others, starting at the positions in the store."""
         await self.revoke()
         for partition, position in (await self._positions(list(partitions))).items():
             self._assigned[partition] = AssignedPartition(self._processor(partition, position))
@@ -165,12 +169,12 @@ class AssignedPartitions:
         await self.consumer.seek_to(offsets, self._seeks)
 
     async def resume(self) -> None:
-        """Deliver from where counting stands: what was fetched meanwhile is lost."""
+        """Seek all partitions to their positions: batches fetched while the flow was stopped are lost."""
         for assigned in list(self._assigned.values()):
             await self._rewind(assigned, assigned.processor.position)
 
     async def revoke(self, patience_s: float = 2.0) -> None:
-        """Let go of all partitions; a commit under way may end."""
+        """Give up all partitions; commits under way get `patience_s` to end."""
         revoked, self._assigned = self._assigned, {}
         for assigned in revoked.values():
             assigned.seek_id, assigned.is_revoked = STALE, True
@@ -180,14 +184,14 @@ class AssignedPartitions:
         try:
             if busy:
                 await asyncio.wait(busy, timeout=patience_s)
-        finally:  # Faust may cancel us too, when the group is formed anew meanwhile
+        finally:  # Faust may cancel this call too, if the group is formed again meanwhile
             for task in tasks:
                 task.cancel()
         if tasks:
             await asyncio.wait(tasks)
 
     async def enqueue(self, partition: Partition, batch: Batch) -> None:
-        """Queue a batch that was delivered."""
+        """Queue a delivered batch; drop it if it is stale, seek back if one before it is missing."""
         assigned = self._assigned.get(partition)
         if assigned is None or batch.seek_id != assigned.seek_id:
             return
@@ -198,7 +202,8 @@ class AssignedPartitions:
         await assigned.queue.put(batch)
 
     async def _positions(self, partitions: Sequence[Partition]) -> dict[Partition, Position]:
-        """Return where to go on in each of these logs, after a look whether it is the one we know."""
+        """Return the position to start from in each of these logs, after probing whether it is still the same
+        log."""
         store = self._context.store
         stored = dict(zip(partitions, await retry_forever(lambda: store.positions(partitions)), strict=True))
         probed = await self._probed(stored)
@@ -218,14 +223,14 @@ class AssignedPartitions:
         return resolved
 
     async def _probed(self, stored: Mapping[Partition, Position | None]) -> Mapping[Partition, LogSnapshot]:
-        """Return what the logs have where they were counted."""
+        """Read the logs at the checkpoints of the stored positions."""
         points = {p: at.checkpoints if at is not None else () for p, at in stored.items()}
         asked = {p: [point.offset for point in known] for p, known in points.items()}
         return await retry_forever(lambda: self._logs.probe(asked))
 
     async def _rewind(self, assigned: AssignedPartition, position: Position) -> None:
-        """Empty the buffer and deliver from `position`. What was fetched before the seek bears an older id
-        and is dropped."""
+        """Empty the queue and seek to `position`. Batches fetched before carry an older id and are
+        dropped."""
         self._seeks += 1
         assigned.seek_id, assigned.tagged, assigned.queued = self._seeks, 0, 0
         assigned.clear()
@@ -243,7 +248,7 @@ class AssignedPartitions:
                     await self._count(assigned, assigned.joined(batch))
                 finally:
                     assigned.is_busy = False
-        except Exception as error:  # an answer we cannot go on with: say so, do not skip
+        except Exception as error:  # cannot go on: report it, do not skip records
             log.error("partition stopped", partition=str(assigned.partition), error=str(error))
             self.failed(error)
 
@@ -261,8 +266,8 @@ class AssignedPartitions:
         self._note_caught_up(assigned)
 
     async def _continues(self, assigned: AssignedPartition, first: int) -> bool:
-        """Tell whether a log that goes on elsewhere than it ended is still the one we know. Offsets without
-        records (transactions, compaction) are no gap; what a failover took back is one."""
+        """Tell whether a batch that does not start at the position continues the same log; seek back if not.
+        Offsets without records (transactions, compaction) are no gap; records lost by a failover are."""
         partition, before = assigned.partition, assigned.processor.position
         after = (await self._positions([partition]))[partition]
         if after.epoch == before.epoch and before.next <= after.next <= first:
@@ -279,7 +284,7 @@ class AssignedPartitions:
         await self._rewind(assigned, position)
 
     def _note_caught_up(self, assigned: AssignedPartition) -> None:
-        """Note when a partition was last seen caught up with its log."""
+        """Record when a partition was last seen caught up with its log."""
         progress = self.consumer.progress(assigned.partition)
         if progress is None or progress.position < progress.end:
             return
@@ -287,8 +292,8 @@ class AssignedPartitions:
             assigned.caught_up_at = max(assigned.caught_up_at, progress.fetched_at)
 
     async def beat(self) -> dict[Partition, Heartbeat]:
-        """Say once a second how far each partition is, see whether the store still agrees, and note the
-        watermark."""
+        """Write the heartbeats of all partitions, check that the positions in the store are still ours, and
+        update the watermark. Called every HEARTBEAT_S. Return the heartbeats."""
         store = self._context.store
         quiet = [(one, one.processor.position) for one in self._assigned.values() if one.is_quiet]
         for assigned, _ in quiet:
@@ -310,8 +315,8 @@ class AssignedPartitions:
         return heartbeats
 
     async def tidy(self) -> None:
-        """Merge pane deltas, while there is much to count only where they become too many to read; and
-        forget documents."""
+        """Merge pane deltas, and forget expired documents. A worker that is behind merges only hours with
+        very many deltas."""
         is_behind = any(self._heartbeat(assigned).lag > BEHIND for assigned in self._assigned.values())
         await self._context.compact(COMPACTED_FROM_IF_BEHIND if is_behind else COMPACTED_FROM)
         await self._context.store.forget(self._context.clock(), FORGOTTEN_AT_ONCE)
@@ -320,7 +325,7 @@ class AssignedPartitions:
         progress = self.consumer.progress(assigned.partition)
         lag = max(0, progress.end - assigned.processor.position.next) if progress is not None else 0
         if progress is not None and progress.position >= progress.end and assigned.is_quiet:
-            lag = 0  # markers of transactions are no records
+            lag = 0  # transaction markers are no records
         return Heartbeat(assigned.caught_up_at, lag, assigned.record_at)
 
 

@@ -1,10 +1,9 @@
-"""The way of a batch: decode, read, apply, fold, one commit.
+"""Process a batch: decode, read, apply, fold, one commit.
 
-`UnitOfWork` is all of it that needs no infrastructure: records go in, the keys of documents come out, the
-documents go in, and the commit comes out. `PartitionProcessor` does the reading and writing around it, for
-one partition in the hands of this process. It counts batches strictly in the order of the log, each from the
-offset where the one before it ended, and never from one freshly read: a batch that follows a refused one
-would else be counted over it.
+`UnitOfWork` is the part that needs no infrastructure: records go in, keys of documents come out, documents
+go in, the commit comes out. `PartitionProcessor` reads and writes around it, for one partition that this
+process owns. It counts batches strictly in log order, each from the offset where the one before it ended, and
+never from an offset read anew: a batch after a refused one would else be counted in its place.
 """
 
 import asyncio
@@ -45,7 +44,7 @@ from streamer.worker.retry import retry_forever
 
 COMMIT_EVENTS: Final = 1000
 COMPACTED_AT_ONCE: Final = 2
-"""Hours: counting goes on beside it."""
+"""Few, since counting goes on meanwhile."""
 COUNTERS_COMPACTED_FROM: Final = 16
 _CHECKPOINT_BLOCKS: Final = (64, 1_024, 16_384, 262_144, 4_194_304)
 
@@ -54,7 +53,7 @@ DeadLetter = tuple[Record, Rejected]
 
 
 class PartitionFenced(Exception):  # noqa: N818 - it is an answer
-    """Another worker committed: what was delivered here is void, go on at `position`."""
+    """Raised when another worker committed: batches delivered here are void, go on at `position`."""
 
     def __init__(self, position: Position | None) -> None:
         super().__init__(position)
@@ -62,12 +61,14 @@ class PartitionFenced(Exception):  # noqa: N818 - it is an answer
 
 
 class DeadLetters(Protocol):
+    """Destination of rejected records."""
+
     async def send(self, letters: Sequence[DeadLetter]) -> None:
-        """Returns once they are safe."""
+        """Return once all letters are stored safely. Raises ConnectionError."""
 
 
 class PipelineObserver(Protocol):
-    """Receives events of the pipeline itself."""
+    """Receiver of events of the pipeline itself."""
 
     def conflict(self) -> None: ...
 
@@ -75,9 +76,9 @@ class PipelineObserver(Protocol):
 
 
 class ProcessingContext:
-    """State that all partitions of a worker share. `clock` is the wall clock in ms; `watermark` the oldest
-    committed record timestamp over all partitions, as far as is known; `turn` is held from the first
-    reading of documents to the commit."""
+    """State that all partitions of a worker share. `clock_ms` is the wall clock; `watermark_ms` the oldest
+    committed record timestamp over all partitions, 0 if unknown; `commit_lock` is held from the first read
+    of documents to the commit."""
 
     def __init__(
         self,
@@ -101,16 +102,16 @@ class ProcessingContext:
         self._deltas_filed: Counter[PaneHour] = Counter()
 
     def oldest_pane(self) -> int:
-        """Return the first 10 s pane that is kept: of history there is none to be made."""
+        """Return the first 10 s pane that is still kept; older ones are not written."""
         return oldest("fine", self.clock(), self.rules.retention_ms)
 
     def filed(self, places: Iterable[PaneHour]) -> None:
-        """Note which panes a commit added to."""
+        """Note the hours to which a commit added deltas."""
         self._deltas_filed.update(places)
 
     async def compact(self, at_least: int) -> None:
-        """Merge the deltas of hours that this worker added to so often. Counters, which every commit adds to,
-        are merged early: they are asked for whole."""
+        """Merge the deltas of hours to which this worker added `at_least` deltas. Counters, to which every
+        commit adds, are merged earlier, since they are always read whole."""
         soon = min(at_least, COUNTERS_COMPACTED_FROM)
         crowded = [
             place
@@ -123,9 +124,10 @@ class ProcessingContext:
             self._deltas_filed[place] += left
 
     def forget_before(self, records: Sequence[Record]) -> int:
-        """A contact of two horizons ago may still be taken back: then its neighbours within the FCR
-        window count anew, and what they are depends on their own neighbours. Records older than the
-        watermark (a replay) need what is around them."""
+        """Return the time before which contacts are forgotten: two horizons and two FCR windows before the
+        earlier of watermark and records. A contact of two horizons ago may still be taken back; then its
+        neighbours within the FCR window count anew, which depends on their own neighbours. Records older
+        than the watermark (a replay) need the contacts around them."""
         earliest = min([self.watermark, *(record.timestamp for record in records)])
         return earliest - 2 * self.rules.horizon_ms - 2 * self.rules.fcr_ms
 
@@ -133,7 +135,7 @@ class ProcessingContext:
 class UnitOfWork:
     """One batch of a partition on its way to a commit; does no I/O.
 
-    Ask `missing` for documents until there are none left, `load` them, and take the `commit`.
+    Call `missing_keys` and `load` these documents until none are missing, then take the `commit`.
     """
 
     def __init__(self, context: ProcessingContext, partition: Partition, records: Sequence[Record]) -> None:
@@ -156,7 +158,7 @@ class UnitOfWork:
         self._begin()
 
     def _begin(self) -> None:
-        """Have nothing applied yet; what was loaded stays."""
+        """Start over with nothing applied; loaded documents stay."""
         context = self._context
         self._documents = WorkingSet(context.forget_before(self._records))
         for key, value in self._loaded.items():
@@ -166,8 +168,8 @@ class UnitOfWork:
         self._applied = 0
 
     def missing(self) -> set[Key]:
-        """Apply events as far as the loaded documents go; return the keys of those to be loaded next, none
-        where all events are applied."""
+        """Apply events as far as the loaded documents allow. Return the keys of the documents to load next;
+        none once all events are applied."""
         if not self._wanted:
             try:
                 self._apply()
@@ -186,7 +188,7 @@ class UnitOfWork:
                 counters.first(planned.event, planned.key, documents)
 
     def load(self, version: StoreVersion, documents: Mapping[Key, bytes | None]) -> None:
-        """Take in documents read under this version. Of several reads the oldest version counts."""
+        """Add documents read at `version`. Of several reads, the oldest version counts."""
         self._version = self._version or version
         self._loaded |= documents
         for key, value in documents.items():
@@ -194,14 +196,14 @@ class UnitOfWork:
         self._wanted = self._documents.references(documents)
 
     def invalidate(self, conflict: VersionConflict) -> None:
-        """Drop the documents that others wrote, and begin anew with all others, which still hold."""
+        """Drop the documents that others wrote, and start over with the rest, which are still valid."""
         self._loaded = {key: value for key, value in self._loaded.items() if key not in conflict.keys}
         self._version = conflict.version
         self._wanted = set(conflict.keys)
         self._begin()
 
     def commit(self, position: Position, end: int) -> Commit:
-        """Return the commit of all events, which starts at `position` and ends before the offset `end`."""
+        """Return the commit of all events, which starts at `position` and ends before `end_offset`."""
         context, documents = self._context, self._documents
         delta = Delta.empty()
         for key, before in documents.before.items():
@@ -222,7 +224,7 @@ class UnitOfWork:
 
 
 class PartitionProcessor:
-    """One partition: `position` is what is counted."""
+    """Processor of one partition: everything before `position` is counted."""
 
     def __init__(self, partition: Partition, position: Position, context: ProcessingContext) -> None:
         self.partition = partition
@@ -230,8 +232,8 @@ class PartitionProcessor:
         self.context = context
 
     async def count(self, records: Sequence[Record], end: int) -> None:
-        """Count a batch; `end` is the offset after it. Returns when all is committed; raises
-        PartitionFenced."""
+        """Count a batch, in commits of at most COMMIT_EVENTS records; `end_offset` is the offset after it.
+        Return once all is committed. Raises PartitionFenced."""
         for first in range(0, len(records), COMMIT_EVENTS):
             chunk = records[first : first + COMMIT_EVENTS]
             is_last = first + COMMIT_EVENTS >= len(records)
@@ -241,7 +243,7 @@ class PartitionProcessor:
         unit = UnitOfWork(self.context, self.partition, records)
         if unit.rejected:
             await retry_forever(lambda: self.context.dead.send(unit.rejected))
-        # Two at a time would change each other's documents, and be computed again.
+        # Two at a time would change each other's documents, and have to be computed again.
         async with self.context.turn:
             while True:
                 while keys := list(unit.missing()):
@@ -253,8 +255,8 @@ class PartitionProcessor:
                 unit.invalidate(conflict)
 
     async def send(self, commit: Commit, records: Sequence[Record]) -> VersionConflict | None:
-        """Commit, and go on from there; or return which documents are to be read again. Raises
-        PartitionFenced."""
+        """Commit and advance the position; or return the conflict, whose documents are to be read again.
+        Raises PartitionFenced."""
         context = self.context
         outcome = await retry_forever(lambda: context.store.commit(commit, context.clock()))
         if isinstance(outcome, VersionConflict):
@@ -270,14 +272,20 @@ class PartitionProcessor:
 
 
 def position_after(position: Position, last: Record, end: int) -> Position:
-    """Return the position once a batch is counted: `last` is its last record, `end` the offset after it."""
+    """Return the position after a batch: `last` is its last record, `end_offset` the offset after it."""
     counted = checkpoint(last.offset, last.timestamp, last.key, last.value)
     checkpoints = checkpoints_with(position.checkpoints, counted)
     return Position(position.epoch, end, secrets.token_bytes(TOKEN_BYTES), checkpoints)
 
 
 def checkpoints_with(known: Iterable[Checkpoint], last: Checkpoint) -> tuple[Checkpoint, ...]:
-    """Return the last record counted, and of the blocks of growing size it lies in the first one known."""
+    """Return the checkpoints to keep: the oldest, the last, and the first known one of each block (64 to four
+    million offsets) that the last one lies in.
+
+    >>> points = [Checkpoint(offset, 0, 0) for offset in (0, 64, 70, 130)]
+    >>> [point.offset for point in checkpoints_with(points, Checkpoint(150, 0, 0))]
+    [0, 130, 150]
+    """
     points = sorted({*known, last}, key=lambda point: point.offset)
     kept = {
         next(point for point in points if point.offset // block == last.offset // block)

@@ -1,4 +1,4 @@
-"""Calls to the infrastructure that are sent again until it answers."""
+"""Repeat calls to store and broker until they answer."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -16,8 +16,14 @@ log = structlog.get_logger()
 
 
 async def retry_forever(call: Callable[[], Awaitable[T]]) -> T:
-    """Call until store or broker answer; the same call is sent again, the store's comparison makes that safe.
-    An error that is an answer is raised."""
+    """Repeat a call until store or broker answer, with pauses of 0.05 to 1 s. The call must be safe to
+    repeat, as the store's are. Only connection and time-out errors are retried; others are raised.
+
+    >>> async def read_sequence() -> int:
+    ...     return 42
+    >>> asyncio.run(retry_forever(read_sequence))
+    42
+    """
     attempt = 0
     while True:
         try:

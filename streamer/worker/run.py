@@ -1,4 +1,4 @@
-"""The worker put together: store, partitions, Faust; started, watched, drained, ended."""
+"""Run a worker: connect store, partitions and Faust; start, watch, drain and stop them."""
 
 import asyncio
 import itertools
@@ -25,7 +25,7 @@ from streamer.worker.retry import retry_forever
 
 DRAIN_S = 8.0
 ERASED_EVERY = 600
-"""Seconds between two looks whether events brought back a customer who was forgotten."""
+"""Interval of erasing forgotten customers that late events brought back."""
 
 log = structlog.get_logger()
 
@@ -50,7 +50,7 @@ async def run_worker(settings: Settings) -> int:
 
 
 class WorkerParts(NamedTuple):
-    """Yield the parts that every process that owns partitions needs."""
+    """Resources of every process that owns partitions."""
 
     producer: AIOKafkaProducer
     logs: KafkaLogs
@@ -59,7 +59,7 @@ class WorkerParts(NamedTuple):
 
 @asynccontextmanager
 async def worker_parts(settings: Settings) -> AsyncIterator[WorkerParts]:
-    """Started; the metrics' port is open if it is to be."""
+    """Start and yield the resources; open the metrics port if one is set."""
     async with AsyncExitStack() as stack:
         sender = await producer(settings.kafka)
         stack.push_async_callback(sender.stop)
@@ -80,7 +80,7 @@ async def drive(
     metrics: WorkerMetrics,
     forgotten: ForgottenCustomersSync | None = None,
 ) -> int:
-    """Run until SIGTERM or SIGINT: then drain and stop. Return the exit code."""
+    """Run until SIGTERM, SIGINT or an error; then drain and stop. Return the exit code: 1 after an error."""
     stopped = asyncio.Event()
     errors: list[BaseException] = []
 
@@ -108,12 +108,12 @@ async def drive(
             await assigned.revoke()
             await app.stop()
     except TimeoutError:
-        log.warning("Faust did not stop in time; nothing is lost by that")
+        log.warning("Faust did not stop in time; exiting anyway, no counts are lost")
     ended.cancel()
     if app.crash_reason is not None:
         errors.append(app.crash_reason)
     for error in errors:
-        log.error("the worker ends", error=str(error) or type(error).__name__)
+        log.error("worker stops after an error", error=str(error) or type(error).__name__)
     return 1 if errors else 0
 
 
@@ -123,11 +123,11 @@ async def _beat(
     try:
         while True:
             if forgotten is not None:
-                # Before the heartbeat: `streamer forget` waits for one to know that.
+                # Before the heartbeat: `streamer forget` waits for a heartbeat that follows this.
                 await retry_forever(forgotten.refresh)
             metrics.heartbeats(await retry_forever(assigned.beat))
             await asyncio.sleep(HEARTBEAT_S)
-    except Exception as error:  # such as other rules, put in force by a rebuild
+    except Exception as error:  # such as OtherRules, when a rebuild put other counting rules in force
         assigned.failed(error)
 
 
@@ -138,5 +138,5 @@ async def _tidy(assigned: AssignedPartitions, forgotten: ForgottenCustomersSync 
             if forgotten is not None and turn % ERASED_EVERY == 0:
                 await retry_forever(forgotten.erase)
             await asyncio.sleep(HEARTBEAT_S)
-    except Exception as error:  # a task that dies unseen would let deltas and documents pile up
+    except Exception as error:  # if this task died unnoticed, deltas and documents would pile up
         assigned.failed(error)

@@ -1,7 +1,8 @@
-"""Here is a center that lives: which drops are told as time goes on, looked at every few hours.
+"""Simulated center over time: which drops fire, evaluated every few hours.
 
-As in a store whose panes are read again and again: the youngest two days in steps of 5 minutes, those before
-by the hour, a baseline that is learned anew each day. A part of the answers may arrive late, in bursts.
+Series are built as from a store whose panes are read again and again: the last two days in steps of 5
+minutes, those before by the hour, a baseline that is learned again each day. Some of the answers may
+arrive late, in bursts.
 """
 
 from collections.abc import Iterator
@@ -24,7 +25,7 @@ RATES = np.array([rhythm(hour) for hour in range(24)])
 
 
 def chances(usual: tuple[float, ...], swing: float) -> np.ndarray:
-    """By hour of the week: worse at night and on weekends."""
+    """Return class probabilities by hour of the week: worse at night and on weekends."""
     hours = np.arange(WEEK)
     found = np.tile(usual, (WEEK, 1))
     moved = swing * np.cos(2 * np.pi * hours / 24) / 2 + swing / 4 * (hours >= 5 * 24)
@@ -56,7 +57,7 @@ class Center(NamedTuple):
         return cls(counts, early, np.array([-1.0, 0.0, 1.0]))
 
     def known(self, hour: int, before_burst: bool) -> np.ndarray:
-        """All that arrived by the end of an hour."""
+        """Return all that arrived by the end of an hour."""
         if not before_burst:
             return self.counts[: hour * STEPS]
         burst = (hour - EVERY_H) * STEPS
@@ -64,14 +65,14 @@ class Center(NamedTuple):
 
 
 class Life(NamedTuple):
-    """What is told after each step, and at each burst; `months` of observations of all groups together,
-    as the rule counts them."""
+    """Flag of a firing drop after each step, and at each burst; `months` of observations of all groups
+    together, as the rule counts them."""
 
     told: np.ndarray
     months: float
 
     def rings(self) -> int:
-        """What is told again within a quarter of an hour was never over."""
+        """Count the alerts; one that fires again within a quarter of an hour was never over."""
         last = self.told | np.roll(self.told, 1, axis=0) | np.roll(self.told, 2, axis=0)
         last |= np.roll(self.told, 3, axis=0)
         last[:3] = self.told[:3]

@@ -1,4 +1,4 @@
-"""Here is a queue that people wait in together: arrivals and agents by the hour of the day, patience."""
+"""Simulated queue with shared waiting times: arrivals and agents by the hour of the day, patience."""
 
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
@@ -12,8 +12,8 @@ SERVICE_H, PATIENCE_H, WITHIN_H = 5 / 60, 3 / 60, 20 / 3600
 
 
 class Waited(NamedTuple):
-    """By step of 5 minutes, queue and class, T × G × 2: those within the level and others; those who gave up
-    and others."""
+    """Counts by step of 5 minutes, queue and class, T × G × 2: those within the level and others; those
+    who gave up and others."""
 
     level: np.ndarray
     abandoned: np.ndarray
@@ -43,7 +43,7 @@ def waited(
 def _waits(
     arrivals: np.ndarray, agents: np.ndarray, chance: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How long each would wait, in hours, and has patience to. Who is too many goes home."""
+    """Return how long each would wait, in hours, and how long each is patient. Surplus agents go home."""
     served = chance.exponential(SERVICE_H, len(arrivals)).tolist()
     patience = chance.exponential(PATIENCE_H, len(arrivals))
     free, waits, most = [0.0] * int(agents[0]), [], agents.tolist()

@@ -1,4 +1,4 @@
-"""Here is a center whose days are drawn at random: what came in by hour, and by 10 s in the last 50 hours."""
+"""Simulated center with random days: counts by hour, and by 10 s in the last 50 hours."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,7 +36,7 @@ class Drawn(NamedTuple):
 
 
 def rhythm(hour: int) -> float:
-    """Of a mean hour; at night hardly anything comes."""
+    """Return the rate relative to a mean hour; at night there is hardly any traffic."""
     return float(max(0.05, 1.9 * np.sin(np.pi * ((hour % 24) - 5) / 17))) if 5 <= hour % 24 < 22 else 0.05
 
 

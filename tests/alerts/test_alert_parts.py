@@ -1,4 +1,4 @@
-"""What was observed divides by each dimension as it was written; in hours as far as groups are counted."""
+"""Observations divide by each dimension as they were written; in hours as far as groups are counted."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What is usual at an hour is drawn towards the wider mean as far as it must be, and no further."""
+"""The baseline of an hour is shrunk towards the wider mean as far as necessary, and no further."""
 
 import numpy as np
 import pytest

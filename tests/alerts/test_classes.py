@@ -20,7 +20,7 @@ def counted(found: Classes, tally: dict[int, int]) -> np.ndarray:
 
 @st.composite
 def tallies(draw: st.DrawFn) -> dict[int, int]:
-    """Where a part is at most the whole."""
+    """Draw tallies in which a part is at most the whole."""
     tally = {NUMBER[name]: draw(st.integers(0, 50)) for name in COUNTS if name.rsplit("_", 1)[-1].isdigit()}
     for name in ("answered", "abandoned", "transferred", "own_level_hits", "first_yes", "first_no"):
         tally[NUMBER[name]] = draw(st.integers(0, 50))

@@ -1,4 +1,4 @@
-"""What is said of an alert: a title, a few sentences with all figures, who moved it, and where to look."""
+"""Messages of alerts: a title, a few sentences with all figures, the contributors, and links."""
 
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -115,7 +115,7 @@ def worse(queue: str, hour: int) -> np.ndarray:
 
 
 async def rung(settings: Settings, queues: Sequence[str] = ("billing", "sales")) -> list[Message]:
-    """What is said of all that fires in a center where billing fell a day ago."""
+    """Return the messages of all that fires in a center where billing fell a day ago."""
     reader = await read(await written(drawn(queues, 200, NPS, worse)), settings)
     watch = Watch(reader, settings, rules(settings))
     _, notices = turn({}, watch.rules, watch.judged(NOW), NOW)
@@ -136,7 +136,7 @@ async def test_of_a_drop_score_usual_score_support_interval_and_since_when_are_s
     assert message.text == (
         f"NPS of Billing has fallen to {value} since about {since}; {figures.usual:.0f} is usual at these "
         f"hours. That rests on {figures.support} answers: with 95 % certainty it is between {lower} and "
-        f"{upper}. By chance alone it looks so once a month."
+        f"{upper}. Chance alone would produce such a change about once a month."
     )
     assert interval[0] < figures.value < interval[1] < figures.usual
     assert message.since == figures.since
@@ -375,8 +375,8 @@ async def test_what_was_corrected_was_not_due(rule: Mapping[str, object], title:
 
 async def test_what_hours_of_operation_end_is_not_said_to_be_good_again() -> None:
     message = await ended(TARGET, "closed", state="closed")
-    assert message.title == "Service level of Billing is no longer judged"
-    assert message.text == "Hours of operation are over: it is judged again when they begin."
+    assert message.title == "Service level of Billing is no longer evaluated"
+    assert message.text == "The hours of operation are over: it is evaluated again when they begin."
 
 
 @pytest.mark.parametrize(
@@ -386,8 +386,8 @@ async def test_of_too_few_answers_nobody_says_that_it_is_good_again(
     rule: Mapping[str, object], verb: str
 ) -> None:
     message = await ended(rule, "over", state="few", figures=Figures(least=20, support=3))
-    assert message.title == f"{verb} no longer judged"
-    assert message.text == "The reason. So nobody can say whether it goes on."
+    assert message.title == f"{verb} no longer evaluated"
+    assert message.text == "The reason. So it is unknown whether it goes on."
 
 
 async def test_of_a_queue_that_is_no_more_it_is_said() -> None:
@@ -400,9 +400,9 @@ async def test_of_a_queue_that_is_no_more_it_is_said() -> None:
         now += MINUTE
         alerts, notices = turn(alerts, [one], [], now)
     (message,) = await Composer(await nothing(), settings, [one]).composed(notices, {known.id: known}, now)
-    assert message.title == "NPS of Billing is no longer judged"
+    assert message.title == "NPS of Billing is no longer evaluated"
     assert message.text == (
-        "Billing is no longer judged: it has no data, or is not among the groups of the rule."
+        "Billing is no longer evaluated: it has no data, or is not among the groups of the rule."
     )
 
 
@@ -414,7 +414,7 @@ async def test_of_a_rule_that_is_no_more_it_is_said() -> None:
     end = withdrawn(begin.alert, NOW).notice
     assert end is not None
     (message,) = await Composer(await nothing(), settings, ()).composed([end], {known.id: known}, NOW)
-    assert message.title == "NPS of Billing is no longer judged"
+    assert message.title == "NPS of Billing is no longer evaluated"
     assert message.text == "The rule one is no longer in force."
 
 

@@ -1,4 +1,4 @@
-"""Who looks at every answer is wrong as often as promised, and not more."""
+"""Intervals checked at every answer are wrong as often as promised, and no more."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ SERIES, MONTHS = 250, 2
 
 
 def alarms(beyond: np.ndarray, apart: int) -> int:
-    """By series, those that lie more than `apart` answers from the one before."""
+    """Count alarms by series; those more than `apart` answers from the one before."""
     found = 0
     for series in beyond:
         last = -apart

@@ -22,7 +22,7 @@ def observed(values: Sequence[float]) -> Amount:
 
 @st.composite
 def divisions(draw: st.DrawFn) -> list[tuple[list[float], list[float]]]:
-    """Of each part what was observed now and before."""
+    """Draw the observations of each subgroup, now and before."""
     return draw(st.lists(st.tuples(scores, scores), min_size=1, max_size=6))
 
 
@@ -183,7 +183,7 @@ def test_of_what_has_no_name_nothing_is_said_where_all_fell_alike() -> None:
 
 @pytest.mark.parametrize(("before", "expected"), [(50, -70.0), (0, -60.0), (-10, -60.0)])
 def test_what_missed_its_target_before_is_compared_with_the_target(before: int, expected: float) -> None:
-    """Of a target of 0, missed by 60 now: what was better before fell from there."""
+    """The target is 0, missed by 60 now: a subgroup that was better before fell from there."""
     was = [float(before)] * 300
     bad, good = [-100.0] * 300, [-20.0] * 300
     found = largest([parts([(bad, was), (good, was)])], "higher", point=0)
@@ -218,7 +218,7 @@ def test_one_contact_that_took_a_day_does_not_name_its_team() -> None:
 
 
 def test_where_nothing_changed_hardly_anybody_is_named() -> None:
-    """Of 400 alerts of chance alone in at most one of twenty somebody stands out."""
+    """At most one of twenty among 400 alerts by chance alone has a subgroup that stands out."""
     chance, named = np.random.default_rng(5), 0
     for _ in range(400):
         division = [(drawn(chance, 40, 0.5, 0.2), drawn(chance, 200, 0.5, 0.2)) for _ in range(10)]

@@ -1,4 +1,4 @@
-"""Who waits long waits together: what depends on each other is worth less, and rings no more often."""
+"""Dependent observations, such as waits in a queue, count for less, and raise no more false alarms."""
 
 import numpy as np
 import pytest

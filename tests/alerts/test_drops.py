@@ -116,7 +116,7 @@ async def test_who_does_not_know_the_hour_of_the_week_rings_far_too_often() -> N
 
 
 def dropping(days: float, *after: float, queue: str = "billing", until: float = 0.0) -> Chances:
-    """From so many days ago on."""
+    """Return probabilities that change that many days ago."""
 
     def found(name: str, hour: int) -> np.ndarray:
         bad = name == queue and days_ago(days) <= hour < days_ago(until) + (until == 0)
@@ -159,7 +159,7 @@ async def test_a_center_that_is_too_young_says_so(days: int, state: str) -> None
     store = await few(dropping(1, 0.6, 0.3, 0.1), days)
     verdict = by_key(await watched(store, only(one=DROP)))["billing"].verdict
     assert verdict.state == state
-    assert ("is not known yet" in verdict.reason) is (state == "no_baseline")
+    assert ("There is no baseline yet" in verdict.reason) is (state == "no_baseline")
 
 
 async def test_the_evidence_over_time_ends_with_that_of_the_verdict() -> None:
@@ -193,7 +193,7 @@ async def test_two_who_watch_the_same_store_tell_the_same() -> None:
 
 
 def better(part: Drawn, hours: int) -> Drawn:
-    """What makes promoters of all detractors of the last hours."""
+    """Turn all detractors of the last hours into promoters."""
     moved = np.zeros_like(part.counts)
     moved[-hours:, 0] = part.counts[-hours:, 0, :1] * np.array([-1, 0, 1])
     return part._replace(counts=moved)

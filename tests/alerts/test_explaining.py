@@ -80,7 +80,7 @@ async def test_evidence_of_a_drop_rises_to_the_line_and_its_chart_ends_where_it_
     assert max(point.value or 0 for point in since) >= (chart.line or 0)
     assert (
         found.needed
-        == f"It is over once the evidence is below {chart.over:.3g}: it stands at {figures.evidence:.3g}."
+        == f"It is over once the evidence is below {chart.over:.3g}: it is at {figures.evidence:.3g}."
     )
 
 
@@ -89,7 +89,7 @@ async def test_where_nothing_fell_it_says_how_soon_drops_would_be_noticed() -> N
     found = only_one(await center(even, **DROP), "sales")
     assert found.state == "holds"
     match = re.fullmatch(
-        r"It fires at an evidence of [\d.]+: it stands at [\d.]+\. After a drop to (−?\d+) it would fire "
+        r"It fires at an evidence of [\d.]+: it is at [\d.]+\. After a drop to (−?\d+) it would fire "
         r"within about ([\d,]+) answers, to (−?\d+) within about ([\d,]+) answers\.",
         found.needed,
     )
@@ -116,7 +116,7 @@ async def test_of_too_few_to_learn_from_it_says_how_many_are_missing() -> None:
     assert (found.state, found.chart) == ("no_baseline", None)
     assert found.learned is not None
     missing = 300 - found.learned.observations
-    assert found.needed.startswith(f"It is judged once {missing} more observations were learned from")
+    assert found.needed.startswith(f"It is evaluated once the baseline has {missing} more observations")
 
 
 # Targets.
@@ -140,8 +140,8 @@ async def test_what_chance_may_explain_is_said_with_what_would_decide() -> None:
     found = only_one(watch, "billing")
     assert found.state == "unclear"
     match = re.fullmatch(
-        r"It fires where the whole interval lies below 20: of (\d+) answers, at about (−?\d+); or of about "
-        r"([\d,]+) answers that are no better\.",
+        r"It fires where the whole interval lies below 20: with (\d+) answers, at about (−?\d+); or with "
+        r"about ([\d,]+) answers that are no better\.",
         found.needed,
     )
     assert match is not None
@@ -157,7 +157,7 @@ async def test_of_a_group_without_an_answer_in_the_window_its_target_is_explaine
     found = only_one(await center(part._replace(counts=counts), **TARGET), "sales")
     assert found.state == "few"
     assert found.reason.startswith("NPS of sales has no data in the last 24")
-    assert found.needed == "It is judged from 20 answers on: 20 more."
+    assert found.needed == "It is evaluated from 20 answers on: 20 more."
 
 
 # Silence.
@@ -226,11 +226,11 @@ async def test_terms_are_the_settings_by_the_names_they_have_in_the_file() -> No
     )
     terms = {term.name: term.words for term in found.terms}
     assert terms["target"] == "at least 20"
-    assert terms["for"] == "told when it holds for 2 min"
-    assert terms["clear"] == "over when it is so for 5 min"
+    assert terms["for"] == "notified once it lasts 2 min"
+    assert terms["clear"] == "over once it is fine for 5 min"
     assert (terms["severity"], terms["least_support"]) == (
         "critical",
-        "30 answers at least, or nothing is said",
+        "30 answers at least, or there is no verdict",
     )
 
 
@@ -238,9 +238,9 @@ async def test_out_of_hours_it_says_when_it_is_judged_again() -> None:
     watch = await center(**DROP | {"hours": {"mon-fri": "08:00-20:00"}})  # it is a Saturday
     found = only_one(watch, "billing")
     assert found.state == "closed"
-    assert found.needed == "It is judged again in the hours of operation: Mon-Fri 08:00-20:00."
+    assert found.needed == "It is evaluated again in the hours of operation: Mon-Fri 08:00-20:00."
 
 
 async def test_of_data_that_is_old_it_says_so() -> None:
     found = only_one(await center(**DROP), "billing", now=NOW + 2 * MINUTE)
-    assert (found.state, found.needed) == ("no_data", "It is judged again once the data is whole.")
+    assert (found.state, found.needed) == ("no_data", "It is evaluated again once the data is complete.")

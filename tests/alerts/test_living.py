@@ -110,7 +110,7 @@ class Story:
 
 
 def short_drop() -> Drawn:
-    """From 26 to 22 hours ago, by day."""
+    """Draw a center with a drop from 26 to 22 hours ago, by day."""
     return drawn(FEW, 2_000, NPS, dropping(26 / 24, 0.8, 0.1, 0.1, until=22 / 24))
 
 
@@ -145,7 +145,7 @@ async def center(days: float = 1.0, until: float = 0.0) -> MemoryStore:
     "behind", [True, False], ids=["the server's alone, for a moment", "the workers' as well"]
 )
 async def test_a_clock_that_jumps_an_hour_ahead_rings_no_bell(behind: bool) -> None:
-    """Where the workers' clocks jump as well, a call comes within a minute."""
+    """If the workers' clocks jump as well, a call comes within a minute."""
     store, settings = await center(0.0), Settings()
     reader = await simulated.read(store, settings)
     story = Story(Watch(reader, settings, rules(settings)))

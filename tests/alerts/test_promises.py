@@ -1,4 +1,4 @@
-"""As many false alarms as promised, of a rhythm of the day and week that nobody told."""
+"""False alarms come as often as promised, with a rhythm of day and week that the rule has to learn."""
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ SCORES = np.array([-1.0, 0.0, 1.0])
 
 
 def chances(swing: float) -> np.ndarray:
-    """By hour of the week: worse at night and on weekends."""
+    """Return class probabilities by hour of the week: worse at night and on weekends."""
     hours = np.arange(WEEK)
     found = np.tile([0.2, 0.3, 0.5], (WEEK, 1))
     moved = swing * np.cos(2 * np.pi * hours / 24) / 2 + swing / 4 * (hours >= 5 * 24)

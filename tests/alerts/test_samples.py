@@ -1,4 +1,4 @@
-"""What a window held at some moment of the past: as readings say while they can, then of whole hours."""
+"""Window counts of the past: as readings have them while they can, then from whole hours."""
 
 import numpy as np
 import pytest
@@ -96,7 +96,7 @@ async def test_short_windows_of_long_ago_are_said_to_be_forgotten() -> None:
     watch = Watch(await read(await written(answers()), settings), settings, rules(settings))
     found = by_key(watch, at=NOW - 3 * DAY)
     assert {one.verdict.state for one in found.values()} == {"no_data"}
-    assert found["sales"].verdict.reason.startswith("What the last 30m held then is no longer known")
+    assert found["sales"].verdict.reason.startswith("The counts of the last 30m are no longer kept")
 
 
 async def test_what_was_asked_is_not_summed_again_until_something_came_in() -> None:

@@ -1,4 +1,4 @@
-"""What an alert is about and what it is compared with lie next to each other, as far as they are kept."""
+"""The panes of an alert and those before it lie next to each other, as far as they are kept."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What is printed of alerts says what is wrong first, who knows of it, why it is so, what would have been."""
+"""Text output of alerts: problems first, who was notified, the reasons, and backtests."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -147,7 +147,7 @@ async def test_of_many_groups_the_worst_are_explained_and_the_others_named() -> 
     text = commands.explained(await known(only(one=DROP), part=fallen(queues)), "one", None, None, False)
     assert text.startswith("one [billing]: fires\n")
     assert text.count("  the rule\n") == commands.SHOWN
-    assert len(text.partition("Others; --key explains one:\n")[2].splitlines()) == 2
+    assert len(text.partition("Others (--key explains one):\n")[2].splitlines()) == 2
 
 
 async def test_an_explanation_says_who_was_told() -> None:
@@ -161,7 +161,7 @@ async def test_an_explanation_says_who_was_told() -> None:
     record = acknowledged(record, alert.id, Acknowledgement("ana", NOW))
     text = commands.explained(await known(settings, record), "nps-fell", "billing", None, False)
     assert (
-        "  firing: since 09:00; fired at 09:05; floor was sent it, desk is still to be sent it; "
+        "  firing: since 09:00; fired at 09:05; sent to floor, waiting for desk; "
         "acknowledged by ana at 10:00\n"
     ) in text
 
@@ -169,11 +169,11 @@ async def test_an_explanation_says_who_was_told() -> None:
 @pytest.mark.parametrize(
     ("name", "key", "at", "said"),
     [
-        ("nps-fel", None, None, "nps-fel: there is no such rule, did you mean nps-fell?"),
-        ("xyz", None, None, "xyz: there is no such rule, expected one of nps-fell"),
-        ("nps-fell", "biling", None, "key = 'biling': there is no such queue, did you mean billing?"),
-        ("nps-fell", None, "2026-11-21T11:00:00Z", "that is yet to come"),
-        ("nps-fell", None, "2026-01-01T00:00:00Z", "nothing is kept from before Sat 12 Sep 11:00"),
+        ("nps-fel", None, None, "nps-fel: no such rule, did you mean nps-fell?"),
+        ("xyz", None, None, "xyz: no such rule, expected one of nps-fell"),
+        ("nps-fell", "biling", None, "key = 'biling': no such queue, did you mean billing?"),
+        ("nps-fell", None, "2026-11-21T11:00:00Z", "expected a time in the past"),
+        ("nps-fell", None, "2026-01-01T00:00:00Z", "no data from before Sat 12 Sep 11:00 is kept"),
     ],
 )
 async def test_a_question_that_cannot_be_answered_says_what_was_meant(
@@ -194,9 +194,9 @@ async def test_a_rehearsal_is_printed_with_reasons_and_what_is_promised() -> Non
         commands.rehearsed(found, "2026-11-19T12:00:00Z", None, ["nps-fell"], Progress(disable=True)), "UTC"
     )
     head, _, fired, over, *_ = text.splitlines()
-    assert head.startswith("Thu 19 Nov 12:00 to Sat 21 Nov 10:00, looked at ")
+    assert head.startswith("Thu 19 Nov 12:00 to Sat 21 Nov 10:00, evaluated ")
     assert "  nps-fell [billing]: NPS of billing has fallen to " in fired
-    assert over == "  still so at the end"
+    assert over == "  still firing at the end"
     assert "nps-fell      1       2       0.13" in text.splitlines()[-3]  # 46 of 730.5 hours, for each
 
 
@@ -247,10 +247,10 @@ def test_of_a_center_that_counted_nothing_yet_silence_is_told(alerts: CliRunner)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("explain", "nps"), "nps: there is no such rule, did you mean nps-drop"),
-        (("explain", "silence", "--at", "2026-01-01T00:00:00Z"), "nothing was counted yet"),
-        (("test", "--rule", "nps"), "nps: there is no such rule, "),
-        (("test",), "nothing was counted yet"),
+        (("explain", "nps"), "nps: no such rule, did you mean nps-drop"),
+        (("explain", "silence", "--at", "2026-01-01T00:00:00Z"), "no data was counted yet"),
+        (("test", "--rule", "nps"), "nps: no such rule, "),
+        (("test",), "no data was counted yet"),
         (("list", "--at", "yesterday"), "yesterday"),
     ],
 )

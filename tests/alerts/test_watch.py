@@ -1,4 +1,4 @@
-"""What is said of a center as a whole: targets, silence, hours of operation, and data that is not whole."""
+"""Verdicts on a whole center: targets, missing data, hours of operation, and incomplete data."""
 
 import numpy as np
 import pytest
@@ -125,7 +125,9 @@ async def test_an_empty_center_has_only_silence_to_tell_of() -> None:
     watch = Watch(await read(MemoryStore(), settings), settings, rules(settings))
     (judged,) = watch.judged(NOW)
     assert (judged.rule.name, judged.verdict.state) == ("silence", "fires")
-    assert judged.verdict.reason == "Nobody counts yet: no worker has seen the end of its topics."
+    assert (
+        judged.verdict.reason == "There is no current data: no worker has reached the end of its topics yet."
+    )
 
 
 # Silence.
@@ -164,7 +166,7 @@ PULSE = Pulse(now=NOW, fresh_ms=0, lag=0, record_at=NOW, event_at=NOW)
     ("pulse", "said"),
     [
         (PULSE, None),
-        (PULSE._replace(fresh_ms=None), "Nobody counts yet"),
+        (PULSE._replace(fresh_ms=None), "There is no current data"),
         (PULSE._replace(fresh_ms=59_999), None),
         (PULSE._replace(fresh_ms=60_000, lag=7), "The data is 60 s old, 7 records wait"),
     ],

@@ -1,4 +1,4 @@
-"""How figures are said in a sentence."""
+"""Formatting of figures for use in a sentence."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How soon a drop is noticed, and at how many false alarms: by us, by a threshold, at best.
+"""Measure how soon a drop is noticed, and at how many false alarms: by us, by a threshold, at best.
 
 Run as `python -m tests.benchmarks.alerts`; prints JSON, and a chart on standard error. All at one false alarm
 per series and month of 200 answers a day:

@@ -72,7 +72,7 @@ async def _counted(broker: Broker, redis: RedisServer, store: RedisStore, center
 
 
 async def _read(store: RedisStore, redis: RedisServer) -> dict[str, Any]:
-    """Of a reader that begins: all hours, then one window of half a year ago."""
+    """Time the start of a reader: all hours, then one window of half a year ago."""
     say("reading")
     reader = Reader(store, Settings(center=CENTER, redis=redis.url))
     began, now = time.monotonic(), wall_clock_ms()

@@ -111,5 +111,5 @@ def _survey(
 
 
 def mean_bytes(sent: Sequence[Message]) -> float:
-    """Of the values, of all topics."""
+    """Mean size of the values of all topics."""
     return sum(len(message.value) for message in sent) / len(sent)

@@ -1,4 +1,4 @@
-"""How long an event takes until a reading shows it."""
+"""Measure how long an event takes until a reading shows it."""
 
 import asyncio
 import time
@@ -49,7 +49,7 @@ class Seen:
             await asyncio.sleep(EVERY_S)
 
     def delays_s(self, published: Sequence[float], before: int) -> list[float]:
-        """Of the n-th published event: until the total first was at least n. Which of two events in
+        """Delay of the n-th published event: until the total first was at least n. Which of two events in
         different partitions is counted first does not matter to a number."""
         reached = [bisect_left(self.totals, before + number) for number in range(1, len(published) + 1)]
         return [self.at[place] - sent for place, sent in zip(reached, published, strict=True)]

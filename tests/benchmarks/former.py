@@ -1,4 +1,4 @@
-"""What counting costs beside an earlier release, in the same run: of mixed records, or of plain calls.
+"""Measure counting beside an earlier release, in the same run: mixed records, or plain calls.
 
 Run as `python -m tests.benchmarks.former PATH`, where PATH is a checkout of that release; prints one JSON
 object. Mixed are calls, surveys, evaluations and values with corrections, tombstones and repetitions, in
@@ -38,7 +38,7 @@ _AT_ONCE = 2_000
 
 
 class FormerCounters:
-    """Where the former layout keeps counters."""
+    """Counters in the former layout."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
@@ -72,7 +72,7 @@ async def _publish(broker: Broker, load: str, number: int) -> int:
 
 
 async def _count(parts: str, broker: Broker, path: Path | None, turn: int, total: int) -> dict[str, Any]:
-    """Of the release at `path`; None: of this one."""
+    """Count with the release at `path`; None: with this one."""
     say(f"counting {total} records: {path or 'this one'}, turn {turn + 1}")
     async with AsyncExitStack() as stack:
         redis = await stack.enter_async_context(PARTS[parts].store())

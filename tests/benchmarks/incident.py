@@ -1,4 +1,4 @@
-"""How long it takes until each who is to know of an incident knows: the simulator's, end to end.
+"""Measure how long it takes until all receivers know of an incident of the simulator, end to end.
 
 Run as `python -m tests.benchmarks.incident`; prints JSON. A worker, two servers, Debian's Alertmanager, a
 webhook receiver and Chromium, on one machine. More contacts come than in most centers, so that minutes are
@@ -78,7 +78,7 @@ class Simulated:
         await asyncio.wait([self._publishing])
 
     def _noting(self, messages: Iterable[Message]) -> Iterator[Message]:
-        """When callers who gave up are told of; a message goes out at its time."""
+        """Note when abandoned calls are published; a message goes out at its time."""
         for message in messages:
             if message.at_ms >= self._start and _is_bad(message):
                 self._bad.append(message.at_ms)

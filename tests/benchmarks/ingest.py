@@ -1,4 +1,4 @@
-"""How fast one `streamer ingest` is: with a source that is published as it comes, and with one whose
+"""Measure the speed of one `streamer ingest`: with a source that is published as it comes, and with one whose
 contacts take three records each.
 
 Run as `python -m tests.benchmarks.ingest`; prints one JSON object. Timed from the first commit seen to the
@@ -64,7 +64,7 @@ async def taken(store: RedisStore, topic: str) -> int:
 
 
 async def watch(process: Process, store: RedisStore, topic: str, total: int) -> dict[str, Any]:
-    """From the first commit that is seen until all is taken."""
+    """Watch from the first commit seen until all is read."""
     while not (first := await taken(store, topic)):  # noqa: ASYNC110 - the store tells nobody
         await asyncio.sleep(_POLL_S)
     began, cpu = time.perf_counter(), cpu_seconds(process.pid)

@@ -51,7 +51,7 @@ def call(chance: random.Random) -> tuple[Cell, Tally]:
 
 
 def calls(chance: random.Random, number: int, first_ms: int, last_ms: int) -> Iterator[PaneTallies]:
-    """In portions, evenly over the time."""
+    """Yield calls in portions, spread evenly over the time."""
     for begin in range(0, number, _AT_A_TIME):
         portion: PaneTallies = {}
         for index in range(begin, min(number, begin + _AT_A_TIME)):
@@ -62,8 +62,8 @@ def calls(chance: random.Random, number: int, first_ms: int, last_ms: int) -> It
 
 
 async def reading() -> dict[str, Any]:
-    """In ms, the median of some rounds. Each commits some calls of the last seconds, refreshes the reader,
-    and reads a metric of all groups of all groupings over all windows."""
+    """Measure the read time in ms, the median of some rounds. Each commits some calls of the last seconds,
+    refreshes the reader, and reads a metric of all groups of all groupings over all windows."""
     chance, center = random.Random(1), Center(MemoryStore())
     began = time.perf_counter()
     for portion in calls(chance, CALLS, NOW - DAY + HOUR, NOW):

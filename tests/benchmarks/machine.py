@@ -1,4 +1,4 @@
-"""What the machine says of a process, and of itself."""
+"""Read facts about a process and the machine."""
 
 import os
 import platform
@@ -43,7 +43,7 @@ async def reset_busy_times(server: RedisServer) -> None:
 
 
 async def busy_times(server: RedisServer) -> dict[str, dict[str, float]]:
-    """How long one script or transaction kept Redis busy since the reset, in ms: median, p99, longest."""
+    """Time that one script or transaction kept Redis busy since the reset, in ms: median, p99, longest."""
     async with server.client() as client:
         info = await client.info("latencystats")
     return {
@@ -70,6 +70,6 @@ def _processor() -> str:
 
 
 def first_line(*command: str) -> str:
-    """Of what a program says of itself."""
+    """Return the first line of what a program prints about itself."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return (done.stdout or done.stderr).partition("\n")[0].strip()

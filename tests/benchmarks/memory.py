@@ -1,4 +1,4 @@
-"""What a contact weighs in Redis."""
+"""Measure the memory of a contact in Redis."""
 
 import asyncio
 from collections.abc import AsyncIterator

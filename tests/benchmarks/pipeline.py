@@ -115,7 +115,7 @@ def _owner(place: str) -> tuple[Any, str]:
 
 
 class Run(NamedTuple):
-    """What one run took; CPU seconds of this process and of the store."""
+    """Costs of one run; CPU seconds of this process and of the store."""
 
     events: int
     seconds: float
@@ -139,7 +139,7 @@ class Run(NamedTuple):
 
 
 def batches(center: Center, sent: Sequence[Message], size: int) -> Batches:
-    """Of the calls' topic, as a consumer would have fetched them."""
+    """Yield batches of the calls' topic, as a consumer would fetch them."""
     logs: dict[int, list[Record]] = {number: [] for number in range(center.partitions)}
     for message in sent:
         log = logs[message.partition]

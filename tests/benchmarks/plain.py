@@ -1,4 +1,4 @@
-"""How fast the plain Faust program goes: a worker of its own, listened to through what it writes."""
+"""Measure the plain Faust program: a worker of its own, listened to through what it writes."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""How many false alarms of drops there are for each that was promised, as time goes on.
+"""Measure how many false alarms of drops there are for each that was promised, as time goes on.
 
 Run as `python -m tests.benchmarks.promises`; prints JSON. Nothing ever changes in these centers, but they
 have a rhythm of the day and week, learned from eight weeks, anew each day. `se`: the standard error

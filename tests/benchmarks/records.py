@@ -1,4 +1,4 @@
-"""How records get into Kafka, and how fast a consumer that does nothing with them gets them out."""
+"""Publish records to Kafka, and measure a consumer that does nothing with them."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ async def create(address: str, topic: str, partitions: int) -> None:
 
 
 async def publish(address: str, sent: Sequence[Message], topic: str | None = None) -> None:
-    """As fast as it goes; to `topic` if given, else to each record's own."""
+    """Publish as fast as possible; to `topic` if given, else to each record's own."""
     to = await producer(address, linger_ms=20)
     try:
         for first in range(0, len(sent), _IN_FLIGHT):

@@ -1,4 +1,4 @@
-"""What walls cost: how soon many of them have an event, and what a server takes for it.
+"""Measure many wallboards: how soon they have an event, and what that costs the server.
 
 Run as `python -m tests.benchmarks.stream`; prints one JSON object. One worker, one server bound to one core,
 all else on the others. Some onlookers never read. An event is published to Kafka at its own time; a client
@@ -232,8 +232,8 @@ class Run:
 
 
 def figures(seen: Seen, published: Sequence[float], first: int, rate: int) -> dict[str, Any]:
-    """In ms. `delay`: from handing an event to the producer until a client has it; `frame`: from making
-    what is told until a client has it, the client's own time included."""
+    """Figures in ms. `delay`: from handing an event to the producer until a client has it; `frame`: from
+    making what is told until a client has it, the client's own time included."""
     delays = np.concatenate(
         [delays_s(frames, published, first)[round(rate * _WARM_S) :] for frames in seen.frames]
     )

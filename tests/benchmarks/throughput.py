@@ -1,4 +1,4 @@
-"""What a worker does on this machine, beside a bare consumer and a plain Faust program.
+"""Measure the throughput of a worker, beside a bare consumer and a plain Faust program.
 
 Run as `python -m tests.benchmarks.throughput`; prints one JSON object. All in one run, since a machine is
 rarely as fast twice: read the ratios, and the CPU times where other work ran beside it.
@@ -54,7 +54,7 @@ OPTIONAL = ("surveys", "delay", "plain")
 
 
 class Asked(NamedTuple):
-    """What is to be measured."""
+    """Choice of measurements."""
 
     parts: str
     center: Center
@@ -131,7 +131,7 @@ class Benchmark:
         }
 
     async def _before(self, sent: Sequence[Message]) -> int:
-        """What was counted of other events: the worker may have begun with these."""
+        """Count of other events: the worker may have begun with these."""
         return 0 if sent is self._calls else min(len(self._calls), await counted(self._store))
 
     async def _writes(self) -> int:
@@ -160,7 +160,7 @@ class Benchmark:
 
 
 def ratios(found: dict[str, Any]) -> dict[str, float]:
-    """Of rates, and of CPU time for an event, which other work beside us disturbs less."""
+    """Ratios of rates, and of CPU time for an event, which other work beside us disturbs less."""
     ours, bare_ = found["ours"], found["bare"]
     taken = {
         "ours_to_bare": ours["events_per_s"] / bare_["records_per_s"],

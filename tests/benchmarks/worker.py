@@ -53,13 +53,13 @@ class Worker(Server):
 
 
 class Counters(Protocol):
-    """Who knows the plain counters by name."""
+    """Anything with plain counters by name."""
 
     async def counters(self) -> dict[str, int]: ...
 
 
 class Moment(NamedTuple):
-    """How much was counted when, and the CPU time that worker, Redis and broker had used by then."""
+    """Count at a time, and the CPU time that worker, Redis and broker had used by then."""
 
     at: float
     counted: int
@@ -69,7 +69,7 @@ class Moment(NamedTuple):
 
 
 class Watching(NamedTuple):
-    """From the first moment something was seen counted to the first one all was."""
+    """Watch from the first moment something was counted to the first one all was."""
 
     moments: Sequence[Moment]
 

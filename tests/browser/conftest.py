@@ -1,4 +1,4 @@
-"""Here is what a test of the pages may ask for: Chromium, a page that tolerates no error, servers."""
+"""Fixtures for tests of the pages: Chromium, a page that tolerates no error, servers."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ Opened = Callable[..., Awaitable[Page]]
 
 
 def chromium() -> dict[str, Any]:
-    """How Debian's is launched. Raises RuntimeError where there is none."""
+    """Return the launch options of Debian's Chromium. Raise RuntimeError if it is missing."""
     path = shutil.which("chromium")
     if path is None:
         raise RuntimeError("chromium is missing: install Debian's package chromium")
@@ -81,7 +81,7 @@ async def stage() -> AsyncIterator[Stage]:
 async def house(
     broker: Broker, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[House]:
-    """One center for all tests: who kills its server starts it again."""
+    """One center for all tests: a test that kills its server starts it again."""
     house = House(broker, redis_server, "house", tmp_path_factory.mktemp("house"))
     try:
         await house.open()
@@ -91,7 +91,7 @@ async def house(
 
 
 async def violations(page: Page) -> list[str]:
-    """What axe-core finds wrong with the page: rule, place and reason."""
+    """List the violations that axe-core finds: rule, element and reason."""
     await page.evaluate(AXE.read_text())
     found = await page.evaluate("axe.run()")
     return [

@@ -1,4 +1,4 @@
-"""Here is a small center that a test can know by heart: counted by the real lanes, served by the real server.
+"""A small center with known figures: counted by the real processors, served by the real server.
 
 The clock stands still unless a test moves it, so that every figure is what it is.
 """
@@ -42,7 +42,7 @@ Event = tuple[str, dict[str, Any]]
 def answered(
     number: str, queue: str, agent: str, ago_ms: int, *, talk_s: float = 200, **more: Any
 ) -> Iterable[Event]:
-    """A contact that an agent took; with `nps` also its survey, answered a minute later."""
+    """Yield a contact that an agent took; with `nps` also its survey, answered a minute later."""
     ended_at = (NOW - ago_ms) / 1000
     about = {"contact_id": number, "customer_id": f"customer-{number}"}
     yield (
@@ -99,11 +99,11 @@ class Floor:
         return f"http://127.0.0.1:{self.port}/supervisor"
 
     async def happen(self, events: Iterable[Event]) -> None:
-        """As published now, each by the topic's name."""
+        """Count events as if published now, each with its topic."""
         await self.count(Message(NOW, topic, b"", json.dumps(data).encode(), ()) for topic, data in events)
 
     async def count(self, messages: Iterable[Message]) -> None:
-        """All of a topic, and then the next."""
+        """Count messages topic by topic."""
         told: dict[str, list[Message]] = {}
         for message in messages:
             told.setdefault(message.topic, []).append(message)
@@ -117,12 +117,12 @@ class Floor:
             await at.count(records, first + len(records))
 
     async def whole(self) -> None:
-        """The workers have caught up."""
+        """Store a heartbeat that says the workers have caught up."""
         beat = Heartbeat(self.now, 0, self.now)
         await self.store.beat({Partition("call-completed", 0): beat})
 
     def app(self) -> Starlette:
-        """What is served."""
+        """Build the application to serve."""
         return application(Reader(self.store, self.settings), self.settings, lambda: self.now)
 
     async def __aenter__(self) -> Self:

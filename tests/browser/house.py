@@ -1,4 +1,4 @@
-"""Here is a whole center with a live server: broker, store, worker, `streamer serve`, some hours."""
+"""A complete center with a live server: broker, store, worker, `streamer serve`, some hours of data."""
 
 import asyncio
 import json
@@ -88,7 +88,7 @@ class House:
         return self.serve.url
 
     async def open(self, history_h: float = 3) -> None:
-        """With some hours of a simulated center, which bring some thousand contacts."""
+        """Start, and publish some hours of a simulated center: some thousand contacts."""
         await kafka.ensure_topics(self._broker.address)
         self.worker = Worker(self.settings, self._folder / "worker.log")
         await self.serve.start()
@@ -110,7 +110,7 @@ class House:
             await producer.stop()
 
     async def happens(self, **fields: Any) -> float:
-        """A contact is answered, and published. Returns when (epoch seconds)."""
+        """Publish an answered contact; return the time in epoch seconds."""
         producer = await kafka.producer(self._broker.address)
         try:
             now = time.time()  # noqa: TID251 - the edge of the tests
@@ -122,13 +122,13 @@ class House:
             await producer.stop()
 
     async def ready(self) -> None:
-        """Until all that was published is counted. Raises TimeoutError."""
+        """Wait until everything published is counted. Raise TimeoutError."""
         async with asyncio.timeout(_READY_S), httpx.AsyncClient() as client:
             while not (await client.get(f"{self.url}/readyz")).is_success:  # noqa: ASYNC110
                 await asyncio.sleep(_POLL_S)
 
     async def reading(self, metric: str, **query: str) -> Any:
-        """The value the API gives."""
+        """Return the value that the API gives."""
         async with httpx.AsyncClient() as client:
             asked = {"metric": metric, "window": "1h"} | query
             (found,) = (await client.get(f"{self.url}/api/v1/readings", params=asked)).json()

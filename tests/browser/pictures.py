@@ -1,4 +1,4 @@
-"""Here is how the README's picture of the wall is made: the simulated center in its incident.
+"""Take the README's screenshot of the wallboard: the simulated center in its incident.
 
 `python -m tests.browser.pictures FILE.png`. Last week's hours are there too, so that there is something to
 compare with.

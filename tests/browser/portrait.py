@@ -1,4 +1,4 @@
-"""Here is how the README's picture of the supervisor's page is made: a queue in its incident, taken apart.
+"""Take the README's screenshot of the supervisor's page: a queue in its incident, broken down.
 
 `python -m tests.browser.portrait FILE.png`
 """

@@ -1,4 +1,4 @@
-"""Here are boards for the wall: what a stream's snapshot may hold."""
+"""Snapshots for the wallboard, as a stream sends them."""
 
 import math
 from typing import Any

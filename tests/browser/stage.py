@@ -1,4 +1,4 @@
-"""Here is a server that serves the pages, and a stream that says what a test wants it to say."""
+"""A server of the pages, with a stream that sends the events of a test."""
 
 import asyncio
 import json
@@ -20,8 +20,9 @@ Event = tuple[str, dict[str, Any]]
 
 
 class Stage:
-    """`scene` is the snapshot that each new client gets first; `tell` speaks to all that are there.
-    `asked` are the streams' queries so far; with `status` the stream is refused."""
+    """`snapshot` is what each new client gets first; `send_event` sends to all clients.
+
+    `queries` are the streams' query parameters so far; any `status` but 200 refuses the stream."""
 
     def __init__(self) -> None:
         self.port = free_port()

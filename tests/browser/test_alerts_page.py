@@ -1,4 +1,4 @@
-"""What people see of alerts and do about them: on the wall, in the supervisor's list, and asking why."""
+"""Alerts on the pages: on the wallboard, in the supervisor's list, and their explanations."""
 
 import re
 from collections.abc import AsyncIterator, Iterator

@@ -1,4 +1,4 @@
-"""Here is logging in, as one does it: by keyboard, in three languages, and a television once for all."""
+"""The log-in page: by keyboard, in three languages, and a television's token."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""How the pages write values: each unit, at its boundaries, in each language."""
+"""Values as the pages write them: each unit, at its boundaries, in each language."""
 
 from typing import Any
 

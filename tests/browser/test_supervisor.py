@@ -1,4 +1,4 @@
-"""What a supervisor sees and does: sort, filter, compare, and from any number to the contacts behind it."""
+"""The supervisor's page: sort, filter, compare, and drill down from any number to its contacts."""
 
 import re
 from collections.abc import AsyncIterator
@@ -48,7 +48,7 @@ def cell(page: Page, row: str, column: int) -> Locator:
 
 
 async def inside(page: Page) -> bool:
-    """Whether the page is no wider than the window."""
+    """Tell whether the page is no wider than the window."""
     return bool(await page.evaluate("document.documentElement.scrollWidth <= innerWidth"))
 
 

@@ -1,4 +1,4 @@
-"""What a wall shows, on the stage: every state, size, language and theme, and how it is used."""
+"""The wallboard: every state, size, language and theme, and how it is used."""
 
 import re
 from collections.abc import Sequence
@@ -38,7 +38,7 @@ async def shown(stage: Stage, opened: Opened, query: str = "", **context: Any) -
 
 
 def text(words: str) -> re.Pattern[str]:
-    """Of an element: these words, whatever the space between them is made of."""
+    """Match these words in an element, with any kind of space between them."""
     return re.compile(r"^\s*" + r"\s*".join(map(re.escape, words.split())) + r"\s*$")
 
 

@@ -1,6 +1,6 @@
-"""Here is a floor with a bell: what rings is put into the record by the test, or judged by the server itself.
+"""A small center with alerts, which the test puts into the record, or the server's own rules fire.
 
-What is usual is known of 70 days; then billing's customers are treated badly for hours, the others not.
+The baseline is learned from 70 days; then billing's customers are treated badly for hours, the others not.
 """
 
 from collections.abc import Mapping
@@ -50,8 +50,8 @@ def settings(**more: Any) -> Settings:
 
 
 class Tower(Floor):
-    """`judges`: whether the server does; else what rings is what the test says. `alertmanager`: the address
-    of the one that is asked for silences, if there is one."""
+    """`evaluates_rules`: the server evaluates rules itself; else the test sets the alerts.
+    `alertmanager`: address of the Alertmanager to ask for silences, if any."""
 
     judges = False
     alertmanager = ""
@@ -92,13 +92,13 @@ class Tower(Floor):
         )
 
     async def ring(self, *alerts: Alert, **more: Any) -> None:
-        """These fire, are pending or over, beside those that were there before."""
+        """Add alerts (firing, pending or resolved) to those that were there before."""
         known = self.bell.record.by_place() | {(one.rule, one.key): one for one in alerts}
         said = [self._said(one, **more) for one in alerts if one.phase != "pending"]
         await self.bell.change(partial(turned, turn=Turn(known, said, {}, self.now)))
 
     async def hush(self) -> None:
-        """Nothing rings, and nothing is known any more."""
+        """Remove all alerts, acknowledgements and silences."""
         await self.bell.change(lambda record: EMPTY)
 
     async def over(self, rule: str, key: str, why: Why = "over") -> None:
@@ -146,7 +146,7 @@ def _interval(rule: Rule) -> tuple[float, float] | None:
 
 
 def _part(rule: Rule, dimension: str, key: str, moved: float, support: int) -> Contributor:
-    """In points; of shares in percent."""
+    """Build a contributor. `moved` is in points; for shares in percent."""
     size = 0.01 if rule.metric.unit == "ratio" else 1
     alone = -42.0 if size == 1 else 0.52
     return Contributor(
@@ -165,7 +165,7 @@ def _links(rule: Rule, key: str) -> dict[str, str]:
 
 
 async def numbers(queues: tuple[str, ...] = QUEUES) -> MemoryStore:
-    """10 weeks of answers; of billing bad ones in the last 5 hours."""
+    """Ten weeks of answers; those of billing are bad in the last 5 hours."""
     good, bad = (0.2, 0.3, 0.5), (0.7, 0.2, 0.1)
     last = days_ago(5 / 24)
 
@@ -176,7 +176,7 @@ async def numbers(queues: tuple[str, ...] = QUEUES) -> MemoryStore:
 
 
 async def tower(redis: str, center: str, *, known: bool = True, **more: Any) -> Tower:
-    """`known`: whether it is, what is usual."""
+    """Build a center with alerts; `has_baseline`: with ten weeks of answers to learn from."""
     made = Tower(redis, center, settings(**more), await numbers() if known else MemoryStore())
     await made.happen(chain(before(), hour()))
     return made

@@ -1,4 +1,4 @@
-"""Here is a whole center and all whom its alerts reach: worker, servers, Alertmanager, a webhook receiver."""
+"""Complete center with everything its alerts reach: worker, servers, Alertmanager, a webhook receiver."""
 
 import asyncio
 import json
@@ -31,7 +31,7 @@ Rules = Mapping[str, Mapping[str, object]]
 
 
 class Place(NamedTuple):
-    """Whose alert it is."""
+    """Rule and group of an alert."""
 
     rule: str
     key: str
@@ -51,7 +51,7 @@ class Alarmed:
         self._http = httpx.AsyncClient(timeout=5)
 
     async def open(self, rules: Rules, servers: int = 2, alertmanager: bool = False) -> None:
-        """The first server is the one that judges and tells."""
+        """Start all processes. The first server becomes the leader."""
         self._stack.push_async_callback(self._http.aclose)
         await kafka.ensure_topics(self._broker.address)
         self.worker = Worker(self.settings, self._folder / "worker.log")
@@ -88,7 +88,7 @@ class Alarmed:
         return "\n\n".join([*tables, f'[receivers.desk]\nurl = "{self.hook.url}"\n'])
 
     async def publish(self, messages: Iterable[Message]) -> None:
-        """Each at its time; what is past at once."""
+        """Publish each message at its time; those of the past at once."""
         producer = await kafka.producer(self._broker.address)
         try:
             await publish(messages, producer, lambda: wall_clock() / 1000)
@@ -96,14 +96,14 @@ class Alarmed:
             await producer.stop()
 
     async def until(self, holds: Callable[..., Awaitable[bool]], *given: Any) -> int:
-        """When it was first seen to (ms)."""
+        """Wait until the condition holds; return when it was first seen to (ms)."""
         async with asyncio.timeout(PATIENCE_S):
             while not await holds(*given):  # noqa: ASYNC110 - it is other processes that get there
                 await asyncio.sleep(_POLL_S)
         return wall_clock()
 
     async def alarm(self, server: Serve, place: Place) -> dict[str, Any]:
-        """The newest of that place that anybody was told of, as a server has it; {}: there is none."""
+        """Return the newest alert of that group that has fired, as a server shows it; {} if there is none."""
         asked = await self._http.get(f"{server.url}/api/v1/alerts", params=_PHASES)
         found = [one for one in asked.raise_for_status().json() if (one["rule"], one["key"]) == place]
         return max(found, key=lambda one: one["fired_at"], default={})
@@ -115,11 +115,11 @@ class Alarmed:
         return bool((await self.alarm(server, place)).get("acknowledged"))
 
     async def is_told(self, place: Place, what: str, times: int = 1) -> bool:
-        """The webhook receiver."""
+        """Tell whether the webhook receiver was sent that message so many times."""
         return len(self.hook.find(*place, what)) >= times
 
     async def is_active(self, place: Place) -> bool:
-        """In Alertmanager."""
+        """Tell whether the alert is active in Alertmanager."""
         assert self.alertmanager is not None
         found = (await self._http.get(f"{self.alertmanager.url}/api/v2/alerts")).json()
         return place in [(one["labels"]["alertname"], one["labels"].get("queue", "")) for one in found]
@@ -128,7 +128,7 @@ class Alarmed:
         return not await self.is_active(place)
 
     async def counted(self, server: Serve, metric: str, least: float, **query: str) -> bool:
-        """Whether a server shows so much of what counts."""
+        """Tell whether the reading that a server shows has reached `least`."""
         asked = {"metric": metric, "window": "24h", **query}
         found = (await self._http.get(f"{server.url}/api/v1/readings", params=asked)).json()
         return bool(found) and (found[0]["value"] or 0) >= least

@@ -1,4 +1,4 @@
-"""Here are answers of customers of one queue: those of weeks, good and bad ones now, and corrections."""
+"""Survey answers of one queue: weeks of history, good and bad ones now, and corrections."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ _USUAL = (10, 3, 7, 10, 10, 7, 3, 10, 7, 10)
 def answer(
     name: str, at: int, nps: int, *, version: int = 0, team: str = TEAM, told_at: int | None = None
 ) -> Message:
-    """`told_at`: None: when it was given."""
+    """Make a survey answer. `told_at`: when it is published; None: when it was given."""
     data = {
         "response_id": name, "answered_at": at / 1000, "answers": {"nps": nps}, "version": version,
         "queue": QUEUE, "team": team,
@@ -27,7 +27,7 @@ def answer(
 
 
 def weeks(now: int) -> Iterator[Message]:
-    """One an hour, as ever: a fifth are detractors, half promoters; the last an hour ago."""
+    """Yield one usual answer an hour, the last an hour ago: a fifth are detractors, half promoters."""
     random = Random("teams")
     for ago in range(_DAYS * 24, 0, -1):
         team = random.choice((TEAM, OTHER_TEAM))
@@ -37,7 +37,7 @@ def weeks(now: int) -> Iterator[Message]:
 def several(
     name: str, how_many: int, now: int, nps: int, *, ago: int = 0, team: str = TEAM
 ) -> Sequence[Message]:
-    """Given so long `ago` (ms), told of now."""
+    """Make answers given so long `ago` (ms) and published now."""
     return [answer(f"{name}-{one}", now - ago, nps, team=team, told_at=now) for one in range(how_many)]
 
 

@@ -1,4 +1,4 @@
-"""Here are bells whose turn it is, that know no numbers: what they ring for is said by the test."""
+"""Alert coordinators without data: the test says which alerts fire and resolve."""
 
 import asyncio
 from collections.abc import Callable
@@ -21,7 +21,7 @@ def bell(
     store: RedisStore, settings: Settings, clock: Callable[[], int] = lambda: NOW, lease: float = LEASE_S
 ) -> Bell:
     async def silent(*_: object) -> list[object]:
-        raise AssertionError("nothing is judged here")
+        raise AssertionError("no rule is evaluated here")
 
     reader = Reader(MemoryStore(), settings)
     watch = Watch(reader, settings, rules(settings))
@@ -30,7 +30,7 @@ def bell(
 
 
 async def ring(bell: Bell, *keys: str, at: int = NOW, to: tuple[str, ...] = ("desk",)) -> list[str]:
-    """An alert of each key fires; the ids of what is to be told. What fired before, still does."""
+    """Fire an alert of each key; return the ids of the messages. Alerts that fired before still do."""
     alerts = [alert(key, began=at) for key in keys]
     told = [message(one, at) for one in alerts]
     known = {(one.rule, one.key): one for one in (*bell.record.alerts, *alerts)}
@@ -39,7 +39,7 @@ async def ring(bell: Bell, *keys: str, at: int = NOW, to: tuple[str, ...] = ("de
 
 
 async def resolve(bell: Bell, key: str, at: int = NOW, to: tuple[str, ...] = ("desk",)) -> str:
-    """The alert of that key is over; the id of what is to be told."""
+    """Resolve the alert of that key; return the id of the message."""
     (was,) = [one for one in bell.record.alerts if one.key == key]
     over = alert(key, phase="resolved", began=was.began_at)
     told = message(over, at)
@@ -49,7 +49,7 @@ async def resolve(bell: Bell, key: str, at: int = NOW, to: tuple[str, ...] = ("d
 
 
 async def until(bell: Bell, holds: Callable[[Record], bool]) -> Record:
-    """Waits until the record is so."""
+    """Wait until the alert state is so, and return it."""
     news = bell.listen()
     async with asyncio.timeout(30):
         while not holds(bell.record):

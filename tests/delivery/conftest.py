@@ -1,4 +1,4 @@
-"""Here is what several tests of delivery judge."""
+"""Data that several tests of delivery evaluate."""
 
 import pytest
 
@@ -8,5 +8,5 @@ from tests.alerts.simulated import NPS, drawn, steady, written
 
 @pytest.fixture
 async def numbers() -> MemoryStore:
-    """Two queues that miss their target."""
+    """Store with two queues that miss their target."""
     return await written(drawn(["billing", "sales"], 150, NPS, steady(0.6, 0.3, 0.1)))

@@ -1,4 +1,4 @@
-"""Here is a desk in a process of its own, to be killed: `python -m …desk_process REDIS CENTER URL`."""
+"""Notification dispatcher in a process of its own, to be killed: `python -m … REDIS CENTER URL`."""
 
 import asyncio
 import sys

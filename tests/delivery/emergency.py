@@ -1,4 +1,4 @@
-"""Here is an incident from end to end: when each who is to know of it knew."""
+"""Timeline of an incident from end to end: when each receiver and page knew of it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -20,12 +20,12 @@ _WATCH = """() => {
     const all = { subtree: true, childList: true, characterData: true };
     new MutationObserver(look).observe(document.body, all);
 }"""
-"""Notes when the banner comes and goes."""
+"""Records when the banner appears and disappears."""
 
 
 class Course(NamedTuple):
-    """Moments in ms since the epoch, in the order of what leads to what. `bad`: the first bad event is
-    published; `known`: all servers show it acknowledged."""
+    """Times in ms since the epoch, in causal order. `bad`: the first bad event is published; `acknowledged`:
+    all servers show the acknowledgement."""
 
     began: int
     bad: int
@@ -43,14 +43,14 @@ class Course(NamedTuple):
 
 
 class Pages(NamedTuple):
-    """A wall of the last server, and the supervisor's page of the first."""
+    """Wallboard of the last server, and supervisor page of the first."""
 
     wall: Page
     desk: Page
 
 
 class Cause(Protocol):
-    """What goes wrong; each says when (ms)."""
+    """Fault that causes the incident. Each method returns when it happens (ms)."""
 
     async def begin(self) -> int: ...
 
@@ -113,7 +113,7 @@ async def _has_no_banner(wall: Page) -> bool:
 
 
 async def _acknowledge(desk: Page) -> int:
-    """As a supervisor does, by mouse and keyboard. When (ms)."""
+    """Acknowledge as a supervisor does, by mouse and keyboard; return when (ms)."""
     await desk.get_by_role("button", name="Acknowledge").first.click()
     clicked = wall_clock()
     await desk.keyboard.press("Enter")

@@ -1,4 +1,4 @@
-"""Here is a webhook receiver that notes what it took and when, and may be slow, broken or away."""
+"""Webhook receiver that records what it accepted and when, and may be slow, broken or unavailable."""
 
 import asyncio
 import json
@@ -12,15 +12,15 @@ from tests.delivery.listening import Listener
 
 
 class Told(NamedTuple):
-    """An alert's message, and when it came (ms)."""
+    """Message of an alert, and when it came (ms)."""
 
     at: int
     message: dict[str, Any]
 
 
 class Hook(Listener):
-    """`told` is what it answered well, as often as it came. With another `status` it takes nothing; each
-    answer comes after `slow_s`."""
+    """`told` lists the accepted messages, as often as they came. With a `status` other than 200 it accepts
+    nothing; each response comes after `slow_s`."""
 
     def __init__(self) -> None:
         super().__init__(self._answer)
@@ -29,7 +29,7 @@ class Hook(Listener):
         self.slow_s = 0.0
 
     def taken(self) -> Counter[str]:
-        """How often it took each message."""
+        """Count how often each message was accepted, by id."""
         return Counter(one.message["id"] for one in self.told)
 
     def find(self, rule: str, key: str, what: str) -> list[Told]:

@@ -1,4 +1,4 @@
-"""Here is who is told of alerts: a real HTTP server in the test's own loop, that answers as it is told to."""
+"""Real HTTP server on the event loop of the test, which answers as the test says."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ def status(code: int, headers: Mapping[str, str] | None = None, text: str = "") 
 
 
 def cut(after: bytes) -> Answer:
-    """The connection ends after these bytes of an answer."""
+    """Close the connection after these bytes of a response."""
 
     async def answer(request: web.Request) -> web.StreamResponse:
         assert request.transport is not None
@@ -54,7 +54,7 @@ async def endless(request: web.Request) -> web.StreamResponse:
 
 
 class Listener:
-    """`posts` is all that was posted, whatever it answered."""
+    """HTTP server; `posts` holds all requests, whatever it answered."""
 
     def __init__(self, answer: Answer | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.answer, self.port, self._tls = answer or status(200), free_port(), tls
@@ -68,7 +68,7 @@ class Listener:
 
     @property
     def ids(self) -> list[str]:
-        """Of all alerts, as they came."""
+        """Ids of all alerts, in the order they came."""
         return [name for post in self.posts for name in post.ids]
 
     async def start(self) -> None:
@@ -91,7 +91,7 @@ class Listener:
         await self.stop()
 
     async def heard(self, posts: int) -> None:
-        """Waits until it was posted to so often."""
+        """Wait until there were so many requests."""
         async with asyncio.timeout(30):
             while len(self.posts) < posts:
                 self._heard.clear()

@@ -1,4 +1,4 @@
-"""Here is time that passes only when a test says so, while all else is real."""
+"""Clock that advances only when a test says so, while everything else is real."""
 
 import asyncio
 from collections.abc import Callable
@@ -15,7 +15,7 @@ class Sleeper(NamedTuple):
 
 
 class Time:
-    """`now` in seconds since the test began."""
+    """Clock and sleep of a test; `now` is in seconds since it began."""
 
     def __init__(self, began: int = NOW) -> None:
         self.now, self._began = 0.0, began
@@ -36,11 +36,11 @@ class Time:
 
     @property
     def timing(self) -> Timing:
-        """Nothing is left to chance: the longest of all pauses."""
+        """Timing without randomness: always the longest delay."""
         return Timing(self.clock, self.sleep, lambda: 1.0)
 
     async def asleep(self, who: Callable[[float], bool]) -> float:
-        """How long the one sleeps whose seconds fit; waits for one."""
+        """Wait for a sleeper whose seconds match; return how long it sleeps."""
         async with asyncio.timeout(30):
             while True:
                 self._changed.clear()

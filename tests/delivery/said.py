@@ -1,4 +1,4 @@
-"""Here are alerts, messages and turns as tests need them."""
+"""Alerts, messages and evaluation rounds for tests."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Here is what Prometheus sees of alerts. Names are literals: dashboards and rules of others hang on them."""
+"""Prometheus metrics of alerts. Names are literals: dashboards and rules of others depend on them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -129,11 +129,11 @@ def test_what_waits_and_what_was_given_up_is_counted_by_receiver() -> None:
     }
 
 
-# Of a bell.
+# Values of an alert coordinator.
 
 
 def bell_of(store: RedisStore) -> Bell:
-    """Of which only the record is asked."""
+    """Make a coordinator of which only the alert state is used."""
 
     async def nothing(*given: object) -> list[Message]:
         return []

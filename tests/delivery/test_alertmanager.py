@@ -1,4 +1,4 @@
-"""A real Alertmanager is told what fires and what is over, and silences are the same there and here."""
+"""A real Alertmanager receives what fires and resolves, and silences are the same there and here."""
 
 import asyncio
 import json
@@ -47,7 +47,7 @@ def nothing_is_silenced(server: AlertmanagerServer) -> None:
 
 
 class Case:
-    """A bell whose turn it is, in time that begins now, and what is told of it."""
+    """A leading coordinator, time that begins now, and all that posts to Alertmanager."""
 
     def __init__(self, bell: Bell, moments: Time, alertmanager: Alertmanager, via: Via) -> None:
         self.bell, self.time, self.alertmanager = bell, moments, alertmanager
@@ -92,7 +92,7 @@ async def running(work: Any) -> AsyncIterator[None]:
 
 
 async def eventually(found: Callable[[], Any], wanted: Any) -> None:
-    """Alertmanager tells nobody when something changes."""
+    """Poll until it is so: Alertmanager does not notify of changes."""
     end = time.monotonic() + 30
     while (seen := found()) != wanted:
         assert time.monotonic() < end, seen
@@ -177,7 +177,7 @@ async def test_one_that_was_away_is_told_when_it_is_back(store: RedisStore) -> N
             await ring(case.bell, "away", at=case.at)
             for seconds in (1, 2, 4, 8, 16, EVERY_S, EVERY_S):
                 await pause(case, seconds)
-                assert case.firing.trouble == "cannot be reached (Connection refused)"
+                assert case.firing.trouble == "connection failed (Connection refused)"
                 case.time.passes(seconds)
             await pause(case, EVERY_S)
             await own.start()
@@ -191,7 +191,7 @@ async def test_one_that_was_away_is_told_when_it_is_back(store: RedisStore) -> N
 
 
 def shown(server: AlertmanagerServer) -> list[tuple[dict[str, str], str, str]]:
-    """Those that hold, as amtool has them: matchers, who, why."""
+    """Return the active silences as amtool shows them: matchers, author, comment."""
     found = json.loads(server.amtool("silence", "query", "--output=json"))
     return [
         ({m["name"]: m["value"] for m in one["matchers"]}, one["createdBy"], one["comment"]) for one in found
@@ -298,13 +298,13 @@ async def test_where_it_cannot_be_asked_nothing_is_silenced_and_what_is_silenced
         async with case_of(store, own) as case:
             made = await case.silencing.silence("nps-drop", None, case.at + HOUR, "Ana")
             await own.stop()
-            with pytest.raises(SilencingUnavailable, match=r"^Alertmanager: cannot be reached"):
+            with pytest.raises(SilencingUnavailable, match=r"^Alertmanager: connection failed"):
                 await case.silencing.silence("csat-drop", None, case.at + HOUR, "Ana")
             with pytest.raises(SilencingUnavailable):
                 await case.silencing.unsilence(made.id)
             async with running(case.following):
                 await pause(case, FOLLOWED_S)
-                assert case.following.trouble == "cannot be reached (Connection refused)"
+                assert case.following.trouble == "connection failed (Connection refused)"
             assert case.bell.record.silences == {made.id: made}
     finally:
         await own.close()

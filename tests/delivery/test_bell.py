@@ -1,4 +1,4 @@
-"""Of several servers one judges and tells, and what came of it is known to all, kept, and told once."""
+"""One of several servers evaluates and notifies; all know the result; it is stored, and sent once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -64,7 +64,7 @@ async def running(*bells: Bell) -> AsyncIterator[None]:
 
 
 async def until(bell: Bell, wanted: int) -> Record:
-    """So many alerts are known, and what is to be sent of them."""
+    """Wait until so many alerts are known, and return the state."""
     news = bell.listen()
     async with asyncio.timeout(30):
         while len(bell.record.alerts) != wanted:

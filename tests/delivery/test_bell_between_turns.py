@@ -1,4 +1,4 @@
-"""Between its turns, and while one takes long, a server knows what others did; and none undoes another's."""
+"""Between rounds, and during a long one, a server sees changes of others; none undoes another's."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ from tests.delivery.test_bell import QUICK, SETTINGS, made, running, turns
 
 
 async def known(bell: Bell, name: str) -> None:
-    """Until this silence is."""
+    """Wait until this silence is known."""
     news = bell.listen()
     async with asyncio.timeout(10):
         while name not in bell.record.silences:
@@ -65,7 +65,7 @@ async def test_what_others_do_is_known_in_the_pause_after_a_long_turn(
 async def test_a_turn_that_another_overtook_is_void_though_somebody_here_read_of_it(
     store: RedisStore, numbers: MemoryStore
 ) -> None:
-    """Else what the other told would be told again."""
+    """Otherwise the messages of the other would be sent again."""
     other, ledger = await made(store, numbers), LeasedDocument(store, "alerts")
 
     async def overtaken(notices: Sequence[Notice], told: Mapping[str, Message], now: int) -> list[Message]:
@@ -82,7 +82,7 @@ async def test_a_turn_that_another_overtook_is_void_though_somebody_here_read_of
 
 
 class Late(LeasedDocument):
-    """Its answer of what there is comes late, if it is told to wait."""
+    """Document whose next read returns late, if `asked` is set."""
 
     asked: asyncio.Event | None = None
 

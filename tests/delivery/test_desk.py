@@ -1,4 +1,4 @@
-"""Whoever is slow or dead, all others are told, judging goes on, and of several servers one tells, once."""
+"""A slow or dead receiver delays no other and no evaluation; of several servers one sends, once."""
 
 import asyncio
 import sys
@@ -32,7 +32,7 @@ REAL = Timing(lambda: NOW)
 
 
 class Turns:
-    """A clock that knows how often it was asked."""
+    """A clock that counts how often it is read."""
 
     def __init__(self) -> None:
         self.number = 0

@@ -1,4 +1,4 @@
-"""Alertmanager is told of what fires and, for a while, of what is over; labels stay the same meanwhile."""
+"""Alertmanager receives what fires and, for a while, what resolved; labels stay the same meanwhile."""
 
 import pytest
 from msgspec.structs import replace
@@ -13,7 +13,7 @@ from tests.delivery.said import NOW, alert, message, turn
 
 
 def record(*alerts: Alert) -> Record:
-    """Each was told when it began."""
+    """Return a state in which each alert was sent when it fired."""
     begun = [replace(one, phase="firing", resolved_at=None) for one in alerts]
     told = turned(EMPTY, turn(*begun, told=[message(one) for one in begun]))
     return turned(told, turn(*alerts))

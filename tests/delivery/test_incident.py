@@ -1,4 +1,4 @@
-"""Worker, servers and a webhook receiver as they run: each alert is told once, and so is its end."""
+"""Worker, servers and a webhook receiver as processes: each alert is sent once, and so is its end."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

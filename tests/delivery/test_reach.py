@@ -1,4 +1,4 @@
-"""A receiver is tried with a test that says so; the doctor finds who cannot be reached, and tells nobody."""
+"""A test notification says that it is one; the doctor finds unreachable receivers and sends nothing."""
 
 import asyncio
 import json
@@ -38,7 +38,7 @@ async def test_a_receiver_is_sent_a_test_that_says_so(tmp_path: Path) -> None:
         done = await streamer(tmp_path, "alerts", "try", "desk")
         assert (done.returncode, done.stderr) == (1, "streamer: desk: answered 404 (no_service)\n")
         done = await streamer(tmp_path, "alerts", "try", "nobody")
-        expected = "streamer: receivers.nobody: there is none, expected one of desk\n"
+        expected = "streamer: receivers.nobody: no such receiver, expected desk\n"
         assert (done.returncode, done.stderr) == (2, expected)
         first, _ = listener.posts
         (alert,) = json.loads(first.body)["alerts"]
@@ -65,13 +65,13 @@ async def test_who_cannot_be_reached_is_found_without_saying_the_address() -> No
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)  # an authority that nobody knows
     async with Listener() as plain, Listener(tls=context) as secure:
         assert await unreached(plain.url) is None
-        assert await unreached(secure.url) == "its certificate is not to be trusted"
-        assert await unreached(plain.url.replace("http:", "https:")) == "no TLS is spoken there"
+        assert await unreached(secure.url) == "TLS certificate not trusted"
+        assert await unreached(plain.url.replace("http:", "https:")) == "TLS handshake failed"
         assert (plain.posts, secure.posts) == ([], [])
     assert await unreached(plain.url) == "Connection refused"
-    assert await unreached("http://secret.invalid/") == "its name leads nowhere"
+    assert await unreached("http://secret.invalid/") == "DNS lookup failed"
     for wrong in ("http://x:port/", "http://x:99999/", "http:///secret"):
-        assert await unreached(wrong) == "its address is none"
+        assert await unreached(wrong) == "invalid URL"
 
 
 async def test_the_doctor_says_who_can_be_reached_and_how_to_mend_it() -> None:
@@ -86,7 +86,7 @@ async def test_the_doctor_says_who_can_be_reached_and_how_to_mend_it() -> None:
             Finding("fail", "receiver dead: Connection refused", "correct receivers.dead.url, or start it"),
             Finding(
                 "fail",
-                "Alertmanager: cannot be reached (Connection refused)",
+                "Alertmanager: connection failed (Connection refused)",
                 "correct delivery.alertmanager, or start it",
             ),
         ]

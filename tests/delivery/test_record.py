@@ -1,4 +1,4 @@
-"""What is to be sent is sent once, or held, and nothing of it is lost, whatever else changes the record."""
+"""Each message is sent once, or held, and none is lost, whatever else changes the alert state."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -145,7 +145,7 @@ def test_a_record_is_read_as_it_was_written() -> None:
 
 
 class Model:
-    """What each receiver is sent of one alert after another, told step by step and by the plain rules."""
+    """Model of what each receiver is sent, step by step and by the plain rules."""
 
     def __init__(self) -> None:
         self.record, self.now, self.number = EMPTY, NOW, 0

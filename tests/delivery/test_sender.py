@@ -1,4 +1,4 @@
-"""A receiver gets all that waits for it, in order and once, whatever it answers, however long it is away."""
+"""A receiver gets all messages in order and once, whatever it answers, however long it is unavailable."""
 
 import asyncio
 import logging
@@ -34,18 +34,18 @@ def settings(url: str, **more: Any) -> Settings:
 
 
 def paused(seconds: float) -> bool:
-    """Not one who waits for an answer."""
+    """Tell whether a sleep is a pause, not the wait for a response."""
     return seconds != TIMEOUT
 
 
 class Case:
-    """A sender at work, its bell, its receiver, and time."""
+    """A running sender with its coordinator, its receiver and its clock."""
 
     def __init__(self, bell: Bell, listener: Listener, time: Time, sender: Sender) -> None:
         self.bell, self.listener, self.time, self.sender = bell, listener, time, sender
 
     async def told(self, posts: int) -> None:
-        """Until so many messages came in all, and nothing waits any more."""
+        """Wait until so many posts came in all and no message waits."""
         await self.listener.heard(posts)
         await until(self.bell, lambda record: not record.to("desk"))
         assert len(self.listener.posts) == posts
@@ -106,11 +106,11 @@ BAD = {
     "429 for ever": (status(429, {"retry-after": "9999999999"}), "answered 429", 3600.0),
     "500 that asks to wait": (status(500, {"retry-after": "47"}), "answered 500", 1.0),
     "redirect": (
-        status(307, {"location": "/elsewhere"}), "answered 307, and redirects are not followed", 1.0,
+        status(307, {"location": "/elsewhere"}), "answered 307, redirects are not followed", 1.0,
     ),
-    "cut before anything": (cut(b""), "the connection was cut", 1.0),
-    "cut in the status": (cut(b"HTTP/1.1 20"), "the connection was cut", 1.0),
-    "no HTTP": (cut(b"220 smtp.example.org\r\n\r\n"), "no HTTP is spoken there", 1.0),
+    "cut before anything": (cut(b""), "connection closed before the response", 1.0),
+    "cut in the status": (cut(b"HTTP/1.1 20"), "connection closed before the response", 1.0),
+    "no HTTP": (cut(b"220 smtp.example.org\r\n\r\n"), "invalid HTTP response", 1.0),
 }  # fmt: skip
 
 
@@ -177,7 +177,7 @@ async def test_ten_minutes_away_cost_nothing_but_time(store: RedisStore, listene
             pauses.append(await case.time.asleep(paused))
             case.time.passes(pauses[-1])
         assert pauses[:8] == [1, 2, 4, 8, 16, 32, 60, 60]
-        assert case.sender.trouble == ("cannot be reached (Connection refused)", NOW)
+        assert case.sender.trouble == ("connection failed (Connection refused)", NOW)
         await case.time.asleep(paused)
         await listener.start()
         case.time.passes(60)
@@ -283,7 +283,7 @@ async def test_who_has_not_the_turn_sends_nothing_until_it_has(store: RedisStore
 
 
 async def test_what_another_server_marked_before_is_not_sent(store: RedisStore, listener: Listener) -> None:
-    """Also if this one did not read that yet when its turn began."""
+    """Also if this one had not read that yet when it became leader."""
     async with at_work(store, listener, is_mine=False) as case:
         ids = await ring(case.bell, "billing", "sales")
         other = bell_of(store, settings(listener.url))
@@ -376,6 +376,6 @@ async def test_the_address_is_told_to_nobody(
             await listener.stop()
             await case.time.asleep(paused)
     said = f"{logged}{''.join(capsys.readouterr())}{caplog.text}"
-    assert "a receiver of alerts cannot be told" in said
+    assert "sending alerts to a receiver failed" in said
     assert "secret" not in said
     assert str(listener.port) not in said

@@ -1,4 +1,4 @@
-"""People silence alerts in our record where there is no Alertmanager; where there is one, ours follows it."""
+"""Silences are kept in the alert state; where there is an Alertmanager, the state follows it."""
 
 from datetime import UTC, datetime
 
@@ -35,7 +35,7 @@ async def test_without_an_alertmanager_our_record_alone_knows(store: RedisStore)
     assert bell.record.silences == {second.id: second}
 
 
-# What is silenced elsewhere.
+# Silences of Alertmanager.
 
 
 def kept(*asked: Matcher) -> Kept:

@@ -1,4 +1,4 @@
-"""A chat is told in few words, whole, and nothing that events bring has an effect there."""
+"""A chat message is short and complete, and no name from events has an effect in it."""
 
 import json
 from html import unescape
@@ -44,7 +44,7 @@ def test_a_chat_is_told_this() -> None:
                 "• team Team 0: −20 points, of 22 observations\n"
                 "• team Team 1: −20 points, of 22 observations\n"
                 "• team Team 2: −18 points, of 22 observations\n"
-                "The contacts behind it: https://wall.example.org/contacts",
+                "Contacts: https://wall.example.org/contacts",
                 "mrkdwn_in": [],
                 "footer": "nps-drop · 11:00",
             }

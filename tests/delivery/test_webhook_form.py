@@ -1,4 +1,4 @@
-"""What a webhook is posted is as documented, signed as Standard Webhooks has it, and sent nowhere else."""
+"""Posts of a webhook are as documented, signed as Standard Webhooks specifies, and go nowhere else."""
 
 import base64
 import json
@@ -152,7 +152,7 @@ def test_a_secret_that_is_a_key_does_not(secret: str | None) -> None:
     check_receivers(Settings(receivers={"desk": {"url": "http://x/", "secret": secret}}))  # type: ignore[dict-item]
 
 
-# The caller.
+# The HTTP client.
 
 
 async def test_a_redirect_is_not_followed(caller: Caller, listener: Listener) -> None:
@@ -187,18 +187,18 @@ async def test_a_certificate_that_nobody_vouches_for_is_not_trusted(caller: Call
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)  # an authority that nobody knows
     async with Listener(tls=context) as listener:
-        assert await sent(caller, listener.url) == Failed("its certificate is not to be trusted")
+        assert await sent(caller, listener.url) == Failed("TLS certificate not trusted")
         assert listener.posts == []
 
 
 @pytest.mark.parametrize(
     ("url", "reason"),
     [
-        ("http://127.0.0.1:{port}/secret", "cannot be reached (Connection refused)"),
-        ("http://secret.invalid/secret", "its name leads nowhere"),
-        ("http://secret:99999/secret", "its address is none"),
-        ("http:///secret", "its address is none"),
-        ("https://127.0.0.1:{listening}/secret", "no TLS is spoken there"),
+        ("http://127.0.0.1:{port}/secret", "connection failed (Connection refused)"),
+        ("http://secret.invalid/secret", "DNS lookup failed"),
+        ("http://secret:99999/secret", "invalid URL"),
+        ("http:///secret", "invalid URL"),
+        ("https://127.0.0.1:{listening}/secret", "TLS handshake failed"),
     ],
 )
 async def test_why_nobody_answers_is_said_in_words_that_hold_no_address(

@@ -1,4 +1,4 @@
-"""The embedded parts start, answer, keep others out, and never outlive us."""
+"""Embedded broker and store start, answer, keep others out, and never outlive this process."""
 
 import asyncio
 import os

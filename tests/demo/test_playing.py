@@ -1,4 +1,4 @@
-"""What is asked for on the command line, how much past that makes, and the rules of the demo."""
+"""Options of the command line, the length of the history that they give, and the rules of the demo."""
 
 import json
 from itertools import takewhile

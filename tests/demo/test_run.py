@@ -37,7 +37,7 @@ def demo(place: Path, *, fails: str = "", as_json: bool = True) -> Iterator[subp
     (place / "streamer").mkdir()
     (place / "streamer/__init__.py").touch()
     (place / "streamer/__main__.py").write_text(STAND_IN)
-    # -P: we import the real package; our children, started with -m, the one in the working directory.
+    # -P: this process imports the real package; its children, started with -m, the one in the working folder.
     run = f"from streamer.demo.run import run_demo as r; raise SystemExit(r(2.0, 7, 0, True, {as_json}))"
     with subprocess.Popen(
         [sys.executable, "-P", "-c", run],
@@ -107,7 +107,7 @@ def test_the_friendly_text_names_the_wallboard(tmp_path: Path) -> None:
         text = "".join(
             iter(
                 process.stdout.readline,
-                "  Everything is in memory and on this machine only. Ctrl-C ends it.\n",
+                "  All data is in memory, on this machine only. Press Ctrl-C to stop.\n",
             )
         )
         process.terminate()

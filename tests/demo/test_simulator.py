@@ -1,4 +1,4 @@
-"""The simulated center is the same each time, and looks like one."""
+"""The simulated center is deterministic, and looks like a real one."""
 
 import asyncio
 from collections import Counter
@@ -48,7 +48,7 @@ def events(messages: Sequence[Message]) -> Iterator[Event]:
 
 
 def facts(messages: Sequence[Message]) -> list[Stated]:
-    """The newest version of each."""
+    """Return the newest version of each event."""
     newest: dict[Any, Stated] = {}
     for event in events(messages):
         if not isinstance(event, Tombstone):
@@ -232,7 +232,7 @@ def test_the_incident_makes_one_queue_worse_and_it_recovers() -> None:
     }
 
     def during(name: str, begin_s: int, end_s: int) -> tuple[float, float]:
-        """NPS of who was served then, and abandonment."""
+        """Return NPS and abandonment of the contacts of that time."""
         ours = [fact for fact in queue.values() if fact.queue == name and fact.queued_at is not None]
         then = [fact for fact in ours if begin_s * 1000 <= (fact.queued_at or 0) - START < end_s * 1000]
         ids = {fact.contact_id for fact in then}
@@ -251,7 +251,7 @@ def test_the_incident_makes_one_queue_worse_and_it_recovers() -> None:
 
 
 class Producer:
-    """Keeps what it is given, and says when."""
+    """Producer that keeps the messages and when they came."""
 
     def __init__(self, clock: "Clock") -> None:
         self.clock, self.sent = clock, list[tuple[float, dict[str, Any]]]()

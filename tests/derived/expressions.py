@@ -1,4 +1,4 @@
-"""Here is every expression of a dashboard, of panels and of annotations, as Grafana would send it."""
+"""List every expression of a dashboard's panels and annotations, as Grafana would send it."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 
 class Expression(NamedTuple):
-    """`place` is the dashboard and the panel."""
+    """An expression; `panel` names the dashboard and the panel."""
 
     place: str
     expr: str
 
 
 def expressions(name: str, text: str, chosen: Mapping[str, str] | None = None) -> Iterator[Expression]:
-    """With the variables as the dashboard opens, but for those `chosen`."""
+    """Yield the expressions with each variable's initial value, except for those `chosen`."""
     board = json.loads(text)
     values = {variable["name"]: opened(variable) for variable in board["templating"]["list"]}
     for panel in board["panels"]:

@@ -1,4 +1,4 @@
-"""Here are Prometheus and Alertmanager at work: Debian's, on loopback, with what is derived, live."""
+"""Run Debian's Prometheus and Alertmanager on loopback, with the derived configuration."""
 
 import json
 import shutil
@@ -18,8 +18,8 @@ from tests.parts.server import Server, free_port
 
 
 class Center(Server):
-    """Everything `streamer demo` starts, with a simulated center only at a `rate` of contacts per second.
-    `worker` is where its worker shows its own metrics."""
+    """A `streamer demo`; it simulates contacts only if `rate` (contacts per second) is given. `worker` is the
+    address of its worker's own metrics."""
 
     ready_within_s = 60.0
 
@@ -39,7 +39,7 @@ class Center(Server):
         return ["/usr/bin/env", *env, sys.executable, "-m", "streamer", *demo]
 
     async def answers(self) -> bool:
-        """Once it says where everything is, all is live."""
+        """Tell whether it has printed its addresses, the last thing it does when it starts."""
         return any(line.startswith("{") for line in self.log().splitlines())
 
     @property
@@ -53,7 +53,7 @@ class Center(Server):
 
 
 class Watched(NamedTuple):
-    """The addresses of whom Prometheus looks at, and tells."""
+    """The addresses that Prometheus scrapes, and those of the Alertmanagers it notifies."""
 
     servers: Sequence[str]
     workers: Sequence[str] = ()
@@ -61,7 +61,7 @@ class Watched(NamedTuple):
 
 
 class Prometheus(Server):
-    """With the derived files by name; only the addresses are others, and time goes faster."""
+    """Prometheus with the derived files by name; only addresses and intervals differ."""
 
     def __init__(self, files: Mapping[str, str], watched: Watched) -> None:
         super().__init__()
@@ -85,7 +85,7 @@ class Prometheus(Server):
         return is_well(f"http://{self.address}/-/ready")
 
     def get(self, path: str, **asked: str) -> Any:
-        """The data of the answer. Raises AssertionError with what is wrong with the question."""
+        """Return the data of the response. Raises AssertionError with the error of Prometheus."""
         url = f"http://{self.address}/api/v1/{path}?{urllib.parse.urlencode(asked)}"
         try:
             with urllib.request.urlopen(url) as answer:
@@ -94,7 +94,7 @@ class Prometheus(Server):
             raise AssertionError(f"{asked}: {error.read().decode()}") from None
 
     def query(self, expr: str) -> list[dict[str, Any]]:
-        """Its samples, as of now."""
+        """Return the expression's samples, as of now."""
         found: list[dict[str, Any]] = self.get("query", query=expr)["result"]
         return found
 
@@ -103,14 +103,14 @@ class Prometheus(Server):
 
 
 class Alertmanager(alertmanager.Alertmanager):
-    """With a configuration of ours."""
+    """An Alertmanager with the given configuration."""
 
     def __init__(self, configuration: str) -> None:
         super().__init__()
         (self.folder / "alertmanager.yml").write_text(configuration)
 
     def tell(self, alerts: Sequence[Mapping[str, str]], over: bool = False) -> None:
-        """Alerts by their labels, that fire from now on, or are over."""
+        """Send alerts with these labels, as firing from now on or, if `over`, as resolved."""
         now = datetime.now(UTC)  # noqa: TID251 - Alertmanager is live
         ends = now if over else now + timedelta(hours=1)
         times = {"startsAt": (now - timedelta(hours=1)).isoformat(), "endsAt": ends.isoformat()}
@@ -122,7 +122,7 @@ class Alertmanager(alertmanager.Alertmanager):
             pass
 
     def is_muted(self, labels: Mapping[str, str]) -> bool:
-        """Whether this one is not told since another holds."""
+        """Tell whether another alert inhibits this one."""
         return any(one["labels"] == labels and one["status"]["inhibitedBy"] for one in self.alerts())
 
 
@@ -146,7 +146,7 @@ def is_well(url: str) -> bool:
 
 
 def until(holds: Callable[[], object], seconds: float) -> bool:
-    """Whether it held before the time was over."""
+    """Wait for a condition; tell whether it held in time."""
     end = time.monotonic() + seconds
     while not holds():
         if time.monotonic() > end:

@@ -19,7 +19,7 @@ PAGES = {"wall": wall, "supervisor": supervisor, "pipeline": pipeline}
 
 @pytest.fixture
 def set_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The settings of a file."""
+    """Return a function that loads settings from the text of a file."""
 
     def settings(text: str) -> Settings:
         (tmp_path / "streamer.toml").write_text(text)

@@ -1,4 +1,4 @@
-"""`streamer derive` writes all that follows, and `--check` tells of every difference."""
+"""`streamer derive` writes all generated files, and `--check` reports every difference."""
 
 import subprocess
 import sys
@@ -69,7 +69,7 @@ def test_a_file_that_nothing_derives_is_named(place: Path) -> None:
     derive()
     (place / "grafana/dashboards/mine.json").write_text("{}")
     found = derive("--check")
-    assert (found.exit_code, found.output) == (1, "grafana/dashboards/mine.json: nothing derives it\n")
+    assert (found.exit_code, found.output) == (1, "grafana/dashboards/mine.json: not derived; delete it\n")
 
 
 def test_other_settings_are_shown(place: Path) -> None:

@@ -1,4 +1,4 @@
-"""What two live servers say of one alert reaches a live Alertmanager once, by Prometheus or by themselves."""
+"""An alert of two live servers reaches a live Alertmanager once, through Prometheus or directly."""
 
 import asyncio
 import json
@@ -32,7 +32,7 @@ RULE = {"alert": "nps-drop", "metric": "nps_score", "severity": "warning", "by":
 
 
 class House(NamedTuple):
-    """Two servers of one center, what looks at them and is told, and a record to put alerts in."""
+    """Two servers of one center, Prometheus, Alertmanager, a webhook, and a coordinator that fires."""
 
     servers: list[Serve]
     prometheus: Prometheus
@@ -41,18 +41,18 @@ class House(NamedTuple):
     bell: Bell
 
     def notices(self) -> list[tuple[str, str]]:
-        """What was sent to people, with the rule's name."""
+        """Return the status and the rule of each notice sent to the webhook."""
         told = [json.loads(post.body) for post in self.desk.posts]
         return [(one["status"], one["groupLabels"].get("alert", "")) for one in told]
 
     def evaluated(self) -> str:
-        """When Prometheus last looked whether it should pass something on."""
+        """Return the time at which Prometheus last evaluated the forwarding rule."""
         (rule,) = (one for one in self.prometheus.rules() if one["name"] == "ContactCenterAlert")
         found: str = rule["lastEvaluation"]
         return found
 
     async def number(self, expr: str, wanted: int) -> None:
-        """Until so many series are there."""
+        """Wait until the expression has so many series."""
         await holds(lambda: len(self.prometheus.query(expr)) == wanted, expr)
 
 
@@ -66,7 +66,7 @@ async def house(store_url: str, center: str, via: str) -> AsyncIterator[House]:
         desk = await stack.enter_async_context(Listener())
         manager = await stack.enter_async_context(Alertmanager(telling(desk.url)))
         toml = (
-            # Only what the test puts into the record fires.
+            # Only alerts that the test puts into the record fire.
             f'alerts.silence.enabled = false\n[delivery]\nalertmanager = "{manager.url}"\nvia = "{via}"\n'
         )
         servers = [
@@ -83,7 +83,7 @@ async def house(store_url: str, center: str, via: str) -> AsyncIterator[House]:
 
 
 def derived() -> dict[str, str]:
-    """What Prometheus reads, by name; of its rules those of the center's alerts."""
+    """Return the files of Prometheus by name, with no rules but those of contact center alerts."""
     found = files.derive(ROOT, Settings())
     read = {path.name: found[path] for path in found if path.parent.name == "prometheus"}
     groups = yaml.safe_load(read["alerts.yml"])["groups"]
@@ -92,7 +92,7 @@ def derived() -> dict[str, str]:
 
 
 def telling(url: str) -> str:
-    """The derived configuration, with a webhook of the desk's, sooner."""
+    """Return the derived configuration with a webhook for the desk and short waits."""
     found: dict[str, Any] = alertmanager(Settings())
     found["route"] |= {"group_wait": "1s", "group_interval": "1s"}
     found["receivers"][0]["webhook_configs"] = [{"url": url}]
@@ -111,7 +111,7 @@ async def test_an_alert_in_the_record_rings_once_through_restarts_and_is_over_on
         assert told["labels"] == {"alertname": "ContactCenterAlert", **RULE}
         assert told["annotations"]["summary"] == "The rule nps-drop fires for billing."
 
-        for one in found.servers:  # both are away at once
+        for one in found.servers:  # both are down at once
             await one.stop()
         await found.number("up == 0", 2)
         await found.number(KNOWS, 0)
@@ -136,7 +136,7 @@ async def test_an_alert_in_the_record_rings_once_through_restarts_and_is_over_on
 async def test_where_servers_tell_alertmanager_themselves_prometheus_does_not(
     store_url: str, center: str
 ) -> None:
-    """The files are derived without that setting."""
+    """The files do not depend on that setting."""
     async with house(store_url, center, "api") as found:
         await ring(found.bell, "billing", at=wall_clock())
         await found.number(FIRES, 2)

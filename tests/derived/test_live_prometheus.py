@@ -39,7 +39,7 @@ HEALTH = {
 
 @pytest.fixture(scope="module")
 def derived() -> dict[str, str]:
-    """By path below grafana/."""
+    """Return the derived files by path below grafana/."""
     found = files.derive(ROOT, Settings(export_windows=WINDOWS))
     below = {path for path in found if path.name != "README.md"}
     return {str(path.relative_to(ROOT / "grafana")): found[path] for path in below}
@@ -61,7 +61,7 @@ def watching(derived: dict[str, str], center: Center) -> Iterator[Prometheus]:
     watching = Prometheus(served(derived), center.watched)
     try:
         run(watching.start())
-        # What was counted before the first look at it is no increase.
+        # Counts from before the first scrape are not an increase.
         for name in ("cx_nps_score", "streamer_event_to_commit_seconds_count"):
             assert until(lambda seen=name: watching.query(seen), PATIENCE_S)  # type: ignore[misc]
         yield watching
@@ -71,8 +71,8 @@ def watching(derived: dict[str, str], center: Center) -> Iterator[Prometheus]:
 
 @pytest.fixture
 def prometheus(watching: Prometheus, center: Center) -> Prometheus:
-    """Looking at a center that is at work: each test sees more reported, however slow those before it
-    were, since a rate knows the last minute only."""
+    """Return Prometheus, scraping a busy center. New events are published before each test, since a rate
+    covers the last minute only and earlier tests may have been slow."""
     run(publish(center.kafka, f"at {now()}", now()))
     return watching
 
@@ -82,7 +82,7 @@ def now() -> float:
 
 
 def served(derived: dict[str, str]) -> dict[str, str]:
-    """What the server itself reads, by name."""
+    """Return the files that Prometheus itself reads, by name."""
     paths = [path for path in derived if path.startswith("prometheus/") and path.count("/") == 1]
     return {Path(path).name: derived[path] for path in paths}
 
@@ -94,8 +94,8 @@ def of_panels(derived: dict[str, str], **chosen: str) -> list[Expression]:
 
 
 def without_data(prometheus: Prometheus, center: Center, asked: list[Expression]) -> set[str]:
-    """Places of expressions that never had data. All are asked for again until then, more being reported
-    meanwhile: on a slow machine the first rate, over the last minute, is over when the last is asked for."""
+    """Return the panels of expressions that never had data. Expressions without data are queried again
+    while more events are published: on a slow machine a rate over the last minute may be empty by then."""
     missing = set(asked)
 
     def all_had_data() -> bool:
@@ -109,7 +109,7 @@ def without_data(prometheus: Prometheus, center: Center, asked: list[Expression]
 
 
 def is_of_alerts(asked: Expression) -> bool:
-    """There is no data of these while none fires."""
+    """Tell whether an expression is of firing alerts, which have no data while none fires."""
     return asked.place.partition(": ")[2].removeprefix("annotation ").split()[0] == "Alerts"
 
 

@@ -1,4 +1,4 @@
-"""Who hears of an alert does not hang on how Alertmanager hears of it, and one cause rings once."""
+"""Routing does not depend on how an alert reaches Alertmanager, and one cause notifies once."""
 
 import json
 import shutil
@@ -27,7 +27,7 @@ WAYS = ("api", "prometheus")
 
 
 def labels(told: Message, way: str) -> dict[str, str]:
-    """What Alertmanager knows it by."""
+    """Return the labels that an alert has in Alertmanager."""
     if way == "api":
         return api.labels(told)
     record = turned(EMPTY, turn(alert(told.key, rule=told.rule), told=[told]))
@@ -76,7 +76,7 @@ def test_without_a_rule_of_silence_there_is_no_route_for_any() -> None:
 
 
 def routed(told: Mapping[str, str], folder: Path, *how: str, settings: Settings | None = None) -> str:
-    """What amtool says of the derived routes; the receivers are its last line."""
+    """Return amtool's output for the derived routes; its last line names the receivers."""
     assert shutil.which("amtool"), "amtool is missing: see .ci/run for its package"
     (folder / "alertmanager.yml").write_text(files.written(alertmanager(settings or Settings())))
     command = ["amtool", "config", "routes", "test", "--config.file=alertmanager.yml", *how]
@@ -86,7 +86,7 @@ def routed(told: Mapping[str, str], folder: Path, *how: str, settings: Settings 
     return done.stdout.strip()
 
 
-# What does not ring beside something else.
+# Alerts that are inhibited by others.
 
 SCORES = {"nps-drop by api", "nps-drop by prometheus", "silence by api", "silence by prometheus"}
 OTHERS = {
@@ -99,7 +99,7 @@ CANARY = {
     "target_matchers": ['alertname="Canary"'],
     "equal": ["trial"],
 }
-"""Of these two it is known that one mutes the other: once it does, all told before is known."""
+"""One of these two always inhibits the other: once it does, all alerts sent before have been processed."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The rules for Prometheus pass their trials with promtool, and Alertmanager's configuration amtool."""
+"""Prometheus rules pass their tests with promtool, and Alertmanager's configuration passes amtool."""
 
 import shutil
 import subprocess
@@ -30,8 +30,8 @@ severity = "warning"
 kind = "silence"
 metric = "offered"
 """
-"""Settings that try what is special: several pairs, a page elsewhere, rules of silence whose names mean
-something in regular expressions and in matchers."""
+"""Settings with special cases: several pairs, a page elsewhere, and no-data rules whose names have characters
+that are special in regular expressions and matchers."""
 
 
 @pytest.fixture(params=["", OTHERS], ids=["no settings", "other settings"])
@@ -43,7 +43,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
 
 @pytest.fixture
 def folder(settings: Settings, tmp_path: Path) -> Path:
-    """grafana/prometheus, as these settings derive it."""
+    """Return grafana/prometheus, as derived from these settings."""
     (tmp_path / "README.md").write_text((ROOT / "README.md").read_text())
     for path, text in files.derive(tmp_path, settings).items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -163,7 +163,7 @@ def test_a_trial_that_does_not_hold_fails(firing: tuple[dict[str, str], ...], tm
     assert 'alertname="Up"' in done.stdout + done.stderr
 
 
-# What an alert of the server's rules is told with.
+# Annotations of forwarded alerts.
 
 PLACES = [
     ({"by": "all"}, "the whole center", ""),

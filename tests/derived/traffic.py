@@ -1,4 +1,4 @@
-"""Here is what a small center reports: enough of every kind of event that each metric has data."""
+"""Publish events of a small center: enough of every kind that each metric has data."""
 
 import json
 from collections.abc import Iterator
@@ -13,11 +13,11 @@ COMMON = {"site": "madrid", "reason": "invoice", "language": "es"}
 DAY_S = 86_400
 
 Report = tuple[str, dict[str, Any]]
-"""Topic and data."""
+"""An event's topic and data."""
 
 
 async def publish(address: str, name: str, now: float) -> int:
-    """All reports, their ids led by `name`; returns how many. `now` in seconds."""
+    """Publish all events, with ids that begin with `name`; return how many. `now` is in seconds."""
     sent = [*reports(name, now)]
     producer = await kafka.producer(address)
     try:

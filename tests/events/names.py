@@ -1,5 +1,4 @@
-"""Here are the names of the contract as they are on the wire, as literals: what derives them hides that
-one is lost or renamed."""
+"""Names of the contract on the wire, as literals: a derived list would hide a lost or renamed one."""
 
 _COMMON = {"deleted", "version", "updated_at", "customer_id"}
 _DIMENSIONS = {"site", "queue", "team", "agent_id", "channel", "reason", "language"}

@@ -1,4 +1,4 @@
-"""Here is that an event of an agent gets the team and the site the agent had then, and no others."""
+"""Tests: an agent's event gets the team and site that the agent had at the time, and no others."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ CALL: dict[str, Any] = {"contact_id": "c", "queue": "q", "agent_id": "ann", "end
 
 
 def completed(stays: list[Stay], topic: str = "call-completed", **changed: Any) -> dict[str, Any]:
-    """What was added or changed."""
+    """Return the fields that were added or changed."""
     before = CALL | changed
     after = Directory({"ann": stays}).completed(Sent(topic, before))
     assert after.topic == topic

@@ -76,7 +76,7 @@ trees = st.recursive(
 def answered(
     topic: str, value: bytes | None, headers: list[tuple[str, bytes]], timestamp: int = NOW
 ) -> tuple[str, type]:
-    """What shows of it, and what became of it."""
+    """Return what the letter shows of a record, and the type that decode returned."""
     record = Record(topic, 0, 0, timestamp, None, value, headers)
     outcome = decode(record, RULES)
     assert type(outcome) in (FACTS[topic], Tombstone, Rejected)
@@ -95,7 +95,7 @@ def answered(
 
 
 def opened(shown: str) -> str:
-    """The letter, with what its base64 holds beside it."""
+    """Return the letter, followed by the content of its base64."""
     text = json.loads(shown).get("data_base64")
     hidden = isinstance(text, str) and text != "[redacted]"
     return shown + base64.b64decode(text).decode() if hidden else shown

@@ -1,4 +1,4 @@
-"""Here is that an event goes out as the contract has it, and is read back as what it was."""
+"""Tests: an event is sent as the contract says, and is read back unchanged."""
 
 from typing import Any
 

@@ -1,7 +1,7 @@
-"""Here is that events as they were written for every released version are still read as they were.
+"""Tests: events written for every released version are still read as before.
 
-released/vN holds records as senders of that version write them, and what they state. Files are added, and
-never changed: who must change one breaks what somebody sends.
+released/vN holds records as senders of that version write them, and the facts they state. Files are added
+and never changed: a change that needs another file's content breaks somebody's sender.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Here is that the schemas say what `decode` does, for everything a schema can say."""
+"""Tests: the schemas agree with `decode` in everything that a schema can say."""
 
 import gzip
 import hashlib
@@ -145,8 +145,10 @@ POOLS = {
 
 
 def pool(name: str) -> list[Any]:
-    """What fits this field, nearly fits it, or fits another. Whole numbers with a point are left out where
-    they make a difference that JSON Schema cannot tell: 17.0 is no id."""
+    """Return values that fit this field, nearly fit it, or fit another.
+
+    Whole numbers with a point are left out where JSON Schema cannot tell the difference: 17.0 is no id.
+    """
     others = [value for value in (*TEXTS, *TIMES, *NUMBERS, *ODD) if type(value) is not float]
     return [*(TIMES if name.endswith("_at") or name == "as_of" else POOLS.get(name, TEXTS)), *others]
 
@@ -170,7 +172,7 @@ def bodies(draw: st.DrawFn, topic: str) -> dict[str, Any]:
 
 
 def beyond(found: tuple[str, str]) -> bool:
-    """What needs more than the data: the record, the settings, a calendar."""
+    """Tell whether a rejection needs more than the data: the record, the settings, a calendar."""
     why, error = found
     name = error.split()[0]
     return (
@@ -181,7 +183,7 @@ def beyond(found: tuple[str, str]) -> bool:
 
 
 def check(topic: str, body: dict[str, Any]) -> tuple[bool, bool]:
-    """Whether schema and decode accept it; they agree."""
+    """Return whether schema and decode accept the body; fail if they disagree."""
     found, valid = reason(topic, body), VALIDATORS[topic].is_valid(body)
     if not valid:
         assert found != ("", ""), body

@@ -1,4 +1,4 @@
-"""Here is what comments lose, and what they must keep.
+"""Tests: redaction removes personal data from comments, and keeps the rest.
 
 The ids are specimens that their countries, or the authors of tools for them, publish.
 """

@@ -1,4 +1,4 @@
-"""Here is that nobody sees who the customer is, and that everybody sees the same nobody."""
+"""Tests: pseudonyms hide the customer, and are the same for everybody."""
 
 import hashlib
 import hmac

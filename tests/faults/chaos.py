@@ -28,7 +28,7 @@ STARTS_S = 10.0
 
 
 class Chaos:
-    """What is done to a trial, one thing after the other; `done` counts it."""
+    """Faults injected into a trial, one after the other; `done` counts them."""
 
     def __init__(self, trial: Trial, random: Random) -> None:
         self._trial, self._random = trial, random
@@ -38,7 +38,7 @@ class Chaos:
         self.done: Counter[str] = Counter()
 
     def _worker(self) -> Worker:
-        """In a group of its own: each is given all partitions."""
+        """Start a worker in a group of its own, which is given all partitions."""
         self._lives += 1
         self._started_at = time.monotonic()
         return self._trial.worker(f"chaos-{self._lives}", session_timeout="2s")
@@ -75,7 +75,7 @@ class Chaos:
         await self._trial.redis.start()
 
     async def _fall_behind(self) -> None:
-        """What Redis writes to disk is copied while it writes: the copy may end in half a transaction."""
+        """Copy the file of Redis while Redis writes it: the copy may end in half a transaction."""
         await self._all_started()
         folder = self._trial.redis.folder
         with tempfile.TemporaryDirectory() as kept:

@@ -1,4 +1,4 @@
-"""Here is what a test of faults may ask for."""
+"""Fixtures of the fault tests."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

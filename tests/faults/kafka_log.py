@@ -1,4 +1,4 @@
-"""Here is Kafka as a test sees it: publishing while brokers come and go, reading all that a log has."""
+"""Kafka as a test sees it: publishing while brokers come and go, reading all that a log has."""
 
 import asyncio
 import time

@@ -40,7 +40,7 @@ async def test_logs_that_start_over_under_a_running_worker_are_recognized_and_co
         await trial.broker.start()
         await trial.make_topics()
     partitions = {(record.topic, record.partition) for record in before}
-    await trial.until(lambda: len(said(worker, "the topic was made anew")) >= len(partitions))
+    await trial.until(lambda: len(said(worker, "the topic was recreated")) >= len(partitions))
     async with trial.load(per_s=300):
         await trial.progress(300)
     await trial.settle([*before, *await trial.records()])
@@ -53,7 +53,7 @@ def test_a_log_that_grew_past_its_own_beginning_before_it_was_recognized_starts_
     log = {offset: checkpoint(offset, 0, None, b"new") for offset in range(6)}
     verdict = resolve_start_position(Partition("survey-sent", 0), position, LogSnapshot(0, log))
     assert verdict.position.next == 0
-    assert "made anew" in (verdict.sentence or "")
+    assert "recreated" in (verdict.sentence or "")
     trimmed = LogSnapshot(5, {5: log[5]})
     assert resolve_start_position(Partition("survey-sent", 0), position, trimmed).position == position
 
@@ -81,4 +81,4 @@ async def test_what_was_deleted_before_it_was_counted_is_said(trial: Trial) -> N
 
 def assert_said_once(worker: Worker, counted: Sequence[Record]) -> None:
     for topic, number in {(record.topic, record.partition) for record in counted}:
-        assert len(said(worker, f"{topic}:{number}: .* the topic was made anew")) == 1
+        assert len(said(worker, f"{topic}:{number}: .* the topic was recreated")) == 1

@@ -32,7 +32,7 @@ def measured(trial: Trial) -> Worker:
 
 
 def is_shared(workers: list[Worker]) -> bool:
-    """Whether each of these has partitions, and none has another's."""
+    """Tell whether each of these has partitions, and none has another's."""
     shares = [partitions(worker) for worker in workers]
     return all(shares) and not any(one & other for one, other in combinations(shares, 2))
 

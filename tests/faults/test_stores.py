@@ -34,7 +34,7 @@ async def test_what_the_store_forgot_is_counted_again_though_nothing_new_comes(t
 
 
 def forget(redis: RedisServer) -> None:
-    """What was not yet written when the machine, not only the process, went down."""
+    """Drop what was not yet on disk when the machine, not only the process, went down."""
     (file,) = Path(redis.folder).glob("appendonlydir/*.incr.aof")
     assert file.stat().st_size > 2 * LAST_MOMENTS
     with file.open("rb+") as aof:

@@ -1,4 +1,4 @@
-"""Here is believable traffic of a small town's contact center, and what the oracle makes of it."""
+"""Believable traffic of a small town's contact center, and what the oracle makes of it."""
 
 import re
 from collections import Counter
@@ -57,7 +57,7 @@ def _neighbour(value: bytes) -> bytes:
 
 
 class Expected(NamedTuple):
-    """What must come of these records: how many of each topic are counted and how many of these are
+    """Expected results of these records: how many of each topic are counted and how many of these are
     rejected, which (topic, partition, offset) are, and the tallies."""
 
     counted: Counter[str]

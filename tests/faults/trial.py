@@ -1,4 +1,4 @@
-"""Here is a trial: workers, a broker and a store that may be broken, and traffic meanwhile."""
+"""A trial: workers, a broker and a store that may be broken, and traffic meanwhile."""
 
 import asyncio
 import time
@@ -35,14 +35,14 @@ class Stall:
         self._at = time.monotonic()
 
     def since(self, count: int) -> bool:
-        """Whether this count has been the same for _PATIENCE_S."""
+        """Tell whether this count has been the same for _PATIENCE_S."""
         if count != self._count:
             self._count, self._at = count, time.monotonic()
         return time.monotonic() - self._at > _PATIENCE_S
 
 
 class Trial:
-    """Of one center."""
+    """Trial of one center."""
 
     def __init__(self, broker: Broker, redis: RedisServer, center: str, folder: Path) -> None:
         self.broker, self.redis = broker, redis
@@ -82,7 +82,7 @@ class Trial:
         return self._publisher.published
 
     async def results(self) -> dict[str, Counter[str]]:
-        """How many records there were so far, by result and topic."""
+        """Return the number of records so far, by result and topic."""
         counts = await retry_forever(self.store.counters)
         names = {result: {t: SEPARATOR.join(("events", t, result)) for t in TOPICS} for result in RESULTS}
         return {
@@ -91,7 +91,7 @@ class Trial:
         }
 
     async def counted(self) -> Counter[str]:
-        """How many records are counted, by topic."""
+        """Return the number of counted records, by topic."""
         return sum((await self.results()).values(), Counter())
 
     async def progress(self, records: int = 1) -> float:

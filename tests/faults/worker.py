@@ -1,4 +1,4 @@
-"""Here is one `streamer worker`, in a process that tests may kill, freeze, thaw and end."""
+"""One `streamer worker`, in a process that tests may kill, freeze, thaw and end."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-// Here is a dashboard drawn with Grafana's UI library: window.BOARD, with the answers of Prometheus at hand.
+// Draws the dashboard window.BOARD, with the responses of Prometheus in it, using Grafana's UI library.
 import {
   applyFieldOverrides,
   cacheFieldDisplayNames,
@@ -21,7 +21,7 @@ const { panels, title, from, to, timezone } = window.BOARD;
 const theme = createTheme({ colors: { mode: window.BOARD.mode } });
 const same = (value) => value;
 
-// What Grafana's panels register for themselves: every setting is taken as it is.
+// The field settings that Grafana's panels would register; each value is used as it is.
 const PLAIN = ["unit", "decimals", "min", "max", "noValue", "mappings", "thresholds", "color", "displayName"];
 const CUSTOM = [
   "lineWidth", "lineStyle", "fillOpacity", "fillBelowTo", "showPoints", "spanNulls", "hideFrom", "thresholdsStyle",
@@ -37,7 +37,7 @@ const item = (path, isCustom) => ({
 });
 const registry = new Registry(() => [...PLAIN.map((path) => item(path, false)), ...CUSTOM.map((path) => item(path, true))]);
 
-// What Grafana's data source makes of an answer: a frame for each series, named by the legend.
+// Converts responses as Grafana's data source does: a frame for each series, named by the legend.
 function frames(panel) {
   return panel.answers.flatMap(({ refId, legend, step, series }) =>
     series.map(({ metric, values }) => {

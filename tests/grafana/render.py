@@ -1,8 +1,8 @@
-"""Here are the derived dashboards in pictures: `python -m tests.grafana.render FOLDER`.
+"""Draw the derived dashboards as pictures: `python -m tests.grafana.render FOLDER`.
 
-A simulated center runs for some minutes, Debian's Prometheus looks on, and Chromium draws what the panels
-ask for with Grafana's own UI library (node_modules below this folder; `npm ci` fills it). No Grafana server
-runs: tables are left out, since that library has none.
+A simulated center runs for some minutes while Debian's Prometheus scrapes it; then Chromium draws the panels
+with Grafana's own UI library (node_modules below this folder; `npm ci` fills it). No Grafana server runs, and
+tables are left out, since that library has none.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Here is ingesting without Kafka: raw logs in memory, what is published of them, and what that counts."""
+"""Ingestion without Kafka: raw logs in memory, the events published of them, and their tallies."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ PLAIN = Finish(CLEAR, NOBODY)
 
 
 class Published:
-    """Events that are kept here."""
+    """Event publisher that keeps the events in memory."""
 
     def __init__(self) -> None:
         self.events: list[Outgoing] = []
@@ -33,7 +33,7 @@ class Published:
 
 
 class Intake:
-    """One process that reads one partition of a source's raw topic, on a store of its own or a given one."""
+    """Process that reads one partition of a source's raw topic, on a store of its own or a given one."""
 
     def __init__(
         self, source: Source, store: Store | None = None, finish: Finish = PLAIN, number: int = 0
@@ -46,7 +46,7 @@ class Intake:
         self._next = 0
 
     async def take(self, *payloads: bytes, at: int = START) -> list[Outgoing]:
-        """What is published of these, one batch."""
+        """Process the payloads as one batch; return the events published of them."""
         records = raw(self._partition, payloads, at, self._next)
         self._next += len(payloads)
         before = len(self.published.events)
@@ -58,7 +58,7 @@ class Intake:
         return self.published.events[before:]
 
     async def results(self) -> dict[str, int]:
-        """How many records came to what."""
+        """Return the number of records by result."""
         counts = await self.store.counters()
         start = f"events\x1f{self._partition.topic}\x1f"
         return {name.removeprefix(start): found for name, found in counts.items() if name.startswith(start)}
@@ -72,7 +72,7 @@ def raw(place: Partition, payloads: Iterable[bytes], at: int, first: int = 0) ->
 
 
 async def counted(published: Iterable[Outgoing], rules: Rules) -> Tallies:
-    """What a worker counts of what was published, one record after another."""
+    """Return the tallies of a worker that processes the events one after another."""
     store, logs = MemoryStore(), logs_of(published)
     shared = ProcessingContext(store, rules, Letters(), NoObserver(), lambda: START)
     for topic, log in logs.items():
@@ -90,14 +90,14 @@ def logs_of(published: Iterable[Outgoing]) -> Mapping[str, list[Record]]:
 
 
 def stated(published: Iterable[Outgoing], rules: Rules) -> list[Event]:
-    """The facts that these events state."""
+    """Return the decoded events; none may be rejected."""
     found = [decode(record, rules) for log in logs_of(published).values() for record in log]
     assert not [one for one in found if isinstance(one, Rejected)]
     return [one for one in found if not isinstance(one, Rejected)]
 
 
 def clean(source: Source, payloads: Iterable[bytes]) -> list[Outgoing]:
-    """What is to be published, told all at once: each contact once, with all that is known of it."""
+    """Return the events to expect if all payloads came at once: each contact once, with all its fragments."""
     events: list[Sent] = []
     notes: dict[str, list[Note]] = {}
     for payload in payloads:

@@ -1,4 +1,4 @@
-"""Here is a streamer command in a process that a test may kill, end, or wait for."""
+"""A streamer command as a process that a test may kill, stop, or wait for."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from streamer.demo import leash
 
 
 class Process:
-    """Runs from its making on. It dies with this process. Settings come from the file `streamer.toml` in
+    """Runs from its creation on, and dies with this process. Settings come from the file `streamer.toml` in
     the folder of its log and from `settings`."""
 
     def __init__(self, command: str, settings: Mapping[str, str], log: Path) -> None:
@@ -38,7 +38,7 @@ class Process:
         self._process.wait()
 
     async def stop(self) -> int:
-        """Ask it to end, and wait; the exit code."""
+        """Terminate the process, wait for it, and return its exit code."""
         self._process.terminate()
         return await asyncio.to_thread(self._process.wait)
 
@@ -47,7 +47,7 @@ class Process:
 
 
 def asked(command: list[str], settings: Mapping[str, str], folder: Path) -> Any:
-    """What a command prints as JSON."""
+    """Run a command and return the JSON that it prints."""
     done = subprocess.run(
         [sys.executable, "-m", "streamer", *command],
         env=_env(settings),

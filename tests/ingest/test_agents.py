@@ -1,4 +1,4 @@
-"""Here is how streamer.toml says which team and site an agent was with, and what it must not say."""
+"""Teams and sites of agents in streamer.toml: valid tables and rejected ones."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Here is which sources are read, and what becomes of their topics and their settings."""
+"""Selection of the sources to read, from the command line or the settings."""
 
 import pytest
 from click.testing import CliRunner
@@ -15,7 +15,7 @@ def test_all_sources_of_the_settings_are_read_where_none_is_named() -> None:
 
 
 def test_an_unknown_source_is_named_and_none_at_all_is_asked_for() -> None:
-    with pytest.raises(SettingsError, match="avaya: there is no such source"):
+    with pytest.raises(SettingsError, match="avaya: no such source"):
         chosen(load(), ["delighted", "avaya"])
     with pytest.raises(SettingsError, match=r"expected `streamer ingest NAME` or \[sources.NAME\]"):
         chosen(load(), [])
@@ -24,4 +24,4 @@ def test_an_unknown_source_is_named_and_none_at_all_is_asked_for() -> None:
 def test_the_command_says_so_in_one_line() -> None:
     done = CliRunner().invoke(main, ["ingest", "avaya"])
     assert done.exit_code == 2
-    assert done.output == "streamer: avaya: there is no such source: see `streamer sources`\n"
+    assert done.output == "streamer: avaya: no such source, see `streamer sources`\n"

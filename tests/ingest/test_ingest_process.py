@@ -1,5 +1,5 @@
-"""Here is the whole way with real parts: raw records of several sources, three times and shuffled, a process
-killed in the middle, and the readings that come of it."""
+"""End-to-end test with real processes: raw records of several sources, three times and shuffled, a process
+killed in the middle, and the readings that result."""
 
 import asyncio
 import json
@@ -43,7 +43,7 @@ _HOUR = 3_600
 
 
 class Told(NamedTuple):
-    """What happened, and how it is told: source and payload."""
+    """Raw event: what happened, with the source and payload that report it."""
 
     answered: Counter[str]
     abandoned: Counter[str]
@@ -121,7 +121,7 @@ def _json(value: object) -> bytes:
 
 
 class Center:
-    """Its parts, and what is asked of it."""
+    """Processes of the center, and queries of its state."""
 
     def __init__(self, broker: Broker, redis: RedisServer, name: str, folder: Path) -> None:
         self.env = {"kafka": broker.address, "redis": redis.url, "center": name, "session_timeout": "2s"}
@@ -164,11 +164,11 @@ class Center:
             await producer.stop()
 
     async def events(self) -> list[Record]:
-        """All that is in the contract's topics."""
+        """Return all records of the contract's topics."""
         return [one async for one in kafka_log.records(self._settings.kafka, TOPICS)]
 
     async def until(self, store: RedisStore, records: int, *processes: Process) -> Counter[str]:
-        """Waits until so many are accounted for; how many came to what."""
+        """Wait until so many records are counted; return their number by result."""
         start = time.monotonic()
         while (found := await results(store)).total() < records:
             fallen = [process.log()[-3000:] for process in processes if not process.runs]
@@ -192,7 +192,7 @@ async def results(store: RedisStore) -> Counter[str]:
 
 
 async def caught_up(port: int, partitions: int) -> None:
-    """Waits until a process says on its own meters that it has nothing left of any of its partitions."""
+    """Wait until the metrics of a process show no lag on any of its partitions."""
     start = time.monotonic()
     while len(_NO_LAG.findall(await _metrics(port))) < partitions:
         assert time.monotonic() - start < _PATIENCE_S
@@ -235,7 +235,7 @@ async def test_three_times_shuffled_and_through_kills_and_fights_the_readings_ar
 
 
 def check(own: Center, what: Told) -> None:
-    """The readings are sums that one can do by hand."""
+    """Compare the readings with sums that can be done by hand."""
     assert own.reading("answered") == what.answered
     assert own.reading("abandoned") == what.abandoned
     assert own.reading("answered", by="team") == {"blue": what.answered.total(), "unknown": 0}

@@ -1,5 +1,5 @@
-"""Here is the promise at any await: whoever reads raw records, dies, times out or comes back a zombie, what
-is published counts as if each contact had been told once, in order, by one who knew all of it.
+"""Interleavings at any await: whichever process dies, times out or comes back as a zombie, the published
+events count as if each contact had been reported once, in order and completely.
 
 The owners are stepped by hand, as in test_interleaving.
 """
@@ -44,7 +44,7 @@ RULES = Rules()
 
 @st.composite
 def lines(draw: st.DrawFn, number: int) -> list[bytes]:
-    """Of queue_log, of one call: one stay in a queue or several, each answered or not."""
+    """Draw the lines of queue_log of one call: one or more visits to queues, each answered or not."""
     second, found = S - draw(st.integers(1_000, 100_000)), list[bytes]()
 
     def say(event: str, *fields: object, agent: str = "NONE") -> None:
@@ -67,7 +67,7 @@ def lines(draw: st.DrawFn, number: int) -> list[bytes]:
 
 @st.composite
 def contact_events(draw: st.DrawFn, number: int) -> list[bytes]:
-    """Of Amazon Connect, of one contact and perhaps the one it is transferred to."""
+    """Draw the Amazon Connect events of one contact and perhaps the one it is transferred to."""
     second, found, before = S - draw(st.integers(1_000, 100_000)), list[bytes](), dict[str, str]()
     for leg in range(draw(st.integers(1, 2))):
         about = {
@@ -99,7 +99,7 @@ def _event(second: int, detail: Mapping[str, Any]) -> bytes:
 
 @st.composite
 def contact_records(draw: st.DrawFn, number: int) -> list[bytes]:
-    """Of Amazon Connect, of one contact, each newer than the one before; the talk time is corrected."""
+    """Draw Amazon Connect records of one contact, each newer than the last; the talk time is corrected."""
     ended = S - draw(st.integers(1_000, 100_000))
     record = {
         "ContactId": f"record-{number}",
@@ -132,7 +132,7 @@ TELLERS: Mapping[str, Callable[[int], st.SearchStrategy[list[bytes]]]] = {
 
 
 class Play(NamedTuple):
-    """The logs, who reads them (a partition and a batch's size each), and what befalls them."""
+    """Logs, their readers (a partition and a batch size each), and the faults that befall them."""
 
     source: Source
     payloads: Sequence[bytes]
@@ -143,7 +143,7 @@ class Play(NamedTuple):
 
 @st.composite
 def plays(draw: st.DrawFn, name: str) -> Play:
-    """All payloads once at least and some up to three times, in any order, over two partitions."""
+    """Draw all payloads at least once, some up to three times, in any order, over two partitions."""
     told = [payload for number in range(draw(st.integers(1, 3))) for payload in draw(TELLERS[name](number))]
     again = draw(st.lists(st.sampled_from([*told, BAD]), max_size=2 * len(told)))
     delivered = draw(st.permutations([*told, *again]))
@@ -161,7 +161,7 @@ def plays(draw: st.DrawFn, name: str) -> Play:
 
 
 class FarEvents(Published):
-    """Publishing over a network: in part, twice, or long after whoever published is dead."""
+    """Publisher over a network: publishes in part, twice, or long after its process died."""
 
     def __init__(self, network: Network) -> None:
         super().__init__()
@@ -223,7 +223,7 @@ def test_crashes_zombies_time_outs_and_failovers_at_any_await_count_as_the_clean
 
 
 class CommitsFirst(RawPartitionProcessor):
-    """A fault: publishes what is committed, and not what is to be."""
+    """A fault: publishes after the commit, not before it."""
 
     async def _count(self, records: Sequence[Record], end: int) -> None:
         later: list[Outgoing] = []
@@ -241,15 +241,15 @@ class CommitsFirst(RawPartitionProcessor):
 
 
 class ComparesNothing(RawPartitionProcessor):
-    """A fault: writes assemblies over what another wrote meanwhile."""
+    """A fault: overwrites assemblies that another process wrote meanwhile."""
 
     def _commit(self, records: Sequence[Record], end: int, batch: RawBatch, *read: Any) -> Commit:
         return replace(super()._commit(records, end, batch, *read), reads=())
 
 
 class PublishesWhatDiffers(RawPartitionProcessor):
-    """A fault: leaves out what is, but for its version, what the notes before already gave: one who died
-    may have published something else under a version between."""
+    """A fault: does not publish events that differ only in version from those of the fragments before. A
+    process that died may have published different ones under a version between."""
 
     def _assembled(self, told: Sequence[Told], said: Said, snapshot: Snapshot) -> RawBatch:
         batch = super()._assembled(told, said, snapshot)

@@ -1,4 +1,4 @@
-"""Here is what comes of raw records: events, assemblies, dead letters, and their accounts."""
+"""Results of raw records: events, assemblies, dead letters, and their counts."""
 
 import json
 from typing import Any
@@ -130,7 +130,7 @@ async def test_an_event_that_cannot_be_assembled_is_a_letter_of_the_record_that_
 
 
 def said_by(assemble: Any) -> Source:
-    """A source of one contact, whose notes differ by their time alone."""
+    """A source of one contact, whose fragments differ only in time."""
 
     def read(payload: Any, options: Any) -> list[Note]:
         return [Note("c", "said", payload["at"], {})]

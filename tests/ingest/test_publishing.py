@@ -1,4 +1,4 @@
-"""Here is publishing to a real broker: what it takes, and what it refuses."""
+"""Publishing to a real broker: events that it accepts, and those it refuses."""
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer

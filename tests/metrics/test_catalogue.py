@@ -1,4 +1,4 @@
-"""The catalogue: the names others rely on, and each formula beside figures known from elsewhere."""
+"""The catalogue: the names that others rely on, and each formula against published figures."""
 
 from math import ceil
 from statistics import fmean
@@ -458,7 +458,7 @@ def test_only_abandon_and_service_level_are_not_read_by_agent():
     "metric", [one for one in CATALOGUE.values() if one.measure.needs == "counts"], ids=lambda one: one.name
 )
 def test_what_needs_but_the_counts_says_the_same_whatever_the_context(metric: Metric) -> None:
-    """The reader keeps it as long as the counts stay."""
+    """The reader caches such a figure as long as the counts are the same."""
     counts = TallyCounts(dict.fromkeys(range(NUMBERS), 3))
     contexts = (Context(0), Context(3600, 5, TallyCounts({NUMBER["fcr_firsts"]: 1})))
     for stat in metric.stats:

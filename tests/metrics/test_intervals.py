@@ -1,4 +1,4 @@
-"""Intervals, against published figures, other ways to compute them, and what they promise: 95 %."""
+"""Intervals, against published figures, other ways to compute them, and their coverage of 95 %."""
 
 from math import comb, sqrt
 from statistics import NormalDist, fmean, pvariance, stdev

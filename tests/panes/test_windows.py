@@ -1,4 +1,4 @@
-"""Here is what a window covers, on both sides of each boundary."""
+"""Windows: the panes that each one covers, on both sides of each boundary."""
 
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
@@ -225,7 +225,7 @@ def test_nothing_is_kept_of_the_week_before_the_oldest() -> None:
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Madrid", "Asia/Kolkata", "Australia/Lord_Howe"])
 def test_a_week_earlier_the_clock_showed_the_same(zone: str) -> None:
-    """But for the small hours, some of which a clock skips."""
+    """The small hours are left out: a clock skips some of them."""
     for hours in range(366 * 24):
         at = NOW + hours * HOUR
         now = datetime.fromtimestamp(at // 1000, ZoneInfo(zone)).replace(tzinfo=None)

@@ -1,4 +1,4 @@
-"""Here is Alertmanager, the real one: Debian's, on loopback, alone, that sends what it is told nowhere."""
+"""Alertmanager, the real one: Debian's, on loopback, alone, that sends what it is told nowhere."""
 
 import asyncio
 import json
@@ -54,7 +54,7 @@ class Alertmanager(Server):
         return found
 
     def amtool(self, *arguments: str) -> str:
-        """What Alertmanager's own command prints."""
+        """Return what Alertmanager's own command prints."""
         command = [_program("amtool"), f"--alertmanager.url={self.url}", *arguments]
         done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=self.folder)
         assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Here is Apache Kafka, the real one: fetched by Maven, one node that is broker and controller."""
+"""Apache Kafka, the real one: fetched by Maven, one node that is broker and controller."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ class ApacheKafka(Broker):
         return _properties(self.port, free_port(), self.folder / "data")
 
     def formatting(self) -> list[str]:
-        """What is said to the tool that prepares its folder."""
+        """Arguments of the tool that prepares its folder."""
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
         return ["--standalone", f"--cluster-id={cluster}"]
 

@@ -1,4 +1,4 @@
-"""Here is what both brokers of the tests have in common: they answer Kafka's metadata request."""
+"""Base of both brokers of the tests: they answer Kafka's metadata request."""
 
 from abc import ABC
 

@@ -1,4 +1,4 @@
-"""Here are the demo's embedded broker and store, as servers of the tests."""
+"""The demo's embedded broker and store, as servers of the tests."""
 
 from streamer.demo.embedded import _broker_binary, _store_binary
 from tests.parts.broker import Broker

@@ -1,4 +1,4 @@
-"""Here is a Redis Cluster of three nodes that share the slots, without replicas."""
+"""A Redis Cluster of three nodes that share the slots, without replicas."""
 
 import asyncio
 import secrets

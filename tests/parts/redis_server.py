@@ -1,4 +1,4 @@
-"""Here is one Redis: Debian's, or the one of $STREAMER_TEST_REDIS."""
+"""One Redis: Debian's, or the one of $STREAMER_TEST_REDIS."""
 
 import os
 import secrets
@@ -12,7 +12,7 @@ from tests.parts.server import Server, free_port
 
 
 class RedisServer(Server):
-    """With a password, on loopback. Without `aof` it comes back empty.
+    """Redis with a password, on loopback. Without `aof` it comes back empty.
 
     With `cluster_password` it is a node of a cluster, all of whose nodes share the password.
     """

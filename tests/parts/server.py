@@ -1,4 +1,4 @@
-"""Here is what every server of the tests can do: start, stop, be killed, come back with its data."""
+"""Base of every server of the tests: start, stop, be killed, come back with its data."""
 
 import asyncio
 import os
@@ -45,12 +45,12 @@ class Server(ABC):
         """The command line. Called at every start."""
 
     def stdin(self) -> str:
-        """What it reads when it starts. A password there is not shown to all who list processes."""
+        """Standard input at its start. A password there is not shown to all who list processes."""
         return ""
 
     @abstractmethod
     async def answers(self) -> bool:
-        """Whether a client is served by now. Asked only once the port is open."""
+        """Tell whether a client is served by now. Asked only once the port is open."""
 
     async def start(self) -> None:
         assert self.process is None, f"{self.address} runs already"

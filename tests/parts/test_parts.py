@@ -1,4 +1,4 @@
-"""Here is that the servers of the tests start, answer, come back with their data, and die with us."""
+"""Tests that the servers of the tests start, answer, come back with their data, and die with us."""
 
 import asyncio
 import shutil

@@ -1,4 +1,4 @@
-"""Here is a small center for tests: a store in memory that is written to, and all that was written."""
+"""Set up a small contact center for tests: a store in memory, and a copy of all that was written to it."""
 
 from collections import Counter
 
@@ -18,7 +18,7 @@ SETTINGS = Settings(pairs=["queue,channel"])
 
 
 class Center:
-    """A store that is written to, and all that was written."""
+    """A store in memory and, for brute force, all tallies that were written to it."""
 
     def __init__(self, store: MemoryStore | None = None) -> None:
         self.store = store or MemoryStore()

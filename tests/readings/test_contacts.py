@@ -1,4 +1,4 @@
-"""Here is that the contacts behind a number are those that made it, as they are now."""
+"""Drilling down returns the contacts that a figure counts, as they are now."""
 
 import asyncio
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ SEED = Segment(
 
 
 async def counted(events: Sequence[Event], partitions: Sequence[int] | None = None) -> MemoryStore:
-    """All of them, each topic and partition in one batch."""
+    """Count all events, each topic and partition in one batch."""
     store = MemoryStore()
     shared = context(store, Rules(), NOW)
     placed = list(zip(events, partitions or [0] * len(events), strict=True))
@@ -186,7 +186,7 @@ async def test_answers_are_spread_over_the_whole_scale() -> None:
 def test_whatever_happened_as_many_contacts_are_behind_the_number_as_it_says(
     told: list[Event], data: st.DataObject
 ) -> None:
-    """Of a whole day, and of each group by queue; counts of contacts exactly, samples of answers at least."""
+    """Check a whole day, and each queue: contacts exactly, answers at least one and at most their support."""
     partitions = data.draw(st.lists(st.integers(0, 1), min_size=len(told), max_size=len(told)))
 
     async def compare() -> None:
@@ -202,7 +202,7 @@ def test_whatever_happened_as_many_contacts_are_behind_the_number_as_it_says(
 
 
 def moved(event: Event) -> Event:
-    """Into the last day: what happened on some day of a world happened at its hour today."""
+    """Move an event into the last day, at the same hour."""
     if isinstance(event, Segment):
         return replace(event, ended_at=_today(event.ended_at), queued_at=None)
     if isinstance(event, Response):

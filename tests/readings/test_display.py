@@ -1,4 +1,4 @@
-"""Here is how values read."""
+"""Values are formatted for people."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def test_a_value(number: float | None, unit: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("fresh_s", "expected"),
     [
-        (None, "not known to be complete: no worker has caught up yet"),
+        (None, "data age unknown: no worker has caught up yet"),
         (2.4, "complete as of 2 s ago"),
     ],
 )

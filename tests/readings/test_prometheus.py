@@ -1,4 +1,4 @@
-"""What Prometheus sees. Names are literals: what is derived hides renames."""
+"""Prometheus sees the readings under these names. They are literals, so that a rename fails here."""
 
 from collections.abc import Iterable, Iterator
 

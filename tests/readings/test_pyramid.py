@@ -1,4 +1,4 @@
-"""Here is that sums over panes are exact, whatever was added, corrected, moved along or dropped."""
+"""Sums over panes are exact, whatever was added, corrected, moved along or dropped."""
 
 from collections import Counter
 
@@ -10,7 +10,7 @@ from streamer.readings.pyramid import Entries, Leaves, Pyramid, Rolling, entries
 
 WIDTH = 7
 Tallies = dict[int, dict[int, dict[int, int]]]
-"""By pane, by field: what is counted."""
+"""Values by pane, field and counter number."""
 
 values = st.integers(-(2**53), 2**53) | st.integers(-3, 3)
 tallies = st.dictionaries(st.integers(0, WIDTH - 1), values, max_size=4)
@@ -26,7 +26,7 @@ runs = st.tuples(st.integers(0, 41), st.integers(0, 41)).map(lambda pair: (min(p
 
 
 def by_parity(part: Entries) -> Entries:
-    """A lens: odd and even fields are two groups, field 5 is left out."""
+    """Project odd and even fields to two groups; field 5 is left out."""
     fields = part.keys // WIDTH
     return Entries(fields % 2 * WIDTH + part.keys % WIDTH, part.values).only(fields != 5)
 

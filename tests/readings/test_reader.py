@@ -1,4 +1,4 @@
-"""Here is that a reader, however it was brought up to date, answers what brute force answers."""
+"""A reader gives the same readings as brute force, however it was brought up to date."""
 
 from collections.abc import Callable, Coroutine
 from datetime import datetime
@@ -128,7 +128,7 @@ async def test_what_is_taken_back_is_gone() -> None:
 
 
 class InPages(MemoryStore):
-    """Gives one pane at a time, and lets somebody look after each."""
+    """A store that returns changes one pane at a time and calls `on_page` after each."""
 
     look: Callable[[], None] = staticmethod(lambda: None)  # type: ignore[assignment]
     _pages: list[Changes]
@@ -191,7 +191,7 @@ async def test_what_fails_half_way_leaves_what_was_there() -> None:
 
 
 class InTwoSteps(MemoryStore):
-    """A commit comes between two steps of a reading, and is given by the second."""
+    """A store in which a commit arrives between two steps of a read; the second step returns it."""
 
     between: Callable[[], Coroutine[None, None, None]] | None = None
 
@@ -365,12 +365,12 @@ async def test_history_has_a_reading_at_each_step() -> None:
             {"metrics": ("handle_time_seconds",), "stat": "p1"},
             "stat of handle_time_seconds = 'p1': expected one of mean",
         ),
-        ({"stat": "p1"}, "stat = 'p1': no metric has it"),
+        ({"stat": "p1"}, "stat = 'p1': expected a stat of one of the metrics"),
         (
             {"metrics": ("abandon_ratio",), "by": "agent"},
             "by = 'agent': abandon_ratio cannot be read by agent",
         ),
-        ({"key": "billing"}, "key = 'billing': there are no keys by all"),
+        ({"key": "billing"}, "key = 'billing': expected no key, since by is all"),
         ({"at": NOW + DAY + 1}, "at: expected a time between"),
     ],
 )

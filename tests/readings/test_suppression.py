@@ -1,4 +1,4 @@
-"""Here is that nobody can compute what a few customers said from what is shown to everybody."""
+"""Nobody can compute what a few customers said from what is shown to everybody."""
 
 from collections.abc import Iterable, Mapping
 
@@ -31,7 +31,7 @@ def grouping(counts: Counts, by: str = "queue", window: str = "1h") -> list[Read
 
 
 def shown(readings: Iterable[Reading], by: str = "queue", window: str = "1h") -> dict[str, int]:
-    """The answers of each group that still says something."""
+    """Return the number of answers of each group that is not hidden."""
     return {one.key: one.support for one in readings if (one.by, one.window) == (by, window) and one.support}
 
 
@@ -95,7 +95,7 @@ def test_in_a_pair(sentence: str, counts: Counts, expected: Counts) -> None:
 
 
 def sums(counts: Counts, window: str = "1h") -> list[Reading]:
-    """The readings of `all` and of either dimension."""
+    """Return the readings of `all` and of both dimensions."""
     queues: dict[str, int] = {}
     channels: dict[str, int] = {}
     for key, count in counts.items():
@@ -189,7 +189,8 @@ Group = tuple[str, str]
 
 
 def computable(readings: Iterable[Reading], told: set[Group]) -> set[Group]:
-    """By linear algebra: the counts that every solution of all sums gives the same, when these are told."""
+    """Return the hidden counts that linear algebra determines: those equal in every solution of all sums,
+    given the visible counts."""
     counts = {(one.by, one.key) for one in readings if one.support}
     hidden = sorted(counts - told)
     if not hidden:
@@ -205,13 +206,13 @@ def computable(readings: Iterable[Reading], told: set[Group]) -> set[Group]:
 
 
 def equations(counts: Iterable[Group]) -> list[tuple[Group, str]]:
-    """What is a sum, and of which grouping."""
+    """List the sums: each total, and the grouping that adds up to it."""
     of_cells = [((by, key), "queue,channel") for by, key in counts if by in ("queue", "channel")]
     return [*of_cells, ((ALL, ""), "queue"), ((ALL, ""), "channel")]
 
 
 def weight(count: Group, equation: tuple[Group, str]) -> float:
-    """Of a count in "total = sum of its parts"."""
+    """Return the coefficient of a count in the equation "total = sum of its parts"."""
     (by, key), parts = equation
     if count == (by, key):
         return -1

@@ -1,4 +1,4 @@
-"""Here is a center that counts what is replayed: a worker behind a broker, and who reads."""
+"""Fixture of a center that counts replayed events: a worker, a broker, and a reader."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

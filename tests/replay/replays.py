@@ -1,4 +1,4 @@
-"""Here is `streamer replay` as tests run it: in this process, or in one of its own that may be killed."""
+"""Run `streamer replay` in this process, or in a process of its own that tests may kill."""
 
 import gzip
 import json
@@ -45,7 +45,7 @@ def guess(path: Path) -> str:
 
 
 def begun(settings: Mapping[str, str], *arguments: str | Path) -> subprocess.Popen[str]:
-    """A process of its own."""
+    """Start the command in a process of its own."""
     others = {name: value for name, value in os.environ.items() if not name.startswith("STREAMER_")}
     ours = {f"STREAMER_{name.upper()}": value for name, value in settings.items()}
     command = [sys.executable, "-m", "streamer", "replay", *map(str, arguments)]

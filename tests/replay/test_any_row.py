@@ -1,4 +1,4 @@
-"""Here is that no row whatever ends a replay: it is a fact, or it is rejected for a reason."""
+"""No row ends a replay: it is an event, or it is rejected for a reason."""
 
 import json
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Here is how rows that are events already tell their topic, and that they are published as they are."""
+"""Contract events identify their topic and are published unchanged."""
 
 import json
 from pathlib import Path
@@ -36,9 +36,9 @@ def test_fields_that_only_one_topic_has_tell_it(data: dict[str, Any], topic: str
 @pytest.mark.parametrize(
     ("data", "told"),
     [
-        ({"contact_id": "c1", "deleted": True, "version": 2}, "do not tell the topic, expected --topic"),
-        ({**SURVEY, "outcome": "answered"}, "are of call-completed and survey-completed, expected --topic"),
-        ({**call(), "topic": "calls"}, "topic is another one, expected one of call-completed"),
+        ({"contact_id": "c1", "deleted": True, "version": 2}, "no field identifies the topic; add --topic"),
+        ({**SURVEY, "outcome": "answered"}, "belong to call-completed and survey-completed; add --topic"),
+        ({**call(), "topic": "calls"}, "topic is unknown, expected one of call-completed"),
     ],
 )
 def test_an_ambiguous_topic_is_said_to_be_so(data: dict[str, Any], told: str) -> None:

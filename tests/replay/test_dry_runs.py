@@ -1,4 +1,4 @@
-"""Here is what the command does with times, with its position, and with what is wrong in the line."""
+"""Dry runs: shifted times, the saved position, wrong options, and retention warnings."""
 
 from pathlib import Path
 from typing import Any
@@ -65,8 +65,8 @@ def test_a_speed_that_cannot_be_meant_is_refused(speed: str, tmp_path: Path) -> 
     [
         (["--topic", "calls"], "topic 'calls': expected one of call-completed"),
         (["--map", "nowhere.toml"], "nowhere.toml: No such file or directory, expected a map to read"),
-        (["--map", "x", "--format", "delighted"], "--format and --map: expected one of them"),
-        (["--map", "x", "--topic", "call-completed"], "--topic: expected without --format and --map"),
+        (["--map", "x", "--format", "delighted"], "--format and --map cannot be combined"),
+        (["--map", "x", "--topic", "call-completed"], "--topic cannot be combined with --format or --map"),
         (["--shift-to", "soon"], "--shift-to = 'soon': expected a time"),
         (["nowhere.ndjson"], "nowhere.ndjson: No such file or directory, expected a file to read"),
     ],
@@ -120,7 +120,7 @@ def test_another_file_or_other_options_do_not_go_on_there(tmp_path: Path) -> Non
     with pytest.raises(WrongUseError, match="is not the file that was interrupted"):
         position_of(path).begin(restart=False)
     (tmp_path / "a.ndjson.replayed").write_text("{")
-    with pytest.raises(WrongUseError, match="--restart begins anew"):
+    with pytest.raises(WrongUseError, match="--restart starts over"):
         position_of(path).begin(restart=False)
 
 

@@ -1,5 +1,4 @@
-"""Here is that a guessed map is one that loads, that asks for what a table does not say, and that takes
-no scale for a question."""
+"""An inferred map loads, asks for what a table does not show, and takes no scale for a question."""
 
 import csv
 from pathlib import Path
@@ -56,7 +55,7 @@ def test_a_table_of_calls_is_recognized_by_names_and_cells(tmp_path: Path) -> No
 def test_what_a_table_does_not_say_is_asked_for(tmp_path: Path) -> None:
     path = table(tmp_path / "calls.csv", CALLS)
     text = guess(path)
-    assert "# could be as well: %m/%d/%Y %H:%M" in text
+    assert "# also fits: %m/%d/%Y %H:%M" in text
     assert '# "Weird" = ?  # one of answered, abandoned' in text
     with pytest.raises(WrongUseError, match=r'\[times\] zone = "\?"'):
         Map(parsed(text, "guess"), "guess")
@@ -73,7 +72,7 @@ def test_a_scale_from_0_to_10_is_no_nps_unless_its_name_says_so(tmp_path: Path) 
     found = parsed(text, "guess")
     assert not [name for name in found.columns if name.startswith("answers.")]
     assert found.constants == {"answers.nps": "?"}
-    assert '"score"  whole numbers 0 to 10: if it is a survey\'s question, say which: nps' in text
+    assert '"score"  whole numbers 0 to 10: if this is a survey question, say which: nps' in text
     named = [{"NPS score" if name == "score" else name: cell for name, cell in row.items()} for row in rows]
     assert parsed(guess(table(tmp_path / "named.csv", named)), "guess").columns["answers.nps"] == "NPS score"
 

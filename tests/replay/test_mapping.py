@@ -1,5 +1,4 @@
-"""Here is that a map means what it says, and that one which is wrong names the file, the place, and what
-was expected."""
+"""Maps turn rows into events; errors of a wrong map name the file, the location, and what was expected."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -134,8 +133,8 @@ def test_times_become_utc(times: str, cell: Any, utc: str) -> None:
 @pytest.mark.parametrize(
     ("times", "cell", "told"),
     [
-        ("", "2026-05-04T14:00:00", "no-time: ended_at (column end) .* say zone under [times]"),
-        ('formats = ["%H:%M"]', "14:00", "no-time: ended_at (column end) .* say date under [times]"),
+        ("", "2026-05-04T14:00:00", "no-time: ended_at (column end) .* set zone under [times]"),
+        ('formats = ["%H:%M"]', "14:00", "no-time: ended_at (column end) .* set date under [times]"),
         ("", "4 May", "no-time: ended_at (column end) .* expected a time as rfc3339"),
         ("", 1777896000, "no-time: ended_at (column end) .* expected a time as rfc3339"),
         ('formats = ["epoch"]', "soon", "no-time: ended_at (column end) .* expected a time as epoch"),
@@ -157,7 +156,7 @@ def test_values_say_what_cells_mean_and_others_stay_as_they_are() -> None:
     text += '[values.resolved]\nY = true\nN = false\n[values.agent_id]\nNONE = ""\n'
     assert data(text, o="AGENT", r="Y", a="NONE") == data(CALL, o="answered") | {"resolved": True}
     assert data(text, o="HANG", r="N", a="ann")["outcome"] == "HANG"
-    assert "false: say what its values mean under [values.resolved]" in error(text, r="perhaps")
+    assert "false: set what its values mean under [values.resolved]" in error(text, r="perhaps")
 
 
 def test_numbers_of_tables_with_gaps_are_ids_as_they_were() -> None:
@@ -225,14 +224,14 @@ def test_conditions_on_both_sides(condition: str, holds: Any, fails: Any) -> Non
         ("topic = ", "Invalid value"),
         ("", "topic is missing, expected one of call-completed"),
         ('topic = "calls"', "topic: invalid enum value 'calls'"),
-        (CALL + "[time]\n", "there is no time, expected one of topic, source"),
-        (CALL + '[times]\nformat = "x"', "[times]: there is no format, expected one of formats"),
-        (CALL + "[[rows]]\nif = 3", "[[rows]] 1: there is no if, expected one of when, skip, set"),
+        (CALL + "[time]\n", "unknown key time, expected one of topic, source"),
+        (CALL + '[times]\nformat = "x"', "[times]: unknown key format, expected one of formats"),
+        (CALL + "[[rows]]\nif = 3", "[[rows]] 1: unknown key if, expected one of when, skip, set"),
         (CALL + 'nps = "n"', "[columns]: call-completed has no nps, expected one of acw_s, agent_id"),
-        (CALL + "[constants]\nqueue = 1", "[constants] queue: it is in [columns] too"),
+        (CALL + "[constants]\nqueue = 1", "[constants] queue is also in [columns]"),
         (CALL + "wait_s = 3", "[columns] wait_s = 3: expected a column's name"),
-        (CALL.replace('queue = "q"', ""), "[columns] has no queue, expected contact_id, queue, ended_at"),
-        (SURVEY, "[columns] has no answers, expected response_id, answered_at, answers"),
+        (CALL.replace('queue = "q"', ""), "[columns] lacks queue, expected contact_id, queue, ended_at"),
+        (SURVEY, "[columns] lacks answers, expected response_id, answered_at, answers"),
         (CALL + '[units]\nwait_s = "days"', "[units] wait_s = 'days': expected one of ms, s, min"),
         (CALL + '[units]\nqueue = "s"', "[units] queue: expected a duration such as talk_s"),
         (CALL + "[values]\noutcome = 3", "[values.outcome]: expected lines such as Y = true"),
@@ -245,7 +244,7 @@ def test_conditions_on_both_sides(condition: str, holds: Any, fails: Any) -> Non
         (CALL + '[[rows]]\nwhen = {}\nskip = "x"', "[[rows]] 1: when is empty"),
         (CALL + '[[rows]]\nwhen = {o = "> x"}\nskip = "x"', "[[rows]] 1, when o: expected a number after >"),
         (CALL + '[constants]\ntalk_s = "x"', "[constants] talk_s is"),
-        (CALL + '[times]\nzone = "?"', '[times] zone = "?": expected that you say it'),
+        (CALL + '[times]\nzone = "?"', '[times] zone = "?": fill in the value'),
     ],
 )  # fmt: skip
 def test_a_wrong_map_is_told_by_its_place(text: str, told: str) -> None:

@@ -28,7 +28,7 @@ METRICS = sorted({metric for metric, _ in figures(())})
 
 
 def replayed(live: Center, state: Path, *arguments: str | Path) -> str:
-    """What the command says."""
+    """Replay into Kafka and return the command's messages."""
     process = begun({"kafka": live.settings.kafka}, "--state", state, *arguments)
     _, told = process.communicate()
     assert process.returncode == 0, told
@@ -100,7 +100,7 @@ def test_the_guessed_map_of_the_shops_takes_no_scale_for_a_question(tmp_path: Pa
     text = guess(SHOPS)
     assert 'answers.nps = "nps"' in text
     assert 'encoding = "latin-1"' in text
-    assert '#   "satisfaction"  whole numbers 1 to 10: if it is a survey' in text
+    assert '#   "satisfaction"  whole numbers 1 to 10: if this is a survey' in text
     assert 'answered_at = "?"' in text
     (tmp_path / "map.toml").write_text(
         text.replace('answered_at = "?"', "answered_at = 2016-06-01T12:00:00Z")

@@ -1,4 +1,4 @@
-"""Here is that files of all forms say the same, and that what cannot be read is told by its line."""
+"""Files of every type give the same events, and unreadable rows are reported by line."""
 
 import gzip
 import io
@@ -109,7 +109,7 @@ def test_a_line_with_too_few_or_too_many_cells_is_rejected_alone(tmp_path: Path)
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "it is empty"),
+        (b"", "the file is empty"),
         (b"a,a\n1,2\n", "two columns are named 'a'"),
         (b"a,b\n1,\xe9\n", "not utf-8"),
     ],
@@ -134,7 +134,7 @@ def test_what_is_no_json_is_told_by_its_line(tmp_path: Path) -> None:
     done = dry_run(path)
     assert (done.code, [one["contact_id"] for one in done.data]) == (3, ["c1", "c2"])
     assert "line 2: not-json" in done.told
-    assert "line 3: wrong-type: the line is no JSON object" in done.told
+    assert "line 3: wrong-type: the line is not a JSON object" in done.told
 
 
 def test_joined_objects_are_whole_wherever_the_block_that_is_read_ends(

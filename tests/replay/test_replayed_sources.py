@@ -1,4 +1,4 @@
-"""Here is that payloads of known sources come out as what they say, in whatever order they lie in files."""
+"""Payloads of known sources give the same events in whatever order files hold them."""
 
 import json
 import random

@@ -1,5 +1,4 @@
-"""Here is that what is replayed arrives, under its own time, and once in the numbers, whatever interrupts
-it."""
+"""Replayed events arrive with their own times and count once, whatever interrupts the command."""
 
 import asyncio
 import json
@@ -33,7 +32,7 @@ def interrupted_by(number: signal.Signals) -> Any:
 
 
 async def records(broker: Broker, topic: str, number: int) -> list[Any]:
-    """The first ones of all partitions."""
+    """Return the first records of all partitions."""
     consumer = AIOKafkaConsumer(bootstrap_servers=broker.address, auto_offset_reset="earliest")
     found: list[Any] = []
     async with consumer, asyncio.timeout(30):
@@ -70,7 +69,7 @@ async def test_records_bear_the_events_time_the_customer_and_the_source(
 async def test_events_go_where_any_client_of_kafka_would_send_them(
     fresh_broker: Broker, tmp_path: Path
 ) -> None:
-    """Known values of the hash that all clients use."""
+    """Compare with known values of the hash that all clients use."""
     rows = [
         call(number, customer_id=key, ended_at=now() / 1000) for number, key in enumerate(("21", "foobar"))
     ]
@@ -91,7 +90,7 @@ def entries(state: Path) -> int:
 
 
 async def begun_and_kept(process: subprocess.Popen[str], state: Path) -> None:
-    """Until it has kept a position in the midst of the file."""
+    """Wait until the process has saved a position inside the file."""
     async with asyncio.timeout(30):
         while not entries(state):
             assert process.poll() is None, process.communicate()
@@ -120,7 +119,7 @@ async def test_an_interrupted_replay_goes_on_where_it_stopped_and_all_counts_onc
     if number == signal.SIGINT:
         assert first.returncode == 130, told
         assert "streamer replay: interrupted" in told
-        assert f"calls.ndjson: stopped after {reached:,} rows; the same command goes on there" in told
+        assert f"calls.ndjson: stopped after {reached:,} rows; run the same command to continue" in told
     assert 0 < reached < CALLS
     code, told = run(settings, path)
     assert code == 0, told
@@ -129,7 +128,7 @@ async def test_an_interrupted_replay_goes_on_where_it_stopped_and_all_counts_onc
     found = await counted(live, CALLS)
     assert found["applied"] == CALLS
     assert found.keys() <= {"applied", "unchanged"}
-    assert found.get("unchanged", 0) < CALLS - reached, "it began anew"
+    assert found.get("unchanged", 0) < CALLS - reached, "it started over"
 
 
 async def test_a_file_that_is_done_is_not_sent_again_after_another_was_interrupted(
@@ -152,7 +151,7 @@ async def test_a_file_that_is_done_is_not_sent_again_after_another_was_interrupt
 
 
 async def test_a_moved_replay_is_moved_as_far_after_an_interruption(live: Center, tmp_path: Path) -> None:
-    """Though it is later now."""
+    """The amount stays, although now is later."""
     path, state = paced(tmp_path / "calls.ndjson"), tmp_path / "calls.ndjson.replayed"
     settings = {"kafka": live.settings.kafka}
     command: Sequence[str | Path] = ("--shift-to", "now", path)

@@ -1,4 +1,4 @@
-"""What every store must do: one suite for the store in memory and the one in Redis."""
+"""Tests of every state store: one suite for the store in memory and the one in Redis."""
 
 import asyncio
 import pickle
@@ -393,7 +393,7 @@ async def test_a_version_older_than_what_is_remembered_is_of_before_everything(
 async def test_under_a_version_that_is_not_known_everything_changed(
     store: Store, writer: Writer, sequence: int
 ) -> None:
-    """As after a failover: the number came back, the nonce did not."""
+    """The case after a failover: the number came back, the nonce did not."""
     await writer.write(writes={key("a"): b"1"})
     await writer.write()
     unknown = StoreVersion(sequence, b"unknown!")

@@ -1,4 +1,4 @@
-"""Here is a center whose alerts are known: of queues, teams, agents and the whole, few and many answers."""
+"""A center with known alerts: of queues, teams, agents and the whole center, with few and many answers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -52,7 +52,7 @@ class Clock:
 
 
 class Told(NamedTuple):
-    """An alert, and what was said of it."""
+    """An alert and the message that was sent about it, if any."""
 
     alert: Alert
     message: Message | None
@@ -87,7 +87,7 @@ def moved(dimension: str, key: str) -> Contributor:
 
 
 def record(*alerts: Told) -> Record:
-    """As after one turn; nobody is to be sent anything."""
+    """Build the record after one evaluation that fired these alerts; no notification is pending."""
     places = {(one.alert.rule, one.alert.key): one.alert for one in alerts}
     return turned(EMPTY, Turn(places, [one.message for one in alerts if one.message], {}, NOW))
 
@@ -115,7 +115,7 @@ class Server(NamedTuple):
         return await visit(self.app, path, method, headers(who) | (more or {}), json=json)
 
     async def know(self, *alerts: Told) -> Record:
-        """These, and no others; acknowledgements and silences stay."""
+        """Set exactly these alerts; acknowledgements and silences stay."""
         known = record(*alerts)
         return await self.bell.change(
             lambda before: replace(before, alerts=known.alerts, messages=known.messages)
@@ -128,8 +128,9 @@ async def server(
     is_read: bool = True,
     silencing: Callable[[Bell, Clock], Silencing] = Silencing,
 ) -> Server:
-    """It judges nothing, for its bell does not run; what is known of alerts is in the store. `is_read`:
-    whether it has read the numbers."""
+    """Build a server that evaluates no rules, as its coordinator does not run; its alerts are in the store.
+
+    `is_read`: whether it has read the numbers."""
     clock, reader = Clock(), Reader((await busy()).store, settings)
     if is_read:
         await reader.refresh(NOW)

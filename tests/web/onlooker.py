@@ -1,4 +1,4 @@
-"""Here is who looks at a stream over a connection of its own, and a server for it to look at."""
+"""A client of the event stream over its own connection, and a server for it."""
 
 import asyncio
 import json
@@ -44,7 +44,7 @@ class Serving:
         return len(self._server.server_state.connections)
 
     def unsent(self) -> list[int]:
-        """What each connection still holds, in bytes."""
+        """Bytes in the write buffer of each connection."""
         return [one.transport.get_write_buffer_size() for one in self._server.server_state.connections]
 
     async def started(self) -> None:
@@ -52,7 +52,7 @@ class Serving:
             await asyncio.sleep(0.01)
 
     async def end(self) -> None:
-        """As a signal would."""
+        """Stop the server as a signal does."""
         if not self.task.done():
             self._server.handle_exit(signal.SIGTERM, None)
             await self.task
@@ -87,7 +87,7 @@ class Onlooker:
         return cls(reader, writer, head)
 
     async def next(self, *events: str, within_s: float = 5.0) -> Told:
-        """The next event, of those kinds if any are named."""
+        """Return the next event, of these kinds if any are named."""
         async with asyncio.timeout(within_s):
             while True:
                 told = await self._event()
@@ -97,7 +97,7 @@ class Onlooker:
                     return told
 
     async def end(self, within_s: float = 5.0) -> None:
-        """Of the stream."""
+        """Read until the stream ends."""
         async with asyncio.timeout(within_s):
             while await self._event() is not None:
                 pass
@@ -124,7 +124,7 @@ class Onlooker:
 
 
 class NeverReads:
-    """Asks for the stream and takes nothing of it."""
+    """A client that asks for the stream and reads nothing."""
 
     def __init__(self, port: int, path: str = "/api/v1/stream") -> None:
         self._socket = socket.socket()
@@ -140,7 +140,7 @@ class NeverReads:
 
 
 def request(port: int, path: str, cookie: str = "", token: str = "") -> bytes:
-    """HTTP/1.0, so that events come as they are and not in chunks."""
+    """Build a request of HTTP/1.0, so that events come unchunked."""
     known = f"Cookie: {cookie}\r\n" if cookie else ""
     known += f"Authorization: Bearer {token}\r\n" if token else ""
     return f"GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n{known}\r\n".encode()

@@ -1,4 +1,4 @@
-"""Here is who sees which alerts and how much of them, who acknowledges them, and who is told why."""
+"""Alerts by role: which are visible and in how much detail, who acknowledges them, who gets explanations."""
 
 import asyncio
 import json
@@ -24,7 +24,7 @@ BILLING = EVERYTHING[0].alert.id
 
 @pytest.fixture
 async def desk(store: RedisStore) -> Server:
-    """Where everything is known."""
+    """A server with all alerts of EVERYTHING."""
     one = await server(store)
     await one.know(*EVERYTHING)
     return one
@@ -175,7 +175,7 @@ async def test_critical_ones_come_first_and_of_these_the_newest(store: RedisStor
 
 
 async def test_that_the_data_is_odd_is_not_said_twice(store: RedisStore) -> None:
-    """By the trouble, and by the rule that hears silence; which is some seconds longer in saying so."""
+    """The pipeline problem says it, and the no-data rule says it some seconds longer."""
     desk = await server(store)
     await desk.know(told("silence", odd=True), told("nps-drop", "billing"))
     assert [one["kind"] for one in await listed(desk)] == ["silence", "drop"]
@@ -217,7 +217,7 @@ async def test_a_supervisor_acknowledges_an_alert_and_takes_it_back(desk: Server
 )
 async def test_what_one_does_not_see_is_not_there_to_acknowledge(desk: Server, name: str, who: str) -> None:
     status, problem = await acknowledge(desk, who, name)
-    assert (status, problem["detail"]) == (404, f"id = {name!r}: there is no such alert")
+    assert (status, problem["detail"]) == (404, f"id = {name!r}: no such alert")
     assert desk.bell.record.acknowledged == {}
 
 
@@ -227,7 +227,7 @@ async def test_what_is_over_is_not_acknowledged_any_more_but_taken_back(store: R
     assert (await acknowledge(desk, name=firing.alert.id))[0] == 200
     await desk.know(over)
     status, problem = await acknowledge(desk, name=over.alert.id)
-    assert (status, problem["detail"]) == (409, f"id = {over.alert.id!r}: this alert is over")
+    assert (status, problem["detail"]) == (409, f"id = {over.alert.id!r}: this alert is resolved")
     status, (found,) = await acknowledge(desk, name=over.alert.id, acknowledged=False)
     assert (status, found["acknowledged"]) == (200, None)
 
@@ -321,7 +321,7 @@ async def test_while_the_store_is_away_nothing_is_acknowledged_and_no_comment_is
     desk.bell._ledger = Gone(store, "alerts")
     with capture_logs() as logs:
         status, problem = await acknowledge(desk, comment="Mrs. Brown")
-    assert (status, problem["detail"]) == (503, "the store cannot be reached")
+    assert (status, problem["detail"]) == (503, "the store is unavailable")
     assert [one["error"] for one in logs] == ["ConnectionError"]
     assert "Brown" not in str(logs)
 
@@ -336,7 +336,7 @@ async def test_before_the_store_was_read_troubles_are_listed_but_nothing_is_ackn
         "silence"
     ]  # whose Ann is, is unknown
     status, problem = await acknowledge(desk, "admin")
-    assert (status, problem["detail"]) == (503, "the store was not read yet")
+    assert (status, problem["detail"]) == (503, "the store has not been read yet")
 
 
 # Why.
@@ -348,7 +348,7 @@ async def test_before_the_store_was_read_troubles_are_listed_but_nothing_is_ackn
         ("", "admin", 400, "name = None: expected one of nps-target"),
         ("name=loud", "admin", 400, "name = 'loud': expected one of nps-target"),
         ("name=nps-drop&at=soon", "admin", 400, "at = 'soon': expected a time such as"),
-        (f"name=nps-drop&at={NOW // 1000 + 1}", "admin", 400, "expected a time that is not to come"),
+        (f"name=nps-drop&at={NOW // 1000 + 1}", "admin", 400, "expected a time that is not in the future"),
         ("name=nps-drop&by=queue", "admin", 400, "by: expected one of name, key, at"),
         ("name=by-team&key=blue", "supervisor", 403, "key = 'blue': not one of your teams"),
         ("name=by-agent&key=bob", "supervisor", 403, "key = 'bob': not one of your teams"),

@@ -1,4 +1,4 @@
-"""Here is what the server answers, and how it says no."""
+"""Answers of the API, and its errors."""
 
 import asyncio
 import json
@@ -145,7 +145,7 @@ async def test_the_catalogue() -> None:
     [
         ("/api/v1/readings?metric=nps", 400, "metric = 'nps': expected one of nps_score, "),
         ("/api/v1/readings?windows=1h", 400, "windows: expected one of window, by, key, metric, stat, at"),
-        ("/api/v1/readings?by=queue&by=team", 400, "by: expected once, but given 2 times"),
+        ("/api/v1/readings?by=queue&by=team", 400, "by: given 2 times, expected once"),
         ("/api/v1/readings?at=yesterday", 400, "at = 'yesterday': expected a time such as "),
         (
             "/api/v1/readings?at=2026-11-21T10:00:00",
@@ -153,7 +153,7 @@ async def test_the_catalogue() -> None:
             "at = '2026-11-21T10:00:00': expected a time such as ",
         ),
         ("/api/v1/readings?at=nan", 400, "at = 'nan': expected a time"),
-        ("/api/v1/history?metric=answered&step=60", 400, "from: expected, but not given"),
+        ("/api/v1/history?metric=answered&step=60", 400, "from: required"),
         ("/api/v1/history?metric=answered&from=0&step=-1", 400, "from, to, step: expected from <= to"),
         ("/api/v1/history?metric=answered&from=0&step=x", 400, "step = 'x': expected a number of seconds"),
         (f"/api/v1/history?metric=answered&from={NOW // 1000 - 999}&step=1", 200, ""),
@@ -198,7 +198,7 @@ async def test_metrics_are_the_exposition() -> None:
 @pytest.mark.parametrize(
     ("caught_up_at", "later", "status", "reason"),
     [
-        (None, 0, 503, "no worker ever spoke"),
+        (None, 0, 503, "no worker has sent a heartbeat yet"),
         (0, 0, 503, "not caught up yet: call-completed:0"),
         (NOW, 0, 200, None),
         (NOW, 60 * SECOND - 1, 200, None),
@@ -249,7 +249,7 @@ async def test_it_survives_that_the_store_goes_away() -> None:
 
 
 class Stubborn(MemoryStore):
-    """Turns being cancelled into an error of its own, as clients of Redis may."""
+    """A store that turns a cancellation into an error of its own, as Redis clients may."""
 
     asked: asyncio.Event | None = None
 
@@ -278,7 +278,7 @@ async def test_before_the_store_was_read_it_is_not_ready() -> None:
     async with served(Center(store)) as client:
         await asyncio.sleep(0.05)
         reason = (await client.get("/readyz")).json()["reason"]
-        assert reason == "the store was not read yet (ConnectionError: gone)"
+        assert reason == "the store has not been read yet (ConnectionError: gone)"
         assert (await client.get("/metrics")).status_code == 200
         for path in (
             "readings",
@@ -288,7 +288,7 @@ async def test_before_the_store_was_read_it_is_not_ready() -> None:
         ):
             answer = await client.get(f"/api/v1/{path}")
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-            assert answer.json()["detail"] == "the store was not read yet"
+            assert answer.json()["detail"] == "the store has not been read yet"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.1.2.3"])
@@ -298,7 +298,8 @@ def test_this_machine_may_look(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org", ""])
 def test_nobody_else_may_look(host: str) -> None:
-    with pytest.raises(SettingsError, match=f"^host = {host!r}: expected a loopback address .* or somebody"):
+    expected = f"^host = {host!r}: expected a loopback address .* or access control"
+    with pytest.raises(SettingsError, match=expected):
         check_host(Settings(host=host))
 
 

@@ -1,4 +1,4 @@
-"""Here is which alerts are on which wall, for as long as they are to be seen there, and no longer."""
+"""Alerts on the wallboards that may show them, for as long as they are to be shown."""
 
 import asyncio
 import json
@@ -116,7 +116,7 @@ async def test_what_somebody_cares_for_comes_after_what_nobody_does(store: Redis
 
 
 async def test_that_the_data_is_odd_is_said_by_the_trouble_alone(store: RedisStore) -> None:
-    """Also when the trouble is over and the rule has not heard of it yet."""
+    """The same holds when the problem is over and the rule has not noticed yet."""
     desk = await server(store)
     await desk.know(told("silence", odd=True))
     wall, clock = banner(desk), desk.clock
@@ -135,7 +135,7 @@ async def test_that_the_data_is_odd_is_said_by_the_trouble_alone(store: RedisSto
 
 
 class Wall(NamedTuple):
-    """Who looks at one server's wall, and another server that changes what is known."""
+    """A client of one server's wallboard, and another server that changes the alerts."""
 
     onlooker: Onlooker
     other: Server
@@ -151,7 +151,7 @@ class Wall(NamedTuple):
 
 
 async def judged_elsewhere(store: RedisStore) -> None:
-    """Whose turn it is to judge, is a third one's."""
+    """Give the lease for evaluating rules to a third server."""
     assert await LeasedDocument(store, "alerts").hold("a third", 60_000)
 
 
@@ -240,7 +240,7 @@ async def test_each_is_streamed_what_they_may_see(
 
 
 class Stuck(LeasedDocument):
-    """Answers only when it is let."""
+    """A document that answers only when it is allowed to."""
 
     let = asyncio.Event()
 

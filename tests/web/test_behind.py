@@ -1,4 +1,4 @@
-"""Here is what the server answers to "which contacts are behind this number?", and to whom."""
+"""Contacts and answers behind a number, and who may see them."""
 
 from types import SimpleNamespace
 from typing import Any

@@ -1,4 +1,4 @@
-"""Here is what the wall says of a figure, on both sides of each boundary."""
+"""The wallboard's verdict on a figure, on both sides of each boundary."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What pages are made of: files as they were published, words for every metric, all of one version."""
+"""Files of the pages: as their authors published them, with words for every metric, all of one version."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Here is who may see what: every route by every role, own and other teams, as literals."""
+"""Permissions as literals: every route by every role, own and other teams."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Here is how people log in and out, and who is taken for whom."""
+"""Log-in and log-out, and the user that a request is taken for."""
 
 import asyncio
 import json
@@ -293,7 +293,7 @@ async def test_a_display_that_is_taken_out_of_the_settings_is_nobody() -> None:
         ("the same address in version 6", "::ffff:10.0.0.1", "ann", "ann"),
         ("from elsewhere it is just a header", "10.0.0.2", "ann", 401),
         ("from this machine too", "127.0.0.1", "ann", 401),
-        ("who is not one of the people", "10.0.0.1", "mallory", 403),
+        ("sent by the proxy, is not configured", "10.0.0.1", "mallory", 403),
         ("empty is no name", "10.0.0.1", "", 401),
     ],
 )

@@ -1,4 +1,4 @@
-"""Here is what a view reads, what it compares with, and which views there cannot be."""
+"""Readings of a view, their comparison, and views that are refused."""
 
 import re
 from itertools import pairwise

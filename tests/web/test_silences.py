@@ -1,4 +1,4 @@
-"""Here is who silences which alerts, for how long, and that it ends."""
+"""Silences: who may create them for which alerts, for how long, and that they end."""
 
 import json
 from datetime import UTC, datetime
@@ -42,7 +42,7 @@ async def listed(desk: Server, who: str = "admin", path: str = PATH) -> list[dic
 
 
 async def quiet(desk: Server, who: str = "admin") -> dict[str, Any]:
-    """By rule and key, what is silent and why."""
+    """The silences of alerts, by "rule key"."""
     found = await listed(desk, who, "/api/v1/alerts")
     return {f"{one['rule']} {one['key']}": one["silenced"] for one in found if one["silenced"]}
 
@@ -92,14 +92,14 @@ async def test_its_end_is_given_as_times_are(desk: Server, until: Any, expected:
 
 
 LATE = (NOW + 30 * DAY) // 1000 + 1
-ENDS = "expected an end to come, within 30 days"
+ENDS = "expected an end in the future, within 30 days"
 
 
 @pytest.mark.parametrize(
     ("order", "detail"),
     [
-        ({**BILLING}, "until: expected a time, or minutes in its place"),
-        ({**BILLING, "minutes": 5, "until": 1}, "until: expected a time, or minutes in its place"),
+        ({**BILLING}, "until: expected either until or minutes"),
+        ({**BILLING, "minutes": 5, "until": 1}, "until: expected either until or minutes"),
         ({**BILLING, "minutes": 0}, "minutes: expected `float` > 0.0"),
         ({**BILLING, "minutes": "5"}, "minutes: expected `float | null`, got `str`"),
         ({**BILLING, "minutes": 43_201}, f"minutes = 43201: {ENDS}"),
@@ -129,7 +129,7 @@ async def test_what_cannot_be_silenced_says_what_was_expected(
     assert desk.bell.record.silences == {}
 
 
-ALL_TEAMS = "key: expected one group; all groups of a rule are for who sees all teams"
+ALL_TEAMS = "key: expected one group; only users who see all teams may silence all groups of a rule"
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,7 @@ async def test_a_silence_of_a_rule_that_is_gone_is_for_who_sees_all(desk: Server
 
 
 class Unreachable(Silencing):
-    """Whose Alertmanager does not answer."""
+    """Silencing with an Alertmanager that does not answer."""
 
     async def silence(self, *args: Any, **more: Any) -> NoReturn:
         raise SilencingUnavailable("Alertmanager does not answer")

@@ -1,4 +1,4 @@
-"""The rules in force, and of how many groups each knows what is usual."""
+"""The alert rules, and for each the number of groups with a learned baseline."""
 
 import json
 

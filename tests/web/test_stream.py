@@ -1,4 +1,4 @@
-"""Here is the stream as a browser sees it: over a connection of its own, from a real server."""
+"""The stream as a browser sees it: over its own connection, from a real server."""
 
 import asyncio
 import time
@@ -40,7 +40,7 @@ SETTINGS = Settings.model_validate(
 
 
 class Watched(Reader):
-    """Counts how often it is asked for what is true now."""
+    """A reader that counts its reads of current numbers."""
 
     asked = 0
 
@@ -50,7 +50,7 @@ class Watched(Reader):
 
 
 class Stuck(Reader):
-    """Answers only while it is free to."""
+    """A reader that answers only while it is free to."""
 
     def __init__(self, store: Store, settings: Settings) -> None:
         super().__init__(store, settings)
@@ -251,7 +251,7 @@ async def test_nobody_waits_for_one_who_never_reads_and_who_is_sent_away() -> No
 
 
 async def test_who_never_reads_costs_little_memory() -> None:
-    """What is written and not taken is a piece beyond what the server buffers, whatever is to be told."""
+    """Unread data is at most one chunk beyond the server's buffers, however large the event."""
     center = await busy()
     path = "/api/v1/stream?view=many"
     async with served(center) as server:

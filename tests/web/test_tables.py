@@ -1,4 +1,4 @@
-"""Here is what a table of many groups asks the server for: columns, what a metric aims at, names."""
+"""Requests of a table of many groups: columns, targets of metrics, names."""
 
 import json
 from typing import Any

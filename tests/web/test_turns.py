@@ -1,4 +1,4 @@
-"""Here is that work in a thread lets the event loop go first, every few milliseconds."""
+"""Work in a thread pauses for the event loop every few milliseconds."""
 
 import asyncio
 import time

@@ -50,7 +50,7 @@ Headers = dict[str, str]
 
 
 class Kafka:
-    """Takes everything, at once, unless it is told to fail or to wait."""
+    """A publisher that accepts everything at once, unless it is set to fail or to wait."""
 
     def __init__(self) -> None:
         self.records: list[Outgoing] = []
@@ -110,7 +110,7 @@ def media(source: str) -> str:
 
 
 def signed(source: str, body: bytes = BODY, at: int = NOW, id_: str = "msg_1") -> tuple[str, Headers]:
-    """Where to post, and with which headers."""
+    """URL and headers of a request with a valid signature."""
     path, key, seconds = f"/ingest/{source}", SECRET.encode(), str(at // SECOND)
     headers: Headers = {"content-type": media(source)}
     match source:
@@ -142,7 +142,7 @@ async def post(app: Starlette, source: str, body: bytes = BODY, **changed: Any) 
 
 
 def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
-    """What an error says; never what was sent, never the secret."""
+    """The error of an answer, which never shows what was sent, nor the secret."""
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     for private in ("personal words", SECRET, SECRETS["formbricks"]):
@@ -185,7 +185,7 @@ async def test_a_wrong_signature_is_refused_and_nothing_says_what_is_wrong(sourc
                 details.add(problem(await client.post(path, content=BODY, headers=wrong), 401)["detail"])
             missing = {one: headers[one] for one in headers if one != name}
             details.add(problem(await client.post(path, content=BODY, headers=missing), 401)["detail"])
-    assert details == {"not signed, or not so that it fits"}
+    assert details == {"signature missing or invalid"}
     assert kafka.records == []
 
 
@@ -425,7 +425,7 @@ async def test_what_kafka_does_not_take_is_to_be_sent_again_and_then_counts() ->
     kafka.away = True
     app = app_of(kafka.publish)
     answer = await post(app, "delighted")
-    assert problem(answer, 503)["detail"] == "Kafka does not take it: try again in 5 s"
+    assert problem(answer, 503)["detail"] == "Kafka is unavailable: try again in 5 s"
     assert answer.headers["retry-after"] == "5"
     kafka.away = False
     assert (await post(app, "delighted")).status_code == 202
@@ -515,7 +515,7 @@ async def test_a_source_has_a_rate() -> None:
         assert (await post(app, "delighted", body)).status_code == 202
     clock.now += 20 * SECOND
     answer = await post(app, "delighted", b"3")
-    assert problem(answer, 429)["detail"] == "more in a minute than is set: try again in 40 s"
+    assert problem(answer, 429)["detail"] == "rate limit of this source exceeded: try again in 40 s"
     assert answer.headers["retry-after"] == "40"
     assert (await post(app, "wootric", b"3")).status_code == 202
     clock.now += 40 * SECOND - 1
@@ -738,7 +738,7 @@ async def test_streamer_serve_shows_numbers_while_kafka_is_away(
         told = serve.log()
     finally:
         await serve.close()
-    assert "webhooks are not taken" in told
+    assert "publishing webhooks to Kafka failed" in told
     for private in (SECRET, "personal words"):
         assert private not in told
 

@@ -1,4 +1,4 @@
-"""Here is who visits a server in tests: one request at a time, of streams no more than the beginning."""
+"""A client that sends one request to an ASGI application; of streams it reads only the beginning."""
 
 import asyncio
 from json import dumps as encoded

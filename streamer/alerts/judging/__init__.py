@@ -1,1 +1,1 @@
-"""How sure it is that something is wrong: what is usual, evidence, targets, silence."""
+"""Detection: baselines, evidence, thresholds and missing data, each with a stated rate of false alarms."""

@@ -1,11 +1,12 @@
-"""Here is what is usual: how observations are spread over their classes, and how many there are, by hour of
-the week.
+"""Baseline of a metric by hour of the week: the distribution over its classes, and the number of
+observations.
 
-An hour of the week holds few observations: it is drawn towards what its hour of the day and its weekday let
-expect, and these towards the mean of all hours, the more the less their own observations carry. The classes
-of an hour are thought to come from a Dirichlet distribution around the wider p with weight a: then the hour's
-counts are Dirichlet-multinomial (Mosimann 1962), and with n of them its estimate is (counts + a p) / (n + a).
-How much hours really differ, ρ = 1 / (a + 1), is seen in all of them by the method of moments (Brier 1980).
+One hour of the week holds few observations. Its estimate is shrunk towards the product of its hour of the
+day and its weekday, and these towards the mean of all hours: the more, the fewer observations they have.
+Class probabilities of an hour are modelled as a Dirichlet distribution around the wider p with weight a.
+The hour's counts are then Dirichlet-multinomial (Mosimann 1962), and with n of them the estimate is
+(counts + a p) / (n + a). The real difference between hours, ρ = 1 / (a + 1), is estimated from all of them
+by the method of moments (Brier 1980).
 """
 
 from typing import Any, Final, NamedTuple
@@ -24,17 +25,18 @@ _TAUGHT_WEEKS: Final = 2
 _BLOCK_H: Final = 4
 _SURE: Final = 2.0
 _LENT: Final = 20.0
-"""Observations as all hours together have them: what is rare is not impossible where it was not seen yet."""
+"""Pseudo-observations with the distribution of all hours: a rare class is not impossible where it was not
+seen yet."""
 _USUAL_SHAPE: Final = 4.0
-"""Of the spread of an hour's number from week to week, where it cannot be seen yet."""
+"""Shape of the spread of an hour's number from week to week, where it cannot be estimated yet."""
 
 
 class Baseline(NamedTuple):
-    """Of G groups with C classes. `mean` G × C and `by_hour` G × WEEK × C: probabilities, none below LOW;
-    `doubt`: how far off these may be. `support` and observations `a_month`, by
-    group. `rates`: observations an hour, G × WEEK. `shape`: beyond chance, the number of an hour varies as a
-    gamma distribution of this shape. `spread`: how many times the variance of independent observations the
-    counts of classes have, at least 1. `weeks` seen."""
+    """Baseline of G groups with C classes. `mean` G × C and `by_hour` G × WEEK_H × C: probabilities, none
+    below LEAST_PROBABILITY; `uncertainty`: the error of these. `support` (observations) and `a_month`
+    (observations a month) by group. `rates`: observations an hour, G × WEEK_H. `shape`: beyond chance, the
+    number of an hour varies as a gamma distribution of this shape. `spread`: variance of the class counts
+    as a multiple of that of independent observations, at least 1. `weeks` observed."""
 
     mean: Floats
     by_hour: Floats
@@ -48,7 +50,14 @@ class Baseline(NamedTuple):
 
 
 def baseline(counts: Integers, hours: Integers) -> Baseline:
-    """`counts` H × G × C of H hours in a row, with the hour of the week of each, H × G."""
+    """Fit the baseline to `counts` H × G × C of H consecutive hours, with the hour of the week of each, H
+    × G.
+
+    >>> counts = np.tile(np.array([2, 3, 5]), (WEEK, 1, 1))  # one group, the same NPS answers every hour
+    >>> fitted = baseline(counts, np.arange(WEEK)[:, None])
+    >>> fitted.mean.round(3).tolist(), fitted.support.tolist(), fitted.weeks
+    ([[0.2, 0.3, 0.5]], [1680], 1.0)
+    """
     weeks = max(len(counts), 1) / WEEK
     sums = _by_hour(counts, hours)
     mean = probable(sums.sum(axis=1))
@@ -66,9 +75,9 @@ def baseline(counts: Integers, hours: Integers) -> Baseline:
 
 
 def _expected(sums: Integers, mean: Floats) -> tuple[Floats, Floats, Floats]:
-    """Of each hour of the week, as its hour of the day and its weekday are: p(hour) p(day) / p. An hour of
-    the day is drawn towards those around it, and these a little towards all. And the weights of what these
-    were drawn towards."""
+    """Return the probabilities of each hour of the week expected from its hour of the day and its weekday,
+    p(hour) p(day) / p, and the weights of the shrinkage of both. An hour of the day is shrunk towards its
+    neighbours, and these slightly towards all hours."""
     by_day = sums.reshape(len(sums), 7, 24, sums.shape[2])
     of_hour, of_day = by_day.sum(axis=1), by_day.sum(axis=2)
     around = sum(np.roll(of_hour, by, axis=1) for by in range(-AROUND_H, AROUND_H + 1))
@@ -79,7 +88,12 @@ def _expected(sums: Integers, mean: Floats) -> tuple[Floats, Floats, Floats]:
 
 
 def probable(counts: Floats | Integers) -> Floats:
-    """Probabilities of classes, … × C, none below LOW; of nothing, all alike."""
+    """Return the class probabilities of counts, … × C, none below LEAST_PROBABILITY; uniform if there are
+    no counts.
+
+    >>> probable(np.array([2, 3, 5])).tolist()
+    [0.2, 0.3, 0.5]
+    """
     sums = counts.sum(axis=-1, keepdims=True)
     shares = np.where(sums > 0, counts / np.maximum(sums, 1e-12), 1 / counts.shape[-1])
     raised = np.maximum(shares, LOW)
@@ -88,9 +102,10 @@ def probable(counts: Floats | Integers) -> Floats:
 
 
 def drawn(counts: Integers, towards: Floats) -> tuple[Floats, Floats]:
-    """Probabilities, G × H × C: what each hour's counts say, drawn towards these as far as they must be; and
-    the weight of these, G. Hours are thought to differ by as much as may be, two standard errors beyond what
-    is seen: of a few that differ a lot among many that do not (weekends) what is usual would be missed."""
+    """Shrink each hour's counts towards `prior` as far as the data require: probabilities G × H × C, and
+    the weight of the prior, G. The difference between hours is taken two standard errors larger than
+    observed: of a few hours that differ a lot among many that do not (weekends) the baseline would
+    otherwise be missed."""
     several = counts.sum(axis=2, keepdims=True)
     expected = several * towards
     surprise = ((counts - expected) ** 2 / np.maximum(expected, 1e-9)).sum(axis=(1, 2))
@@ -103,14 +118,14 @@ def drawn(counts: Integers, towards: Floats) -> tuple[Floats, Floats]:
 
 
 def _of_day(sums: NDArray[Any]) -> NDArray[Any]:
-    """By hour of the day, of numbers by hour of the week (G × WEEK …)."""
+    """Sum numbers by hour of the week (G × WEEK_H …) to hours of the day."""
     return np.stack([sums[:, hour::24].sum(axis=1) for hour in range(24)], axis=1)
 
 
 def _spread(counts: Integers, hours: Integers, by_hour: Floats, weight: Floats) -> Floats:
-    """Pearson's statistic by its degrees of freedom (Wedderburn 1974): who waits long waits together, so
-    that ten of them say less than ten of those who do not know of each other. In blocks of some hours; less
-    the standard error, so that chance alone is not taken for it."""
+    """Return Pearson's statistic divided by its degrees of freedom (Wedderburn 1974). Contacts that wait
+    long wait together, so ten of them say less than ten independent ones. It is computed in blocks of some
+    hours, less its standard error so that chance alone is not counted."""
     whole = len(counts) // _BLOCK_H * _BLOCK_H
     if not whole:
         return np.ones(counts.shape[1])
@@ -138,8 +153,8 @@ def _by_hour(counts: Integers, hours: Integers) -> Integers:
 
 
 def _rates(sums: Integers, hours: Integers) -> tuple[Floats, Floats]:
-    """By hour of the week, drawn towards that hour of all days with the weight of a week; and how often it
-    was seen."""
+    """Return observations an hour by hour of the week, shrunk towards that hour of all days with the
+    weight of one week; and how often each hour of the week occurred."""
     groups = np.broadcast_to(np.arange(hours.shape[1]), hours.shape)
     seen = np.zeros(sums.shape)
     np.add.at(seen, (groups, hours), 1.0)
@@ -149,7 +164,8 @@ def _rates(sums: Integers, hours: Integers) -> tuple[Floats, Floats]:
 
 
 def _shape(several: Integers, hours: Integers, seen: Floats) -> Floats:
-    """The method of moments: the variance of an hour's number from week to week is μ + μ² / shape."""
+    """Estimate the gamma shape by the method of moments: the variance of an hour's number from week to
+    week is μ + μ² / shape."""
     groups = np.broadcast_to(np.arange(hours.shape[1]), hours.shape)
     sums, squares = np.zeros(seen.shape), np.zeros(seen.shape)
     np.add.at(sums, (groups, hours), several)

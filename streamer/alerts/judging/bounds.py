@@ -1,7 +1,7 @@
-"""Here is how far a sample's mean is from a target, as sure as one must be who looks at every answer.
+"""Intervals of a sample's mean for comparison with a target, valid although every new answer is evaluated.
 
-Each side of the interval has an end of its own: few bad ones among many good make low means likelier than
-high ones. It lies beyond the target just where samples of what is on target hardly ever do.
+Each side of the interval has its own z: a few bad ones among many good make low means likelier than high
+ones. The interval lies beyond the target only where samples that are on target hardly ever fall.
 """
 
 from math import sqrt
@@ -15,6 +15,13 @@ from streamer.metrics.tally import SCALES
 
 
 class Proportion(NamedTuple):
+    """Hits among `size` observations.
+
+    >>> lower, upper = Proportion(30, 50).bounds(2.0, target=0.8)
+    >>> round(lower, 3), round(upper, 3)
+    (0.466, 0.732)
+    """
+
     hits: int
     of: int
 
@@ -23,8 +30,8 @@ class Proportion(NamedTuple):
         return self.hits / self.of
 
     def bounds(self, z: float, target: float) -> Interval:
-        """Wilson's, whose upper end is below a target just where the score test at that target says so: of
-        samples whose share is the target, this is the skewness."""
+        """Return Wilson's interval. Its upper end is below a target exactly where the score test at that
+        target rejects; the skewness is that of samples whose share is the target."""
         skewness, share = skewness_of_share(min(max(target, 0.0), 1.0)), self.hits / self.of
         upper, lower = skewed(z, skewness, self.of), skewed(z, -skewness, self.of)
         return Interval(max(0.0, self._end(share, -lower)), min(1.0, self._end(share, upper)))
@@ -35,7 +42,7 @@ class Proportion(NamedTuple):
 
 
 class Balance(NamedTuple):
-    """Of a net score."""
+    """Promoters and detractors among `size` answers: the sample of a net score."""
 
     up: int
     down: int
@@ -46,9 +53,9 @@ class Balance(NamedTuple):
         return 100 * (self.up - self.down) / self.of
 
     def bounds(self, z: float, target: float) -> Interval:
-        """In points: as far from the score as samples lie from the target whose mean it is. Adjusted Wald's
-        interval would ring twice as often as promised for 20 answers: it takes the spread from the sample,
-        which is small just where a score is extreme."""
+        """Return the interval in points: as far from the score as samples lie from a target that is their
+        mean. The adjusted Wald interval would raise twice as many false alarms as promised for 20 answers:
+        it takes the spread from the sample, which is small where a score is extreme."""
         mean = target / 100
         squares = self._squares(mean)
         variance = max(squares - mean * mean, 1e-9)
@@ -58,8 +65,8 @@ class Balance(NamedTuple):
         return Interval(self.value - above * error, self.value + below * error).clipped(-100.0, 100.0)
 
     def _squares(self, mean: float) -> float:
-        """The share of promoters and detractors that is likeliest if the score is the target (Tango 1998),
-        with the three pseudo-observations of the adjusted Wald interval (Rocks 2016)."""
+        """Return the share of promoters and detractors that is likeliest if the score is the target (Tango
+        1998), with the three pseudo-observations of the adjusted Wald interval (Rocks 2016)."""
         up, down, of = self.up + 0.75, self.down + 0.75, self.of + 3
         both, tilt = up + down, (down - up) * mean
         last = tilt + (of - both) * mean * mean
@@ -68,7 +75,7 @@ class Balance(NamedTuple):
 
 
 class Mean(NamedTuple):
-    """Number, sum, and sum of squares."""
+    """Number, sum, and sum of squares of the observations."""
 
     of: int
     total: float
@@ -79,8 +86,8 @@ class Mean(NamedTuple):
         return self.total / self.of
 
     def bounds(self, z: float, target: float) -> Interval:
-        """Normal, with z made that of Student's distribution: its expansion to the second order (Fisher and
-        Cornish 1960), for the spread is not known either."""
+        """Return the normal interval with z widened to that of Student's distribution, since the spread is
+        estimated too: its expansion to the second order (Fisher and Cornish 1960)."""
         free = self.of - 1
         if free < 1:
             return Interval(-float("inf"), float("inf"))
@@ -95,7 +102,16 @@ Sample = Proportion | Balance | Mean
 
 
 def sample(metric: Metric, counts: Counts) -> Sample | None:
-    """What the metric's default stat is the mean of; None: it is no mean. May hold nothing (`of` 0)."""
+    """Build the sample whose mean is the metric's default stat; None: the metric is not a mean. It may be
+    empty (`size` 0).
+
+    >>> from streamer.metrics.catalogue import CATALOGUE
+    >>> from streamer.metrics.formulas import TallyCounts
+    >>> from streamer.metrics.tally import NUMBER
+    >>> counts = TallyCounts({NUMBER["nps_0"]: 2, NUMBER["nps_8"]: 3, NUMBER["nps_10"]: 5})
+    >>> sample(CATALOGUE["nps_score"], counts).value
+    30.0
+    """
     match formula := metric.measure.formulas[metric.stats[0]]:
         case Share():
             return Proportion(*formula.parts(counts))

@@ -1,7 +1,7 @@
-"""Here is into which classes observations fall, by metric, and how good each class is.
+"""Classes of a metric's observations, and the score of each class.
 
 A share has hits and misses, a net score detractors, passives and promoters, a scale its scores. Durations
-are cut into BINS that were equally likely in the baseline of a group.
+are cut into BINS classes, equally likely in the baseline of a group.
 """
 
 from collections.abc import Iterable
@@ -20,26 +20,28 @@ NONE: Final = -1
 
 
 class Classes(msgspec.Struct, frozen=True):
-    """A class counts the `counts` it names, each so many times (`weights`, by count and class). `scores`:
-    better ones are higher. `duration`: bins, with neither weights nor scores before the baseline is known."""
+    """Classes of one metric. A class adds up the tally `counts` by their `weights` (by count and class).
+    `scores`: higher is better. `duration`: classes are bins, with neither weights nor scores before the
+    baseline is known."""
 
     names: tuple[str, ...]
     counts: tuple[str, ...] = ()
     weights: tuple[tuple[int, ...], ...] = ()
     scores: tuple[float, ...] = ()
     values: tuple[float, ...] = ()
-    """What an observation of the class adds to the metric's mean."""
+    """Amount that an observation of the class adds to the metric's mean."""
     duration: str = ""
 
     def columns(self) -> Integers:
-        """By number of a tally: the count's place, NONE where it is none of these."""
+        """Return, for each number of a tally, the position of its count; ABSENT where it is none of these."""
         found = np.full(NUMBERS, NONE, np.int64)
         for place, name in enumerate(self.counts):
             found[NUMBER[name]] = place
         return found
 
     def buckets(self) -> Integers:
-        """By number of a tally: the histogram's bucket."""
+        """Return, for each number of a tally, its bucket of the duration's histogram; ABSENT where it is
+        none."""
         found = np.full(NUMBERS, NONE, np.int64)
         first = FIRST_BUCKET_OF[self.duration]
         found[first : first + BUCKETS] = np.arange(BUCKETS)
@@ -47,7 +49,14 @@ class Classes(msgspec.Struct, frozen=True):
 
 
 def classes(metric: Metric) -> Classes | None:
-    """Of the metric's default stat; None: it has none, or tells of the past only."""
+    """Return the classes of the metric's default stat; None: it has none, or covers past windows only.
+
+    >>> from streamer.metrics.catalogue import CATALOGUE
+    >>> classes(CATALOGUE["nps_score"]).names
+    ('detractors', 'passives', 'promoters')
+    >>> classes(CATALOGUE["csat_ratio"]).scores
+    (1.0, 0.0)
+    """
     if metric.windows != Windows():
         return None
     formula, sign = metric.measure.formulas[metric.stats[0]], 1 if metric.better == "higher" else -1
@@ -64,7 +73,7 @@ def classes(metric: Metric) -> Classes | None:
 
 
 def events(metric: Metric) -> Classes | None:
-    """Of a count: what it counts, as the only class. None: it is no count."""
+    """Return the single class of a count: its events; None: the metric is not a count."""
     formula = metric.measure.formulas[metric.stats[0]]
     if not isinstance(formula, Total):
         return None
@@ -104,7 +113,8 @@ _SECONDS: Final = np.array([bucket_value(number) / 1000 for number in range(BUCK
 
 
 class Bins(NamedTuple):
-    """By group: the bin of each bucket, G × BUCKETS; the bins' scores and mean seconds, G × BINS."""
+    """Bins of durations by group: the bin of each bucket, G × BUCKETS; the bins' scores and mean seconds,
+    G × BINS."""
 
     of: Integers
     scores: Floats
@@ -112,8 +122,8 @@ class Bins(NamedTuple):
 
 
 def binned(histograms: Integers) -> Bins:
-    """Of G × BUCKETS of a baseline. A score is the negative logarithm: twice as long is as much worse
-    from 1 to 2 minutes as from 5 to 10."""
+    """Cut the histograms of a baseline, G × BUCKETS, into bins. A score is the negative logarithm: twice
+    as long is as much worse from 1 to 2 minutes as from 5 to 10."""
     sums = np.maximum(histograms.sum(axis=1, keepdims=True), 1)
     middles = (np.cumsum(histograms, axis=1) - histograms / 2) / sums
     of = np.clip((middles * BINS).astype(np.int64), 0, BINS - 1)
@@ -125,7 +135,7 @@ def binned(histograms: Integers) -> Bins:
 
 
 def _means(bin_of: Integers, counts: Integers, amounts: Floats) -> Floats:
-    """Of each bin; an empty one lies between its neighbours."""
+    """Return the mean of each bin; an empty bin lies between its neighbours."""
     held, total = np.bincount(bin_of, counts, BINS), np.bincount(bin_of, counts * amounts, BINS)
     known = np.flatnonzero(held)
     if not len(known):

@@ -1,10 +1,11 @@
-"""Here is how sure one must be who looks at every answer.
+"""Required confidence (z) for an interval that is checked after every answer.
 
-A 95 % interval is wrong once in twenty looks; who looks at each answer is wrong far more often. Under a true
-score that is just on target, the standardized mean of a window wanders as a stationary Gaussian process does
-whose correlation falls off linearly, 1 − c |t|; it rises above a high z at the rate c z φ(z) for each t
-(Pickands 1969; Leadbetter, Lindgren and Rootzén 1983, chapter 12). So z follows from how often an alarm may
-be false, and an interval made with it lies beyond the target as often as that, and no more.
+A 95 % interval is wrong in one look of twenty; checked after each answer, it is wrong far more often.
+Under a true score that is just on target, the standardized mean of a window wanders as a stationary
+Gaussian process does whose correlation falls off linearly, 1 − c |t|; it rises above a high z at the rate
+c z φ(z) for each t (Pickands 1969; Leadbetter, Lindgren and Rootzén 1983, chapter 12). So z follows from
+the allowed rate of false alarms, and an interval made with it lies beyond the target that often, and no
+more.
 """
 
 from collections.abc import Callable
@@ -12,15 +13,20 @@ from math import erfc, exp, log, pi, sqrt
 from typing import Final
 
 _OVERSHOOT: Final = 0.5826
-"""Between answers nobody looks: Siegmund's correction, −ζ(1/2)/√(2π), in standard deviations of a step."""
+"""Siegmund's correction for a process checked at discrete answers, −ζ(1/2)/√(2π), in standard deviations
+of a step."""
 _STEPS: Final = 64
 _LOWEST: Final = 1.0
 _HIGHEST: Final = 8.0
 
 
 def rolling(window: float, between: float) -> float:
-    """z for a window that holds `window` answers and moves along with each, for one false alarm in
-    `between` answers on average. An answer leaves as one comes in: c = 1 / window."""
+    """Return z for a window that holds `window` answers and moves along with each, for one false alarm in
+    `answers_per_alarm` answers on average. An answer leaves as one comes in: c = 1 / window.
+
+    >>> round(rolling(100, 6_000), 2), round(rolling(100, 600_000), 2)
+    (2.83, 4.22)
+    """
     assert window >= 1
     step = sqrt(2 / window)
 
@@ -31,8 +37,13 @@ def rolling(window: float, between: float) -> float:
 
 
 def growing(least: float, most: float, between: float) -> float:
-    """z for a window that begins anew with each day and grows to `most` answers, looked at from `least` on,
-    for one false alarm in `between` answers on average. In log n the process is stationary: c = 1/2."""
+    """Return z for a window that starts anew each day and grows to `most` answers, checked from `least`
+    answers on, for one false alarm in `answers_per_alarm` answers on average. In log n the process is
+    stationary: c = 1/2.
+
+    >>> round(growing(30, 200, 6_000), 2)
+    2.6
+    """
     assert least >= 1
     most = max(least, most)
     width = log(most / least) / _STEPS
@@ -46,14 +57,18 @@ def growing(least: float, most: float, between: float) -> float:
 
 
 def skewed(z: float, skewness: float, answers: float) -> float:
-    """z for the lower side of a mean of `answers` answers, whose distribution has this skewness: few bad ones
-    among many good make low means likelier than a normal distribution has them (Cornish and Fisher 1938).
-    For the upper side the skewness has the other sign."""
+    """Return z for the lower side of a mean of `answers` answers whose distribution has this skewness: a
+    few bad ones among many good make low means likelier than a normal distribution has them (Cornish and
+    Fisher 1938). For the upper side pass the opposite skewness."""
     return max(_LOWEST, z - skewness * (z * z - 1) / (6 * sqrt(answers)))
 
 
 def skewness_of_share(share: float) -> float:
-    """Of one answer that is a hit with this probability; 0 where there is nothing but hits, or none."""
+    """Return the skewness of one answer that is a hit with this probability; 0 for a share of 0 or 1.
+
+    >>> round(skewness_of_share(0.9), 2), skewness_of_share(0.5)
+    (-2.67, 0.0)
+    """
     spread = sqrt(share * (1 - share))
     return (1 - 2 * share) / spread if spread else 0.0
 
@@ -67,7 +82,7 @@ def _above(z: float) -> float:
 
 
 def _solved(alarms: Callable[[float], float]) -> float:
-    """Where there is one alarm; alarms become fewer with z."""
+    """Find the z that gives one alarm; alarms decrease with z."""
     low, high = _LOWEST, _HIGHEST
     while high - low > 1e-6:
         z = (low + high) / 2

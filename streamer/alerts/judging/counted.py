@@ -1,4 +1,4 @@
-"""Here is what was counted, step by step of time: kept up with a reader, made anew only where it changed."""
+"""Counts by time step, kept up to date with a reader; only changed steps are counted again."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
@@ -14,8 +14,8 @@ from streamer.readings.reader import Kept, Reader
 
 
 class Columns(NamedTuple):
-    """Which column of the table a number of a tally goes to, for all rows (1 × NUMBERS) or by row. `keys`:
-    of the rows, where they differ; other keys count nothing."""
+    """Column of a table by number of a tally, for all rows (1 × NUMBERS) or by row. `keys` of the rows,
+    where they differ; other keys count nothing."""
 
     of: Integers
     width: int
@@ -23,27 +23,27 @@ class Columns(NamedTuple):
 
 
 class _Step(NamedTuple):
-    """What was looked at, and by table the places (row * width + column) with their values."""
+    """Panes of a step, and by table their entries (key: row * width + column)."""
 
     nodes: Sequence[Entries]
     counts: Mapping[str, Entries]
 
 
 class Counted:
-    """Counts of one grouping in one family, by steps of some panes, group and column. A step that holds what
-    it held is not looked at again."""
+    """Counts of one grouping in one family of panes, by step (a fixed number of panes), group and column.
+    A step whose panes are unchanged is not counted again."""
 
     def __init__(self, by: str, family: Family, panes: int) -> None:
         self._by, self._family, self._panes = by, family, panes
         self.width = panes * WIDTH[family]
-        """Of a step, in ms."""
+        """Width of a step, in ms."""
         self._columns: Mapping[str, Columns] = {}
         self._steps: dict[int, _Step] = {}
         self._names: Sequence[str] = ()
         self._place: dict[str, list[int]] = {}
 
     def follow(self, reader: Reader, columns: Mapping[str, Columns], first: int, last: int) -> None:
-        """Look at the steps [first, last), and forget others. `columns` by table."""
+        """Count the steps [first, last), and forget all others. `columns` by table."""
         if columns is not self._columns:
             self._columns, self._steps, self._place = columns, {}, {}
         kept = reader.kept(self._by, self._family, first * self._panes, last * self._panes)
@@ -77,11 +77,11 @@ class Counted:
 
     @property
     def keys(self) -> Sequence[str]:
-        """Of all groups that are known."""
+        """Keys of all known groups."""
         return self._names
 
     def table(self, name: str, keys: Sequence[str], first: int, last: int) -> Integers:
-        """Steps × groups × columns."""
+        """Return the counts as an array, steps × groups × columns."""
         width = self._columns[name].width
         shape = last - first, len(keys), width
         known = {key: number for number, key in enumerate(keys)}

@@ -1,8 +1,8 @@
-"""Here is how far observations depend on each other, as evidence feels it.
+"""Dependence between observations, measured by its effect on evidence.
 
-Who waits long waits together. While nothing changes, Λ of what came in any stretch of time is 1 on average;
-of observations that come in bursts it is more: then log Λ is divided by just so much that it is 1 again. It
-is looked at in stretches of an hour, some hours and a day of what the baseline was learned of.
+Contacts that wait long wait together. While nothing changes, Λ of any stretch of time is 1 on average; of
+observations that come in bursts it is more. Then log Λ is divided by the amount that brings it back to 1.
+Stretches of an hour, some hours and a day of the baseline's time are checked.
 """
 
 from typing import Final
@@ -19,7 +19,7 @@ _HALVINGS: Final = 12
 
 
 def learned(counts: Integers, hours: Integers, scores: Floats) -> Baseline:
-    """`baseline`, with a spread that suits evidence of drops in these scores (G × C) too."""
+    """Fit the baseline, with a spread that also suits evidence of drops in these scores (G × C)."""
     usual = baseline(counts, hours)
     logs = Tilts.of(usual, scores).logs(counts, hours)
     needed = [_needed(_summed(logs, stretch)) for stretch in STRETCHES_H]
@@ -33,7 +33,7 @@ def _summed(logs: Floats, stretch: int) -> Floats:
 
 
 def _needed(logs: Floats) -> Floats:
-    """By group; 1 where Λ is not above 1 beyond a standard error."""
+    """Return the divisor of log Λ by group; 1 where Λ is not above 1 beyond a standard error."""
     found = np.ones(logs.shape[1])
     if not len(logs):
         return found

@@ -1,9 +1,9 @@
-"""Here is how far what is usual may be from what is true, by hour of the week.
+"""Uncertainty of a baseline, by hour of the week.
 
-What is learned of n observations is off by as much as n observations are. Whoever adds up evidence over many
-hours adds up the same error again and again: it grows with the square of their number, where hours were
-learned together. The covariance of the errors follows from how each hour was drawn towards others
-(`baseline`): the observations it was made of, and what is not known of how much hours differ.
+A baseline learned from n observations has the error of n observations. Evidence summed over many hours
+sums the same error again and again: it grows with the square of their number, where hours were learned
+together. The covariance of the errors follows from the shrinkage of each hour (`baseline`): the
+observations it was made of, and the unknown difference between hours.
 """
 
 from typing import Final, NamedTuple
@@ -13,13 +13,13 @@ import numpy as np
 from streamer.alerts.judging.evidence import Floats, Integers
 
 AROUND_H: Final = 1
-"""An hour of the day is drawn towards so many on each side."""
+"""Neighbours on each side that an hour of the day is shrunk towards."""
 _DAY: Final = np.eye(24)
 _NEAR: Final = np.asarray(sum(np.roll(_DAY, by, axis=1) for by in range(-AROUND_H, AROUND_H + 1)))
 
 
 class Weights(NamedTuple):
-    """Of what hours of the day, weekdays, and hours of the week were drawn towards: in observations, G."""
+    """Weights of the priors of hours of the day, weekdays, and hours of the week: in observations, G."""
 
     hours: Floats
     days: Floats
@@ -27,9 +27,10 @@ class Weights(NamedTuple):
 
 
 class Doubt(NamedTuple):
-    """Of G groups, with the variance of one observation as the unit: the covariance of the errors of hours of
-    the day (G × 24 × 24) and of weekdays (G × 7 × 7), and the variance of what an hour of the week has of its
-    own (`cells`, G × WEEK). `common` G × WEEK: how much of its estimate is not its own."""
+    """Uncertainty of G groups, in units of the variance of one observation: the covariance of the errors
+    of hours of the day (G × 24 × 24) and of weekdays (G × 7 × 7), and the variance of an hour of the
+    week's own part (`cells`, G × WEEK_H). `common` G × WEEK_H: the share of its estimate that is not its
+    own."""
 
     hours: Floats
     days: Floats
@@ -38,7 +39,7 @@ class Doubt(NamedTuple):
 
 
 def doubt(several: Integers, drawn: Weights) -> Doubt:
-    """`several`: observations by hour of the week, G × WEEK."""
+    """Estimate the uncertainty from the observations by hour of the week, G × WEEK_H."""
     number = several.astype(np.float64)
     by_day = number.reshape(len(number), 7, 24)
     own = number / (number + drawn.cells[:, None])
@@ -51,8 +52,8 @@ def doubt(several: Integers, drawn: Weights) -> Doubt:
 
 
 def _of_hours(number: Floats, weight: Floats) -> Floats:
-    """Each is partly what came in that hour, partly what came around it; of hours without any nothing is
-    known."""
+    """Return the error covariance of hours of the day. Each estimate comes partly from that hour, partly
+    from its neighbours; hours without any observations are unknown."""
     around = number @ _NEAR
     own = number / (number + weight[:, None])
     made_of = _share(own, number) * _DAY + _share(1 - own, around) * _NEAR
@@ -68,7 +69,8 @@ def _share(part: Floats, number: Floats) -> Floats:
 
 
 def _of_days(number: Floats, weight: Floats) -> Floats:
-    """How a weekday differs from all days together: these are in the hours of the day already."""
+    """Return the error covariance of a weekday's difference from all days together; the latter are in the
+    hours of the day already."""
     own = number / (number + weight[:, None])
     all_days = np.maximum(number.sum(axis=1), 1)[:, None, None]
     apart = np.eye(7) / np.maximum(number, 1)[:, :, None] - 1 / all_days

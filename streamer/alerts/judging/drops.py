@@ -1,7 +1,7 @@
-"""Here is the judgement of a drop: the evidence of one metric, replayed over the last days for all groups.
+"""Drop detection: evidence of a drop in one metric, replayed over the last days for all groups.
 
-Nothing is remembered from one judgement to the next but what need not be replayed: after a restart, or when
-an event was corrected, the evidence is what the counts say today.
+Between two evaluations only a cache of the replay is kept: after a restart, or when an event was
+corrected, the evidence is what the counts say today.
 """
 
 from collections.abc import Iterator
@@ -20,18 +20,18 @@ from streamer.alerts.words import clock, lasting, observations, said, title, who
 from streamer.events.rules import HOUR
 
 LEAST_LEARNED: Final = 300
-"""Observations; of fewer nobody knows what is usual."""
+"""Observations needed for a baseline."""
 _LOOKS_SO: Final = 0.75
-"""Of the line: with less evidence, all is as usual."""
+"""Share of the line; with less evidence a series holds."""
 _GONE: Final = 0.875
-"""Of the line: an alert that had less evidence was not due."""
+"""Share of the line; an alert that fired on less evidence was not due."""
 _ROUNDED: Final = 1e-6
 
 
 class Drops(NamedTuple):
-    """After each step, T × G: evidence, and whether a drop was evident and is not over yet. The `lines` of
-    decision by group (NaN: no baseline), and where each drop began (an index of steps; where nothing did,
-    T)."""
+    """Evidence after each step, T × G, and whether a drop was evident and is not over yet (`firing`).
+    `lines`: the decision line by group (NaN: no baseline). `onset_steps`: index of the step in which each
+    drop began (T: nothing came)."""
 
     series: Series
     lines: Floats
@@ -40,7 +40,7 @@ class Drops(NamedTuple):
     begun: Integers
 
     def state(self, group: int, step: int = -1) -> State:
-        """After a step."""
+        """Return the state of a group after a step."""
         if np.isnan(self.lines[group]):
             return "no_baseline"
         if not len(self.evidence):
@@ -50,8 +50,8 @@ class Drops(NamedTuple):
         return "unclear" if self.evidence[step, group] >= _LOOKS_SO * self.lines[group] else "holds"
 
     def then(self, group: int, fired_at: int, fired: Figures) -> State:
-        """What today's counts say of the moment an alert fired: a step counts whole that was not yet then, so
-        that only evidence which is gone is a correction."""
+        """Return the state that today's counts give for the moment an alert fired. A step that was
+        incomplete then counts in full, so that only evidence that is gone is a correction."""
         step = int(np.searchsorted(self.series.starts, fired_at, side="right")) - 1
         near = self.evidence[max(step - 1, 0) : step + 2, group]
         if step < 0 or np.isnan(self.lines[group]):
@@ -61,9 +61,9 @@ class Drops(NamedTuple):
         return "holds"
 
     def _is_gone(self, group: int, fired: Figures, fired_at: int) -> bool:
-        """Whether what an alert fired on is no longer counted: even if all that came later in its step were
-        the best there can be, the rest is better than it was. What came after it in that step is no
-        correction, however good."""
+        """Tell whether the observations that an alert fired on are no longer counted: even if all that
+        came later in the last step were as good as possible, the rest is better than it was. Later
+        observations in that step are no correction, however good."""
         series = self.series
         if fired.value is None or fired.since is None:
             return True
@@ -79,8 +79,8 @@ class Drops(NamedTuple):
 
 
 def drops(series: Series, rule: Rule, replay: Replay | None = None) -> Drops:
-    """Of all groups of the series; the budget is shared among those with a baseline, if asked. `replay`: one
-    that keeps what it replayed for the rule; the same comes of it."""
+    """Compute the evidence of all groups of the series; a shared budget is divided among those with a
+    baseline. `replay` caches what it replayed for the rule; the result is the same without it."""
     usual = series.usual
     known = usual.support >= LEAST_LEARNED
     lines = np.full(len(series.keys), np.nan)
@@ -90,7 +90,7 @@ def drops(series: Series, rule: Rule, replay: Replay | None = None) -> Drops:
     return Drops(series, lines, *(replay or Replay()).follow(series, lines))
 
 
-# What is said of it.
+# Verdicts and their sentences.
 
 
 def verdict(found: Drops, rule: Rule, subject: Subject) -> Verdict:
@@ -137,13 +137,17 @@ def _dropped(rule: Rule, subject: Subject, figures: Figures, at: int) -> str:
 
 
 def _fires(rule: Rule, subject: Subject, figures: Figures, at: int) -> str:
-    return f"{_dropped(rule, subject, figures, at)} By chance alone it looks so {how_often(rule)}."
+    return (
+        f"{_dropped(rule, subject, figures, at)} "
+        f"Chance alone would produce such a change about {how_often(rule)}."
+    )
 
 
 def how_often(rule: Rule) -> str:
+    """Return how often chance alone makes the rule fire: once in 61 days across all groups."""
     months = 1 / rule.false_alarms
     often = "once a month" if months == 1 else f"once in {lasting(months * MONTH_H * HOUR)}"
-    return f"{often}, of all groups together" if rule.shared else often
+    return f"{often} across all groups" if rule.shared else often
 
 
 def _unclear(rule: Rule, subject: Subject, figures: Figures, at: int) -> str:
@@ -156,8 +160,8 @@ def _holds(rule: Rule, subject: Subject, figures: Figures, at: int) -> str:
 
 def _unknown(rule: Rule, subject: Subject, figures: Figures, at: int) -> str:
     return (
-        f"What is usual for {title(rule.metric)} of {whom(rule.by, subject.name)} is not known yet: "
-        f"{observations(rule.metric, figures.learned_of or 0)}, {LEAST_LEARNED} are needed."
+        f"There is no baseline yet for {title(rule.metric)} of {whom(rule.by, subject.name)}: "
+        f"{observations(rule.metric, figures.learned_of or 0)} so far, {LEAST_LEARNED} are needed."
     )
 
 
@@ -165,7 +169,8 @@ _REASONS: Final = {"fires": _fires, "unclear": _unclear, "holds": _holds, "no_ba
 
 
 def chart(found: Drops, key: str) -> Iterator[tuple[int, float]]:
-    """The evidence of a group over time: (ms, log R), none below 0. The line is `figures.line`."""
+    """Return the evidence of a group over time: (ms, log R), none below 0. The decision line is
+    `figures.line`."""
     group = found.series.keys.index(key)
     for start, one in zip(found.series.starts.tolist(), found.evidence[:, group].tolist(), strict=True):
         yield start, max(one, 0.0)

@@ -1,16 +1,16 @@
-"""Here is evidence that scores have dropped: how much likelier a drop makes what came in than no change does.
+"""Evidence of a drop: how much likelier a drop makes the observations than no change does.
 
-An observation falls into one of C classes with scores, such as detractor −1, passive 0, promoter 1, or bins
-of a duration. A drop is the baseline tilted exponentially towards worse scores; since nobody knows how deep
-it is, K drops of different depth are weighed against the baseline at once. With Λₖ the likelihood ratio of
-drop k,
+An observation falls into one of C classes with scores, such as detractor −1, passive 0, promoter 1, or
+bins of a duration. A drop is the baseline tilted exponentially towards worse scores; since its depth is
+unknown, K drops of different depth are weighed against the baseline at once. With Λₖ the likelihood ratio
+of drop k,
 
     Rₖ ← (Rₖ + 1) Λₖ(observation),   R = Σ wₖ Rₖ
 
-is the Shiryaev–Roberts statistic of their mixture (Shiryaev 1963, Roberts 1966; Pollak and Tartakovsky 2009).
-While nothing changes, R − n is a martingale after n observations, whatever baseline each of them has: so the
-mean number of observations until a false alarm is the mean of R at that alarm. The decision line follows
-from the number that is promised, and no threshold is tuned to data.
+is the Shiryaev–Roberts statistic of their mixture (Shiryaev 1963, Roberts 1966; Pollak and Tartakovsky
+2009). While nothing changes, R − n is a martingale after n observations, whatever baseline each of them
+has: so the mean number of observations until a false alarm is the mean of R at that alarm. The decision
+line follows from the number that is promised, and no threshold is tuned to data.
 """
 
 from functools import lru_cache
@@ -23,28 +23,33 @@ Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 DISTANCES: Final = (0.006, 0.02, 0.05, 0.12)
-"""Of each drop from the baseline: Kullback–Leibler information of one observation, in nats. From an NPS of
-30 these are drops by some 9, 16, 25 and 39 points, from a CSAT of 85 % to 81, 77, 72 and 65 %."""
+"""Distance of each drop from the baseline: Kullback–Leibler information of one observation, in nats. From
+an NPS of 30 these are drops by some 9, 16, 25 and 39 points, from a CSAT of 85 % to 81, 77, 72 and 65 %."""
 LOW: Final = 1e-4
-"""No class is thought rarer: else a single observation that never was before would decide alone."""
+"""Lower limit of a class's probability: otherwise a single observation of a class not seen before would
+decide alone."""
 _HALVINGS: Final = 50
 _PATHS: Final = 1_000
 _SEED: Final = 1
 _COARSE: Final = 0.1
 _CROSSED: Final = 5.0
-"""The line at which the overshoot is looked at: far enough from where log R begins."""
+"""Line at which the overshoot is simulated: far enough from where log R begins."""
 
 
 def smoothed(baseline: Floats) -> Floats:
-    """Probabilities, none below LOW."""
+    """Return probabilities, none below LEAST_PROBABILITY.
+
+    >>> smoothed(np.array([0.0, 30.0, 70.0])).round(4).tolist()
+    [0.0001, 0.3, 0.6999]
+    """
     raised = np.maximum(baseline / baseline.sum(), LOW)
     found: Floats = raised / raised.sum()
     return found
 
 
 def tilts(baseline: Floats, scores: Floats, distance: float) -> Floats:
-    """How strongly to tilt each of some baselines, … × C, to come to this distance (nats); of one so bad that
-    nothing lies there, more than any has."""
+    """Return the tilt that brings each baseline, … × C, to this distance (nats). For a baseline so bad
+    that nothing lies there, the result is larger than for any other."""
     shifted = scores - scores.min(axis=-1, keepdims=True)
     low = np.zeros(baseline.shape[:-1])
     high = 100.0 / np.maximum(np.ptp(scores, axis=-1), 1e-9) * np.ones_like(low)
@@ -59,38 +64,51 @@ def tilts(baseline: Floats, scores: Floats, distance: float) -> Floats:
 
 
 def tilted(baseline: Floats, scores: Floats, distance: float) -> Floats:
-    """The distribution at this distance (nats) from the baseline with the lowest mean score; of a baseline so
-    bad that there is none, the worst."""
+    """Return the distribution at this distance (nats) from the baseline with the lowest mean score; the
+    worst one, if the baseline is so bad that there is none.
+
+    >>> nps, scores = np.array([0.2, 0.3, 0.5]), np.array([-1.0, 0.0, 1.0])
+    >>> [round(float(100 * tilted(nps, scores, distance) @ scores)) for distance in (0.006, 0.12)]
+    [21, -9]
+    """
     found: Floats = baseline * np.exp(-tilts(baseline, scores, distance) * (scores - scores.min()))
     worse: Floats = np.maximum(found / found.sum(), 1e-12)
     return worse
 
 
 def ratios(baseline: Floats, scores: Floats) -> Floats:
-    """log Λ by drop and class, K × C. The baseline must be `smoothed`."""
+    """Return log Λ by drop and class, K × C. The baseline must come from `smooth_probabilities`."""
     drops = [tilted(baseline, scores, distance) for distance in DISTANCES]
     found: Floats = np.log(np.array(drops) / baseline)
     return found
 
 
 class Evidence:
-    """The statistic of one or of many series that are looked at together, as `shape` says."""
+    """Shiryaev–Roberts statistic of one series, or of many evaluated together as `shape` says.
+
+    >>> nps, scores = smoothed(np.array([0.2, 0.3, 0.5])), np.array([-1.0, 0.0, 1.0])
+    >>> evidence = Evidence()
+    >>> evidence.add(ratios(nps, scores), np.array([30, 20, 10]))  # detractors, passives, promoters
+    >>> bool(evidence.log() > line(nps, scores, 6_000))
+    True
+    """
 
     def __init__(self, *shape: int) -> None:
         self._logs = np.full((*shape, len(DISTANCES)), -np.inf)
 
     def add(self, ratios: Floats, counts: Integers) -> None:
-        """Observations by class, … × C, that came together; `ratios` … × K × C."""
+        """Add observations by class, … × C, that came together; `ratios` … × K × C."""
         self.gather(np.einsum("...kc,...c->...k", ratios, counts), counts.sum(axis=-1))
 
     def gather(self, logs: Floats, several: Integers | Floats) -> None:
-        """So many observations that came together; `logs`: their log Λ by drop. They might be after a change
-        as a whole: Rₖ ← (Rₖ + m) Λₖ, with which R − n still is a martingale."""
+        """Add observations that came together, given their number and their log Λ by drop (`logs`). A
+        change may lie before all of them: Rₖ ← (Rₖ + m) Λₖ, with which R − n still is a martingale."""
         self.begin(several)
         self.weigh(logs)
 
     def begin(self, several: Integers | Floats) -> Floats:
-        """A change might be just before so many observations. What share of Rₖ is of changes before."""
+        """Admit a change just before that many observations. Returns the share of Rₖ that belongs to
+        earlier changes."""
         begun = np.log(np.maximum(several, 1e-300))[..., None]
         both = np.logaddexp(self._logs, begun)
         share: Floats = np.exp(self._logs - both)
@@ -101,7 +119,7 @@ class Evidence:
         self._logs = self._logs + logs
 
     def only(self, series: NDArray[np.bool_]) -> "Evidence":
-        """That of some series, apart."""
+        """Return the statistic of some series, as a copy."""
         found = Evidence()
         found._logs = self._logs[series]
         return found
@@ -112,25 +130,30 @@ class Evidence:
         return found
 
     def log(self) -> Floats:
-        """log R. An alarm is due where it reaches the decision line."""
+        """Return log R. An alarm is due where it reaches the decision line."""
         found: Floats = np.logaddexp.reduce(self._logs, axis=-1) - np.log(len(DISTANCES))
         return found
 
     def cap(self, line: Floats) -> None:
-        """No more than an alarm needs: all of it must be outweighed before a drop is known to be over."""
+        """Limit the statistic to what an alarm needs: all of it must be outweighed before a drop is over."""
         self._logs -= np.maximum(self.log() - line, 0.0)[..., None]
 
     def reset(self, where: NDArray[np.bool_]) -> None:
-        """Begin anew, as after an alarm that was told."""
+        """Start anew, as after an alarm that was notified."""
         self._logs[where] = -np.inf
 
 
 def line(baseline: Floats, scores: Floats, between: float) -> float:
-    """The log R at which to raise an alarm, for one false alarm in `between` observations on average.
+    """Return the log R at which to raise an alarm, for one false alarm in `observations_per_alarm`
+    observations on average.
 
     R jumps over the line, by a factor of 1/ζ on average: without ζ there would be fewer false alarms than
-    promised. It depends on the steps that log R makes, hardly on the line or on details of the baseline: what
-    was found for a baseline is taken for those close to it.
+    promised. ζ depends on the steps that log R makes, hardly on the line or on details of the baseline:
+    its value for one baseline is used for those close to it.
+
+    >>> nps, scores = smoothed(np.array([0.2, 0.3, 0.5])), np.array([-1.0, 0.0, 1.0])
+    >>> round(line(nps, scores, 6_000), 1), round(line(nps, scores, 600_000), 1)
+    (8.5, 13.1)
     """
     spread = max(float(np.ptp(scores)), 1e-9)
     from_worst = np.round((scores - scores.min()) / spread / _COARSE) * _COARSE
@@ -139,7 +162,8 @@ def line(baseline: Floats, scores: Floats, between: float) -> float:
 
 
 def _coarse(roots: Floats) -> Floats:
-    """A class that is rare makes larger steps."""
+    """Round square roots of probabilities; those of rare classes more finely, since they make larger
+    steps."""
     found: Floats = np.where(roots < 0.3, np.round(2 * roots / _COARSE) / 2, np.round(roots / _COARSE))
     coarse: Floats = found * _COARSE
     return coarse
@@ -147,8 +171,8 @@ def _coarse(roots: Floats) -> Floats:
 
 @lru_cache(maxsize=4096)
 def _overshoot(coarse: tuple[float, ...], from_worst: tuple[float, ...]) -> float:
-    """log ζ. After a change of measure ζ = E[A/R] at the crossing if the drops were true, which takes few
-    observations to see: it is simulated, with a seed of its own."""
+    """Return log ζ. After a change of measure ζ = E[A/R] at the crossing if the drops were true, which
+    takes few observations: it is simulated, with a seed of its own."""
     baseline, scores = smoothed(np.array(coarse) ** 2), np.array(from_worst)
     logs, chance = ratios(baseline, scores), np.random.default_rng(_SEED)
     which = np.arange(_PATHS) % len(DISTANCES)

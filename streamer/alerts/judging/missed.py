@@ -1,7 +1,7 @@
-"""Here is the judgement of a target: missed when the whole interval lies on its wrong side.
+"""Threshold evaluation: a target is missed if the whole interval lies on its wrong side.
 
-The interval is as sure as one must be who looks at every answer: with an ordinary one of 95 % a score that
-is just on target would ring on most days.
+The interval is wide enough for a check after every answer: with an ordinary one of 95 % a score that is
+just on target would fire on most days.
 """
 
 from functools import lru_cache
@@ -20,8 +20,8 @@ MONTH_DAYS: Final = 30.44
 
 
 class Stream(NamedTuple):
-    """How many observations of a series come in a month, of how many series the rule is, and how many times
-    the variance of independent observations they have."""
+    """Observations of a series a month, the number of series that the rule has, and the variance of the
+    observations as a multiple of that of independent ones."""
 
     a_month: float
     series: int
@@ -29,7 +29,7 @@ class Stream(NamedTuple):
 
 
 def missed(rule: Rule, subject: Subject, target: float, sample: Sample, stream: Stream) -> Verdict:
-    """`sample`: of the rule's window, as of the moment of the verdict."""
+    """Evaluate the sample of the rule's window, as of the moment of the verdict, against its target."""
     if not sample.of:
         return _told(rule, subject, "few", Figures(target=target, least=rule.least_support))
     z = confidence(rule, sample.of, stream) * sqrt(stream.spread)
@@ -50,8 +50,8 @@ def missed(rule: Rule, subject: Subject, target: float, sample: Sample, stream: 
 
 
 def confidence(rule: Rule, support: int, stream: Stream) -> float:
-    """z for one false alarm in as many observations as the rule's budget allows. Of a series that nothing
-    is known of yet, the sample itself says how many there are."""
+    """Return z for one false alarm in as many observations as the rule's budget allows. For a series
+    without history the sample itself says how many there are."""
     between = rule.between(max(stream.a_month, support), stream.series)
     if rule.window == TODAY:
         return _growing(
@@ -61,7 +61,7 @@ def confidence(rule: Rule, support: int, stream: Stream) -> float:
 
 
 def _rounded(number: float) -> float:
-    """To two digits: a z hardly changes with them."""
+    """Round to two digits: z hardly changes with them, and the cache is hit more often."""
     return round(number, 1 - int(log10(max(number, 1))))
 
 
@@ -80,7 +80,7 @@ def _predicate(rule: Rule, state: State, figures: Figures) -> str:
         return f"has no data {when}."
     if state == "few":
         support = observations(rule.metric, figures.support)
-        return f"has {support} {when}: {figures.least} are needed to judge it."
+        return f"has {support} {when}: at least {figures.least} are needed."
     assert figures.value is not None
     assert figures.lower is not None
     assert figures.upper is not None
@@ -89,7 +89,7 @@ def _predicate(rule: Rule, state: State, figures: Figures) -> str:
         said(rule.metric, one) for one in (figures.value, figures.lower, figures.upper, figures.target)
     )
     rest = {
-        "fires": f"misses its target of {target}: even the interval of {lower} to {upper} lies beyond it",
+        "fires": f"misses its target of {target}: the whole interval of {lower} to {upper} lies beyond it",
         "unclear": f"its target is {target}, which lies within the interval of {lower} to {upper}",
         "holds": f"its target is {target}",
     }[state]

@@ -1,4 +1,4 @@
-"""Here is what a reader knows of the data itself: whether scores say anything, and what else is strange."""
+"""Data quality as a reader sees it: whether scores can be trusted, and other signs of trouble."""
 
 from collections import deque
 from typing import Final, NamedTuple
@@ -10,11 +10,12 @@ from streamer.panes.pane_keys import ALL, FINE_MS
 from streamer.readings.reader import Reader
 
 SAMPLES: Final = 24 * 60
-"""Of the counters of refused events, one a minute."""
+"""Samples of the counters of rejected events, one a minute."""
 
 
 class Oddities(NamedTuple):
-    """Why scores say nothing, and what else is strange. Sentences."""
+    """Reason why scores say nothing (`stale`), and any other problem of the data (`suspicious`);
+    sentences, None: no such problem."""
 
     stale: str | None = None
     strange: str | None = None

@@ -1,12 +1,13 @@
-"""Here is the replay of evidence over the steps of a series, for all groups at once.
+"""Replay of evidence over the steps of a series, for all groups at once.
 
-Λ asks how likely an observation is while nothing changes, which is but learned. Who takes what is learned for
-the truth has Λ above 1 on average, the more the longer a drop is thought to last: of a drop whose log Λ are
-off by e in all, the mean is exp(var(e) / 2) too great. So each Rₖ carries how many observations its drop has
-had by now, hour by hour (the mean over the changes it is made of), and is lessened by what these add to
-var(e), as `doubt` knows it: then R − n is a martingale for who knows no more than was learned.
+Λ compares observations with the state without change, which is only estimated. Taken for the truth, the
+estimate makes Λ larger than 1 on average, and the more so the longer a drop is assumed to last: if the log
+Λ of a drop are off by e in all, their mean is exp(var(e) / 2) too large. So each Rₖ carries the
+observations that its drop has had so far, hour by hour (the mean over the changes it is made of), and is
+reduced by what these add to var(e), as given by `baseline_uncertainty`: then R − n is a martingale given
+what was learned, and no more.
 
-What was replayed is kept: steps that hold what they held are not replayed again.
+Replayed steps are cached: steps with unchanged counts are not replayed again.
 """
 
 from typing import Final, NamedTuple
@@ -21,14 +22,14 @@ from streamer.alerts.judging.tilting import Tilts
 
 Bools = NDArray[np.bool_]
 OVER: Final = 0.6
-"""A drop is over where its evidence is below this share of the line. With more, a drop that lasts would be
-told again and again: at 0.75 an NPS that fell from 30 to 0 is told 6 times in 1,000 answers."""
+"""Share of the line below which a drop is over. At a higher share a lasting drop would be notified again
+and again: at 0.75 an NPS that fell from 30 to 0 fires 6 times in 1,000 answers."""
 
 
 class Replayed(NamedTuple):
-    """T × G after each step: the evidence, and whether a drop is told. `begun` by group: the first step from
-    which on all that came in speaks most for a drop (the change point's maximum likelihood estimate); where
-    nothing came, T."""
+    """Result after each step, T × G: the evidence, and whether a drop is firing. `onset_steps` by group:
+    the first step of the range that speaks most for a drop (the change point's maximum likelihood
+    estimate); T where nothing came."""
 
     evidence: Floats
     told: Bools
@@ -36,18 +37,18 @@ class Replayed(NamedTuple):
 
 
 class Course:
-    """What a replay knows after some steps."""
+    """State of a replay after some steps."""
 
     def __init__(self, groups: int) -> None:
         shape, self.of = (groups, len(DISTANCES)), np.arange(groups)
         self.evidence, self.told = Evidence(groups), np.zeros(groups, np.bool_)
         self.at = np.full(groups, -1)
-        """The hour of the week."""
+        """Hour of the week of the last step, by group."""
         self.hours, self.days, self.own = np.zeros((*shape, 24)), np.zeros((*shape, 7)), np.zeros(shape)
-        """Observations since the change, weighed with how far off each is: by hour of the day, by weekday, in
+        """Observations since the change, each weighted by its error: by hour of the day, by weekday, in
         this very hour."""
         self.total, self.least = np.zeros(shape), np.full(shape, np.inf)
-        """log Λ of all steps, and the least it was before one in which something came."""
+        """log Λ of all steps, and its minimum before a step in which something came."""
         self.begun = np.zeros(shape, np.int64)
 
     def copy(self) -> "Course":
@@ -56,7 +57,7 @@ class Course:
         return found
 
     def go(self, hours: Integers, several: Integers, usual: Baseline, drops: Tilts) -> Floats:
-        """What the observations of a step add to var(e)."""
+        """Start a step. Returns the amount that its observations add to var(e)."""
         share = self.evidence.begin(np.where(self.told, 0, several) / usual.spread)
         self.hours *= share[..., None]
         self.days *= share[..., None]
@@ -65,7 +66,7 @@ class Course:
         return self._more(several[:, None] * drops.off[self.of, hours], hours, usual)
 
     def _more(self, new: Floats, hours: Integers, usual: Baseline) -> Floats:
-        """The square of all less the square of those before."""
+        """Return the square of all errors less the square of those before."""
         doubt, (day, hour) = usual.doubt, np.divmod(hours, 24)
         common = new * doubt.common[self.of, hours][:, None]
         more = new * (2 * self.own + new) * doubt.cells[self.of, hours][:, None]
@@ -78,7 +79,7 @@ class Course:
         return more
 
     def weigh(self, step: int, logs: Floats, several: Integers, lines: Floats) -> Floats:
-        """The evidence after the step."""
+        """Finish a step. Returns the evidence after it."""
         lower = (several > 0)[:, None] & (self.total < self.least)
         self.least, self.begun = np.where(lower, self.total, self.least), np.where(lower, step, self.begun)
         self.total = self.total + logs
@@ -94,7 +95,7 @@ class Course:
 
 
 class Replay:
-    """Of one rule. From one thread at a time."""
+    """Cached replay of one rule. Use it from one thread at a time."""
 
     def __init__(self) -> None:
         self._series: Series | None = None
@@ -104,7 +105,7 @@ class Replay:
         """By the number of steps."""
 
     def follow(self, series: Series, lines: Floats) -> Replayed:
-        """`lines`: those of decision, by group."""
+        """Replay the series, reusing unchanged steps. `lines`: the decision lines, by group."""
         first = self._unchanged(series, lines)
         if not first:
             self._begin(series)
@@ -123,7 +124,7 @@ class Replay:
         self._kept = {0: Course(len(series.keys))}
 
     def _unchanged(self, series: Series, lines: Floats) -> int:
-        """How many steps are as they were."""
+        """Return the number of leading steps that are unchanged."""
         before = self._series
         same = before is not None and before.usual is series.usual and before.keys == series.keys
         if before is None or not same or not np.array_equal(self._lines, lines, equal_nan=True):
@@ -156,6 +157,7 @@ class Replay:
 
 
 def _is_kept(step: int, steps: int) -> bool:
-    """The more densely the nearer to the end: the youngest steps change most."""
+    """Tell whether to cache the state before a step: more densely towards the end, since the latest steps
+    change most."""
     back = steps - step
     return back >= 0 and (not step % 256 or back < 4 or (back < 64 and not step % 16))

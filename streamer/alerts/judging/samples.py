@@ -1,7 +1,7 @@
-"""Here is what each group counted over a window that ended at some moment of the past.
+"""Counts of each group over a window that ended at some moment of the past.
 
-Readings of short windows end where 10 s panes do. A window here is put together of whole hours as far as
-those are all there is, and of 10 s from there on: nothing in it is younger than its end.
+Readings of short windows end where 10 s panes do. A window here is put together of whole hours for the
+time where only those are kept, and of 10 s panes from there on: nothing in it is younger than its end.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,8 @@ from streamer.readings.table import Table
 
 
 class Stretch(NamedTuple):
-    """Hours [first, hour), then 10 s panes [fine, last). `exact`: it is the window, to ten seconds."""
+    """Panes of a window: hours [first, hour), then 10 s panes [fine, last). `exact`: they are the window,
+    to ten seconds."""
 
     first: int
     hour: int
@@ -40,7 +41,16 @@ class Sampled(NamedTuple):
 
 
 def stretch(window: str, at: int, now: int, zone: str) -> Stretch | None:
-    """None: of what is kept it cannot be told."""
+    """Return the panes of a window that ends at `at_ms`; None: it can no longer be put together from what
+    is kept.
+
+    >>> friday_10_00 = 1_795_168_800_000
+    >>> panes = stretch("1h", friday_10_00, friday_10_00, "UTC")
+    >>> panes.last - panes.fine, panes.exact
+    (360, True)
+    >>> stretch("15m", friday_10_00, friday_10_00 + 7 * DAY, "UTC") is None
+    True
+    """
     start = midnight(at, ZoneInfo(zone)) if window == TODAY else at - length(window)
     kept = -(-(now - FINE_KEPT_MS) // HOUR)
     if start >= kept * HOUR:
@@ -55,14 +65,15 @@ def stretch(window: str, at: int, now: int, zone: str) -> Stretch | None:
 
 
 class Samples:
-    """Of one grouping. What was asked last is remembered: several rules ask the same."""
+    """Window counts of one grouping. The last answer is cached, since several rules ask for the same
+    window."""
 
     def __init__(self, reader: Reader, zones: Zones, by: str) -> None:
         self._reader, self._zones, self._by = reader, zones, by
         self._last: tuple[tuple[object, ...], Sampled | None] | None = None
 
     def ended(self, window: str, at: int, now: int) -> Sampled | None:
-        """None: nobody can tell any more."""
+        """Return the counts of a window that ended at `at_ms`; None: they are no longer kept."""
         asked = window, at, now, self._reader.edition
         if self._last is None or self._last[0] != asked:
             self._last = asked, self._ended(window, at, now)
@@ -75,7 +86,7 @@ class Samples:
         if "queue" in self._by.split(","):
             return self._each(places)
         cells = {zone: place for zone, place in places.items() if place and place.first == place.hour}
-        if len(cells) < len(places):  # hours of other groups are not told apart by zone
+        if len(cells) < len(places):  # hours of other groups are not divided by zone
             found = self._of_zone(places[self._zones.default])
             return found and found._replace(exact=False)
         return Sampled(
@@ -86,7 +97,7 @@ class Samples:
         return place and Sampled(self._counts(self._parts(None, place)), place.exact)
 
     def _each(self, places: Mapping[str, Stretch | None]) -> Sampled | None:
-        """The day of each queue begins by its own clock."""
+        """Sum each queue over the day by its own clock."""
         found = {zone: sampled for zone, place in places.items() if (sampled := self._of_zone(place))}
         return Sampled(
             {
@@ -104,7 +115,7 @@ class Samples:
         return [_Part(*hours), _Part(*panes)]
 
     def _counts(self, parts: "Sequence[_Part]") -> dict[str, Counts]:
-        """The families number their rows each in its own way."""
+        """Merge the families' sums; each family numbers its rows in its own way."""
         rows = Numbered()
         moved = []
         for entries, names in parts:

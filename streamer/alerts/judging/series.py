@@ -1,8 +1,8 @@
-"""Here is what judgements need of a grouping: what came in step by step, and what is usual.
+"""Series of a grouping: its counts step by step, and their baseline.
 
-The last days are looked at in steps of 5 minutes, the days before that in hours: of quiet series a drop
-becomes evident over weeks. What is usual comes from the 8 weeks before those days, of a center that has not
-run that long from all but the last fifth: evidence and baseline share no observation.
+The last days are split into steps of 5 minutes, the days before that into hours: in quiet series a drop
+becomes evident over weeks. The baseline comes from the 8 weeks before those days, or, in a center that has
+not run that long, from all but the last fifth: evidence and baseline share no observation.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,30 +33,32 @@ BASELINE_DAYS: Final = 56
 MEMORY_DAYS: Final = 14
 LEAST_MEMORY_DAYS: Final = 2
 MUCH: Final = 0.03
-"""Of the hours of the baseline: with so many others it is learned anew at once. A new day brings 24."""
+"""Share of the baseline's hours: if more than that changed, it is learned again at once. A new day brings
+24."""
 LEAST_CHANGED: Final = 24
 
 
 class Span(NamedTuple):
-    """The edges of what is looked at, in hours since the epoch but for the last ones, in steps of STEP_MS."""
+    """Edges of the time covered: `first`, `learned` and `hours` in hours since the epoch, `steps` and
+    `last` in steps of STEP_MS."""
 
     first: int
     learned: int
-    """Hours before it are the baseline's, hours from it on evidence."""
+    """Hours before it belong to the baseline, hours from it on to the evidence."""
     hours: int
     steps: int
     last: int
 
     @property
     def starts(self) -> Integers:
-        """Of the steps that evidence comes in, ms since the epoch: hours, then 5 minutes."""
+        """Starts of the steps of evidence, ms since the epoch: hours, then 5 minutes."""
         hours = np.arange(self.learned, self.hours, dtype=np.int64) * HOUR
         return np.concatenate((hours, np.arange(self.steps, self.last, dtype=np.int64) * STEP_MS))
 
 
 class Series(NamedTuple):
-    """One metric by group, as of `at` (ms). `starts` of T steps, `counts` T × G × C, `hours` of the week
-    T × G; `scores` G × C, higher is better, and `values`, of which the metric is the mean."""
+    """One metric by group, as of `at` (ms). `starts` of T steps, `counts` T × G × C, `hours` of the week T
+    × G; `scores` G × C, higher is better, and `values` G × C, whose mean is the metric."""
 
     metric: str
     keys: Sequence[str]
@@ -68,11 +70,12 @@ class Series(NamedTuple):
     values: Floats
     usual: Baseline
     begun: int
-    """The first hour that anything is known of, in ms."""
+    """Start of the first hour with any data, in ms."""
 
 
 class Gatherer:
-    """Keeps up with a reader what the judgements of one grouping need. From one thread at a time."""
+    """Builds the series of one grouping and keeps them up to date with a reader. Use it from one thread at
+    a time."""
 
     def __init__(self, reader: Reader, settings: Settings, by: str, metrics: Mapping[str, Classes]) -> None:
         self._reader, self._by, self._metrics = reader, by, metrics
@@ -86,7 +89,8 @@ class Gatherer:
         self._learned_of: Mapping[int, Entries] = {}
 
     def gather(self, at: int, now: int) -> dict[str, Series]:
-        """By metric, as of `at`, with today's knowledge. Nothing before anything is known."""
+        """Return the series by name, as of `at_ms`, with today's knowledge; empty as long as there is no
+        data."""
         earliest = 24 * (at // DAY - BASELINE_DAYS - MEMORY_DAYS)  # the same all day long
         hours = self._reader.kept(self._by, "long", earliest, at // HOUR + 1)
         if not hours.panes:
@@ -112,7 +116,7 @@ class Gatherer:
         return Series(name, keys, at, span.starts, counts, clock, scores, values, usual, span.first * HOUR)
 
     def _is_outdated(self, panes: Mapping[int, Entries], span: Span) -> bool:
-        """Whether much of what was learned from is another now: a past was counted, all at once."""
+        """Tell whether much of the baseline's data has changed: a past was counted, all at once."""
         before = self._learned_of
         changed = sum(
             1
@@ -122,7 +126,8 @@ class Gatherer:
         return changed > max(LEAST_CHANGED, (span.learned - span.first) * MUCH)
 
     def _learn(self, keys: Sequence[str], span: Span) -> Mapping[str, Baseline]:
-        """Once an hour, or when much of it changed: what is older hardly changes any more."""
+        """Learn the baselines once an hour, or when much of their data changed; older data hardly changes
+        otherwise."""
         place = keys, span.first, span.learned, span.last * STEP_MS // HOUR, self._binned
         if self._usual is None or self._usual[0] != place:
             hours = self._clock(keys, np.arange(span.first, span.learned, dtype=np.int64) * HOUR)
@@ -141,7 +146,7 @@ class Gatherer:
         return self._usual[1]
 
     def _bin(self, span: Span) -> None:
-        """Once a day durations are cut anew."""
+        """Cut the bins of durations, once a day."""
         if self._binned == (span.first, span.learned) and self._columns:
             return
         self._binned = span.first, span.learned
@@ -170,7 +175,7 @@ class Gatherer:
         return counts @ np.array(classes.weights, np.int64)
 
     def _scored(self, name: str, keys: Sequence[str]) -> tuple[Floats, Floats]:
-        """The scores and the values of the classes, by group."""
+        """Return the scores and the values of the classes, by group."""
         classes = self._metrics[name]
         if not classes.duration:
             scores, values = (
@@ -186,19 +191,23 @@ class Gatherer:
         return found[0], found[1]
 
     def _clock(self, keys: Sequence[str], starts: Integers) -> Integers:
-        """The hour of the week, T × G, by the clock of each group."""
+        """Return the hour of the week, T × G, by the clock of each group."""
         zones = [self._zones.of(queue_of(self._by, key)) for key in keys]
         of = {zone: hours_of_week(starts, zone) for zone in set(zones)}
         return np.stack([of[zone] for zone in zones], axis=1)
 
 
 def queue_of(by: str, key: str) -> str:
-    """ "" where the key names none."""
+    """Return the queue in a key; "" if the grouping has none.
+
+    >>> queue_of("queue,channel", "billing,chat"), queue_of("site", "madrid")
+    ('billing', '')
+    """
     return dimensions(by, key).get("queue", "")
 
 
 def spanned(first: int, at: int, now: int) -> Span:
-    """`first`: the first hour that anything is known of."""
+    """Plan the span as of `at_ms`; `first_hour` is the first hour with any data."""
     memory = min(max((at // DAY - first * HOUR // DAY) // 5, LEAST_MEMORY_DAYS), MEMORY_DAYS)
     learned = max((at // DAY - memory) * 24, first)
     fine = -(-max(at - FINE_STEPS_MS, now - FINE_KEPT_MS + HOUR) // HOUR)
@@ -209,7 +218,11 @@ def spanned(first: int, at: int, now: int) -> Span:
 
 
 def hours_of_week(starts: Integers, zone: str) -> Integers:
-    """0 is Monday, 00:00 to 01:00."""
+    """Return hours of the week; 0 is Monday, 00:00 to 01:00.
+
+    >>> hours_of_week(np.array([1_795_168_800_000]), "Europe/Madrid").tolist()  # a Friday, 10:00 UTC
+    [107]
+    """
     return np.array([_hour_of_week(start // HOUR * HOUR, zone) for start in starts.tolist()], np.int64)
 
 

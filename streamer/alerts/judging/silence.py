@@ -1,9 +1,9 @@
-"""Here is the judgement of silence: no events where the hour of the week promises some.
+"""Detection of missing data: no events at hours of the week that usually have some.
 
-The number of events of an hour varies more than chance alone has it: it is thought to come from a gamma
-distribution around what is usual for the hour of the week. Then no event comes while E were promised with
-the probability (1 + E / shape)^−shape. Each event ends one stretch without events: so as many false alarms
-come a month as events times this probability.
+The number of events of an hour varies more than by chance alone: it is modelled as a gamma distribution
+around the baseline of the hour of the week. Then, where E events are expected, none comes with the
+probability (1 + E / shape)^−shape. Each event ends one stretch without events: so the false alarms of a
+month are its events times this probability.
 """
 
 from typing import Final
@@ -27,7 +27,7 @@ def silent(series: Series, rule: Rule, subject: Subject) -> Verdict:
     whose = coming(rule.metric, rule.by, subject.name)
     if learned < LEAST_LEARNED or usual.weeks < LEAST_WEEKS:
         figures = Figures(learned_of=learned, least=LEAST_LEARNED)
-        reason = f"How many {whose} are usual is not known yet."
+        reason = f"There is no baseline yet for {whose}."
         return Verdict(kind="silence", key=subject.key, state="no_baseline", reason=reason, figures=figures)
     last, promised = last_event(series, group), _promised(series, group)
     often = usual.a_month[group] * (many if rule.shared else 1) / rule.false_alarms
@@ -38,17 +38,17 @@ def silent(series: Series, rule: Rule, subject: Subject) -> Verdict:
         a_month=float(usual.a_month[group]), learned_of=learned,
     )  # fmt: skip
     if evidence < line:
-        reason = f"{whose[:1].upper()}{whose[1:]} come as is usual at these hours."
+        reason = f"{whose[:1].upper()}{whose[1:]} are as usual at these hours."
         return Verdict(kind="silence", key=subject.key, state="holds", reason=reason, figures=figures)
     reason = (
         f"No {whose} since {clock(last, series.at, subject.zone)}: "
-        f"some {promised:.0f} are usual in that time at these hours."
+        f"about {promised:.0f} are usual in that time at these hours."
     )
     return Verdict(kind="silence", key=subject.key, state="fires", reason=reason, figures=figures)
 
 
 def last_event(series: Series, group: int) -> int:
-    """The end of the last step that held something, ms; at most `at`."""
+    """Return the end of the last step that held something, ms; at most `series.at`."""
     held = np.flatnonzero(series.counts[:, group].any(axis=1))
     if not len(held):
         return int(series.starts[0]) if len(series.starts) else series.at
@@ -57,7 +57,7 @@ def last_event(series: Series, group: int) -> int:
 
 
 def _promised(series: Series, group: int) -> float:
-    """Events that are usual from the last one until `at`."""
+    """Return the events expected from the last one until `series.at`."""
     ends = np.append(series.starts[1:], series.at)
     spans = np.minimum(ends, series.at) - np.maximum(series.starts, last_event(series, group))
     rates = series.usual.rates[group, series.hours[:, group]]
@@ -65,5 +65,5 @@ def _promised(series: Series, group: int) -> float:
 
 
 def unheard(subject: Subject) -> Verdict:
-    """Of a center that nothing is known of."""
+    """Return the verdict on a center without any data."""
     return Verdict(kind="silence", key=subject.key, state="no_baseline", reason="Nothing was ever counted.")

@@ -1,4 +1,4 @@
-"""Here is what is strange about the data itself: it is old, tells of long ago, or its events are refused."""
+"""Checks of the data itself: it is stale, its events are late, or many of them are rejected."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
@@ -14,12 +14,13 @@ LATE_MS: Final = 30 * MINUTE
 RECENT_MS: Final = 15 * MINUTE
 LEAST_REFUSED: Final = 20
 _JUMP: Final = 10.0
-"""Log likelihood for a share of refused events that is another one now."""
+"""Log likelihood ratio from which on the share of rejected events has changed."""
 
 
 class Pulse(NamedTuple):
-    """What workers say. `fresh_ms`: since all was counted, None: never. `lag`: records that wait.
-    `record_at`: of the last record; `event_at`: of the youngest event counted (None: none); ms."""
+    """State of the workers, as they report it. `age_ms`: time since all records were counted, None: never.
+    `lag`: records that wait. `record_at`: time of the last record; `event_at`: time of the latest event
+    counted (None: none); ms."""
 
     now: int
     fresh_ms: int | None
@@ -29,9 +30,13 @@ class Pulse(NamedTuple):
 
 
 def stale(pulse: Pulse) -> str | None:
-    """Why scores as of now say nothing; None: they do. A sentence."""
+    """Return why current scores say nothing, as a sentence; None: they do say something.
+
+    >>> stale(Pulse(1_795_255_203_000, 90_000, 12, None, None))
+    'The data is 90 s old, 12 records wait: no worker keeps up.'
+    """
     if pulse.fresh_ms is None:
-        return "Nobody counts yet: no worker has seen the end of its topics."
+        return "There is no current data: no worker has reached the end of its topics yet."
     if pulse.fresh_ms >= STALE_MS:
         waiting = f", {pulse.lag} records wait" if pulse.lag else ""
         return f"The data is {lasting(pulse.fresh_ms)} old{waiting}: no worker keeps up."
@@ -39,20 +44,20 @@ def stale(pulse: Pulse) -> str | None:
 
 
 def late(pulse: Pulse) -> str | None:
-    """Whether records come that tell of long ago only. A sentence; None: they do not."""
+    """Return that records tell of the distant past only, as a sentence; None: they do not."""
     if pulse.record_at is None or pulse.event_at is None or pulse.now - pulse.record_at > LATE_MS:
         return None
     behind = pulse.record_at - pulse.event_at
     if behind < LATE_MS:
         return None
-    return f"Events come {lasting(behind)} late: a source sends what happened long ago."
+    return f"Events arrive {lasting(behind)} late: a source sends old events."
 
 
-# Refused events.
+# Rejected events.
 
 
 class Taken(NamedTuple):
-    """Events of one topic: taken and refused, as counted up to a moment (ms)."""
+    """Events of one topic, accepted and rejected, as counted up to a moment (ms)."""
 
     at: int
     taken: int
@@ -60,8 +65,14 @@ class Taken(NamedTuple):
 
 
 def refused(topic: str, samples: Sequence[Taken], recent_ms: int = RECENT_MS) -> str | None:
-    """Whether the share of refused events jumped. `samples` ascend in time, counters never decrease but
-    for a rebuild. A likelihood ratio test of the recent share against that before (Wilks 1938)."""
+    """Return that the share of rejected events jumped, as a sentence; None: it did not. `samples` ascend
+    in time; counters decrease only with a rebuild. A likelihood ratio test compares the recent share with
+    that before (Wilks 1938).
+
+    >>> before, middle, now = Taken(0, 0, 0), Taken(45 * MINUTE, 5_000, 10), Taken(60 * MINUTE, 6_000, 400)
+    >>> print(refused("survey-completed", [before, middle, now])[:86])
+    28 % of the events of survey-completed were rejected in the last 15 min, 0.2 % before:
+    """
     if not samples:
         return None
     now = samples[-1]
@@ -76,7 +87,7 @@ def refused(topic: str, samples: Sequence[Taken], recent_ms: int = RECENT_MS) ->
     if share <= before or _ratio(new, old) < _JUMP:
         return None
     return (
-        f"{100 * share:.0f} % of the events of {topic} were refused in the last {lasting(recent_ms)}, "
+        f"{100 * share:.0f} % of the events of {topic} were rejected in the last {lasting(recent_ms)}, "
         f"{100 * before:.1f} % before: see `streamer dead-letters list`."
     )
 
@@ -96,7 +107,7 @@ def _likelihood(parts: tuple[int, int]) -> float:
 
 
 def taken(counts: Mapping[str, int], at: int) -> dict[str, Taken]:
-    """By topic, of the store's plain counters."""
+    """Return the counts of each topic from the store's plain counters."""
     found: dict[str, Taken] = {}
     for name, amount in counts.items():
         kind, _, rest = name.partition(SEPARATOR)

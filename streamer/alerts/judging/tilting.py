@@ -1,4 +1,4 @@
-"""Here is log Λ of observations by hour of the week: how much likelier each of K drops makes them."""
+"""Log likelihood ratios (log Λ) of observations under each of K drops, by hour of the week."""
 
 from typing import NamedTuple
 
@@ -9,9 +9,9 @@ from streamer.alerts.judging.evidence import DISTANCES, Floats, Integers, tilts
 
 
 class Tilts(NamedTuple):
-    """By group, hour of the week and drop: what an observation makes of log Λ whatever it is (`norm`), and
-    how far off that is (`off`, the standard deviation of one observation). `strength` G × K; `scores` G × C,
-    of which the lowest is 0."""
+    """Parameters of log Λ by group, hour of the week and drop: the part that each observation adds
+    whatever its class (`log_norms`), and its error (`deviations`, the standard deviation of one
+    observation). `strength` G × K; `scores` G × C, of which the lowest is 0."""
 
     strength: Floats
     norm: Floats
@@ -20,7 +20,7 @@ class Tilts(NamedTuple):
 
     @classmethod
     def of(cls, usual: Baseline, scores: Floats) -> "Tilts":
-        """Every hour is tilted by the same amount, which is found for the mean of all hours."""
+        """Tilt every hour by the same amount, found for the mean of all hours."""
         shifted = scores - scores.min(axis=1, keepdims=True)
         strength = np.stack([tilts(usual.mean, scores, one) for one in DISTANCES], axis=1)
         worse = np.exp(-strength[:, :, None] * shifted[:, None])
@@ -30,7 +30,7 @@ class Tilts(NamedTuple):
         return cls(strength, np.log(norm), off, shifted)
 
     def logs(self, counts: Integers, hours: Integers) -> Floats:
-        """log Λ of each step, T × G × K, of counts T × G × C at hours of the week T × G."""
+        """Return log Λ of each step, T × G × K, from counts T × G × C at hours of the week T × G."""
         seen = np.zeros(counts.shape[:2])
         for number in range(counts.shape[2]):  # one after the other: the same sums, however many steps
             seen += counts[:, :, number] * self.scores[:, number]

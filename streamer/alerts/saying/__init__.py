@@ -1,1 +1,1 @@
-"""What is said of an alert: titles, sentences, the parts that moved a figure, addresses."""
+"""Messages of alerts: titles, sentences, the subgroups that moved a figure, links."""

@@ -1,4 +1,5 @@
-"""Here is what a metric is the mean of: the number, the sum and the sum of squares of its observations."""
+"""Sums that a metric's mean is computed from: the number, the sum and the sum of squares of its
+observations."""
 
 from collections.abc import Mapping
 from typing import Final, NamedTuple
@@ -13,8 +14,13 @@ from streamer.metrics.tally import FIRST_BUCKET, NUMBER, SCALES
 
 
 class Amount(NamedTuple):
-    """Observations are 0 and 1 of a share, −100, 0 and 100 of a net score, else in the metric's unit. Amounts
-    of parts add up to that of the whole."""
+    """Number, sum and sum of squares of observations: 0 and 1 for a share, −100, 0 and 100 for a net
+    score, else in the metric's unit. The sums of subgroups add up to that of the whole.
+
+    >>> red, blue = Amount(4, 200.0, 20_000.0), Amount(6, -300.0, 30_000.0)
+    >>> red.mean, blue.mean, red.plus(blue).mean
+    (50.0, -50.0, -10.0)
+    """
 
     of: float
     total: float
@@ -28,7 +34,8 @@ class Amount(NamedTuple):
         return Amount(self.of + other.of, self.total + other.total, self.squares + other.squares)
 
     def around(self, value: float) -> float:
-        """The sum of squared distances from it; what was rounded may have made it negative."""
+        """Return the sum of squared distances from a value, at least 0: rounding may have made it
+        negative."""
         return max(self.squares - 2 * value * self.total + value * value * self.of, 0.0)
 
 
@@ -37,8 +44,8 @@ _Adds = tuple[float, float, float]
 
 
 def weights(metric: Metric) -> Floats | None:
-    """What one of each count adds to an amount, 3 × FIRST_BUCKET, of the metric's default stat; None: it is
-    no mean."""
+    """Return the amount that one of each count adds to an observation sum, 3 × FIRST_BUCKET, for the
+    metric's default stat; None: the metric is not a mean."""
     adds = _adds(metric)
     if adds is None:
         return None
@@ -74,7 +81,7 @@ def _share(formula: Share) -> Mapping[str, _Adds]:
 
 
 def interval(metric: Metric, amount: Amount) -> Interval | None:
-    """The ordinary one of 95 %, as in readings."""
+    """Return the ordinary 95 % interval, as in readings."""
     of = round(amount.of)
     match formula := metric.measure.formulas[metric.stats[0]]:
         case Share():

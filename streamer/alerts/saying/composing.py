@@ -1,4 +1,4 @@
-"""Here is how a notice becomes a message."""
+"""Composition of messages from notices."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
@@ -23,12 +23,12 @@ from streamer.readings.reader import Reader
 from streamer.settings import Settings
 
 EXPLAINED: Final = 200
-"""Of so many notices of a turn it is said which parts moved the figure, of the most severe ones."""
+"""Notices of one evaluation whose message names contributors; the most severe ones come first."""
 _SEVERE: Final = ("critical", "warning")
 
 
 class Composer:
-    """Says what is to be said of notices."""
+    """Writes the messages of notices."""
 
     def __init__(self, reader: Reader, settings: Settings, rules: Sequence[Rule]) -> None:
         self._reader, self._settings = reader, settings
@@ -38,8 +38,8 @@ class Composer:
     async def composed(
         self, notices: Sequence[Notice], known: Mapping[str, Message], now: int
     ) -> list[Message]:
-        """Messages in the order of the notices. What is over is said as it was said that it began (`known`,
-        by id): its rule may be gone."""
+        """Return the messages in the order of the notices. The message of a resolved alert is based on
+        that of its start (`firing_messages`, by id), since its rule may be gone."""
         return await asyncio.to_thread(self._composed, notices, known, now)
 
     def _composed(self, notices: Sequence[Notice], known: Mapping[str, Message], now: int) -> list[Message]:
@@ -132,7 +132,7 @@ class Composer:
 
 
 def _exact(case: Case, found: Figure) -> Figures:
-    """A drop is seen in classes of durations: here the mean itself is said."""
+    """Replace the value of a drop, which is detected in classes of durations, by the mean itself."""
     if case.rule.kind != "drop" or found.value is None:
         return case.figures
     return replace(case.figures, value=found.value, support=found.support)

@@ -1,20 +1,22 @@
-"""Here is which parts of the contacts behind a figure moved it, and by how much.
+"""Contributors: the subgroups of the contacts behind a figure that moved it, and by how much.
 
-The whole is divided in several ways: by queue, by team, by reason. With w the share of the observations that
-a part i has, v its mean and V that of the whole, the part moved the whole by
+The whole is divided in several ways: by queue, by team, by reason. With w the share of the observations
+that a subgroup i has, v its mean and V that of the whole, the subgroup moved the whole by
 
     cᵢ = wᵢ' (vᵢ' − V) − wᵢ (vᵢ − V)
 
-from before to now ('): it became worse, or more of it came. In each division these add up to V' − V exactly;
-parts that are new or gone need no case of their own. It is the decomposition of a mean into what happened
-within parts and between them (Foster, Haltiwanger and Krizan 2001; after Kitagawa 1955), taken together.
+from before to now ('): it became worse, or more of it came. In each division these add up to V' − V
+exactly; subgroups that are new or gone need no case of their own. It is the decomposition of a mean into
+the changes within subgroups and between them (Foster, Haltiwanger and Krizan 2001; after Kitagawa 1955),
+taken together.
 
-Where all parts fell alike, the largest moved the whole most, and yet has nothing to do with it. A part stands
-out only if it drew away from the whole: its deviation wᵢ' (vᵢ' − V') − wᵢ (vᵢ − V) is harmful beyond chance.
-If some do, they are named and no others; if none does, those that moved the whole most are, as such. Of all
-parts looked at, one is taken for what it is not in about one alert of twenty (Bonferroni). A part that is the
-whole is never named, nor is a handful of observations: of n bad ones z is at most about √n. Nor is what is
-not known: that abandoned contacts have no team does not say why they were.
+Where all subgroups fell alike, the largest moved the whole most, and yet has nothing to do with it. A
+subgroup stands out only if it drew away from the whole: its deviation wᵢ' (vᵢ' − V') − wᵢ (vᵢ − V) is
+harmful beyond chance. If some do, they are named and no others; if none does, those that moved the whole
+most are, as such. In about one alert of twenty, chance alone makes one of all subgroups stand out
+(Bonferroni). A subgroup that is the whole is never named, nor is a handful of observations: of n bad ones
+z is at most about √n. Nor is an unknown key: that abandoned contacts have no team does not say why they
+were abandoned.
 """
 
 from collections.abc import Iterable, Sequence
@@ -33,7 +35,7 @@ _NONE: Final = 1e-18
 
 
 class Part(NamedTuple):
-    """The observations of one key of a dimension, now and before."""
+    """Observations of one key of a dimension, now and before."""
 
     dimension: str
     key: str
@@ -42,8 +44,9 @@ class Part(NamedTuple):
 
 
 class Moved(NamedTuple):
-    """`share` of the observations now. `by`: in the metric's unit; `sure`: how many standard errors that is.
-    `apart`: how far the part drew away from the whole, in standard errors. Below zero: downwards."""
+    """Effect of a subgroup. `share` of the observations now. `moved_by`: in the metric's unit, below zero
+    downwards; `moved_z`: the same in standard errors. `apart_z`: how far the subgroup drew away from the
+    whole, in standard errors."""
 
     part: Part
     share: float
@@ -53,15 +56,21 @@ class Moved(NamedTuple):
 
 
 class Named(NamedTuple):
-    """`apart`: whether it stands out."""
+    """Subgroup to name in a message; `apart`: it stands out."""
 
     moved: Moved
     apart: bool
 
 
 def moved(parts: Sequence[Part], point: float | None = None) -> list[Moved]:
-    """What each part of one division did; nothing where there is nothing now. `point`: what is compared with
-    if nothing is known of before."""
+    """Return the effect of each subgroup of one division; empty if there are no observations now.
+    `reference`: the value to compare with if nothing is known of before.
+
+    >>> red = Part("team", "red", now=Amount(50, -1_000, 500_000), before=Amount(50, 1_500, 500_000))
+    >>> blue = Part("team", "blue", now=Amount(50, 1_500, 500_000), before=Amount(50, 1_500, 500_000))
+    >>> [(effect.part.key, effect.by) for effect in moved([red, blue])]  # the NPS of both fell from 30 to 5
+    [('red', -25.0), ('blue', 0.0)]
+    """
     now, before = whole(part.now for part in parts), whole(part.before for part in parts)
     start = point if before.mean is None else before.mean
     if now.mean is None or start is None:
@@ -84,13 +93,13 @@ def whole(amounts: Iterable[Amount]) -> Amount:
 
 
 def _share(part: Amount, of: Amount, point: float) -> float:
-    """w (v − point)."""
+    """Return w (v − reference)."""
     return (part.total - point * part.of) / of.of if of.of else 0.0
 
 
 def _apart(part: Part, now: Amount, before: Amount) -> float:
-    """Its deviation by the standard error: each observation of the part moves the deviation by 1 − w of its
-    distance from the mean, each other one by w (the delta method)."""
+    """Return the subgroup's deviation in standard errors: each observation of the subgroup moves the
+    deviation by 1 − w of its distance from the mean, each other one by w (the delta method)."""
     deviation, variance = 0.0, 0.0
     for sign, own, of in ((1, part.now, now), (-1, part.before, before)):
         if of.mean is None:
@@ -107,8 +116,9 @@ def _ratio(value: float, variance: float) -> float:
 
 
 def largest(divisions: Iterable[Sequence[Part]], better: str, point: float | None = None) -> list[Named]:
-    """Of the parts of all divisions the few that moved the whole most in the harmful direction, the one that
-    did most first. `point`: a target; what was no better before is compared with it instead."""
+    """Return the few subgroups of all divisions that moved the whole most in the harmful direction, the
+    largest effect first. `reference`: a target; if the whole was no better before, it is compared with
+    that instead."""
     sign = -1 if better == "higher" else 1
     compared = (_compared(parts, sign, point) for parts in divisions)
     found = [one for parts in compared for one in moved(parts, point)]
@@ -128,10 +138,14 @@ def _compared(parts: Sequence[Part], sign: int, point: float | None) -> Sequence
 
 
 def _different(found: Iterable[Moved]) -> list[Moved]:
-    """What is the same observations under another name once."""
+    """Keep one effect of each set of observations that appears under several names."""
     return [*{(one.part.now, one.part.before): one for one in reversed([*found])}.values()][::-1]
 
 
 def surely(parts: int) -> float:
-    """The z that none of so many parts reaches by chance, but in one of twenty alerts."""
+    """Return the z that chance alone reaches for any of that many subgroups in one alert of twenty only.
+
+    >>> round(surely(1), 2), round(surely(40), 2)
+    (1.64, 3.02)
+    """
     return NormalDist().inv_cdf(1 - WRONG / max(parts, 1))

@@ -1,4 +1,4 @@
-"""Here is what an alert is called: the few words that are read first."""
+"""Titles of alert messages."""
 
 from typing import Final, NamedTuple, Self
 
@@ -30,12 +30,12 @@ _NOT_DUE: Final = {
 
 
 def headline(message: Message) -> str:
-    """One short line for a banner or a list."""
+    """Return one short line for a banner or a list."""
     return message.title
 
 
 class Matter(NamedTuple):
-    """What an alert is about. `strange`: the data itself, not what it says."""
+    """Subject of an alert's title. `is_about_data`: the problem is the data itself."""
 
     kind: Kind
     metric: Metric
@@ -49,7 +49,7 @@ class Matter(NamedTuple):
 
     @classmethod
     def of_message(cls, told: Message) -> Self | None:
-        """None: of a metric that is no more."""
+        """Return the subject of a message; None: its metric no longer exists."""
         if told.metric not in CATALOGUE:
             return None
         strange = told.kind == "silence" and told.figures.since is None
@@ -57,7 +57,7 @@ class Matter(NamedTuple):
 
     @property
     def whose(self) -> str:
-        """NPS of Billing; of silence, contacts from Billing."""
+        """Subject as a phrase: NPS of Billing; for missing data, contacts from Billing."""
         if self.strange:
             return "the data"
         if self.kind == "silence":
@@ -69,20 +69,20 @@ class Matter(NamedTuple):
 
 
 def begun(matter: Matter) -> str:
-    """NPS of Billing dropped."""
+    """Return the title at the start: NPS of Billing dropped."""
     if matter.strange:
         return "Something is wrong with the data"
     return f"No {matter.whose}" if matter.kind == "silence" else matter.said(_BEGUN)
 
 
 def over(matter: Matter, notice: Notice) -> str:
-    """NPS of Billing is as usual again; or what else ended it."""
+    """Return the title at the end: NPS of Billing is as usual again; or another reason for the end."""
     if notice.why == "corrected":
         return matter.said(_NOT_DUE)
     plural = matter.kind == "silence" and not matter.strange
     whose = matter.whose[:1].upper() + matter.whose[1:]
     if notice.verdict.state != "holds":
-        return f"{whose} {'are' if plural else 'is'} no longer judged"
+        return f"{whose} {'are' if plural else 'is'} no longer evaluated"
     if matter.kind == "silence":
         return f"{whose} {'come in' if plural else 'is whole'} again"
     return matter.said(_AGAIN)

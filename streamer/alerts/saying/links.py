@@ -1,4 +1,4 @@
-"""Here are the addresses that lead from a message to the pages."""
+"""Links from a message to the pages."""
 
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -10,11 +10,11 @@ from streamer.settings import Settings
 
 _EVERYWHERE: Final = ("", "0.0.0.0", "::")
 _ALL_KEY: Final = "\0all"
-"""As the supervisor's page calls the row of all groups together."""
+"""Key of the supervisor page's row for all groups together."""
 
 
 def base(settings: Settings) -> str:
-    """Of the pages, as people know it; without a slash at its end."""
+    """Return the public address of the pages, without a slash at its end."""
     if settings.delivery.url:
         return settings.delivery.url.rstrip("/")
     host = "localhost" if settings.host in _EVERYWHERE else settings.host
@@ -22,13 +22,18 @@ def base(settings: Settings) -> str:
 
 
 def contacts(address: str, metric: Metric, by: str, key: str, window: str) -> str:
-    """The supervisor's page, opened on the contacts behind a figure, the worst first."""
+    """Return the link to the contacts behind a figure on the supervisor page, the worst first."""
     group = {"by": "queue", "key": _ALL_KEY} if by == ALL else {"by": by, "key": key}
     return _page(address, {**group, "window": window, "metric": metric.name, "order": "worst"})
 
 
 def explanation(address: str, rule: str, key: str, at: str = "") -> str:
-    """The page that says why a rule fires, or does not; `at`: as of then (RFC 3339)."""
+    """Return the link to the page that explains why a rule fires, or does not; `at`: as of then (RFC
+    3339).
+
+    >>> explanation("https://streamer.example.com", "nps-drop", "billing")
+    'https://streamer.example.com/supervisor?alert=nps-drop&group=billing'
+    """
     return _page(address, {"alert": rule, "group": key, **({"at": at} if at else {})})
 
 
@@ -37,5 +42,9 @@ def _page(address: str, asked: dict[str, str]) -> str:
 
 
 def window_over(span_ms: int) -> str:
-    """The shortest window that is as long, else the longest."""
+    """Return the shortest window that covers the span, or else the longest.
+
+    >>> window_over(20 * 60_000)
+    '30m'
+    """
     return next((window for window, length in LENGTHS.items() if length >= span_ms), [*LENGTHS][-1])

@@ -1,4 +1,4 @@
-"""Here is what was observed in the time that an alert is about: as a whole, and by its parts."""
+"""Observations in the time that an alert is about: as a whole, and by subgroup."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from streamer.settings import Settings
 
 
 class Case(NamedTuple):
-    """A group of a rule, and the figures it was judged by."""
+    """A group of a rule, and the figures of its verdict."""
 
     rule: Rule
     key: str
@@ -33,8 +33,8 @@ class Case(NamedTuple):
 
 
 class Observed:
-    """As of one moment: what was looked up for one case serves the others. Where nothing is known, nothing
-    is said."""
+    """Observations as of one moment; lookups are shared between cases. Without data it returns no figure
+    and no subgroups."""
 
     def __init__(self, reader: Reader, settings: Settings, now: int) -> None:
         self._reader, self._settings = reader, settings
@@ -43,8 +43,8 @@ class Observed:
         self._known: dict[tuple[str, str], Cells | Hours | None] = {}
 
     def figure(self, case: Case) -> Figure:
-        """The metric with its ordinary interval: over a target's window, as any reading; of a drop since it
-        began."""
+        """Return the metric with its ordinary interval: over a target's window, as any reading; for a drop
+        since it began."""
         if case.rule.kind == "target":
             return self._reading(case)
         stretch = self._stretch(case)
@@ -64,7 +64,7 @@ class Observed:
         return Figure(one.value, one.lower, one.upper, one.support)
 
     def moved(self, case: Case) -> Sequence[Named]:
-        """The parts that moved it most, for the worse."""
+        """Return the subgroups that moved the figure most, for the worse."""
         stretch = self._stretch(case)
         source = stretch and self._source(case.rule.metric, stretch)
         if not stretch or not source:

@@ -1,6 +1,6 @@
-"""Here is how what was observed divides by queue, team, reason …, as far as a reader knows.
+"""Divisions of the observations by queue, team, reason …, as far as a reader knows them.
 
-Of the last 50 hours cells are known: all dimensions of each observation. Of hours further back only groups
+For the last 50 hours cells are kept: all dimensions of each observation. For earlier hours only groups
 are: those of the whole center by each dimension, those of a group by the other dimension of a pair.
 """
 
@@ -20,9 +20,9 @@ from streamer.readings.query import key_parts
 from streamer.readings.reader import Reader
 
 DIMENSIONS: Final = ("queue", "team", "reason", "channel", "site", "language")
-"""In which a figure is divided; not by agent: nobody is to be blamed by a machine."""
+"""Dimensions that divide a figure; not the agent: a machine shall blame nobody."""
 _CHUNK: Final = 360
-"""Panes that are looked at in one go."""
+"""Panes processed at a time."""
 
 
 class Group(NamedTuple):
@@ -30,13 +30,13 @@ class Group(NamedTuple):
     key: str
 
     def divisions(self) -> tuple[str, ...]:
-        """What it can be divided by: within one of its own dimensions all is one part."""
+        """Return the dimensions that can divide the group: not its own, within which all is one subgroup."""
         own = self.by.split(",")
         return tuple(name for name in DIMENSIONS if name not in own)
 
 
 class Cells:
-    """What was observed in 10 s panes since one of them, for one metric. `amounts` 3 × N."""
+    """Observations of one metric in the 10 s panes [first, last). `amounts` 3 × N."""
 
     def __init__(self, reader: Reader, weights: Floats, first: int, last: int) -> None:
         self._views = reader.cells(first, last)
@@ -53,7 +53,7 @@ class Cells:
         return Amount(*self._amounts[:, places].sum(axis=1).tolist())
 
     def divided(self, group: Group, stretch: Stretch) -> Iterator[list[Part]]:
-        """A list of parts for each division."""
+        """Return a list of subgroups for each division."""
         before = self._of(group, stretch.first, stretch.middle)
         now = self._of(group, stretch.middle, stretch.last)
         for dimension in group.divisions():
@@ -61,7 +61,7 @@ class Cells:
             yield _parts(dimension, sums[0], sums[1])
 
     def _of(self, group: Group, first: int, last: int) -> Integers:
-        """The places of what the group observed in these panes."""
+        """Return the indexes of the group's entries in these panes."""
         low, high = np.searchsorted(self._panes, [first, last]).tolist()
         if group.by == ALL:
             return np.arange(low, high)
@@ -95,12 +95,12 @@ def _weighed(
 
 
 def _weighs(weights: Floats) -> Integers:
-    """Whether a number does; FIRST_BUCKET stands for all buckets."""
+    """Tell for each number whether it has a weight; FIRST_BUCKET stands for all buckets."""
     return np.append(weights.any(axis=0), False)
 
 
 class Hours:
-    """The same in hours, of groups that are counted."""
+    """Observations in hours, for the groups that are counted; the methods are those of CellDivisions."""
 
     def __init__(self, reader: Reader, weights: Floats) -> None:
         self._reader, self._weights = reader, weights

@@ -1,4 +1,4 @@
-"""Here is what is said of an alert: sentences for who is on the floor, at its beginning and at its end."""
+"""Sentences of an alert message for the people on the floor, at its start and at its end."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -26,7 +26,7 @@ from streamer.metrics.intervals import Interval
 
 
 class Told(NamedTuple):
-    """Of whom something is said: the group as people call it, its time zone, and the moment, in ms."""
+    """Context of a sentence: the display name of the group, its time zone, and the moment, in ms."""
 
     name: str
     zone: str
@@ -36,12 +36,12 @@ class Told(NamedTuple):
         return clock(ms, self.at, self.zone)
 
 
-# At its beginning.
+# Start.
 
 
 def begun(case: Case, told: Told, reason: str, interval: Interval | None, since: int) -> str:
-    """Score, target or what is usual, support, the ordinary interval, and since when. `reason`: the
-    verdict's, which says all there is to say of silence."""
+    """Return the text at the start: score, target or baseline, support, the ordinary interval, and since
+    when. `reason`: the verdict's, which already says everything about missing data."""
     rule, figures = case.rule, case.figures
     if rule.kind == "silence" or figures.value is None:
         return reason
@@ -49,7 +49,10 @@ def begun(case: Case, told: Told, reason: str, interval: Interval | None, since:
     if rule.kind == "target":
         return f"{_missed(rule, whose, figures, told.clock(since))} {_sure(rule, figures, interval)}"
     changed = _changed(rule, whose, figures, told)
-    return f"{changed} {_sure(rule, figures, interval)} By chance alone it looks so {how_often(rule)}."
+    return (
+        f"{changed} {_sure(rule, figures, interval)} "
+        f"Chance alone would produce such a change about {how_often(rule)}."
+    )
 
 
 def _missed(rule: Rule, whose: str, figures: Figures, since: str) -> str:
@@ -78,24 +81,26 @@ def _sure(rule: Rule, figures: Figures, interval: Interval | None) -> str:
     return f"{rests}: with 95 % certainty it is between {lower} and {upper}."
 
 
-# At its end.
+# End.
 
 
 def over(notice: Notice, began: Message, told: Told) -> str:
-    """Why it is over."""
+    """Return the text at the end: why it is over."""
     reason, state = notice.verdict.reason, notice.verdict.state
     if notice.why == "corrected":
         return (
             f"With the {_observed(began)} corrected since, it was not due at {told.clock(began.at)}. {reason}"
         )
     if notice.why == "closed":
-        return "Hours of operation are over: it is judged again when they begin."
+        return "The hours of operation are over: it is evaluated again when they begin."
     if state == "fires":
         return f"The rule {began.rule} is no longer in force."
     if state == "few" and notice.verdict.figures == Figures():
-        return f"{_group(began)} is no longer judged: it has no data, or is not among the groups of the rule."
+        return (
+            f"{_group(began)} is no longer evaluated: it has no data, or is not among the groups of the rule."
+        )
     if state != "holds":
-        return f"{reason} So nobody can say whether it goes on."
+        return f"{reason} So it is unknown whether it goes on."
     return f"{reason} It lasted {lasting(told.at - began.since)}, since {told.clock(began.since)}."
 
 
@@ -109,17 +114,17 @@ def _group(began: Message) -> str:
     return name[:1].upper() + name[1:]
 
 
-# Of its parts.
+# Contributors.
 
 
 def alike(contributors: Sequence[Contributor]) -> str:
-    """A sentence more, where it is not the doing of a part."""
+    """Return a further sentence if no subgroup stands out, else ""."""
     stands_out = not contributors or any(one.apart for one in contributors)
     return "" if stands_out else " No team, reason or other part of it stands out."
 
 
 def part(contributor: Contributor, told: Message) -> str:
-    """team Red: −9 points (40 answers, alone at −35)."""
+    """Return a contributor as a phrase: team Red: −9 points (40 answers, alone at −35)."""
     metric = CATALOGUE.get(told.metric)
     rests = f"{contributor.support:,}" if metric is None else observations(metric, contributor.support)
     alone = "" if contributor.value is None else f", alone at {said_in(told.unit, contributor.value)}"

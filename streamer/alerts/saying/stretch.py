@@ -1,4 +1,4 @@
-"""Here is the time that an alert is about, and the time before it that it is compared with."""
+"""Panes of the time that an alert is about, and of the time before it for comparison."""
 
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -10,11 +10,11 @@ from streamer.panes.pane_keys import FINE_MS, WIDTH, Family, oldest
 from streamer.panes.windows import Now, Run, Shift, run
 
 LEAST_BEFORE_MS = 6 * HOUR
-"""Of which 10 s panes must be kept for them to be looked into."""
+"""Time before the alert for which 10 s panes must be kept, or hours are used instead."""
 
 
 class Stretch(NamedTuple):
-    """Panes [first, middle) of a family are before, [middle, last) now."""
+    """Panes of a family: [first, middle) before, [middle, last) now."""
 
     family: Family
     first: int
@@ -23,7 +23,7 @@ class Stretch(NamedTuple):
 
 
 def of_window(rule: Rule, now: Now, zone: str, spans: Spans) -> Stretch | None:
-    """Of a target: its window. None: nothing is kept of it."""
+    """Return the panes of a target's window; None: none of them are kept."""
     windows = rule.metric.windows
     by_ms = spans.ms(windows.shift)
     shift = Shift(by_ms, hours=spans.ms(windows.at_least) >= DAY) if by_ms else None
@@ -32,7 +32,8 @@ def of_window(rule: Rule, now: Now, zone: str, spans: Spans) -> Stretch | None:
 
 
 def since(start: int, now: Now) -> Stretch | None:
-    """From a moment (ms) until now. Where 10 s panes are no longer kept in hours, as drops are seen."""
+    """Return the panes since a moment (ms) until now: in hours, as drops are detected, where 10 s panes
+    are no longer kept."""
     fine = start - LEAST_BEFORE_MS >= oldest("fine", now.ms, now.retention_ms) * FINE_MS
     family: Family = "fine" if fine else "long"
     width = WIDTH[family]
@@ -41,7 +42,7 @@ def since(start: int, now: Now) -> Stretch | None:
 
 
 def _with_before(panes: Run, now: Now) -> Stretch:
-    """As long before, at least a day, as far as it is kept."""
+    """Add the time before: equally long, at least a day, as far as it is kept."""
     width = WIDTH[panes.family]
     long = max(panes.last - panes.first, DAY // width)
     first = max(panes.first - long, oldest(panes.family, now.ms, now.retention_ms))

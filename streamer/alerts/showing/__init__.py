@@ -1,1 +1,1 @@
-"""Why a rule fires or does not, and when it would have: explained, rehearsed, printed."""
+"""Reports on alerts: explanations, charts, backtests, and text for a terminal."""

@@ -1,7 +1,7 @@
-"""Here is an act of a rehearsal: moments of the past that are judged against one and the same baseline.
+"""Segments of a backtest: past moments that share one and the same baseline.
 
-What came in is gathered once, and the evidence of drops replayed once, for the last of these moments: as of
-an earlier one it was the same up to there, for nothing in it looks ahead.
+Series are built once, and the evidence of drops replayed once, for the last of these moments: as of an
+earlier one it was the same up to there, for nothing in it looks ahead.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,8 +24,8 @@ Seen = Mapping[str, Series]
 
 
 class Judged(NamedTuple):
-    """Verdicts of one rule, of those of its groups that fire or were asked about; on how many groups it was
-    judged."""
+    """Verdicts of one rule on those of its groups that fire or were asked for; `series_count`: the groups
+    it could be evaluated on."""
 
     verdicts: Sequence[Verdict]
     series: int
@@ -35,7 +35,13 @@ NOTHING: Final = Judged((), 0)
 
 
 def acts(moments: Sequence[int], now: int) -> Iterator[Sequence[int]]:
-    """Moments (ms, ascending), cut where the baseline changes, or what is kept in steps of 5 minutes."""
+    """Split moments (ms, ascending) where the baseline changes, or the range that is kept in steps of 5
+    minutes.
+
+    >>> midnight = 1_795_132_800_000
+    >>> [len(segment) for segment in acts([midnight - HOUR, midnight, midnight + HOUR], midnight + 30 * DAY)]
+    [1, 2]
+    """
     begin = 0
     for number in range(1, len(moments) + 1):
         if number == len(moments) or _era(moments[number], now) != _era(moments[begin], now):
@@ -48,7 +54,7 @@ def _era(at: int, now: int) -> tuple[int, int]:
 
 
 class Act:
-    """`moments` of one act. From one thread at a time."""
+    """Evaluates rules at the moments of one segment. Use it from one thread at a time."""
 
     def __init__(self, watch: Watch, rules: Sequence[Rule], moments: Sequence[int], now: int) -> None:
         self._watch, self._now = watch, now
@@ -57,8 +63,8 @@ class Act:
         self._drops = {rule.name: found for rule in rules if (found := self._found(rule))}
 
     def judged(self, rule: Rule, at: int, asked: Sequence[str]) -> Judged:
-        """`asked`: groups whose verdict matters also where it does not fire. A drop's is but its state: see
-        `whole`."""
+        """Evaluate a rule. `open_keys`: groups whose verdict matters even if it does not fire. A drop's
+        verdict is only its state: see `full_verdict`."""
         if rule.kind == "target":
             return self._missed(rule, at, asked)
         if rule.kind == "silence":
@@ -66,7 +72,7 @@ class Act:
         return self._dropped(rule, at, asked)
 
     def whole(self, rule: Rule, key: str, at: int) -> Verdict:
-        """A drop's, with reason and figures."""
+        """Return the verdict of a drop rule with reason and figures."""
         found = drops.drops(_until(self._seen[rule.by][place(rule)], at, self._now), rule)
         (judged,) = self._watch.dropped(rule, found, self._moment(at), [key])
         return judged.verdict
@@ -117,7 +123,8 @@ class Act:
 
 
 class _Aim:
-    """Whether a figure is of enough observations, and worse than its target: else it cannot fire."""
+    """Check of a sample against its target. Only one with enough observations, and worse than the target,
+    can fire."""
 
     def __init__(self, rule: Rule, target: float | None, counts: Counts) -> None:
         observed = sample(rule.metric, counts)
@@ -130,14 +137,14 @@ class _Aim:
 
 
 def _state(found: Drops, group: int, steps: int) -> State:
-    """After so many."""
+    """Return the state after that many steps."""
     if not steps and not np.isnan(found.lines[group]):
         return "holds"
     return found.state(group, steps - 1)
 
 
 def _until(series: Series, at: int, now: int) -> Series:
-    """As it was gathered then."""
+    """Return the series as it was built then."""
     steps = _steps(series, at, now)
     return series._replace(
         at=at, starts=series.starts[:steps], counts=series.counts[:steps], hours=series.hours[:steps]
@@ -145,7 +152,7 @@ def _until(series: Series, at: int, now: int) -> Series:
 
 
 def _steps(series: Series, at: int, now: int) -> int:
-    """Those that were over; of now itself also the one that is not."""
+    """Return the number of steps that had ended; as of now itself, the unfinished one too."""
     starts, (_, fine) = series.starts, _era(at, now)
     over = int(np.searchsorted(starts + np.where(starts < fine * HOUR, HOUR, STEP_MS), at, side="right"))
     return len(starts) if at >= now else over

@@ -1,4 +1,4 @@
-"""Here is how a verdict came about over time, as points of a chart."""
+"""Charts of a verdict: how it came about over time, as points."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, Literal
@@ -15,16 +15,16 @@ from streamer.metrics.formulas import Counts
 from streamer.panes.windows import length
 
 POINTS: Final = 240
-"""Of evidence, at most."""
+"""Most points of an evidence chart."""
 LOOKS: Final = 48
-"""At a target's figure."""
+"""Points of a score chart."""
 _HOURS: Final = 24
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
-    """`at` in ms since the epoch: of evidence and events the beginning of a step, of a score the end of its
-    window. None: there was nothing to be said. `lower` and `upper`: of a target's interval, as sure as it
-    must be. `usual`: of silence, events that were to be expected."""
+    """One point. `at` in ms since the epoch: for evidence and events the start of a step, for a score the
+    end of its window. `value` None: there is nothing to say. `lower` and `upper`: of a target's interval,
+    with the confidence required. `usual`: for events, the number expected."""
 
     at: int
     value: float | None
@@ -34,9 +34,9 @@ class Point(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Chart(msgspec.Struct, frozen=True, kw_only=True):
-    """`evidence` (of a drop; log likelihood): it fires from `line` on, and is over below `over`. `score` (of
-    a target; the metric's unit): it fires where the interval lies beyond `line`, the target. `events` (of
-    silence): how many came in each hour beside those that are usual; there is no line."""
+    """One chart. `evidence` (drops; log likelihood): it fires from `line` on, and is over below `over`.
+    `score` (targets; the metric's unit): it fires where the interval lies beyond `line`, the target.
+    `events` (missing data): the number in each hour beside the expected one; there is no line."""
 
     of: Literal["evidence", "score", "events"]
     points: tuple[Point, ...]
@@ -45,7 +45,7 @@ class Chart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def evidence(found: Drops, key: str, line: float) -> Chart:
-    """The highest of each stretch of time; the last point is the last step."""
+    """Chart the highest evidence of each stretch of time; the last point is the last step."""
     points = [*drops.chart(found, key)]
     size = max(1, -(-len(points) // POINTS))
     stretches = [points[max(end - size, 0) : end] for end in range(len(points), 0, -size)][::-1]
@@ -58,17 +58,22 @@ def evidence(found: Drops, key: str, line: float) -> Chart:
 
 
 Samples = Mapping[int, Mapping[str, Counts] | None]
-"""By moment (ms) what a target's window held, by key; None: nobody can tell any more."""
+"""Counts of a target's window by key, by moment (ms); None: they are no longer kept."""
 
 
 def looks(window: str, at: int) -> Sequence[int]:
-    """The moments that the chart of a target has points of, in ms."""
+    """Return the moments of the points of a score chart, in ms.
+
+    >>> moments = looks("15m", 1_795_168_800_000)
+    >>> len(moments), (moments[1] - moments[0]) // 60_000  # every 30 minutes of one day
+    (48, 30)
+    """
     every = max(DAY, length(window)) // LOOKS
     return [at - number * every for number in range(LOOKS)][::-1]
 
 
 def score(samples: Samples, key: str, judge: Callable[[Counts], Verdict | None]) -> Chart | None:
-    """None: there is no target, or nothing to be seen."""
+    """Chart a score against its target; None: there is no target, or nothing to show."""
     points, target = [], None
     for at, counts in samples.items():
         verdict = judge(counts[key]) if counts and key in counts else None

@@ -1,4 +1,4 @@
-"""Here is a chart in letters, for a terminal."""
+"""Charts as text, for a terminal."""
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
@@ -10,16 +10,24 @@ from streamer.alerts.showing.charts import Chart, Point
 _ROWS: Final = 24
 _WIDE: Final = 40
 Say = Callable[[float], str]
-"""A value with its unit."""
+"""Formats a value with its unit."""
 
 
 def drawn(chart: Chart, zone: str, say: Say) -> Iterator[str]:
-    """A line for each stretch of time, the oldest first."""
+    """Draw a line of text for each stretch of time, the oldest first.
+
+    >>> from streamer.alerts.showing.charts import Chart, Point
+    >>> points = (Point(at=1_795_165_200_000, value=4.0, usual=8.0),)
+    >>> for line in drawn(Chart(of="events", points=points), "UTC", str):
+    ...     print(line)
+    events in each hour; ┊ is usual
+    Fri 20 Nov 09:00 │█████████████              ┊              4, usual 8
+    """
     return _DRAWN[chart.of](chart, zone, say)
 
 
 def _evidence(chart: Chart, zone: str, say: Say) -> Iterator[str]:
-    """The highest of each stretch, as a share of the decision line."""
+    """Draw the highest evidence of each stretch, as a share of the decision line."""
     line, over = chart.line or 1.0, chart.over or 0.0
     yield f"evidence; it fires at the right edge ({line:.3g}), and is over left of ┊ ({over:.3g})"
     for stretch in _stretches(chart.points):
@@ -30,7 +38,7 @@ def _evidence(chart: Chart, zone: str, say: Say) -> Iterator[str]:
 
 
 def _score(chart: Chart, zone: str, say: Say) -> Iterator[str]:
-    """The last of each stretch: ● and the interval around it."""
+    """Draw the last score of each stretch: ● and the interval around it."""
     target = chart.line or 0.0
     shown = [stretch[-1] for stretch in _stretches(chart.points)]
     ends = [end for one in shown for end in (one.lower, one.upper, one.value) if end is not None]
@@ -49,9 +57,9 @@ def _score(chart: Chart, zone: str, say: Say) -> Iterator[str]:
 
 
 def _events(chart: Chart, zone: str, say: Say) -> Iterator[str]:
-    """More than half as many again as ever are usual need no room."""
+    """Draw event counts; the scale ends at 1.5 times the highest expected number."""
     high = 1.5 * max([1.0, *(one.usual or 0.0 for one in chart.points)])
-    yield "what came in each hour; ┊ is usual"
+    yield "events in each hour; ┊ is usual"
     for one in chart.points:
         value, usual = one.value or 0.0, one.usual or 0.0
         bar = _marked("█" * min(round(_WIDE * value / high), _WIDE), round(_WIDE * usual / high), "┊")

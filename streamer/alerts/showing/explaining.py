@@ -1,4 +1,4 @@
-"""Here is why a rule fires or does not: its verdict with all that it rests on, whole in itself."""
+"""Explanations: why a rule fires or does not, as a verdict with everything it rests on."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
@@ -21,9 +21,10 @@ from streamer.settings import Severity
 
 
 class Learned(msgspec.Struct, frozen=True, kw_only=True):
-    """What is usual, and of what it was learned: `observations` of [since, until) (ms), `least` are needed.
-    `value` of all hours and `value_now` of this hour of the week in the metric's unit; None: nobody knows
-    yet, or it is a rule of silence. `an_hour`: observations that are usual in this hour of the week."""
+    """The baseline in figures, and the data it was learned from: `observations` of [since, until) (ms);
+    `least` are needed. `value` over all hours and `value_now` in this hour of the week, in the metric's
+    unit; None: unknown yet, or a rule for missing data. `an_hour`: observations expected in this hour of
+    the week."""
 
     observations: int
     least: int
@@ -36,8 +37,8 @@ class Learned(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """One rule on one group as of `at` (ms). `group` is what people call the key ("" of the whole center),
-    `title` what they call the metric. `reason` and `needed` (what would have to be for another verdict) are
+    """One rule on one group as of `at` (ms). `group` is the display name of the key ("" of the whole
+    center), `title` that of the metric. `reason` and `needed` (the change needed for another verdict) are
     sentences. `terms`: the rule's settings in words. `learned` and `chart`: None where there is none."""
 
     rule: str
@@ -63,7 +64,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Why(NamedTuple):
-    """A verdict, what would have to be for another, and how it came about."""
+    """A verdict, the change needed for another, and how it came about."""
 
     verdict: Verdict
     needed: str
@@ -71,7 +72,7 @@ class _Why(NamedTuple):
 
 
 class _Asked(NamedTuple):
-    """Of one rule at one moment: `key` None is all groups."""
+    """Query about one rule at one moment; `key` None: all groups."""
 
     watch: Watch
     rule: Rule
@@ -86,8 +87,8 @@ class _Asked(NamedTuple):
 def explanation(
     watch: Watch, rule: Rule, key: str | None, now: int, at: int | None = None
 ) -> list[Explanation]:
-    """Of this group, or of every group of the rule (None). Nothing of a group that nobody knows. A pure
-    reading, as `Watch.judged` is; from one thread at a time."""
+    """Explain the rule on this group, or on each of its groups (None); empty for an unknown group. It
+    reads only, as `RuleEvaluator.evaluate_rules` does; use it from one thread at a time."""
     moment = watch.moment(now, at)
     asked = _Asked(watch, rule, key, moment, watch.seen(rule.by, moment).get(place(rule)))
     return [_made(asked, why) for why in _WHY[rule.kind](asked)]
@@ -115,7 +116,7 @@ def _missed(asked: _Asked) -> Iterator[_Why]:
 
 
 def _empty(asked: _Asked, streams: Streams) -> Iterator[Verdict]:
-    """Of a group that is known, but has nothing in the window."""
+    """Return the verdict on a known group without data in the window."""
     if asked.series is not None and asked.key is not None and asked.key in asked.series.keys:
         found = asked.watch.of_sample(asked.rule, asked.key, NOTHING, streams)
         if found is not None:

@@ -1,7 +1,9 @@
-"""Here is a rehearsal: when rules would have fired over what is stored, and how often they may by chance.
+"""Backtests: when rules would have fired on the stored data, and how often chance alone may have caused
+that.
 
-Each moment is judged as it is judged live, with what was counted up to then; of what came in late, or was
-corrected since, today's counts are taken. Of the data itself (old, late, refused) nothing is remembered.
+Each moment is evaluated as it is live, with the counts up to then; for events that came late, or were
+corrected since, today's counts are used. Problems of the data itself (stale, late, rejected) are not
+stored, so they are left out.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,9 +23,9 @@ from streamer.settings import Severity
 
 
 class Ring(msgspec.Struct, frozen=True, kw_only=True):
-    """An alert that would have been told. Times in ms: `began_at` when the rule first said so, `fired_at`
-    when it had held for as long as it must; `phase`: at the end. `resolved_at` and `over` (why):
-    None where it lasts. `group` is what people call the key."""
+    """An alert that would have fired. Times in ms: `began_at` when the rule was first met, `fired_at` when
+    it had been met for long enough; `phase`: at the end. `resolved_at` and `over` (why): None if it lasts.
+    `group` is the display name of the key."""
 
     rule: str
     kind: Kind
@@ -41,9 +43,9 @@ class Ring(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one rule: how many `times` it fired on how many `series` (groups that it could be judged on, at most
-    at once); how many of these may be `false_alarms`, as the rule promises for that time; since when (ms) it
-    could be judged (None: never)."""
+    """Result of one rule: it fired so many `times` on that many `series` (groups that it could be
+    evaluated on, at most at once); how many of these may be `false_alarms`, as the rule promises for that
+    time; since when (ms) it could be evaluated (None: never)."""
 
     rule: str
     times: int
@@ -53,7 +55,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
-    """From the first to the last moment that was looked at, ms."""
+    """Result of a backtest from the first to the last moment evaluated, ms."""
 
     since: int
     until: int
@@ -66,7 +68,13 @@ Places = dict[tuple[str, str], Alert]
 
 
 def moments(first: int, last: int, now: int) -> list[int]:
-    """Those to look at from `first` to `last`, ms: every hour, of the last 48 hours every 5 minutes."""
+    """Return the moments to evaluate from `first_ms` to `last_ms`: every hour, and every 5 minutes of the
+    last 48 hours.
+
+    >>> now = 1_795_168_800_000
+    >>> len(moments(now - 72 * HOUR, now, now))  # 24 hours, then 48 hours in steps
+    601
+    """
     fine = -(-(now - FINE_STEPS_MS) // HOUR) * HOUR
     hours = range(_next(first, HOUR), min(last + 1, fine), HOUR)
     steps = range(_next(max(first, fine), STEP_MS), min(last, now) + 1, STEP_MS)
@@ -78,7 +86,7 @@ def _next(ms: int, width: int) -> int:
 
 
 class Stage:
-    """Rules on a watch of their own. From one thread at a time."""
+    """Runs rules on an evaluator of their own over past moments. Use it from one thread at a time."""
 
     def __init__(self, watch: Watch, rules: Sequence[Rule], now: int) -> None:
         self._watch, self._rules, self._now = watch, rules, now
@@ -90,7 +98,7 @@ class Stage:
         self._last: int | None = None
 
     def played(self, looked_at: Sequence[int], told: Callable[[int], None] = lambda done: None) -> Rehearsal:
-        """`told`: how many of these moments are done."""
+        """Run the backtest. `on_progress` is called with the number of moments done."""
         done = 0
         for act in acts(looked_at, self._now):
             played = Act(self._watch, self._rules, act, self._now)

@@ -1,4 +1,4 @@
-"""Here is what is printed of judgements: a line each; of one why it is so; of a rehearsal when it rang."""
+"""Text output of verdicts (a line each), of an explanation, and of a backtest."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -16,15 +16,15 @@ from streamer.metrics.catalogue import CATALOGUE, Metric
 
 WORST: Final[Sequence[State]] = ("fires", "unclear", "holds", "few", "no_baseline", "no_data", "closed")
 _ENDED: Final[Mapping[Why, str]] = {
-    "corrected": ", for with what is known today it was not due",
-    "closed": ", for hours of operation ended",
+    "corrected": ", since with today's data it was not due",
+    "closed": ", since the hours of operation ended",
 }
 _STANDS: Final = ("firing", "clearing", "pending")
-"""The phases in which there is something to be known."""
+"""Phases in which an alert is listed."""
 
 
 class Standing(NamedTuple):
-    """An alert, and what people did about it, in words; None: nothing."""
+    """An alert, and the actions of people on it, in words; None: none."""
 
     alert: Alert
     acknowledged: str | None = None
@@ -37,7 +37,7 @@ Standings = Mapping[tuple[str, str], Standing]
 
 
 class Listed(NamedTuple):
-    """What stands and what is judged, as of a moment (ms)."""
+    """Active alerts and all verdicts, as of a moment (ms)."""
 
     standings: Standings
     judged: Sequence[Judged]
@@ -46,7 +46,7 @@ class Listed(NamedTuple):
 
 
 def list_as_json(listed: Listed) -> bytes:
-    """A list of verdicts, each with the name of its rule, and the alert that stands of it, if one does."""
+    """Encode the verdicts as a list, each with the name of its rule and its active alert, if there is one."""
     found = {(one.rule.name, one.verdict.key): one.verdict for one in listed.judged}
     for place, one in listed.standings.items():
         if one.alert.phase in _STANDS and one.alert.fired is not None:
@@ -64,7 +64,7 @@ def list_as_json(listed: Listed) -> bytes:
 
 
 def _gone(told: Verdict) -> Verdict:
-    """Of a group that is no longer judged."""
+    """Return the verdict on a group that is no longer evaluated."""
     return msgspec.structs.replace(told, state="few", reason="There is no data.", figures=Figures())
 
 
@@ -84,7 +84,7 @@ def _standing(one: Standing | None) -> dict[str, Any] | None:
 
 
 def listed(found: Listed) -> str:
-    """What stands, then all verdicts, the worst first."""
+    """Format the active alerts, then all verdicts, the worst first."""
     standing = [one for one in found.standings.values() if one.alert.phase in _STANDS]
     standing.sort(key=lambda one: (_STANDS.index(one.alert.phase), one.alert.began_at, one.alert.rule))
     judged = sorted(
@@ -104,7 +104,8 @@ def _stands(one: Standing, found: Listed) -> Iterator[str]:
 
 
 def standing(one: Standing, at: int, zone: str) -> Iterator[str]:
-    """since 09:10; fired at 09:12; floor was sent it; acknowledged by ana at 09:15."""
+    """Return the status of an alert in phrases: since 09:10; fired at 09:12; floor was sent it;
+    acknowledged by ana at 09:15."""
     alert = one.alert
     yield f"{'began at' if alert.phase == 'resolved' else 'since'} {clock(alert.began_at, at, zone)}"
     if alert.fired_at is not None:
@@ -118,11 +119,11 @@ def named(rule: str, key: str) -> str:
     return f"{rule} [{key}]" if key else rule
 
 
-# Why.
+# Explanations.
 
 
 def explained(why: Explanation, one: Standing | None = None) -> str:
-    """The verdict, what it rests on, what is promised, and how it came about."""
+    """Format an explanation: the verdict, what it rests on, what the rule promises, and how it came about."""
     metric = CATALOGUE[why.metric]
     lines = [f"{named(why.rule, why.key)}: {why.state}", f"  {why.reason}", f"  {why.needed}"]
     if one is not None:
@@ -159,9 +160,9 @@ def _usual(metric: Metric, learned: Learned, why: Explanation) -> Iterator[str]:
     since, until = (clock(ms, why.at, why.zone) for ms in (learned.since, learned.until))
     if learned.observations < learned.least:
         seen = observations(metric, learned.observations)
-        yield f"  what is usual is not known yet: of {seen}, {learned.least} are needed"
+        yield f"  there is no baseline yet: {seen} so far, {learned.least} are needed"
         return
-    yield f"  what is usual, learned of {observations(metric, learned.observations)} from {since} to {until}"
+    yield f"  the baseline, learned from {observations(metric, learned.observations)} from {since} to {until}"
     if learned.value is not None:
         yield f"    {'over all hours':<22} {said(metric, learned.value)}"
     if learned.value_now is not None:
@@ -170,13 +171,13 @@ def _usual(metric: Metric, learned: Learned, why: Explanation) -> Iterator[str]:
         yield f"    {'how many':<22} {learned.an_hour:,.1f} in this hour, {learned.a_month:,.0f} a month"
 
 
-# When it would have rung.
+# Backtests.
 
 
 def rehearsed(found: Rehearsal, zone: str) -> str:
-    """When rules would have fired, then how often each did."""
+    """Format a backtest: when rules would have fired, then how often each did."""
     first, last = (clock(ms, 0, zone) for ms in (found.since, found.until))
-    head = f"{first} to {last}, looked at {found.moments:,} times"
+    head = f"{first} to {last}, evaluated {found.moments:,} times"
     rings = [line for ring in found.rings for line in _ring(ring, found)]
     return "\n".join([head, "", *(rings or ["No rule would have fired."]), "", *_outcomes(found, zone)])
 
@@ -188,9 +189,9 @@ def _ring(ring: Ring, found: Rehearsal) -> Iterator[str]:
     if ring.resolved_at is not None:
         yield f"  over {clock(ring.resolved_at, ring.fired_at, ring.zone)}: {ring.over}"
     elif ring.phase == "clearing":
-        yield "  not so at the end, but not yet for long enough to be over"
+        yield "  clearing at the end, not yet for long enough to be over"
     else:
-        yield "  still so at the end"
+        yield "  still firing at the end"
 
 
 def _outcomes(found: Rehearsal, zone: str) -> Iterator[str]:
@@ -200,7 +201,7 @@ def _outcomes(found: Rehearsal, zone: str) -> Iterator[str]:
         rest = f"{_chance(one):>9}{_from(one, found, zone)}"
         yield f"{one.rule:<{wide}}  {one.times:>5}  {one.series:>6}  {rest}"
     yield ""
-    yield "by chance: so many false alarms at most, as the rule promises for this time"
+    yield "by chance: the most false alarms that the rule allows in this time"
 
 
 def _chance(one: Outcome) -> str:
@@ -208,9 +209,9 @@ def _chance(one: Outcome) -> str:
 
 
 def _from(one: Outcome, found: Rehearsal, zone: str) -> str:
-    """Where a rule could not be judged all the time."""
+    """Return since when a rule could be evaluated, if not all the time."""
     if one.judged_from is None:
-        return "  could not be judged: too little data"
+        return "  not evaluated: too little data"
     if one.judged_from > found.since:
-        return f"  judged from {clock(one.judged_from, 0, zone)} on"
+        return f"  evaluated from {clock(one.judged_from, 0, zone)} on"
     return ""

@@ -1,4 +1,4 @@
-"""Here is what a rule promises, setting by setting, in words."""
+"""Rule summary: the effect of each setting of a rule, in words."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -16,14 +16,14 @@ _ALWAYS: Final = Hours()
 
 
 class Term(msgspec.Struct, frozen=True):
-    """A setting of the rule: its name in streamer.toml, and what it means, in words."""
+    """One setting of the rule: its name in streamer.toml, and its effect in words."""
 
     name: str
     words: str
 
 
 def terms(rule: Rule, target: float | None) -> tuple[Term, ...]:
-    """`target`: of the group that is asked about."""
+    """Summarize the rule; `target` is that of the group in question."""
     return tuple(Term(name, words) for name, words in _terms(rule, target))
 
 
@@ -32,10 +32,13 @@ def _terms(rule: Rule, target: float | None) -> Iterator[tuple[str, str]]:
         yield "target", f"{_at(rule)} {said(rule.metric, target)}"
     if rule.kind == "target":
         yield "window", "today, since midnight" if rule.window == TODAY else f"the last {rule.window}"
-        yield "least_support", f"{observations(rule.metric, rule.least_support)} at least, or nothing is said"
+        yield (
+            "least_support",
+            f"{observations(rule.metric, rule.least_support)} at least, or there is no verdict",
+        )
     yield "false_alarms", promised(rule)
-    yield "for", f"told when it holds for {lasting(rule.for_ms)}" if rule.for_ms else "told at once"
-    yield "clear", f"over when it is so for {lasting(rule.clear_ms)}" if rule.clear_ms else "over at once"
+    yield "for", f"notified once it lasts {lasting(rule.for_ms)}" if rule.for_ms else "notified at once"
+    yield "clear", f"over once it is fine for {lasting(rule.clear_ms)}" if rule.clear_ms else "over at once"
     yield "hours", hours(rule.hours)
     yield "severity", rule.severity
     yield "tell", ", ".join(rule.tell) or "no webhook: the pages, and an Alertmanager if there is one"
@@ -46,7 +49,7 @@ def _at(rule: Rule) -> str:
 
 
 def promised(rule: Rule) -> str:
-    """One a month at most, of all queues together."""
+    """Return the promise on false alarms: one a month at most, of all queues together."""
     several = rule.false_alarms
     often = f"{several:g} a month" if several > 1 else "one a month"
     often = f"one in {1 / several:.3g} months" if several < 1 else often
@@ -58,7 +61,12 @@ def promised(rule: Rule) -> str:
 
 
 def hours(given: Hours) -> str:
-    """Mon-Fri 08:00-20:00, Sat 09:00-14:00."""
+    """Format hours of operation.
+
+    >>> from streamer.alerts import hours as parser
+    >>> hours(parser.hours({"mon-fri": "08:00-20:00", "sat": "09:00-14:00"}))
+    'Mon-Fri 08:00-20:00, Sat 09:00-14:00'
+    """
     if given == _ALWAYS:
         return "always"
     found = []
@@ -71,6 +79,6 @@ def hours(given: Hours) -> str:
 
 
 def _clock(minute: int) -> str:
-    """24:00 is the end of the day; what is later is of the next one."""
+    """Format minutes since midnight; 24:00 is the end of the day, later minutes belong to the next one."""
     minute -= 24 * 60 if minute > 24 * 60 else 0
     return f"{minute // 60:02d}:{minute % 60:02d}"

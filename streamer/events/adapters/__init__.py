@@ -1,4 +1,4 @@
-"""Known sources, one file each: their payloads in, events of the contract out."""
+"""Register the known sources, one adapter file each: payloads in, contract events out."""
 
 from collections.abc import Mapping
 from typing import Final

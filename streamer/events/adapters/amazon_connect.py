@@ -1,4 +1,4 @@
-"""Here is Amazon Connect: contact records as its data stream gives them."""
+"""Adapter for Amazon Connect contact records, from its data stream."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -19,7 +19,7 @@ from streamer.events.adapters.source import Options, Sent, Source
 
 CHANNELS: Final = {"voice": "voice", "chat": "chat", "task": "task", "email": "email"}
 SUBTYPES: Final = {"connect:sms": "sms", "connect:whatsapp": "message", "connect:apple": "message"}
-"""Kinds of chat that have a channel of their own here."""
+"""Channels of chat subtypes that are channels of their own in the contract."""
 METHODS: Final = {
     "inbound": "inbound",
     "transfer": "inbound",
@@ -34,8 +34,8 @@ METHODS: Final = {
     "monitor": "",
     "external_outbound": "",
 }
-"""The direction by the way a contact was initiated; "" is nobody's contact: a supervisor who listens in,
-a third party whom an agent dials."""
+"""Direction by initiation method. "" is no customer's contact: a supervisor who listens in, or a third party
+that an agent dials."""
 UNKNOWN_QUEUE: Final = "unknown"
 _LEAVING: Final = {"callback": "callback", "overflow": "overflow"}
 _ENDPOINTS_OUTSIDE: Final = ("TELEPHONE_NUMBER", "VOIP", "EMAIL_ADDRESS")
@@ -72,7 +72,7 @@ def read(payload: Any, options: Options) -> Iterator[Sent]:
 
 
 def _line(record: Any, method: str) -> dict[str, Any]:
-    """The channel and the wait; who is called back waited, but not on the line."""
+    """Return channel and wait. A callback has no wait: the customer did not wait on the line."""
     if method == "callback":
         return {"channel": "callback"}
     subtype = at(record, "SegmentAttributes.connect:Subtype.ValueString")
@@ -84,7 +84,7 @@ def _line(record: Any, method: str) -> dict[str, Any]:
 
 
 def _chosen(record: Any, options: Options) -> dict[str, str | None]:
-    """What the options say where to find."""
+    """Return the fields whose place in the record the options set."""
     named = options.get("customer_attribute")
     address = caller("CustomerEndpoint.Address", at(record, "CustomerEndpoint.Address"))
     return {
@@ -103,7 +103,7 @@ def _attribute(record: Any, options: Options, option: str) -> str | None:
 
 
 def team(path: str, groups: Any, options: Options, leaf: str = "GroupName") -> str | None:
-    """The name of the hierarchy's deepest group, or of the level that the option says."""
+    """Return the name of the deepest group of the hierarchy, or of the level that the option sets."""
     level = options.get("team_level", 0)
     if not isinstance(level, int) or not 0 <= level <= _LEVELS:
         raise wrong("wrong-type", "the setting team_level", level, f"1 to {_LEVELS}, or 0 for the deepest")
@@ -118,7 +118,7 @@ def team(path: str, groups: Any, options: Options, leaf: str = "GroupName") -> s
 
 def _outcome(record: Any, handled: bool, dialled: bool, options: Options) -> str:
     if handled:
-        # null, not merely absent: the customer's telephone was dialled, and nobody took the call
+        # null, and not merely absent: the customer was dialled and did not answer
         unanswered = dialled and record.get("ConnectedToSystemTimestamp", "") is None
         return "timeout" if unanswered and record.get("Channel") == "VOICE" else "answered"
     if text("NextContactId", record.get("NextContactId")) is None:
@@ -168,19 +168,19 @@ What is read
   TransferCompletedTimestamp, NextContactId transfer, of a contact that was answered
 
 What to know
-  A record without DisconnectTimestamp is still open: nothing is published. Neither for contacts
-  that saw neither queue nor agent (they ended in the menu), nor for MONITOR and EXTERNAL_OUTBOUND:
-  a supervisor who listens in, a third party who is added to a call.
+  Not published: records without DisconnectTimestamp (still open), contacts without queue and agent
+  (they ended in the menu), and MONITOR and EXTERNAL_OUTBOUND (a supervisor who listens in, a third
+  party who is added to a call).
   A record does not say whether it was transferred to an agent or to a queue: both are transfer
   queue.
   A flow that runs after the agent has hung up (a survey, say) also makes a next contact, which is
   no transfer: set next_is_transfer = false if you have one, then only TransferCompletedTimestamp
   counts.
-  The wait for a callback is not waited on the line: wait_s of callback contacts stays unknown, so
-  that service level and ASA tell of those who did wait.
+  Nobody waits on the line for a callback: wait_s of callback contacts stays unknown, so that
+  service level and ASA cover only callers who did wait.
   Use this source or amazon-connect-events for an instance, not both: each contact would count
   twice.
-  This one knows talk, hold and after-contact work, names, and what was corrected later.
+  This one has talk, hold and after-contact work, names, and later corrections.
 
 Options, in streamer.toml
   [sources.amazon-connect]

@@ -1,4 +1,4 @@
-"""Here is Amazon Connect's stream of contact events, as EventBridge delivers it: unordered, best effort."""
+"""Adapter for Amazon Connect contact events, which EventBridge delivers unordered and best effort."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -18,9 +18,9 @@ _READ: Final = (
     "COMPLETED",
 )
 _NEXT: Final = "NEXT"
-"""The kind of note that a contact's successor leaves with it."""
+"""Kind of the fragment that a contact's successor adds to it."""
 _MOMENTS: Final = {"QUEUED": "queued", "CONNECTED_TO_AGENT": "connected", "DISCONNECTED": "disconnected"}
-"""What happened at an event's own time, where the event does not say when."""
+"""Field that gets the event's own time, where the event does not state one."""
 _FIELDS: Final = {
     "initial": Field(text, "initialContactId"),
     "customer_id": Field(caller, "customerEndpoint.address"),
@@ -66,7 +66,7 @@ def _told(detail: Mapping[str, Any], options: Options) -> dict[str, Any]:
 
 
 def _for_the_one_before(detail: Mapping[str, Any], data: Mapping[str, Any], when: int) -> Iterator[Note]:
-    """That a contact was transferred, or moved to a callback, only its successor tells."""
+    """Yield a fragment for the previous contact: only its successor shows a transfer or a callback."""
     before = text("previousContactId", detail.get("previousContactId"))
     if before is not None and data.get("method") in ("transfer", "queue_transfer", "callback"):
         kind = (text("queueType", at(detail, "queueInfo.queueType")) or "").lower()
@@ -111,7 +111,7 @@ def _outbound_queue(options: Options) -> str:
 
 
 def _left(following: Sequence[Mapping[str, Any]]) -> str:
-    """How a contact left its queue without an agent."""
+    """Return the outcome of a contact that left its queue without an agent."""
     methods = {data["method"] for data in following}
     if "callback" in methods:
         return "callback"
@@ -126,13 +126,13 @@ def _transfer(following: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _times(told: Mapping[str, Any], outcome: str) -> dict[str, Any]:
-    """Clocks of several machines: what would be a wait below zero, or a queue after the end, is unknown."""
+    """Return times and wait. A negative wait or a queue after the end is unknown: several clocks differ."""
     ended = max(told["disconnected"], told.get("worked", 0))
     found: dict[str, Any] = {"ended_at": ended / 1000}
     queued = told.get("queued")
     if queued is not None and queued <= ended:
         found["queued_at"] = queued / 1000
-    if told.get("method") == "callback":  # waited for, but not on the line
+    if told.get("method") == "callback":  # nobody waited on the line
         return found | {"channel": "callback"}
     until = told.get("connected") if outcome == "answered" else told.get("dequeued")
     if until is None and outcome == "abandoned":

@@ -1,4 +1,4 @@
-"""Here is Amazon Connect's survey sample: the record that its Lambda stores after a call."""
+"""Adapter for Amazon Connect's survey sample: the record that its Lambda stores after a call."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -18,7 +18,7 @@ _FIELDS: Final = {
 
 def read(payload: Any, options: Options) -> Iterator[Sent]:
     if payload.get("eventName") == "REMOVE":
-        return  # its time to live is over; the answer is as true as before
+        return  # the record expired; its answers still count
     record = _plain(payload)
     contact = text("contactId", record.get("contactId"))
     if contact is None:
@@ -34,13 +34,13 @@ def read(payload: Any, options: Options) -> Iterator[Sent]:
     }
     yield Sent(
         "survey-completed",
-        # A survey_id of ours is one customer's survey; theirs is the same for everybody.
+        # The contract's survey_id is one customer's survey; this one is the same for everybody.
         {"response_id": f"{contact}:{survey}", **data, "answers": answers},
     )
 
 
 def _plain(payload: Any) -> dict[str, Any]:
-    """The record, also out of a DynamoDB stream, where a value bears its type: {"S": "text"}."""
+    """Return the record, also from a DynamoDB stream, where a value has its type: {"S": "text"}."""
     image = at(payload, "dynamodb.NewImage") or payload
     if not isinstance(image, Mapping):
         raise wrong("wrong-type", "dynamodb.NewImage", image, "an object")
@@ -55,12 +55,12 @@ def _untyped(value: Any) -> Any:
 
 
 def _asked(options: Options, survey: str) -> dict[str, str]:
-    """Our question by result, for one survey or for all."""
+    """Return the contract's question for each result, as set for this survey or for all."""
     said = options.get("questions")
     if isinstance(said, Mapping) and any(isinstance(found, Mapping) for found in said.values()):
         said = said.get(survey)
     if not isinstance(said, Mapping) or not said:
-        expected = 'it to say what was asked, e.g. questions = {survey_result_1 = "csat"} in streamer.toml'
+        expected = 'a table such as questions = {survey_result_1 = "csat"} in streamer.toml'
         raise wrong("missing", f"{_SETTING} for this survey", None, expected)
     for question in said.values():
         if question not in _QUESTIONS:
@@ -100,7 +100,7 @@ What is read
 
 What to know
   The record says what was pressed, not what was asked: without `questions` every record is refused,
-  and waits among the dead letters until you have said it (`streamer dead-letters retry`).
+  and waits among the dead letters until you set them and run `streamer dead-letters retry`.
   The table keeps one record per contact: a second survey in the same call overwrites the first. The
   stream of changes has both. They are two responses here, as their surveyId differs; the same
   survey asked twice is one, and the later answer counts. A table exported afterwards has only the
@@ -109,9 +109,10 @@ What to know
   shorter survey also has the last results of the first. So name the questions by survey where there
   are several.
   After a transfer contactId is the last contact's, while a contact here bears the first one's id.
-  Then the answer finds no agent. Let the Lambda also store initialContactId
+  Then the answer is counted for no agent. Let the Lambda also store initialContactId
   (event.Details.ContactData.InitialContactId): it is read where it is there.
-  Who hung up before the first question leaves no record: response_ratio needs survey-sent events.
+  A caller who hung up before the first question leaves no record: response_ratio needs survey-sent
+  events.
 
 Options, in streamer.toml
   [sources.amazon-connect-survey]

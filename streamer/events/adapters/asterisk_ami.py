@@ -1,4 +1,4 @@
-"""Here is Asterisk's manager interface (AMI): its queue events as JSON objects, header by header."""
+"""Adapter for queue events of Asterisk's manager interface (AMI), as JSON objects of headers."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -44,7 +44,7 @@ _FIELDS: Final[Mapping[str, Mapping[str, Field]]] = {
 }
 _CONTACT: Final = Field(text, "Linkedid", "TransfereeLinkedid", "OrigTransfererLinkedid")
 _LATE_MS: Final = 2_000
-"""A transfer and the end of the stay are told in one moment, but by different parts of Asterisk."""
+"""Lag (ms) of a transfer behind the end of the visit: different parts of Asterisk report the two."""
 
 
 def read(payload: Any, options: Options) -> Iterator[Note]:
@@ -82,8 +82,11 @@ def assemble(notes: Sequence[Note], options: Options) -> Iterator[Sent]:
 
 
 def _ends(own: Sequence[Note], all_of_them: Sequence[Note]) -> frozenset[str]:
-    """A caller also leaves the queue for an agent. That they left for something else is known where no
-    agent took the call, and they entered a queue again."""
+    """Return the kinds of fragment that end a visit.
+
+    A caller leaves the queue for an agent too. Leaving ends the visit only if no agent took the call and
+    the caller entered a queue again.
+    """
     taken = any(note.kind in ("AgentConnect", "AgentComplete", "QueueCallerAbandon") for note in own)
     last = max(note.at for note in own)
     again = any(note.kind == ENTRY and note.at >= last and note not in own for note in all_of_them)
@@ -132,7 +135,7 @@ SOURCE: Final = Source(
     name="asterisk-ami",
     title="Asterisk manager (AMI) queue events",
     help=f"""\
-Asterisk 12 and newer tells of its queues by events of the manager interface. A bridge sends each as
+Asterisk 12 and newer reports its queues by events of the manager interface. A bridge sends each as
 one JSON object, header to value, to ingest-asterisk-ami. Every stay in a queue becomes one
 call-completed event once it has ended, whatever order the events come in.
 
@@ -150,12 +153,12 @@ What is read
   BlindTransfer,                 transfer, where Result is Success: queue if the call then enters a
   AttendedTransfer               queue, else external (see below) or agent
   QueueCallerLeave               overflow, if no agent took the call and it then enters a queue
-AgentCalled, AgentRingNoAnswer, members' and channels' events and all else are passed over.
+AgentCalled, AgentRingNoAnswer, members' and channels' events and all else are ignored.
 
 What to know
-  Time on hold is within TalkTime and cannot be told from it: hold_s stays unknown, never 0.
-  After-call work is not told of either: acw_s is unknown.
-  AMI tells of a time-out, or of a queue without agents, as of any caller who gave up: abandoned.
+  Time on hold is part of TalkTime and cannot be separated: hold_s stays unknown, never 0.
+  After-call work is not reported either: acw_s is unknown.
+  AMI reports a time-out, or a queue without agents, like a caller who gave up: abandoned.
   Where that difference matters take the queue_log (asterisk-queue-log), but not both: a call would
   count twice.
   IsExternal means that the phone transferred by itself, not that the call left the center.

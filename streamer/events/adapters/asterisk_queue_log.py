@@ -1,4 +1,4 @@
-"""Here is Asterisk's queue_log: a line for each thing that happens to a call in a queue."""
+"""Adapter for Asterisk's queue_log: one line for each event of a call in a queue."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -37,7 +37,7 @@ _DATA: Final[Mapping[str, Mapping[str, int]]] = {
     "EXITEMPTY": {"wait_s": 2},
     "EXITWITHKEY": {"key": 0, "wait_s": 3},
 }
-"""What is read of an event's own fields, and at which place it stands."""
+"""Positions of the fields read from an event's details."""
 _NO_CALL: Final = frozenset({"", "NONE", "REALTIME"})
 
 
@@ -110,7 +110,7 @@ def _segment(stay: Stay, notes: Sequence[Note], options: Options) -> dict[str, A
 
 def _wait(stay: Stay) -> float | int | None:
     said: float | int | None = first(note.data.get("wait_s") for note in (*stay.within, stay.end))
-    if said is None and stay.end.kind in OUTCOMES and stay.entry:  # as old versions write it
+    if said is None and stay.end.kind in OUTCOMES and stay.entry:  # old versions leave it out
         return since_epoch(stay.end.at - stay.entry.at)
     return said
 
@@ -154,10 +154,10 @@ What is read
   EXITWITHTIMEOUT                 timeout, wait_s
   EXITEMPTY                       overflow, wait_s: no agent was there
   EXITWITHKEY                     overflow, wait_s: the caller pressed a key to get out
-All else (RINGNOANSWER, ADDMEMBER, PAUSE …) and the callids NONE and REALTIME are passed over.
+All else (RINGNOANSWER, ADDMEMBER, PAUSE …) and the callids NONE and REALTIME are ignored.
 
 What to know
-  Time on hold is within the calltime and cannot be told from it: hold_s stays unknown, never 0.
+  Time on hold is part of the calltime and cannot be separated: hold_s stays unknown, never 0.
   After-call work is not recorded either: acw_s is unknown.
   A phone that transfers by itself (SIP REFER to elsewhere) may leave no line. If the call comes
   back into a queue, that is taken for a transfer to a queue; otherwise such a transfer is not seen.

@@ -1,4 +1,4 @@
-"""Here is who calls: an address as a customer's id, and no id at all where the caller withholds it."""
+"""Read caller ids. A withheld number is an unknown caller."""
 
 from typing import Any, Final
 
@@ -7,12 +7,17 @@ from streamer.events.adapters.fields import text
 _WITHHELD: Final = frozenset(
     {"anonymous", "private", "restricted", "unavailable", "unknown", "withheld", "266696687"}
 )
-"""What stands in place of a number; the digits are ANONYMOUS as a telephone's keys spell it."""
+"""Words for a withheld number. The digits are ANONYMOUS, spelled on a telephone's keys."""
 
 
 def caller(path: str, value: Any) -> str | None:
-    """A telephone number without `tel:`, or an address as it is. One word for all who hide their number
-    would make one customer of them, who calls all day: it is unknown."""
+    """Return a telephone number without `tel:`, another address as it is, or None if it is withheld.
+
+    One word for all withheld numbers would make one customer of them, who calls all day.
+
+    >>> caller("ani", "tel:+34600123456"), caller("ani", "anonymous")
+    ('+34600123456', None)
+    """
     found = text(path, value)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""Here is Chatwoot: satisfaction surveys, as its API lists them and as its webhooks show their messages."""
+"""Adapter for Chatwoot satisfaction surveys, from its API's list and from its webhooks' messages."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -39,7 +39,7 @@ _RESPONSE: Final = "content_attributes.submitted_values.csat_survey_response"
 def read(payload: Any, options: Options) -> Iterator[Sent]:
     if "event" not in payload:
         yield _answer(payload, _ROW, payload, "")
-    elif payload.get("content_type") == "input_csat":  # any other message is no survey
+    elif payload.get("content_type") == "input_csat":  # other messages are not surveys
         sent = mapped(payload, _SENT)
         required(sent, "survey_id", "sent_at")
         yield Sent("survey-sent", sent)
@@ -63,7 +63,7 @@ SOURCE: Final = Source(
     title="Chatwoot satisfaction surveys (CSAT)",
     help="""\
 Two shapes are read: a row of the API's csat_survey_responses, and the webhooks message_created and
-message_updated of the message that asks (content_type input_csat). Other messages say nothing here.
+message_updated of the message that asks (content_type input_csat). Other messages are ignored.
 
 What is read
   message_id (webhook: id)      response_id and survey_id: the message that asked

@@ -1,4 +1,4 @@
-"""Here is Delighted: survey responses as its webhooks and its API give them."""
+"""Adapter for Delighted survey responses, from its webhooks and its API."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -18,7 +18,7 @@ from streamer.events.adapters.source import Options, Sent, Source
 from streamer.events.decoding import SCALES
 
 _SURVEYS: Final = {"nps": "nps", "csat": "csat", "ces": "ces", "5star": "csat"}
-"""Its survey types by our question; others have scales that are not ours."""
+"""The contract's question by survey type; other types have other scales."""
 _NO_RESPONSES: Final = ("unsubscribe", "survey_response.unsubscribed")
 _FIELDS: Final = {
     "response_id": Field(text, "id"),
@@ -70,10 +70,10 @@ What is read
 
 What to know
   A score that is missing is an answer skipped: it enters no denominator.
-  Send the contact's id as a property with each survey: only so a score finds the agent who had the
-  call.
-  How many were asked is not told, so there is no response_ratio of this source. That somebody
-  unsubscribed says nothing here.
+  Send the contact's id as a property with each survey: only then is a score counted for the agent
+  who had the call.
+  Delighted does not tell how many were asked, so there is no response_ratio of this source.
+  Unsubscriptions are ignored.
 """,
     read=read,
 )

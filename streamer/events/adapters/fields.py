@@ -1,7 +1,7 @@
-"""Here is how adapters read fields: a path into the payload, and what stands there in the contract's form.
+"""Read the fields of payloads: paths into a payload, and readers that give values in the contract's form.
 
-A reader takes the field's path as it is named to people, and the value found there; it returns None for
-what is unknown, and raises WrongError for what cannot be meant.
+A reader takes the field's path, for error messages, and the value there. It returns None for an unknown
+value, and raises InvalidEventError for an invalid one.
 """
 
 import math
@@ -14,14 +14,21 @@ from streamer.events.envelopes import WrongError
 Reader = Callable[[str, Any], Any]
 LATEST_S: Final = 4_102_444_800  # 2100
 LONGEST_S: Final = 366 * 86_400
-"""What is beyond is no time and no duration but, as likely as not, a customer's number in the wrong field:
-it is refused here, where it is not shown."""
+"""Limits of times and durations. A larger number may be a customer's number in the wrong field: it is
+refused here, where the error does not show it."""
 
 
 def wrong(reason: str, path: str, value: Any, expected: str) -> WrongError:
-    """To be raised: the field, what it holds, what was expected. Only a small number is shown, and a single
-    plain word where one of some words was expected: anything else may be a customer's number, address, name
-    or text."""
+    """Return the error for a field of a payload: the field, its value, what was expected.
+
+    Shows only a small number, or a single plain word where one of several words was expected. Anything else
+    may be a customer's number, address, name or text.
+
+    >>> wrong("off-scale", "score", 11, "an integer from 0 to 10").error
+    'score is 11, expected an integer from 0 to 10'
+    >>> wrong("wrong-type", "score", "Ann Smith", "a number").error
+    'score is a text that is not shown, expected a number'
+    """
     return WrongError(reason, f"{path} is {_shown(value, reason == 'unknown-value')}, expected {expected}")
 
 
@@ -39,7 +46,11 @@ def _shown(value: Any, word: bool) -> str:
 
 
 def at(body: Any, path: str) -> Any:
-    """What stands at a path such as `Queue.Name`; None where there is none. A number is a place in a list."""
+    """Return the value at a path such as `Queue.Name`, or None if there is none. A number is a list index.
+
+    >>> at({"Queue": {"Name": "billing"}, "tags": ["vip"]}, "tags.0")
+    'vip'
+    """
     for name in path.split("."):
         if isinstance(body, Mapping):
             body = body.get(name)
@@ -51,7 +62,12 @@ def at(body: Any, path: str) -> Any:
 
 
 class Field:
-    """Reads the first of some paths at which anything is known."""
+    """Reads the value at the first of several paths that has a known one.
+
+    >>> customer_id = Field(text, "external_id", "id")
+    >>> customer_id({"external_id": " ", "id": 4711})
+    '4711'
+    """
 
     def __init__(self, reader: Reader, *paths: str) -> None:
         self.reader = reader
@@ -65,20 +81,20 @@ class Field:
 
 
 def mapped(body: Any, fields: Mapping[str, Field], **more: Any) -> dict[str, Any]:
-    """The contract's data by a table of fields, and what was found by other ways; None is left out."""
+    """Return the contract's data: a table of fields read from the body, and more values. None is left out."""
     found = {name: field(body) for name, field in fields.items()} | more
     return {name: value for name, value in found.items() if value is not None}
 
 
 def required(data: Mapping[str, Any], *names: str) -> None:
-    """Raises WrongError for what is missing."""
+    """Raise InvalidEventError for the first of these names without a value."""
     for name in names:
         if data.get(name) is None:
-            raise wrong("missing", name, None, "it to be known")
+            raise wrong("missing", name, None, "a value")
 
 
 def text(path: str, value: Any) -> str | None:
-    """A string or a whole number; blank is unknown."""
+    """Read a text or a whole number as text; blank is unknown."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     if isinstance(value, str):
@@ -89,7 +105,7 @@ def text(path: str, value: Any) -> str | None:
 
 
 def number(path: str, value: Any) -> float | int | None:
-    """A finite number, also one written as text; blank is unknown."""
+    """Read a finite number, also one written as text; blank is unknown."""
     if isinstance(value, str):
         value = _number(path, value.strip()) if value.strip() else None
     if value is None:
@@ -111,7 +127,7 @@ def _number(path: str, value: str) -> float | int:
 
 
 def seconds(path: str, value: Any) -> float | int | None:
-    """A duration in seconds."""
+    """Read a duration in seconds, of a year at most."""
     found = number(path, value)
     if found is not None and found < 0:
         raise wrong("negative", path, value, "0 seconds or more")
@@ -121,13 +137,17 @@ def seconds(path: str, value: Any) -> float | int | None:
 
 
 def milliseconds(path: str, value: Any) -> float | None:
-    """A duration in ms, as seconds."""
+    """Read a duration in ms and return seconds.
+
+    >>> milliseconds("talkMs", "12500")
+    12.5
+    """
     found = number(path, value)
     return seconds(path, None if found is None else found / 1000)
 
 
 def time(path: str, value: Any) -> str | None:
-    """RFC 3339 with a zone, as it is."""
+    """Check a time in RFC 3339 with a zone, and return it as written."""
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     instant(path, value)
@@ -135,7 +155,11 @@ def time(path: str, value: Any) -> str | None:
 
 
 def instant(path: str, value: Any, zone: tzinfo | None = None) -> int | None:
-    """RFC 3339, in ms since the epoch; without a zone of its own it is taken for `zone`, if given."""
+    """Read a time in RFC 3339 and return ms since the epoch. `zone` stands for a missing one.
+
+    >>> instant("time", "2026-11-21T11:00:00.5+01:00")
+    1795255200500
+    """
     if value is None or (isinstance(value, str) and not value.strip()):
         return None
     if not isinstance(value, str):
@@ -156,7 +180,7 @@ def instant(path: str, value: Any, zone: tzinfo | None = None) -> int | None:
 
 
 def epoch_s(path: str, value: Any) -> float | int | None:
-    """Seconds since the epoch; 0 is how some say that it never happened."""
+    """Read seconds since the epoch. 0 is unknown: some sources write it for what never happened."""
     found = number(path, value)
     if found is None or found == 0:
         return None
@@ -166,24 +190,24 @@ def epoch_s(path: str, value: Any) -> float | int | None:
 
 
 def epoch_ms(path: str, value: Any) -> float | None:
-    """Milliseconds since the epoch, as seconds; 0 is how some say that it never happened."""
+    """Read ms since the epoch and return seconds; 0 is unknown."""
     found = number(path, value)
     return epoch_s(path, None if found is None else found / 1000)
 
 
 def epoch_us(path: str, value: Any) -> float | None:
-    """Microseconds since the epoch, as seconds; 0 is how some say that it never happened."""
+    """Read microseconds since the epoch and return seconds; 0 is unknown."""
     found = number(path, value)
     return epoch_s(path, None if found is None else found / 1_000_000)
 
 
 def since_epoch(ms: int) -> float | int:
-    """A moment of a note, as the contract has it: seconds since the epoch."""
+    """Convert ms since the epoch, as in a fragment, to seconds, as in the contract."""
     return ms // 1000 if ms % 1000 == 0 else ms / 1000
 
 
 def flag(path: str, value: Any) -> bool | None:
-    """true or false, also written as text; blank is unknown."""
+    """Read true or false, also written as text; blank is unknown."""
     if isinstance(value, str):
         value = {"true": True, "false": False, "": None}.get(value.strip().lower(), value)
     if value is None or isinstance(value, bool):
@@ -192,8 +216,13 @@ def flag(path: str, value: Any) -> bool | None:
 
 
 def one_of(words: Mapping[str, str]) -> Reader:
-    """The contract's word for the source's, upper and lower case alike. Blank is unknown; another word is
-    refused: what it means here somebody has to say."""
+    """Return a reader that translates the source's words to the contract's, ignoring case.
+
+    Blank is unknown. Any other word is refused, until somebody decides what it means here.
+
+    >>> one_of({"web": "chat"})("channel", "WEB")
+    'chat'
+    """
 
     def reader(path: str, value: Any) -> str | None:
         word = text(path, value)
@@ -207,7 +236,7 @@ def one_of(words: Mapping[str, str]) -> Reader:
 
 
 def score(path: str, value: Any, scale: tuple[int, int]) -> int | None:
-    """A whole number of a scale, also written as text; blank is skipped. Never rounded: 6.5 is no answer."""
+    """Read a whole number on a scale, also written as text; blank is skipped. 6.5 is refused, not rounded."""
     found = number(path, value)
     if found is None:
         return None
@@ -218,7 +247,7 @@ def score(path: str, value: Any, scale: tuple[int, int]) -> int | None:
 
 
 def first(values: Iterable[Any]) -> Any:
-    """The first that is known."""
+    """Return the first value that is not None, or None."""
     return next((value for value in values if value is not None), None)
 
 

@@ -1,4 +1,4 @@
-"""Here is Formbricks: responses as its webhooks and its API give them."""
+"""Adapter for Formbricks responses, from its webhooks and its API."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -27,7 +27,7 @@ def read(payload: Any, options: Options) -> Iterator[Sent]:
     if not isinstance(response, dict):
         raise wrong("wrong-type", "data", response, "an object")
     if not flag("data.finished", response.get("finished")):
-        return  # the same answer comes again, once it is
+        return  # sent again once it is finished
     given = response.get("data")
     if not isinstance(given, dict):
         raise wrong("wrong-type", "data.data", given, "an object of answers")

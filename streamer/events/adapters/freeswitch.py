@@ -1,4 +1,4 @@
-"""Here is FreeSWITCH's mod_callcenter: its events `CUSTOM callcenter::info` as JSON objects."""
+"""Adapter for FreeSWITCH's mod_callcenter: its events `CUSTOM callcenter::info` as JSON objects."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
@@ -95,7 +95,10 @@ def _segment(own: Sequence[Note], notes: Sequence[Note], options: Options) -> di
 
 
 def _started(own: Sequence[Note], kind: str) -> list[int]:
-    """In whole seconds, as all the other times are: a part of one would make a short wait negative."""
+    """Return the times of these fragments in whole seconds, as all other times are.
+
+    A fraction could make a short wait negative.
+    """
     return [note.at // 1000 for note in own if note.kind == kind]
 
 
@@ -104,7 +107,7 @@ def _between(start: float | None, end: float | None) -> float | None:
 
 
 def _again(own: Sequence[Note], notes: Sequence[Note], ended_at: float) -> bool:
-    """Whether the caller, having spoken to an agent, entered another queue."""
+    """Tell whether the caller entered another queue after speaking to an agent."""
     return any(
         note.kind in (START, RESUME) and since_epoch(note.at) >= ended_at for note in notes if note not in own
     )
@@ -132,7 +135,7 @@ What is read
   CC-Cause Cancel                by CC-Cancel-Reason: BREAK_OUT abandoned, TIMEOUT timeout,
                                  NO_AGENT_TIMEOUT overflow, EXIT_WITH_KEY overflow, else abandoned
 Of the CC-Actions member-queue-start, member-queue-resume, bridge-agent-start, bridge-agent-end and
-member-queue-end. All others (members-count, agent-offering, bridge-agent-fail, …) are passed over.
+member-queue-end. All others (members-count, agent-offering, bridge-agent-fail, …) are ignored.
 
 What to know
   Times are whole seconds; 0 is how mod_callcenter says that it never happened, and so it is read.

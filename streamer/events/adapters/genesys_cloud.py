@@ -1,4 +1,4 @@
-"""Here is Genesys Cloud: the detail events of its conversations, by EventBridge or notifications."""
+"""Adapter for Genesys Cloud conversation detail events, from EventBridge or notifications."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
@@ -91,7 +91,7 @@ def _told(body: Mapping[str, Any], options: Options) -> dict[str, Any]:
 
 
 def _customer(body: Mapping[str, Any], options: Options) -> Any:
-    """Who called, or who was called."""
+    """Return the customer's id: the caller, or the called party of an outbound call."""
     if one_of(_CUSTOMERS)("the setting customer", options.get("customer")) == "external_contact":
         return Field(text, "externalContactId", "conversationExternalContactIds.0")(body)
     out = str(body.get("direction")).upper() == "OUTBOUND"
@@ -130,16 +130,15 @@ What is read, of eventBody
                                         outside by whoever comes into the conversation next
 
 What to know
-  Who never reached a queue (the flow's menu) is not published, nor an agent who got the call
-  straight from another agent: that is no stay in a queue. The first agent's talk time is that
+  Not published: callers who never reached a queue (the flow's menu), and agents who got the call
+  straight from another agent: those are no stays in a queue. The first agent's talk time is that
   agent's own.
   acd.end also says TRANSFER when an agent has taken the call: that is not read as a transfer.
   A call that an agent makes for a queue is an outbound segment; without a talk time it is timeout.
   If it turns out to be a dialler's or a callback's, it is taken back with a deletion.
-  The wait for a callback is not waited on the line: wait_s of the channel callback stays unknown.
-  What acw tells arrives after user.end: until then acw_s is unknown, and ended_at is the end of the
-  talk.
-  The events have ids: tell the names of queues, divisions and users in [names].
+  Nobody waits on the line for a callback: wait_s of the channel callback stays unknown.
+  acw arrives after user.end: until then acw_s is unknown, and ended_at is the end of the talk.
+  The events have only ids: set the names of queues, divisions and users in [names].
 
 Options, in streamer.toml
   [sources.genesys-cloud]
@@ -154,7 +153,7 @@ How to connect it
   ingest-genesys-cloud (`streamer ingest genesys-cloud`), or an API destination that posts to
   /ingest/genesys-cloud of `streamer serve`, its connection with an API key: the header X-Api-Key,
   and the secret as its value. Messages of the notification API's WebSocket have the same topicName
-  and eventBody, and are read as they are; heartbeats are passed over.
+  and eventBody, and are read as they are; heartbeats are ignored.
 """,
     read=read,
     assemble=assemble,

@@ -1,4 +1,4 @@
-"""Here is a Genesys conversation put together: who waited in which queue, and which agent took it."""
+"""Assemble a Genesys conversation: the stays in queues, and the agents who answered them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -10,11 +10,11 @@ ACD: Final = ("acd.start", "acd.end")
 USER: Final = ("user.start", "user.end", "acw", "wrapup")
 CUSTOMER: Final = ("customer.start", "customer.end")
 _CLOSE: Final = 2_000
-"""Ms by which the events of two participants may tell of the same moment."""
+"""Most ms between the events of two participants about the same moment."""
 
 
 class _Stay(NamedTuple):
-    """Of one participant: in a queue, or with an agent. Times in ms, as far as they are known."""
+    """One participant's leg of a conversation: in a queue, or an agent's. Times in ms, None if unknown."""
 
     id: str
     start: int | None
@@ -67,7 +67,7 @@ def _stay(own: str, notes: Sequence[Note], kinds: Sequence[str]) -> _Stay:
 
 
 def _handled(conversation: _Conversation) -> dict[str, _Stay]:
-    """Which agent took whom out of the queue, by the queue's stay."""
+    """Return the leg of the agent who answered, by the id of the queue's leg."""
     found: dict[str, _Stay] = {}
     for stay in conversation.agents:
         legs = [leg for leg in conversation.queued if _took(leg, stay)]
@@ -78,7 +78,7 @@ def _handled(conversation: _Conversation) -> dict[str, _Stay]:
 
 
 def _likelier(leg: _Stay, one: _Stay, other: _Stay) -> _Stay:
-    """An agent who calls back has two sessions: the callback's, and the call's."""
+    """Return the agent's leg that fits the queue's better: an agent who calls back has two."""
 
     def like(stay: _Stay) -> tuple[bool, bool, int, str]:
         same = stay.told.get("channel") == leg.told.get("channel")
@@ -98,7 +98,10 @@ def _took(leg: _Stay, stay: _Stay) -> bool:
 
 
 def _same_queue(leg: _Stay, stay: _Stay) -> bool:
-    """An agent whose queue is not known is whom the queue names; and was not done before it was entered."""
+    """Tell whether both legs belong to one queue and overlap.
+
+    An agent's leg without a queue belongs to the queue that names the agent.
+    """
     queue, by = stay.told.get("queue"), leg.told.get("answered_by")
     same = queue == leg.told.get("queue") if queue is not None else by is not None
     return same and _after(leg.start, stay.end)
@@ -113,7 +116,7 @@ def _of_a_queue(
 ) -> Iterator[Sent]:
     outcome = _outcome(conversation, leg, stay)
     if outcome != "answered":
-        stay = None  # it rang there, and nobody took it
+        stay = None  # it rang there, and nobody answered
     ended = _ended(conversation, stay) if outcome == "answered" else leg.end
     data = _common(conversation, leg, stay, options)
     if "queue" in leg.told and outcome is not None and ended is not None:
@@ -122,7 +125,7 @@ def _of_a_queue(
             data["transfer"] = _moved(conversation, leg, stay)
         yield Sent("call-completed", data)
     elif ends := [other.end for other in conversation.agents if other.end and _same_queue(leg, other)]:
-        # while less was known, one of these agents may have been taken for who answered here
+        # from fewer events, one of these agents may have been published as the one who answered
         yield _taken_back(data | {"ended_at": max(ends) / 1000})
 
 
@@ -132,7 +135,10 @@ def _taken_back(data: Mapping[str, Any]) -> Sent:
 
 
 def _outcome(conversation: _Conversation, leg: _Stay, stay: _Stay | None) -> str | None:
-    """None: not known yet. Once it is known it is never unknown again, or what was published would stand."""
+    """Return the outcome, or None if not known yet.
+
+    A known outcome never becomes unknown again: the published event would stand uncorrected.
+    """
     said: str | None = leg.told.get("outcome")
     if said == "answered" or "answered_by" in leg.told or (stay and stay.told.get("talk_s")):
         return "answered"
@@ -143,7 +149,7 @@ def _outcome(conversation: _Conversation, leg: _Stay, stay: _Stay | None) -> str
         return "callback"
     if said is not None or "TRANSFER" not in leg.told.get("disconnect", "").upper():
         return said or "abandoned"
-    return "overflow" if later else None  # to an agent, too, it leaves the queue by a transfer
+    return "overflow" if later else None  # a contact also leaves the queue for an agent by a transfer
 
 
 def _ended(conversation: _Conversation, stay: _Stay | None) -> int | None:
@@ -159,14 +165,14 @@ def _waited(leg: _Stay, ended: int) -> dict[str, Any]:
     if leg.start is not None and leg.start <= ended:
         found["queued_at"] = leg.start / 1000
     if leg.told.get("channel") == "callback":
-        return found  # waited for, but not on the line
+        return found  # nobody waited on the line
     if leg.start is not None and leg.end is not None and leg.end >= leg.start:
         return found | {"wait_s": (leg.end - leg.start) / 1000}
     return found | ({"wait_s": leg.told["waited_s"]} if "waited_s" in leg.told else {})
 
 
 def _moved(conversation: _Conversation, leg: _Stay, stay: _Stay) -> str:
-    """Where to: whoever came into the conversation after the agent did. Outside is who is not in it."""
+    """Return the transfer's target: whoever joined the conversation after the agent, or external."""
     if any(other.id != leg.id and other.began > leg.over for other in conversation.queued):
         return "queue"
     others = [other for other in conversation.agents if other.told["participant"] != stay.told["participant"]]
@@ -174,7 +180,7 @@ def _moved(conversation: _Conversation, leg: _Stay, stay: _Stay) -> str:
 
 
 def _common(conversation: _Conversation, leg: _Stay, stay: _Stay | None, options: Options) -> dict[str, Any]:
-    """What a segment has by whichever of the two knows it."""
+    """Return the fields of a segment from either leg."""
     by, told = (stay.told if stay else {}), leg.told
     customers = [note.data.get("customer_id") for note in conversation.notes if note.kind in CUSTOMER]
     found = {
@@ -191,8 +197,11 @@ def _common(conversation: _Conversation, leg: _Stay, stay: _Stay | None, options
 
 
 def _dialled(conversation: _Conversation, stay: _Stay, taken: bool, options: Options) -> Sent:
-    """A call that an agent made for a queue. Where it turns out to belong to somebody who was queued (a
-    dialler's call, a callback), it is taken back: it may have been published before that was known."""
+    """Return the event of a call that an agent made for a queue.
+
+    If it turns out to belong to a queued customer (a dialler's call, a callback), it is deleted: it may have
+    been published before that was known.
+    """
     ended = _ended(conversation, stay)
     assert ended is not None
     data = _common(conversation, stay, stay, options) | {"ended_at": ended / 1000}

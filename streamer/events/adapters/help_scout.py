@@ -1,4 +1,4 @@
-"""Here is Help Scout: survey responses as its webhook message.survey.response.received gives them."""
+"""Adapter for Help Scout survey responses, from its webhook message.survey.response.received."""
 
 import hashlib
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ def read(payload: Any, options: Options) -> Iterator[Sent]:
         raise wrong("wrong-type", "response", response, "an object")
     name = text("message.name", at(payload, "message.name")) or ""
     asked = questions.said("help-scout", options).get(name)
-    if asked is None and response.get("category") is not None:  # which only its surveys of NPS have
+    if asked is None and response.get("category") is not None:  # only NPS surveys have it
         asked = "nps"
     data = mapped(payload, _FIELDS)
     required(data, "answered_at")
@@ -36,8 +36,10 @@ def read(payload: Any, options: Options) -> Iterator[Sent]:
 
 
 def _identity(payload: Any, name: str, data: dict[str, Any], answer: int | bool | str | None) -> str:
-    """It has no id of its own. Sent again it has the same time and customer; of an unknown customer also the
-    same words."""
+    """Return an id for a response, which has none of its own.
+
+    A response that is sent again has the same time and customer; with an unknown customer, the same words.
+    """
     survey = _SURVEY(payload) or name
     customer = data.get("customer_id")
     words = "" if customer is not None else f"{answer}\n{data.get('comment')}"
@@ -75,10 +77,10 @@ Options
 
 What to know
   `category` can be wrong (a 9 was seen as passive): who is a promoter follows from the value alone.
-  A response has no id. It is known again by survey, time and customer, so that one sent twice
+  A response has no id. It is recognized by survey, time and customer, so that one sent twice
   counts once; one that a customer gives anew is another response.
-  It names no conversation: the score is the customer's, and of no agent. How many were asked is not
-  told, so there is no response_ratio of this source.
+  It names no conversation: the score is the customer's, and of no agent. Help Scout does not
+  tell how many were asked, so there is no response_ratio of this source.
 """,
     read=read,
     options=questions.OPTIONS,

@@ -1,4 +1,4 @@
-"""Here is what `streamer sources` prints: the known sources, and the page of one."""
+"""Texts of `streamer sources`: the list of known sources, and the page of each."""
 
 import difflib
 import json
@@ -10,7 +10,7 @@ from streamer.events.raw_topics import raw_topic
 
 
 def table(sources: Mapping[str, Source]) -> str:
-    """Name and title of each, and how to go on."""
+    """Return the list of sources by name and title, with the next commands to run."""
     width = max(map(len, sources)) + 2
     rows = "\n".join(f"  {source.name:<{width}}{source.title}" for source in sources.values())
     return f"""\
@@ -18,22 +18,22 @@ Known sources
 
 {rows}
 
-What each reads, what to know, its options:
+The fields, caveats and options of a source:
   streamer sources NAME
-Look at what a file of payloads comes to, without sending anything:
+Check a file of payloads, without sending anything:
   streamer replay --format NAME FILE --dry-run
 Live: send the payloads as they are to the Kafka topic {raw_topic("NAME")}, or let
 the vendor post them to /ingest/NAME of `streamer serve`, and start
   streamer ingest NAME
 
-Not known: Qualtrics and SurveyMonkey. Their webhooks carry only ids; the
-answers must be fetched by API. Fetch them yourself and publish
+Not supported: Qualtrics and SurveyMonkey. Their webhooks carry only ids;
+the answers must be fetched by API. Fetch them yourself and publish
 survey-completed, or replay an export with --map.
 """
 
 
 def page(source: Source) -> str:
-    """All that is to be said of one."""
+    """Return the page of a source: help, default options, topic and commands."""
     kind = "a line of text" if source.form == "line" else "a JSON object"
     return f"""\
 {source.name}: {source.title}
@@ -66,7 +66,12 @@ def _toml(value: Any) -> str:
 
 
 def unknown(name: str, sources: Mapping[str, Source]) -> str:
-    """One line for a name that is none: the near ones, or all."""
+    """Return one line for an unknown source name, with similar names, or all.
+
+    >>> sources = {name: Source(name, "", "", read=list) for name in ("twilio", "zendesk")}
+    >>> unknown("twillio", sources)
+    "there is no source 'twillio'; did you mean twilio"
+    """
     word = name.strip().lower().replace("_", "-")
     near = [known for known in sources if word and known.startswith(word)]
     near = near or difflib.get_close_matches(word, sources, n=3, cutoff=0.5)

@@ -1,7 +1,7 @@
-"""Here is what an adapter is: how one source's payloads become events of the contract.
+"""Interface of source adapters, which turn one source's payloads into contract events.
 
-An adapter is pure. It knows no clock, no network and no key: what it reads depends on the payload and on
-the options of `[sources.NAME]` alone, so that the same payload always says the same.
+An adapter is pure. It knows no clock, no network and no key: what it reads depends only on the payload and
+on the options of `[sources.NAME]`, so that the same payload always gives the same result.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,16 +19,22 @@ Options = Mapping[str, Any]
 
 
 class Sent(msgspec.Struct, frozen=True):
-    """An event as it is to be published: a topic of the contract, and the data as the contract has it
-    (JSON values; times as RFC 3339 with zone or epoch seconds; unknown fields absent, never None)."""
+    """An event to publish: a topic of the contract, and the event's data.
+
+    The data are JSON values; times are RFC 3339 with a zone, or epoch seconds; unknown fields are absent,
+    never None.
+    """
 
     topic: str
     data: Mapping[str, Any]
 
 
 class Note(msgspec.Struct, frozen=True, array_like=True):
-    """What one raw event says of a contact that takes several to know. `contact` names whose note it is;
-    `at` is its time in ms since the epoch; `data` has JSON values. Equal notes are one note."""
+    """A raw event's part of a contact that is assembled from several.
+
+    `contact` is the contact's id, `at` the time in ms since the epoch; `data` has JSON values. Equal
+    fragments count as one.
+    """
 
     contact: str
     kind: str
@@ -36,7 +42,7 @@ class Note(msgspec.Struct, frozen=True, array_like=True):
     data: dict[str, Any]
 
     def written(self) -> bytes:
-        """The same bytes for equal notes."""
+        """Encode as JSON; equal fragments give equal bytes."""
         return _encode(self)
 
 
@@ -44,13 +50,13 @@ Read = Sent | Note | Rejected
 
 
 class Source(NamedTuple):
-    """One source. `form`: a payload is a JSON object, or a line of text.
+    """Adapter of one source. `form`: a payload is a JSON object, or a line of text.
 
     `read` takes a payload (a dict, or a str without its line end) and the options in force, and yields
-    what it says: nothing where it is of no concern here. It may raise WrongError, nothing else.
-    `assemble`, of sources that send notes: what is to be published by what is known of one contact. The
-    notes are all different and sorted by (at, kind, written form), however they came. The more notes,
-    the more is known: `known` gives each event a version by their number.
+    its events and fragments: none for a payload of no interest. It may raise InvalidEventError, nothing
+    else. `assemble`, of sources with fragments, takes all fragments of one contact and yields the events to
+    publish. The fragments are distinct and sorted by (at, kind, encoding), in whatever order they arrived.
+    `assemble_events` gives each event the number of fragments as its version.
     """
 
     name: str
@@ -60,15 +66,19 @@ class Source(NamedTuple):
     assemble: Callable[[Sequence[Note], Options], Iterable[Sent]] | None = None
     form: Literal["object", "line"] = "object"
     options: Mapping[str, Any] = {}
-    """Defaults by name; a setting of another name is refused. What each means is said in `help`."""
+    """Defaults by name; a setting of another name is refused. `help` explains each."""
 
 
 _KINDS: Final = (bool, (int, float), str, Mapping, (list, tuple))
 
 
 def unfit(source: Source, options: Options) -> str | None:
-    """An option that is of another kind than its default, a number where a text is expected for one; None
-    where all may be used."""
+    """Return the name of an option of another type than its default, or None if all types fit.
+
+    >>> source = Source("acme", "", "", read=list, options={"least_digits": 7})
+    >>> unfit(source, {"least_digits": "seven"})
+    'least_digits'
+    """
     for name, value in options.items():
         kind = next((kind for kind in _KINDS if isinstance(source.options[name], kind)), object)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind not in (bool, object)):
@@ -77,8 +87,18 @@ def unfit(source: Source, options: Options) -> str | None:
 
 
 def read(source: Source, payload: bytes | str, options: Options) -> list[Read]:
-    """What a raw payload says. Never raises, whatever the bytes: what cannot be read is Rejected. Options
-    that are not given are the source's own."""
+    """Read a raw payload of a source. Never raises: unreadable bytes give a RejectedEvent.
+
+    Options that are not given have the source's defaults.
+
+    >>> def start(line, options):
+    ...     yield Note(line, "start", 0, {})
+    >>> source = Source("acme", "", "", start, form="line")
+    >>> [item.contact for item in read(source, b"c-81231\\n", {})]
+    ['c-81231']
+    >>> [(item.reason, item.error) for item in read(source, b"\\xff", {})]
+    [('not-json', 'the payload is not UTF-8 from byte 0 on')]
+    """
     try:
         found = list(source.read(_parsed(source, payload), {**source.options, **options}))
         for note in found:
@@ -108,13 +128,16 @@ def _parsed(source: Source, payload: bytes | str) -> Any:
     except (msgspec.DecodeError, RecursionError) as error:
         raise WrongError("not-json", f"{error or 'nested too deeply'}, expected a JSON object") from None
     if not isinstance(found, dict):
-        raise WrongError("wrong-type", "the payload is no JSON object")
+        raise WrongError("wrong-type", "the payload is not a JSON object")
     return found
 
 
 def known(source: Source, notes: Iterable[Note], options: Options) -> list[Sent]:
-    """What is to be published of one contact, from all its notes in any order and however often. Each event
-    has the number of different notes as its version: what more notes say replaces what fewer said."""
+    """Return the events to publish for one contact, from all its fragments in any order, repeated or not.
+
+    The version of each event is the number of distinct fragments, so that events from more fragments
+    replace events from fewer.
+    """
     assert source.assemble is not None
     different = {note.written(): note for note in notes}
     ordered = sorted(different.items(), key=lambda item: (item[1].at, item[1].kind, item[0]))

@@ -1,4 +1,4 @@
-"""Here is how the stays of one caller in one queue are told apart, by what was noted of them."""
+"""Split the fragments of one caller in one queue into visits."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -8,8 +8,11 @@ from streamer.events.adapters.source import Note
 
 
 class Stay(NamedTuple):
-    """A stay that has ended. `order` counts those of this caller in this queue, from 1 on; `within` is what
-    else was noted of it, in order."""
+    """A finished visit of a caller to a queue.
+
+    `visit_number` counts the caller's visits to this queue from 1. `other_fragments` are all but entry and
+    end, in order.
+    """
 
     order: int
     entry: Note | None
@@ -18,11 +21,16 @@ class Stay(NamedTuple):
 
 
 def stays(notes: Iterable[Note], entry: str, ends: frozenset[str]) -> Iterator[Stay]:
-    """The finished stays, in order. `notes` are sorted by time, all of one caller and one queue.
+    """Yield the finished visits, in order, from fragments of one caller and queue, sorted by time.
 
-    A second end without an entry between is of the same stay, and the first of them holds: a transfer's
-    end is not put off by the end of the call. Ends make the stays, so more notes never make fewer: what
-    was published by a part of the notes is replaced by what all of them say.
+    A second end without an entry in between belongs to the same visit, and the first end holds: the end of
+    the call does not delay a transfer's end. Each visit has an end, so more fragments never give fewer
+    visits: all fragments together replace what some of them published.
+
+    >>> events = [("in", 1), ("out", 5), ("out", 9)]
+    >>> fragments = [Note("c-1", kind, at, {}) for kind, at in events]
+    >>> [(visit.entry.at, visit.end.at) for visit in stays(fragments, "in", frozenset({"out"}))]
+    [(1, 5)]
     """
     order, opened, ended = 0, None, None
     within: list[Note] = []
@@ -41,7 +49,7 @@ def stays(notes: Iterable[Note], entry: str, ends: frozenset[str]) -> Iterator[S
 
 
 def _in_order(notes: Iterable[Note], entry: str, ends: frozenset[str]) -> Iterator[Note]:
-    """Of what happened in the same moment, an entry comes first, except while the caller is in the queue."""
+    """Order fragments of the same time: an entry comes first, unless the caller is already in the queue."""
     inside = False
     for _, moment in groupby(notes, lambda note: note.at):
         for note in sorted(moment, key=lambda note: (note.kind == entry) is inside):

@@ -1,4 +1,4 @@
-"""Here is which of a telephone's callers are customers."""
+"""Tell customers from extensions and withheld numbers, for sources that are telephone systems."""
 
 from typing import Any, Final
 
@@ -11,12 +11,15 @@ HELP: Final = """\
   least_digits = 7         a caller id of fewer digits is an extension, not a customer. Withheld
                            numbers (anonymous, unknown, …) and mere zeros never are customers"""
 _NOBODY: Final = frozenset({"<unknown>", "none", "asterisk", "freeswitch"})
-"""What the telephone systems themselves write in place of a number."""
+"""Words that telephone systems write in place of a number."""
 
 
 def customer(path: str, value: Any, options: Options) -> str | None:
-    """The id of a customer by a caller's number. None where the number is withheld or made up, and where it
-    is an extension of the center itself."""
+    """Return a caller's number as a customer id. None if it is withheld, made up, or an extension.
+
+    >>> customer("callerid", "+34600123456", OPTIONS), customer("callerid", "201", OPTIONS)
+    ('+34600123456', None)
+    """
     found = caller(path, value) if options["customers"] else None
     if found is None or found.lower() in _NOBODY:
         return None

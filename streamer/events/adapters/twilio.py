@@ -1,4 +1,4 @@
-"""Here is Twilio TaskRouter: its events, by Event Streams or as the workspace's plain callbacks."""
+"""Adapter for Twilio TaskRouter events, from Event Streams or from the workspace's callbacks."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -46,7 +46,7 @@ _FIELDS: Final = {
 def read(payload: Any, options: Options) -> Iterator[Note]:
     kind, event = _event(payload)
     if kind not in READ:
-        return  # of workers, activities and workflows, or of another product
+        return  # events of workers, activities and workflows, or of another product
     task, when = text("task_sid", event.get("task_sid")), _time(event, "timestamp")
     if task is None:
         raise wrong("missing", "task_sid", None, "the task's id")
@@ -65,7 +65,7 @@ def read(payload: Any, options: Options) -> Iterator[Note]:
 
 
 def _event(payload: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
-    """What happened, and the fields of a task's event, named as Event Streams does."""
+    """Return the type of an event and its fields, named as in Event Streams."""
     if "specversion" in payload:
         kind = text("type", payload.get("type")) or ""
         if not kind.startswith(_PREFIX):
@@ -79,7 +79,7 @@ def _event(payload: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
 
 
 def _parsed(event: Any, name: str) -> Mapping[str, Any]:
-    """An object, also where it is written as text."""
+    """Return the object in a field, also one written as JSON text."""
     found = at(event, name)
     if isinstance(found, str) and found.strip():
         try:
@@ -94,7 +94,7 @@ def _parsed(event: Any, name: str) -> Mapping[str, Any]:
 
 
 def _time(event: Mapping[str, Any], name: str) -> int | None:
-    """In ms: a text as Event Streams has it, or the seconds of a callback, which also has ms."""
+    """Return a time in ms: Event Streams has a text, a callback has seconds and ms."""
     exact, value = epoch_ms(f"{name}_ms", event.get(f"{name}_ms")), event.get(name)
     if exact is None and isinstance(value, str) and not value.strip().replace(".", "", 1).isdecimal():
         return instant(name, value)
@@ -111,7 +111,7 @@ def _channel(event: Mapping[str, Any], options: Options) -> str | None:
 
 
 def _left(event: Mapping[str, Any], options: Options) -> str:
-    """How a task was canceled that nobody had accepted."""
+    """Return the outcome of a canceled task that nobody had accepted."""
     reason = Field(text, "task_canceled_reason", "reason")(event) or ""
     meant = _setting(options, "outcomes").get(reason.lower())
     return one_of(_LEFT)("the setting outcomes", meant) or "abandoned"
@@ -147,10 +147,10 @@ SOURCE: Final = Source(
     name="twilio",
     title="Twilio TaskRouter (Flex)",
     help="""\
-TaskRouter tells each step of a task. A task is a contact's stay in the center, a reservation that
+TaskRouter reports each step of a task. A task is a contact's stay in the center, a reservation that
 was accepted is one agent's part of it: after a transfer inside Flex a task has several, and each is
 a segment of its own. It is put together from all events, in any order, and published again when
-another tells more.
+another event adds something.
 
 What is read, as Event Streams names it (callbacks: TaskSid, WorkerName, …)
   task_sid                            segment_id; of the second agent on, task_sid:reservation_sid
@@ -170,8 +170,8 @@ What is read, as Event Streams names it (callbacks: TaskSid, WorkerName, …)
   task.transfer-initiated, -completed transfer, to agent or queue by transfer_to
 
 What to know
-  Nothing is published before a task is completed or canceled, nor of tasks that saw neither queue
-  nor agent.
+  Nothing is published before a task is completed or canceled, nor for tasks without queue and
+  agent.
   TaskRouter knows nothing of hold, and talk time only as the time from accepting to wrap-up, hold
   included: both stay unknown unless you set talk_with_hold. handle_time_seconds has no data without
   it.

@@ -1,4 +1,4 @@
-"""Here is a TaskRouter task put together: which agents accepted it, or how it was canceled."""
+"""Assemble a TaskRouter task: the agents who accepted it, or its cancellation."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -23,7 +23,7 @@ _SAME: Final = ("customer_id", "channel", "direction", "reason", "language")
 
 
 class _Part(NamedTuple):
-    """One agent's: an accepted reservation. Times in ms, as far as they are known."""
+    """An accepted reservation: one agent's part of a task. Times in ms, None if unknown."""
 
     accepted: Note
     since: int | None
@@ -62,7 +62,7 @@ def _part(
 ) -> _Part:
     last = following is None
     wrapped, ended = (_when(notes, f"reservation.{kind}", reservation) for kind in ("wrapup", "completed"))
-    if last:  # what happens to the task happens to its last agent
+    if last:  # events of the task apply to its last agent
         wrapped = _when(notes, "task.wrapup") if wrapped is None else wrapped
         ended = _when(notes, "task.completed", None, "task.canceled") if ended is None else ended
     elif ended is None and following is not None:
@@ -85,7 +85,7 @@ def _first(notes: Sequence[Note], kind: str) -> Note | None:
 
 
 def _created(notes: Sequence[Note]) -> int | None:
-    """The event's own time is finer than the field, which some have in whole seconds."""
+    """Return the task's creation time: its event's, which is finer than the field, at times whole seconds."""
     note = _first(notes, "task.created")
     known = [note.data["created"] for note in notes if "created" in note.data]
     return note.at if note is not None else min(known, default=None)
@@ -117,7 +117,7 @@ def _answered(notes: Sequence[Note], parts: Sequence[_Part], place: int, options
 
 
 def _transfer(notes: Sequence[Note], parts: Sequence[_Part], place: int) -> str:
-    """A transfer that was completed, or after which another agent had the task."""
+    """Return the target of a transfer that was completed, or after which another agent had the task."""
     accepted = parts[place].accepted
     until = parts[place + 1].accepted.at if place + 1 < len(parts) else None
     for note in notes:
@@ -134,7 +134,7 @@ def _transfer(notes: Sequence[Note], parts: Sequence[_Part], place: int) -> str:
 
 
 def _seconds(ms: int | None) -> float | None:
-    """Below zero, by clocks that differ, is unknown."""
+    """Convert ms to seconds; a negative duration, from clocks that differ, is unknown."""
     return None if ms is None or ms < 0 else ms / 1000
 
 

@@ -1,4 +1,4 @@
-"""Here is Wootric (InMoment): responses and declines as its webhooks give them."""
+"""Adapter for Wootric (InMoment) responses and declines, from its webhooks."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,11 @@ _RUBY = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?) (?:UTC|([+-]\d
 
 
 def _moment(path: str, value: Any) -> Any:
-    """Its API has seconds since the epoch, its webhooks times such as `2018-03-28 15:06:20 -0700`."""
+    """Read a time: seconds since the epoch (API), or a text such as `2018-03-28 15:06:20 -0700` (webhooks).
+
+    >>> _moment("created_at", "2018-03-28 15:06:20 -0700")
+    '2018-03-28T15:06:20-07:00'
+    """
     if isinstance(value, int | float) and not isinstance(value, bool):
         return epoch_s(path, value)
     if isinstance(value, str) and (parts := _RUBY.fullmatch(value.strip())):
@@ -51,11 +55,11 @@ def read(payload: Any, options: Options) -> Iterator[Sent]:
             if name == "response":
                 yield _answer(body, options)
             return
-    raise wrong("missing", "response", None, "it, or decline")
+    raise wrong("missing", "response", None, "a response or a decline")
 
 
 def _invitation(name: str, body: dict[str, Any]) -> Sent:
-    """A response and a decline alike show that somebody was asked."""
+    """Return the event for the invitation, which a response and a decline both imply."""
     data = mapped(body, _SENT, survey_id=_survey(name, body))
     required(data, "survey_id", "sent_at")
     return Sent("survey-sent", data)
@@ -71,7 +75,7 @@ def _answer(body: dict[str, Any], options: Options) -> Sent:
 
 
 def _survey(name: str, body: dict[str, Any]) -> str | None:
-    """Its `survey_id` is of one showing to one person, just as ours."""
+    """Return the survey's id: one showing to one person, as in the contract."""
     if (own := text(f"{name}.survey_id", body.get("survey_id"))) is not None:
         return own
     number = text(f"{name}.id", body.get("id"))

@@ -1,4 +1,4 @@
-"""Here is Zendesk: responses to its satisfaction surveys, as its API gives them."""
+"""Adapter for responses to Zendesk's satisfaction surveys, from its API."""
 
 from collections.abc import Iterator
 from typing import Any, Final
@@ -14,11 +14,11 @@ _VALUES: Final = {
     "open_ended": "value",
     "skipped": "",
 }
-"""Where an answer of each type has its value."""
+"""Path of the value, by type of answer."""
 
 
 def read(payload: Any, options: Options) -> Iterator[Sent]:
-    """One response, bare or as `survey_response`, or a page of the API's list."""
+    """Yield the event of a response, bare or as `survey_response`, or of each in a page of the API's list."""
     page = payload.get("survey_responses")
     if page is not None and not isinstance(page, list):
         raise wrong("wrong-type", "survey_responses", page, "an array")
@@ -26,7 +26,7 @@ def read(payload: Any, options: Options) -> Iterator[Sent]:
         if not isinstance(response, dict):
             raise wrong("wrong-type", "survey_response", response, "an object")
         given = _given(response)
-        if given:  # none: it was offered, and is not answered yet
+        if given:  # no answers: the survey was offered, and is not answered yet
             yield _sent(response, given, options)
 
 
@@ -64,7 +64,7 @@ def _kind(place: int, one: dict[str, Any]) -> tuple[str, str]:
 
 
 def _ticket(response: dict[str, Any]) -> str | None:
-    """The id of the ticket that was judged, of the conversation where there is none."""
+    """Return the id of the rated ticket, else of the conversation."""
     named = at(response, "subject_zrns")
     parts = [zrn.split(":") for zrn in named if isinstance(zrn, str)] if isinstance(named, list) else []
     by_kind = {part[1]: part[2] for part in parts if len(part) == 3 and part[2].strip()}
@@ -72,7 +72,7 @@ def _ticket(response: dict[str, Any]) -> str | None:
 
 
 def _times(given: list[dict[str, Any]]) -> dict[str, float]:
-    """It was answered when the first answer was given, and is as new as the last change."""
+    """Return the time of the first answer and of the last change, in seconds."""
     begun = [instant("answers.created_at", one.get("created_at")) for one in given]
     changed = [instant("answers.updated_at", one.get("updated_at")) for one in given]
     return {

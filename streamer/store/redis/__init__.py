@@ -1,4 +1,4 @@
-"""The store in Redis or Valkey."""
+"""State store in Redis or Valkey."""
 
 from streamer.store.redis.connection import FormerLayout, StoreUnfit, connect
 from streamer.store.redis.former import FormerNumbers, SupersedingGeneration

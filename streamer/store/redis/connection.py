@@ -1,4 +1,4 @@
-"""Connections to Redis (7.0 or later) or Valkey, and Lua scripts called by their digest."""
+"""Connect to Redis (7.0 or later) or Valkey, one node or a cluster, and call Lua scripts by their digest."""
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha1
@@ -16,26 +16,26 @@ from streamer.store.layout import FIRST, VERSION, layout_key
 OLDEST: Final = (7, 0)
 TIMEOUT_S: Final = 5.0
 SUPERSEDED: Final = b"2"
-"""Name of the generation in force in the former layout once another layout took its place."""
+"""The former layout's name of the current generation once this layout replaced it."""
 Address = tuple[str, int]
 
 
 class StoreUnfit(Exception):  # noqa: N818 - names the state, like the message
-    """This Redis cannot be trusted with the numbers; the message says why and what to change."""
+    """This Redis would lose numbers, or cannot run the scripts; the message says why and what to change."""
 
 
 class FormerLayout(StoreUnfit):
-    """The center's numbers are there as an earlier release kept them."""
+    """The center's numbers are still in the layout of an earlier release."""
 
     def __init__(self, center: str) -> None:
         super().__init__(
             f"the numbers of center {center} are in the layout of an earlier release: "
-            "run `streamer rebuild` once, which counts them again and puts them in force"
+            "run `streamer rebuild` once, which counts them again in the new layout"
         )
 
 
 class Script:
-    """A Lua script of `scripts/`, put together of parts, called by its digest."""
+    """Lua script, concatenated from files of `scripts/` and called by its digest."""
 
     def __init__(self, *parts: str) -> None:
         folder = files("streamer.store.redis").joinpath("scripts")
@@ -50,8 +50,8 @@ class Script:
 
 
 async def connect(url: str, center: str) -> Redis:
-    """Return a client of the server that holds the center, of a cluster the node that does. Raises StoreUnfit
-    for a Redis that is too old or evicts keys."""
+    """Return a client of the server that holds the center; of a cluster, the node that does. Raises
+    StoreUnfit for a Redis that is too old or evicts keys."""
     client: Redis = Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
     _pack_in_c(client.connection_pool)
     try:
@@ -71,7 +71,7 @@ async def connect(url: str, center: str) -> Redis:
 
 
 def _pack_in_c(pool: ConnectionPool) -> None:
-    """Have commands packed by hiredis: redis-py does so by itself only without asyncio."""
+    """Make the pool pack commands with hiredis, which redis-py does by itself only without asyncio."""
     kind, pack = pool.connection_class, HiredisRespSerializer().pack
     pool.connection_class = type(kind.__name__, (kind,), {"pack_command": staticmethod(pack)})
 
@@ -83,13 +83,13 @@ def _check_fitness(info: Mapping[str, Any]) -> None:
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
         raise StoreUnfit(
-            f"maxmemory-policy is {policy}: it would evict counted numbers; "
+            f"maxmemory-policy is {policy}, which would evict counted numbers; "
             "expected noeviction (CONFIG SET maxmemory-policy noeviction)"
         )
 
 
 async def former_generation(client: Redis, center: str) -> str | None:
-    """Return the name of the generation in force in the former layout; None where there is none."""
+    """Return the name of the current generation in the former layout; None if there is none."""
     current: Any = await client.get(former_key(center, "current"))
     if current == SUPERSEDED:
         return None
@@ -101,12 +101,12 @@ def former_key(center: str, name: str) -> bytes:
     return layout_key(center, name, VERSION - 1)
 
 
-# Of a cluster. redis-py's own client has no transactions under WATCH there that one event loop can run; a
-# center needs no more than the one node that holds its slot.
+# Clusters. redis-py's own cluster client cannot run transactions under WATCH in one event loop. A center
+# needs no more than the one node that holds its slot.
 
 
 class SlotOwner:
-    """Knows which node of a cluster holds a slot. `options` are those of a connection to any node."""
+    """Lookup of the cluster node that holds a slot. `options`: connection options for any node."""
 
     def __init__(self, slot: int, options: Mapping[str, Any]) -> None:
         self._slot, self._options = slot, dict(options)
@@ -114,7 +114,7 @@ class SlotOwner:
         self._owner: Address | None = None
 
     async def address(self) -> Address:
-        """Return the owner, as the first node says that answers. Raises redis-py's ConnectionError."""
+        """Return the owner, from the first node that answers. Raises redis-py's ConnectionError."""
         error = RedisConnectionError(f"no node of the cluster holds slot {self._slot}")
         for node in [*self._nodes]:
             if self._owner is not None:
@@ -128,7 +128,7 @@ class SlotOwner:
         return self._owner
 
     def forget(self) -> None:
-        """Ask again: the slot moved, or its node is away."""
+        """Forget the owner: the slot moved, or its node is unreachable."""
         self._owner = None
 
     async def _ask(self, node: Address) -> Address | None:
@@ -139,7 +139,7 @@ class SlotOwner:
         finally:
             await client.aclose()
         found: Address | None = None
-        for low, high, (at, number, *_), *_ in ranges:  # of each range of slots its primary, then replicas
+        for low, high, (at, number, *_), *_ in ranges:  # for each range of slots: its primary, then replicas
             primary = at.decode() or host, int(number)
             self._nodes = [*dict.fromkeys([primary, *self._nodes])]
             if low <= self._slot <= high:
@@ -148,7 +148,7 @@ class SlotOwner:
 
 
 class SlotConnection(Connection):
-    """A connection to the node that holds a slot, wherever that is by now."""
+    """Connection to the node that currently holds a slot."""
 
     def __init__(self, *, owner: SlotOwner, **options: Any) -> None:
         super().__init__(**options)
@@ -163,14 +163,15 @@ class SlotConnection(Connection):
             raise
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
-        """Raises ConnectionError where the slot is elsewhere, or moves: it is there again in a moment."""
+        """Read a response. Raises ConnectionError while the slot moves, or once it is elsewhere: a retry
+        finds it."""
         try:
             return await super().read_response(*args, **options)
         except (AskError, TryAgainError, ClusterDownError) as error:  # MovedError is an AskError
             self._slot_owner.forget()
             await self.disconnect(nowait=True)
             kind = type(error).__name__
-            raise RedisConnectionError(f"the cluster moves the center's slot: {kind} {error}") from error
+            raise RedisConnectionError(f"the cluster is moving the center's slot: {kind} {error}") from error
         except RedisConnectionError:
             self._slot_owner.forget()
             raise

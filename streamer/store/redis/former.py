@@ -1,10 +1,10 @@
-"""The layout of earlier releases, version 1: recognized, compared with by a rebuild, and then superseded.
+"""Read the layout of earlier releases (version 1), for a rebuild to compare with and then supersede.
 
-Its keys begin with `s1{center}`: what outlives generations now (`customer-key`, `forgotten`, `alerts`) stood
-among them. A generation held documents as strings (8 bytes token, then the document), the panes of 10 s (f:N)
-and of an hour (l:N) as hashes of postings (6 bytes, then a posting), positions and heartbeats as now, and
-counters as a hash of numbers. Of a superseded center `current` names a generation of other rules: workers of
-an earlier release end there, and readers show nothing.
+Its keys begin with `s1{center}`, also those that outlive generations today (`customer-key`, `forgotten`,
+`alerts`). A generation held documents as strings (8 bytes token, then the document), panes of 10 s (f:N) and
+of an hour (l:N) as hashes of pane deltas (6 bytes, then the delta), positions and heartbeats as now, and
+counters as a hash of numbers. Once a center is superseded, `current` names a generation with incompatible
+rules: workers of an earlier release stop there, and its readers show nothing.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -52,8 +52,8 @@ _SCANNED: Final = 500
 
 
 class Posting(msgspec.Struct, array_like=True, gc=False):
-    """Counts that one commit added to one pane. The first `sizes[0]` numbers and amounts are of the first
-    field, and so on; `linked`, `agents` and `under` are those of a long delta, `journeys` of a fine one."""
+    """Pane delta of the former layout. The first `sizes[0]` numbers and amounts belong to the first field,
+    and so on; long deltas have `linked`, `agents` and `under`, fine ones `journeys`."""
 
     fields: list[str]
     sizes: list[int]
@@ -69,7 +69,7 @@ _unpack_posting = msgspec.msgpack.Decoder(Posting).decode
 
 
 class FormerNumbers:
-    """The numbers of a center in the former layout: to be read, and to be superseded."""
+    """Numbers of a center in the former layout: read them, and supersede them."""
 
     def __init__(self, client: Any, center: str, generation: str) -> None:
         self._client, self._center = client, center
@@ -77,7 +77,7 @@ class FormerNumbers:
 
     @classmethod
     async def find(cls, client: Any, center: str) -> Self | None:
-        """Return those of a center that has any, and was not superseded."""
+        """Return the numbers of a center; None if it has none in this layout, or they were superseded."""
         generation = await former_generation(client, center)
         return None if generation is None else cls(client, center, generation)
 
@@ -92,8 +92,8 @@ class FormerNumbers:
         return found
 
     async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> Changes:
-        """Return all of one moment, as `Store.changes` does at first. Workers of an earlier release wait
-        meanwhile."""
+        """Return everything as of one moment, like the first call of `StateStore.changes`. Workers of an
+        earlier release are paused meanwhile."""
         assert since is None
         await self.pause_commits(_HELD_MS)
         try:
@@ -116,12 +116,12 @@ class FormerNumbers:
         )
 
     async def _deltas(self) -> Mapping[PaneHour, list[bytes]]:
-        """Return all panes as deltas of today."""
+        """Return all panes, as deltas of the present layout."""
         found: dict[PaneHour, list[bytes]] = {}
         for letter in "fl":
             match = self._prefix + f"{letter}:*".encode()
             keys = {key async for key in self._client.scan_iter(match=match, count=_SCANNED)}
-            for key in keys:  # each once: a scan may name one twice
+            for key in keys:  # a set, since a scan may yield a key twice
                 number = int(key.rpartition(b":")[2])
                 postings = [
                     _unpack_posting(memoryview(one)[_STAMP_BYTES:]) for one in await self._client.hvals(key)
@@ -139,12 +139,12 @@ class FormerNumbers:
         return {name.decode(): int(amount) for name, amount in found.items()}
 
     async def pause_commits(self, ms: int) -> None:
-        """Let workers of an earlier release wait for so long."""
+        """Pause commits by workers of an earlier release for `ms`."""
         await self._client.set(self._key("current:held"), 1, px=ms)
 
     async def bring_shared(self) -> None:
-        """Have what outlives generations where it stands now, as it is by now. Until the former numbers gave
-        way nobody else writes there."""
+        """Copy keys that outlive generations to their present place, as they are now. Nobody else writes
+        there until the former numbers are superseded."""
         for name in _SHARED:
             await self._client.copy(self._key(name), shared_key(self._center, name), replace=True)
 
@@ -161,8 +161,8 @@ class FormerNumbers:
         return found
 
     async def convert(self, store: RedisStore, letter: str, now_ms: int) -> bool:
-        """Bring positions and documents over that nothing can count anew; False: somebody wrote meanwhile,
-        and it is to be done again."""
+        """Copy positions and documents that cannot be counted again, and supersede the former layout. Return
+        False if somebody wrote meanwhile: then it must be repeated."""
         await self.pause_commits(_HELD_MS)
         positions = await self._client.hgetall(self._prefix + b"positions")
         documents = [*(await self.documents(letter)).items()]
@@ -174,8 +174,9 @@ class FormerNumbers:
     async def give_way(
         self, heir: bytes, reached: Mapping[bytes, bytes], commands: Iterable[tuple[Any, ...]]
     ) -> bool:
-        """Hand counters and heartbeats over to the generation whose keys begin with `heir`, run these
-        commands, and put an end to all work on the former numbers: if their positions are `reached`."""
+        """Move counters and heartbeats to the generation with `successor_prefix`, run these commands, and end
+        all work on the former numbers; only if their positions are still `expected_offsets`. Return whether
+        it was done."""
         own, counters = self._prefix + b"positions", pack_counters(await self._counters())
         beats = await self._client.hgetall(self._prefix + b"beats")
         try:
@@ -187,7 +188,7 @@ class FormerNumbers:
                 pipe.multi()
                 for command in commands:
                     pipe.execute_command(*command)
-                # Counters count arrivals: those that came again are not counted again.
+                # Counters count arrivals: records that a rebuild reads again are not new arrivals.
                 name = pane_name(COUNTERS)
                 pipe.delete(heir + name.encode())
                 pipe.hset(heir + name.encode(), NO_COMMIT, counters)
@@ -215,7 +216,7 @@ class FormerNumbers:
 
 
 class SupersedingGeneration(StagedGeneration):
-    """A staged generation that takes the place of numbers in the former layout."""
+    """Staged generation that replaces numbers in the former layout."""
 
     def __init__(self, live: RedisStore, rules: Rules, former: FormerNumbers) -> None:
         super().__init__(live, rules)
@@ -238,7 +239,7 @@ def _flat(pairs: Mapping[bytes, bytes]) -> list[bytes]:
 
 
 def _reached(positions: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-    """Return how far each partition is counted, as far as any is."""
+    """Return the next offset of each partition that was counted at all."""
     offsets = {name: packed.split(b":", 2)[1] for name, packed in positions.items()}
     return {name: offset for name, offset in offsets.items() if offset != b"0"}
 
@@ -250,7 +251,7 @@ def _long_delta(posting: Posting) -> bytes:
 
 
 def _fine_delta(pane: int, posting: Posting) -> bytes:
-    """Return a delta with a row for each cell, its durations spelled out."""
+    """Convert to a delta with one row for each cell, durations as counts."""
     cells = [[value or None for value in field.split(SEPARATOR)] for field in posting.fields]
     names = [*dict.fromkeys(value for cell in cells for value in cell)]
     codes = [names.index(value) for cell in cells for value in cell]

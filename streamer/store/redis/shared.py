@@ -1,5 +1,5 @@
-"""Data that outlives every generation and every layout: the key of pseudonyms, who was forgotten, and
-documents that several processes change."""
+"""Keep data that outlives every generation and layout: the pseudonym key, forgotten customers, and documents
+that several processes change."""
 
 import secrets
 from collections.abc import Iterable
@@ -12,44 +12,45 @@ from streamer.store.redis.store import RedisStore
 
 
 class CustomerRegistry:
-    """The key made for a center's customers, and who was forgotten. Of `center`, whichever center the store
-    is of."""
+    """The pseudonym key made for a center, and its forgotten customers. `center` may differ from the
+    store's."""
 
     def __init__(self, store: RedisStore, center: str) -> None:
         self._client = store.client
         self._key, self._forgotten = shared_key(center, "customer-key"), shared_key(center, "forgotten")
 
     async def key(self, made: bytes | None) -> bytes | None:
-        """Return the center's own key; where there is none it is `made`, if given."""
+        """Return the center's own key. If there is none, `new_key` is stored and returned, unless None."""
         if made is not None:
             await self._client.set(self._key, made, nx=True)
         found: bytes | None = await self._client.get(self._key)
         return found
 
     async def forgotten(self) -> dict[str, int]:
-        """Return pseudonyms and when they were forgotten, in ms."""
+        """Return the forgotten pseudonyms, each with the time (ms)."""
         found = await self._client.hgetall(self._forgotten)
         return {name.decode(): int(ms) for name, ms in found.items()}
 
     async def number(self) -> int:
-        """Return how many are forgotten. None is ever taken back, or changed."""
+        """Return how many pseudonyms are forgotten. It only grows: entries are never changed or removed."""
         return int(await self._client.hlen(self._forgotten))
 
     async def forget(self, pseudonyms: Iterable[str], at_ms: int) -> None:
+        """Record pseudonyms as forgotten; the time of one that is recorded already stays."""
         for name in pseudonyms:
             await self._client.hsetnx(self._forgotten, name, at_ms)
 
 
 class TokenDocument(NamedTuple):
-    """A document with the token of who wrote it last."""
+    """Document with the token of its last write."""
 
     token: bytes
     value: bytes
 
 
 class LeasedDocument:
-    """A document that several processes read and change, and a lease for what only one of them may do. Raises
-    redis-py's errors as they are."""
+    """Document that several processes read and change, with a lease for work that only one of them may do.
+    Raises redis-py's errors as they are."""
 
     def __init__(self, store: RedisStore, name: str) -> None:
         self._client = store.client
@@ -63,16 +64,17 @@ class LeasedDocument:
         return None if found is None else TokenDocument(found[:TOKEN_BYTES], found[TOKEN_BYTES:])
 
     async def replace(self, before: TokenDocument | None, value: bytes) -> TokenDocument | None:
-        """Return what is there now; None: somebody changed it since `before` was read, and nothing is
-        written."""
+        """Write the document if it is unchanged since `before` was read. Return it as written; None if
+        another process changed it, and nothing was written."""
         after = TokenDocument(secrets.token_bytes(TOKEN_BYTES), value)
         token = before.token if before else b""
         written = await self._compare_and_set(self._client, [self._key], token, after.token, value)
         return after if written else None
 
     async def hold(self, who: str, ms: int) -> bool:
-        """Tell whether the lease is that of `who`: nobody else's is for so long."""
+        """Acquire or renew the lease for `lease_ms`. Return False if another holder has it."""
         return bool(await self._acquire(self._client, [self._holder], who, ms))
 
     async def release(self, who: str) -> None:
+        """Give the lease back, if this holder has it."""
         await self._release(self._client, [self._holder], who)

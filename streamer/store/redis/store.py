@@ -1,7 +1,7 @@
-"""The store in Redis. A commit is checked by a script that reads, and written by MULTI … EXEC under WATCH.
+"""State store in Redis. A commit is checked by a script that only reads, and written by MULTI … EXEC under
+WATCH.
 
-The key layout stands in `store/layout.py`. A center is one slot: on a Redis Cluster the node that holds it
-serves all of it.
+The key layout is in `store/layout.py`. A center is one slot: on a Redis Cluster, one node serves all of it.
 """
 
 import asyncio
@@ -35,23 +35,23 @@ from streamer.store.port import (
 from streamer.store.redis.connection import FormerLayout, Script, connect, former_generation
 
 CHUNK_BYTES: Final = 1_000_000
-"""Most bytes of panes in one answer."""
+"""Limit of pane bytes in one answer."""
 MERGED_AT_ONCE: Final = 64
 MERGED_BYTES: Final = 1_000_000
 NEWEST_LEFT: Final = 16
-"""Deltas that are not merged yet: readers take them one by one."""
+"""Newest deltas, left unmerged since readers still fetch them one by one."""
 KEPT_WRITES: Final = 64
 KEPT_TOUCHED: Final = 1_024
 KEPT_NONCES: Final = 10_000
 _STAMP_BYTES: Final = 6
 NO_COMMIT: Final = bytes(2 * _STAMP_BYTES)
-"""The name of a delta that no commit made."""
+"""Name of a delta that no commit made."""
 _WRITTEN_BYTES: Final = 4
 _HELD_S: Final = 0.02
 _SCANNED: Final = 500
 IN_FORCE: Final = "current"
 STAGED: Final = "rebuilding"
-"""The keys that name the generation in force and the staged one."""
+"""Keys that hold the name of the current generation and of the staged one."""
 _HASHES: Final = "0123456789abcdef"
 _FAMILIES: Final[Mapping[str, StoredFamily]] = {"f": "fine", "l": "long", "c": "counters"}
 _ALONE: Final = ("changes", "compact", "guarded_command", "promote", "check_commit")
@@ -63,14 +63,14 @@ _unpack_heartbeat = msgspec.msgpack.Decoder(Heartbeat).decode
 
 
 class Superseded(Exception):  # noqa: N818 - names the state
-    """The staged generation is no longer the one: another rebuild was begun, or made it its own."""
+    """The generation is no longer staged: another rebuild was started."""
 
     def __str__(self) -> str:
-        return "another rebuild took the place of this one"
+        return "another rebuild was started and replaced this one"
 
 
 class ServerFacts(NamedTuple):
-    """The server's version, whether it writes to disk, and its clock."""
+    """Version of the server, whether it appends writes to a file (AOF), and its clock (ms)."""
 
     version: str
     aof: bool
@@ -78,8 +78,8 @@ class ServerFacts(NamedTuple):
 
 
 class PaneReading:
-    """A reading of panes one after the other: the names of those still to be read; the sequence at which each
-    of the others was read, what came later being missing in it; and the version at which the last one was."""
+    """Read of whole panes, one after the other: the names still to read; the sequence at which each of the
+    others was read, after which changes are missing; and the version at the last read."""
 
     def __init__(self, names: list[bytes], version: StoreVersion) -> None:
         self.names = names
@@ -88,8 +88,8 @@ class PaneReading:
 
 
 class RedisStore:
-    """A Store. Raises redis-py's errors as they are, and OtherRules where a rebuild put numbers in force
-    that mean something else than those agreed on by `set_rules`."""
+    """State store in Redis. Raises redis-py's errors as they are, and OtherRules if a rebuild put numbers in
+    force with other counting rules than those agreed on in `set_rules`."""
 
     def __init__(self, client: Any, center: str, rules: Rules, staged: str | None = None) -> None:
         self.client = client
@@ -101,25 +101,25 @@ class RedisStore:
         self._ttl_ms = document_ttl_ms(rules)
         self._agreed: bytes | None = None
         self._turn = asyncio.Lock()
-        self._forgetting = (0, 0, 0)  # which hash, the cursor in it, and how many panes were looked at
+        self._forgetting = (0, 0, 0)  # index of the hash, cursor in it, panes passed
         self._scripts = {name: Script("check_generation", name) for name in _ALONE} | {
             name: Script("check_generation", "advance", name) for name in _ADVANCING
         }
 
     @classmethod
     async def connect(cls, url: str, center: str, rules: Rules | None = None) -> Self:
-        """Raises StoreUnfit for a Redis that is too old or evicts keys, and FormerLayout where a rebuild has
-        to bring the numbers over first."""
+        """Connect to a center. Raises StoreUnfit for a Redis that is too old or evicts keys, and FormerLayout
+        if the numbers need a rebuild first."""
         client = await connect(url, center)
         if await former_generation(client, center) is not None:
             await client.aclose()
             raise FormerLayout(center)
         return cls(client, center, rules or Rules())
 
-    # The generation in force.
+    # The current generation.
 
     async def call(self, script: str, *args: Any, keys: Sequence[bytes] = (), client: Any = None) -> Any:
-        """Call a script on the generation in force, also if that changes meanwhile."""
+        """Call a script on the current generation, and again if that changed meanwhile."""
         while True:
             own = self.prefix + b"positions", self._generation_key
             try:
@@ -133,7 +133,7 @@ class RedisStore:
                 await self._adopt(rest)
 
     async def _adopt(self, generation: str) -> None:
-        """Go over to another generation, if its rules are those agreed on."""
+        """Switch to another generation, if its counting rules are the agreed ones. Raises OtherRules."""
         if self._is_staged:
             raise Superseded
         adopted = prefix(self.center, generation)
@@ -169,7 +169,7 @@ class RedisStore:
         return Snapshot(version, [value[_WRITTEN_BYTES:] if value else None for value in stamped])
 
     async def scan(self, letters: str) -> AsyncIterator[Mapping[bytes, bytes]]:
-        await self._one("EXISTS", "rules")  # of the generation in force
+        await self._one("EXISTS", "rules")  # switches to the current generation
         for digit in _HASHES:
             cursor, is_through = 0, False
             while not is_through:
@@ -238,10 +238,10 @@ class RedisStore:
         return bool(status == b"ok")
 
     async def _write(self, checked: Sequence[Any], queue: Callable[[Any, int], None]) -> Any:
-        """Check, and if that says so write what `queue` puts into the transaction under a sequence number;
-        return what the check said. Where another write came between, EXEC refuses, and it is checked again:
-        what was read may still hold."""
-        # One at a time: a process's own commits would only refuse each other.
+        """Check, and if that passes, write what `queue` puts into the transaction under a sequence number.
+        Return the result of the check. If another write came between, EXEC refuses and the check is repeated,
+        since the documents read may still be unchanged."""
+        # One at a time: concurrent commits of one process would only refuse each other.
         async with self._turn:
             while True:
                 try:
@@ -252,7 +252,7 @@ class RedisStore:
                     return answer
 
     async def _write_once(self, checked: Sequence[Any], queue: Callable[[Any, int], None]) -> Any:
-        """Do so once; None: try again. Raises WatchError."""
+        """Try once. Return None if it must be tried again. Raises WatchError."""
         async with self.client.pipeline(transaction=True) as pipe:
             await pipe.watch(self.prefix + b"sequence", self._generation_key, self._generation_key + b":held")
             watched = self.prefix
@@ -263,7 +263,7 @@ class RedisStore:
             if status != b"ok":
                 return [status, *rest]
             if self.prefix != watched:
-                return None  # another generation is in force, and nobody watches it yet
+                return None  # another generation is current, and is not watched yet
             pipe.multi()
             queue(pipe, int(rest[0]) + 1)
             await pipe.execute()
@@ -358,14 +358,14 @@ class RedisStore:
         if complete:
             panes.extend(_pane_changes(flat, {} if reading is None else reading.moments))
             return Changes(now, False, False, panes, *about)
-        # What changed is read whole, pane by pane, and then what came meanwhile.
+        # Changed panes are read whole, one by one; then the changes made meanwhile.
         after = 0 if reset else cursor.sequence
         changed = await self._one("ZRANGEBYSCORE", "changes", f"({after}", "+inf")
         begun = PaneReading(changed, StoreVersion(sequence, nonce))
         return Changes(now._replace(reading=begun), bool(reset), True, [] if reset else panes, *about)
 
     async def _read_whole(self, reading: "PaneReading") -> list[PaneChange]:
-        """Read some of the panes that a reading is still to read."""
+        """Read some of the pending panes, about CHUNK_BYTES."""
         panes: list[PaneChange] = []
         size = 0
         while reading.names and size <= CHUNK_BYTES:
@@ -377,7 +377,7 @@ class RedisStore:
             pipe.hvals(self.prefix + name)
             sequence, nonces, known, deltas = await pipe.execute()
             if int(known or 0) != reading.last.sequence:
-                break  # a failover took back what was read: asking for changes will say so
+                break  # a failover reverted what was read: `changes` will report a reset
             reading.names.pop()
             reading.last = StoreVersion(int(sequence or 0), nonces[0] if nonces else b"")
             reading.moments[name] = reading.last.sequence
@@ -388,7 +388,7 @@ class RedisStore:
     async def compact(self, place: PaneHour, merge: Callable[[Sequence[bytes]], bytes]) -> int:
         pane = pane_name(place)
         names = sorted(await self._one("HKEYS", pane))
-        # The oldest of many is a merged one, as a rule: not to be written again for each few.
+        # The oldest of many deltas is usually a merged one, not to be rewritten for a few new ones.
         some = names[1 : MERGED_AT_ONCE + 1] if len(names) > MERGED_AT_ONCE + NEWEST_LEFT else names
         key, snapshot = self.prefix + pane.encode(), await self.read(())
         pipe = self.client.pipeline(transaction=False)
@@ -398,7 +398,7 @@ class RedisStore:
         if len(chosen) < 2:
             return len(names)
         deltas = await self.client.hmget(key, chosen)
-        if None in deltas:  # somebody else merges them
+        if None in deltas:  # another process merges them
             return len(names)
         merged = await asyncio.to_thread(merge, deltas)
         name = max(chosen)[:_STAMP_BYTES] + min(one[_STAMP_BYTES:] for one in chosen)
@@ -431,7 +431,7 @@ def _pane_of(name: str) -> PaneHour:
 
 
 def _pane_changes(flat: Sequence[Any], moments: Mapping[bytes, int]) -> Iterable[PaneChange]:
-    """Return the changes without what was read already when a pane was read whole at some moment."""
+    """Yield the changes, without deltas that a whole read of their pane already contained."""
     for name, whole, numbers, deltas in zip(*[iter(flat)] * 4, strict=True):
         moment = moments.get(name, -1)
         if not whole:
@@ -447,7 +447,11 @@ def _conflict(reads: Collection[bytes], rest: Sequence[Any]) -> VersionConflict:
 
 
 def _worth_merging(sizes: Mapping[bytes, int]) -> list[bytes]:
-    """Choose the small ones of some deltas: none so large that it would be written again for little."""
+    """Choose the small deltas, by size: none so large that little is gained by writing it again.
+
+    >>> _worth_merging({b"a": 100, b"b": 120, b"c": 90, b"d": 50_000})
+    [b'c', b'a', b'b']
+    """
     chosen: list[bytes] = []
     total = 0
     for name in sorted(sizes, key=lambda name: sizes[name]):
@@ -468,7 +472,11 @@ def _pairs(flat: Sequence[bytes]) -> Iterable[tuple[bytes, bytes]]:
 
 
 def _packed_position(position: Position) -> bytes:
-    """With what the script compares in front: Redis's msgpack does not know byte strings."""
+    """Pack a position, preceded by what the scripts compare, since the msgpack of Redis has no byte strings.
+
+    >>> _packed_position(Position("e1", 42, bytes(8)))[:23]
+    b'e1:42:0000000000000000:'
+    """
     return f"{position.epoch}:{position.next}:{position.token.hex()}:".encode() + _pack(position)
 
 
@@ -477,5 +485,10 @@ def unpacked_position(packed: bytes) -> Position:
 
 
 def partition_of(name: bytes) -> Partition:
+    """Parse the name of a partition.
+
+    >>> partition_of(b"call-completed:3")
+    Partition(topic='call-completed', number=3)
+    """
     topic, _, number = name.decode().rpartition(":")
     return Partition(topic, int(number))

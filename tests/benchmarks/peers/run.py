@@ -1,4 +1,4 @@
-"""What an event costs us, and others beside us, from the same broker in the same run.
+"""Measure the cost of an event here and in other programs, from the same broker in the same run.
 
 Run as `python -m tests.benchmarks.peers.run PYTHON`, PYTHON being that of an environment with `quixstreams`,
 `bytewax` and `confluent-kafka`; prints one JSON object. CPU of each process from its first record to its end.

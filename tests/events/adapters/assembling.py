@@ -1,4 +1,4 @@
-"""Here is what becomes of payloads as they come in: what is published after each, and what then holds."""
+"""Run payloads through a source: the events published after each, and the latest facts."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,7 +11,7 @@ Facts = dict[tuple[str, str], dict[str, Any]]
 def published(
     source: Source, payloads: Iterable[bytes | str], options: Mapping[str, Any] | None = None
 ) -> list[Sent]:
-    """All that is published on the way: after each note what is known of its contact by then."""
+    """Return all events published on the way: after each fragment, those of its contact so far."""
     found: list[Sent] = []
     notes: dict[str, list[Note]] = {}
     for payload in payloads:
@@ -26,7 +26,7 @@ def published(
 
 
 def applied(found: Iterable[Sent]) -> Facts:
-    """The newest version of every fact, as the pipeline keeps it."""
+    """Return the newest version of every fact, as the pipeline keeps it."""
     facts: Facts = {}
     for sent in found:
         fact = sent.topic, _identity(sent.data)
@@ -46,5 +46,5 @@ def _identity(data: Mapping[str, Any]) -> str:
 def data_of(
     source: Source, payloads: Sequence[bytes | str], options: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """What holds in the end, in the order in which it was first published."""
+    """Return the latest data of each fact, in the order of first publication."""
     return list(applied(published(source, payloads, options)).values())

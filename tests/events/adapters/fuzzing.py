@@ -1,4 +1,4 @@
-"""Here is nonsense: payloads of a source with something wrong in them, by a seeded chance."""
+"""Generate nonsense: payloads of a source with random mistakes, from a seed."""
 
 import copy
 import json
@@ -14,7 +14,7 @@ SECRETS: Final = (
     "4111 1111 1111 1111",
 )
 TRACES: Final = ("secret", "Secret", "600 555 666", "600555666", "4111", "@example", "3491555")
-"""What would show of them, or of the customers in the payloads, wherever it is found."""
+"""Texts that would give away the secrets, or the customers in the payloads."""
 _NUMBERS: Final = (
     0,
     -1,
@@ -40,7 +40,7 @@ Place = tuple[Any, Any]
 
 
 def nonsense(seed: str, told: Sequence[str], form: str, times: int) -> Iterator[bytes]:
-    """So many payloads, always the same for the same seed. `told` are those of the source."""
+    """Yield spoiled payloads, the same for the same seed, made from valid samples of the source."""
     chance = Random(seed)
     spoiled: Callable[[Random, str], bytes] = _spoiled_line if form == "line" else _spoiled_object
     for _ in range(times):
@@ -56,7 +56,7 @@ def nonsense(seed: str, told: Sequence[str], form: str, times: int) -> Iterator[
 
 
 def _torn(chance: Random, payload: bytes) -> bytes:
-    """Cut off, or with a byte that is another."""
+    """Cut a payload off, or change one byte."""
     where = chance.randrange(len(payload))
     if chance.random() < 0.5:
         return payload[:where]
@@ -93,7 +93,7 @@ def _spoiled_object(chance: Random, written: str) -> bytes:
 
 
 def _places(body: Any) -> Iterator[Place]:
-    """Where something stands, at any depth."""
+    """Yield each container and key in the body, at any depth."""
     for key in list(body) if isinstance(body, dict) else range(len(body)):
         yield body, key
         if isinstance(body[key], dict | list):
@@ -120,7 +120,7 @@ def _spoil(chance: Random, body: Any, key: Any, places: Sequence[Place]) -> None
 
 
 def _otherwise(value: Any) -> Any:
-    """The same, written in another way."""
+    """Return the same value in another notation."""
     if isinstance(value, str):
         return value.swapcase() if not value.isdecimal() else int(value)
     return str(value)

@@ -1,4 +1,4 @@
-"""Here is what a published event states: by its outgoing record, as a worker reads it."""
+"""Decode published events, as a worker reads their records."""
 
 from streamer.events.adapters.source import Sent
 from streamer.events.decoding import Record, decode
@@ -8,7 +8,7 @@ from streamer.events.rules import Rules
 
 
 def stated(sent: Sent, source: str) -> Event:
-    """The fact; an assertion fails where the event would not be counted."""
+    """Return the fact of an event; fail if it would not be counted."""
     record = outgoing(sent, source)
     assert not isinstance(record, Rejected), record
     found = decode(

@@ -1,4 +1,4 @@
-"""Here is what becomes of a survey tool's payloads: what is published, and the facts it states."""
+"""Read payloads of survey tools: the events published, and the facts they state."""
 
 import json
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ def given(source: str, payload: Any, **options: Any) -> list[Read]:
 
 
 def sent(source: str, payload: Any, **options: Any) -> list[Sent]:
-    """Everything, where nothing is refused."""
+    """Return all events; fail if anything is rejected."""
     found = given(source, payload, **options)
     assert all(isinstance(item, Sent) for item in found), found
     return [item for item in found if isinstance(item, Sent)]
 
 
 def one(source: str, payload: Any, **options: Any) -> Mapping[str, Any]:
-    """The data of the only event."""
+    """Return the data of the only event."""
     (found,) = sent(source, payload, **options)
     return found.data
 
@@ -36,7 +36,7 @@ def refused(source: str, payload: Any, **options: Any) -> Rejected:
 
 
 def facts(source: str, payloads: list[Any], **options: Any) -> list[Event]:
-    """As `decode` accepts what is published."""
+    """Return the facts that `decode` reads from the published events."""
     return [_fact(source, item) for payload in payloads for item in sent(source, payload, **options)]
 
 

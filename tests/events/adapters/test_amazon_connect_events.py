@@ -152,7 +152,7 @@ def lines(payloads: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def held(payloads: Sequence[dict[str, Any]], **options: Any) -> dict[str, dict[str, Any]]:
-    """What holds in the end, by segment, without its version."""
+    """Return the latest data by segment, without versions."""
     facts = applied(published(SOURCE, lines(payloads), OPTIONS | options)).values()
     return {fact["segment_id"]: {name: fact[name] for name in fact if name != "version"} for fact in facts}
 

@@ -22,7 +22,7 @@ CALL, OTHER = f"{T}.1", f"{T}.9"
 
 
 def event(name: str, seconds: float, **headers: str) -> dict[str, Any]:
-    """As a bridge sends it: every value is a string, and most headers are of no concern."""
+    """Return an event as a bridge sends it: every value is a string, and most headers are irrelevant."""
     common = {"Privilege": "agent,all", "Timestamp": f"{T + seconds:.6f}", "ChannelStateDesc": "Up"}
     return {"Event": name, **common, "Uniqueid": CALL, "Linkedid": CALL, "Queue": "billing", **headers}
 

@@ -1,4 +1,4 @@
-"""What holds for every known source: nonsense is refused with a reason, sense comes out in the readings,
+"""Tests of every known source: nonsense is refused with a reason, sense comes out in the readings,
 and its page tells people what they need."""
 
 import inspect
@@ -77,7 +77,7 @@ def _has_a_reason_and_nothing_personal(refused: Rejected) -> None:
 
 
 def _assembled(source: Source, notes: Sequence[Note]) -> Iterable[Sent]:
-    """By contact, after being kept as the worker keeps them; and the same the other way round."""
+    """Assemble by contact, from fragments as the worker keeps them; fail if the reverse order differs."""
     contacts: dict[str, list[Note]] = {}
     for note in notes:
         contacts.setdefault(note.contact, []).append(note)

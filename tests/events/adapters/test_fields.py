@@ -1,4 +1,4 @@
-"""Here is how far fields are believed, and that what is refused is not shown."""
+"""Tests: the limits of fields, and that refused values are not shown."""
 
 from collections.abc import Iterator
 from typing import Any

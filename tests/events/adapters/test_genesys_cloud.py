@@ -22,7 +22,7 @@ Event = dict[str, Any]
 
 
 def event(kind: str, seconds: float, who: str, conversation: str = CALL, **body: Any) -> Event:
-    """As EventBridge has it; a participant with one session."""
+    """Return an event as EventBridge sends it, of a participant with one session."""
     topic = f"v2.detail.events.conversation.{conversation}.{kind}"
     return {
         "version": "0",
@@ -126,7 +126,7 @@ def lines(payloads: Sequence[Event]) -> list[str]:
 
 
 def held(payloads: Sequence[Event], **options: Any) -> list[Event]:
-    """What holds in the end, in the order of time, without versions."""
+    """Return the latest data, in the order of time, without versions."""
     facts = applied(published(SOURCE, lines(payloads), OPTIONS | options)).values()
     kept = [{name: fact[name] for name in fact if name != "version"} for fact in facts]
     alive = [fact for fact in kept if "deleted" not in fact]
@@ -139,7 +139,7 @@ def one(payloads: Sequence[Event], **options: Any) -> Event:
 
 
 def changed(events: Sequence[Event], kind: str, **body: Any) -> list[Event]:
-    """The events with other fields in those of a kind."""
+    """Return the events, with other fields in those of a kind."""
     found = []
     for one in events:
         detail = one["detail"]

@@ -1,4 +1,4 @@
-"""Here is that the stays of a call are told apart as they were, whatever order their lines come in."""
+"""Tests: the visits of a call are separated correctly, whatever order their lines come in."""
 
 from random import Random
 from typing import NamedTuple
@@ -21,7 +21,7 @@ ENDS = {
 
 
 class Stayed(NamedTuple):
-    """What happened: `after` so many seconds the caller came into the queue."""
+    """A visit that happened: the caller entered the queue `after` this many seconds."""
 
     queue: str
     after: int
@@ -45,7 +45,7 @@ happened = st.lists(
 
 
 def told(story: list[Stayed]) -> tuple[list[str], dict[str, tuple[str, int, int]]]:
-    """The lines, and by segment what is to come of it: outcome, entry and wait."""
+    """Return the log's lines, and the expected outcome, entry and wait by segment."""
     lines, wanted, now = [], dict[str, tuple[str, int, int]](), T
     for one in story:
         entered = now + one.after

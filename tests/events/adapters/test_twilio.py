@@ -35,7 +35,7 @@ def clock(seconds: float) -> str:
 
 
 def event(kind: str, seconds: float, task: str = TASK, **payload: Any) -> Event:
-    """As Event Streams has it."""
+    """Return an event as Event Streams sends it."""
     return {
         "specversion": "1.0",
         "type": f"com.twilio.taskrouter.{kind}",
@@ -148,7 +148,7 @@ SECOND_STAY = {
 
 
 def held(payloads: Sequence[Event], **options: Any) -> list[Event]:
-    """What holds in the end, in the order of time, without versions."""
+    """Return the latest data, in the order of time, without versions."""
     lines = [json.dumps(payload) for payload in payloads]
     facts = applied(published(SOURCE, lines, OPTIONS | options)).values()
     kept = [{name: fact[name] for name in fact if name != "version"} for fact in facts]

@@ -127,7 +127,7 @@ def test_times_are_read_as_webhooks_and_api_write_them(written: Any, read: Any) 
 def test_what_the_account_asks_is_said_not_guessed() -> None:
     said = 'questions = { "score" = "nps" } in [sources.wootric]'
     assert refused(SOURCE, responded()).error == (
-        f"which question is which is not said (asked here: score): set {said}"
+        f"the survey's questions are not mapped (asked here: score): set {said}"
     )
     assert sent(SOURCE, responded(score="5"), questions={"score": "csat"})[1].data["answers"] == {"csat": 5}
     assert refused(SOURCE, responded(score="6"), questions={"score": "csat"}).reason == "off-scale"

@@ -1,5 +1,7 @@
-"""Here is what each source is told in the tests over all of them: payloads that make sense together, as
-its own tests have them, and options that say what its questions are."""
+"""Sample payloads and options of each source, for the tests over all sources.
+
+The payloads make sense together and come from the source's own tests.
+"""
 
 import importlib
 import json
@@ -30,6 +32,6 @@ def options(name: str) -> Mapping[str, Any]:
 
 
 def payloads(name: str) -> list[str]:
-    """As they come in: JSON, or lines of text."""
+    """Return the payloads as received: JSON, or lines of text."""
     module = importlib.import_module(f"tests.events.adapters.test_{name.replace('-', '_')}")
     return [payload if isinstance(payload, str) else json.dumps(payload) for payload in module.PAYLOADS]

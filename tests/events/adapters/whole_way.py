@@ -1,5 +1,4 @@
-"""Here is the whole way of payloads: read, assembled, published as bytes, decoded, counted in a store in
-memory, and read as anybody reads."""
+"""Run payloads end to end: read, assemble, publish as bytes, decode, count in a memory store, and query."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +21,7 @@ SETTINGS = Settings()
 
 
 def records(name: str, payloads: Sequence[str]) -> Log:
-    """What comes to be on Kafka, with every version that was published on the way."""
+    """Return the records on Kafka, with every version that was published on the way."""
     found: Log = []
     for offset, sent in enumerate(published(SOURCES[name], payloads, options(name))):
         out = outgoing(sent, name)
@@ -32,7 +31,7 @@ def records(name: str, payloads: Sequence[str]) -> Log:
 
 
 async def counted(log: Log) -> Reader:
-    """A reader at the end of the hour after all of it."""
+    """Count all records, and return a reader one hour after the last."""
     now = max(record.timestamp for record in log) + HOUR
     store, letters = MemoryStore(), Letters()
     shared = ProcessingContext(store, SETTINGS.rules(), letters, NoObserver(), lambda: now)
@@ -48,6 +47,6 @@ async def counted(log: Log) -> Reader:
 
 
 def figures(reader: Reader, now: int, *metrics: str) -> Mapping[str, tuple[float | None, int]]:
-    """Value and support of each, over 30 days."""
+    """Return value and support of each metric, over 30 days."""
     found = reader.readings(Query(now=now, metrics=metrics, windows=("30d",), stat=None))
     return {reading.metric: (reading.value, reading.support) for reading in found}
