@@ -12,7 +12,7 @@ import click
 from streamer.replay import help as replay_help
 
 if TYPE_CHECKING:
-    from streamer.readings.query import Query, Reading
+    from streamer.readings.query import MetricQuery, Reading
     from streamer.settings import Settings
 
 T = TypeVar("T")
@@ -63,17 +63,20 @@ def ingest(source: tuple[str, ...]) -> None:
 @click.argument("name", required=False)
 def sources(name: str | None) -> None:
     """List the known sources; of NAME, what it reads and its options."""
-    from streamer.events.adapters import SOURCES, listing
+    from streamer.events.adapters import SOURCES, source_help
 
     if name is not None and name not in SOURCES:
-        _exit(2, listing.unknown(name, SOURCES))
-    click.echo(listing.table(SOURCES) if name is None else listing.page(SOURCES[name]), nl=False)
+        _exit(2, source_help.unknown_source_message(name, SOURCES))
+    click.echo(
+        source_help.sources_table(SOURCES) if name is None else source_help.source_page(SOURCES[name]),
+        nl=False,
+    )
 
 
 @main.command()
 def serve() -> None:
     """Serve wallboard, supervisor's page, API, /metrics, and webhooks of [sources] that have a secret."""
-    from streamer.ingest.serving import run_serve
+    from streamer.ingest.serve import run_serve
 
     _run(run_serve)
 
@@ -93,11 +96,11 @@ def serve() -> None:
 )
 def simulate(rate: float, seed: int, history: str, contacts: int, **incident: str) -> None:
     """Simulate a contact center, seeded: publish its past at once, then live events until Ctrl-C."""
-    from streamer.demo import playing
+    from streamer.demo import scenario
 
-    named = {name.removeprefix("incident_"): value for name, value in incident.items()}
-    play = _or_exit(lambda: playing.play(rate, seed, history, contacts, **named))
-    _run(lambda settings: playing.simulate(settings, play))
+    incident_options = {name.removeprefix("incident_"): value for name, value in incident.items()}
+    play = _exit_on_error(lambda: scenario.parse_scenario(rate, seed, history, contacts, **incident_options))
+    _run(lambda settings: scenario.run_simulation(settings, play))
 
 
 @main.command(help=replay_help.COMMAND, no_args_is_help=True)
@@ -130,7 +133,7 @@ def replay(files: tuple[str, ...], map_help: bool, guess: bool, **options: Any) 
         return
     if not files:
         _exit(2, "expected files to replay; - is standard input")
-    sys.exit(_or_exit(lambda: run_command(_settings, files, guess, options)))
+    sys.exit(_exit_on_error(lambda: run_command(_load_settings, files, guess, options)))
 
 
 @main.command()
@@ -147,13 +150,15 @@ def query(
     metric: str, window: str, by: str, key: str | None, stat: str | None, at: str | None, as_json: bool
 ) -> None:
     """Print readings of METRIC as a table."""
-    from streamer.readings.query import Query
-    from streamer.readings.times import milliseconds
+    from streamer.readings.query import MetricQuery
+    from streamer.readings.query_times import parse_query_time_ms
 
     async def ask(settings: "Settings") -> None:
-        end = milliseconds("at", at) if at else None
-        asked = Query(now=_now(), metrics=(metric,), windows=(window,), by=by, key=key, stat=stat, at=end)
-        readings = await _read(settings, asked)
+        end_ms = parse_query_time_ms("at", at) if at else None
+        reading_query = MetricQuery(
+            now=_now_ms(), metrics=(metric,), windows=(window,), by=by, key=key, stat=stat, at=end_ms
+        )
+        readings = await _query_readings(settings, reading_query)
         _print_json(readings) if as_json else _print_table(readings, settings)
 
     _run(ask)
@@ -162,16 +167,16 @@ def query(
 @main.command()
 def check() -> None:
     """Check settings, Kafka, Redis, clock, workers and receivers; print a fix for each problem."""
-    from streamer.check import run_check
+    from streamer.operations.doctor import run_check
 
-    sys.exit(_or_exit(lambda: run_check(_settings)))
+    sys.exit(_exit_on_error(lambda: run_check(_load_settings)))
 
 
 @main.command()
 @click.option("--yes", is_flag=True, help="Switch even if numbers differ or Kafka deleted records.")
 def rebuild(yes: bool) -> None:
     """Recompute everything from Kafka's beginning, compare with the live numbers, switch."""
-    from streamer.rebuild import run_rebuild
+    from streamer.operations.rebuild import run_rebuild
 
     sys.exit(_run(lambda settings: run_rebuild(settings, yes)))
 
@@ -185,11 +190,11 @@ def forget(customer: str | None, listed: bool) -> None:
     Journeys, contacts and dead letters are deleted, totals are kept. A keyed hash is kept, so that no rebuild
     brings the customer back. Later events of the same id count as a new customer.
     """
-    from streamer.forget import run_forget, run_list
+    from streamer.operations.forget import run_forget, run_list_forgotten
 
     if not listed and customer in (None, "-"):
         customer = sys.stdin.readline().rstrip("\n")
-    _run(run_list if listed else lambda settings: run_forget(settings, customer or ""))
+    _run(run_list_forgotten if listed else lambda settings: run_forget(settings, customer or ""))
 
 
 @main.group()
@@ -200,11 +205,11 @@ def alerts() -> None:
 @alerts.command("list")
 @click.option("--at", help="As of this moment: RFC 3339 or epoch seconds. Default: now.")
 @click.option("--json", "as_json", is_flag=True, help="Print a list of verdicts, with the open alerts.")
-def list_alerts(at: str | None, as_json: bool) -> None:
+def print_alerts(at: str | None, as_json: bool) -> None:
     """List open alerts, then each rule's verdict on each group, worst first."""
     from streamer.delivery import commands
 
-    click.echo(_run(lambda settings: commands.list_alerts(settings, _now(), at, as_json)))
+    click.echo(_run(lambda settings: commands.run_list(settings, _now_ms(), at, as_json)))
 
 
 @alerts.command("explain")
@@ -216,7 +221,7 @@ def explain_alert(name: str, key: str | None, at: str | None, as_json: bool) -> 
     """Explain why rule NAME fires or not: its evidence, what would make it fire, and a small chart."""
     from streamer.delivery import commands
 
-    click.echo(_run(lambda settings: commands.explain(settings, _now(), name, key, at, as_json)))
+    click.echo(_run(lambda settings: commands.run_explain(settings, _now_ms(), name, key, at, as_json)))
 
 
 @alerts.command("test")
@@ -233,20 +238,22 @@ def test_alerts(since: str | None, until: str | None, names: tuple[str, ...], as
     """
     from streamer.delivery import commands
 
-    click.echo(_run(lambda settings: commands.rehearse(settings, _now(), since, until, names, as_json)))
+    click.echo(
+        _run(lambda settings: commands.run_backtest(settings, _now_ms(), since, until, names, as_json))
+    )
 
 
 @alerts.command("try")
 @click.argument("receiver")
 def try_receiver(receiver: str) -> None:
     """Send a test notification, marked as one, to a RECEIVER of [receivers], and print its answer."""
-    from streamer.delivery.receiver import Failed
-    from streamer.delivery.trial import tried
+    from streamer.delivery.receiver import DeliveryFailed
+    from streamer.delivery.test_notification import send_test_notification
 
-    answered = _run(lambda settings: tried(settings, receiver, _now))
-    if isinstance(answered, Failed):
-        _exit(1, f"{receiver}: {answered.reason}")
-    click.echo(f"{receiver}: has it, and answered {answered.status}")
+    outcome = _run(lambda settings: send_test_notification(settings, receiver, _now_ms))
+    if isinstance(outcome, DeliveryFailed):
+        _exit(1, f"{receiver}: {outcome.reason}")
+    click.echo(f"{receiver}: has it, and answered {outcome.status}")
 
 
 @main.group()
@@ -260,20 +267,20 @@ def password() -> None:
     from streamer.web.credentials import password_hash
 
     if sys.stdin.isatty():
-        given = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+        plaintext = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
     else:
-        given = sys.stdin.readline().rstrip("\n")
-    if not given:
+        plaintext = sys.stdin.readline().rstrip("\n")
+    if not plaintext:
         _exit(2, "expected a password, on the terminal or in the first line of standard input")
-    click.echo(f"password = '{password_hash(given)}'")
+    click.echo(f"password = '{password_hash(plaintext)}'")
 
 
 @secret.command()
 def key() -> None:
     """Make a pseudonym key for [customer_keys]."""
-    from streamer.privacy import new_key
+    from streamer.worker.forgotten_customers import new_customer_key
 
-    click.echo(new_key())
+    click.echo(new_customer_key())
 
 
 @secret.command("webhook")
@@ -289,9 +296,9 @@ def token() -> None:
     """Make a token, print it once, and its hash, for [people.NAME] or [displays.NAME]."""
     from streamer.web.credentials import new_token, token_hash
 
-    made = new_token()
-    click.echo(f"the token, shown this once: {made}", err=True)
-    click.echo(f"token = '{token_hash(made)}'  # of a display; of a person: tokens = ['…']")
+    plaintext = new_token()
+    click.echo(f"the token, shown this once: {plaintext}", err=True)
+    click.echo(f"token = '{token_hash(plaintext)}'  # of a display; of a person: tokens = ['…']")
 
 
 @main.command()
@@ -301,30 +308,30 @@ def schema(event: str | None) -> None:
     topics."""
     import json
 
-    from streamer.events.asyncapi import asyncapi
+    from streamer.events.asyncapi import asyncapi_document
     from streamer.events.decoding import TOPICS
     from streamer.events.schema import event_schema
 
     if event is not None and event not in TOPICS:
         _exit(2, f"{event}: expected one of {', '.join(TOPICS)}")
-    rules = _or_exit(_settings).rules()
-    found = asyncapi(rules) if event is None else event_schema(event, rules)
-    click.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    rules = _exit_on_error(_load_settings).counting_rules()
+    document = asyncapi_document(rules) if event is None else event_schema(event, rules)
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
 
-def _which_letters(much: str) -> Callable[[Command], Command]:
+def _letter_filters(quantity: str) -> Callable[[Command], Command]:
     """Return a decorator that adds the options by which dead letters are chosen."""
 
-    def choose(command: Command) -> Command:
+    def add_options(command: Command) -> Command:
         since = click.option(
-            "--since", help=f"{much} letters of records since this time: RFC 3339 or epoch seconds."
+            "--since", help=f"{quantity} letters of records since this time: RFC 3339 or epoch seconds."
         )
-        topic = click.option("--topic", help=f"{much} letters of records of this topic.")
-        return click.option("--reason", help=f"{much} letters with this reason, such as off-scale.")(
+        topic = click.option("--topic", help=f"{quantity} letters of records of this topic.")
+        return click.option("--reason", help=f"{quantity} letters with this reason, such as off-scale.")(
             topic(since(command))
         )
 
-    return choose
+    return add_options
 
 
 @main.group("dead-letters")
@@ -333,13 +340,13 @@ def dead_letters() -> None:
 
 
 @dead_letters.command("list")
-@_which_letters("Only")
+@_letter_filters("Only")
 @click.option("--json", "as_json", is_flag=True, help="Print a list of groups.")
-def list_letters(as_json: bool, **chosen: Any) -> None:
+def list_letters(as_json: bool, **filters: Any) -> None:
     """List open letters by reason and topic, with an example of each."""
     from streamer.dead_letters import commands
 
-    _run(lambda settings: commands.show_all(settings, commands.choice(**chosen), as_json))
+    _run(lambda settings: commands.show_all(settings, commands.parse_letter_filter(**filters), as_json))
 
 
 @dead_letters.command("show")
@@ -349,19 +356,21 @@ def show_letter(coordinates: str, original: bool) -> None:
     """Show one letter: the reason, and the redacted payload."""
     from streamer.dead_letters import commands
 
-    sys.exit(_run(lambda settings: commands.show(settings, commands.choice([coordinates]), original)))
+    sys.exit(
+        _run(lambda settings: commands.show(settings, commands.parse_letter_filter([coordinates]), original))
+    )
 
 
 @dead_letters.command("retry")
 @click.argument("coordinates", metavar="[TOPIC:PARTITION:OFFSET]...", nargs=-1)
-@_which_letters("All")
+@_letter_filters("All")
 @click.option("--all", "everything", is_flag=True, help="All that are open.")
 @click.option(
     "--set", "sets", metavar="FIELD=JSON", multiple=True, help="Change data, such as answers.nps=9."
 )
 @click.option("--force", is_flag=True, help="Also send records that would be rejected again.")
 @click.option("--dry-run", is_flag=True, help="Only print what would be done.")
-def retry_letters(sets: tuple[str, ...], force: bool, dry_run: bool, **chosen: Any) -> None:
+def retry_letters(sets: tuple[str, ...], force: bool, dry_run: bool, **filters: Any) -> None:
     """Send rejected records again, unchanged, and close their letters.
 
     The original is read from Kafka by its coordinates and sent to the same partition with the same key,
@@ -369,29 +378,35 @@ def retry_letters(sets: tuple[str, ...], force: bool, dry_run: bool, **chosen: A
     """
     from streamer.dead_letters import commands
 
-    sys.exit(_run(lambda settings: commands.retry(settings, commands.some(**chosen), sets, force, dry_run)))
+    sys.exit(
+        _run(
+            lambda settings: commands.retry(
+                settings, commands.require_letter_filter(**filters), sets, force, dry_run
+            )
+        )
+    )
 
 
 @dead_letters.command("close")
 @click.argument("coordinates", metavar="[TOPIC:PARTITION:OFFSET]...", nargs=-1)
-@_which_letters("All")
+@_letter_filters("All")
 @click.option("--all", "everything", is_flag=True, help="All that are open.")
-def close_letters(**chosen: Any) -> None:
+def close_letters(**filters: Any) -> None:
     """Close letters without sending: the events were sent again by their source, or never will be."""
     from streamer.dead_letters import commands
 
-    _run(lambda settings: commands.close(settings, commands.some(**chosen)))
+    _run(lambda settings: commands.close(settings, commands.require_letter_filter(**filters)))
 
 
 @dead_letters.command("export")
 @click.argument("file", type=click.Path(allow_dash=True))
-@_which_letters("Only")
+@_letter_filters("Only")
 @click.option("--original", is_flag=True, help="Include the original records, which hold personal data.")
-def export_letters(file: str, original: bool, **chosen: Any) -> None:
+def export_letters(file: str, original: bool, **filters: Any) -> None:
     """Export open letters to FILE, or - for standard output: a line of JSON each."""
     from streamer.dead_letters import commands
 
-    _run(lambda settings: commands.export(settings, commands.choice(**chosen), file, original))
+    _run(lambda settings: commands.export(settings, commands.parse_letter_filter(**filters), file, original))
 
 
 @main.command()
@@ -399,15 +414,15 @@ def export_letters(file: str, original: bool, **chosen: Any) -> None:
 def derive(check: bool) -> None:
     """Generate the files that follow from catalogue and settings: dashboards, rules, reference."""
     try:
-        from streamer.derived import files
+        from streamer.artefacts import generated_files as files
     except ModuleNotFoundError as error:
         _exit(1, f"derive: {error.name} is missing; install streamer with its extra: 'streamer[derive]'")
-    root, settings = Path.cwd(), _or_exit(_settings)
+    root, settings = Path.cwd(), _exit_on_error(_load_settings)
     if check:
-        differences = _or_exit(lambda: files.check(root, settings))
+        differences = _exit_on_error(lambda: files.diff_files(root, settings))
         click.echo("\n".join(differences)) if differences else None
         sys.exit(1 if differences else 0)
-    for path, text in _or_exit(lambda: files.derive(root, settings)).items():
+    for path, text in _exit_on_error(lambda: files.generate_files(root, settings)).items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
@@ -415,25 +430,25 @@ def derive(check: bool) -> None:
 # Running a command, and its errors.
 
 
-def _now() -> int:
+def _now_ms() -> int:
     return round(time.time() * 1000)  # noqa: TID251 - the edge of the commands
 
 
 def _run(command: "Callable[[Settings], Coroutine[Any, Any, T]]") -> T:
-    return _or_exit(lambda: asyncio.run(command(_settings())))
+    return _exit_on_error(lambda: asyncio.run(command(_load_settings())))
 
 
-def _settings() -> "Settings":
-    from streamer.settings import SettingsError, load
+def _load_settings() -> "Settings":
+    from streamer.settings import SettingsError, load_settings
 
-    settings = load()
+    settings = load_settings()
     if not settings.redis.startswith(("redis://", "rediss://", "unix://")):
         # The value is not shown: it may hold a password.
         raise SettingsError("redis: expected a URL such as redis://127.0.0.1:6379/0")
     return settings
 
 
-def _or_exit(action: Callable[[], T]) -> T:
+def _exit_on_error(action: Callable[[], T]) -> T:
     """Run an action; on an expected error print one line and exit: 2 for wrong settings or queries, 1 for
     broken infrastructure. A bug keeps its traceback."""
     from streamer.readings.query import QueryError
@@ -444,15 +459,15 @@ def _or_exit(action: Callable[[], T]) -> T:
     except (SettingsError, QueryError) as error:
         _exit(2, str(error))
     except Exception as error:
-        if not _foreseen(error):
+        if not _is_expected(error):
             raise
         _exit(1, str(error) or type(error).__name__)
 
 
-def _foreseen(error: Exception) -> bool:
+def _is_expected(error: Exception) -> bool:
     """Tell whether an error comes from a connection or from our own code, not from a bug.
 
-    >>> _foreseen(ConnectionRefusedError("Redis")), _foreseen(KeyError("nps"))
+    >>> _is_expected(ConnectionRefusedError("Redis")), _is_expected(KeyError("nps"))
     (True, False)
     """
     package = type(error).__module__.partition(".")[0]
@@ -467,17 +482,17 @@ def _exit(code: int, line: str) -> NoReturn:
 # Readings of `query`.
 
 
-async def _read(settings: "Settings", asked: "Query") -> "list[Reading]":
-    from streamer.readings.query import checked
-    from streamer.readings.reader import Reader
+async def _query_readings(settings: "Settings", reading_query: "MetricQuery") -> "list[Reading]":
+    from streamer.readings.query import validate_query
+    from streamer.readings.reader import MetricsReader
     from streamer.store.redis import RedisStore
 
-    checked(asked, settings.rules().pairs)
+    validate_query(reading_query, settings.counting_rules().pairs)
     store = await RedisStore.connect(settings.redis, settings.center)
     try:
-        reader = Reader(store, settings)
-        await reader.refresh(asked.now)
-        return reader.readings(asked)
+        reader = MetricsReader(store, settings)
+        await reader.refresh(reading_query.now)
+        return reader.readings(reading_query)
     finally:
         await store.close()
 
@@ -499,15 +514,15 @@ def _print_table(readings: "list[Reading]", settings: "Settings") -> None:
         click.echo("no group has data in this window")
         return
     first = readings[0]
-    table = Table(title=f"{first.metric}, {first.window}", caption=display.freshness(first.fresh_s))
+    table = Table(title=f"{first.metric}, {first.window}", caption=display.format_data_age(first.fresh_s))
     for name in (first.by, "stat", "value", "95 % interval", "support", "from", "to"):
         table.add_column(name, justify="right" if name in ("value", "95 % interval", "support") else "left")
     for reading in readings:
         cells = (
-            _name(reading, settings),
+            _display_key(reading, settings),
             reading.stat,
-            display.value(reading.value, reading.unit, settings.currency),
-            display.interval(reading, settings.currency),
+            display.format_value(reading.value, reading.unit, settings.currency),
+            display.format_interval(reading, settings.currency),
             f"{reading.support:,}",
             reading.from_,
             reading.to,
@@ -516,11 +531,11 @@ def _print_table(readings: "list[Reading]", settings: "Settings") -> None:
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 
 
-def _name(reading: "Reading", settings: "Settings") -> str:
+def _display_key(reading: "Reading", settings: "Settings") -> str:
     """Return the group's key, with display names where there are any."""
-    from streamer.readings.query import dimensions
+    from streamer.readings.query import dimension_values
 
-    parts = dimensions(reading.by, reading.key).items()
+    values = dimension_values(reading.by, reading.key).items()
     return (
-        ", ".join(settings.names.get(dimension, {}).get(value, value) for dimension, value in parts) or "all"
+        ", ".join(settings.names.get(dimension, {}).get(value, value) for dimension, value in values) or "all"
     )

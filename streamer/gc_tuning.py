@@ -3,7 +3,7 @@
 import gc
 from typing import Final
 
-THRESHOLDS: Final = (100_000, 20, 20)
+GC_THRESHOLDS: Final = (100_000, 20, 20)
 """Batches and readings make many objects and hardly a cycle. With Python's defaults, a full collection
 would often stop everything for a tenth of a second or more."""
 
@@ -12,4 +12,4 @@ def freeze_startup_objects() -> None:
     """Exclude all present objects from collection, and collect the rest rarely."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(*THRESHOLDS)
+    gc.set_threshold(*GC_THRESHOLDS)

@@ -2,20 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 
-from streamer.comparison import state
-from streamer.events.decoding import Record
-from streamer.events.rules import Rules
+from streamer.events.counting_rules import CountingRules
+from streamer.events.decoding import KafkaRecord
 from streamer.metrics.tally import BUCKETS, COUNTS, DURATIONS, FIRST_BUCKET
+from streamer.operations.comparison import read_store_state
 from streamer.panes.pane_keys import SEPARATOR, Cell
-from streamer.store.port import Partition, Position, Store
+from streamer.store.port import LogPosition, Partition, StateStore
 from streamer.worker.pipeline import DeadLetter, PartitionProcessor, ProcessingContext
 from tests.strategies import START
 
-FIRST = Position("first", 0, b"--------")
+FIRST = LogPosition("first", 0, b"--------")
 Tallies = dict[tuple[str, int, str], dict[str, int]]
 
 
-class Letters:
+class RecordedDeadLetters:
     """Dead letters that are kept here."""
 
     def __init__(self) -> None:
@@ -25,17 +25,17 @@ class Letters:
         self.letters.extend(letters)
 
 
-class NoObserver:
+class NullObserver:
     def conflict(self) -> None: ...
 
-    def committed(self, records: Sequence[Record], now_ms: int) -> None: ...
+    def committed(self, records: Sequence[KafkaRecord], now_ms: int) -> None: ...
 
 
-def context(store: Store, rules: Rules, now_ms: int = START) -> ProcessingContext:
-    return ProcessingContext(store, rules, Letters(), NoObserver(), lambda: now_ms)
+def processing_context(store: StateStore, rules: CountingRules, now_ms: int = START) -> ProcessingContext:
+    return ProcessingContext(store, rules, RecordedDeadLetters(), NullObserver(), lambda: now_ms)
 
 
-async def processor(shared: ProcessingContext, topic: str, number: int) -> PartitionProcessor:
+async def partition_processor(shared: ProcessingContext, topic: str, number: int) -> PartitionProcessor:
     """A processor that goes on where the store is."""
     partition = Partition(topic, number)
     (position,) = await shared.store.positions([partition])
@@ -44,12 +44,12 @@ async def processor(shared: ProcessingContext, topic: str, number: int) -> Parti
     return PartitionProcessor(partition, position or FIRST, shared)
 
 
-def named(tally: Mapping[int | str, int]) -> dict[str, int]:
+def tally_by_name(tally: Mapping[int | str, int]) -> dict[str, int]:
     """Counts by name, histogram buckets as "handle:17", links of agents by the row they lead to."""
-    return {_name(number): amount for number, amount in tally.items()}
+    return {_count_name(number): amount for number, amount in tally.items()}
 
 
-def _name(number: int | str) -> str:
+def _count_name(number: int | str) -> str:
     if isinstance(number, str):
         return number
     if number < FIRST_BUCKET:
@@ -63,15 +63,15 @@ def cell_field(cell: Cell) -> str:
     return SEPARATOR.join(value or "" for value in cell)
 
 
-async def held(store: Store) -> Tallies:
+async def stored_tallies(store: StateStore) -> Tallies:
     """All tallies of a store that are not empty, by family, pane and field."""
-    now = await state(store)
-    found: Tallies = {}
-    for family, hour in now.panes:
+    store_state = await read_store_state(store)
+    tallies: Tallies = {}
+    for family, hour in store_state.panes:
         if family == "counters":
             continue
-        for (pane, group), tally in now.tallies(family, hour).items():
+        for (pane, group), tally in store_state.tallies(family, hour).items():
             field = group if isinstance(group, str) else cell_field(group)
-            if kept := {name: amount for name, amount in named(tally).items() if amount}:
-                found[family, pane, field] = kept
-    return found
+            if named_counts := {name: amount for name, amount in tally_by_name(tally).items() if amount}:
+                tallies[family, pane, field] = named_counts
+    return tallies

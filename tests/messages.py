@@ -4,15 +4,15 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from streamer.events.decoding import Record
+from streamer.events.decoding import KafkaRecord
 from streamer.events.models import (
     QUESTIONS,
-    Evaluation,
+    CustomerValuation,
     Event,
-    Response,
+    QualityEvaluation,
     Segment,
+    SurveyResponse,
     Tombstone,
-    Valuation,
 )
 
 TOPIC = {
@@ -52,31 +52,31 @@ def _special(event: Event, data: dict[str, Any]) -> dict[str, Any]:
         data["customer_value"] = event.customer_value / 100
     if isinstance(event, Segment) and not event.segment_id:
         del data["segment_id"]
-    if isinstance(event, Response):
+    if isinstance(event, SurveyResponse):
         data["answers"] = {name: data.pop(name) for name in QUESTIONS if name in data}
-    if isinstance(event, Evaluation):
+    if isinstance(event, QualityEvaluation):
         data["score"] = event.score / 100
-    if isinstance(event, Valuation):
+    if isinstance(event, CustomerValuation):
         data["value"] = event.value / 100
         del data["version"]
     return data
 
 
-def record(event: Event, partition: int, offset: int, timestamp: int) -> Record:
+def record(event: Event, partition: int, offset: int, timestamp: int) -> KafkaRecord:
     """Return the record of an event: a bare object, or a CloudEvent where the event has a source."""
     source = event.identity.source
     data = body(event)
     if source:
         data = {"specversion": "1.0", "type": "t", "id": str(offset), "source": source, "data": data}
-    return Record(topic_of(event), partition, offset, timestamp, None, json.dumps(data).encode(), ())
+    return KafkaRecord(topic_of(event), partition, offset, timestamp, None, json.dumps(data).encode(), ())
 
 
 def logs(
     events: Iterable[tuple[Event, int]], timestamp: Callable[[Event], int]
-) -> dict[tuple[str, int], Sequence[Record]]:
+) -> dict[tuple[str, int], Sequence[KafkaRecord]]:
     """Return the logs after each event was published to its topic, in the partition given beside it."""
-    found: dict[tuple[str, int], list[Record]] = {}
+    logs_by_partition: dict[tuple[str, int], list[KafkaRecord]] = {}
     for event, partition in events:
-        log = found.setdefault((topic_of(event), partition), [])
+        log = logs_by_partition.setdefault((topic_of(event), partition), [])
         log.append(record(event, partition, len(log), timestamp(event)))
-    return found
+    return logs_by_partition

@@ -12,20 +12,28 @@ from functools import cached_property
 from statistics import fmean
 from typing import NamedTuple, TypeVar
 
+from streamer.events.counting_rules import (
+    DAY,
+    HOUR,
+    SECOND,
+    SERVICE_LEVEL_FORMULAS,
+    UNKNOWN,
+    CountingRules,
+    ServiceLevel,
+)
 from streamer.events.models import (
     DIMENSIONS,
     QUESTIONS,
-    Dimensions,
-    Evaluation,
+    CustomerValuation,
+    DimensionedFact,
     Event,
-    Response,
+    QualityEvaluation,
     Segment,
-    Stated,
+    StatedFact,
+    SurveyResponse,
     SurveySent,
     Tombstone,
-    Valuation,
 )
-from streamer.events.rules import DAY, HOUR, SECOND, SERVICE_LEVEL_FORMULAS, UNKNOWN, Rules, ServiceLevel
 from streamer.metrics.tally import bucket, squared
 from streamer.panes.pane_keys import FINE_MS, LONG_MS, Cell, Grouping, groupings, row_field
 
@@ -35,7 +43,7 @@ Key = TypeVar("Key", bound=Hashable)
 # Facts in force
 
 
-def standing(events: Iterable[Event]) -> list[Stated]:
+def facts_in_force(events: Iterable[Event]) -> list[StatedFact]:
     """Return the facts in force: of each identity the greatest (version, digest), unless a tombstone."""
     winners: dict[tuple[str, str, str], Event] = {}
     for event in events:
@@ -45,14 +53,14 @@ def standing(events: Iterable[Event]) -> list[Stated]:
     return [winner for _, winner in sorted(winners.items()) if not isinstance(winner, Tombstone)]
 
 
-def naming(events: Iterable[Event]) -> dict[str, set[Hashable]]:
+def contacts_by_customer(events: Iterable[Event]) -> dict[str, set[Hashable]]:
     """Return the different contacts that each customer was ever named for, by any version of a fact.
 
     It is the contact that the fact names, else its survey, else the fact itself.
     """
     names: dict[str, set[Hashable]] = defaultdict(set)
     for event in events:
-        if not isinstance(event, Segment | SurveySent | Response) or event.customer_id is None:
+        if not isinstance(event, Segment | SurveySent | SurveyResponse) or event.customer_id is None:
             continue
         if event.contact_id is not None:
             names[event.customer_id].add(("contact", event.contact_id))
@@ -63,26 +71,28 @@ def naming(events: Iterable[Event]) -> dict[str, set[Hashable]]:
     return dict(names)
 
 
-def crowds(events: Iterable[Event], rules: Rules) -> set[str]:
+def shared_ids(events: Iterable[Event], rules: CountingRules) -> set[str]:
     """Return the shared customer ids: those named for more than `rules.crowd` contacts."""
-    return {customer for customer, contacts in naming(events).items() if len(contacts) > rules.crowd}
+    return {
+        customer for customer, contacts in contacts_by_customer(events).items() if len(contacts) > rules.crowd
+    }
 
 
 # Contacts and journeys
 
 
-def rank(fact: Stated) -> tuple[int, int, str, str, str]:
+def fact_rank(fact: StatedFact) -> tuple[int, int, str, str, str]:
     """Return the rank of a fact: of two facts the one of the higher rank is believed."""
     return (fact.version, fact.time, *fact.identity)
 
 
-def cell_of(fact: Dimensions) -> Cell:
+def cell_of(fact: DimensionedFact) -> Cell:
     return (fact.site, fact.queue, fact.team, fact.agent_id, fact.channel, fact.reason, fact.language)
 
 
-def either(first: Cell, second: Cell) -> Cell:
+def merged_cell(first: Cell, second: Cell) -> Cell:
     """Return for each dimension the first cell's value where known, else the second's."""
-    return tuple(one if one is not None else other for one, other in zip(first, second, strict=True))
+    return tuple(value if value is not None else other for value, other in zip(first, second, strict=True))
 
 
 UNKNOWN_CELL: Cell = (None,) * len(DIMENSIONS)
@@ -93,23 +103,23 @@ AGENT = DIMENSIONS.index("agent")
 class Survey:
     """One survey: its invitation and its responses; or a response that names no survey."""
 
-    sent: SurveySent | None = None
-    responses: list[Response] = field(default_factory=list)
+    invitation: SurveySent | None = None
+    responses: list[SurveyResponse] = field(default_factory=list)
 
-    def facts(self) -> list[SurveySent | Response]:
-        return [*self.responses, *([self.sent] if self.sent else [])]
+    def facts(self) -> list[SurveySent | SurveyResponse]:
+        return [*self.responses, *([self.invitation] if self.invitation else [])]
 
     def contact_id(self) -> str | None:
         naming_one = [response for response in self.responses if response.contact_id is not None]
         if naming_one:
-            return max(naming_one, key=rank).contact_id
-        return self.sent.contact_id if self.sent else None
+            return max(naming_one, key=fact_rank).contact_id
+        return self.invitation.contact_id if self.invitation else None
 
     def is_answered(self) -> bool:
         return any(answers(response) for response in self.responses)
 
-    def own_cell(self, fact: SurveySent | Response) -> Cell:
-        return either(cell_of(fact), cell_of(self.sent)) if self.sent else cell_of(fact)
+    def own_cell(self, fact: SurveySent | SurveyResponse) -> Cell:
+        return merged_cell(cell_of(fact), cell_of(self.invitation)) if self.invitation else cell_of(fact)
 
 
 @dataclass
@@ -119,7 +129,7 @@ class Contact:
     id: str | None
     segments: list[Segment] = field(default_factory=list)
     surveys: list[Survey] = field(default_factory=list)
-    evaluations: list[Evaluation] = field(default_factory=list)
+    evaluations: list[QualityEvaluation] = field(default_factory=list)
 
     def customer_id(self) -> str | None:
         from_segments = [segment for segment in self.segments if segment.customer_id is not None]
@@ -127,7 +137,7 @@ class Contact:
             fact for survey in self.surveys for fact in survey.facts() if fact.customer_id is not None
         ]
         naming_one = from_segments or from_surveys
-        return max(naming_one, key=rank).customer_id if naming_one else None
+        return max(naming_one, key=fact_rank).customer_id if naming_one else None
 
     @cached_property
     def handled(self) -> Segment | None:
@@ -139,16 +149,20 @@ class Contact:
         """The same among the inbound segments: it decides where and when the contact counts."""
         return _last_answered([segment for segment in self.segments if segment.direction == "inbound"])
 
-    def is_joined_by(self, fact: SurveySent | Response | Evaluation, rules: Rules) -> bool:
+    def is_joined_by(
+        self, fact: SurveySent | SurveyResponse | QualityEvaluation, rules: CountingRules
+    ) -> bool:
         return self.handled is not None and abs(fact.time - self.handled.ended_at) <= rules.horizon_ms
 
-    def cell(self, fact: SurveySent | Response | Evaluation, own: Cell, rules: Rules) -> Cell:
+    def cell(
+        self, fact: SurveySent | SurveyResponse | QualityEvaluation, own_cell: Cell, rules: CountingRules
+    ) -> Cell:
         """Return the dimensions of a fact: its contact's where known, else its own."""
         if self.handled is not None and self.is_joined_by(fact, rules):
-            return either(cell_of(self.handled), own)
-        return own
+            return merged_cell(cell_of(self.handled), own_cell)
+        return own_cell
 
-    def responses(self) -> Iterator[tuple[Survey, Response]]:
+    def responses(self) -> Iterator[tuple[Survey, SurveyResponse]]:
         for survey in self.surveys:
             for response in survey.responses:
                 yield survey, response
@@ -165,49 +179,49 @@ class Journey:
 
     customer_id: str | None
     contacts: list[Contact]
-    valuations: list[Valuation] = field(default_factory=list)
+    valuations: list[CustomerValuation] = field(default_factory=list)
 
     def value(self) -> int | None:
         """Return the newest stated value of the customer in hundredths."""
-        known = [(v.as_of, 1, v.version, v.source, v.identity.id, v.value) for v in self.valuations]
-        known += [
+        stated_values = [(v.as_of, 1, v.version, v.source, v.identity.id, v.value) for v in self.valuations]
+        stated_values += [
             (s.ended_at, 0, s.version, s.source, s.identity.id, s.customer_value)
             for contact in self.contacts
             for s in contact.segments
             if s.customer_value is not None
         ]
-        return max(known)[-1] if known else None
+        return max(stated_values)[-1] if stated_values else None
 
 
-def contacts(facts: Iterable[Stated]) -> list[Contact]:
+def contacts(facts: Iterable[StatedFact]) -> list[Contact]:
     """Sort all facts but valuations into contacts."""
     surveys: dict[Hashable, Survey] = defaultdict(Survey)
-    found: dict[Hashable, Contact] = {}
+    contact_by_key: dict[Hashable, Contact] = {}
 
     def contact(contact_id: str | None, alone: Hashable) -> Contact:
-        return found.setdefault(alone if contact_id is None else contact_id, Contact(contact_id))
+        return contact_by_key.setdefault(alone if contact_id is None else contact_id, Contact(contact_id))
 
     for fact in facts:
         match fact:
             case Segment():
                 contact(fact.contact_id, None).segments.append(fact)
-            case Evaluation():
+            case QualityEvaluation():
                 contact(fact.contact_id, fact.identity).evaluations.append(fact)
             case SurveySent():
-                surveys[fact.source, fact.survey_id].sent = fact
-            case Response(survey_id=None):
+                surveys[fact.source, fact.survey_id].invitation = fact
+            case SurveyResponse(survey_id=None):
                 surveys[fact.identity].responses.append(fact)
-            case Response():
+            case SurveyResponse():
                 surveys[fact.source, fact.survey_id].responses.append(fact)
     for key, survey in surveys.items():
         contact(survey.contact_id(), ("survey", key)).surveys.append(survey)
-    return list(found.values())
+    return list(contact_by_key.values())
 
 
-def journeys(events: Iterable[Event], rules: Rules) -> list[Journey]:
+def journeys(events: Iterable[Event], rules: CountingRules) -> list[Journey]:
     events = list(events)
-    facts = standing(events)
-    crowd = crowds(events, rules)
+    facts = facts_in_force(events)
+    crowd = shared_ids(events, rules)
     of_nobody: list[Journey] = []
     of_customer: dict[str, Journey] = {}
     for contact in contacts(facts):
@@ -217,7 +231,7 @@ def journeys(events: Iterable[Event], rules: Rules) -> list[Journey]:
         else:
             of_customer.setdefault(customer, Journey(customer, [])).contacts.append(contact)
     for fact in facts:
-        if isinstance(fact, Valuation) and fact.customer_id in of_customer:
+        if isinstance(fact, CustomerValuation) and fact.customer_id in of_customer:
             of_customer[fact.customer_id].valuations.append(fact)
     return [*of_nobody, *of_customer.values()]
 
@@ -225,13 +239,13 @@ def journeys(events: Iterable[Event], rules: Rules) -> list[Journey]:
 # Counting rules
 
 
-def answers(response: Response) -> list[tuple[str, int | bool]]:
+def answers(response: SurveyResponse) -> list[tuple[str, int | bool]]:
     """Return the questions that were answered, with their answers."""
     pairs = [(question, getattr(response, question)) for question in QUESTIONS]
     return [(question, answer) for question, answer in pairs if answer is not None]
 
 
-def counts_as_survey(response: Response) -> bool:
+def counts_as_survey(response: SurveyResponse) -> bool:
     return not response.excluded and (bool(answers(response)) or response.comment is not None)
 
 
@@ -250,25 +264,25 @@ class FirstContact(NamedTuple):
     is_kept: bool
 
 
-def first_contacts(journey: Journey, rules: Rules) -> list[FirstContact]:
+def first_contacts(journey: Journey, rules: CountingRules) -> list[FirstContact]:
     """Return the answered inbound contacts of a known customer in order, without callback legs."""
     if journey.customer_id is None:
         return []
-    line = sorted(
+    ordered_visits = sorted(
         (inbound.ended_at, (contact.id or "").encode(), inbound)
         for contact in journey.contacts
         if (inbound := contact.inbound) and inbound.outcome == "answered" and inbound.channel != "callback"
     )
     verdicts = []
-    for place, (time, _, inbound) in enumerate(line):
+    for index, (time, _, inbound) in enumerate(ordered_visits):
 
         def is_near(other: tuple[int, bytes, Segment], time: int = time, inbound: Segment = inbound) -> bool:
             if rules.fcr_same_reason and other[2].reason != inbound.reason:
                 return False
             return abs(other[0] - time) <= rules.fcr_ms
 
-        is_repeat = any(is_near(earlier) for earlier in line[:place])
-        has_repeat = any(is_near(later) for later in line[place + 1 :])
+        is_repeat = any(is_near(earlier) for earlier in ordered_visits[:index])
+        has_repeat = any(is_near(later) for later in ordered_visits[index + 1 :])
         verdicts.append(FirstContact(inbound, is_repeat, is_kept=not is_repeat and not has_repeat))
     return verdicts
 
@@ -279,7 +293,7 @@ class AtRisk(NamedTuple):
     value: int
 
 
-def at_risk(journey: Journey, rules: Rules) -> AtRisk | None:
+def at_risk(journey: Journey, rules: CountingRules) -> AtRisk | None:
     """Return the value that a customer's newest NPS answer puts at risk, if it is a detractor's."""
     value = journey.value()
     if journey.customer_id is None or value is None:
@@ -311,7 +325,7 @@ class Contribution(NamedTuple):
     counts: Counts
 
 
-def contributions(events: Iterable[Event], rules: Rules) -> Iterator[Contribution]:
+def contributions(events: Iterable[Event], rules: CountingRules) -> Iterator[Contribution]:
     for journey in journeys(events, rules):
         value = journey.value()
         for contact in journey.contacts:
@@ -323,8 +337,8 @@ def contributions(events: Iterable[Event], rules: Rules) -> Iterator[Contributio
                 yield from _survey_contributions(contact, survey, rules)
             for evaluation in contact.evaluations:
                 yield _evaluation_contribution(contact, evaluation, rules)
-        for one in first_contacts(journey, rules):
-            yield Contribution(one.inbound.ended_at, cell_of(one.inbound), _first_contact_counts(one))
+        for visit in first_contacts(journey, rules):
+            yield Contribution(visit.inbound.ended_at, cell_of(visit.inbound), _first_contact_counts(visit))
         if risk := at_risk(journey, rules):
             yield Contribution(risk.time, risk.cell, {"risk_customers": 1, "risk_sum": risk.value})
 
@@ -335,7 +349,7 @@ def _duration(name: str, ms: int | None) -> Counts:
     return {f"{name}_n": 1, f"{name}_ms": ms, f"{name}_s2": squared(ms, SECOND), f"{name}:{bucket(ms)}": 1}
 
 
-def _segment_counts(segment: Segment, rules: Rules) -> Counts:
+def _segment_counts(segment: Segment, rules: CountingRules) -> Counts:
     is_answered = segment.outcome == "answered"
     if segment.direction == "outbound":
         return {"outbound": 1} | (_duration("outbound_handle", handle_ms(segment)) if is_answered else {})
@@ -360,7 +374,7 @@ def _segment_counts(segment: Segment, rules: Rules) -> Counts:
     return counts | {"own_level_hits": hits, "own_level_of": of}
 
 
-def is_offered(segment: Segment, rules: Rules) -> bool:
+def is_offered(segment: Segment, rules: CountingRules) -> bool:
     if segment.outcome == "overflow":
         return rules.offered_counts_overflow
     if segment.outcome == "callback":
@@ -394,16 +408,16 @@ def _contact_counts(inbound: Segment, value: int | None) -> Counts:
     return counts
 
 
-def _first_contact_counts(one: FirstContact) -> Counts:
-    if one.is_repeat:
+def _first_contact_counts(visit: FirstContact) -> Counts:
+    if visit.is_repeat:
         return {"fcr_contacts": 1, "fcr_repeats": 1}
-    return {"fcr_contacts": 1, "fcr_firsts": 1, "fcr_kept": int(one.is_kept)}
+    return {"fcr_contacts": 1, "fcr_firsts": 1, "fcr_kept": int(visit.is_kept)}
 
 
-def _survey_contributions(contact: Contact, survey: Survey, rules: Rules) -> Iterator[Contribution]:
-    if sent := survey.sent:
+def _survey_contributions(contact: Contact, survey: Survey, rules: CountingRules) -> Iterator[Contribution]:
+    if invitation := survey.invitation:
         counts = {"surveys_sent": 1, "surveys_sent_answered": int(survey.is_answered())}
-        yield Contribution(sent.sent_at, contact.cell(sent, cell_of(sent), rules), counts)
+        yield Contribution(invitation.sent_at, contact.cell(invitation, cell_of(invitation), rules), counts)
     for response in survey.responses:
         if not counts_as_survey(response):
             continue
@@ -418,24 +432,26 @@ def _survey_contributions(contact: Contact, survey: Survey, rules: Rules) -> Ite
         )
 
 
-def _evaluation_cell(contact: Contact, evaluation: Evaluation, rules: Rules) -> Cell:
+def _evaluation_cell(contact: Contact, evaluation: QualityEvaluation, rules: CountingRules) -> Cell:
     cell = list(contact.cell(evaluation, UNKNOWN_CELL, rules))
     if evaluation.agent_id is not None:
         cell[AGENT] = evaluation.agent_id
     return tuple(cell)
 
 
-def _evaluation_contribution(contact: Contact, evaluation: Evaluation, rules: Rules) -> Contribution:
+def _evaluation_contribution(
+    contact: Contact, evaluation: QualityEvaluation, rules: CountingRules
+) -> Contribution:
     counts = {"qa": 1, "qa_sum": evaluation.score, "qa_squares": squared(evaluation.score, 100)}
     return Contribution(evaluation.evaluated_at, _evaluation_cell(contact, evaluation, rules), counts)
 
 
-def tallies(events: Iterable[Event], rules: Rules) -> dict[tuple[int, Cell], Counts]:
+def tallies(events: Iterable[Event], rules: CountingRules) -> dict[tuple[int, Cell], Counts]:
     """Return counts by (10 s pane, cell) and name, histogram buckets as "handle:17"; 0 is absent."""
     return _summed(((c.time // FINE_MS, c.cell), c.counts) for c in contributions(events, rules))
 
 
-def by_hour_and_row(events: Iterable[Event], rules: Rules) -> dict[tuple[int, str], Counts]:
+def by_hour_and_row(events: Iterable[Event], rules: CountingRules) -> dict[tuple[int, str], Counts]:
     """Return counts by (hour, group row) and name, as `tallies` does."""
     return _summed(
         ((c.time // LONG_MS, row_field(by, c.cell)), c.counts)
@@ -471,8 +487,8 @@ class Window:
 
     def __contains__(self, placed: tuple[int, Cell]) -> bool:
         time, cell = placed
-        mine = tuple(cell[DIMENSIONS.index(name)] or UNKNOWN for name in self.by)
-        return self.start <= time < self.end and mine == self.key
+        group_key = tuple(cell[DIMENSIONS.index(name)] or UNKNOWN for name in self.by)
+        return self.start <= time < self.end and group_key == self.key
 
     def earlier(self, ms: int) -> "Window":
         return Window(self.start - ms, self.end - ms, self.at, self.by, self.key)
@@ -488,7 +504,9 @@ Readings = dict[tuple[str, str], Reading]
 queue's formula."""
 
 
-def readings(events: Iterable[Event], rules: Rules, window: Window, response_age_ms: int = DAY) -> Readings:
+def readings(
+    events: Iterable[Event], rules: CountingRules, window: Window, response_age_ms: int = DAY
+) -> Readings:
     """Return every metric in its unit. Metrics that are not defined for this window or group are absent.
 
     Percentiles are exact (nearest rank). `today` of several time zones is not supported.
@@ -529,7 +547,7 @@ def nearest_rank(numbers: list[float], percent: int) -> float:
 
 
 def _survey_readings(
-    all_contacts: list[Contact], rules: Rules, window: Window, response_age_ms: int
+    all_contacts: list[Contact], rules: CountingRules, window: Window, response_age_ms: int
 ) -> Readings:
     responses = [
         response
@@ -539,12 +557,13 @@ def _survey_readings(
         and (response.answered_at, contact.cell(response, survey.own_cell(response), rules)) in window
     ]
     old_enough = window.earlier(response_age_ms)
-    sent = [
+    answered_invitations = [
         survey.is_answered()
         for contact in all_contacts
         for survey in contact.surveys
-        if survey.sent
-        and (survey.sent.sent_at, contact.cell(survey.sent, cell_of(survey.sent), rules)) in old_enough
+        if survey.invitation
+        and (survey.invitation.sent_at, contact.cell(survey.invitation, cell_of(survey.invitation), rules))
+        in old_enough
     ]
     qa = [
         evaluation.score / 100
@@ -567,12 +586,12 @@ def _survey_readings(
         ("surveys", ""): count(len(responses)),
         ("detractors", ""): count(len([score for score in nps if score <= 6])),
         ("comments", ""): count(len([r for r in responses if r.comment is not None])),
-        ("response_ratio", ""): share(sent),
+        ("response_ratio", ""): share(answered_invitations),
         ("qa_score", ""): mean(qa),
     }
 
 
-def _segment_readings(segments: list[Segment], rules: Rules, window: Window) -> Readings:
+def _segment_readings(segments: list[Segment], rules: CountingRules, window: Window) -> Readings:
     inbound = [s for s in segments if s.direction == "inbound"]
     outbound = [s for s in segments if s.direction == "outbound"]
     answered = [s for s in inbound if s.outcome == "answered"]
@@ -587,7 +606,7 @@ def _segment_readings(segments: list[Segment], rules: Rules, window: Window) -> 
         for s in abandoned
         if s.wait_ms is not None and s.wait_ms <= rules.service_level_of(s.queue).short_ms
     ]
-    found = {
+    readings_by_stat = {
         ("transfer_ratio", ""): share(s.transfer != "none" for s in answered),
         ("offered", ""): count(len(offered)),
         ("answered", ""): count(len(answered)),
@@ -606,10 +625,10 @@ def _segment_readings(segments: list[Segment], rules: Rules, window: Window) -> 
         **_times("outbound_handle_time_seconds", [handle_ms(s) for s in outbound if s.outcome == "answered"]),
     }
     if "agent" not in window.by:
-        found["abandon_ratio", ""] = share(s.outcome == "abandoned" for s in offered)
+        readings_by_stat["abandon_ratio", ""] = share(s.outcome == "abandoned" for s in offered)
         for stat in ("own", *SERVICE_LEVEL_FORMULAS):
-            found["service_level_ratio", stat] = _service_level(inbound, rules, stat)
-    return found
+            readings_by_stat["service_level_ratio", stat] = _service_level(inbound, rules, stat)
+    return readings_by_stat
 
 
 def _times(metric: str, durations_ms: Iterable[int | None]) -> Readings:
@@ -621,7 +640,7 @@ def _times(metric: str, durations_ms: Iterable[int | None]) -> Readings:
     return {(metric, stat): reading for stat, reading in stats.items()}
 
 
-def _service_level(inbound: list[Segment], rules: Rules, stat: str) -> Reading:
+def _service_level(inbound: list[Segment], rules: CountingRules, stat: str) -> Reading:
     verdicts = []
     for segment in inbound:
         target = rules.service_level_of(segment.queue)
@@ -648,7 +667,7 @@ def in_time(segment: Segment, target: ServiceLevel, formula: str) -> bool | None
     return None
 
 
-def _contact_readings(all_journeys: list[Journey], rules: Rules, window: Window) -> Readings:
+def _contact_readings(all_journeys: list[Journey], rules: CountingRules, window: Window) -> Readings:
     disposed, values, risks = [], [], []
     number = 0
     for journey in all_journeys:
@@ -665,44 +684,46 @@ def _contact_readings(all_journeys: list[Journey], rules: Rules, window: Window)
         risk = at_risk(journey, rules)
         if risk is not None and (risk.time, risk.cell) in window:
             risks.append(risk.value / 100)
-    found = {
+    readings_by_stat = {
         ("contacts", ""): count(number),
         ("fcr_agent_ratio", ""): share(disposed),
         ("value_mean", ""): mean(values),
     }
     if window.end - window.start <= rules.horizon_ms:
-        found["value_at_risk", ""] = Reading(sum(risks) if risks else None, len(risks))
-    return found
+        readings_by_stat["value_at_risk", ""] = Reading(sum(risks) if risks else None, len(risks))
+    return readings_by_stat
 
 
-def _first_contact_readings(all_journeys: list[Journey], rules: Rules, window: Window) -> Readings:
+def _first_contact_readings(all_journeys: list[Journey], rules: CountingRules, window: Window) -> Readings:
     everything = [first for journey in all_journeys for first in first_contacts(journey, rules)]
 
     def within(some: Window) -> list[FirstContact]:
-        return [one for one in everything if (one.inbound.ended_at, cell_of(one.inbound)) in some]
+        return [visit for visit in everything if (visit.inbound.ended_at, cell_of(visit.inbound)) in some]
 
     def firsts(some: Window) -> list[FirstContact]:
-        return [one for one in within(some) if not one.is_repeat]
+        return [visit for visit in within(some) if not visit.is_repeat]
 
     length = window.end - window.start
-    found = {("repeat_ratio", ""): share(one.is_repeat for one in within(window))}
+    readings_by_stat = {("repeat_ratio", ""): share(visit.is_repeat for visit in within(window))}
     if length >= rules.fcr_ms:
-        mine = firsts(window)
-        found["fcr_ratio", ""] = share(one.is_kept for one in mine)
+        window_firsts = firsts(window)
+        readings_by_stat["fcr_ratio", ""] = share(visit.is_kept for visit in window_firsts)
         # a repeat that ends at or after `at` is still to come
-        found["fcr_maturity_ratio", ""] = share(
-            one.inbound.ended_at + rules.fcr_ms < window.at for one in mine
+        readings_by_stat["fcr_maturity_ratio", ""] = share(
+            visit.inbound.ended_at + rules.fcr_ms < window.at for visit in window_firsts
         )
     if length >= 24 * HOUR:
-        found["fcr_final_ratio", ""] = share(one.is_kept for one in firsts(window.earlier(rules.fcr_ms)))
-    return found
+        readings_by_stat["fcr_final_ratio", ""] = share(
+            visit.is_kept for visit in firsts(window.earlier(rules.fcr_ms))
+        )
+    return readings_by_stat
 
 
 def active_agents(events: Iterable[Event], window: Window) -> set[str]:
     """Return the agents of answered inbound segments in a window."""
     return {
         fact.agent_id
-        for fact in standing(events)
+        for fact in facts_in_force(events)
         if isinstance(fact, Segment)
         and (fact.direction, fact.outcome) == ("inbound", "answered")
         and fact.agent_id is not None

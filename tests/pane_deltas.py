@@ -6,7 +6,7 @@ from itertools import chain
 import numpy as np
 
 from streamer.metrics.tally import Tally
-from streamer.panes.fold import Contribution, Delta
+from streamer.panes.fold import CommitDelta, Contribution
 from streamer.panes.pane_delta import LongSums
 from streamer.panes.pane_keys import FINE_MS, Cell, Grouping, PaneHour
 from streamer.panes.rollup import Rollup
@@ -21,7 +21,7 @@ def deltas(tallies: PaneTallies, pairs: tuple[Grouping, ...] = ()) -> dict[PaneH
         Contribution(pane * FINE_MS, cell, tuple(chain.from_iterable(tally.items())))
         for (pane, cell), tally in tallies.items()
     ]
-    return Rollup(pairs).deltas(Delta([], rows, {}))
+    return Rollup(pairs).deltas(CommitDelta([], rows, {}))
 
 
 def row_sums(rows: Mapping[str, Tally]) -> bytes:

@@ -7,20 +7,28 @@ called "k1". Times lie on a coarse grid, at most a millisecond off it where a bo
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from streamer.events.counting_rules import (
+    DAY,
+    HOUR,
+    MINUTE,
+    SECOND,
+    SERVICE_LEVEL_FORMULAS,
+    CountingRules,
+    ServiceLevel,
+)
 from streamer.events.models import (
     OUTCOMES,
     TRANSFERS,
-    Evaluation,
+    CustomerValuation,
     Event,
-    Identity,
-    Response,
+    FactIdentity,
+    QualityEvaluation,
     Segment,
-    Stated,
+    StatedFact,
+    SurveyResponse,
     SurveySent,
     Tombstone,
-    Valuation,
 )
-from streamer.events.rules import DAY, HOUR, MINUTE, SECOND, SERVICE_LEVEL_FORMULAS, Rules, ServiceLevel
 from streamer.metrics.tally import SCALES
 
 START = 1_750_032_000_000
@@ -105,10 +113,10 @@ _ANSWERS = tuple(
 )
 
 
-def _with(kind: type, *profiles: tuple[dict, ...], **fields: st.SearchStrategy) -> st.SearchStrategy:
+def _built_from(kind: type, *profiles: tuple[dict, ...], **fields: st.SearchStrategy) -> st.SearchStrategy:
     return st.builds(
         lambda *chosen, **rest: kind(
-            **{name: value for part in chosen for name, value in part.items()}, **rest
+            **{name: value for profile_fields in chosen for name, value in profile_fields.items()}, **rest
         ),
         *(st.sampled_from(profile) for profile in profiles),
         source=sources,
@@ -118,7 +126,7 @@ def _with(kind: type, *profiles: tuple[dict, ...], **fields: st.SearchStrategy) 
 
 
 def segments() -> st.SearchStrategy[Segment]:
-    return _with(
+    return _built_from(
         Segment,
         _CALLS,
         _DURATIONS,
@@ -135,7 +143,7 @@ def segments() -> st.SearchStrategy[Segment]:
 
 
 def invitations() -> st.SearchStrategy[SurveySent]:
-    return _with(
+    return _built_from(
         SurveySent,
         _PROFILES,
         customer_id=customers,
@@ -145,9 +153,9 @@ def invitations() -> st.SearchStrategy[SurveySent]:
     )
 
 
-def responses() -> st.SearchStrategy[Response]:
-    return _with(
-        Response,
+def responses() -> st.SearchStrategy[SurveyResponse]:
+    return _built_from(
+        SurveyResponse,
         _PROFILES,
         _ANSWERS,
         customer_id=customers,
@@ -159,9 +167,9 @@ def responses() -> st.SearchStrategy[Response]:
     )
 
 
-def evaluations() -> st.SearchStrategy[Evaluation]:
-    return _with(
-        Evaluation,
+def evaluations() -> st.SearchStrategy[QualityEvaluation]:
+    return _built_from(
+        QualityEvaluation,
         evaluation_id=st.sampled_from(EVALUATIONS),
         contact_id=maybe(CONTACTS),
         agent_id=maybe(("anna", "ben")),
@@ -170,9 +178,9 @@ def evaluations() -> st.SearchStrategy[Evaluation]:
     )
 
 
-def valuations() -> st.SearchStrategy[Valuation]:
+def valuations() -> st.SearchStrategy[CustomerValuation]:
     return st.builds(
-        lambda source, customer, value, as_of: Valuation(
+        lambda source, customer, value, as_of: CustomerValuation(
             source=source, version=as_of, customer_id=customer, value=value, as_of=as_of
         ),
         sources,
@@ -182,25 +190,25 @@ def valuations() -> st.SearchStrategy[Valuation]:
     )
 
 
-def identities() -> st.SearchStrategy[Identity]:
+def identities() -> st.SearchStrategy[FactIdentity]:
     return st.one_of(
-        st.builds(Identity, st.just("s"), sources, st.sampled_from((*CONTACTS, *SEGMENTS[1:]))),
-        st.builds(Identity, st.just("v"), sources, st.sampled_from(SURVEYS)),
-        st.builds(Identity, st.just("r"), sources, st.sampled_from(RESPONSES)),
-        st.builds(Identity, st.just("e"), sources, st.sampled_from(EVALUATIONS)),
+        st.builds(FactIdentity, st.just("s"), sources, st.sampled_from((*CONTACTS, *SEGMENTS[1:]))),
+        st.builds(FactIdentity, st.just("v"), sources, st.sampled_from(SURVEYS)),
+        st.builds(FactIdentity, st.just("r"), sources, st.sampled_from(RESPONSES)),
+        st.builds(FactIdentity, st.just("e"), sources, st.sampled_from(EVALUATIONS)),
     )
 
 
 def tombstones() -> st.SearchStrategy[Tombstone]:
     """Draw deletions of facts that may or may not exist; of a customer's value, the version is a time."""
-    of_value = st.builds(Identity, st.just("c"), sources, st.sampled_from(CUSTOMERS))
+    of_value = st.builds(FactIdentity, st.just("c"), sources, st.sampled_from(CUSTOMERS))
     return st.one_of(
         st.builds(Tombstone, identities(), versions()),
         st.builds(Tombstone, of_value, times()),
     )
 
 
-def facts() -> st.SearchStrategy[Stated]:
+def facts() -> st.SearchStrategy[StatedFact]:
     return st.one_of(
         segments(),
         segments(),
@@ -214,12 +222,12 @@ def facts() -> st.SearchStrategy[Stated]:
 
 
 @st.composite
-def corrections(draw: st.DrawFn, fact: Stated) -> list[Event]:
+def corrections(draw: st.DrawFn, fact: StatedFact) -> list[Event]:
     """Draw what its source says of a fact later, with versions that may tie.
 
     The fact may be sent again, changed, given to another customer or contact, deleted, or revived.
     """
-    if isinstance(fact, Valuation):
+    if isinstance(fact, CustomerValuation):
         return [draw(st.sampled_from((fact, replace(fact, value=777))))]
     later = fact.version + draw(st.sampled_from((0, 1, 1)))
     match draw(st.sampled_from(("same", "changed", "moved", "deleted", "revived"))):
@@ -228,7 +236,7 @@ def corrections(draw: st.DrawFn, fact: Stated) -> list[Event]:
         case "changed":
             return [replace(draw(_changes(fact)), version=later)]
         case "moved":
-            to_whom = "contact_id" if isinstance(fact, Evaluation) else "customer_id"
+            to_whom = "contact_id" if isinstance(fact, QualityEvaluation) else "customer_id"
             return [replace(fact, version=later, **{to_whom: draw(_movers[to_whom])})]
         case "deleted":
             return [Tombstone(fact.identity, later)]
@@ -238,24 +246,24 @@ def corrections(draw: st.DrawFn, fact: Stated) -> list[Event]:
 _movers = {"contact_id": maybe(CONTACTS), "customer_id": customers}
 
 
-def _changes(fact: Stated) -> st.SearchStrategy[Stated]:
+def _changes(fact: StatedFact) -> st.SearchStrategy[StatedFact]:
     """Draw other facts under the same identity."""
     match fact:
         case Segment():
-            named, others = {"segment_id": fact.segment_id}, segments()
+            identity_fields, others = {"segment_id": fact.segment_id}, segments()
             if not fact.segment_id:
-                named["contact_id"] = fact.contact_id
+                identity_fields["contact_id"] = fact.contact_id
         case SurveySent():
-            named, others = {"survey_id": fact.survey_id}, invitations()
-        case Response():
-            named, others = {"response_id": fact.response_id}, responses()
+            identity_fields, others = {"survey_id": fact.survey_id}, invitations()
+        case SurveyResponse():
+            identity_fields, others = {"response_id": fact.response_id}, responses()
         case _:
-            named, others = {"evaluation_id": fact.evaluation_id}, evaluations()
-    return others.map(lambda other: replace(other, **named, source=fact.source))
+            identity_fields, others = {"evaluation_id": fact.evaluation_id}, evaluations()
+    return others.map(lambda other: replace(other, **identity_fields, source=fact.source))
 
 
 @st.composite
-def sequels(draw: st.DrawFn, fact: Stated) -> list[Event]:
+def sequels(draw: st.DrawFn, fact: StatedFact) -> list[Event]:
     """Draw the events that follow a fact: the customer comes back, is transferred, is invited, answers."""
     match fact:
         case Segment():
@@ -288,25 +296,34 @@ def visits(draw: st.DrawFn) -> list[Segment]:
     customer, ended_at, visits = draw(st.sampled_from(CUSTOMERS)), START, []
     for contact_id in draw(st.lists(st.sampled_from(CONTACTS), max_size=4, unique=True)):
         ended_at = _apart(ended_at, draw(_away))
-        told = {"customer_id": customer, "contact_id": contact_id, "segment_id": "", "ended_at": ended_at}
-        visits.append(replace(draw(segments()), **told, direction="inbound", outcome="answered"))
+        visit_fields = {
+            "customer_id": customer,
+            "contact_id": contact_id,
+            "segment_id": "",
+            "ended_at": ended_at,
+        }
+        visits.append(replace(draw(segments()), **visit_fields, direction="inbound", outcome="answered"))
     return visits
 
 
 @st.composite
-def _worlds(draw: st.DrawFn, max_facts: int) -> list[Event]:
+def _histories(draw: st.DrawFn, max_facts: int) -> list[Event]:
     size = draw(st.sampled_from((2, max_facts // 3, max_facts // 2, max_facts)))
     first = draw(visits()) + draw(st.lists(facts(), min_size=size // 2, max_size=size))
-    befallen = draw(st.lists(st.sampled_from(first), min_size=size // 4, max_size=size)) if first else []
-    followed = [event for fact in befallen for event in draw(sequels(fact))]
-    told = draw(st.lists(st.sampled_from([*first, *followed]), max_size=size // 2)) if first else []
-    corrected = [event for fact in told for event in draw(corrections(fact))]
-    return [*first, *followed, *corrected, *draw(st.lists(tombstones(), max_size=2))]
+    continued_facts = (
+        draw(st.lists(st.sampled_from(first), min_size=size // 4, max_size=size)) if first else []
+    )
+    sequel_events = [event for fact in continued_facts for event in draw(sequels(fact))]
+    corrected_facts = (
+        draw(st.lists(st.sampled_from([*first, *sequel_events]), max_size=size // 2)) if first else []
+    )
+    correction_events = [event for fact in corrected_facts for event in draw(corrections(fact))]
+    return [*first, *sequel_events, *correction_events, *draw(st.lists(tombstones(), max_size=2))]
 
 
 def events(max_facts: int = 20) -> st.SearchStrategy[list[Event]]:
     """Draw all events of a center, in some order. Tests may shuffle and repeat them."""
-    return _worlds(max_facts)
+    return _histories(max_facts)
 
 
 def service_levels() -> st.SearchStrategy[ServiceLevel]:
@@ -318,9 +335,9 @@ def service_levels() -> st.SearchStrategy[ServiceLevel]:
     )
 
 
-def rules() -> st.SearchStrategy[Rules]:
+def rules() -> st.SearchStrategy[CountingRules]:
     return st.builds(
-        Rules,
+        CountingRules,
         horizon_ms=st.sampled_from((35 * DAY, 35 * DAY, 14 * DAY, 12 * DAY)),
         fcr_ms=st.sampled_from((7 * DAY, 7 * DAY, 7 * DAY, DAY, 10 * MINUTE)),
         fcr_same_reason=st.sampled_from((False, False, True)),

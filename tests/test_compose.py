@@ -17,12 +17,12 @@ import pytest
 import redis.asyncio
 import yaml
 
-from streamer.privacy import new_key
-from streamer.settings import Settings, load
+from streamer.settings import Settings, load_settings
 from streamer.web.credentials import password_hash, token_hash
-from streamer.web.people import People
 from streamer.web.server import check_host
-from streamer.worker.kafka import ensure_topics, partitions
+from streamer.web.users import UserDirectory
+from streamer.worker.forgotten_customers import new_customer_key
+from streamer.worker.kafka import count_partitions, ensure_topics
 from tests.parts import apache_kafka
 from tests.parts.apache_kafka import ApacheKafka
 from tests.parts.redis_server import RedisServer
@@ -34,7 +34,7 @@ PASSWORD_HASH = password_hash("open sesame")
 GIVEN = {
     "STREAMER_REDIS_PASSWORD": "a1b2c3",
     "STREAMER_ADMIN_PASSWORD": PASSWORD_HASH,
-    "STREAMER_CUSTOMER_KEY": new_key(),
+    "STREAMER_CUSTOMER_KEY": new_customer_key(),
     "STREAMER_METRICS_TOKEN": "of prometheus",
     "STREAMER_METRICS_TOKEN_HASH": token_hash("of prometheus"),
     "GRAFANA_ADMIN_PASSWORD": "d4e5f6",
@@ -203,7 +203,7 @@ def loaded(service: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path
     monkeypatch.chdir(tmp_path)
     for variable, value in service["environment"].items():
         monkeypatch.setenv(variable, value)
-    return load()
+    return load_settings()
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -220,7 +220,7 @@ async def test_the_server_lets_in_its_admin_and_prometheus(
 ) -> None:
     settings = settings_of("serve", monkeypatch, tmp_path)
     check_host(settings)
-    people = People(settings)
+    people = UserDirectory(settings)
     admin, prometheus = await people.by_password("admin", "open sesame"), people.by_token("of prometheus")
     assert admin is not None
     assert prometheus is not None
@@ -240,7 +240,7 @@ def test_alerts_reach_alertmanager_by_prometheus_with_links_that_people_can_open
 ) -> None:
     services = interpolated(yaml.safe_load(TEXT), GIVEN | given)["services"]
     delivery = loaded(services["serve"], monkeypatch, tmp_path).delivery
-    assert (delivery.alertmanager, delivery.via, delivery.url) == (
+    assert (delivery.alertmanager, delivery.alertmanager_via, delivery.url) == (
         "http://alertmanager:9093",
         "prometheus",
         url,
@@ -251,7 +251,7 @@ def test_a_file_of_settings_may_say_more_of_delivery(monkeypatch: pytest.MonkeyP
     (tmp_path / "streamer.toml").write_text('delivery.keep = "2h"\n')
     service = {"environment": SERVICES["serve"]["environment"] | {"STREAMER_CONFIG": "streamer.toml"}}
     delivery = loaded(service, monkeypatch, tmp_path).delivery
-    assert (delivery.keep, delivery.via) == (timedelta(hours=2), "prometheus")
+    assert (delivery.retry_for, delivery.alertmanager_via) == (timedelta(hours=2), "prometheus")
 
 
 def test_commands_are_commands() -> None:
@@ -374,6 +374,6 @@ def test_kafka_starts_as_it_is_configured_and_a_worker_makes_its_topics_there() 
 async def _topics_are_made(kafka: ApacheKafka) -> None:
     made = await ensure_topics(kafka.address)
     async with asyncio.timeout(20):
-        while not all((await partitions(kafka.address)).values()):  # noqa: ASYNC110 - brokers hear of them later
+        while not all((await count_partitions(kafka.address)).values()):  # noqa: ASYNC110 - brokers hear of them later
             await asyncio.sleep(0.1)
-    assert set(made) == set(await partitions(kafka.address))
+    assert set(made) == set(await count_partitions(kafka.address))

@@ -17,20 +17,25 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.structs import TopicPartition
 
-from streamer.dead_letters import commands, erase
-from streamer.dead_letters.choice import Choice, choice, some
-from streamer.dead_letters.kafka import open_letters, post
-from streamer.dead_letters.letter import Letter, LetterError, Place, opened
-from streamer.dead_letters.mending import change, changed, verdict
-from streamer.events.asyncapi import LETTER
-from streamer.events.decoding import DEAD_LETTERS, Record, decode
-from streamer.events.models import Rejected, Response
+from streamer.dead_letters import commands, erase_letters
+from streamer.dead_letters.dead_letter import (
+    DeadLetter,
+    DeadLetterError,
+    RecordCoordinates,
+    fold_open_letters,
+)
+from streamer.dead_letters.edit import edit_record, parse_edit, recheck_record
+from streamer.dead_letters.kafka import open_letters, retry_producer
+from streamer.dead_letters.letter_filter import LetterFilter, parse_letter_filter, require_letter_filter
+from streamer.events.asyncapi import LETTER_HEADERS
+from streamer.events.counting_rules import DAY, CountingRules
+from streamer.events.decoding import DEAD_LETTER_TOPIC, KafkaRecord, decode
+from streamer.events.models import RejectedEvent, SurveyResponse
 from streamer.events.raw_topics import raw_topic
-from streamer.events.rules import DAY, Rules
-from streamer.events.veil import Veil
-from streamer.readings.query import Query, QueryError
-from streamer.readings.reader import Reader
-from streamer.settings import Settings, load
+from streamer.privacy.pseudonyms import Pseudonymizer
+from streamer.readings.query import MetricQuery, QueryError
+from streamer.readings.reader import MetricsReader
+from streamer.settings import Settings, load_settings
 from streamer.store.redis import RedisStore
 from streamer.worker import kafka
 from tests.faults.worker import Worker
@@ -38,7 +43,7 @@ from tests.parts.broker import Broker
 
 WHO, WHAT = "customer-4711", "the agent was rude"
 NOW = time.time_ns() // 1_000_000
-VEIL = Veil({"k": b"a secret of thirty-two characters"}, "k")
+PSEUDONYMIZER = Pseudonymizer({"k": b"a secret of thirty-two characters"}, "k")
 SURVEY = {
     "response_id": "r1",
     "customer_id": WHO,
@@ -58,99 +63,119 @@ HEADERS = [(f"ce_{name}", value.encode()) for name, value in ENVELOPE.items()]
 Headers = Sequence[tuple[str, bytes]]
 
 
-def record(topic: str, value: Any, offset: int = 0, headers: Headers = (), at: int = NOW) -> Record:
+def record(topic: str, value: Any, offset: int = 0, headers: Headers = (), at: int = NOW) -> KafkaRecord:
     raw = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return Record(topic, 0, offset, at, b"key", raw, headers)
+    return KafkaRecord(topic, 0, offset, at, b"key", raw, headers)
 
 
-class House:
+class LetterBroker:
     """A broker, and the operations on dead letters in it."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
-    async def publish(self, *records: Record) -> list[Record]:
+    async def publish(self, *records: KafkaRecord) -> list[KafkaRecord]:
         """Return the records as they are in the log then."""
-        to = await kafka.producer(self.settings.kafka)
+        producer = await kafka.start_producer(self.settings.kafka)
         try:
-            return [await self._publish(to, one) for one in records]
+            return [await self._publish(producer, source_record) for source_record in records]
         finally:
-            await to.stop()
+            await producer.stop()
 
-    async def _publish(self, to: Any, one: Record) -> Record:
-        headers = list(one.headers)
-        sent = await to.send_and_wait(
-            one.topic, one.value, one.key, timestamp_ms=one.timestamp, headers=headers
+    async def _publish(self, producer: Any, source_record: KafkaRecord) -> KafkaRecord:
+        headers = list(source_record.headers)
+        metadata = await producer.send_and_wait(
+            source_record.topic,
+            source_record.value,
+            source_record.key,
+            timestamp_ms=source_record.timestamp,
+            headers=headers,
         )
-        return one._replace(partition=sent.partition, offset=sent.offset)
+        return source_record._replace(partition=metadata.partition, offset=metadata.offset)
 
-    async def write(self, *records: Record, veil: Veil = VEIL) -> None:
+    async def write_letters(
+        self, *records: KafkaRecord, pseudonymizer: Pseudonymizer = PSEUDONYMIZER
+    ) -> None:
         """Write letters about these records."""
-        told = [
-            (one, decode(one, Rules()) if one.topic in kafka.TOPICS else Rejected("off-scale", ""))
-            for one in records
+        rejections = [
+            (
+                source_record,
+                decode(source_record, CountingRules())
+                if source_record.topic in kafka.TOPICS
+                else RejectedEvent("off-scale", ""),
+            )
+            for source_record in records
         ]
-        assert all(isinstance(why, Rejected) for _, why in told)
-        to = await kafka.producer(self.settings.kafka)
+        assert all(isinstance(why, RejectedEvent) for _, why in rejections)
+        producer = await kafka.start_producer(self.settings.kafka)
         try:
-            await kafka.KafkaLetters(to, veil).send(told)  # type: ignore[arg-type]
+            await kafka.KafkaDeadLetterSink(producer, pseudonymizer).send(rejections)  # type: ignore[arg-type]
         finally:
-            await to.stop()
+            await producer.stop()
 
-    async def rejected(self, *records: Record) -> list[Record]:
-        found = await self.publish(*records)
-        await self.write(*found)
-        return found
+    async def publish_rejected(self, *records: KafkaRecord) -> list[KafkaRecord]:
+        published = await self.publish(*records)
+        await self.write_letters(*published)
+        return published
 
-    async def open(self) -> list[Letter]:
+    async def open_letters(self) -> list[DeadLetter]:
         return await open_letters(self.settings.kafka)
 
     async def retry(
-        self, *sets: str, at: Sequence[Record] = (), force: bool = False, dry_run: bool = False
+        self,
+        *sets: str,
+        chosen_records: Sequence[KafkaRecord] = (),
+        force: bool = False,
+        dry_run: bool = False,
     ) -> int:
-        chosen = Choice([Place(one.topic, one.partition, one.offset) for one in at])
+        chosen = LetterFilter(
+            [
+                RecordCoordinates(source_record.topic, source_record.partition, source_record.offset)
+                for source_record in chosen_records
+            ]
+        )
         return await commands.retry(self.settings, chosen, sets, force, dry_run)
 
-    async def log(self, topic: str) -> list[Record]:
+    async def topic_log(self, topic: str) -> list[KafkaRecord]:
         """Return all records of this topic."""
         partitions = [kafka.Partition(topic, number) for number in range(4)]
-        records = kafka.KafkaRecords(self.settings.kafka)
+        records = kafka.KafkaRecordReader(self.settings.kafka)
         try:
             begins = await records.start(partitions)
-            found = []
+            log_records = []
             for partition in partitions:
                 reached, before = begins[partition], -1
                 while reached != before:
                     before = reached
-                    some, reached = await records.next(partition, 2**60)
-                    found += some
-            return found
+                    fetched, reached = await records.read_next(partition, 2**60)
+                    log_records += fetched
+            return log_records
         finally:
             await records.stop()
 
 
 @pytest.fixture
-async def house(fresh_broker: Broker, store_url: str, center: str) -> House:
-    settings = load(kafka=fresh_broker.address, redis=store_url, center=center)
+async def letter_broker(fresh_broker: Broker, store_url: str, center: str) -> LetterBroker:
+    settings = load_settings(kafka=fresh_broker.address, redis=store_url, center=center)
     await kafka.ensure_topics(fresh_broker.address)
-    return House(settings)
+    return LetterBroker(settings)
 
 
-def place(one: Record) -> str:
-    return f"{one.topic}:{one.partition}:{one.offset}"
+def coordinates_of(source_record: KafkaRecord) -> str:
+    return f"{source_record.topic}:{source_record.partition}:{source_record.offset}"
 
 
 # The whole way, with a worker that counts.
 
 
-class Center(NamedTuple):
-    house: House
+class CountingWorker(NamedTuple):
+    letter_broker: LetterBroker
     worker: Worker
     store: RedisStore
 
-    async def counted(self, topic: str, **wanted: int) -> None:
+    async def wait_until_counted(self, topic: str, **expected: int) -> None:
         async with asyncio.timeout(60):
-            while await self._counts(topic) != wanted:
+            while await self._counts(topic) != expected:
                 assert self.worker.runs, self.worker.log()
                 await asyncio.sleep(0.1)
 
@@ -158,173 +183,185 @@ class Center(NamedTuple):
         names = {tuple(name.split("\x1f")): amount for name, amount in (await self.store.counters()).items()}
         return {name[2]: amount for name, amount in names.items() if name[:2] == ("events", topic)}
 
-    async def reads(self, metric: str) -> tuple[float | None, int]:
+    async def read_metric(self, metric: str) -> tuple[float | None, int]:
         now = time.time_ns() // 1_000_000
-        reader = Reader(self.store, self.house.settings)
+        reader = MetricsReader(self.store, self.letter_broker.settings)
         await reader.refresh(now)
-        (found,) = reader.readings(Query(now=now, metrics=(metric,), windows=("1h",)))
-        return found.value, found.support
+        (reading,) = reader.readings(MetricQuery(now=now, metrics=(metric,), windows=("1h",)))
+        return reading.value, reading.support
 
 
 @pytest.fixture
-async def counting(house: House, tmp_path: Path) -> AsyncIterator[Center]:
-    settings = house.settings
+async def counting_worker(letter_broker: LetterBroker, tmp_path: Path) -> AsyncIterator[CountingWorker]:
+    settings = letter_broker.settings
     store = await RedisStore.connect(settings.redis, settings.center)
     names = {"kafka": settings.kafka, "redis": settings.redis, "center": settings.center}
     worker = Worker(names, tmp_path / "worker.log")
     try:
-        yield Center(house, worker, store)
+        yield CountingWorker(letter_broker, worker, store)
     finally:
         worker.kill()
         await store.close()
 
 
 async def test_a_rejected_answer_is_mended_sent_again_and_counted_once(
-    counting: Center, capsys: pytest.CaptureFixture[str]
+    counting_worker: CountingWorker, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    house, topic = counting.house, "survey-completed"
-    (bad, _) = await house.publish(
+    letter_broker, topic = counting_worker.letter_broker, "survey-completed"
+    (bad, _) = await letter_broker.publish(
         record(topic, SURVEY), record(topic, {**SURVEY, "response_id": "r2", "answers": {"nps": 9}})
     )
-    await counting.counted(topic, applied=1, rejected=1)
-    await commands.show_all(house.settings, choice(), as_json=True)
+    await counting_worker.wait_until_counted(topic, applied=1, rejected=1)
+    await commands.show_all(letter_broker.settings, parse_letter_filter(), as_json=True)
     (group,) = json.loads(capsys.readouterr().out)
     assert (group["reason"], group["topic"], group["letters"]) == ("off-scale", topic, 1)
     assert (group["example"], group["error"]) == (
-        place(bad),
+        coordinates_of(bad),
         "answers.nps is 11, expected an integer from 0 to 10",
     )
 
-    assert await house.retry() == 1
-    assert f"{place(bad)}  not sent: would be rejected: off-scale" in capsys.readouterr().out
-    assert await house.retry("answers.nps=10", at=[bad]) == 0
-    assert f"{place(bad)}  sent again" in capsys.readouterr().out
-    await counting.counted(topic, applied=2, rejected=1)
-    assert await counting.reads("nps_score") == (100, 2)
-    assert await house.open() == []
+    assert await letter_broker.retry() == 1
+    assert f"{coordinates_of(bad)}  not sent: would be rejected: off-scale" in capsys.readouterr().out
+    assert await letter_broker.retry("answers.nps=10", chosen_records=[bad]) == 0
+    assert f"{coordinates_of(bad)}  sent again" in capsys.readouterr().out
+    await counting_worker.wait_until_counted(topic, applied=2, rejected=1)
+    assert await counting_worker.read_metric("nps_score") == (100, 2)
+    assert await letter_broker.open_letters() == []
 
-    with pytest.raises(LetterError, match="there is no open dead letter for this record"):
-        await house.retry("answers.nps=10", at=[bad])
-    assert await house.retry("answers.nps=10") == 0  # of all that are open, none
-    (_, again) = [one for one in await house.log(topic) if b'"r1"' in (one.value or b"")]
-    async with post(house.settings.kafka) as to:  # as a retry does that broke off before it closed the letter
+    with pytest.raises(DeadLetterError, match="there is no open dead letter for this record"):
+        await letter_broker.retry("answers.nps=10", chosen_records=[bad])
+    assert await letter_broker.retry("answers.nps=10") == 0  # of all that are open, none
+    (_, again) = [one for one in await letter_broker.topic_log(topic) if b'"r1"' in (one.value or b"")]
+    async with retry_producer(
+        letter_broker.settings.kafka
+    ) as to:  # as a retry does that broke off before it closed the letter
         await to.resend([again])
-    await counting.counted(topic, applied=2, rejected=1, unchanged=1)
-    assert await counting.reads("nps_score") == (100, 2)
+    await counting_worker.wait_until_counted(topic, applied=2, rejected=1, unchanged=1)
+    assert await counting_worker.read_metric("nps_score") == (100, 2)
 
 
-async def test_the_pseudonym_in_a_workers_letter_is_the_one_by_which_it_is_erased(counting: Center) -> None:
-    house = counting.house
-    await house.publish(record("survey-completed", SURVEY), record("call-completed", CALL))
-    await counting.counted("survey-completed", rejected=1)
-    await counting.counted("call-completed", rejected=1)
-    first, second = await house.open()
+async def test_the_pseudonym_in_a_workers_letter_is_the_one_by_which_it_is_erased(
+    counting_worker: CountingWorker,
+) -> None:
+    letter_broker = counting_worker.letter_broker
+    await letter_broker.publish(record("survey-completed", SURVEY), record("call-completed", CALL))
+    await counting_worker.wait_until_counted("survey-completed", rejected=1)
+    await counting_worker.wait_until_counted("call-completed", rejected=1)
+    first, second = await letter_broker.open_letters()
     assert first.customer != second.customer
     assert None not in (first.customer, second.customer)
-    assert await erase(house.settings, lambda customer: customer == first.customer) == 1
-    assert await house.open() == [second]
+    assert await erase_letters(letter_broker.settings, lambda customer: customer == first.customer) == 1
+    assert await letter_broker.open_letters() == [second]
 
 
 # Without a worker.
 
 
-async def test_what_is_sent_again_has_the_partition_key_headers_and_time_it_had(house: House) -> None:
+async def test_what_is_sent_again_has_the_partition_key_headers_and_time_it_had(
+    letter_broker: LetterBroker,
+) -> None:
     old = NOW - 3 * DAY
     body = {**SURVEY, "answers": {"nps": 9}, "answered_at": old / 1000}
-    (one,) = await house.publish(record("survey-completed", body, headers=HEADERS, at=old))
-    to = await kafka.producer(house.settings.kafka)
-    await kafka.KafkaLetters(to).send([(one, Rejected("unknown-value", "since mended"))])
+    (one,) = await letter_broker.publish(record("survey-completed", body, headers=HEADERS, at=old))
+    to = await kafka.start_producer(letter_broker.settings.kafka)
+    await kafka.KafkaDeadLetterSink(to).send([(one, RejectedEvent("unknown-value", "since mended"))])
     await to.stop()
-    assert await house.retry() == 0
-    first, second = await house.log("survey-completed")
+    assert await letter_broker.retry() == 0
+    first, second = await letter_broker.topic_log("survey-completed")
     assert (second.partition, second.key, second.value) == (one.partition, b"key", one.value)
     assert (list(second.headers), second.timestamp) == (list(HEADERS), old)
     assert second.offset > first.offset
 
 
 async def test_a_dry_run_sends_nothing_and_closes_nothing(
-    house: House, capsys: pytest.CaptureFixture[str]
+    letter_broker: LetterBroker, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await house.rejected(record("survey-completed", SURVEY))
-    before = await house.open()
-    assert await house.retry("answers.nps=9", dry_run=True) == 0
+    await letter_broker.publish_rejected(record("survey-completed", SURVEY))
+    before = await letter_broker.open_letters()
+    assert await letter_broker.retry("answers.nps=9", dry_run=True) == 0
     assert "would be sent again, would be accepted" in capsys.readouterr().out
-    assert await house.open() == before
-    assert len(await house.log("survey-completed")) == 1
+    assert await letter_broker.open_letters() == before
+    assert len(await letter_broker.topic_log("survey-completed")) == 1
 
 
-async def test_what_would_be_rejected_again_is_sent_by_force_alone(house: House) -> None:
-    await house.rejected(record("survey-completed", SURVEY))
-    assert await house.retry("answers.nps=12") == 1
-    assert len(await house.log("survey-completed")) == 1
-    assert await house.retry("answers.nps=12", force=True) == 0
-    assert [b'"nps":12' in (found.value or b"") for found in await house.log("survey-completed")] == [
+async def test_what_would_be_rejected_again_is_sent_by_force_alone(letter_broker: LetterBroker) -> None:
+    await letter_broker.publish_rejected(record("survey-completed", SURVEY))
+    assert await letter_broker.retry("answers.nps=12") == 1
+    assert len(await letter_broker.topic_log("survey-completed")) == 1
+    assert await letter_broker.retry("answers.nps=12", force=True) == 0
+    assert [
+        b'"nps":12' in (found.value or b"") for found in await letter_broker.topic_log("survey-completed")
+    ] == [
         False,
         True,
     ]
-    assert await house.open() == []
+    assert await letter_broker.open_letters() == []
 
 
-async def test_a_retry_may_follow_a_changed_setting(house: House, fresh_broker: Broker) -> None:
-    await house.rejected(
+async def test_a_retry_may_follow_a_changed_setting(
+    letter_broker: LetterBroker, fresh_broker: Broker
+) -> None:
+    await letter_broker.publish_rejected(
         record("customer-valued", {"customer_id": "k1", "value": 1, "currency": "USD", "as_of": NOW / 1000})
     )
-    assert await house.retry() == 1
-    dollars = load(kafka=fresh_broker.address, currency="USD")
-    assert await commands.retry(dollars, choice(), [], False, False) == 0
+    assert await letter_broker.retry() == 1
+    dollars = load_settings(kafka=fresh_broker.address, currency="USD")
+    assert await commands.retry(dollars, parse_letter_filter(), [], False, False) == 0
 
 
 async def test_a_letter_whose_original_is_gone_stays_and_says_so(
-    house: House, capsys: pytest.CaptureFixture[str]
+    letter_broker: LetterBroker, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (there,) = await house.rejected(record("survey-completed", SURVEY))
+    (there,) = await letter_broker.publish_rejected(record("survey-completed", SURVEY))
     never = there._replace(offset=there.offset + 1_000)
     nowhere = there._replace(partition=17)
     another = there._replace(partition=there.partition, offset=there.offset, topic="survey-sent")
-    await house.write(never, nowhere)
-    await house.write(another._replace(value=b"{}"))
-    assert await house.retry("answers.nps=9") == 1
+    await letter_broker.write_letters(never, nowhere)
+    await letter_broker.write_letters(another._replace(value=b"{}"))
+    assert await letter_broker.retry("answers.nps=9") == 1
     told = capsys.readouterr().out
     for gone in (never, nowhere, another):
-        assert f"{place(gone)}  not sent: Kafka no longer has this record" in told
-    assert f"{place(there)}  sent again" in told
-    assert {str(letter.place) for letter in await house.open()} == {
-        place(one) for one in (never, nowhere, another)
+        assert f"{coordinates_of(gone)}  not sent: Kafka no longer has this record" in told
+    assert f"{coordinates_of(there)}  sent again" in told
+    assert {str(letter.coordinates) for letter in await letter_broker.open_letters()} == {
+        coordinates_of(one) for one in (never, nowhere, another)
     }
 
 
 async def test_a_record_that_stands_where_another_stood_is_not_sent(
-    house: House, capsys: pytest.CaptureFixture[str]
+    letter_broker: LetterBroker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The case of a topic that was deleted and created again."""
-    (now,) = await house.publish(record("survey-completed", {**SURVEY, "answers": {"nps": 9}}))
-    await house.write(now._replace(timestamp=now.timestamp - 1, value=json.dumps(SURVEY).encode()))
-    assert await house.retry() == 1
+    (now,) = await letter_broker.publish(record("survey-completed", {**SURVEY, "answers": {"nps": 9}}))
+    await letter_broker.write_letters(
+        now._replace(timestamp=now.timestamp - 1, value=json.dumps(SURVEY).encode())
+    )
+    assert await letter_broker.retry() == 1
     assert "has another one in its place" in capsys.readouterr().out
-    assert len(await house.log("survey-completed")) == 1
+    assert len(await letter_broker.topic_log("survey-completed")) == 1
 
 
 @pytest.mark.apache
 async def test_of_a_trimmed_log_what_is_left_is_sent(
-    house: House, capsys: pytest.CaptureFixture[str]
+    letter_broker: LetterBroker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     survey = record("survey-completed", SURVEY)
-    first, second = await house.rejected(survey, survey)
-    admin = AIOKafkaAdminClient(bootstrap_servers=house.settings.kafka)
+    first, second = await letter_broker.publish_rejected(survey, survey)
+    admin = AIOKafkaAdminClient(bootstrap_servers=letter_broker.settings.kafka)
     await admin.start()
     await admin.delete_records({TopicPartition(first.topic, first.partition): RecordsToDelete(second.offset)})
     await admin.close()
-    assert await house.retry("answers.nps=9") == 1
+    assert await letter_broker.retry("answers.nps=9") == 1
     told = capsys.readouterr().out
-    assert f"{place(first)}  not sent: Kafka no longer has" in told
-    assert f"{place(second)}  sent again" in told
+    assert f"{coordinates_of(first)}  not sent: Kafka no longer has" in told
+    assert f"{coordinates_of(second)}  sent again" in told
 
 
 @pytest.mark.apache
-async def test_the_letters_topic_is_compacted_and_the_others_are_not(house: House) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=house.settings.kafka)
+async def test_the_letters_topic_is_compacted_and_the_others_are_not(letter_broker: LetterBroker) -> None:
+    admin = AIOKafkaAdminClient(bootstrap_servers=letter_broker.settings.kafka)
     await admin.start()
-    topics = (DEAD_LETTERS, "call-completed")
+    topics = (DEAD_LETTER_TOPIC, "call-completed")
     asked = [ConfigResource(ConfigResourceType.TOPIC, topic, {"cleanup.policy": None}) for topic in topics]
     policies: dict[str, str] = {}
     async with asyncio.timeout(10):
@@ -337,47 +374,47 @@ async def test_the_letters_topic_is_compacted_and_the_others_are_not(house: Hous
                 for entry in one["config_entries"]
             }
     await admin.close()
-    assert policies == {DEAD_LETTERS: "compact,delete", "call-completed": "delete"}
+    assert policies == {DEAD_LETTER_TOPIC: "compact,delete", "call-completed": "delete"}
 
 
-async def test_a_letter_written_twice_is_one_and_closed_it_is_none(house: House) -> None:
-    (one,) = await house.rejected(record("survey-completed", SURVEY))
-    await house.write(one)
-    assert [str(letter.place) for letter in await house.open()] == [place(one)]
-    await commands.close(house.settings, choice())
-    assert await house.open() == []
-    assert len(await house.log("survey-completed")) == 1
-    await house.write(one)  # rejected again, after a rebuild of the log
-    assert len(await house.open()) == 1
+async def test_a_letter_written_twice_is_one_and_closed_it_is_none(letter_broker: LetterBroker) -> None:
+    (one,) = await letter_broker.publish_rejected(record("survey-completed", SURVEY))
+    await letter_broker.write_letters(one)
+    assert [str(letter.coordinates) for letter in await letter_broker.open_letters()] == [coordinates_of(one)]
+    await commands.close(letter_broker.settings, parse_letter_filter())
+    assert await letter_broker.open_letters() == []
+    assert len(await letter_broker.topic_log("survey-completed")) == 1
+    await letter_broker.write_letters(one)  # rejected again, after a rebuild of the log
+    assert len(await letter_broker.open_letters()) == 1
 
 
-async def test_a_letter_about_a_record_of_long_ago_has_a_time_of_its_own(house: House) -> None:
+async def test_a_letter_about_a_record_of_long_ago_has_a_time_of_its_own(letter_broker: LetterBroker) -> None:
     old = record("call-completed", CALL, at=NOW - 300 * DAY)
-    await house.write(old)
-    (letter,) = await house.open()
-    assert letter.at == old.timestamp
-    (written,) = await house.log(DEAD_LETTERS)
+    await letter_broker.write_letters(old)
+    (letter,) = await letter_broker.open_letters()
+    assert letter.timestamp_ms == old.timestamp
+    (written,) = await letter_broker.topic_log(DEAD_LETTER_TOPIC)
     assert written.timestamp >= NOW - 60_000
 
 
-async def test_hundreds_of_letters_of_all_partitions_are_sent_again(house: House) -> None:
+async def test_hundreds_of_letters_of_all_partitions_are_sent_again(letter_broker: LetterBroker) -> None:
     surveys = [
         record("survey-completed", {**SURVEY, "response_id": f"r{n}"})._replace(key=b"%d" % n)
         for n in range(700)
     ]
-    await house.rejected(*surveys)
-    assert await house.retry("answers.nps=9") == 0
-    assert await house.open() == []
-    values = [json.loads(one.value or b"") for one in await house.log("survey-completed")]
+    await letter_broker.publish_rejected(*surveys)
+    assert await letter_broker.retry("answers.nps=9") == 0
+    assert await letter_broker.open_letters() == []
+    values = [json.loads(one.value or b"") for one in await letter_broker.topic_log("survey-completed")]
     mended = [value["response_id"] for value in values if value["answers"]["nps"] == 9]
     assert sorted(mended) == sorted(f"r{n}" for n in range(700))
 
 
 async def test_a_raw_record_goes_back_to_its_raw_topic(
-    house: House, capsys: pytest.CaptureFixture[str]
+    letter_broker: LetterBroker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     topic = raw_topic("delighted")
-    await kafka.ensure_topics(house.settings.kafka, topics=[topic])
+    await kafka.ensure_topics(letter_broker.settings.kafka, topics=[topic])
     sent = {
         "id": "r1",
         "survey_type": "nps",
@@ -385,101 +422,125 @@ async def test_a_raw_record_goes_back_to_its_raw_topic(
         "created_at": NOW // 1000,
         "updated_at": NOW // 1000,
     }
-    (one,) = await house.publish(record(topic, sent))
-    await house.write(one)
-    assert await house.retry() == 1
+    (one,) = await letter_broker.publish(record(topic, sent))
+    await letter_broker.write_letters(one)
+    assert await letter_broker.retry() == 1
     assert "score" in capsys.readouterr().out
-    assert await house.retry("score=9") == 0
-    assert [json.loads(found.value or b"")["score"] for found in await house.log(topic)] == [11, 9]
+    assert await letter_broker.retry("score=9") == 0
+    assert [json.loads(found.value or b"")["score"] for found in await letter_broker.topic_log(topic)] == [
+        11,
+        9,
+    ]
 
 
 # What is shown, and to whom.
 
 
 async def test_a_letter_tells_nothing_of_the_customer_and_the_original_all(
-    house: House, capsys: pytest.CaptureFixture[str]
+    letter_broker: LetterBroker, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (one,) = await house.rejected(record("survey-completed", SURVEY))
-    assert await commands.show(house.settings, choice([place(one)]), with_original=False) == 0
+    (one,) = await letter_broker.publish_rejected(record("survey-completed", SURVEY))
+    assert (
+        await commands.show(
+            letter_broker.settings, parse_letter_filter([coordinates_of(one)]), with_original=False
+        )
+        == 0
+    )
     told = capsys.readouterr()
     assert "answers.nps is 11" in told.out
-    assert VEIL.customer(WHO, NOW) in told.out
+    assert PSEUDONYMIZER.pseudonym_at(WHO, NOW) in told.out
     assert WHO not in told.out
     assert WHAT not in told.out
-    assert await commands.show(house.settings, choice([place(one)]), with_original=True) == 0
+    assert (
+        await commands.show(
+            letter_broker.settings, parse_letter_filter([coordinates_of(one)]), with_original=True
+        )
+        == 0
+    )
     told = capsys.readouterr()
     assert WHO in told.out
     assert told.err == "the original record follows: it holds personal data\n"
 
 
 async def test_letters_are_listed_by_reason_and_topic_with_an_example_of_each(
-    house: House, capsys: pytest.CaptureFixture[str]
+    letter_broker: LetterBroker, capsys: pytest.CaptureFixture[str]
 ) -> None:
     surveys = [record("survey-completed", SURVEY, at=NOW - 1_000), record("survey-completed", SURVEY)]
-    _, survey, call = await house.rejected(*surveys, record("call-completed", CALL))
-    await commands.show_all(house.settings, choice(), as_json=False)
+    _, survey, call = await letter_broker.publish_rejected(*surveys, record("call-completed", CALL))
+    await commands.show_all(letter_broker.settings, parse_letter_filter(), as_json=False)
     first, last = (time.strftime("%FT%TZ", time.gmtime(at // 1000)) for at in (NOW - 1_000, NOW))
     assert capsys.readouterr().out.splitlines() == [
         f"off-scale  survey-completed  2 letters, {first} to {last}",
-        f"    {place(survey)}  answers.nps is 11, expected an integer from 0 to 10",
+        f"    {coordinates_of(survey)}  answers.nps is 11, expected an integer from 0 to 10",
         f"unknown-value  call-completed  1 letter, {last}",
-        f'    {place(call)}  outcome is "lost", expected one of answered, abandoned, timeout, voicemail, '
-        "overflow, callback",
-        f"3 open; to see one: `streamer dead-letters show {(await house.open())[-1].place}`",
+        f'    {coordinates_of(call)}  outcome is "lost", expected one of answered, abandoned, timeout, '
+        "voicemail, overflow, callback",
+        "3 open; to see one: `streamer dead-letters show "
+        f"{(await letter_broker.open_letters())[-1].coordinates}`",
     ]
 
 
 async def test_letters_are_exported_with_their_originals_for_nobody_else_to_read(
-    house: House, tmp_path: Path
+    letter_broker: LetterBroker, tmp_path: Path
 ) -> None:
-    survey, call = await house.rejected(record("survey-completed", SURVEY), record("call-completed", CALL))
-    await house.write(call._replace(offset=call.offset + 50))
+    survey, call = await letter_broker.publish_rejected(
+        record("survey-completed", SURVEY), record("call-completed", CALL)
+    )
+    await letter_broker.write_letters(call._replace(offset=call.offset + 50))
     shown, full = tmp_path / "letters.json", tmp_path / "originals.json"
-    await commands.export(house.settings, choice(), str(shown), with_originals=False)
-    await commands.export(house.settings, choice(), str(full), with_originals=True)
+    await commands.export(letter_broker.settings, parse_letter_filter(), str(shown), with_originals=False)
+    await commands.export(letter_broker.settings, parse_letter_filter(), str(full), with_originals=True)
     assert WHO not in shown.read_text()
     lines = [json.loads(line) for line in shown.read_text().splitlines()]
-    assert {line["record"] for line in lines} >= {place(survey), place(call)}
+    assert {line["record"] for line in lines} >= {coordinates_of(survey), coordinates_of(call)}
     assert [line["letter"]["customer_id"] for line in lines] == ["[redacted]"] * 3
     found = {line["record"]: line["original"] for line in map(json.loads, full.read_text().splitlines())}
-    assert found[place(survey)] == {"key": "key", "headers": {}, "value": SURVEY}
-    assert found[place(call._replace(offset=call.offset + 50))] is None
+    assert found[coordinates_of(survey)] == {"key": "key", "headers": {}, "value": SURVEY}
+    assert found[coordinates_of(call._replace(offset=call.offset + 50))] is None
     assert stat.S_IMODE(full.stat().st_mode) == 0o600
 
 
-async def test_erasing_a_customer_closes_their_letters_and_nobody_elses(house: House) -> None:
-    _, call = await house.rejected(record("survey-completed", SURVEY), record("call-completed", CALL))
-    names = {name for names in VEIL.names(WHO) for name in names}
-    assert await erase(house.settings, names.__contains__) == 1
-    assert [str(letter.place) for letter in await house.open()] == [place(call)]
-    assert await erase(house.settings, names.__contains__) == 0
+async def test_erasing_a_customer_closes_their_letters_and_nobody_elses(letter_broker: LetterBroker) -> None:
+    _, call = await letter_broker.publish_rejected(
+        record("survey-completed", SURVEY), record("call-completed", CALL)
+    )
+    names = {name for names in PSEUDONYMIZER.pseudonyms_by_key(WHO) for name in names}
+    assert await erase_letters(letter_broker.settings, names.__contains__) == 1
+    assert [str(letter.coordinates) for letter in await letter_broker.open_letters()] == [
+        coordinates_of(call)
+    ]
+    assert await erase_letters(letter_broker.settings, names.__contains__) == 0
 
 
-async def test_a_letter_names_its_customer_by_a_pseudonym_or_not_at_all(house: House) -> None:
+async def test_a_letter_names_its_customer_by_a_pseudonym_or_not_at_all(letter_broker: LetterBroker) -> None:
     envelope = {**ENVELOPE, "data": SURVEY}
     hidden = {**ENVELOPE, "data_base64": base64.b64encode(json.dumps(SURVEY).encode()).decode()}
     records = [record("survey-completed", body, n) for n, body in enumerate((SURVEY, envelope, hidden))]
     records.append(record("survey-completed", SURVEY, 3, HEADERS))
     records.append(record("survey-completed", b"no JSON at all", 4))
-    await house.write(*records)
-    told = {letter.place.offset: letter.customer for letter in await house.open()}
-    assert told == {**dict.fromkeys(range(4), VEIL.customer(WHO, NOW)), 4: None}
-    await house.write(*[one._replace(topic="survey-sent") for one in records], veil=Veil({}, ""))
-    assert {one.customer for one in await house.open() if one.place.topic == "survey-sent"} == {None}
-    for one in await house.log(DEAD_LETTERS):
-        assert {name for name, _ in one.headers} - {"customer"} == set(LETTER) - {"customer"}
+    await letter_broker.write_letters(*records)
+    told = {letter.coordinates.offset: letter.customer for letter in await letter_broker.open_letters()}
+    assert told == {**dict.fromkeys(range(4), PSEUDONYMIZER.pseudonym_at(WHO, NOW)), 4: None}
+    await letter_broker.write_letters(
+        *[one._replace(topic="survey-sent") for one in records], pseudonymizer=Pseudonymizer({}, "")
+    )
+    assert {
+        one.customer for one in await letter_broker.open_letters() if one.coordinates.topic == "survey-sent"
+    } == {None}
+    for one in await letter_broker.topic_log(DEAD_LETTER_TOPIC):
+        assert {name for name, _ in one.headers} - {"customer"} == set(LETTER_HEADERS) - {"customer"}
         assert WHO.encode() not in b"".join([one.value or b"", *(value for _, value in one.headers)])
 
 
-def test_the_commands_say_it_in_lines(house_of_commands: Mapping[str, str]) -> None:
-    done = run(house_of_commands, "list")
+def test_the_commands_say_it_in_lines(command_environment: Mapping[str, str]) -> None:
+    done = run_command(command_environment, "list")
     assert (done.returncode, done.stdout) == (0, "there are no open dead letters\n")
-    done = run(house_of_commands, "retry")  # nothing chosen is not all
+    done = run_command(command_environment, "retry")  # nothing chosen is not all
     assert (done.returncode, done.stderr) == (
         2,
         "streamer: nothing selected: give coordinates, --reason, --topic, --since or --all\n",
     )
-    done = run(house_of_commands, "show", "call-completed:0:17")
+    done = run_command(command_environment, "show", "call-completed:0:17")
     assert (done.returncode, done.stderr) == (
         1,
         "streamer: call-completed:0:17: there is no open dead letter for this record\n",
@@ -487,11 +548,11 @@ def test_the_commands_say_it_in_lines(house_of_commands: Mapping[str, str]) -> N
 
 
 @pytest.fixture
-def house_of_commands(house: House) -> Mapping[str, str]:
-    return os.environ | {"STREAMER_KAFKA": house.settings.kafka}
+def command_environment(letter_broker: LetterBroker) -> Mapping[str, str]:
+    return os.environ | {"STREAMER_KAFKA": letter_broker.settings.kafka}
 
 
-def run(env: Mapping[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+def run_command(env: Mapping[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [sys.executable, "-m", "streamer", "dead-letters", *arguments]
     return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
@@ -519,21 +580,21 @@ def test_data_are_changed_in_the_envelope_they_came_in(
     sentence: str, body: Any, headers: Headers, source: str
 ) -> None:
     before = record("survey-completed", body, headers=headers)
-    after = changed(before, [change("answers.nps=9"), change('queue="billing"')])
+    after = edit_record(before, [parse_edit("answers.nps=9"), parse_edit('queue="billing"')])
     assert after._replace(value=None) == before._replace(value=None)
-    fact = decode(after, Rules())
-    assert isinstance(fact, Response)
+    fact = decode(after, CountingRules())
+    assert isinstance(fact, SurveyResponse)
     assert (fact.source, fact.nps, fact.queue, fact.customer_id) == (source, 9, "billing", WHO)
 
 
 def test_nothing_is_changed_where_nothing_is_set() -> None:
     before = record("survey-completed", b'{ "nps" : 1e0 }')
-    assert changed(before, []) is before
+    assert edit_record(before, []) is before
 
 
 def test_what_is_not_finite_can_be_set() -> None:
     call = json.dumps({**CALL, "outcome": "answered", "talk_s": float("nan")}).encode()
-    fact = decode(changed(record("call-completed", call), [change("talk_s=12.5")]), Rules())
+    fact = decode(edit_record(record("call-completed", call), [parse_edit("talk_s=12.5")]), CountingRules())
     assert getattr(fact, "talk_ms", None) == 12_500
 
 
@@ -549,8 +610,8 @@ UNCHANGEABLE = [
 
 @pytest.mark.parametrize(("sentence", "value", "text", "why"), UNCHANGEABLE)
 def test_what_cannot_be_changed_says_so(sentence: str, value: Any, text: str, why: str) -> None:
-    with pytest.raises(LetterError, match=why):
-        changed(record("survey-completed", value), [change(text)])
+    with pytest.raises(DeadLetterError, match=why):
+        edit_record(record("survey-completed", value), [parse_edit(text)])
 
 
 @pytest.mark.parametrize(
@@ -564,19 +625,19 @@ def test_what_cannot_be_changed_says_so(sentence: str, value: Any, text: str, wh
 )
 def test_a_change_that_cannot_be_read_says_what_was_expected(text: str, why: str) -> None:
     with pytest.raises(QueryError, match=why):
-        change(text)
+        parse_edit(text)
 
 
 def test_a_record_of_a_topic_that_nobody_reads_has_no_verdict() -> None:
     for topic in ("orders", "ingest-nobody"):
-        with pytest.raises(LetterError, match=f"streamer does not read the topic {topic}"):
-            verdict(record(topic, {}), load())
+        with pytest.raises(DeadLetterError, match=f"streamer does not read the topic {topic}"):
+            recheck_record(record(topic, {}), load_settings())
 
 
 def test_letters_are_found_in_every_partition_and_others_records_are_none() -> None:
     headers = [("reason", b"empty"), ("error", b"it is"), ("bytes", b"x")]
-    letter = Record(DEAD_LETTERS, 1, 0, NOW, b"survey-sent:0:7", b"{}", headers)
-    found = opened(
+    letter = KafkaRecord(DEAD_LETTER_TOPIC, 1, 0, NOW, b"survey-sent:0:7", b"{}", headers)
+    found = fold_open_letters(
         [
             letter,
             letter._replace(partition=3, offset=4),  # written again when there were more partitions
@@ -587,7 +648,7 @@ def test_letters_are_found_in_every_partition_and_others_records_are_none() -> N
             letter._replace(key=b"survey-sent:0:9", headers=()),
         ]
     )
-    assert [(str(one.place), one.partitions, one.size) for one in found] == [
+    assert [(str(one.coordinates), one.partitions, one.size_bytes) for one in found] == [
         ("survey-sent:0:7", (1, 3), None)
     ]
 
@@ -597,29 +658,31 @@ def test_letters_are_found_in_every_partition_and_others_records_are_none() -> N
 )
 def test_coordinates_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(QueryError, match="expected coordinates such as call-completed:0:17"):
-        choice([text])
+        parse_letter_filter([text])
 
 
 def test_nothing_chosen_is_not_all() -> None:
     with pytest.raises(QueryError):
-        some(everything=False, coordinates=(), reason=None, topic=None, since=None)
-    assert some(everything=True, coordinates=(), reason=None, topic=None, since=None) == Choice([])
+        require_letter_filter(everything=False, coordinates=(), reason=None, topic=None, since=None)
+    assert require_letter_filter(
+        everything=True, coordinates=(), reason=None, topic=None, since=None
+    ) == LetterFilter([])
 
 
 def test_letters_are_chosen_by_reason_topic_and_time() -> None:
     letters = [
-        Letter(Place(topic, 0, at), reason, "", at, None, None, b"{}", (0,))
+        DeadLetter(RecordCoordinates(topic, 0, at), reason, "", at, None, None, b"{}", (0,))
         for at, (topic, reason) in enumerate(
             [("survey-sent", "empty"), ("survey-sent", "future"), ("call-completed", "empty")]
         )
     ]
 
-    def places(chosen: Choice) -> list[int]:
-        return [letter.at for letter in chosen.of(letters)]
+    def places(chosen: LetterFilter) -> list[int]:
+        return [letter.timestamp_ms for letter in chosen.select(letters)]
 
-    assert places(choice()) == [0, 1, 2]
-    assert places(choice(reason="empty")) == [0, 2]
-    assert places(choice(topic="survey-sent", reason="empty")) == [0]
-    assert places(choice(since="0.001")) == [1, 2]
+    assert places(parse_letter_filter()) == [0, 1, 2]
+    assert places(parse_letter_filter(reason="empty")) == [0, 2]
+    assert places(parse_letter_filter(topic="survey-sent", reason="empty")) == [0]
+    assert places(parse_letter_filter(since="0.001")) == [1, 2]
     with pytest.raises(QueryError, match="expected one of empty"):
-        choice(reason="bad")
+        parse_letter_filter(reason="bad")

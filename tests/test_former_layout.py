@@ -13,21 +13,21 @@ from typing import Any, NamedTuple
 import pytest
 from redis.asyncio import Redis
 
-from streamer.comparison import differences, state
-from streamer.events.decoding import Record
-from streamer.events.rules import Rules
-from streamer.events.veil import Veil
-from streamer.ingest.assembly import Assembly, assembly_key, unpack
-from streamer.ingest.run import center_of
-from streamer.rebuild import run_rebuild
-from streamer.settings import OWN_KEY, Settings, load
+from streamer.events.counting_rules import CountingRules
+from streamer.events.decoding import KafkaRecord
+from streamer.ingest.assembly import ContactAssembly, assembly_key, decode_assembly
+from streamer.ingest.run import ingest_center
+from streamer.operations.comparison import diff_states, read_store_state
+from streamer.operations.rebuild import run_rebuild
+from streamer.privacy.pseudonyms import Pseudonymizer
+from streamer.settings import CENTER_KEY_ID, Settings, load_settings
 from streamer.store.layout import shared_key
 from streamer.store.memory import MemoryStore
 from streamer.store.port import Partition
 from streamer.store.redis import (
     CustomerRegistry,
     FormerLayout,
-    FormerNumbers,
+    FormerLayoutStore,
     LeasedDocument,
     RedisStore,
 )
@@ -35,7 +35,7 @@ from streamer.worker import kafka
 from streamer.worker.pipeline import ProcessingContext
 from tests.benchmarks.center import Message
 from tests.benchmarks.records import publish
-from tests.counting import Letters, NoObserver, held, processor
+from tests.counting import NullObserver, RecordedDeadLetters, partition_processor, stored_tallies
 from tests.parts.broker import Broker
 from tests.parts.redis_server import RedisServer
 
@@ -88,18 +88,18 @@ async def client(fresh_redis: RedisServer, dump: Dump) -> AsyncIterator[Redis]:
 
 @pytest.fixture
 def settings(fresh_redis: RedisServer) -> Settings:
-    return load(redis=fresh_redis.url, center=CENTER, retention=RETENTION)
+    return load_settings(redis=fresh_redis.url, center=CENTER, retention=RETENTION)
 
 
-async def former_of(client: Redis, center: str = CENTER) -> FormerNumbers:
-    found = await FormerNumbers.find(client, center)
+async def former_of(client: Redis, center: str = CENTER) -> FormerLayoutStore:
+    found = await FormerLayoutStore.find(client, center)
     assert found is not None
     return found
 
 
 @pytest.mark.usefixtures("client")
 async def test_nothing_but_a_rebuild_touches_it(settings: Settings) -> None:
-    for center in (CENTER, center_of(settings)):
+    for center in (CENTER, ingest_center(settings)):
         with pytest.raises(FormerLayout, match=f"center {center} .* run `streamer rebuild` once"):
             await RedisStore.connect(settings.redis, center)
 
@@ -124,31 +124,35 @@ def test_every_command_says_what_to_do(
 
 
 async def test_its_tallies_are_those_of_today(client: Redis, dump: Dump) -> None:
-    live = await state(await former_of(client))
-    today = await state(await counted(dump, await veil_of(client, f"s1{{{CENTER}}}customer-key".encode())))
+    live = await read_store_state(await former_of(client))
+    today = await read_store_state(
+        await counted(dump, await pseudonymizer_of(client, f"s1{{{CENTER}}}customer-key".encode()))
+    )
     assert {family for family, _ in live.panes} == {"fine", "long", "counters"}
-    rules = Rules(retention_ms=10**15)
-    assert not [*differences(live, today, dump.now_ms, rules.retention_ms)]
+    rules = CountingRules(retention_ms=10**15)
+    assert not [*diff_states(live, today, dump.now_ms, rules.retention_ms)]
     assert {partition: at.next for partition, at in live.positions.items()} == {
         partition: at.next for partition, at in today.positions.items()
     }
 
 
-async def veil_of(client: Redis, name: bytes) -> Veil:
-    return Veil({OWN_KEY: await client.get(name)}, OWN_KEY)
+async def pseudonymizer_of(client: Redis, name: bytes) -> Pseudonymizer:
+    return Pseudonymizer({CENTER_KEY_ID: await client.get(name)}, CENTER_KEY_ID)
 
 
-async def counted(dump: Dump, veil: Veil) -> MemoryStore:
+async def counted(dump: Dump, veil: Pseudonymizer) -> MemoryStore:
     """All records of the dump, counted today."""
-    rules = Rules(retention_ms=10**15, pairs=(("queue", "channel"),))
+    rules = CountingRules(retention_ms=10**15, pairs=(("queue", "channel"),))
     store = MemoryStore(rules)
-    shared = ProcessingContext(store, rules, Letters(), NoObserver(), lambda: dump.now_ms, veil=veil)
-    logs: dict[Partition, list[Record]] = {}
+    shared = ProcessingContext(
+        store, rules, RecordedDeadLetters(), NullObserver(), lambda: dump.now_ms, pseudonymizer=veil
+    )
+    logs: dict[Partition, list[KafkaRecord]] = {}
     for topic, partition, at_ms, key, value in dump.records:
         log = logs.setdefault(Partition(topic, partition), [])
-        log.append(Record(topic, partition, len(log), at_ms, key, value, ()))
+        log.append(KafkaRecord(topic, partition, len(log), at_ms, key, value, ()))
     for partition, log in logs.items():
-        await (await processor(shared, *partition)).count(log, len(log))
+        await (await partition_processor(shared, *partition)).count(log, len(log))
     return store
 
 
@@ -165,9 +169,11 @@ async def test_a_rebuild_brings_all_over_and_ends_what_is_left_of_earlier_releas
     said = [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()]
     assert {"equal", "switched", "brought over"} <= {*said}
 
-    store = await RedisStore.connect(settings.redis, CENTER, settings.rules())
-    found = await held(store)
-    wanted = await held(await counted(dump, await veil_of(client, shared_key(CENTER, "customer-key"))))
+    store = await RedisStore.connect(settings.redis, CENTER, settings.counting_rules())
+    found = await stored_tallies(store)
+    wanted = await stored_tallies(
+        await counted(dump, await pseudonymizer_of(client, shared_key(CENTER, "customer-key")))
+    )
     assert {place: tally for place, tally in wanted.items() if place[0] == "long"} == {
         place: tally for place, tally in found.items() if place[0] == "long"
     }
@@ -181,16 +187,18 @@ async def test_a_rebuild_brings_all_over_and_ends_what_is_left_of_earlier_releas
     assert alerts.value == b"what was said of alerts"
     await store.close()
 
-    raw = await RedisStore.connect(settings.redis, center_of(settings))
+    raw = await RedisStore.connect(settings.redis, ingest_center(settings))
     keys = [assembly_key("zendesk-talk", f"c{number}") for number in range(3)]
     snapshot = await raw.read(keys)
-    assert [unpack(value) for value in snapshot.values if value] == [Assembly((), n) for n in (1, 2, 3)]
+    assert [decode_assembly(value) for value in snapshot.values if value] == [
+        ContactAssembly((), n) for n in (1, 2, 3)
+    ]
     (position,) = await raw.positions([Partition("raw-zendesk-talk", 0)])
     assert position is not None
     await raw.close()
 
     # An earlier release finds a generation of other rules in force, and ends.
-    for center in (CENTER, center_of(settings)):
+    for center in (CENTER, ingest_center(settings)):
         left = [key async for key in client.scan_iter(f"s1{{{center}}}*")]
         assert sorted(left) == [f"s1{{{center}}}{name}".encode() for name in ("2:rules", "current")]
         assert await client.get(f"s1{{{center}}}current") == b"2"

@@ -16,36 +16,52 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from streamer.events.decoding import Record, decode
-from streamer.events.models import Rejected, Segment
-from streamer.events.rules import DAY, Rules
+from streamer.events.counting_rules import DAY, CountingRules
+from streamer.events.decoding import KafkaRecord, decode
+from streamer.events.models import RejectedEvent, Segment
 from streamer.panes.pane_keys import PaneHour
 from streamer.panes.rollup import MERGE
 from streamer.store.memory import MemoryStore
 from streamer.store.port import (
     TOKEN_BYTES,
-    Applied,
     ChangeCursor,
-    Changes,
     Commit,
+    CommitApplied,
+    CommitOutcome,
+    DocumentSnapshot,
     Heartbeat,
-    Outcome,
+    LogPosition,
     Partition,
-    Position,
-    Snapshot,
+    StoreChanges,
     StoreVersion,
 )
 from streamer.worker import partitions, pipeline
-from streamer.worker.log_identity import LogSnapshot, checkpoint, resolve_start_position
-from streamer.worker.partitions import AssignedPartitions, Progress
+from streamer.worker.log_identity import LogSnapshot, record_checkpoint, resolve_start_position
+from streamer.worker.partitions import AssignedPartitions, ConsumerProgress
 from streamer.worker.pipeline import DeadLetter, PartitionFenced, PartitionProcessor, ProcessingContext
 from streamer.worker.retry import retry_forever
 from tests import strategies
-from tests.counting import Letters, NoObserver, context, held, processor
+from tests.counting import (
+    NullObserver,
+    RecordedDeadLetters,
+    partition_processor,
+    processing_context,
+    stored_tallies,
+)
 from tests.messages import logs, record
 from tests.store.test_store import Follower, Sums, whole
 from tests.strategies import START
-from tests.test_exactness import SLOW, Logs, Place, at_once, published, results, stated, visit, wanted
+from tests.test_exactness import (
+    SLOW,
+    Logs,
+    Place,
+    at_once,
+    decoded_events,
+    expected_tallies,
+    published,
+    results,
+    visit,
+)
 
 T = TypeVar("T")
 Work = Coroutine[Any, Any, None]
@@ -57,27 +73,27 @@ that takes effect at the next ARRIVE; a crash of the coroutine that made it; a f
 _KEPT = 5
 
 
-class Turn:
+class YieldPoint:
     """Point where other coroutines may run. The value sent is the fate of the next step."""
 
     def __await__(self) -> Generator[None, str, str]:
         return (yield)
 
 
-class Network:
+class StepNetwork:
     """Network whose calls take two steps: one to reach the other side, one to come back."""
 
     def __init__(self) -> None:
         self.late: list[Callable[[], Work]] = []
 
     async def over(self, call: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        fate = await Turn()
+        fate = await YieldPoint()
         if fate == LATE:
             self.late.append(call)
         if fate in (LOST, LATE):
             raise TimeoutError
         answer = at_once(call())
-        if await Turn() in (LOST, LATE):
+        if await YieldPoint() in (LOST, LATE):
             raise TimeoutError
         return answer
 
@@ -86,12 +102,14 @@ class Network:
             at_once(self.late.pop(which % len(self.late))())
 
 
-class Remote:
+class RemoteStore:
     """Store on the other side of a network, which remembers its past states."""
 
-    def __init__(self, inner: MemoryStore, network: Network, letters: "FarLetters", rejected: set[Record]):
+    def __init__(
+        self, inner: MemoryStore, network: StepNetwork, letters: "FarLetters", rejected: set[KafkaRecord]
+    ):
         self.inner = inner
-        self.moments: list[Sums] = [{}]
+        self.past_sums: list[Sums] = [{}]
         self._network = network
         self._letters = letters
         self._rejected = rejected
@@ -100,43 +118,45 @@ class Remote:
     def fail_over(self, back: int) -> None:
         vars(self.inner).update(pickle.loads(self._kept[back % len(self._kept)]))
 
-    async def commit(self, commit: Commit, now_ms: int) -> Outcome:
+    async def commit(self, commit: Commit, now_ms: int) -> CommitOutcome:
         return await self._network.over(lambda: self._commit(commit, now_ms))
 
-    async def _commit(self, commit: Commit, now_ms: int) -> Outcome:
+    async def _commit(self, commit: Commit, now_ms: int) -> CommitOutcome:
         outcome = await self.inner.commit(commit, now_ms)
-        if outcome == Applied():
-            safe = {(one.topic, one.partition, one.offset) for one, _ in self._letters.letters}
+        if outcome == CommitApplied():
+            letter_places = {
+                (record.topic, record.partition, record.offset) for record, _ in self._letters.letters
+            }
             counted = range(commit.start, commit.position.next)
-            for one in self._rejected:
-                if (one.topic, one.partition) == commit.partition and one.offset in counted:
-                    assert (one.topic, one.partition, one.offset) in safe
+            for record in self._rejected:
+                if (record.topic, record.partition) == commit.partition and record.offset in counted:
+                    assert (record.topic, record.partition, record.offset) in letter_places
             await self._remember()
         return outcome
 
     async def _remember(self) -> None:
         self._kept = [*self._kept, pickle.dumps(vars(self.inner))][-_KEPT:]
-        self.moments.append(await whole(self.inner))
+        self.past_sums.append(await whole(self.inner))
 
-    async def move(self, partition: Partition, before: Position | None, after: Position) -> bool:
+    async def move(self, partition: Partition, before: LogPosition | None, after: LogPosition) -> bool:
         return await self._network.over(lambda: self._move(partition, before, after))
 
-    async def _move(self, partition: Partition, before: Position | None, after: Position) -> bool:
-        moved = await self.inner.move(partition, before, after)
+    async def _move(self, partition: Partition, before: LogPosition | None, after: LogPosition) -> bool:
+        is_moved = await self.inner.move(partition, before, after)
         await self._remember()
-        return moved
+        return is_moved
 
-    async def read(self, keys: Sequence[bytes]) -> Snapshot:
+    async def read(self, keys: Sequence[bytes]) -> DocumentSnapshot:
         return await self._network.over(lambda: self.inner.read(keys))
 
-    async def positions(self, partitions: Sequence[Partition]) -> list[Position | None]:
+    async def positions(self, partitions: Sequence[Partition]) -> list[LogPosition | None]:
         return await self._network.over(lambda: self.inner.positions(partitions))
 
-    async def compact(self, place: PaneHour, merge: Callable[[Sequence[bytes]], bytes]) -> int:
-        left: int = await self._network.over(lambda: self.inner.compact(place, merge))
-        return left
+    async def compact(self, pane_hour: PaneHour, merge: Callable[[Sequence[bytes]], bytes]) -> int:
+        delta_count: int = await self._network.over(lambda: self.inner.compact(pane_hour, merge))
+        return delta_count
 
-    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> Changes:
+    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> StoreChanges:
         return await self._network.over(lambda: self.inner.changes(since, positions=positions))
 
     async def replace(self, version: StoreVersion, reads: Any, writes: Any, now_ms: int) -> bool:
@@ -163,65 +183,71 @@ class Remote:
     async def close(self) -> None: ...
 
 
-class FarLetters(Letters):
+class FarLetters(RecordedDeadLetters):
     """Dead-letter queue behind the same network."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: StepNetwork) -> None:
         super().__init__()
         self._network = network
 
     async def send(self, letters: Sequence[DeadLetter]) -> None:
-        await self._network.over(lambda: Letters.send(self, letters))
+        await self._network.over(lambda: RecordedDeadLetters.send(self, letters))
 
 
-class Play(NamedTuple):
+class FaultScenario(NamedTuple):
     """Logs to count, the owners that count them (partition and batch size each), and a schedule of faults."""
 
-    rules: Rules
+    rules: CountingRules
     logs: Logs
-    cast: Sequence[tuple[Place, int]]
+    owners: Sequence[tuple[Place, int]]
     schedule: Sequence[tuple[int, str]]
 
 
 @st.composite
-def plays(draw: st.DrawFn) -> Play:
-    told = draw(strategies.events(12))
-    written = logs([(event, draw(st.integers(0, 1))) for event in told], published)
-    spoiled = {place: draw(st.integers(-3, len(log))) for place, log in written.items()}
-    found = {place: _spoil(log, spoiled[place]) for place, log in written.items()}
-    cast = [(place, draw(st.integers(1, 5))) for place in found for _ in range(draw(st.integers(1, 3)))]
+def fault_scenarios(draw: st.DrawFn) -> FaultScenario:
+    events = draw(strategies.events(12))
+    written = logs([(event, draw(st.integers(0, 1))) for event in events], published)
+    bad_offsets = {partition: draw(st.integers(-3, len(log))) for partition, log in written.items()}
+    scenario_logs = {
+        partition: _with_bad_record(log, bad_offsets[partition]) for partition, log in written.items()
+    }
+    owners = [
+        (partition, draw(st.integers(1, 5)))
+        for partition in scenario_logs
+        for _ in range(draw(st.integers(1, 3)))
+    ]
     length = draw(st.sampled_from((0, 40, 120, 250)))
     steps = st.tuples(st.integers(0, 9), st.sampled_from(FATES))
     schedule = draw(st.lists(steps, min_size=length, max_size=length))
-    return Play(draw(strategies.rules()), found, cast, schedule)
+    return FaultScenario(draw(strategies.rules()), scenario_logs, owners, schedule)
 
 
-def _spoil(log: Sequence[Record], at: int) -> Sequence[Record]:
+def _with_bad_record(log: Sequence[KafkaRecord], at: int) -> Sequence[KafkaRecord]:
     """Return the log with an unreadable record inserted at `at`; unchanged where `at` is negative."""
     if at < 0:
         return log
     records = [*log[:at], log[0]._replace(value=b"{"), *log[at:]]
-    return [one._replace(offset=offset) for offset, one in enumerate(records)]
+    return [record._replace(offset=offset) for offset, record in enumerate(records)]
 
 
 async def count_all(
     shared: ProcessingContext,
-    log: Sequence[Record],
+    log: Sequence[KafkaRecord],
     size: int,
     kind: type[PartitionProcessor] = PartitionProcessor,
 ) -> None:
     """Run an owner of a partition until the whole log is counted."""
     partition = Partition(log[0].topic, log[0].partition)
-    own = kind(partition, await start(shared, partition, log), shared)
-    while own.position.next < len(log):
-        batch = log[own.position.next : own.position.next + size]
+    owner = kind(partition, await start(shared, partition, log), shared)
+    while owner.position.next < len(log):
+        batch = log[owner.position.next : owner.position.next + size]
         try:
-            await own.count(batch, batch[-1].offset + 1)
-        except PartitionFenced as refused:
-            own.position = refused.position or await start(shared, partition, log)
+            await owner.count(batch, batch[-1].offset + 1)
+        except PartitionFenced as fence:
+            owner.position = fence.position or await start(shared, partition, log)
 
 
-async def start(shared: ProcessingContext, partition: Partition, log: Sequence[Record]) -> Position:
+async def start(shared: ProcessingContext, partition: Partition, log: Sequence[KafkaRecord]) -> LogPosition:
     """Return the position to start from, resolved as `AssignedPartitions` does."""
     while True:
         (stored,) = await retry_forever(lambda: shared.store.positions([partition]))
@@ -230,40 +256,46 @@ async def start(shared: ProcessingContext, partition: Partition, log: Sequence[R
             return after
 
 
-def _snapshot(log: Sequence[Record]) -> LogSnapshot:
+def _snapshot(log: Sequence[KafkaRecord]) -> LogSnapshot:
     return LogSnapshot(
-        0, {one.offset: checkpoint(one.offset, one.timestamp, one.key, one.value) for one in log}
+        0,
+        {
+            record.offset: record_checkpoint(record.offset, record.timestamp, record.key, record.value)
+            for record in log
+        },
     )
 
 
-async def compact_all(remote: Remote) -> None:
+async def compact_all(remote: RemoteStore) -> None:
     while True:
-        for place in [*remote.inner.panes]:
-            await retry_forever(lambda: remote.compact(place, MERGE[place[0]]))  # noqa: B023
-        await Turn()
+        for pane_hour in [*remote.inner.panes]:
+            await retry_forever(lambda: remote.compact(pane_hour, MERGE[pane_hour[0]]))  # noqa: B023
+        await YieldPoint()
 
 
-async def read_all(remote: Remote, follower: Follower) -> None:
+async def read_all(remote: RemoteStore, follower: Follower) -> None:
     """Run a reader, and check that each state it reads was a state of the store."""
     while True:
         if await retry_forever(lambda: follower.read(remote)):
-            assert follower.sums in remote.moments
-        await Turn()
+            assert follower.sums in remote.past_sums
+        await YieldPoint()
 
 
-class Stage:
+class StepScheduler:
     """Scheduler that steps coroutines; one that crashes is replaced by a new one."""
 
-    def __init__(self, cast: Sequence[Callable[[], Work]], remote: Remote, network: Network) -> None:
-        self._cast = cast
+    def __init__(
+        self, tasks: Sequence[Callable[[], Work]], remote: RemoteStore, network: StepNetwork
+    ) -> None:
+        self._tasks = tasks
         self._remote = remote
         self._network = network
-        self._running: list[Work | None] = [None] * len(cast)
-        for number in range(len(cast)):
-            self._enter(number)
+        self._running: list[Work | None] = [None] * len(tasks)
+        for number in range(len(tasks)):
+            self._start_task(number)
 
-    def _enter(self, number: int) -> None:
-        self._running[number] = self._cast[number]()
+    def _start_task(self, number: int) -> None:
+        self._running[number] = self._tasks[number]()
         self._step(number, None)
 
     def _step(self, number: int, fate: str | None) -> None:
@@ -274,22 +306,22 @@ class Stage:
         except StopIteration:
             self._running[number] = None
 
-    def befall(self, who: int, fate: str) -> None:
-        number = who % len(self._cast)
+    def apply_fate(self, who: int, fate: str) -> None:
+        number = who % len(self._tasks)
         match fate:
             case "fail over":
                 self._remote.fail_over(who)
             case "arrive":
                 self._network.arrive(who)
             case "crash":
-                self._leave(number)
-                self._enter(number)
+                self._stop_task(number)
+                self._start_task(number)
             case _ if self._running[number] is None:
-                self._enter(number)
+                self._start_task(number)
             case _:
                 self._step(number, fate)
 
-    def _leave(self, number: int) -> None:
+    def _stop_task(self, number: int) -> None:
         running = self._running[number]
         if running is not None:
             running.close()
@@ -298,75 +330,83 @@ class Stage:
         """Restart these coroutines and step them in turn, without faults, until they end."""
         numbers = list(numbers)
         for number in numbers:
-            self._leave(number)
-            self._enter(number)
+            self._stop_task(number)
+            self._start_task(number)
         while any(self._running[number] is not None for number in numbers):
             for number in numbers:
                 self._step(number, GO)
 
     def close(self) -> None:
-        for number in range(len(self._cast)):
-            self._leave(number)
+        for number in range(len(self._tasks)):
+            self._stop_task(number)
 
 
-def check_play(
-    play: Play,
+def check_scenario(
+    scenario: FaultScenario,
     kind: type[PartitionProcessor] = PartitionProcessor,
     store: Callable[[], MemoryStore] = MemoryStore,
 ) -> None:
     """Check the property: run the scenario, let all owners finish, then compare with the oracle."""
 
     async def pause(_: float) -> None:
-        await Turn()
+        await YieldPoint()
 
     with pytest.MonkeyPatch.context() as patch, capture_logs():
         patch.setattr(asyncio, "sleep", pause)
         patch.setattr(pipeline, "COMMIT_EVENTS", 3)
-        _check_play(play, kind, store())
+        _check_scenario(scenario, kind, store())
 
 
-def _check_play(play: Play, kind: type[PartitionProcessor], inner: MemoryStore) -> None:
-    records = [one for log in play.logs.values() for one in log]
-    rejected = {one for one in records if isinstance(decode(one, play.rules), Rejected)}
-    network = Network()
+def _check_scenario(scenario: FaultScenario, kind: type[PartitionProcessor], inner: MemoryStore) -> None:
+    records = [record for log in scenario.logs.values() for record in log]
+    rejected = {record for record in records if isinstance(decode(record, scenario.rules), RejectedEvent)}
+    network = StepNetwork()
     letters = FarLetters(network)
-    remote = Remote(inner, network, letters, rejected)
+    remote = RemoteStore(inner, network, letters, rejected)
     follower = Follower()
 
-    def owner(place: Place, size: int) -> Work:
+    def owner(partition: Place, size: int) -> Work:
         # each owner is a worker of its own
-        shared = ProcessingContext(remote, play.rules, letters, NoObserver(), lambda: START)
-        return count_all(shared, play.logs[place], size, kind)
+        shared = ProcessingContext(remote, scenario.rules, letters, NullObserver(), lambda: START)
+        return count_all(shared, scenario.logs[partition], size, kind)
 
-    owners = [lambda place=place, size=size: owner(place, size) for place, size in play.cast]
-    stage = Stage([*owners, lambda: compact_all(remote), lambda: read_all(remote, follower)], remote, network)
+    owners = [
+        lambda partition=partition, size=size: owner(partition, size) for partition, size in scenario.owners
+    ]
+    scheduler = StepScheduler(
+        [*owners, lambda: compact_all(remote), lambda: read_all(remote, follower)], remote, network
+    )
     try:
-        for who, fate in play.schedule:
-            stage.befall(who, fate)
-        stage.finish(range(len(owners)))
+        for who, fate in scenario.schedule:
+            scheduler.apply_fate(who, fate)
+        scheduler.finish(range(len(owners)))
     finally:
-        stage.close()
-    assert at_once(held(inner)) == wanted(stated(play.logs, play.rules), play.rules)
+        scheduler.close()
+    assert at_once(stored_tallies(inner)) == expected_tallies(
+        decoded_events(scenario.logs, scenario.rules), scenario.rules
+    )
     assert at_once(follower.follow(inner)) == at_once(whole(inner))
     counts = at_once(inner.counters())
-    for topic in {topic for topic, _ in play.logs}:
-        assert results(counts, topic) == len([one for one in records if one.topic == topic])
+    for topic in {topic for topic, _ in scenario.logs}:
+        assert results(counts, topic) == len([record for record in records if record.topic == topic])
         assert counts.get(f"events\x1f{topic}\x1frejected", 0) == len(
             [r for r in rejected if r.topic == topic]
         )
-    assert {one for one, _ in letters.letters} == rejected
+    assert {record for record, _ in letters.letters} == rejected
 
 
 @settings(SLOW, max_examples=120)
-@given(plays())
-def test_zombies_crashes_time_outs_and_failovers_at_any_await_leave_the_oracles_tallies(play: Play) -> None:
-    check_play(play)
+@given(fault_scenarios())
+def test_zombies_crashes_time_outs_and_failovers_at_any_await_leave_the_oracles_tallies(
+    play: FaultScenario,
+) -> None:
+    check_scenario(play)
 
 
 # Two scenarios, step by step
 
 
-class Paused:
+class PausedStore:
     """Store whose commits wait for one step before they take effect."""
 
     def __init__(self, inner: MemoryStore) -> None:
@@ -375,8 +415,8 @@ class Paused:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
 
-    async def commit(self, commit: Commit, now_ms: int) -> Outcome:
-        await Turn()
+    async def commit(self, commit: Commit, now_ms: int) -> CommitOutcome:
+        await YieldPoint()
         return await self._inner.commit(commit, now_ms)
 
 
@@ -387,16 +427,16 @@ class NumberedTokens(MemoryStore):
         super().__init__()
         self.number = 0
 
-    async def commit(self, commit: Commit, now_ms: int) -> Outcome:
+    async def commit(self, commit: Commit, now_ms: int) -> CommitOutcome:
         token = (self.number + 1).to_bytes(TOKEN_BYTES, "big")
         outcome = await super().commit(
             replace(commit, position=replace(commit.position, token=token)), now_ms
         )
-        self.number += outcome == Applied()
+        self.number += outcome == CommitApplied()
         return outcome
 
 
-def a_token_comes_back(store: MemoryStore) -> bool:
+def token_comes_back(store: MemoryStore) -> bool:
     """Tell whether the numbers are right although a token might come back.
 
     One of four visits of a customer is read and then lost in a failover. Another visit takes its place before
@@ -404,14 +444,17 @@ def a_token_comes_back(store: MemoryStore) -> bool:
     """
     visits = [visit(f"k{day}", START + day * DAY) for day in (0, 5, 6, 7)]
     base, lost, other, late = visits
-    shared, paused = context(store, Rules()), context(Paused(store), Rules())  # type: ignore[arg-type]
+    shared, paused = (
+        processing_context(store, CountingRules()),
+        processing_context(PausedStore(store), CountingRules()),
+    )  # type: ignore[arg-type]
     for number in range(3):
-        at_once(processor(shared, "call-completed", number))
+        at_once(partition_processor(shared, "call-completed", number))
 
     def count(number: int, event: Segment, counted: ProcessingContext = shared) -> Work:
-        at = at_once(processor(shared, "call-completed", number))
-        own = PartitionProcessor(at.partition, at.position, counted)
-        return own.count([record(event, number, own.position.next, event.time)], own.position.next + 1)
+        at = at_once(partition_processor(shared, "call-completed", number))
+        owner = PartitionProcessor(at.partition, at.position, counted)
+        return owner.count([record(event, number, owner.position.next, event.time)], owner.position.next + 1)
 
     at_once(count(0, base))
     earlier = pickle.dumps(vars(store))
@@ -424,18 +467,18 @@ def a_token_comes_back(store: MemoryStore) -> bool:
         while True:
             waiting.send(None)
     at_once(count(1, lost))
-    return at_once(held(store)) == wanted(visits, Rules())
+    return at_once(stored_tallies(store)) == expected_tallies(visits, CountingRules())
 
 
 def test_a_token_that_comes_back_after_a_failover() -> None:
-    assert a_token_comes_back(MemoryStore())
-    assert not a_token_comes_back(NumberedTokens())
+    assert token_comes_back(MemoryStore())
+    assert not token_comes_back(NumberedTokens())
 
 
-class Shelf:
+class MemoryConsumer:
     """Consumer and log probe over one log in memory."""
 
-    def __init__(self, records: Sequence[Record]) -> None:
+    def __init__(self, records: Sequence[KafkaRecord]) -> None:
         self._records = records
         self._next = 0
         self.seek_id: int | None = None
@@ -444,20 +487,20 @@ class Shelf:
         (self._next,) = offsets.values()
         self.seek_id = seek_id
 
-    def progress(self, partition: Partition) -> Progress:
-        return Progress(self._next, len(self._records), START)
+    def progress(self, partition: Partition) -> ConsumerProgress:
+        return ConsumerProgress(self._next, len(self._records), START)
 
-    async def probe(self, asked: Mapping[Partition, Sequence[int]]) -> Mapping[Partition, LogSnapshot]:
-        return dict.fromkeys(asked, _snapshot(self._records))
+    async def probe(self, offsets: Mapping[Partition, Sequence[int]]) -> Mapping[Partition, LogSnapshot]:
+        return dict.fromkeys(offsets, _snapshot(self._records))
 
-    def fetch(self, size: int) -> Sequence[Record]:
-        batch = [one for one in self._records if one.offset >= self._next][:size]
+    def fetch(self, size: int) -> Sequence[KafkaRecord]:
+        batch = [record for record in self._records if record.offset >= self._next][:size]
         if batch:
             self._next = batch[-1].offset + 1
         return batch
 
 
-class Gated(Paused):
+class GatedStore(PausedStore):
     """Store whose first commit waits until `through` is set."""
 
     def __init__(self, inner: MemoryStore) -> None:
@@ -465,31 +508,31 @@ class Gated(Paused):
         self.reached, self.through = asyncio.Event(), asyncio.Event()
         self.commits: list[tuple[int, int]] = []
 
-    async def commit(self, commit: Commit, now_ms: int) -> Outcome:
+    async def commit(self, commit: Commit, now_ms: int) -> CommitOutcome:
         self.commits.append((commit.start, commit.position.next))
         self.reached.set()
         await self.through.wait()
         return await self._inner.commit(commit, now_ms)
 
 
-class Worker:
+class LogWorker:
     """AssignedPartitions over one log in memory."""
 
     def __init__(
-        self, store: Any, log: Sequence[Record], kind: type[AssignedPartitions] = AssignedPartitions
+        self, store: Any, log: Sequence[KafkaRecord], kind: type[AssignedPartitions] = AssignedPartitions
     ) -> None:
         self.partition = Partition(log[0].topic, log[0].partition)
-        self._shelf = Shelf(log)
-        self.assigned = kind(context(store, Rules()), self._shelf)
-        self.assigned.consumer = self._shelf
+        self._consumer = MemoryConsumer(log)
+        self.assigned = kind(processing_context(store, CountingRules()), self._consumer)
+        self.assigned.consumer = self._consumer
 
     async def start(self) -> None:
         await self.assigned.assign([self.partition])
 
     async def deliver(self, size: int = 2) -> None:
         """Enqueue the next records, then let other tasks run for a while."""
-        if records := self._shelf.fetch(size):
-            batch = self.assigned.tag_batch(self.partition, self._shelf.seek_id, records)
+        if records := self._consumer.fetch(size):
+            batch = self.assigned.tag_batch(self.partition, self._consumer.seek_id, records)
             await self.assigned.enqueue(self.partition, batch)
         for _ in range(20):
             await asyncio.sleep(0)
@@ -500,7 +543,7 @@ class Worker:
         await self.assigned.revoke()
 
 
-def calls(offsets: Sequence[int]) -> tuple[list[Segment], list[Record]]:
+def calls(offsets: Sequence[int]) -> tuple[list[Segment], list[KafkaRecord]]:
     """Return visits of one customer, a day apart, and the log that holds them at these offsets."""
     visits = [visit(f"k{day}", START + day * DAY) for day in range(len(offsets))]
     return visits, [record(event, 0, at, event.time) for event, at in zip(visits, offsets, strict=True)]
@@ -508,20 +551,20 @@ def calls(offsets: Sequence[int]) -> tuple[list[Segment], list[Record]]:
 
 async def check_calls(store: MemoryStore, visits: Sequence[Segment]) -> None:
     assert results(await store.counters(), "call-completed") == len(visits)
-    assert await held(store) == wanted(visits, Rules())
+    assert await stored_tallies(store) == expected_tallies(visits, CountingRules())
 
 
 async def refused_while_buffered(kind: type[AssignedPartitions] = AssignedPartitions) -> None:
     """Count one record in a zombie while a batch of two waits to be committed and the next is buffered."""
     visits, log = calls(range(6))
     store = MemoryStore()
-    gated = Gated(store)
-    worker = Worker(gated, log, kind)
+    gated = GatedStore(store)
+    worker = LogWorker(gated, log, kind)
     await worker.start()
     await worker.deliver()
     await gated.reached.wait()
     await worker.deliver()
-    zombie = await processor(context(store, Rules()), *worker.partition)
+    zombie = await partition_processor(processing_context(store, CountingRules()), *worker.partition)
     await zombie.count(log[:1], 1)
     gated.through.set()
     await worker.finish()
@@ -535,7 +578,7 @@ async def test_a_batch_refused_while_the_next_is_buffered() -> None:
 async def test_a_failover_is_noticed_across_offsets_that_hold_no_record() -> None:
     visits, log = calls((0, 1, 2, 4, 5))
     store = MemoryStore()
-    worker = Worker(store, log)
+    worker = LogWorker(store, log)
     await worker.start()
     await worker.deliver(1)
     earlier = pickle.dumps(vars(store))
@@ -549,7 +592,7 @@ async def test_a_failover_is_noticed_across_offsets_that_hold_no_record() -> Non
 async def test_offsets_that_hold_no_record_are_no_gap() -> None:
     visits, log = calls((3, 4, 7, 20))
     store = MemoryStore()
-    worker = Worker(store, log)
+    worker = LogWorker(store, log)
     await worker.start()
     await worker.finish()
     await check_calls(store, visits)
@@ -561,8 +604,8 @@ async def test_batches_that_wait_are_counted_in_one_commit_but_never_across_a_ga
     monkeypatch.setattr(partitions, "BUFFERED", 4)
     visits, log = calls((0, 1, 2, 3, 9, 10))
     store = MemoryStore()
-    gated = Gated(store)
-    worker = Worker(gated, log)
+    gated = GatedStore(store)
+    worker = LogWorker(gated, log)
     await worker.start()
     await worker.deliver(1)
     await gated.reached.wait()

@@ -8,20 +8,28 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from streamer.events.counting_rules import (
+    DAY,
+    HOUR,
+    MINUTE,
+    SECOND,
+    SERVICE_LEVEL_FORMULAS,
+    CountingRules,
+    ServiceLevel,
+)
 from streamer.events.models import (
     DIMENSIONS,
-    Evaluation,
+    CustomerValuation,
     Event,
-    Identity,
-    Response,
+    FactIdentity,
+    QualityEvaluation,
     Segment,
+    SurveyResponse,
     SurveySent,
     Tombstone,
-    Valuation,
 )
-from streamer.events.rules import DAY, HOUR, MINUTE, SECOND, SERVICE_LEVEL_FORMULAS, Rules, ServiceLevel
-from streamer.metrics.catalogue import CATALOGUE, Spans, evaluate
-from streamer.metrics.formulas import Context, TallyCounts
+from streamer.metrics.catalogue import CATALOGUE, WindowSpans, evaluate_metric
+from streamer.metrics.formulas import ReadingContext, TallyCounts
 from streamer.metrics.tally import BUCKETS, DURATIONS, FIRST_BUCKET_OF, NUMBER, SCALES
 from streamer.panes.pane_keys import FINE_MS, Cell, groupings, row_field
 from tests import strategies
@@ -31,15 +39,15 @@ from tests.oracle import (
     Window,
     active_agents,
     by_hour_and_row,
-    crowds,
-    naming,
+    contacts_by_customer,
     readings,
+    shared_ids,
     tallies,
 )
 
 NOON = strategies.START + 12 * HOUR
 PANE = NOON // FINE_MS
-RULES = Rules()
+RULES = CountingRules()
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
@@ -47,41 +55,45 @@ def call(contact_id: str = "c1", ended_at: int = NOON, outcome: str = "answered"
     return Segment(contact_id=contact_id, ended_at=ended_at, outcome=outcome, **more)
 
 
-def answer(response_id: str = "r1", answered_at: int = NOON, **more: object) -> Response:
-    return Response(response_id=response_id, answered_at=answered_at, **more)
+def answer(response_id: str = "r1", answered_at: int = NOON, **more: object) -> SurveyResponse:
+    return SurveyResponse(response_id=response_id, answered_at=answered_at, **more)
 
 
 def invitation(survey_id: str = "v1", sent_at: int = NOON, **more: object) -> SurveySent:
     return SurveySent(survey_id=survey_id, sent_at=sent_at, **more)
 
 
-def evaluation(score: int, evaluation_id: str = "e1", evaluated_at: int = NOON, **more: object) -> Evaluation:
-    return Evaluation(evaluation_id=evaluation_id, score=score, evaluated_at=evaluated_at, **more)
+def evaluation(
+    score: int, evaluation_id: str = "e1", evaluated_at: int = NOON, **more: object
+) -> QualityEvaluation:
+    return QualityEvaluation(evaluation_id=evaluation_id, score=score, evaluated_at=evaluated_at, **more)
 
 
-def worth(customer_id: str, value: int, as_of: int = NOON, **more: object) -> Valuation:
-    return Valuation(customer_id=customer_id, value=value, as_of=as_of, version=as_of, **more)
+def valuation(customer_id: str, value: int, as_of: int = NOON, **more: object) -> CustomerValuation:
+    return CustomerValuation(customer_id=customer_id, value=value, as_of=as_of, version=as_of, **more)
 
 
-def cell(**known: str) -> Cell:
-    assert known.keys() <= set(DIMENSIONS)
-    return tuple(known.get(name) for name in DIMENSIONS)
+def cell(**dimensions: str) -> Cell:
+    assert dimensions.keys() <= set(DIMENSIONS)
+    return tuple(dimensions.get(name) for name in DIMENSIONS)
 
 
-def total(events: list[Event], rules: Rules = RULES) -> Counts:
+def total(events: list[Event], rules: CountingRules = RULES) -> Counts:
     sums: Counter[str] = Counter()
     for counts in tallies(events, rules).values():
         sums.update(counts)
     return dict(sums)
 
 
-def where(name: str, events: list[Event], rules: Rules = RULES) -> dict[tuple[int, Cell], int]:
+def count_by_cell(
+    name: str, events: list[Event], rules: CountingRules = RULES
+) -> dict[tuple[int, Cell], int]:
     """Return the amounts of one count by pane and cell."""
-    return {place: counts[name] for place, counts in tallies(events, rules).items() if name in counts}
+    return {pane_cell: counts[name] for pane_cell, counts in tallies(events, rules).items() if name in counts}
 
 
 def read(
-    events: list[Event], metric: str, stat: str = "", rules: Rules = RULES, **window: object
+    events: list[Event], metric: str, stat: str = "", rules: CountingRules = RULES, **window: object
 ) -> Reading | None:
     """Return a reading, of the 30 days around NOON by default."""
     whole = {"start": NOON - 20 * DAY, "end": NOON + 10 * DAY, "at": NOON + 10 * DAY}
@@ -94,13 +106,13 @@ def read(
 @pytest.mark.parametrize("order", list(permutations(range(3))))
 def test_a_score_that_is_given_anew_replaces_the_old_one_in_any_order(order: tuple[int, ...]) -> None:
     events = [answer(version=0, nps=3), answer(version=1, nps=9), answer(version=1, nps=9)]
-    assert total([events[place] for place in order]) == {"surveys": 1, "nps_9": 1}
+    assert total([events[index] for index in order]) == {"surveys": 1, "nps_9": 1}
 
 
 def test_equal_versions_are_decided_by_the_greater_digest_in_either_order() -> None:
-    one, other = answer(nps=3), answer(nps=9)
-    expected = "nps_3" if one.digest() > other.digest() else "nps_9"
-    assert total([one, other]) == total([other, one]) == {"surveys": 1, expected: 1}
+    first, other = answer(nps=3), answer(nps=9)
+    expected = "nps_3" if first.digest() > other.digest() else "nps_9"
+    assert total([first, other]) == total([other, first]) == {"surveys": 1, expected: 1}
 
 
 @pytest.mark.parametrize(
@@ -113,7 +125,7 @@ def test_equal_versions_are_decided_by_the_greater_digest_in_either_order() -> N
     ],
 )
 def test_deletion(sentence: str, deleted_at: int, revived_at: int | None, counted: int) -> None:
-    events: list[Event] = [Tombstone(Identity("r", "", "r1"), deleted_at), answer(version=1, nps=9)]
+    events: list[Event] = [Tombstone(FactIdentity("r", "", "r1"), deleted_at), answer(version=1, nps=9)]
     if revived_at is not None:
         events.append(answer(version=revived_at, nps=9))
     assert total(events).get("nps_9", 0) == counted, sentence
@@ -147,14 +159,14 @@ def test_a_contact_that_was_passed_on_counts_once_at_its_last_answered_segment()
     ]
     ben = (PANE + 6, cell(queue="second", agent="ben"))
     for events in permutations(segments):
-        assert where("contacts", list(events)) == {ben: 1}
-        assert where("disposed_resolved", list(events)) == {ben: 1}
-        assert where("talk_ms", list(events)) == {
+        assert count_by_cell("contacts", list(events)) == {ben: 1}
+        assert count_by_cell("disposed_resolved", list(events)) == {ben: 1}
+        assert count_by_cell("talk_ms", list(events)) == {
             (PANE, cell(queue="first", agent="anna")): 60_000,
             ben: 30_000,
         }
-        assert where("abandoned", list(events)) == {(PANE + 12, cell(queue="third")): 1}
-        assert where("transferred", list(events)) == {(PANE, cell(queue="first", agent="anna")): 1}
+        assert count_by_cell("abandoned", list(events)) == {(PANE + 12, cell(queue="third")): 1}
+        assert count_by_cell("transferred", list(events)) == {(PANE, cell(queue="first", agent="anna")): 1}
         assert total(list(events))["disposed"] == 1
 
 
@@ -163,19 +175,21 @@ def test_a_contact_nobody_answered_counts_at_its_last_segment() -> None:
         call(segment_id="s1", outcome="overflow"),
         call(segment_id="s2", outcome="abandoned", queue="second"),
     ]
-    assert where("contacts", events) == {(PANE, cell(queue="second")): 1}, "equal times are decided by the id"
+    assert count_by_cell("contacts", events) == {(PANE, cell(queue="second")): 1}, (
+        "equal times are decided by the id"
+    )
     events += [call(segment_id="s2", source="crm", outcome="timeout", queue="third")]
-    assert where("contacts", events) == {(PANE, cell(queue="third")): 1}, "equal ids by the source"
+    assert count_by_cell("contacts", events) == {(PANE, cell(queue="third")): 1}, "equal ids by the source"
 
 
 def test_a_contact_counts_at_its_inbound_part_but_its_survey_goes_to_the_agent_who_called_back() -> None:
     back = call(segment_id="s2", ended_at=NOON + HOUR, direction="outbound", agent_id="ben", talk_ms=5_000)
     events = [call(agent_id="anna"), back, answer(contact_id="c1", nps=9)]
-    assert where("contacts", events) == {(PANE, cell(agent="anna")): 1}
-    assert where("nps_9", events) == {(PANE, cell(agent="ben")): 1}
+    assert count_by_cell("contacts", events) == {(PANE, cell(agent="anna")): 1}
+    assert count_by_cell("nps_9", events) == {(PANE, cell(agent="ben")): 1}
     assert (
-        where("outbound", events)
-        == where("outbound_handle_n", events)
+        count_by_cell("outbound", events)
+        == count_by_cell("outbound_handle_n", events)
         == {(PANE + 360, cell(agent="ben")): 1}
     )
     assert total(events)["answered"] == 1
@@ -194,12 +208,12 @@ def test_the_disposition_of_a_contact_nobody_answered_does_not_count() -> None:
 
 
 def test_an_unknown_hold_is_not_a_hold_of_0() -> None:
-    known, unknown = call(talk_ms=60_000, hold_ms=0), call("c2", talk_ms=30_000)
-    assert total([known, unknown])["hold_n"] == 1
-    assert total([known])["hold:0"] == 1
-    assert "hold_n" not in total([unknown])
-    assert read([known, unknown], "hold_time_seconds", "mean") == (0.0, 1)
-    assert read([unknown], "hold_time_seconds", "mean") == (None, 0)
+    known_hold, unknown_hold = call(talk_ms=60_000, hold_ms=0), call("c2", talk_ms=30_000)
+    assert total([known_hold, unknown_hold])["hold_n"] == 1
+    assert total([known_hold])["hold:0"] == 1
+    assert "hold_n" not in total([unknown_hold])
+    assert read([known_hold, unknown_hold], "hold_time_seconds", "mean") == (0.0, 1)
+    assert read([unknown_hold], "hold_time_seconds", "mean") == (None, 0)
 
 
 def test_an_unknown_talk_has_no_handle_time_but_its_hold_and_wrap_up_count() -> None:
@@ -224,13 +238,13 @@ def test_an_abandoned_contact_adds_to_no_handle_time() -> None:
         ("timeout", RULES, 1),
         ("voicemail", RULES, 1),
         ("overflow", RULES, 0),
-        ("overflow", Rules(offered_counts_overflow=True), 1),
+        ("overflow", CountingRules(offered_counts_overflow=True), 1),
         ("callback", RULES, 0),
-        ("callback", Rules(offered_counts_callback=True), 1),
+        ("callback", CountingRules(offered_counts_callback=True), 1),
     ],
 )
 def test_overflow_and_callback_leave_offered_unless_the_rules_say_so(
-    outcome: str, rules: Rules, offered: int
+    outcome: str, rules: CountingRules, offered: int
 ) -> None:
     assert total([call(outcome=outcome)], rules).get("offered", 0) == offered
     assert read([call(outcome=outcome)], "offered", rules=rules) == (offered, offered)
@@ -267,7 +281,7 @@ def _ciscos() -> list[Event]:
 def test_service_level_by_the_published_examples(
     events: list[Event], formula: str, hits: int, of: int
 ) -> None:
-    counts = total(events, Rules(service_level=ServiceLevel(formula=formula)))
+    counts = total(events, CountingRules(service_level=ServiceLevel(formula=formula)))
     assert (counts["own_level_hits"], counts["own_level_of"]) == (hits, of)
     reading = read(events, "service_level_ratio", formula)
     assert reading == (pytest.approx(hits / of), of)
@@ -276,14 +290,14 @@ def test_service_level_by_the_published_examples(
 @pytest.mark.parametrize("outcome", ["timeout", "voicemail"])
 @pytest.mark.parametrize("formula", SERVICE_LEVEL_FORMULAS)
 def test_timeout_and_voicemail_are_never_in_time(outcome: str, formula: str) -> None:
-    rules = Rules(service_level=ServiceLevel(formula=formula))
+    rules = CountingRules(service_level=ServiceLevel(formula=formula))
     counts = total([call(outcome=outcome, wait_ms=0)], rules)
     assert "own_level_hits" not in counts
     assert counts.get("own_level_of", 0) == (0 if formula == "answered_only" else 1)
 
 
 def test_queues_sum_by_their_own_formula_and_limits() -> None:
-    rules = Rules(queues={"slow": ServiceLevel(within_ms=60_000, formula="positive")})
+    rules = CountingRules(queues={"slow": ServiceLevel(within_ms=60_000, formula="positive")})
     events = [
         call("c1", queue="slow", wait_ms=60_000),
         call("c2", queue="slow", wait_ms=60_000, outcome="abandoned"),
@@ -313,12 +327,12 @@ def test_a_repeat_takes_back_the_earlier_agents_first_contact_at_its_own_pane() 
     first = call("c1", customer_id="ann", agent_id="anna")
     repeat = call("c2", ended_at=NOON + DAY, customer_id="ann", agent_id="ben")
     annas, bens = (PANE, cell(agent="anna")), (PANE + 8640, cell(agent="ben"))
-    assert where("fcr_kept", [first]) == {annas: 1}
-    assert where("fcr_kept", [first, repeat]) == {}
-    assert where("fcr_firsts", [first, repeat]) == {annas: 1}
-    assert where("fcr_repeats", [first, repeat]) == {bens: 1}
-    assert where("fcr_contacts", [first, repeat]) == {annas: 1, bens: 1}
-    assert where("fcr_kept", [first, repeat, Tombstone(repeat.identity, 1)]) == {annas: 1}
+    assert count_by_cell("fcr_kept", [first]) == {annas: 1}
+    assert count_by_cell("fcr_kept", [first, repeat]) == {}
+    assert count_by_cell("fcr_firsts", [first, repeat]) == {annas: 1}
+    assert count_by_cell("fcr_repeats", [first, repeat]) == {bens: 1}
+    assert count_by_cell("fcr_contacts", [first, repeat]) == {annas: 1, bens: 1}
+    assert count_by_cell("fcr_kept", [first, repeat, Tombstone(repeat.identity, 1)]) == {annas: 1}
 
 
 @pytest.mark.parametrize(("apart", "repeats", "kept"), [(0, 1, 0), (7 * DAY, 1, 0), (7 * DAY + 1, 0, 2)])
@@ -330,7 +344,7 @@ def test_a_repeat_is_one_within_7_days_end_to_end(apart: int, repeats: int, kept
 
 def test_contacts_that_end_together_are_in_the_order_of_their_ids() -> None:
     events = [call(id_, customer_id="ann", agent_id=f"of {id_}") for id_ in ("c10", "ñ", "c9")]
-    assert where("fcr_firsts", events) == {(PANE, cell(agent="of c10")): 1}
+    assert count_by_cell("fcr_firsts", events) == {(PANE, cell(agent="of c10")): 1}
 
 
 def test_a_chain_of_repeats_is_one_first_contact_however_long_it_is() -> None:
@@ -359,13 +373,13 @@ def test_only_the_same_reason_repeats_if_the_rules_say_so(
         call("c1", customer_id="ann", reason=one),
         call("c2", ended_at=NOON + DAY, customer_id="ann", reason=other),
     ]
-    assert total(events, Rules(fcr_same_reason=same_reason)).get("fcr_repeats", 0) == repeats
+    assert total(events, CountingRules(fcr_same_reason=same_reason)).get("fcr_repeats", 0) == repeats
 
 
 def test_another_reason_in_between_does_not_hide_the_same_one() -> None:
     reasons = ["refund", "fault", "refund"]
     events = [call(f"c{n}", NOON + n, customer_id="ann", reason=reason) for n, reason in enumerate(reasons)]
-    counts = total(events, Rules(fcr_same_reason=True))
+    counts = total(events, CountingRules(fcr_same_reason=True))
     assert (counts["fcr_firsts"], counts["fcr_kept"], counts["fcr_repeats"]) == (2, 1, 1)
 
 
@@ -417,7 +431,9 @@ def test_a_later_version_that_names_another_customer_moves_the_contact() -> None
     moved = call("c2", ended_at=NOON + DAY, version=1, customer_id="bob", agent_id="ben")
     assert total(events)["fcr_repeats"] == 1
     assert total([*events, moved])["fcr_repeats"] == 1
-    assert where("fcr_repeats", [*events, moved]) == {(PANE + 8640, cell()): 1}, "c3 is now bob's second"
+    assert count_by_cell("fcr_repeats", [*events, moved]) == {(PANE + 8640, cell()): 1}, (
+        "c3 is now bob's second"
+    )
     nobodys = call("c2", ended_at=NOON + DAY, version=2)
     assert "fcr_repeats" not in total([*events, moved, nobodys])
 
@@ -468,7 +484,7 @@ def test_a_later_version_that_names_another_customer_moves_the_contact() -> None
             "a deleted segment names nobody",
             [
                 call("c2", segment_id="s2", outcome="overflow", customer_id="ann"),
-                Tombstone(Identity("s", "", "s2"), 1),
+                Tombstone(FactIdentity("s", "", "s2"), 1),
             ],
             1,
         ),
@@ -481,13 +497,17 @@ def test_whose_contact_it_is(sentence: str, more: list[Event], contacts_of_ann: 
 
 def test_a_customer_named_for_more_contacts_than_a_crowd_needs_is_none() -> None:
     events = [call(f"c{n}", ended_at=NOON + n, customer_id="ann", customer_value=n * 100) for n in range(3)]
-    events += [worth("ann", 99_900), answer(contact_id="c1", nps=0)]
-    assert crowds(events, Rules(crowd=3)) == set()
-    known = total(events, Rules(crowd=3))
-    assert (known["fcr_contacts"], known["fcr_repeats"], known["risk_customers"]) == (3, 2, 1)
-    assert known["valued_sum"] == 3 * 200, "the value that was known last"
-    assert crowds(events, Rules(crowd=2)) == {"ann"}
-    crowd = total(events, Rules(crowd=2))
+    events += [valuation("ann", 99_900), answer(contact_id="c1", nps=0)]
+    assert shared_ids(events, CountingRules(crowd=3)) == set()
+    customer_counts = total(events, CountingRules(crowd=3))
+    assert (
+        customer_counts["fcr_contacts"],
+        customer_counts["fcr_repeats"],
+        customer_counts["risk_customers"],
+    ) == (3, 2, 1)
+    assert customer_counts["valued_sum"] == 3 * 200, "the value that was known last"
+    assert shared_ids(events, CountingRules(crowd=2)) == {"ann"}
+    crowd = total(events, CountingRules(crowd=2))
     assert crowd["contacts"] == 3
     assert crowd["nps_0"] == 1
     assert not crowd.keys() & {"fcr_contacts", "risk_customers"}
@@ -496,9 +516,9 @@ def test_a_customer_named_for_more_contacts_than_a_crowd_needs_is_none() -> None
 
 def test_a_crowd_stays_one_when_its_contacts_move_away_or_are_deleted() -> None:
     events: list[Event] = [call(f"c{n}", customer_id="ann") for n in range(3)]
-    events += [call("c1", customer_id="bob", version=1), Tombstone(Identity("s", "", "c2"), 1)]
-    assert crowds(events, Rules(crowd=2)) == {"ann"}
-    assert naming(events)["bob"] == {("contact", "c1")}
+    events += [call("c1", customer_id="bob", version=1), Tombstone(FactIdentity("s", "", "c2"), 1)]
+    assert shared_ids(events, CountingRules(crowd=2)) == {"ann"}
+    assert contacts_by_customer(events)["bob"] == {("contact", "c1")}
 
 
 def test_a_crowd_counts_contacts_and_surveys_but_not_their_facts() -> None:
@@ -510,11 +530,11 @@ def test_a_crowd_counts_contacts_and_surveys_but_not_their_facts() -> None:
         invitation("v1", customer_id="ann"),
         invitation("v2", customer_id="ann"),
         answer("r3", customer_id="ann"),
-        worth("ann", 1),
-        Tombstone(Identity("r", "", "r4"), 1),
+        valuation("ann", 1),
+        Tombstone(FactIdentity("r", "", "r4"), 1),
     ]
     surveys = {("survey", "", "v1"), ("survey", "", "v2")}
-    assert naming(events) == {"ann": {("contact", "c1"), *surveys, Identity("r", "", "r3")}}
+    assert contacts_by_customer(events) == {"ann": {("contact", "c1"), *surveys, FactIdentity("r", "", "r3")}}
 
 
 # Surveys
@@ -523,16 +543,18 @@ def test_a_crowd_counts_contacts_and_surveys_but_not_their_facts() -> None:
 def test_a_survey_before_its_contact_counts_as_unknown_and_moves_when_the_contact_comes() -> None:
     survey = answer(contact_id="c1", nps=9)
     contact = call(ended_at=NOON + HOUR, queue="billing", agent_id="anna")
-    assert where("nps_9", [survey]) == {(PANE, cell()): 1}
+    assert count_by_cell("nps_9", [survey]) == {(PANE, cell()): 1}
     moved = {(PANE, cell(queue="billing", agent="anna")): 1}
-    assert where("nps_9", [survey, contact]) == where("nps_9", [contact, survey]) == moved
+    assert count_by_cell("nps_9", [survey, contact]) == count_by_cell("nps_9", [contact, survey]) == moved
 
 
 def test_an_answer_that_knows_only_its_survey_finds_its_contact() -> None:
     events = [answer(survey_id="v1", nps=9), invitation(contact_id="c1"), call(queue="billing")]
     for order in permutations(events):
-        assert where("nps_9", list(order)) == {(PANE, cell(queue="billing")): 1}
-    assert where("nps_9", [answer(survey_id="v1", source="crm", nps=9), *events[1:]]) == {(PANE, cell()): 1}
+        assert count_by_cell("nps_9", list(order)) == {(PANE, cell(queue="billing")): 1}
+    assert count_by_cell("nps_9", [answer(survey_id="v1", source="crm", nps=9), *events[1:]]) == {
+        (PANE, cell()): 1
+    }
 
 
 def test_an_answers_contact_beats_its_invitations_and_all_of_the_survey_follows() -> None:
@@ -543,9 +565,17 @@ def test_an_answers_contact_beats_its_invitations_and_all_of_the_survey_follows(
         call("c1", queue="first"),
         call("c2", queue="second"),
     ]
-    assert where("nps_9", events) == where("surveys_sent", events) == {(PANE, cell(queue="second")): 1}
-    deleted = [*events, Tombstone(Identity("r", "", "r1"), 2)]
-    assert where("nps_9", deleted) == where("surveys_sent", deleted) == {(PANE, cell(queue="first")): 1}
+    assert (
+        count_by_cell("nps_9", events)
+        == count_by_cell("surveys_sent", events)
+        == {(PANE, cell(queue="second")): 1}
+    )
+    deleted = [*events, Tombstone(FactIdentity("r", "", "r1"), 2)]
+    assert (
+        count_by_cell("nps_9", deleted)
+        == count_by_cell("surveys_sent", deleted)
+        == {(PANE, cell(queue="first")): 1}
+    )
 
 
 def test_a_contacts_dimension_beats_the_answers_and_that_the_invitations() -> None:
@@ -554,11 +584,13 @@ def test_a_contacts_dimension_beats_the_answers_and_that_the_invitations() -> No
         invitation(contact_id="c1", queue="of sent", team="of sent", site="of sent"),
         answer(survey_id="v1", queue="of answer", team="of answer", nps=9),
     ]
-    assert where("nps_9", events) == {(PANE, cell(queue="of contact", team="of answer", site="of sent")): 1}
-    assert where("surveys_sent", events) == {
+    assert count_by_cell("nps_9", events) == {
+        (PANE, cell(queue="of contact", team="of answer", site="of sent")): 1
+    }
+    assert count_by_cell("surveys_sent", events) == {
         (PANE, cell(queue="of contact", team="of sent", site="of sent")): 1
     }
-    assert where("nps_9", events[1:]) == {
+    assert count_by_cell("nps_9", events[1:]) == {
         (PANE, cell(queue="of answer", team="of answer", site="of sent")): 1
     }
 
@@ -568,7 +600,9 @@ def test_a_contacts_dimension_beats_the_answers_and_that_the_invitations() -> No
 )
 def test_a_survey_joins_its_contact_only_within_the_horizon(late: int, queue: str | None) -> None:
     events = [call(queue="billing"), answer(answered_at=NOON + late, contact_id="c1", nps=9)]
-    assert [place[1] for place in where("nps_9", events)] == [cell(queue=queue) if queue else cell()]
+    assert [pane_cell[1] for pane_cell in count_by_cell("nps_9", events)] == [
+        cell(queue=queue) if queue else cell()
+    ]
 
 
 def test_a_skipped_answer_is_in_no_denominator() -> None:
@@ -626,18 +660,18 @@ def test_the_response_ratio_waits_24_hours_for_an_answer() -> None:
 
 def test_a_quality_score_goes_to_the_agent_it_names_else_to_the_contacts() -> None:
     contact = call(queue="billing", agent_id="anna")
-    named, unnamed, lost = (
+    bens_evaluation, unnamed, lost = (
         evaluation(8_150, contact_id="c1", agent_id="ben"),
         evaluation(50, "e2", contact_id="c1"),
         evaluation(10_000, "e3", agent_id="ben"),
     )
-    assert where("qa_sum", [contact, named, unnamed, lost]) == {
+    assert count_by_cell("qa_sum", [contact, bens_evaluation, unnamed, lost]) == {
         (PANE, cell(queue="billing", agent="ben")): 8_150,
         (PANE, cell(queue="billing", agent="anna")): 50,
         (PANE, cell(agent="ben")): 10_000,
     }
-    assert total([named]) == {"qa": 1, "qa_sum": 8_150, "qa_squares": 6642}
-    assert read([named, unnamed], "qa_score") == (pytest.approx(41.0), 2)
+    assert total([bens_evaluation]) == {"qa": 1, "qa_sum": 8_150, "qa_squares": 6642}
+    assert read([bens_evaluation, unnamed], "qa_score") == (pytest.approx(41.0), 2)
 
 
 @pytest.mark.parametrize(
@@ -647,19 +681,19 @@ def test_a_quality_score_goes_to_the_agent_it_names_else_to_the_contacts() -> No
         ("a segment's", [call("c2", customer_id="ann", customer_value=500)], 500),
         (
             "a valuation's of the same time comes first",
-            [call("c2", customer_id="ann", customer_value=500), worth("ann", 100)],
+            [call("c2", customer_id="ann", customer_value=500), valuation("ann", 100)],
             100,
         ),
         (
             "a later segment's",
-            [call("c2", NOON + 1, customer_id="ann", customer_value=500), worth("ann", 100)],
+            [call("c2", NOON + 1, customer_id="ann", customer_value=500), valuation("ann", 100)],
             500,
         ),
-        ("a value of 0 is known", [worth("ann", 0)], 0),
-        ("another customer's is not", [worth("bob", 100)], None),
+        ("a value of 0 is known", [valuation("ann", 0)], 0),
+        ("another customer's is not", [valuation("bob", 100)], None),
         (
             "one that was taken back is not",
-            [worth("ann", 100), Tombstone(Identity("c", "", "ann"), NOON + 1)],
+            [valuation("ann", 100), Tombstone(FactIdentity("c", "", "ann"), NOON + 1)],
             None,
         ),
     ],
@@ -720,14 +754,14 @@ def test_what_a_customer_is_worth(sentence: str, more: list[Event], value: int |
     ],
 )
 def test_value_at_risk(sentence: str, events: list[Event], at_risk: int | None) -> None:
-    events = [*events, worth("ann", 5_000), worth("bob", 9_000)]
+    events = [*events, valuation("ann", 5_000), valuation("bob", 9_000)]
     counts = total(events)
     assert counts.get("risk_customers", 0) == int(at_risk is not None), sentence
     assert counts.get("risk_sum") == at_risk, sentence
-    found = [
+    daily_readings = [
         read(events, "value_at_risk", start=NOON + day * DAY, end=NOON + (day + 1) * DAY) for day in (0, 36)
     ]
-    assert sum(reading.value or 0 for reading in found) == (at_risk or 0) / 100, sentence
+    assert sum(reading.value or 0 for reading in daily_readings) == (at_risk or 0) / 100, sentence
 
 
 def test_value_at_risk_lies_where_the_answer_lies() -> None:
@@ -735,7 +769,7 @@ def test_value_at_risk_lies_where_the_answer_lies() -> None:
         call(customer_id="ann", queue="billing", customer_value=700),
         answer(answered_at=NOON + HOUR, contact_id="c1", nps=0),
     ]
-    assert where("risk_sum", events) == {(PANE + 360, cell(queue="billing")): 700}
+    assert count_by_cell("risk_sum", events) == {(PANE + 360, cell(queue="billing")): 700}
     assert read(events, "value_at_risk") == (7.0, 1)
 
 
@@ -753,13 +787,15 @@ def test_a_window_is_half_open(start: int, end: int, answered: int) -> None:
 
 
 def test_nothing_is_no_data_but_counts_are_0() -> None:
-    found = readings([], RULES, Window(NOON, NOON + 7 * DAY, NOON + 7 * DAY))
-    counted = {metric for (metric, _), reading in found.items() if reading == (0, 0)}
+    readings_by_stat = readings([], RULES, Window(NOON, NOON + 7 * DAY, NOON + 7 * DAY))
+    counted = {metric for (metric, _), reading in readings_by_stat.items() if reading == (0, 0)}
     assert counted == {
         *("contacts", "offered", "answered", "abandoned", "short_abandoned", "callbacks", "outbound"),
         *("surveys", "detractors", "comments", "active_agents"),
     }
-    assert {reading for (metric, _), reading in found.items() if metric not in counted} == {Reading(None, 0)}
+    assert {reading for (metric, _), reading in readings_by_stat.items() if metric not in counted} == {
+        Reading(None, 0)
+    }
 
 
 @pytest.mark.parametrize(
@@ -813,17 +849,21 @@ def test_ratios_of_abandonment_and_time_are_not_read_by_agent() -> None:
 
 @SLOW
 @given(strategies.events(), strategies.rules(), st.randoms(use_true_random=False))
-def test_order_and_repetition_change_nothing(events: list[Event], rules: Rules, random: object) -> None:
+def test_order_and_repetition_change_nothing(
+    events: list[Event], rules: CountingRules, random: object
+) -> None:
     again = events + random.choices(events, k=len(events) // 2) if events else []
     random.shuffle(again)
     assert tallies(again, rules) == tallies(events, rules)
     assert by_hour_and_row(again, rules) == by_hour_and_row(events, rules)
-    assert naming(again) == naming(events)
+    assert contacts_by_customer(again) == contacts_by_customer(events)
 
 
 @SLOW
 @given(strategies.events(), strategies.rules())
-def test_only_counts_that_have_a_number_are_counted_and_none_is_0(events: list[Event], rules: Rules) -> None:
+def test_only_counts_that_have_a_number_are_counted_and_none_is_0(
+    events: list[Event], rules: CountingRules
+) -> None:
     for counts in tallies(events, rules).values():
         assert counts
         for name, value in counts.items():
@@ -836,18 +876,20 @@ def test_only_counts_that_have_a_number_are_counted_and_none_is_0(events: list[E
 
 @SLOW
 @given(strategies.events(), strategies.rules())
-def test_hours_and_rows_are_the_sums_of_the_panes(events: list[Event], rules: Rules) -> None:
+def test_hours_and_rows_are_the_sums_of_the_panes(events: list[Event], rules: CountingRules) -> None:
     sums: dict[tuple[int, str], Counter[str]] = {}
     for (pane, of_cell), counts in tallies(events, rules).items():
         for by in groupings(rules.pairs):
             sums.setdefault((pane * FINE_MS // HOUR, row_field(by, of_cell)), Counter()).update(counts)
-    clean = {place: {name: n for name, n in counts.items() if n} for place, counts in sums.items()}
-    assert by_hour_and_row(events, rules) == {place: counts for place, counts in clean.items() if counts}
+    clean = {hour_row: {name: n for name, n in counts.items() if n} for hour_row, counts in sums.items()}
+    assert by_hour_and_row(events, rules) == {
+        hour_row: counts for hour_row, counts in clean.items() if counts
+    }
 
 
 @SLOW
 @given(strategies.events(), strategies.rules())
-def test_counts_keep_their_proportions(events: list[Event], rules: Rules) -> None:
+def test_counts_keep_their_proportions(events: list[Event], rules: CountingRules) -> None:
     n = Counter(total(events, rules))
     assert n["fcr_repeats"] + n["fcr_firsts"] == n["fcr_contacts"] <= n["contacts"]
     assert n["fcr_kept"] <= n["fcr_firsts"]
@@ -863,7 +905,7 @@ def test_counts_keep_their_proportions(events: list[Event], rules: Rules) -> Non
 
 
 @st.composite
-def windows(draw: st.DrawFn, rules: Rules) -> Window:
+def windows(draw: st.DrawFn, rules: CountingRules) -> Window:
     """Draw windows of whole hours or of 10 s panes, for any group."""
     unit = draw(st.sampled_from((HOUR, FINE_MS)))
     start = (strategies.START + draw(st.sampled_from((-8, -1, 0, 1, 7))) * DAY) // unit * unit
@@ -892,37 +934,37 @@ def _counted(counts: dict[tuple[int, Cell], Counts], window: Window) -> TallyCou
 @SLOW
 @given(st.data(), strategies.events(), strategies.rules())
 def test_readings_from_the_facts_are_the_catalogues_from_the_tallies(
-    data: st.DataObject, events: list[Event], rules: Rules
+    data: st.DataObject, events: list[Event], rules: CountingRules
 ) -> None:
     window = data.draw(windows(rules))
     counts = tallies(events, rules)
-    found = readings(events, rules, window)
-    spans = Spans(fcr_ms=rules.fcr_ms, horizon_ms=rules.horizon_ms)
+    readings_by_stat = readings(events, rules, window)
+    spans = WindowSpans(fcr_ms=rules.fcr_ms, horizon_ms=rules.horizon_ms)
     length = window.end - window.start
     mature = replace(window, end=min(window.end, window.at - rules.fcr_ms))
-    context = Context(
+    context = ReadingContext(
         window_s=length / SECOND,
         active_agents=len(active_agents(events, window)),
         mature=_counted(counts, mature),
     )
     for metric in CATALOGUE.values():
-        is_read = metric.windows.serve(length, spans) and metric.readable_by(",".join(window.by))
+        is_read = metric.windows.allows(length, spans) and metric.can_group_by(",".join(window.by))
         of_window = _counted(counts, window.earlier(spans.ms(metric.windows.shift)))
         for stat in metric.stats:
-            reading = found.pop((metric.name, stat), None)
+            reading = readings_by_stat.pop((metric.name, stat), None)
             assert (reading is not None) == is_read, (metric.name, stat)
             if reading is not None:
-                figure = evaluate(metric, stat, of_window, context)
+                figure = evaluate_metric(metric, stat, of_window, context)
                 # 2 % where it comes from a histogram
                 within = 0.02 if stat.startswith(("p", "max")) and stat != "positive" else 1e-9
                 value = figure.value and pytest.approx(figure.value, rel=within)
                 assert reading == (value, figure.support), (metric.name, stat)
-    assert not found, "a metric the catalogue does not know"
+    assert not readings_by_stat, "a metric the catalogue does not know"
 
 
 @SLOW
 @given(strategies.events(), strategies.rules())
-def test_counts_read_by_a_dimension_add_up_to_all(events: list[Event], rules: Rules) -> None:
+def test_counts_read_by_a_dimension_add_up_to_all(events: list[Event], rules: CountingRules) -> None:
     window = Window(strategies.START - 60 * DAY, strategies.START + 60 * DAY, strategies.START + 60 * DAY)
     everyone = readings(events, rules, window)
     keys = {of_cell[DIMENSIONS.index("queue")] or "unknown" for _, of_cell in tallies(events, rules)}
@@ -931,4 +973,7 @@ def test_counts_read_by_a_dimension_add_up_to_all(events: list[Event], rules: Ru
         for key in keys
     ]
     for metric in ("contacts", "offered", "answered", "surveys", "comments", "detractors", "outbound"):
-        assert sum(found[metric, ""].support for found in of_queues) == everyone[metric, ""].support
+        assert (
+            sum(readings_by_stat[metric, ""].support for readings_by_stat in of_queues)
+            == everyone[metric, ""].support
+        )

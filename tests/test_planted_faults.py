@@ -9,25 +9,25 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from streamer.events.decoding import Record
-from streamer.events.models import Event, Rejected, Response, Tombstone
-from streamer.events.rules import Rules
-from streamer.events.veil import Veil
+from streamer.events.counting_rules import CountingRules
+from streamer.events.decoding import KafkaRecord
+from streamer.events.models import Event, RejectedEvent, SurveyResponse, Tombstone
 from streamer.journeys.apply import PlannedEvent
 from streamer.journeys.journey import Journey, Key
 from streamer.journeys.working_set import WorkingSet
 from streamer.panes import rollup
-from streamer.panes.fold import Delta
+from streamer.panes.fold import CommitDelta
 from streamer.panes.pane_delta import LongSums
 from streamer.panes.pane_keys import FINE_MS, PaneHour
 from streamer.panes.rollup import Rollup
+from streamer.privacy.pseudonyms import Pseudonymizer
 from streamer.store.memory import MemoryStore
 from streamer.store.port import (
     ChangeCursor,
-    Changes,
     Commit,
-    Outcome,
-    Position,
+    CommitOutcome,
+    LogPosition,
+    StoreChanges,
     StoreVersion,
     VersionConflict,
 )
@@ -38,13 +38,21 @@ from streamer.worker.retry import retry_forever
 from tests import strategies, test_exactness
 from tests.pane_deltas import row_sums
 from tests.store import test_store
-from tests.test_exactness import SLOW, Delivery, ageings, at_once, check_ageing, check_exact, deliveries
+from tests.test_exactness import (
+    SLOW,
+    DeliveryOrder,
+    ageing_histories,
+    at_once,
+    check_ageing,
+    check_exact,
+    deliveries,
+)
 from tests.test_interleaving import (
-    Play,
-    a_token_comes_back,
-    check_play,
-    plays,
+    FaultScenario,
+    check_scenario,
+    fault_scenarios,
     refused_while_buffered,
+    token_comes_back,
 )
 
 Check = Callable[[], None]
@@ -63,7 +71,7 @@ def searched(examples: int, strategy: st.SearchStrategy[Any], check: Callable[[A
 
 
 def exactness() -> None:
-    def check(delivery: Delivery) -> None:
+    def check(delivery: DeliveryOrder) -> None:
         at_once(check_exact(delivery, MemoryStore()))
 
     searched(60, deliveries(strategies.events(), strategies.rules()), check)
@@ -72,10 +80,10 @@ def exactness() -> None:
 def interleaving(
     kind: type[PartitionProcessor] = PartitionProcessor, store: type[MemoryStore] = MemoryStore
 ) -> None:
-    def check(play: Play) -> None:
-        check_play(play, kind, store)
+    def check(play: FaultScenario) -> None:
+        check_scenario(play, kind, store)
 
-    searched(50, plays(), check)
+    searched(50, fault_scenarios(), check)
 
 
 def interleaving_of_processors(kind: type[PartitionProcessor]) -> None:
@@ -87,7 +95,7 @@ def interleaving_on(store: type[MemoryStore]) -> None:
 
 
 def forgetting() -> None:
-    searched(150, ageings(), check_ageing)
+    searched(150, ageing_histories(), check_ageing)
 
 
 def the_contact_taken_back() -> None:
@@ -133,7 +141,7 @@ def compacting(merge: Callable[[Sequence[bytes]], bytes] = rollup.merge_long) ->
 
 
 def the_token() -> None:
-    assert a_token_comes_back(MemoryStore())
+    assert token_comes_back(MemoryStore())
 
 
 CHECKS: Sequence[Check] = (
@@ -172,7 +180,9 @@ def the_greatest_instead_of_the_sum(packed: Sequence[bytes]) -> bytes:
 def a_forgotten_subtraction(patch: pytest.MonkeyPatch) -> None:
     whole = pipeline.add_delta
 
-    def add_delta(delta: Delta, key: Key, before: Journey, after: Journey, rules: Rules) -> None:
+    def add_delta(
+        delta: CommitDelta, key: Key, before: Journey, after: Journey, rules: CountingRules
+    ) -> None:
         whole(delta, key, Journey({}) if before is not after else after, after, rules)
 
     patch.setattr(pipeline, "add_delta", add_delta)
@@ -182,7 +192,7 @@ def a_sum_that_keeps_the_greatest(patch: pytest.MonkeyPatch) -> None:
     """Keep the greatest of what one batch adds to a cell and subtracts from it."""
     whole = Rollup.deltas
 
-    def greatest(own: Rollup, delta: Delta, oldest_pane: int = 0) -> dict[PaneHour, bytes]:
+    def greatest(own: Rollup, delta: CommitDelta, oldest_pane: int = 0) -> dict[PaneHour, bytes]:
         gains = {(row.time_ms // FINE_MS, row.cell) for row in delta.added}
         removed = [row for row in delta.removed if (row.time_ms // FINE_MS, row.cell) not in gains]
         return whole(own, delta._replace(removed=removed), oldest_pane)
@@ -212,9 +222,9 @@ def a_conflict_that_reads_nothing_again(patch: pytest.MonkeyPatch) -> None:
 def skipped_answers_counted_as_zero(patch: pytest.MonkeyPatch) -> None:
     whole = pipeline.decode
 
-    def decode(record: Record, rules: Rules, veil: Veil) -> Event | Rejected:
+    def decode(record: KafkaRecord, rules: CountingRules, veil: Pseudonymizer) -> Event | RejectedEvent:
         event = whole(record, rules, veil)
-        if isinstance(event, Response) and event.nps is None:
+        if isinstance(event, SurveyResponse) and event.nps is None:
             return replace(event, nps=0)
         return event
 
@@ -224,9 +234,9 @@ def skipped_answers_counted_as_zero(patch: pytest.MonkeyPatch) -> None:
 def duplicates_known_by_their_offset_only(patch: pytest.MonkeyPatch) -> None:
     whole = pipeline.decode
 
-    def decode(record: Record, rules: Rules, veil: Veil) -> Event | Rejected:
+    def decode(record: KafkaRecord, rules: CountingRules, veil: Pseudonymizer) -> Event | RejectedEvent:
         event = whole(record, rules, veil)
-        if isinstance(event, Response):
+        if isinstance(event, SurveyResponse):
             return replace(event, response_id=f"{record.partition}:{record.offset}")
         return event
 
@@ -236,7 +246,7 @@ def duplicates_known_by_their_offset_only(patch: pytest.MonkeyPatch) -> None:
 def ties_of_versions_decided_by_arrival(patch: pytest.MonkeyPatch) -> None:
     whole = pipeline.apply
 
-    def apply(planned: PlannedEvent, documents: WorkingSet, rules: Rules) -> bool:
+    def apply(planned: PlannedEvent, documents: WorkingSet, rules: CountingRules) -> bool:
         record = documents.records.get(planned.key)
         if record is not None and record.fact is not None and record.fact.version == planned.event.version:
             documents.records[planned.key] = replace(record, fact=replace(record.fact, digest=b""))
@@ -248,7 +258,7 @@ def ties_of_versions_decided_by_arrival(patch: pytest.MonkeyPatch) -> None:
 def a_tombstone_that_any_version_revives(patch: pytest.MonkeyPatch) -> None:
     whole = pipeline.apply
 
-    def apply(planned: PlannedEvent, documents: WorkingSet, rules: Rules) -> bool:
+    def apply(planned: PlannedEvent, documents: WorkingSet, rules: CountingRules) -> bool:
         record = documents.records.get(planned.key)
         is_dead = record is not None and record.fact is not None and record.fact.deleted
         if record is not None and is_dead and not isinstance(planned.event, Tombstone):
@@ -266,8 +276,8 @@ def contacts_forgotten_one_fcr_window_too_early(patch: pytest.MonkeyPatch) -> No
     _forget_earlier_by(lambda rules: rules.fcr_ms, patch)
 
 
-def _forget_earlier_by(ms: Callable[[Rules], int], patch: pytest.MonkeyPatch) -> None:
-    exact = ProcessingContext.forget_before
+def _forget_earlier_by(ms: Callable[[CountingRules], int], patch: pytest.MonkeyPatch) -> None:
+    exact = ProcessingContext.forget_before_ms
     assert exact is not None
     patch.setattr(
         ProcessingContext, "forget_before", lambda own, records: exact(own, records) + ms(own.rules)
@@ -275,7 +285,7 @@ def _forget_earlier_by(ms: Callable[[Rules], int], patch: pytest.MonkeyPatch) ->
 
 
 class CommitsOffsetsEarly(PartitionProcessor):
-    async def count(self, records: Sequence[Record], end: int) -> None:
+    async def count(self, records: Sequence[KafkaRecord], end: int) -> None:
         early = replace(self.position, next=end)
         store = self.context.store
         if await retry_forever(lambda: store.move(self.partition, self.position, early)):
@@ -284,7 +294,7 @@ class CommitsOffsetsEarly(PartitionProcessor):
 
 
 class StartsAtAFreshOffset(PartitionProcessor):
-    async def count(self, records: Sequence[Record], end: int) -> None:
+    async def count(self, records: Sequence[KafkaRecord], end: int) -> None:
         store = self.context.store
         (fresh,) = await retry_forever(lambda: store.positions([self.partition]))
         self.position = fresh or self.position
@@ -292,12 +302,12 @@ class StartsAtAFreshOffset(PartitionProcessor):
 
 
 class KeepsTheBufferOfAFencedBatch(AssignedPartitions):
-    async def _fenced(self, assigned: AssignedPartition, position: Position | None) -> None:
+    async def _handle_fenced(self, assigned: AssignedPartition, position: LogPosition | None) -> None:
         assigned.processor.position = position or assigned.processor.position
 
 
 class WritesBeforeTheLastCheck(MemoryStore):
-    async def commit(self, commit: Commit, now_ms: int) -> Outcome:
+    async def commit(self, commit: Commit, now_ms: int) -> CommitOutcome:
         for key, value in commit.writes.items():
             if value is not None:
                 self.documents[key] = value
@@ -305,7 +315,7 @@ class WritesBeforeTheLastCheck(MemoryStore):
 
 
 class ComparesNoVersions(MemoryStore):
-    async def commit(self, commit: Commit, now_ms: int) -> Outcome:
+    async def commit(self, commit: Commit, now_ms: int) -> CommitOutcome:
         return await super().commit(replace(commit, reads=()), now_ms)
 
 
@@ -324,14 +334,14 @@ class LeavesNoWriteSet(MemoryStore):
 
 
 class ComparesNoPositions(MemoryStore):
-    async def commit(self, commit: Commit, now_ms: int) -> Outcome:
+    async def commit(self, commit: Commit, now_ms: int) -> CommitOutcome:
         (found,) = await self.positions([commit.partition])
         start = found.next if found is not None else commit.start
         return await super().commit(replace(commit, start=start), now_ms)
 
 
 class CountsACommitSentAgain(MemoryStore):
-    async def commit(self, commit: Commit, now_ms: int) -> Outcome:
+    async def commit(self, commit: Commit, now_ms: int) -> CommitOutcome:
         (found,) = await self.positions([commit.partition])
         if found is not None and found.token == commit.position.token:
             self._write(commit, now_ms)
@@ -339,7 +349,7 @@ class CountsACommitSentAgain(MemoryStore):
 
 
 class HidesAPaneOfMany(MemoryStore):
-    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> Changes:
+    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> StoreChanges:
         changes = await super().changes(since, positions=positions)
         return changes if since is None else changes._replace(panes=changes.panes[:3])
 

@@ -17,11 +17,11 @@ import httpx
 import pytest
 import redis.asyncio
 
-from streamer.demo.letters import Message
-from streamer.events.decoding import DEAD_LETTERS
+from streamer.demo.event_encoding import SimulatedMessage
+from streamer.events.decoding import DEAD_LETTER_TOPIC
 from streamer.store.redis import RedisStore
 from streamer.worker import kafka
-from tests.browser.house import Serve
+from tests.browser.full_center import ServeProcess
 from tests.faults import kafka_log
 from tests.faults.worker import Worker
 from tests.parts.broker import Broker
@@ -142,15 +142,15 @@ class Run:
         self.meters = f"http://127.0.0.1:{(port := free_port())}/metrics"
         self._log = folder / "worker.log"
         self.worker = Worker({**self.settings, "metrics_port": str(port)}, self._log)
-        self.serve = Serve(self.settings, "")
+        self.serve = ServeProcess(self.settings, "")
 
     async def publish(self) -> int:
         messages = [
-            Message(round(NOW * 1000), topic, key, value, headers)
+            SimulatedMessage(round(NOW * 1000), topic, key, value, headers)
             for topic, value, headers in planted()
             for key in (ANA.encode(), b"")
         ]
-        producer = await kafka.producer(self.broker.address)
+        producer = await kafka.start_producer(self.broker.address)
         try:
             await kafka_log.send(producer, messages)
         finally:
@@ -160,8 +160,10 @@ class Run:
     async def happens(self, *calls: Any) -> None:
         """Now, in one partition each; returns when they are counted."""
         before, now = await self.counted(), round(time.time() * 1000)  # noqa: TID251 - the edge of the tests
-        messages = [Message(now, "call-completed", b"", json.dumps(one).encode(), []) for one in calls]
-        producer = await kafka.producer(self.broker.address)
+        messages = [
+            SimulatedMessage(now, "call-completed", b"", json.dumps(one).encode(), []) for one in calls
+        ]
+        producer = await kafka.start_producer(self.broker.address)
         await kafka_log.send(producer, messages)
         await producer.stop()
         async with asyncio.timeout(60):
@@ -183,7 +185,7 @@ class Run:
         for path in [*self.store.folder.rglob("*"), self._log, self.serve.folder / "log"]:
             if path.is_file():
                 yield str(path), path.read_bytes()
-        async for letter in kafka_log.records(self.broker.address, [DEAD_LETTERS]):
+        async for letter in kafka_log.records(self.broker.address, [DEAD_LETTER_TOPIC]):
             yield f"dead letter {letter.offset}", repr(letter).encode() + (letter.value or b"")
         async with httpx.AsyncClient() as client:
             for url in [self.meters, *(self.serve.url + path for path in PATHS)]:

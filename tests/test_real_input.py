@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from streamer.events.rules import DAY, HOUR, SECOND
-from streamer.readings.query import Query, Reading
-from streamer.readings.reader import Reader
-from streamer.settings import Settings, load
+from streamer.events.counting_rules import DAY, HOUR, SECOND
+from streamer.readings.query import MetricQuery, Reading
+from streamer.readings.reader import MetricsReader
+from streamer.settings import Settings, load_settings
 from streamer.store.redis import RedisStore
 from streamer.worker import kafka
 from tests.faults.worker import Worker
@@ -36,11 +36,11 @@ class Center:
 
     def __init__(self, settings: Settings, store: RedisStore, worker: Worker) -> None:
         self.settings, self.store, self.worker = settings, store, worker
-        self.reader = Reader(store, settings)
+        self.reader = MetricsReader(store, settings)
 
     async def count(self, topic: str, events: Sequence[Event]) -> None:
         """Publish each under its own time, wait until all are counted, and read them."""
-        producer = await kafka.producer(self.settings.kafka)
+        producer = await kafka.start_producer(self.settings.kafka)
         for at, event in events:
             await producer.send(topic, json.dumps(event).encode(), timestamp_ms=at)
         await producer.stop()
@@ -53,7 +53,7 @@ class Center:
                 assert self.worker.runs, self.worker.log()
                 await asyncio.sleep(0.1)
             # Until the worker says that it is up to date: only then is none 0.
-            while (fresh_s := self.reader.fresh_s(now())) is None or fresh_s > 5:
+            while (fresh_s := self.reader.data_age_s(now())) is None or fresh_s > 5:
                 await self.reader.refresh(now())
                 await asyncio.sleep(0.1)
         assert counted == {"applied": number}
@@ -63,7 +63,7 @@ class Center:
         return {place[2]: amount for place, amount in places.items() if place[:2] == ("events", topic)}
 
     def read(self, metric: str, window: str, at: int, by: str = "queue", stat: str = "*") -> list[Reading]:
-        asked = Query(now=now(), metrics=(metric,), windows=(window,), by=by, stat=stat, at=at)
+        asked = MetricQuery(now=now(), metrics=(metric,), windows=(window,), by=by, stat=stat, at=at)
         return self.reader.readings(asked)
 
     def command(self, *arguments: str) -> list[dict[str, Any]]:
@@ -85,7 +85,7 @@ async def center(fresh_broker: Broker, store_url: str, center: str, tmp_path: Pa
     store = await RedisStore.connect(store_url, center)
     worker = Worker(parts, tmp_path / "worker.log")
     try:
-        yield Center(load(**parts), store, worker)
+        yield Center(load_settings(**parts), store, worker)
     finally:
         worker.kill()
         await store.close()

@@ -12,18 +12,18 @@ from aiokafka.admin import RecordsToDelete
 from aiokafka.structs import TopicPartition
 from msgspec.structs import replace
 
-from streamer.events.rules import Rules
+from streamer.events.counting_rules import CountingRules
 from streamer.metrics.counters import pack_counters
 from streamer.metrics.tally import NUMBER
+from streamer.operations.rebuild import RebuildError, run_rebuild
 from streamer.panes.pane_delta import LongSums
 from streamer.panes.pane_keys import COUNTERS
-from streamer.readings.reader import Reader
-from streamer.rebuild import RebuildError, run_rebuild
-from streamer.store.layout import FIRST, prefix
-from streamer.store.port import EMPTY_STORE, Applied, Commit, Partition, Position
-from streamer.store.redis import RedisStore, StagedGeneration, Superseded
+from streamer.readings.reader import MetricsReader
+from streamer.store.layout import FIRST_GENERATION, generation_prefix
+from streamer.store.port import EMPTY_STORE, Commit, CommitApplied, LogPosition, Partition
+from streamer.store.redis import GenerationSuperseded, RedisStore, StagedGeneration
 from streamer.worker import kafka
-from tests.counting import held
+from tests.counting import stored_tallies
 from tests.faults import kafka_log
 from tests.faults.trial import Trial
 from tests.faults.worker import said
@@ -61,11 +61,11 @@ async def generations(trial: Trial) -> set[str]:
 async def test_equal_numbers_take_the_place_of_the_live_ones_while_events_come(
     trial: Trial, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    worker, reader = trial.worker(), Reader(trial.store, trial.settings)
+    worker, reader = trial.worker(), MetricsReader(trial.store, trial.settings)
     async with trial.load(per_s=100):
         await trial.progress(1_000)
         await reader.refresh(time.time_ns() // 1_000_000)
-        before = reader.counts
+        before = reader.counters
         with monkeypatch.context() as patched:
             patched.setattr("streamer.store.redis.store.CHUNK_BYTES", 20_000)  # many steps a reading
             assert await run_rebuild(trial.settings, yes=False) == 0, capsys.readouterr().out
@@ -73,10 +73,10 @@ async def test_equal_numbers_take_the_place_of_the_live_ones_while_events_come(
         await trial.progress(500)
     assert {"equal", "switched"} <= {line.partition(":")[0] for line in capsys.readouterr().out.splitlines()}
     assert reader.ready
-    assert not [name for name, amount in before.items() if reader.counts[name] < amount]
+    assert not [name for name, amount in before.items() if reader.counters[name] < amount]
     await trial.settle()
     assert worker.runs
-    assert FIRST not in await generations(trial)
+    assert FIRST_GENERATION not in await generations(trial)
     assert len(await generations(trial)) == 1
 
 
@@ -86,7 +86,7 @@ async def test_a_tally_that_is_not_what_kafka_says_is_named_and_replaced_only_on
     worker = trial.worker()
     await count(trial, 300)
     await worker.stop()
-    good = await held(trial.store)
+    good = await stored_tallies(trial.store)
     key, name = await falsify(trial)
     family, index, group = await falsified(trial, good)
     assert key.endswith(f"{family[0]}:{index}")
@@ -97,11 +97,11 @@ async def test_a_tally_that_is_not_what_kafka_says_is_named_and_replaced_only_on
     found = good[family, index, group][name]
     assert f"  {name}: live {found + 1}, rebuilt {found}" in line
     assert "1 counts differ; the first 1 are above" in told
-    assert await held(trial.store) != good
-    assert await generations(trial) == {FIRST}
+    assert await stored_tallies(trial.store) != good
+    assert await generations(trial) == {FIRST_GENERATION}
 
     assert await run_rebuild(trial.settings, yes=True) == 0
-    assert await held(trial.store) == good
+    assert await stored_tallies(trial.store) == good
 
 
 async def falsify(trial: Trial) -> tuple[str, str]:
@@ -120,7 +120,7 @@ async def falsify(trial: Trial) -> tuple[str, str]:
 
 
 async def falsified(trial: Trial, good: object) -> tuple[str, int, str]:
-    now = await held(trial.store)
+    now = await stored_tallies(trial.store)
     assert isinstance(good, dict)
     (place,) = [place for place in now if now[place] != good.get(place)]
     return place
@@ -145,7 +145,7 @@ async def test_other_rules_take_force_on_demand_and_end_the_workers_that_count_b
     old.ended = True
 
     new = trial.worker("new", service_level="3s")
-    trial.rules = strict.rules()
+    trial.rules = strict.counting_rules()
     await count(trial, 100)
     assert new.runs
 
@@ -159,12 +159,12 @@ async def test_a_log_that_lost_its_beginning_is_said_and_asks_for_a_yes(
         async with kafka_log.admin(trial.broker.address) as admin:
             await admin.delete_records({TopicPartition(*PLACE): RecordsToDelete(before_offset=3)})
     else:  # the embedded broker deletes no records
-        monkeypatch.setattr(kafka.KafkaRecords, "start", begun_at_3)
+        monkeypatch.setattr(kafka.KafkaRecordReader, "start", begun_at_3)
     assert await run_rebuild(trial.settings, yes=False) == 1
     assert "call-completed:0: Kafka's log begins at offset 3" in capsys.readouterr().out
 
 
-async def begun_at_3(self: kafka.KafkaRecords, partitions: Iterable[Partition]) -> dict[Partition, int]:
+async def begun_at_3(self: kafka.KafkaRecordReader, partitions: Iterable[Partition]) -> dict[Partition, int]:
     consumer = self._consumer
     await consumer.start()
     consumer.assign([TopicPartition(*partition) for partition in partitions])
@@ -188,14 +188,14 @@ async def test_a_topic_made_anew_is_for_a_worker_to_see_first(trial: Trial) -> N
 # The store's part.
 
 
-def commit(start: Position) -> Commit:
-    after = Position(start.epoch, start.next + 1, start.token[::-1])
+def commit(start: LogPosition) -> Commit:
+    after = LogPosition(start.epoch, start.next + 1, start.token[::-1])
     counted = {COUNTERS: pack_counters({"events": 1})}
     return Commit(PLACE, start.epoch, start.next, after, EMPTY_STORE, (), {}, counted)
 
 
-async def opened(url: str, center: str) -> tuple[RedisStore, Position]:
-    store, start = await RedisStore.connect(url, center), Position("ab", 0, b"01234567")
+async def opened(url: str, center: str) -> tuple[RedisStore, LogPosition]:
+    store, start = await RedisStore.connect(url, center), LogPosition("ab", 0, b"01234567")
     await store.move(PLACE, None, start)
     return store, start
 
@@ -204,13 +204,13 @@ async def test_a_generation_in_the_making_is_beside_the_live_one_until_both_stan
     store_url: str, center: str
 ) -> None:
     store, start = await opened(store_url, center)
-    staged = StagedGeneration(store, Rules())
+    staged = StagedGeneration(store, CountingRules())
     await staged.open()
     await staged.store.move(PLACE, None, replace(start, epoch="cd"))
     assert await store.positions([PLACE]) == [start]
-    assert isinstance(await store.commit(commit(start), 0), Applied)
+    assert isinstance(await store.commit(commit(start), 0), CommitApplied)
     assert not await staged.promote()
-    assert isinstance(await staged.store.commit(commit(replace(start, epoch="cd")), 0), Applied)
+    assert isinstance(await staged.store.commit(commit(replace(start, epoch="cd")), 0), CommitApplied)
     assert await staged.promote()
     (now,) = await store.positions([PLACE])
     assert now is not None
@@ -224,7 +224,7 @@ async def test_a_commit_that_was_on_its_way_to_the_former_generation_is_refused(
 ) -> None:
     store, start = await opened(store_url, center)
     other = await RedisStore.connect(store_url, center)
-    staged = StagedGeneration(other, Rules())
+    staged = StagedGeneration(other, CountingRules())
     await staged.open()
     await staged.store.move(PLACE, None, replace(start, epoch="cd"))
     assert await staged.promote()
@@ -239,13 +239,13 @@ async def test_who_rebuilds_last_rebuilds_and_what_others_left_is_deleted(
     store_url: str, center: str, redis_server: RedisServer
 ) -> None:
     store, start = await opened(store_url, center)
-    first, second = StagedGeneration(store, Rules()), StagedGeneration(store, Rules())
+    first, second = StagedGeneration(store, CountingRules()), StagedGeneration(store, CountingRules())
     await first.open()
     await first.store.move(PLACE, None, start)
     await second.open()
-    with pytest.raises(Superseded):
+    with pytest.raises(GenerationSuperseded):
         await first.store.commit(commit(start), 0)
-    with pytest.raises(Superseded):
+    with pytest.raises(GenerationSuperseded):
         await first.promote()
     await second.store.move(PLACE, None, start)
     await first.discard()
@@ -253,19 +253,19 @@ async def test_who_rebuilds_last_rebuilds_and_what_others_left_is_deleted(
     async with redis_server.client() as client:
         found = [key async for key in client.scan_iter(match=f"s2{{{center}}}*:positions")]
     assert len(found) == 2
-    assert prefix(center) + b"positions" in found
+    assert generation_prefix(center) + b"positions" in found
     await store.close()
 
 
 async def test_commits_wait_while_they_are_held_and_no_longer(store_url: str, center: str) -> None:
     store, start = await opened(store_url, center)
-    staged = StagedGeneration(store, Rules())
+    staged = StagedGeneration(store, CountingRules())
     await staged.open()
     await staged.store.move(PLACE, None, start)
     await staged.pause_commits(300)
-    assert isinstance(await staged.store.commit(commit(start), 0), Applied)
+    assert isinstance(await staged.store.commit(commit(start), 0), CommitApplied)
     began = time.monotonic()
-    assert isinstance(await store.commit(commit(start), 0), Applied)
+    assert isinstance(await store.commit(commit(start), 0), CommitApplied)
     assert time.monotonic() - began > 0.25
     await store.close()
 

@@ -8,7 +8,7 @@ from click.testing import CliRunner, Result
 from streamer.cli import main
 from streamer.events.adapters import SOURCES
 from streamer.events.raw_topics import raw_topic
-from streamer.settings import SettingsError, load
+from streamer.settings import SettingsError, load_settings
 
 
 def sources(*names: str) -> Result:
@@ -42,7 +42,7 @@ def test_the_defaults_on_a_page_are_toml_that_changes_nothing(name: str) -> None
     _, _, rest = sources(name).output.partition("In streamer.toml, with the defaults\n")
     own = tomllib.loads(rest.partition("\nRaw topic")[0])["sources"]
     assert own == {name: SOURCES[name].options}
-    assert load(sources=own).source_options(name) == SOURCES[name].options
+    assert load_settings(sources=own).source_options(name) == SOURCES[name].options
 
 
 @pytest.mark.parametrize(
@@ -75,6 +75,6 @@ def test_an_unknown_name_exits_2_with_one_line_of_near_names(name: str, near: st
 def test_an_option_of_another_kind_than_its_default_is_refused_at_the_start(
     name: str, option: str, fits: object, does_not: object
 ) -> None:
-    assert load(sources={name: {option: fits}}).source_options(name)[option] == fits
+    assert load_settings(sources={name: {option: fits}}).source_options(name)[option] == fits
     with pytest.raises(SettingsError, match=f"{name}.{option}.*streamer sources {name}"):
-        load(sources={name: {option: does_not}})
+        load_settings(sources={name: {option: does_not}})

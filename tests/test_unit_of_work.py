@@ -3,12 +3,12 @@
 from collections import Counter
 from itertools import islice
 
-from streamer.events.decoding import Record
-from streamer.events.rules import Rules
+from streamer.events.counting_rules import CountingRules
+from streamer.events.decoding import KafkaRecord
 from streamer.store.memory import MemoryStore
 from streamer.store.port import Partition
 from streamer.worker.pipeline import UnitOfWork
-from tests.counting import context, processor
+from tests.counting import partition_processor, processing_context
 from tests.faults import traffic
 from tests.strategies import START
 
@@ -16,11 +16,11 @@ BATCH = 300
 
 
 async def test_a_batch_of_any_topic_asks_for_its_documents_three_times_at_most() -> None:
-    logs: dict[Partition, list[Record]] = {}
+    logs: dict[Partition, list[KafkaRecord]] = {}
     for number, message in enumerate(islice(traffic.messages(START, seed=1), 6_000)):
         log = logs.setdefault(Partition(message.topic, number % 2), [])
         log.append(
-            Record(
+            KafkaRecord(
                 message.topic,
                 number % 2,
                 len(log),
@@ -30,18 +30,18 @@ async def test_a_batch_of_any_topic_asks_for_its_documents_three_times_at_most()
                 message.headers,
             )
         )
-    store, rounds = MemoryStore(Rules()), Counter[int]()
-    shared = context(store, Rules())
+    store, rounds = MemoryStore(CountingRules()), Counter[int]()
+    shared = processing_context(store, CountingRules())
     for partition, log in logs.items():
-        at = await processor(shared, *partition)
+        at = await partition_processor(shared, *partition)
         for first in range(0, len(log), BATCH):
             some = log[first : first + BATCH]
-            unit, asked = UnitOfWork(shared, partition, some), 0
-            while keys := [*unit.missing()]:
-                asked += 1
+            unit, read_count = UnitOfWork(shared, partition, some), 0
+            while keys := [*unit.missing_keys()]:
+                read_count += 1
                 snapshot = await store.read(keys)
                 unit.load(snapshot.version, dict(zip(keys, snapshot.values, strict=True)))
-            rounds[asked] += 1
+            rounds[read_count] += 1
             await at.count(some, some[-1].offset + 1)
     assert rounds.total() > 15
     assert max(rounds) <= 3, rounds

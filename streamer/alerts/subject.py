@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 
-class Subject(NamedTuple):
+class AlertSubject(NamedTuple):
     """Key of a group, its display name, and its time zone."""
 
     key: str

@@ -4,14 +4,14 @@ from typing import Literal
 
 import msgspec
 
-Kind = Literal["target", "drop", "silence"]
-State = Literal["fires", "holds", "unclear", "few", "no_data", "no_baseline", "closed"]
+RuleKind = Literal["target", "drop", "silence"]
+VerdictState = Literal["fires", "holds", "unclear", "few", "no_data", "no_baseline", "closed"]
 """`fires`: as bad as the rule says, beyond what chance explains; `holds`: not so; `unclear`: it looks so,
 but chance explains it; `few`: too few observations to say, or none; `no_data`: the data is incomplete;
 `no_baseline`: no baseline is known yet; `closed`: outside the hours of operation."""
 
 
-class Figures(msgspec.Struct, frozen=True, kw_only=True):
+class VerdictFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Figures that a verdict rests on. Values are in the metric's unit, times in ms since the epoch, `z`
     in standard deviations, evidence and line in log likelihood. None: this kind of verdict has none."""
 
@@ -33,9 +33,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    kind: Kind
+    kind: RuleKind
     key: str
-    state: State
+    state: VerdictState
     reason: str
     """One sentence for the people on the floor."""
-    figures: Figures = Figures()
+    figures: VerdictFigures = VerdictFigures()

@@ -9,174 +9,193 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
-from streamer.alerts.rules import Rule, rules
-from streamer.alerts.showing import telling
-from streamer.alerts.showing.explaining import Explanation, explanation
-from streamer.alerts.showing.rehearsal import Rehearsal, Stage, moments
-from streamer.alerts.showing.telling import Listed, Standing
-from streamer.alerts.watch import Watch
-from streamer.alerts.words import clock
-from streamer.delivery.record import EMPTY, Record, read
-from streamer.delivery.standings import standings
-from streamer.events.rules import DAY, HOUR
+from streamer.alerts.alert_rules import AlertRule, load_alert_rules
+from streamer.alerts.formatting import clock
+from streamer.alerts.reports import text_output
+from streamer.alerts.reports.backtest import Backtester, BacktestResult, backtest_moments
+from streamer.alerts.reports.explanation import Explanation, explain_rule
+from streamer.alerts.reports.text_output import AlertListing, AlertStatus
+from streamer.alerts.rule_evaluator import RuleEvaluator
+from streamer.delivery.alert_state import EMPTY_STATE, AlertState, decode_state
+from streamer.delivery.alert_status import describe_alerts
+from streamer.events.counting_rules import DAY, HOUR
 from streamer.panes.pane_keys import ALL
 from streamer.readings.query import QueryError
-from streamer.readings.reader import Reader
-from streamer.readings.times import milliseconds
+from streamer.readings.query_times import parse_query_time_ms
+from streamer.readings.reader import MetricsReader
 from streamer.settings import Settings
 from streamer.store.redis import LeasedDocument, RedisStore
 
-SHOWN: Final = 3
+MAX_EXPLAINED: Final = 3
 """Number of groups of a rule that are explained in full if no key was given."""
-_BACK_MS: Final = 7 * DAY
+_DEFAULT_SPAN_MS: Final = 7 * DAY
 
 
-class Known(NamedTuple):
+class CommandContext(NamedTuple):
     """Settings, data and alert state that a command works on, as of `now_ms`."""
 
     settings: Settings
-    reader: Reader
-    watch: Watch
-    record: Record
-    now: int
+    reader: MetricsReader
+    evaluator: RuleEvaluator
+    state: AlertState
+    now_ms: int
 
-    def rule(self, name: str) -> Rule:
+    def find_rule(self, name: str) -> AlertRule:
         """Return the rule of that name. Raises QueryError with similar names if there is none."""
-        found = {rule.name: rule for rule in self.watch.rules}
-        if name not in found:
-            raise QueryError(f"{name}: no such rule, {_instead(name, found)}")
-        return found[name]
+        rules_by_name = {rule.name: rule for rule in self.evaluator.rules}
+        if name not in rules_by_name:
+            raise QueryError(f"{name}: no such rule, {_suggest(name, rules_by_name)}")
+        return rules_by_name[name]
 
-    def moment(self, option: str, text: str) -> int:
+    def parse_moment(self, option: str, text: str) -> int:
         """Return the time (ms) given for an option. Raises QueryError if no data is kept of it."""
-        at = milliseconds(option, text)
-        earliest = self.earliest()
-        if at > self.now:
+        at_ms = parse_query_time_ms(option, text)
+        earliest_ms = self.earliest_ms()
+        if at_ms > self.now_ms:
             raise QueryError(f"{option} = {text!r}: expected a time in the past")
-        if at < earliest:
-            known = clock(earliest, 0, self.settings.timezone)
-            raise QueryError(f"{option} = {text!r}: no data from before {known} is kept")
-        return at
+        if at_ms < earliest_ms:
+            earliest_text = clock(earliest_ms, 0, self.settings.timezone)
+            raise QueryError(f"{option} = {text!r}: no data from before {earliest_text} is kept")
+        return at_ms
 
-    def earliest(self) -> int:
+    def earliest_ms(self) -> int:
         """Return the start of the first hour that is kept (ms). Raises QueryError if there is none."""
-        hours = self.reader.kept(ALL, "long", 0, self.now // HOUR + 1).panes
+        hours = self.reader.kept_panes(ALL, "long", 0, self.now_ms // HOUR + 1).panes
         if not hours:
             raise QueryError("no data was counted yet")
         return min(hours) * HOUR
 
-    def standings(self) -> dict[tuple[str, str], Standing]:
-        return standings(self.record, self.watch.rules, self.now, self.settings.timezone)
+    def alert_statuses(self) -> dict[tuple[str, str], AlertStatus]:
+        return describe_alerts(self.state, self.evaluator.rules, self.now_ms, self.settings.timezone)
 
 
 @asynccontextmanager
-async def _known(settings: Settings, now: int) -> AsyncIterator[Known]:
-    in_force = rules(settings)
+async def _open_context(settings: Settings, now_ms: int) -> AsyncIterator[CommandContext]:
+    alert_rules = load_alert_rules(settings)
     store = await RedisStore.connect(settings.redis, settings.center)
     try:
-        reader = Reader(store, settings)
-        await reader.refresh(now)
+        reader = MetricsReader(store, settings)
+        await reader.refresh(now_ms)
         document = await LeasedDocument(store, "alerts").read()
-        record = EMPTY if document is None else read(document.value)
-        yield Known(settings, reader, Watch(reader, settings, in_force), record, now)
+        state = EMPTY_STATE if document is None else decode_state(document.value)
+        yield CommandContext(settings, reader, RuleEvaluator(reader, settings, alert_rules), state, now_ms)
     finally:
         await store.close()
 
 
-async def list_alerts(settings: Settings, now: int, at: str | None, as_json: bool) -> str:
+async def run_list(settings: Settings, now_ms: int, at: str | None, as_json: bool) -> str:
     """Return the output of `streamer alerts list`."""
-    async with _known(settings, now) as known:
-        return listed(known, at, as_json)
+    async with _open_context(settings, now_ms) as context:
+        return format_list(context, at, as_json)
 
 
-def listed(known: Known, at: str | None, as_json: bool) -> str:
+def format_list(context: CommandContext, at: str | None, as_json: bool) -> str:
     """List the current alerts (none for a moment in the past) and the verdicts of every rule."""
-    moment = None if at is None else known.moment("at", at)
-    found = Listed(
-        {} if moment is not None else known.standings(),
-        known.watch.judged(known.now, moment),
-        known.now if moment is None else moment,
-        known.settings.timezone,
+    moment_ms = None if at is None else context.parse_moment("at", at)
+    listing = AlertListing(
+        {} if moment_ms is not None else context.alert_statuses(),
+        context.evaluator.evaluate_rules(context.now_ms, moment_ms),
+        context.now_ms if moment_ms is None else moment_ms,
+        context.settings.timezone,
     )
-    return telling.list_as_json(found).decode() if as_json else telling.listed(found)
+    return text_output.list_as_json(listing).decode() if as_json else text_output.list_as_text(listing)
 
 
-async def explain(
-    settings: Settings, now: int, name: str, key: str | None, at: str | None, as_json: bool
+async def run_explain(
+    settings: Settings, now_ms: int, name: str, key: str | None, at: str | None, as_json: bool
 ) -> str:
-    async with _known(settings, now) as known:
-        return explained(known, name, key, at, as_json)
+    async with _open_context(settings, now_ms) as context:
+        return format_explanation(context, name, key, at, as_json)
 
 
-def explained(known: Known, name: str, key: str | None, at: str | None, as_json: bool) -> str:
-    rule = known.rule(name)
-    moment = None if at is None else known.moment("at", at)
-    found = explanation(known.watch, rule, key, known.now, moment)
-    if not found and key is not None:
-        _known_key(rule, key, explanation(known.watch, rule, None, known.now, moment))
+def format_explanation(
+    context: CommandContext, name: str, key: str | None, at: str | None, as_json: bool
+) -> str:
+    rule = context.find_rule(name)
+    moment_ms = None if at is None else context.parse_moment("at", at)
+    explanations = explain_rule(context.evaluator, rule, key, context.now_ms, moment_ms)
+    if not explanations and key is not None:
+        _require_known_key(rule, key, explain_rule(context.evaluator, rule, None, context.now_ms, moment_ms))
     if as_json:
-        return msgspec.json.encode(found).decode()
-    return _explained(known, found) if found else "No data for this rule yet."
+        return msgspec.json.encode(explanations).decode()
+    return _format_explanations(context, explanations) if explanations else "No data for this rule yet."
 
 
-def _known_key(rule: Rule, key: str, others: Sequence[Explanation]) -> None:
+def _require_known_key(rule: AlertRule, key: str, others: Sequence[Explanation]) -> None:
     """Raise QueryError: the rule has no group of that key."""
     if rule.by == ALL:
         raise QueryError(f"key = {key!r}: {rule.name} covers the whole center and has no keys")
-    raise QueryError(f"key = {key!r}: no such {rule.by}, {_instead(key, [one.key for one in others])}")
+    raise QueryError(f"key = {key!r}: no such {rule.by}, {_suggest(key, [other.key for other in others])}")
 
 
-def _explained(known: Known, found: Sequence[Explanation]) -> str:
+def _format_explanations(context: CommandContext, explanations: Sequence[Explanation]) -> str:
     """Explain the worst groups in full, and name the others with a line each."""
-    worst = sorted(found, key=lambda one: (telling.WORST.index(one.state), -_share(one), one.key))
-    standing = known.standings()
-    told = [telling.explained(one, standing.get((one.rule, one.key))) for one in worst[:SHOWN]]
-    others = [f"{one.state:<11} {telling.named(one.rule, one.key)}: {one.reason}" for one in worst[SHOWN:]]
+    worst = sorted(
+        explanations,
+        key=lambda item: (text_output.STATES_WORST_FIRST.index(item.state), -_evidence_ratio(item), item.key),
+    )
+    statuses = context.alert_statuses()
+    sections = [
+        text_output.explanation_as_text(item, statuses.get((item.rule, item.key)))
+        for item in worst[:MAX_EXPLAINED]
+    ]
+    others = [
+        f"{item.state:<11} {text_output.rule_label(item.rule, item.key)}: {item.reason}"
+        for item in worst[MAX_EXPLAINED:]
+    ]
     if others:
-        told.append("\n".join(["Others (--key explains one):", *others]))
-    return "\n\n".join(told)
+        sections.append("\n".join(["Others (--key explains one):", *others]))
+    return "\n\n".join(sections)
 
 
-def _share(one: Explanation) -> float:
-    evidence, line = one.figures.evidence, one.figures.line
-    return evidence / line if evidence is not None and line else 0.0
+def _evidence_ratio(item: Explanation) -> float:
+    evidence, threshold = item.figures.evidence, item.figures.line
+    return evidence / threshold if evidence is not None and threshold else 0.0
 
 
-def _instead(name: str, known: Iterable[str]) -> str:
+def _suggest(name: str, candidates: Iterable[str]) -> str:
     """Suggest names similar to a mistyped one, else list all.
 
-    >>> _instead("nps-dorp", ["nps-drop", "csat-drop"])
+    >>> _suggest("nps-dorp", ["nps-drop", "csat-drop"])
     'did you mean nps-drop or csat-drop?'
-    >>> _instead("x", [])
+    >>> _suggest("x", [])
     'none exists yet'
     """
-    names = [*known]
-    near = get_close_matches(name, names, n=3, cutoff=0.5)
-    if near:
-        return f"did you mean {' or '.join(near)}?"
+    names = [*candidates]
+    close_matches = get_close_matches(name, names, n=3, cutoff=0.5)
+    if close_matches:
+        return f"did you mean {' or '.join(close_matches)}?"
     return f"expected one of {', '.join(names)}" if names else "none exists yet"
 
 
-async def rehearse(
-    settings: Settings, now: int, since: str | None, until: str | None, names: Sequence[str], as_json: bool
+async def run_backtest(
+    settings: Settings, now_ms: int, since: str | None, until: str | None, names: Sequence[str], as_json: bool
 ) -> str:
     """Return the output of `streamer alerts test`. Shows progress on standard error if that is a terminal."""
-    async with _known(settings, now) as known:
+    async with _open_context(settings, now_ms) as context:
         console = Console(stderr=True)
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-            found = rehearsed(known, since, until, names, bar)
-    return msgspec.json.encode(found).decode() if as_json else telling.rehearsed(found, settings.timezone)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+            backtest = backtest_rules(context, since, until, names, progress)
+    return (
+        msgspec.json.encode(backtest).decode()
+        if as_json
+        else text_output.backtest_as_text(backtest, settings.timezone)
+    )
 
 
-def rehearsed(
-    known: Known, since: str | None, until: str | None, names: Sequence[str], bar: Progress
-) -> Rehearsal:
-    chosen = [known.rule(name) for name in dict.fromkeys(names)] or known.watch.rules
-    last = known.now if until is None else known.moment("to", until)
-    first = max(last - _BACK_MS, known.earliest()) if since is None else known.moment("from", since)
-    looked_at = moments(first, last, known.now)
-    if not looked_at:
+def backtest_rules(
+    context: CommandContext, since: str | None, until: str | None, names: Sequence[str], progress: Progress
+) -> BacktestResult:
+    chosen_rules = [context.find_rule(name) for name in dict.fromkeys(names)] or context.evaluator.rules
+    last_ms = context.now_ms if until is None else context.parse_moment("to", until)
+    first_ms = (
+        max(last_ms - _DEFAULT_SPAN_MS, context.earliest_ms())
+        if since is None
+        else context.parse_moment("from", since)
+    )
+    moments_ms = backtest_moments(first_ms, last_ms, context.now_ms)
+    if not moments_ms:
         raise QueryError("from, to: expected an hour or more between them")
-    task = bar.add_task("backtesting", total=len(looked_at))
-    stage = Stage(known.watch, chosen, known.now)
-    return stage.played(looked_at, lambda done: bar.update(task, completed=done))
+    task = progress.add_task("backtesting", total=len(moments_ms))
+    backtester = Backtester(context.evaluator, chosen_rules, context.now_ms)
+    return backtester.run(moments_ms, lambda completed: progress.update(task, completed=completed))

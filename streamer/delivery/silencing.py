@@ -13,13 +13,17 @@ from typing import Final, NamedTuple
 import structlog
 from msgspec.structs import replace
 
-from streamer.delivery.alertmanager import Alertmanager, AlertmanagerAway, Kept
-from streamer.delivery.bell import Bell
-from streamer.delivery.matching import Covered, Via, covered, is_understood, matchers
-from streamer.delivery.pauses import Backoff, Timing
-from streamer.delivery.record import Record, Silence, silenced, unsilenced
+from streamer.delivery.alert_coordinator import AlertCoordinator
+from streamer.delivery.alert_state import AlertSilence, AlertState, add_silence, remove_silence
+from streamer.delivery.alertmanager_client import (
+    AlertmanagerClient,
+    AlertmanagerSilence,
+    AlertmanagerUnavailable,
+)
+from streamer.delivery.retry import DeliveryTiming, RetryBackoff
+from streamer.delivery.silence_matching import CoveredGroup, Via, build_matchers, covered_groups, is_supported
 
-EVERY_S: Final = 10.0
+SYNC_INTERVAL_S: Final = 10.0
 Clock = Callable[[], int]
 _log = structlog.get_logger(__name__)
 
@@ -28,154 +32,195 @@ class SilencingUnavailable(Exception):  # noqa: N818 - names the state
     """Alertmanager, which keeps the silences, is unavailable. The message says why, without its address."""
 
 
-class Elsewhere(NamedTuple):
+class AlertmanagerTarget(NamedTuple):
     """Alertmanager that keeps the silences, and the way alerts reach it: by API or through Prometheus."""
 
-    alertmanager: Alertmanager
+    alertmanager: AlertmanagerClient
     via: Via
 
 
-class Silencing:
+class SilenceService:
     """Creates and ends silences. Both raise SilencingUnavailable, and what the store raises."""
 
-    def __init__(self, bell: Bell, clock: Clock, elsewhere: Elsewhere | None = None) -> None:
-        self._bell, self._clock, self._elsewhere = bell, clock, elsewhere
+    def __init__(
+        self, coordinator: AlertCoordinator, clock: Clock, target: AlertmanagerTarget | None = None
+    ) -> None:
+        self._coordinator, self._clock, self._target = coordinator, clock, target
 
-    async def silence(self, rule: str, key: str | None, until_ms: int, by: str, comment: str = "") -> Silence:
+    async def silence(
+        self, rule: str, key: str | None, until_ms: int, by: str, comment: str = ""
+    ) -> AlertSilence:
         """Silence a rule from now until `until_ms`; `key` None: all its groups. The rule must exist."""
         since = self._clock()
-        name = await self._made(rule, key or None, (since, until_ms), by, comment)
-        made = Silence(
-            id=name, rule=rule, key=key or None, since=since, until=until_ms, by=by, comment=comment
+        silence_id = await self._new_silence_id(rule, key or None, (since, until_ms), by, comment)
+        silence = AlertSilence(
+            id=silence_id, rule=rule, key=key or None, since=since, until=until_ms, by=by, comment=comment
         )
-        await self._bell.change(partial(silenced, silence=made))
-        return made
+        await self._coordinator.update(partial(add_silence, silence=silence))
+        return silence
 
-    async def _made(self, rule: str, key: str | None, span: tuple[int, int], by: str, comment: str) -> str:
-        if self._elsewhere is None:
+    async def _new_silence_id(
+        self, rule: str, key: str | None, span_ms: tuple[int, int], by: str, comment: str
+    ) -> str:
+        if self._target is None:
             return secrets.token_hex(8)
-        (found,) = [one for one in self._bell.rules if one.name == rule]
-        asked = matchers(found, key, self._elsewhere.via)
+        (alert_rule,) = [candidate for candidate in self._coordinator.rules if candidate.name == rule]
+        silence_matchers = build_matchers(alert_rule, key, self._target.via)
         try:
-            return await self._elsewhere.alertmanager.silence(asked, span, by, comment)
-        except AlertmanagerAway as error:
+            return await self._target.alertmanager.create_silence(silence_matchers, span_ms, by, comment)
+        except AlertmanagerUnavailable as error:
             raise SilencingUnavailable(f"Alertmanager: {error}") from None
 
-    async def unsilence(self, name: str) -> None:
+    async def unsilence(self, silence_id: str) -> None:
         """End the silence of that id; do nothing if there is none.
 
         A silence of Alertmanager that covers several groups ends for all of them.
         """
-        record = await self._bell.change(lambda record: record)
-        if name not in record.silences:
+        record = await self._coordinator.update(lambda record: record)
+        if silence_id not in record.silences:
             return
-        origin = _origin(name)
-        if self._elsewhere is not None:
+        origin = _alertmanager_id(silence_id)
+        if self._target is not None:
             try:
-                await self._elsewhere.alertmanager.unsilence(origin)
-            except AlertmanagerAway as error:
+                await self._target.alertmanager.delete_silence(origin)
+            except AlertmanagerUnavailable as error:
                 raise SilencingUnavailable(f"Alertmanager: {error}") from None
-        await self._bell.change(partial(_ended, origin=origin))
+        await self._coordinator.update(partial(_remove_origin, origin=origin))
 
 
-def together(record: Record, name: str) -> list[Silence]:
+def linked_silences(state: AlertState, silence_id: str) -> list[AlertSilence]:
     """Return the silences that end together with this one: all made of one silence of Alertmanager."""
-    return [one for other, one in record.silences.items() if _origin(other) == _origin(name)]
+    return [
+        silence
+        for other_id, silence in state.silences.items()
+        if _alertmanager_id(other_id) == _alertmanager_id(silence_id)
+    ]
 
 
-def _ended(record: Record, origin: str) -> Record:
-    for name in record.silences:
-        if _origin(name) == origin:
-            record = unsilenced(record, name)
-    return record
+def _remove_origin(state: AlertState, origin: str) -> AlertState:
+    for silence_id in state.silences:
+        if _alertmanager_id(silence_id) == origin:
+            state = remove_silence(state, silence_id)
+    return state
 
 
 # Silences that are created and ended in Alertmanager itself.
 
 
-class Following:
+class SilenceSync:
     """Copies the silences of Alertmanager into the alert state while this server is leader."""
 
-    def __init__(self, bell: Bell, elsewhere: Elsewhere, timing: Timing) -> None:
-        self._bell, self._elsewhere, self._timing = bell, elsewhere, timing
-        self._backoff = Backoff(timing.chance)
-        self._strange: set[str] = set()
-        self.trouble: str | None = None
+    def __init__(
+        self, coordinator: AlertCoordinator, target: AlertmanagerTarget, timing: DeliveryTiming
+    ) -> None:
+        self._coordinator, self._target, self._timing = coordinator, target, timing
+        self._backoff = RetryBackoff(timing.jitter)
+        self._unsupported_ids: set[str] = set()
+        self.failure: str | None = None
 
     async def run(self) -> None:
         """Run until cancelled."""
         while True:
-            await self._timing.sleep(await self._follow() if self._bell.mine else EVERY_S)
+            await self._timing.sleep(await self._sync() if self._coordinator.is_leader else SYNC_INTERVAL_S)
 
-    async def _follow(self) -> float:
+    async def _sync(self) -> float:
         """Copy the silences once; return the seconds until the next time."""
         try:
-            before = await self._bell.change(lambda record: record)
-            kept = await self._elsewhere.alertmanager.silences()
-            await self._bell.change(partial(followed, before=before, found=self._found(kept)))
+            state_before = await self._coordinator.update(lambda record: record)
+            remote_silences = await self._target.alertmanager.list_silences()
+            await self._coordinator.update(
+                partial(
+                    merge_silences,
+                    state_before=state_before,
+                    remote_silences=self._convert_silences(remote_silences),
+                )
+            )
         except Exception as error:  # whatever the store raises, too
-            reason = str(error) if isinstance(error, AlertmanagerAway) else type(error).__name__
-            if self.trouble != reason:
+            reason = str(error) if isinstance(error, AlertmanagerUnavailable) else type(error).__name__
+            if self.failure != reason:
                 _log.warning("reading silences from Alertmanager failed, retrying", reason=reason)
-            self.trouble = reason
-            return max(self._backoff.after_failure(), EVERY_S)
-        self.trouble = None
+            self.failure = reason
+            return max(self._backoff.after_failure(), SYNC_INTERVAL_S)
+        self.failure = None
         self._backoff.reset()
-        return EVERY_S
+        return SYNC_INTERVAL_S
 
-    def _found(self, kept: Iterable[Kept]) -> dict[str, Silence]:
-        known: dict[str, list[str]] = {}
-        for alert in self._bell.record.alerts:
-            known.setdefault(alert.rule, []).append(alert.key)
-        found: dict[str, Silence] = {}
-        for one in kept:
-            if is_understood(one):
-                found |= _named(one, [*covered(one, self._bell.rules, known, self._elsewhere.via)])
-            elif one.id not in self._strange:
-                self._strange.add(one.id)
-                _log.warning("ignoring a silence of Alertmanager: regular expression too complex", id=one.id)
-        return found
+    def _convert_silences(self, remote_silences: Iterable[AlertmanagerSilence]) -> dict[str, AlertSilence]:
+        keys_by_rule: dict[str, list[str]] = {}
+        for alert in self._coordinator.state.alerts:
+            keys_by_rule.setdefault(alert.rule, []).append(alert.key)
+        silences: dict[str, AlertSilence] = {}
+        for remote_silence in remote_silences:
+            if is_supported(remote_silence):
+                silences |= _silences_by_id(
+                    remote_silence,
+                    [
+                        *covered_groups(
+                            remote_silence, self._coordinator.rules, keys_by_rule, self._target.via
+                        )
+                    ],
+                )
+            elif remote_silence.id not in self._unsupported_ids:
+                self._unsupported_ids.add(remote_silence.id)
+                _log.warning(
+                    "ignoring a silence of Alertmanager: regular expression too complex", id=remote_silence.id
+                )
+        return silences
 
 
-def followed(record: Record, before: Record, found: Mapping[str, Silence]) -> Record:
+def merge_silences(
+    state: AlertState, state_before: AlertState, remote_silences: Mapping[str, AlertSilence]
+) -> AlertState:
     """Make the silences of the state those of Alertmanager.
 
     What people changed here since `state_before` stays: that state was read before Alertmanager was asked, so
     its answer may lack the change.
     """
-    kept = {
-        name: one for name, one in record.silences.items() if name in found or name not in before.silences
+    kept_silences = {
+        name: silence
+        for name, silence in state.silences.items()
+        if name in remote_silences or name not in state_before.silences
     }
-    new = {name: one for name, one in found.items() if name in record.silences or name not in before.silences}
-    silences = kept | new
-    return record if silences == record.silences else replace(record, silences=silences)
+    new_silences = {
+        name: silence
+        for name, silence in remote_silences.items()
+        if name in state.silences or name not in state_before.silences
+    }
+    silences = kept_silences | new_silences
+    return state if silences == state.silences else replace(state, silences=silences)
 
 
-def _named(kept: Kept, places: list[Covered]) -> dict[str, Silence]:
+def _silences_by_id(
+    remote_silence: AlertmanagerSilence, groups: list[CoveredGroup]
+) -> dict[str, AlertSilence]:
     """Return the silences made of one of Alertmanager, by its id, with a suffix if there are several."""
     return {
-        name: _silence(name, kept, place)
-        for place in places
-        for name in [kept.id if len(places) == 1 else f"{kept.id}.{_mark(place)}"]
+        name: _silence_of_group(name, remote_silence, group)
+        for group in groups
+        for name in [remote_silence.id if len(groups) == 1 else f"{remote_silence.id}.{_group_suffix(group)}"]
     }
 
 
-def _origin(name: str) -> str:
+def _alertmanager_id(silence_id: str) -> str:
     """Return the id in Alertmanager of a silence.
 
-    >>> _origin("7d2c.9f86d081"), _origin("7d2c")
+    >>> _alertmanager_id("7d2c.9f86d081"), _alertmanager_id("7d2c")
     ('7d2c', '7d2c')
     """
-    return name.partition(".")[0]
+    return silence_id.partition(".")[0]
 
 
-def _mark(place: Covered) -> str:
-    return sha256(repr(place).encode()).hexdigest()[:8]
+def _group_suffix(group: CoveredGroup) -> str:
+    return sha256(repr(group).encode()).hexdigest()[:8]
 
 
-def _silence(name: str, kept: Kept, place: Covered) -> Silence:
-    since, until = (round(one.timestamp() * 1000) for one in (kept.starts_at, kept.ends_at))
-    return Silence(
-        id=name, rule=place.rule, key=place.key, since=since, until=until, by=kept.created_by,
-        comment=kept.comment,
+def _silence_of_group(
+    silence_id: str, remote_silence: AlertmanagerSilence, group: CoveredGroup
+) -> AlertSilence:
+    since, until = (
+        round(time.timestamp() * 1000) for time in (remote_silence.starts_at, remote_silence.ends_at)
+    )
+    return AlertSilence(
+        id=silence_id, rule=group.rule, key=group.key, since=since, until=until, by=remote_silence.created_by,
+        comment=remote_silence.comment,
     )  # fmt: skip

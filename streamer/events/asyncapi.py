@@ -4,16 +4,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from streamer.events.adapters import SOURCES
-from streamer.events.decoding import DEAD_LETTERS, REASONS, TOPICS
-from streamer.events.envelopes import LARGEST, LARGEST_LETTER, MAJOR
-from streamer.events.forms import FORMS, LONGEST_TEXT
+from streamer.events.counting_rules import CountingRules
+from streamer.events.decoding import DEAD_LETTER_TOPIC, REASONS, TOPICS
+from streamer.events.envelopes import CONTRACT_MAJOR, MAX_LETTER_BYTES, MAX_RECORD_BYTES
+from streamer.events.event_bodies import EVENT_BODIES, LONGEST_TEXT
 from streamer.events.raw_topics import raw_topic
-from streamer.events.rules import Rules
 from streamer.events.schema import EXAMPLES, Schema, event_schema
 
 CLOUD_EVENT: Final = "application/cloudevents+json"
 _DIGITS: Final[Schema] = {"type": "string", "pattern": "^[0-9]+$"}
-LETTER: Final[Mapping[str, Schema]] = {
+LETTER_HEADERS: Final[Mapping[str, Schema]] = {
     "reason": {"description": "why it is not counted", "type": "string", "enum": list(REASONS)},
     "error": {"description": "the field, what it holds, what to change and where", "type": "string"},
     "topic": {"description": "of the rejected record", "type": "string"},
@@ -24,13 +24,13 @@ LETTER: Final[Mapping[str, Schema]] = {
     "customer": {"description": "the customer's pseudonym, where the record names one", "type": "string"},
 }
 """The headers of a dead letter."""
-_ALWAYS: Final = ("reason", "error", "topic", "partition", "offset", "timestamp", "bytes")
-_OTHER_MAJOR: Final = rf"[vV](?!{MAJOR}(?:\.[0-9]+)*$)[0-9]+(?:\.[0-9]+)*$"
+_REQUIRED_LETTER_HEADERS: Final = ("reason", "error", "topic", "partition", "offset", "timestamp", "bytes")
+_OTHER_MAJOR: Final = rf"[vV](?!{CONTRACT_MAJOR}(?:\.[0-9]+)*$)[0-9]+(?:\.[0-9]+)*$"
 _ATTRIBUTES: Final[Mapping[str, Schema]] = {
     "specversion": {"description": "of CloudEvents", "type": "string", "pattern": r"^1\.[0-9]+$"},
     "id": {"description": "of the event; not looked at", "type": "string", "pattern": r"\S"},
     "type": {
-        "description": f"any; where it ends in .v and a number, that is the major version: {MAJOR}",
+        "description": f"any; where it ends in .v and a number, that is the major version: {CONTRACT_MAJOR}",
         "type": "string",
         "pattern": r"\S",
         "not": {"pattern": rf"\.{_OTHER_MAJOR}"},
@@ -43,15 +43,15 @@ _ATTRIBUTES: Final[Mapping[str, Schema]] = {
     },
 }
 _DATA_SCHEMA: Final[Schema] = {
-    "description": f"any; where it ends in /v and a number, that is the major version: {MAJOR}",
+    "description": f"any; where it ends in /v and a number, that is the major version: {CONTRACT_MAJOR}",
     "not": {"type": "string", "pattern": rf"/{_OTHER_MAJOR}"},
 }
 
 
-def asyncapi(rules: Rules) -> dict[str, Any]:
+def asyncapi_document(rules: CountingRules) -> dict[str, Any]:
     """Return the document.
 
-    >>> document = asyncapi(Rules())
+    >>> document = asyncapi_document(CountingRules())
     >>> document["operations"]["write-dead-letters"]["channel"]
     {'$ref': '#/channels/streamer-dead-letters'}
     """
@@ -60,39 +60,43 @@ def asyncapi(rules: Rules) -> dict[str, Any]:
         "asyncapi": "3.0.0",
         "info": {
             "title": "streamer",
-            "version": f"{MAJOR}.0.0",
+            "version": f"{CONTRACT_MAJOR}.0.0",
             "description": "Events of a contact center, and what of them could not be counted. An event is a "
             "CloudEvent 1.0 in structured or binary mode, or its bare data. Any record key will do; the "
             "customer's id keeps a customer's events on one worker. The record's timestamp is when it was "
-            f"published. A value of more than {LARGEST} bytes is refused.",
+            f"published. A value of more than {MAX_RECORD_BYTES} bytes is refused.",
         },
         "defaultContentType": "application/json",
-        "channels": {topic: _channel(topic) for topic in TOPICS} | {DEAD_LETTERS: _letters(), "raw": _raw()},
+        "channels": {topic: _event_channel(topic) for topic in TOPICS}
+        | {DEAD_LETTER_TOPIC: _dead_letter_channel(), "raw": _raw_channel()},
         "operations": {f"count-{topic}": _operation("receive", topic) for topic in TOPICS}
-        | {"read-raw": _operation("receive", "raw"), "write-dead-letters": _operation("send", DEAD_LETTERS)},
+        | {
+            "read-raw": _operation("receive", "raw"),
+            "write-dead-letters": _operation("send", DEAD_LETTER_TOPIC),
+        },
         "components": {
             "messages": messages,
-            "schemas": {topic: _embedded(event_schema(topic, rules)) for topic in TOPICS},
+            "schemas": {topic: _without_dialect(event_schema(topic, rules)) for topic in TOPICS},
         },
     }
 
 
-def _embedded(schema: Schema) -> Schema:
+def _without_dialect(schema: Schema) -> Schema:
     return {name: value for name, value in schema.items() if name != "$schema"}
 
 
-def _channel(topic: str) -> dict[str, Any]:
+def _event_channel(topic: str) -> dict[str, Any]:
     modes = ("structured", "binary", "bare")
     return {
         "address": topic,
-        "description": FORMS[topic].__doc__,
+        "description": EVENT_BODIES[topic].__doc__,
         "messages": {mode: {"$ref": f"#/components/messages/{topic}.{mode}"} for mode in modes},
     }
 
 
-def _letters() -> dict[str, Any]:
+def _dead_letter_channel() -> dict[str, Any]:
     return {
-        "address": DEAD_LETTERS,
+        "address": DEAD_LETTER_TOPIC,
         "description": "Records that are not counted, and why. The key is TOPIC:PARTITION:OFFSET of the "
         "record; a record of the same key without a value closes the letter.",
         "messages": {
@@ -102,7 +106,7 @@ def _letters() -> dict[str, Any]:
     }
 
 
-def _raw() -> dict[str, Any]:
+def _raw_channel() -> dict[str, Any]:
     return {
         "address": raw_topic("{source}"),
         "description": "What known sources send, as they send it: see `streamer sources`.",
@@ -118,8 +122,8 @@ def _operation(action: str, channel: str) -> dict[str, Any]:
 def _messages() -> Iterator[tuple[str, dict[str, Any]]]:
     for topic in TOPICS:
         data = {"$ref": f"#/components/schemas/{topic}"}
-        yield f"{topic}.structured", _structured(topic, data)
-        yield f"{topic}.binary", _binary(topic, data)
+        yield f"{topic}.structured", _structured_message(topic, data)
+        yield f"{topic}.binary", _binary_message(topic, data)
         yield (
             f"{topic}.bare",
             {
@@ -128,12 +132,12 @@ def _messages() -> Iterator[tuple[str, dict[str, Any]]]:
                 "examples": [{"payload": dict(example)} for example in EXAMPLES[topic]],
             },
         )
-    yield "letter", _letter()
+    yield "letter", _letter_message()
     yield "closed", {"title": "a letter that is closed", "payload": {"type": "null"}}
     yield "raw", {"title": "what a source sends", "payload": {"description": "an object, or a line of text"}}
 
 
-def _structured(topic: str, data: Schema) -> dict[str, Any]:
+def _structured_message(topic: str, data: Schema) -> dict[str, Any]:
     text = {"description": "the data as base64", "type": "string", "contentEncoding": "base64"}
     return {
         "title": f"{topic} as a CloudEvent in structured mode",
@@ -144,11 +148,11 @@ def _structured(topic: str, data: Schema) -> dict[str, Any]:
             "required": [*_ATTRIBUTES],
             "oneOf": [{"required": ["data"]}, {"required": ["data_base64"]}],
         },
-        "examples": [{"payload": {**attributes(topic), "data": dict(EXAMPLES[topic][0])}}],
+        "examples": [{"payload": {**example_attributes(topic), "data": dict(EXAMPLES[topic][0])}}],
     }
 
 
-def _binary(topic: str, data: Schema) -> dict[str, Any]:
+def _binary_message(topic: str, data: Schema) -> dict[str, Any]:
     return {
         "title": f"{topic} as a CloudEvent in binary mode",
         "headers": {
@@ -160,24 +164,28 @@ def _binary(topic: str, data: Schema) -> dict[str, Any]:
         "payload": data,
         "examples": [
             {
-                "headers": {f"ce_{name}": value for name, value in attributes(topic).items()},
+                "headers": {f"ce_{name}": value for name, value in example_attributes(topic).items()},
                 "payload": dict(EXAMPLES[topic][0]),
             }
         ],
     }
 
 
-def attributes(topic: str) -> dict[str, str]:
+def example_attributes(topic: str) -> dict[str, str]:
     """Return example attributes of a CloudEvent."""
-    return {"specversion": "1.0", "id": "1", "type": f"streamer.{topic}.v{MAJOR}", "source": "/crm"}
+    return {"specversion": "1.0", "id": "1", "type": f"streamer.{topic}.v{CONTRACT_MAJOR}", "source": "/crm"}
 
 
-def _letter() -> dict[str, Any]:
+def _letter_message() -> dict[str, Any]:
     return {
         "title": "a rejected record",
-        "description": f"Redacted JSON of at most {LARGEST_LETTER} bytes: fields the contract names, and "
+        "description": f"Redacted JSON of at most {MAX_LETTER_BYTES} bytes: fields the contract names, and "
         "nothing that tells who the customer is or what they wrote. Written under its own time.",
-        "headers": {"type": "object", "properties": dict(LETTER), "required": [*_ALWAYS]},
+        "headers": {
+            "type": "object",
+            "properties": dict(LETTER_HEADERS),
+            "required": [*_REQUIRED_LETTER_HEADERS],
+        },
         "payload": {"type": "object"},
         "examples": [
             {

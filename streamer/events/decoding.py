@@ -11,47 +11,47 @@ from typing import Any, Final, NamedTuple, TypedDict, TypeVar
 
 import msgspec
 
-from streamer.events.envelopes import Record, WrongError, redact, unwrap, wrong
-from streamer.events.forms import (
-    CONTROL,
-    FORMS,
+from streamer.events.counting_rules import DAY, MINUTE, SECOND, CountingRules
+from streamer.events.envelopes import InvalidEventError, KafkaRecord, field_error, redact_record, unwrap
+from streamer.events.event_bodies import (
+    CONTROL_CHARACTERS,
+    EVENT_BODIES,
     LARGEST_ID,
     LARGEST_VALUE,
     LARGEST_VERSION,
     LAST_SECOND,
-    LONGEST_DURATION,
+    LONGEST_DURATION_MS,
     LONGEST_TEXT,
-    POINTS,
     SCALES,
-    CallCompleted,
-    ContactEvaluated,
-    CustomerValued,
-    Form,
-    SurveyCompleted,
-    SurveyWasSent,
-    WithDimensions,
+    SCORE_RANGE,
+    CallCompletedBody,
+    ContactEvaluatedBody,
+    CustomerValuedBody,
+    DimensionedBody,
+    EventBody,
+    SurveyCompletedBody,
+    SurveySentBody,
 )
 from streamer.events.models import (
     CHANNELS,
     DIRECTIONS,
     OUTCOMES,
     TRANSFERS,
-    Evaluation,
+    CustomerValuation,
     Event,
-    Identity,
-    Rejected,
-    Response,
+    FactIdentity,
+    QualityEvaluation,
+    RejectedEvent,
     Segment,
-    Stated,
+    StatedFact,
+    SurveyResponse,
     SurveySent,
     Tombstone,
-    Valuation,
 )
-from streamer.events.rules import DAY, MINUTE, SECOND, Rules
-from streamer.events.scrubbing import discreet
-from streamer.events.veil import CLEAR, Veil
+from streamer.privacy.pseudonyms import NO_PSEUDONYMS, Pseudonymizer
+from streamer.privacy.redaction import redact_comment
 
-__all__ = ["DEAD_LETTERS", "REASONS", "SCALES", "TOPICS", "Record", "decode", "redact"]
+__all__ = ["DEAD_LETTER_TOPIC", "REASONS", "SCALES", "TOPICS", "KafkaRecord", "decode", "redact_record"]
 
 TOPICS: Final[tuple[str, ...]] = (
     "call-completed",
@@ -60,7 +60,7 @@ TOPICS: Final[tuple[str, ...]] = (
     "contact-evaluated",
     "customer-valued",
 )
-DEAD_LETTERS: Final = "streamer-dead-letters"
+DEAD_LETTER_TOPIC: Final = "streamer-dead-letters"
 REASONS: Final = (
     "empty",
     "too-large",
@@ -83,7 +83,7 @@ REASONS: Final = (
     "other-currency",
 )
 
-_EARLY = 5 * MINUTE
+_MAX_LEAD_MS = 5 * MINUTE
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _CHANNELS = {name: name for name in CHANNELS}
@@ -94,48 +94,52 @@ _TRANSFERS = {name: name for name in TRANSFERS}
 D = TypeVar("D", str, None)
 
 
-def decode(record: Record, rules: Rules, veil: Veil = CLEAR) -> Event | Rejected:
+def decode(
+    record: KafkaRecord, rules: CountingRules, pseudonymizer: Pseudonymizer = NO_PSEUDONYMS
+) -> Event | RejectedEvent:
     """Return the fact that a record of one of TOPICS states, or RejectedEvent with one of REASONS.
 
     Never raises, whatever the bytes. Depends on nothing but the arguments, so that a rebuild decides
     the same: times are compared with the record's timestamp, never with a clock.
 
     >>> value = b'{"response_id": "r-9", "answered_at": 1795255200, "answers": {"nps": 9}}'
-    >>> record = Record("survey-completed", 0, 17, 1_795_255_200_000, None, value, ())
-    >>> decode(record, Rules()).nps
+    >>> record = KafkaRecord("survey-completed", 0, 17, 1_795_255_200_000, None, value, ())
+    >>> decode(record, CountingRules()).nps
     9
-    >>> decode(record._replace(value=value.replace(b"9}", b"11}")), Rules()).error
+    >>> decode(record._replace(value=value.replace(b"9}", b"11}")), CountingRules()).error
     'answers.nps is 11, expected an integer from 0 to 10'
     """
-    kind = _KINDS[record.topic]
+    kind = _KIND_BY_TOPIC[record.topic]
     try:
-        source, data = unwrap(record, kind.form)
-        _veiled(data, veil, record.timestamp)
+        source, data = unwrap(record, kind.decoder)
+        _pseudonymize(data, pseudonymizer, record.timestamp)
         if data.deleted is not None and _flag("deleted", data.deleted):
             return _tombstone(kind, data, source)
-        return kind.read(data, source, record.timestamp, rules)
-    except WrongError as error:
-        return Rejected(error.reason, error.error)
+        return kind.build_fact(data, source, record.timestamp, rules)
+    except InvalidEventError as error:
+        return RejectedEvent(error.reason, error.error)
 
 
-def _veiled(data: Form, veil: Veil, timestamp: int) -> None:
+def _pseudonymize(data: EventBody, pseudonymizer: Pseudonymizer, timestamp_ms: int) -> None:
     """Replace the customer's id by its pseudonym. An invalid id is left for its reader to reject."""
     if data.customer_id is None:
         return
     try:
-        customer = _text("customer_id", data.customer_id)
-    except WrongError:
+        customer_id = _text("customer_id", data.customer_id)
+    except InvalidEventError:
         return
-    data.customer_id = customer if customer is None else veil.customer(customer, timestamp)
+    data.customer_id = (
+        customer_id if customer_id is None else pseudonymizer.pseudonym_at(customer_id, timestamp_ms)
+    )
 
 
-def _segment(data: CallCompleted, source: str, timestamp: int, rules: Rules) -> Segment:
+def _segment(data: CallCompletedBody, source: str, timestamp_ms: int, rules: CountingRules) -> Segment:
     contact_id = _required("contact_id", data.contact_id)
     segment_id = _text("segment_id", data.segment_id)
-    ended_at = _placed("ended_at", data.ended_at, timestamp, rules)
+    ended_at = _accepted_time_ms("ended_at", data.ended_at, timestamp_ms, rules)
     outcome = _choice("outcome", data.outcome, _OUTCOMES, None)
     if outcome is None:
-        raise wrong("missing", "outcome", None, f"one of {', '.join(OUTCOMES)}")
+        raise field_error("missing", "outcome", None, f"one of {', '.join(OUTCOMES)}")
     # in the order of Segment's fields: four times as fast as a call with 23 keywords
     fields = (
         source,
@@ -151,42 +155,44 @@ def _segment(data: CallCompleted, source: str, timestamp: int, rules: Rules) -> 
         contact_id,
         "" if segment_id is None or segment_id == contact_id else segment_id,
         _choice("direction", data.direction, _DIRECTIONS, "inbound"),
-        None if data.queued_at is None else _queued(data.queued_at, ended_at, timestamp, rules),
+        None if data.queued_at is None else _queued_at_ms(data.queued_at, ended_at, timestamp_ms, rules),
         ended_at,
-        _duration("wait_s", data.wait_s, rules.horizon_ms),
-        _duration("talk_s", data.talk_s, LONGEST_DURATION),
-        _duration("hold_s", data.hold_s, LONGEST_DURATION),
-        _duration("acw_s", data.acw_s, LONGEST_DURATION),
+        _duration_ms("wait_s", data.wait_s, rules.horizon_ms),
+        _duration_ms("talk_s", data.talk_s, LONGEST_DURATION_MS),
+        _duration_ms("hold_s", data.hold_s, LONGEST_DURATION_MS),
+        _duration_ms("acw_s", data.acw_s, LONGEST_DURATION_MS),
         outcome,
         _choice("transfer", data.transfer, _TRANSFERS, "none"),
         _flag("resolved", data.resolved),
-        None if data.customer_value is None else _money("customer_value", data, rules),
+        None if data.customer_value is None else _money_hundredths("customer_value", data, rules),
     )
     return msgspec.convert(fields, Segment)
 
 
-def _survey_sent(data: SurveyWasSent, source: str, timestamp: int, rules: Rules) -> SurveySent:
+def _survey_sent(data: SurveySentBody, source: str, timestamp_ms: int, rules: CountingRules) -> SurveySent:
     return SurveySent(
         source=source,
         version=_version(data),
         customer_id=_text("customer_id", data.customer_id),
         survey_id=_required("survey_id", data.survey_id),
         contact_id=_text("contact_id", data.contact_id),
-        sent_at=_placed("sent_at", data.sent_at, timestamp, rules),
-        **_dimensions(data),
+        sent_at=_accepted_time_ms("sent_at", data.sent_at, timestamp_ms, rules),
+        **_dimension_fields(data),
     )
 
 
-def _response(data: SurveyCompleted, source: str, timestamp: int, rules: Rules) -> Response:
+def _response(
+    data: SurveyCompletedBody, source: str, timestamp_ms: int, rules: CountingRules
+) -> SurveyResponse:
     answers = _answers(data)
-    return Response(
+    return SurveyResponse(
         source=source,
         version=_version(data),
         customer_id=_text("customer_id", data.customer_id),
         response_id=_required("response_id", data.response_id),
         survey_id=_text("survey_id", data.survey_id),
         contact_id=_text("contact_id", data.contact_id),
-        answered_at=_placed("answered_at", data.answered_at, timestamp, rules),
+        answered_at=_accepted_time_ms("answered_at", data.answered_at, timestamp_ms, rules),
         nps=_answer("nps", answers),
         csat=_answer("csat", answers),
         ces=_answer("ces", answers),
@@ -195,46 +201,50 @@ def _response(data: SurveyCompleted, source: str, timestamp: int, rules: Rules) 
         resolved_first=_flag("answers.resolved_first", answers.get("resolved_first")),
         comment=_comment(data.comment),
         excluded=_flag("excluded", data.excluded) or False,
-        **_dimensions(data),
+        **_dimension_fields(data),
     )
 
 
-def _evaluation(data: ContactEvaluated, source: str, timestamp: int, rules: Rules) -> Evaluation:
-    return Evaluation(
+def _evaluation(
+    data: ContactEvaluatedBody, source: str, timestamp_ms: int, rules: CountingRules
+) -> QualityEvaluation:
+    return QualityEvaluation(
         source=source,
         version=_version(data),
         customer_id=_text("customer_id", data.customer_id),
         evaluation_id=_required("evaluation_id", data.evaluation_id),
         contact_id=_text("contact_id", data.contact_id),
         agent_id=_text("agent_id", data.agent_id),
-        score=_points("score", data.score),
-        evaluated_at=_placed("evaluated_at", data.evaluated_at, timestamp, rules),
+        score=_score_hundredths("score", data.score),
+        evaluated_at=_accepted_time_ms("evaluated_at", data.evaluated_at, timestamp_ms, rules),
         form=_text("form", data.form),
     )
 
 
-def _valuation(data: CustomerValued, source: str, timestamp: int, rules: Rules) -> Valuation:
-    as_of = _placed("as_of", data.as_of, timestamp, rules)
-    return Valuation(
+def _valuation(
+    data: CustomerValuedBody, source: str, timestamp_ms: int, rules: CountingRules
+) -> CustomerValuation:
+    as_of = _accepted_time_ms("as_of", data.as_of, timestamp_ms, rules)
+    return CustomerValuation(
         source=source,
         version=_not_negative("as_of", as_of),
         customer_id=_required("customer_id", data.customer_id),
-        value=_money("value", data, rules),
+        value=_money_hundredths("value", data, rules),
         as_of=as_of,
     )
 
 
-class _Kind(NamedTuple):
+class _EventKind(NamedTuple):
     """Decoding of one topic's events. `ids` are the fields that may name the fact: the first present does."""
 
-    letter: str
+    fact_kind: str
     ids: tuple[str, ...]
-    form: msgspec.json.Decoder[Any]
-    read: Callable[[Any, str, int, Rules], Stated]
+    decoder: msgspec.json.Decoder[Any]
+    build_fact: Callable[[Any, str, int, CountingRules], StatedFact]
 
 
-_KINDS: Final[Mapping[str, _Kind]] = {
-    topic: _Kind(letter, FORMS[topic].ids, msgspec.json.Decoder(FORMS[topic]), read)
+_KIND_BY_TOPIC: Final[Mapping[str, _EventKind]] = {
+    topic: _EventKind(letter, EVENT_BODIES[topic].ids, msgspec.json.Decoder(EVENT_BODIES[topic]), read)
     for topic, letter, read in (
         ("call-completed", "s", _segment),
         ("survey-sent", "v", _survey_sent),
@@ -245,24 +255,24 @@ _KINDS: Final[Mapping[str, _Kind]] = {
 }
 
 
-def _tombstone(kind: _Kind, data: Form, source: str) -> Tombstone:
+def _tombstone(kind: _EventKind, data: EventBody, source: str) -> Tombstone:
     for name in kind.ids:
-        if (found := _text(name, getattr(data, name))) is not None:
-            return Tombstone(Identity(kind.letter, source, found), _deleted_version(data))
-    raise wrong("missing", kind.ids[0], None, "the id of what is deleted")
+        if (fact_id := _text(name, getattr(data, name))) is not None:
+            return Tombstone(FactIdentity(kind.fact_kind, source, fact_id), _deleted_version(data))
+    raise field_error("missing", kind.ids[0], None, "the id of what is deleted")
 
 
-def _deleted_version(data: Form) -> int:
-    as_of = _time("as_of", data.as_of) if isinstance(data, CustomerValued) else None
+def _deleted_version(data: EventBody) -> int:
+    as_of = _time_ms("as_of", data.as_of) if isinstance(data, CustomerValuedBody) else None
     if as_of is not None:
         return _not_negative("as_of", as_of)
-    if data.version is None and _blank(data.updated_at):
+    if data.version is None and _is_blank(data.updated_at):
         # without a version it could never be higher than that of the fact it deletes
-        raise wrong("missing", "version", None, "a version higher than that of what is deleted")
+        raise field_error("missing", "version", None, "a version higher than that of what is deleted")
     return _version(data)
 
 
-class _Dimensions(TypedDict):
+class _DimensionFields(TypedDict):
     site: str | None
     queue: str | None
     team: str | None
@@ -272,7 +282,7 @@ class _Dimensions(TypedDict):
     language: str | None
 
 
-def _dimensions(data: WithDimensions) -> _Dimensions:
+def _dimension_fields(data: DimensionedBody) -> _DimensionFields:
     return {
         "site": _text("site", data.site),
         "queue": _text("queue", data.queue),
@@ -284,7 +294,7 @@ def _dimensions(data: WithDimensions) -> _Dimensions:
     }
 
 
-def _blank(value: object) -> bool:
+def _is_blank(value: object) -> bool:
     return value is None or (type(value) is str and not value.strip())
 
 
@@ -293,153 +303,153 @@ def _text(name: str, value: Any) -> str | None:
         return None
     if type(value) is str and value.isprintable() and len(value) <= LONGEST_TEXT and value.strip():
         return value
-    return _odd_text(name, value)
+    return _unusual_text(name, value)
 
 
-def _odd_text(name: str, value: Any) -> str | None:
+def _unusual_text(name: str, value: Any) -> str | None:
     if type(value) is int and name.endswith("_id") and abs(value) < LARGEST_ID:
         return str(value)
     if type(value) is not str:
-        raise wrong("wrong-type", name, value, "a string")
+        raise field_error("wrong-type", name, value, "a string")
     if not value.strip():
         return None
     if len(value) > LONGEST_TEXT:
-        raise wrong("too-long", name, value, f"at most {LONGEST_TEXT} characters")
-    if CONTROL.search(value):
-        raise wrong("control-character", name, value, "text without control characters")
+        raise field_error("too-long", name, value, f"at most {LONGEST_TEXT} characters")
+    if CONTROL_CHARACTERS.search(value):
+        raise field_error("control-character", name, value, "text without control characters")
     return value
 
 
 def _required(name: str, value: Any) -> str:
     text = _text(name, value)
     if text is None:
-        raise wrong("missing", name, None, "a string that is not empty")
+        raise field_error("missing", name, None, "a string that is not empty")
     return text
 
 
-def _choice(name: str, value: Any, known: Mapping[str, str], default: D) -> str | D:
+def _choice(name: str, value: Any, words: Mapping[str, str], default: D) -> str | D:
     if value is None:
         return default
     if type(value) is not str:
-        raise wrong("wrong-type", name, value, f"one of {', '.join(known)}")
-    found = known.get(value) or known.get(value.lower())
-    if found is None and value.strip():
-        raise wrong("unknown-value", name, value, f"one of {', '.join(known)}")
-    return found or default
+        raise field_error("wrong-type", name, value, f"one of {', '.join(words)}")
+    word = words.get(value) or words.get(value.lower())
+    if word is None and value.strip():
+        raise field_error("unknown-value", name, value, f"one of {', '.join(words)}")
+    return word or default
 
 
 def _comment(value: Any) -> str | None:
-    if _blank(value):
+    if _is_blank(value):
         return None
     if type(value) is not str:
-        raise wrong("wrong-type", "comment", value, "a string")
-    return discreet(value)
+        raise field_error("wrong-type", "comment", value, "a string")
+    return redact_comment(value)
 
 
 def _flag(name: str, value: Any) -> bool | None:
     if value is None or value is True or value is False:
         return value
-    raise wrong("wrong-type", name, value, "true or false")
+    raise field_error("wrong-type", name, value, "true or false")
 
 
-def _placed(name: str, value: Any, timestamp: int, rules: Rules) -> int:
-    time = _time(name, value)
-    if time is None:
-        raise wrong("no-time", name, None, _A_TIME)
-    if -_EARLY <= timestamp - time <= rules.horizon_ms:
-        return time
-    record = f"the record's Kafka timestamp {timestamp} ({_told(timestamp)})"
-    if time > timestamp:
-        expected = f"at most {_EARLY // MINUTE} minutes after {record}: set the sender's clock or zone"
-        raise wrong("future", name, value, expected)
+def _accepted_time_ms(name: str, value: Any, timestamp_ms: int, rules: CountingRules) -> int:
+    time_ms = _time_ms(name, value)
+    if time_ms is None:
+        raise field_error("no-time", name, None, _EXPECTED_TIME)
+    if -_MAX_LEAD_MS <= timestamp_ms - time_ms <= rules.horizon_ms:
+        return time_ms
+    record = f"the record's Kafka timestamp {timestamp_ms} ({_format_time(timestamp_ms)})"
+    if time_ms > timestamp_ms:
+        expected = f"at most {_MAX_LEAD_MS // MINUTE} minutes after {record}: set the sender's clock or zone"
+        raise field_error("future", name, value, expected)
     horizon = f"at most {rules.horizon_ms / DAY:.15g} days (STREAMER_HORIZON) before {record}"
-    raise wrong(
+    raise field_error(
         "too-old", name, value, f"{horizon}: publish history under its own time, or raise the horizon"
     )
 
 
-def _told(ms: int) -> str:
+def _format_time(time_ms: int) -> str:
     """Format a time for an error message."""
     try:
-        return f"{datetime.fromtimestamp(ms // SECOND, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return f"{datetime.fromtimestamp(time_ms // SECOND, UTC):%Y-%m-%dT%H:%M:%SZ}"
     except (ValueError, OverflowError, OSError):
         return "out of range"
 
 
-def _queued(value: Any, ended_at: int, timestamp: int, rules: Rules) -> int | None:
-    if _blank(value):
+def _queued_at_ms(value: Any, ended_at: int, timestamp_ms: int, rules: CountingRules) -> int | None:
+    if _is_blank(value):
         return None
-    time = _placed("queued_at", value, timestamp, rules)
-    if time > ended_at:
+    time_ms = _accepted_time_ms("queued_at", value, timestamp_ms, rules)
+    if time_ms > ended_at:
         expected = "a time not after ended_at: are both in the same zone?"
-        raise wrong("wrong-order", "queued_at", value, expected)
-    return time
+        raise field_error("wrong-order", "queued_at", value, expected)
+    return time_ms
 
 
-_A_TIME: Final = "RFC 3339 with a zone, or epoch seconds as a number"
+_EXPECTED_TIME: Final = "RFC 3339 with a zone, or epoch seconds as a number"
 
 
-def _time(name: str, value: Any) -> int | None:
+def _time_ms(name: str, value: Any) -> int | None:
     if type(value) is str:
-        return _rfc3339(name, value)
+        return _rfc3339_ms(name, value)
     if value is None:
         return None
     if type(value) is not int and type(value) is not float:
-        raise wrong("wrong-type", name, value, _A_TIME)
+        raise field_error("wrong-type", name, value, _EXPECTED_TIME)
     if not -LAST_SECOND <= value <= LAST_SECOND:
         reason = "future" if value > 0 else "too-old"
-        raise wrong(reason, name, value, "epoch seconds (not milliseconds) of a year up to 9999")
-    return _scaled(value, 1000)
+        raise field_error(reason, name, value, "epoch seconds (not milliseconds) of a year up to 9999")
+    return _scale(value, 1000)
 
 
-def _rfc3339(name: str, value: str) -> int | None:
+def _rfc3339_ms(name: str, value: str) -> int | None:
     try:
         moment = msgspec.convert(value, datetime)
     except msgspec.ValidationError:
         if not value.strip():
             return None
-        raise wrong("no-time", name, value, _A_TIME) from None
+        raise field_error("no-time", name, value, _EXPECTED_TIME) from None
     if moment.tzinfo is None:
-        raise wrong("no-time", name, value, _A_TIME)
-    since = moment - _EPOCH
-    return since.days * DAY + since.seconds * SECOND + round(since.microseconds / 1000)
+        raise field_error("no-time", name, value, _EXPECTED_TIME)
+    since_epoch = moment - _EPOCH
+    return since_epoch.days * DAY + since_epoch.seconds * SECOND + round(since_epoch.microseconds / 1000)
 
 
-def _version(data: Form) -> int:
+def _version(data: EventBody) -> int:
     version = data.version
     if type(version) is int and 0 <= version <= LARGEST_VERSION:
         return version
     if version is not None:
-        return _odd_version(version)
+        return _unusual_version(version)
     if data.updated_at is not None:
-        return _not_negative("updated_at", _time("updated_at", data.updated_at) or 0)
+        return _not_negative("updated_at", _time_ms("updated_at", data.updated_at) or 0)
     return 0
 
 
-def _odd_version(value: Any) -> int:
-    whole = _whole(value)
+def _unusual_version(value: Any) -> int:
+    whole = _whole_number(value)
     if whole is None or whole > LARGEST_VERSION:
-        raise wrong("wrong-type", "version", value, f"an integer up to {LARGEST_VERSION}")
+        raise field_error("wrong-type", "version", value, f"an integer up to {LARGEST_VERSION}")
     return _not_negative("version", whole)
 
 
 def _not_negative(name: str, number: int) -> int:
     if number < 0:
-        raise wrong("negative", name, number, "0 or more")
+        raise field_error("negative", name, number, "0 or more")
     return number
 
 
-def _whole(value: Any) -> int | None:
+def _whole_number(value: Any) -> int | None:
     """Return a whole number as int. JSON has one kind of number: 9.0 is as whole as 9."""
     if type(value) is int:
         return value
     return int(value) if type(value) is float and value.is_integer() else None
 
 
-def _scaled(number: float, factor: int) -> int:
+def _scale(number: float, factor: int) -> int:
     """Multiply by the factor and round half to even, by decimal digits and not by binary multiplication.
 
-    >>> _scaled(0.5015, 1000), round(0.5015 * 1000)  # 0.5015 * 1000 is 501.49999999999994
+    >>> _scale(0.5015, 1000), round(0.5015 * 1000)  # 0.5015 * 1000 is 501.49999999999994
     (502, 501)
     """
     if type(number) is int:
@@ -451,26 +461,26 @@ def _scaled(number: float, factor: int) -> int:
     return int((Decimal(repr(number)) * factor).to_integral_value(ROUND_HALF_EVEN))
 
 
-def _duration(name: str, value: Any, longest: int) -> int | None:
+def _duration_ms(name: str, value: Any, longest_ms: int) -> int | None:
     if value is None:
         return None
     if type(value) is not float and type(value) is not int:
-        raise wrong("wrong-type", name, value, "seconds as a number")
-    if 0 <= value * 1000 <= longest:
-        return _scaled(value, 1000)
+        raise field_error("wrong-type", name, value, "seconds as a number")
+    if 0 <= value * 1000 <= longest_ms:
+        return _scale(value, 1000)
     if value < 0:
-        raise wrong("negative", name, value, "0 seconds or more")
-    limit = f"{longest / 1000:.15g} seconds"
-    raise wrong("too-much", name, value, f"at most {limit}; are these milliseconds?")
+        raise field_error("negative", name, value, "0 seconds or more")
+    limit = f"{longest_ms / 1000:.15g} seconds"
+    raise field_error("too-much", name, value, f"at most {limit}; are these milliseconds?")
 
 
-def _answers(data: SurveyCompleted) -> dict[str, Any]:
+def _answers(data: SurveyCompletedBody) -> dict[str, Any]:
     answers = data.answers
     if answers is None:
-        raise wrong("missing", "answers", None, "an object of answers")
+        raise field_error("missing", "answers", None, "an object of answers")
     if type(answers) is not dict:
-        raise wrong("wrong-type", "answers", answers, "an object of answers")
-    if not _blank(data.scale):
+        raise field_error("wrong-type", "answers", answers, "an object of answers")
+    if not _is_blank(data.scale):
         _check_scales(data.scale, answers)
     return answers
 
@@ -482,51 +492,51 @@ def _check_scales(scale: Any, answers: Mapping[str, Any]) -> None:
     all questions answered.
     """
     if type(scale) not in (dict, str):
-        raise wrong("off-scale", "scale", scale, "an object of scales, or one such as 0-10")
+        raise field_error("off-scale", "scale", scale, "an object of scales, or one such as 0-10")
     for question, (low, high) in SCALES.items():
-        stated = scale.get(question) if type(scale) is dict else scale if question in answers else None
-        if stated is not None and stated not in ([low, high], high, f"{low}-{high}"):
-            raise wrong("off-scale", f"scale of {question}", stated, f"{low}-{high}")
+        stated_scale = scale.get(question) if type(scale) is dict else scale if question in answers else None
+        if stated_scale is not None and stated_scale not in ([low, high], high, f"{low}-{high}"):
+            raise field_error("off-scale", f"scale of {question}", stated_scale, f"{low}-{high}")
 
 
 def _answer(question: str, answers: Mapping[str, Any]) -> int | None:
     value = answers.get(question)
-    if _blank(value):
+    if _is_blank(value):
         return None
     low, high = SCALES[question]
-    whole = _whole(_from_digits(value))
+    whole = _whole_number(_parse_digits(value))
     if whole is None or not low <= whole <= high:
         reason = "off-scale" if type(value) in (int, float, str) else "wrong-type"
-        raise wrong(reason, f"answers.{question}", value, f"an integer from {low} to {high}")
+        raise field_error(reason, f"answers.{question}", value, f"an integer from {low} to {high}")
     return whole
 
 
-def _from_digits(value: Any) -> Any:
+def _parse_digits(value: Any) -> Any:
     digits = type(value) is str and value.isascii() and value.isdigit() and len(value) < 10
     return int(value) if digits else value
 
 
-def _points(name: str, value: Any) -> int:
-    value, (low, high) = _from_digits(value), POINTS
+def _score_hundredths(name: str, value: Any) -> int:
+    value, (low, high) = _parse_digits(value), SCORE_RANGE
     if value is None:
-        raise wrong("missing", name, None, f"a number from {low} to {high}")
+        raise field_error("missing", name, None, f"a number from {low} to {high}")
     if type(value) is not int and type(value) is not float:
-        raise wrong("wrong-type", name, value, f"a number from {low} to {high}")
+        raise field_error("wrong-type", name, value, f"a number from {low} to {high}")
     if not low <= value <= high:
-        raise wrong("off-scale", name, value, f"a number from {low} to {high}")
-    return _scaled(value, 100)
+        raise field_error("off-scale", name, value, f"a number from {low} to {high}")
+    return _scale(value, 100)
 
 
-def _money(name: str, data: CallCompleted | CustomerValued, rules: Rules) -> int:
+def _money_hundredths(name: str, data: CallCompletedBody | CustomerValuedBody, rules: CountingRules) -> int:
     value = getattr(data, name)
     currency = _text("currency", data.currency)
     if currency is not None and currency.upper() != rules.currency:
         expected = f"{rules.currency}, as set by STREAMER_CURRENCY: convert the amount, or change the setting"
-        raise wrong("other-currency", "currency", currency, expected)
+        raise field_error("other-currency", "currency", currency, expected)
     if value is None:
-        raise wrong("missing", name, None, "a number")
+        raise field_error("missing", name, None, "a number")
     if type(value) is not int and type(value) is not float:
-        raise wrong("wrong-type", name, value, "a number")
+        raise field_error("wrong-type", name, value, "a number")
     if not -LARGEST_VALUE <= value <= LARGEST_VALUE:
-        raise wrong("too-much", name, value, f"at most {LARGEST_VALUE} either way")
-    return _scaled(value, 100)
+        raise field_error("too-much", name, value, f"at most {LARGEST_VALUE} either way")
+    return _scale(value, 100)

@@ -17,10 +17,10 @@ DIRECTIONS = ("inbound", "outbound")
 QUESTIONS = ("nps", "csat", "ces", "effort", "cnx", "resolved_first")
 DIMENSIONS = ("site", "queue", "team", "agent", "channel", "reason", "language")
 
-_canonical = msgspec.msgpack.Encoder()
+_canonical_encoder = msgspec.msgpack.Encoder()
 
 
-class Identity(NamedTuple):
+class FactIdentity(NamedTuple):
     """Key of a fact: two events with equal keys state the same fact.
 
     `kind` is s for a segment, v survey, r response, e evaluation, c customer value.
@@ -31,7 +31,7 @@ class Identity(NamedTuple):
     id: str
 
 
-class Fact(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
+class BaseFact(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True):
     """Fields of every fact. Of two facts with equal versions the one with the greater `digest()` holds."""
 
     kind: ClassVar[str]
@@ -41,10 +41,10 @@ class Fact(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=True)
 
     def digest(self) -> bytes:
         """Return the SHA-256 of the fact's normal form: 32 bytes."""
-        return hashlib.sha256(_canonical.encode(self)).digest()
+        return hashlib.sha256(_canonical_encoder.encode(self)).digest()
 
 
-class Dimensions(Fact, frozen=True, array_like=True, gc=False, kw_only=True):
+class DimensionedFact(BaseFact, frozen=True, array_like=True, gc=False, kw_only=True):
     """The dimensions a fact may name itself."""
 
     site: str | None = None
@@ -56,7 +56,7 @@ class Dimensions(Fact, frozen=True, array_like=True, gc=False, kw_only=True):
     language: str | None = None
 
 
-class Segment(Dimensions, frozen=True, array_like=True, gc=False, kw_only=True):
+class Segment(DimensionedFact, frozen=True, array_like=True, gc=False, kw_only=True):
     """One stay of a contact in one queue (`call-completed`).
 
     `segment_id` is "" where the event names none; the contact's id stands for it.
@@ -82,15 +82,15 @@ class Segment(Dimensions, frozen=True, array_like=True, gc=False, kw_only=True):
     customer_value: int | None = None
 
     @property
-    def identity(self) -> Identity:
-        return Identity("s", self.source, self.segment_id or self.contact_id)
+    def identity(self) -> FactIdentity:
+        return FactIdentity("s", self.source, self.segment_id or self.contact_id)
 
     @property
     def time(self) -> int:
         return self.ended_at
 
 
-class SurveySent(Dimensions, frozen=True, array_like=True, gc=False, kw_only=True):
+class SurveySent(DimensionedFact, frozen=True, array_like=True, gc=False, kw_only=True):
     """An invitation to a survey (`survey-sent`)."""
 
     kind: ClassVar[str] = "v"
@@ -99,15 +99,15 @@ class SurveySent(Dimensions, frozen=True, array_like=True, gc=False, kw_only=Tru
     sent_at: int
 
     @property
-    def identity(self) -> Identity:
-        return Identity("v", self.source, self.survey_id)
+    def identity(self) -> FactIdentity:
+        return FactIdentity("v", self.source, self.survey_id)
 
     @property
     def time(self) -> int:
         return self.sent_at
 
 
-class Response(Dimensions, frozen=True, array_like=True, gc=False, kw_only=True):
+class SurveyResponse(DimensionedFact, frozen=True, array_like=True, gc=False, kw_only=True):
     """Answers to a survey (`survey-completed`). A skipped answer is None."""
 
     kind: ClassVar[str] = "r"
@@ -125,15 +125,15 @@ class Response(Dimensions, frozen=True, array_like=True, gc=False, kw_only=True)
     excluded: bool = False
 
     @property
-    def identity(self) -> Identity:
-        return Identity("r", self.source, self.response_id)
+    def identity(self) -> FactIdentity:
+        return FactIdentity("r", self.source, self.response_id)
 
     @property
     def time(self) -> int:
         return self.answered_at
 
 
-class Evaluation(Fact, frozen=True, array_like=True, gc=False, kw_only=True):
+class QualityEvaluation(BaseFact, frozen=True, array_like=True, gc=False, kw_only=True):
     """A quality evaluation of a contact (`contact-evaluated`); `score` in hundredths, 0..10000."""
 
     kind: ClassVar[str] = "e"
@@ -145,15 +145,15 @@ class Evaluation(Fact, frozen=True, array_like=True, gc=False, kw_only=True):
     form: str | None = None
 
     @property
-    def identity(self) -> Identity:
-        return Identity("e", self.source, self.evaluation_id)
+    def identity(self) -> FactIdentity:
+        return FactIdentity("e", self.source, self.evaluation_id)
 
     @property
     def time(self) -> int:
         return self.evaluated_at
 
 
-class Valuation(Fact, frozen=True, array_like=True, gc=False, kw_only=True):
+class CustomerValuation(BaseFact, frozen=True, array_like=True, gc=False, kw_only=True):
     """Value of a customer (`customer-valued`), in hundredths of the currency. `version` is `as_of`."""
 
     kind: ClassVar[str] = "c"
@@ -161,9 +161,9 @@ class Valuation(Fact, frozen=True, array_like=True, gc=False, kw_only=True):
     as_of: int
 
     @property
-    def identity(self) -> Identity:
+    def identity(self) -> FactIdentity:
         assert self.customer_id is not None
-        return Identity("c", self.source, self.customer_id)
+        return FactIdentity("c", self.source, self.customer_id)
 
     @property
     def time(self) -> int:
@@ -173,18 +173,18 @@ class Valuation(Fact, frozen=True, array_like=True, gc=False, kw_only=True):
 class Tombstone(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Retraction of the fact with this identity, unless a higher version states it again."""
 
-    identity: Identity
+    identity: FactIdentity
     version: int
 
     def digest(self) -> bytes:
-        return hashlib.sha256(_canonical.encode(self)).digest()
+        return hashlib.sha256(_canonical_encoder.encode(self)).digest()
 
 
-Stated = Segment | SurveySent | Response | Evaluation | Valuation
-Event = Stated | Tombstone
+StatedFact = Segment | SurveySent | SurveyResponse | QualityEvaluation | CustomerValuation
+Event = StatedFact | Tombstone
 
 
-class Rejected(msgspec.Struct, frozen=True):
+class RejectedEvent(msgspec.Struct, frozen=True):
     """An event that is not counted.
 
     `reason` is one of a fixed set of words (a metric label). `error` is a sentence that names the field, its

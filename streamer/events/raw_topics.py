@@ -2,9 +2,9 @@
 
 from typing import Final
 
-from streamer.events.rules import DAY
+from streamer.events.counting_rules import DAY
 
-RAW_KEPT_MS: Final = 7 * DAY
+RAW_RETENTION_MS: Final = 7 * DAY
 """Retention of the raw topics that streamer creates."""
 
 
@@ -20,6 +20,6 @@ def raw_topic(source: str) -> str:
     return f"{_PREFIX}{source}"
 
 
-def source_of(topic: str) -> str:
+def source_of_topic(topic: str) -> str:
     """Return the source of a raw topic; any other topic is returned unchanged."""
     return topic.removeprefix(_PREFIX)

@@ -10,20 +10,20 @@ from typing import Any, Final
 
 import msgspec
 
-from streamer.events.forms import (
-    ENVELOPE,
-    FORMS,
+from streamer.events.counting_rules import SECOND, CountingRules
+from streamer.events.event_bodies import (
+    ENVELOPE_FIELDS,
+    EVENT_BODIES,
     NOT_BLANK,
     SCALES,
-    Form,
-    SurveyCompleted,
+    EventBody,
+    SurveyCompletedBody,
 )
-from streamer.events.rules import SECOND, Rules
 
 Schema = dict[str, Any]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-UNKNOWN: Final[Schema] = {"type": ["string", "null"], "not": {"type": "string", "pattern": NOT_BLANK}}
+UNKNOWN_VALUE: Final[Schema] = {"type": ["string", "null"], "not": {"type": "string", "pattern": NOT_BLANK}}
 """Schema of an unknown value: null, or a text of blanks."""
 EXAMPLES: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
     "call-completed": (
@@ -71,78 +71,83 @@ EXAMPLES: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
 }
 
 
-def event_schema(topic: str, rules: Rules) -> Schema:
+def event_schema(topic: str, rules: CountingRules) -> Schema:
     """Return the schema of the data of one of TOPICS: a fact or a tombstone. The rules set the longest wait.
 
-    >>> schema = event_schema("call-completed", Rules())
+    >>> schema = event_schema("call-completed", CountingRules())
     >>> schema["anyOf"][0]["required"]
     ['queue', 'contact_id', 'ended_at', 'outcome']
     >>> schema["anyOf"][0]["properties"]["wait_s"]["anyOf"][0]["maximum"] // 86_400  # days
     35.0
     """
-    form = FORMS[topic]
+    body = EVENT_BODIES[topic]
     return {
         "$schema": DIALECT,
         "title": topic,
-        "description": f"{form.__doc__} Times are RFC 3339 with a zone, or epoch seconds; unknown fields are "
+        "description": f"{body.__doc__} Times are RFC 3339 with a zone, or epoch seconds; unknown fields are "
         "ignored, null and absent mean unknown.",
         "type": "object",
-        "anyOf": [_fact(form, rules), _tombstone(form)],
+        "anyOf": [_fact_schema(body, rules), _tombstone_schema(body)],
         "examples": [dict(example) for example in EXAMPLES[topic]],
     }
 
 
-def fields(form: type[Form]) -> dict[str, tuple[Schema, Mapping[str, Any]]]:
+def field_schemas(body: type[EventBody]) -> dict[str, tuple[Schema, Mapping[str, Any]]]:
     """Return the schema of each data field where it is known, and its other annotations."""
-    info = msgspec.inspect.type_info(form)
+    info = msgspec.inspect.type_info(body)
     assert isinstance(info, msgspec.inspect.StructType)
-    found: dict[str, tuple[Schema, Mapping[str, Any]]] = {}
+    schemas: dict[str, tuple[Schema, Mapping[str, Any]]] = {}
     for field in info.fields:
-        if field.name not in ENVELOPE:
+        if field.name not in ENVELOPE_FIELDS:
             assert isinstance(field.type, msgspec.inspect.Metadata), field.name
-            found[field.name] = (dict(field.type.extra_json_schema or {}), field.type.extra or {})
-    return found
+            schemas[field.name] = (dict(field.type.extra_json_schema or {}), field.type.extra or {})
+    return schemas
 
 
-def _fact(form: type[Form], rules: Rules) -> Schema:
-    known = {name: (_of_rules(schema, extra, rules), extra) for name, (schema, extra) in fields(form).items()}
-    known["deleted"] = ({"description": "a fact is not deleted", "const": False}, {})
+def _fact_schema(body: type[EventBody], rules: CountingRules) -> Schema:
+    schemas = {
+        name: (_with_rule_limits(schema, extra, rules), extra)
+        for name, (schema, extra) in field_schemas(body).items()
+    }
+    schemas["deleted"] = ({"description": "a fact is not deleted", "const": False}, {})
     conditions = [
-        _condition(name, schema, extra) for name, (schema, extra) in known.items() if _condition_of(extra)
+        _conditional_schema(name, schema, extra)
+        for name, (schema, extra) in schemas.items()
+        if _is_conditional(extra)
     ]
-    if form is SurveyCompleted:
-        conditions += [_one_scale(question) for question in SCALES]
+    if body is SurveyCompletedBody:
+        conditions += [_single_scale_schema(question) for question in SCALES]
     schema: Schema = {
         "title": "fact",
-        "properties": {name: _property(schema, extra) for name, (schema, extra) in known.items()},
-        "required": [name for name, (_, extra) in known.items() if "needed" in extra],
+        "properties": {name: _property_schema(schema, extra) for name, (schema, extra) in schemas.items()},
+        "required": [name for name, (_, extra) in schemas.items() if "needed" in extra],
     }
     return schema | ({"allOf": conditions} if conditions else {})
 
 
-def _of_rules(schema: Schema, extra: Mapping[str, Any], rules: Rules) -> Schema:
+def _with_rule_limits(schema: Schema, extra: Mapping[str, Any], rules: CountingRules) -> Schema:
     return schema | {"maximum": rules.horizon_ms / SECOND} if "horizon" in extra else schema
 
 
-def _property(schema: Schema, extra: Mapping[str, Any]) -> Schema:
-    if _condition_of(extra):
+def _property_schema(schema: Schema, extra: Mapping[str, Any]) -> Schema:
+    if _is_conditional(extra):
         return {"description": schema["description"]}
     return schema if "needed" in extra else _or_unknown(schema, extra)
 
 
 def _or_unknown(schema: Schema, extra: Mapping[str, Any]) -> Schema:
-    meant = {name: value for name, value in schema.items() if name == "description"}
-    known = {name: value for name, value in schema.items() if name not in meant}
-    if not known:
-        return meant
-    return {**meant, "anyOf": [known, UNKNOWN if "blank" in extra else {"type": "null"}]}
+    description = {name: value for name, value in schema.items() if name == "description"}
+    constraints = {name: value for name, value in schema.items() if name not in description}
+    if not constraints:
+        return description
+    return {**description, "anyOf": [constraints, UNKNOWN_VALUE if "blank" in extra else {"type": "null"}]}
 
 
-def _condition_of(extra: Mapping[str, Any]) -> bool:
+def _is_conditional(extra: Mapping[str, Any]) -> bool:
     return "unless" in extra or "beside" in extra
 
 
-def _condition(name: str, schema: Schema, extra: Mapping[str, Any]) -> Schema:
+def _conditional_schema(name: str, schema: Schema, extra: Mapping[str, Any]) -> Schema:
     """Return the schema of a field that is read only where another is unknown, or only where it is known."""
     bare = {key: value for key, value in schema.items() if key != "description"}
     then = {"properties": {name: _or_unknown(bare, extra)}}
@@ -152,38 +157,44 @@ def _condition(name: str, schema: Schema, extra: Mapping[str, Any]) -> Schema:
     return {"if": {"required": [other], "properties": {other: {"not": {"type": "null"}}}}, "then": then}
 
 
-def _one_scale(question: str) -> Schema:
+def _single_scale_schema(question: str) -> Schema:
     """Return the condition for one scale, written as text, for all questions answered."""
     low, high = SCALES[question]
-    asked = {
+    condition = {
         "required": ["scale", "answers"],
         "properties": {
             "scale": {"type": "string", "pattern": NOT_BLANK},
             "answers": {"required": [question]},
         },
     }
-    return {"if": asked, "then": {"properties": {"scale": {"const": f"{low}-{high}"}}}}
+    return {"if": condition, "then": {"properties": {"scale": {"const": f"{low}-{high}"}}}}
 
 
-def _tombstone(form: type[Form]) -> Schema:
-    known = fields(Form) | fields(form)
-    known["version"], known["updated_at"] = fields(Form)["version"], fields(Form)["updated_at"]
+def _tombstone_schema(body: type[EventBody]) -> Schema:
+    schemas = field_schemas(EventBody) | field_schemas(body)
+    schemas["version"], schemas["updated_at"] = (
+        field_schemas(EventBody)["version"],
+        field_schemas(EventBody)["updated_at"],
+    )
     return {
         "title": "tombstone",
         "description": "takes back the fact of this id, unless a higher version says otherwise",
         "properties": {"deleted": {"const": True}},
         "required": ["deleted"],
-        "allOf": [_first_known(form.ids, known), _first_known(form.versions, known)],
+        "allOf": [_first_known_schema(body.ids, schemas), _first_known_schema(body.versions, schemas)],
     }
 
 
-def _first_known(names: Sequence[str], known: Mapping[str, tuple[Schema, Mapping[str, Any]]]) -> Schema:
+def _first_known_schema(
+    names: Sequence[str], schemas: Mapping[str, tuple[Schema, Mapping[str, Any]]]
+) -> Schema:
     """Return the schema for: one of these fields is known and read, those before it are unknown."""
     choices: list[Schema] = []
-    for number, name in enumerate(names):
-        schema, _ = known[name]
+    for name_index, name in enumerate(names):
+        schema, _ = schemas[name]
         unknown = {
-            other: UNKNOWN if "blank" in known[other][1] else {"type": "null"} for other in names[:number]
+            other: UNKNOWN_VALUE if "blank" in schemas[other][1] else {"type": "null"}
+            for other in names[:name_index]
         }
         choices.append({"required": [name], "properties": {**unknown, name: schema}})
     return choices[0] if len(choices) == 1 else {"anyOf": choices}

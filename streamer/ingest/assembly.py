@@ -11,23 +11,23 @@ from typing import Final
 
 import msgspec
 
-from streamer.events.adapters.source import Note, Options, Sent, Source, known
+from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, SourceAdapter, assemble_events
 
-MOST: Final = 500
+MAX_FRAGMENTS: Final = 500
 """Fragments kept of a contact: more than any has, except for loops and ids that are reused for ever."""
 ASSEMBLIES: Final = "a"
 """First letter of the keys of assemblies in the store."""
 _DIGEST_BYTES: Final = 12
 
 
-class Assembly(msgspec.Struct, frozen=True, array_like=True):
+class ContactAssembly(msgspec.Struct, frozen=True, array_like=True):
     """Fragments (`notes`) of one contact, and how many were dropped beyond the limit.
 
-    >>> Assembly(dropped=2).version
+    >>> ContactAssembly(dropped=2).version
     2
     """
 
-    notes: tuple[Note, ...] = ()
+    notes: tuple[Fragment, ...] = ()
     dropped: int = 0
 
     @property
@@ -35,35 +35,37 @@ class Assembly(msgspec.Struct, frozen=True, array_like=True):
         """Number of fragments kept or dropped: grows with each one, and is the version of the events."""
         return len(self.notes) + self.dropped
 
-    def extended(self, notes: Sequence[Note]) -> tuple["Assembly", list[bool]]:
+    def with_fragments(self, fragments: Sequence[Fragment]) -> tuple["ContactAssembly", list[bool]]:
         """Add fragments; return the new assembly, and for each fragment whether it was new.
 
         Beyond the limit the earliest fragments stay. Which these are does not depend on the order of arrival.
         """
-        written = {note.written(): note for note in self.notes}
-        new = [written.setdefault(note.written(), note) is note for note in notes]
-        if not any(new):
-            return self, new
-        ordered = sorted(written.items(), key=lambda item: (item[1].at, item[1].kind, item[0]))
-        kept = tuple(note for _, note in ordered[:MOST])
-        return Assembly(kept, self.dropped + len(ordered) - len(kept)), new
+        by_encoding = {fragment.encode(): fragment for fragment in self.notes}
+        is_new = [by_encoding.setdefault(fragment.encode(), fragment) is fragment for fragment in fragments]
+        if not any(is_new):
+            return self, is_new
+        ordered = sorted(by_encoding.items(), key=lambda item: (item[1].at, item[1].kind, item[0]))
+        kept_fragments = tuple(fragment for _, fragment in ordered[:MAX_FRAGMENTS])
+        return ContactAssembly(kept_fragments, self.dropped + len(ordered) - len(kept_fragments)), is_new
 
-    def events(self, source: Source, options: Options) -> list[Sent]:
+    def events(self, source: SourceAdapter, options: Options) -> list[OutgoingEvent]:
         """Return the events that can be made of the fragments so far, with the version of the assembly."""
-        found = known(source, self.notes, options)
-        return [Sent(sent.topic, {**sent.data, "version": self.version}) for sent in found]
+        outgoing_events = assemble_events(source, self.notes, options)
+        return [
+            OutgoingEvent(event.topic, {**event.data, "version": self.version}) for event in outgoing_events
+        ]
 
 
-EMPTY: Final = Assembly()
-pack = msgspec.msgpack.Encoder().encode
-unpack = msgspec.msgpack.Decoder(Assembly).decode
+EMPTY_ASSEMBLY: Final = ContactAssembly()
+encode_assembly = msgspec.msgpack.Encoder().encode
+decode_assembly = msgspec.msgpack.Decoder(ContactAssembly).decode
 
 
-def assembly_key(source: str, contact: str) -> bytes:
+def assembly_key(source: str, contact_id: str) -> bytes:
     """Return the key of the document of a contact's assembly: 13 bytes.
 
     >>> key = assembly_key("amazon-connect", "c-1")
     >>> len(key), key[:1]
     (13, b'a')
     """
-    return ASSEMBLIES.encode() + sha256(f"{source}\x1f{contact}".encode()).digest()[:_DIGEST_BYTES]
+    return ASSEMBLIES.encode() + sha256(f"{source}\x1f{contact_id}".encode()).digest()[:_DIGEST_BYTES]

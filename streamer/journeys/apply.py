@@ -6,14 +6,22 @@ survey and group concerned to where its facts say it belongs.
 
 from typing import Final
 
-from streamer.events.models import Evaluation, Event, Response, Segment, SurveySent, Tombstone, Valuation
-from streamer.events.rules import Rules
+from streamer.events.counting_rules import CountingRules
+from streamer.events.models import (
+    CustomerValuation,
+    Event,
+    QualityEvaluation,
+    Segment,
+    SurveyResponse,
+    SurveySent,
+    Tombstone,
+)
 from streamer.journeys.journey import (
     ERASED,
     NO_FACTS,
     ContactFact,
+    FactGroup,
     FactState,
-    Group,
     IdentityRecord,
     Journey,
     Key,
@@ -21,9 +29,9 @@ from streamer.journeys.journey import (
     claim_key,
     contact_key,
     customer_key,
+    fact_rank,
     identity_key,
     own_journey_key,
-    rank,
     survey_key,
 )
 from streamer.journeys.working_set import Transaction, WorkingSet
@@ -52,25 +60,25 @@ class PlannedEvent:
         self.contact: Key | None = None
         self.survey: Key | None = None
         self.customer: Key | None = None
-        if identity.kind == Valuation.kind:
+        if identity.kind == CustomerValuation.kind:
             self.key = customer_key(identity.id)
             return
         self.key = identity_key(identity)
-        if isinstance(event, Tombstone | Valuation):
+        if isinstance(event, Tombstone | CustomerValuation):
             return
         self.fact = event
         if event.contact_id is not None:
             self.contact = contact_key(event.contact_id)
         if event.customer_id is not None:
             self.customer = customer_key(event.customer_id)
-        if not isinstance(event, Segment | Evaluation):
+        if not isinstance(event, Segment | QualityEvaluation):
             self.survey = survey_key(event)
 
     def document_keys(self) -> tuple[Key | None, ...]:
         """Return the keys of the documents that `apply` will usually ask for; skip those that are None."""
         fact = self.fact
-        own = own_journey_key(self.claim) if fact is not None and fact.customer_id is None else None
-        return (self.key, self.contact, self.customer, self.survey, own)
+        own_journey = own_journey_key(self.claim) if fact is not None and fact.customer_id is None else None
+        return (self.key, self.contact, self.customer, self.survey, own_journey)
 
     @property
     def claim(self) -> Key:
@@ -78,7 +86,7 @@ class PlannedEvent:
         return self.contact or self.survey or self.key
 
 
-def apply(planned: PlannedEvent, documents: WorkingSet, rules: Rules) -> bool:
+def apply(planned: PlannedEvent, documents: WorkingSet, rules: CountingRules) -> bool:
     """Apply one event to the journeys of a working set. Return False where it changes no fact.
 
     Raises DocumentsNotLoaded where a document is missing; the working set is then unchanged.
@@ -87,13 +95,15 @@ def apply(planned: PlannedEvent, documents: WorkingSet, rules: Rules) -> bool:
     >>> planned, documents = PlannedEvent(call, record_ms=1_750_000_001_000), WorkingSet(0)
     >>> for key in filter(None, planned.document_keys()):
     ...     documents.load(key, None)
-    >>> apply(planned, documents, Rules()), apply(planned, documents, Rules())  # the second is a duplicate
-    (True, False)
+    >>> apply(planned, documents, CountingRules())
+    True
+    >>> apply(planned, documents, CountingRules())  # the second is a duplicate
+    False
     >>> sorted(key[:1] for key in documents.writes())  # the customer's journey and an identity record
     [b'c', b'e']
     """
     transaction = Transaction(documents)
-    if planned.identity.kind == Valuation.kind:
+    if planned.identity.kind == CustomerValuation.kind:
         applied = _apply_valuation(transaction, planned)
     else:
         applied = _apply_fact(transaction, planned, rules)
@@ -105,79 +115,86 @@ def _apply_valuation(transaction: Transaction, planned: PlannedEvent) -> bool:
     event, key = planned.event, planned.key
     source = planned.identity.source
     valuations = transaction.journey(key).valuations
-    known = next((one for one in valuations if one.source == source), None)
-    if known is not None and (event.version, planned.digest) <= (known.as_of, known.digest):
+    former_value = next((value for value in valuations if value.source == source), None)
+    if former_value is not None and (event.version, planned.digest) <= (
+        former_value.as_of,
+        former_value.digest,
+    ):
         return False
-    stated = StatedValue(
-        source, event.version, planned.digest, event.value if isinstance(event, Valuation) else None
+    new_value = StatedValue(
+        source, event.version, planned.digest, event.value if isinstance(event, CustomerValuation) else None
     )
-    transaction.set_valuations(key, (*(one for one in valuations if one.source != source), stated))
+    transaction.set_valuations(key, (*(value for value in valuations if value.source != source), new_value))
     return True
 
 
-def _apply_fact(transaction: Transaction, planned: PlannedEvent, rules: Rules) -> bool:
+def _apply_fact(transaction: Transaction, planned: PlannedEvent, rules: CountingRules) -> bool:
     key, fact, version = planned.key, planned.fact, planned.event.version
     record = transaction.record(key)
     state = record.fact
     if state is not None and (version, planned.digest) <= (state.version, state.digest):
         if fact is not None and planned.digest != state.digest and state != ERASED:
-            _claim(transaction, fact, planned.claim)
+            _record_claim(transaction, fact, planned.claim)
             _split_if_shared(transaction, planned, rules)
         return False
     group_key = record.group_key(key)
-    former = None
+    former_fact = None
     if state is not None and not state.deleted:
-        former = _detach(transaction, planned, group_key, rules)
+        former_fact = _detach(transaction, planned, group_key, rules)
     state = FactState(version, planned.digest, fact is None, group_key if group_key != key else None)
     transaction.set_record(key, IdentityRecord(state, record.journey, record.survey_group))
-    _regroup(transaction, planned, former, group_key)
+    _regroup(transaction, planned, former_fact, group_key)
     if fact is not None:
-        _claim(transaction, fact, planned.claim)
+        _record_claim(transaction, fact, planned.claim)
         _split_if_shared(transaction, planned, rules)
     return True
 
 
 def _detach(
-    transaction: Transaction, planned: PlannedEvent, lies_in: Key, rules: Rules
+    transaction: Transaction, planned: PlannedEvent, group_key: Key, rules: CountingRules
 ) -> ContactFact | None:
     """Take the fact that an identity stood for out of its group, and return it.
 
     None: the group is gone, or the fact is more than two horizons older than the record and forgotten.
     """
-    journey, group = transaction.find_group(lies_in)
+    journey, group = transaction.find_group(group_key)
     if journey is None or group is None:
         return None
-    identity, forgotten_before = planned.identity, planned.record_ms - 2 * rules.horizon_ms
+    identity, forget_before_ms = planned.identity, planned.record_ms - 2 * rules.horizon_ms
     facts: tuple[ContactFact, ...] = getattr(group.facts, _GROUP_FIELDS[identity.kind])
     for fact in facts:
-        if fact.identity == identity and fact.time >= forgotten_before:
-            transaction.put(journey, Group.of(group.key, group.facts.removed([fact])))
+        if fact.identity == identity and fact.time >= forget_before_ms:
+            transaction.put_group(journey, FactGroup.from_facts(group.key, group.facts.removed([fact])))
             return fact
     return None
 
 
-def _regroup(transaction: Transaction, planned: PlannedEvent, former: ContactFact | None, left: Key) -> None:
+def _regroup(
+    transaction: Transaction, planned: PlannedEvent, former_fact: ContactFact | None, left_group: Key
+) -> None:
     """Put the new fact, and what moves with it or with the former one, where it belongs now.
 
     `left_group`: the group that the former fact was taken out of.
     """
     fact = planned.fact
-    concerned = {left} if former is not None else set()
-    surveys = [] if former is None else [survey_key(former)]
-    if fact is not None and planned.survey not in surveys:
-        surveys.append(planned.survey)
-    for survey in surveys:
-        moved = planned if fact is not None and survey == planned.survey else None
+    group_keys = {left_group} if former_fact is not None else set()
+    survey_keys = [] if former_fact is None else [survey_key(former_fact)]
+    if fact is not None and planned.survey not in survey_keys:
+        survey_keys.append(planned.survey)
+    for survey in survey_keys:
+        moved_event = planned if fact is not None and survey == planned.survey else None
         if survey is not None:
-            concerned |= _regroup_survey(transaction, survey, moved)
-        elif moved is not None and not _add(transaction, moved.contact or moved.key, moved, []):
-            concerned.add(moved.contact or moved.key)
-    members = [member for key in sorted(concerned) for member in _rehome(transaction, key)]
-    if former is not None:
-        members.append(former)
+            group_keys |= _regroup_survey(transaction, survey, moved_event)
+        elif moved_event is not None and not _add_facts(
+            transaction, moved_event.contact or moved_event.key, moved_event, []
+        ):
+            group_keys.add(moved_event.contact or moved_event.key)
+    members = [member for key in sorted(group_keys) for member in _rehome_group(transaction, key)]
+    if former_fact is not None:
+        members.append(former_fact)
     for member in members:
         if member is not fact:
-            _claim(transaction, member, claim_key(member))
+            _record_claim(transaction, member, claim_key(member))
 
 
 def _regroup_survey(transaction: Transaction, survey: Key, planned: PlannedEvent | None) -> set[Key]:
@@ -186,104 +203,104 @@ def _regroup_survey(transaction: Transaction, survey: Key, planned: PlannedEvent
     Returns the keys of the groups that may have to move to another journey because of it.
     """
     record = transaction.record(survey)
-    present = record.survey_group
-    journey, group = transaction.find_group(present) if present is not None else (None, None)
-    members = _members(group, survey) if group is not None else []
+    present_group = record.survey_group
+    journey, group = transaction.find_group(present_group) if present_group is not None else (None, None)
+    members = _survey_facts(group, survey) if group is not None else []
     fact = planned.fact if planned is not None else None
     facts = [*members, fact] if fact is not None else members
-    target = _target(survey, facts) if facts else None
-    if target != present:
-        transaction.set_record(survey, IdentityRecord(record.fact, record.journey, target))
-    if target is None:
+    target_group = _survey_group_key(survey, facts) if facts else None
+    if target_group != present_group:
+        transaction.set_record(survey, IdentityRecord(record.fact, record.journey, target_group))
+    if target_group is None:
         return set()
-    if target == present and group is not None:
+    if target_group == present_group and group is not None:
         if planned is not None:
-            _add(transaction, target, planned, [])
-        return {target}
+            _add_facts(transaction, target_group, planned, [])
+        return {target_group}
     if group is not None and journey is not None:
-        transaction.put(journey, Group.of(group.key, group.facts.removed(members)))
-    is_new = _add(transaction, target, planned, members) and not members
-    left = {present} if present is not None and group is not None else set()
-    return left if is_new else {target, *left}
+        transaction.put_group(journey, FactGroup.from_facts(group.key, group.facts.removed(members)))
+    is_new = _add_facts(transaction, target_group, planned, members) and not members
+    left_groups = {present_group} if present_group is not None and group is not None else set()
+    return left_groups if is_new else {target_group, *left_groups}
 
 
-def _members(group: Group, survey: Key) -> list[ContactFact]:
+def _survey_facts(group: FactGroup, survey: Key) -> list[ContactFact]:
     facts: tuple[ContactFact, ...] = (*group.facts.sent, *group.facts.responses)
     return [fact for fact in facts if survey_key(fact) == survey]
 
 
-def _target(survey: Key, facts: list[ContactFact]) -> Key:
+def _survey_group_key(survey: Key, facts: list[ContactFact]) -> Key:
     """Return the key of the group a survey belongs to.
 
     It is the contact named by the response of the highest rank, else by the invitation; where none is named,
     the survey is a group of its own.
     """
-    responses = [fact for fact in facts if isinstance(fact, Response) and fact.contact_id is not None]
+    responses = [fact for fact in facts if isinstance(fact, SurveyResponse) and fact.contact_id is not None]
     invitation = next((fact for fact in facts if isinstance(fact, SurveySent)), None)
-    named = max(responses, key=rank) if responses else invitation
-    if named is not None and named.contact_id is not None:
-        return contact_key(named.contact_id)
+    naming_fact = max(responses, key=fact_rank) if responses else invitation
+    if naming_fact is not None and naming_fact.contact_id is not None:
+        return contact_key(naming_fact.contact_id)
     return survey
 
 
-def _add(
-    transaction: Transaction, target: Key, planned: PlannedEvent | None, members: list[ContactFact]
+def _add_facts(
+    transaction: Transaction, group_key: Key, planned: PlannedEvent | None, members: list[ContactFact]
 ) -> bool:
     """Add the planned fact and others to a group. Return True for a new group, which is then in its place."""
-    record = transaction.record(target)
+    record = transaction.record(group_key)
     journey = record.journey
-    group = transaction.journey(journey).groups.get(target) if journey is not None else None
+    group = transaction.journey(journey).groups.get(group_key) if journey is not None else None
     facts = NO_FACTS if group is None else group.facts
     for member in members:
         facts = facts.added(member)
     if planned is not None and planned.fact is not None:
         facts = facts.added(planned.fact)
-    group = Group.of(target, facts)
+    group = FactGroup.from_facts(group_key, facts)
     is_new = journey is None
     if journey is None:
-        journey = _journey_of(transaction, group)
+        journey = _home_journey_key(transaction, group)
     # Written again even where nothing changes: the record that leads to a group outlives the group.
-    transaction.set_record(target, IdentityRecord(record.fact, journey, record.survey_group))
-    transaction.put(journey, group)
+    transaction.set_record(group_key, IdentityRecord(record.fact, journey, record.survey_group))
+    transaction.put_group(journey, group)
     for member in members:
-        _note_group(transaction, identity_key(member.identity), target)
+        _set_fact_group(transaction, identity_key(member.identity), group_key)
     if planned is not None and planned.fact is not None:
-        _note_group(transaction, planned.key, target)
+        _set_fact_group(transaction, planned.key, group_key)
     return is_new
 
 
-def _note_group(transaction: Transaction, key: Key, group: Key) -> None:
+def _set_fact_group(transaction: Transaction, key: Key, group_key: Key) -> None:
     """Record which group the fact of this identity lies in."""
     record = transaction.record(key)
     state = record.fact
-    if state is not None and (state.group or key) != group:
-        state = FactState(state.version, state.digest, state.deleted, group if group != key else None)
+    if state is not None and (state.group or key) != group_key:
+        state = FactState(state.version, state.digest, state.deleted, group_key if group_key != key else None)
         transaction.set_record(key, IdentityRecord(state, record.journey, record.survey_group))
 
 
-def _rehome(transaction: Transaction, key: Key) -> tuple[ContactFact, ...]:
+def _rehome_group(transaction: Transaction, key: Key) -> tuple[ContactFact, ...]:
     """Move a group to its customer's journey, or to one of its own. Return the group's facts."""
     journey, group = transaction.find_group(key)
     if journey is None or group is None:
         return ()
-    wanted = None if group.is_empty else _journey_of(transaction, group)
-    if wanted != journey:
-        transaction.remove(journey, key)
-        transaction.set_journey(key, wanted)
-        if wanted is not None:
-            transaction.put(wanted, group)
+    target_journey = None if group.is_empty else _home_journey_key(transaction, group)
+    if target_journey != journey:
+        transaction.remove_group(journey, key)
+        transaction.set_journey(key, target_journey)
+        if target_journey is not None:
+            transaction.put_group(target_journey, group)
     return group.facts.all()
 
 
-def _journey_of(transaction: Transaction, group: Group) -> Key:
-    customer = group.customer()
-    if customer is None:
+def _home_journey_key(transaction: Transaction, group: FactGroup) -> Key:
+    customer_id = group.customer_id()
+    if customer_id is None:
         return own_journey_key(group.key)
-    key = customer_key(customer)
+    key = customer_key(customer_id)
     return own_journey_key(group.key) if transaction.journey(key).is_shared else key
 
 
-def _claim(transaction: Transaction, fact: ContactFact, claim: Key) -> None:
+def _record_claim(transaction: Transaction, fact: ContactFact, claim: Key) -> None:
     """Record in the customer's journey that a fact names, or named, this customer.
 
     Nothing is recorded where the facts in that journey say so themselves.
@@ -292,13 +309,13 @@ def _claim(transaction: Transaction, fact: ContactFact, claim: Key) -> None:
         return
     key = customer_key(fact.customer_id)
     journey = transaction.journey(key)
-    if journey.is_shared or _is_implied(journey, fact, claim):
+    if journey.is_shared or _is_claim_implied(journey, fact, claim):
         return
     if journey.claimed_by.get(claim, -1) < fact.time:
-        transaction.claim(key, claim, fact.time)
+        transaction.add_claim(key, claim, fact.time)
 
 
-def _is_implied(journey: Journey, fact: ContactFact, claim: Key) -> bool:
+def _is_claim_implied(journey: Journey, fact: ContactFact, claim: Key) -> bool:
     """Tell whether the facts in the journey already say that the customer was named for this claim."""
     group = journey.groups.get(claim)
     if group is None:
@@ -309,7 +326,7 @@ def _is_implied(journey: Journey, fact: ContactFact, claim: Key) -> bool:
     )
 
 
-def _split_if_shared(transaction: Transaction, planned: PlannedEvent, rules: Rules) -> None:
+def _split_if_shared(transaction: Transaction, planned: PlannedEvent, rules: CountingRules) -> None:
     """Split the journey of the customer id that the event names, if the id is now shared.
 
     An id that is named for more contacts than the limit belongs to nobody. Only an event that names the id
@@ -337,10 +354,12 @@ def _split(transaction: Transaction, key: Key) -> None:
     """Move each group of a shared id to a journey of its own."""
     shared = transaction.journey(key)
     groups = list(shared.groups.values())
-    transaction.need([*(group.key for group in groups), *(own_journey_key(group.key) for group in groups)])
-    transaction.replace(key, Journey({}, shared.valuations, is_shared=True))
+    transaction.require_documents(
+        [*(group.key for group in groups), *(own_journey_key(group.key) for group in groups)]
+    )
+    transaction.replace_journey(key, Journey({}, shared.valuations, is_shared=True))
     transaction.ids_found_shared += 1
     for group in groups:
-        own = own_journey_key(group.key)
-        transaction.set_journey(group.key, own)
-        transaction.put(own, group)
+        own_journey = own_journey_key(group.key)
+        transaction.set_journey(group.key, own_journey)
+        transaction.put_group(own_journey, group)

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from streamer.events.models import Evaluation, Identity, Response, Segment, SurveySent
+from streamer.events.models import FactIdentity, QualityEvaluation, Segment, SurveyResponse, SurveySent
 
 KEY_BYTES: Final = 13
 
@@ -20,7 +20,7 @@ Key = bytes
 """A document's key: a letter (e identity record, c a customer's journey, o a group's own) and a digest of
 96 bits."""
 
-ContactFact = Segment | SurveySent | Response | Evaluation
+ContactFact = Segment | SurveySent | SurveyResponse | QualityEvaluation
 F = TypeVar("F", bound=ContactFact)
 
 
@@ -29,7 +29,7 @@ def _digest(name: str) -> bytes:
     return blake2b(name.encode(), digest_size=KEY_BYTES - 1).digest()
 
 
-def identity_key(identity: Identity) -> Key:
+def identity_key(identity: FactIdentity) -> Key:
     """Return the key of an identity's record."""
     kind, source, name = identity
     return b"e" + _digest(f"{kind}\x1f{source}\x1f{name}")
@@ -49,11 +49,11 @@ def survey_key(fact: ContactFact) -> Key | None:
     """Return the key of the survey that a fact moves with; None for a fact that moves alone.
 
     >>> invitation = SurveySent(survey_id="v1", contact_id="c1", sent_at=1_750_000_000_000)
-    >>> response = Response(response_id="r1", survey_id="v1", answered_at=1_750_000_060_000)
+    >>> response = SurveyResponse(response_id="r1", survey_id="v1", answered_at=1_750_000_060_000)
     >>> survey_key(invitation) == survey_key(response)
     True
     """
-    if isinstance(fact, SurveySent | Response) and fact.survey_id is not None:
+    if isinstance(fact, SurveySent | SurveyResponse) and fact.survey_id is not None:
         return b"e" + _digest(f"v\x1f{fact.source}\x1f{fact.survey_id}")
     return None
 
@@ -61,7 +61,7 @@ def survey_key(fact: ContactFact) -> Key | None:
 def claim_key(fact: ContactFact) -> Key:
     """Return the key of what a fact names its customer for: its contact, else its survey, else itself.
 
-    >>> response = Response(response_id="r1", survey_id="v1", answered_at=1_750_000_060_000)
+    >>> response = SurveyResponse(response_id="r1", survey_id="v1", answered_at=1_750_000_060_000)
     >>> claim_key(response) == survey_key(response)
     True
     """
@@ -119,41 +119,46 @@ class ContactFacts(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     segments: tuple[Segment, ...] = ()
     sent: tuple[SurveySent, ...] = ()
-    responses: tuple[Response, ...] = ()
-    evaluations: tuple[Evaluation, ...] = ()
+    responses: tuple[SurveyResponse, ...] = ()
+    evaluations: tuple[QualityEvaluation, ...] = ()
 
     def all(self) -> tuple[ContactFact, ...]:
         return (*self.segments, *self.sent, *self.responses, *self.evaluations)
 
     def added(self, fact: ContactFact) -> "ContactFacts":
-        segments, sent, responses, evaluations = self.segments, self.sent, self.responses, self.evaluations
+        segments, invitations, responses, evaluations = (
+            self.segments,
+            self.sent,
+            self.responses,
+            self.evaluations,
+        )
         if isinstance(fact, Segment):
             segments = (*segments, fact)
         elif isinstance(fact, SurveySent):
-            sent = (*sent, fact)
-        elif isinstance(fact, Response):
+            invitations = (*invitations, fact)
+        elif isinstance(fact, SurveyResponse):
             responses = (*responses, fact)
         else:
             evaluations = (*evaluations, fact)
-        return ContactFacts(segments, sent, responses, evaluations)
+        return ContactFacts(segments, invitations, responses, evaluations)
 
-    def removed(self, gone: Iterable[ContactFact]) -> "ContactFacts":
-        out = [id(fact) for fact in gone]
+    def removed(self, facts: Iterable[ContactFact]) -> "ContactFacts":
+        removed_ids = [id(fact) for fact in facts]
         return ContactFacts(
-            _without(self.segments, out),
-            _without(self.sent, out),
-            _without(self.responses, out),
-            _without(self.evaluations, out),
+            _without(self.segments, removed_ids),
+            _without(self.sent, removed_ids),
+            _without(self.responses, removed_ids),
+            _without(self.evaluations, removed_ids),
         )
 
 
-def _without(facts: tuple[F, ...], out: list[int]) -> tuple[F, ...]:
+def _without(facts: tuple[F, ...], removed_ids: list[int]) -> tuple[F, ...]:
     """Remove facts by their ids. Return the same tuple where none is removed.
 
     The fold recognizes by that what did not change.
     """
-    kept = tuple(fact for fact in facts if id(fact) not in out)
-    return facts if len(kept) == len(facts) else kept
+    remaining_facts = tuple(fact for fact in facts if id(fact) not in removed_ids)
+    return facts if len(remaining_facts) == len(facts) else remaining_facts
 
 
 NO_FACTS: Final = ContactFacts()
@@ -166,7 +171,7 @@ VALUED: Final = 1
 SCORED: Final = 2
 
 
-class Group:
+class FactGroup:
     """All facts known of one contact; where there is no contact, of one survey, or a single fact.
 
     Never changes. A group that was read from the store unpacks its facts only when they are asked for: most
@@ -200,24 +205,24 @@ class Group:
         self._facts = facts
 
     @classmethod
-    def of(cls, key: Key, facts: ContactFacts) -> "Group":
-        segments, sent, responses, evaluations = (
+    def from_facts(cls, key: Key, facts: ContactFacts) -> "FactGroup":
+        segments, invitations, responses, evaluations = (
             facts.segments,
             facts.sent,
             facts.responses,
             facts.evaluations,
         )
-        if len(segments) == 1 and not (sent or responses or evaluations):
-            only = segments[0]
-            traits = VALUED if only.customer_value is not None else 0
-            return cls(key, only.ended_at, _visit_ms(only), 1, traits, None, facts)
+        if len(segments) == 1 and not (invitations or responses or evaluations):
+            segment = segments[0]
+            traits = VALUED if segment.customer_value is not None else 0
+            return cls(key, segment.ended_at, _visit_ms(segment), 1, traits, None, facts)
         latest_ms = max((fact.time for fact in facts.all()), default=0)
-        last = inbound_segment(segments)
-        traits = VALUED if any(one.customer_value is not None for one in segments) else 0
-        if any(one.nps is not None and not one.excluded for one in responses):
+        last_inbound = inbound_segment(segments)
+        traits = VALUED if any(fact.customer_value is not None for fact in segments) else 0
+        if any(fact.nps is not None and not fact.excluded for fact in responses):
             traits |= SCORED
-        size = len(segments) + len(sent) + len(responses)
-        visit_ms = None if last is None else _visit_ms(last)
+        size = len(segments) + len(invitations) + len(responses)
+        visit_ms = None if last_inbound is None else _visit_ms(last_inbound)
         return cls(key, latest_ms, visit_ms, size, traits, None, facts)
 
     @property
@@ -227,7 +232,7 @@ class Group:
             self._facts = _unpack_facts(self._packed)
         return self._facts
 
-    def stored(self) -> tuple[object, ...]:
+    def to_stored(self) -> tuple[object, ...]:
         """Return the fields of a `StoredGroup`, to be encoded."""
         facts = self._facts if self._packed is None else self._packed
         return (self.key, self.latest_ms, self.visit_ms, self.size, self.traits, facts)
@@ -236,23 +241,23 @@ class Group:
     def is_empty(self) -> bool:
         return not self.facts.all()
 
-    def customer(self) -> str | None:
+    def customer_id(self) -> str | None:
         """Return the id of the customer whose contact it is; None where no fact names one.
 
         Segments decide, else surveys; of several facts that name a customer the one of the highest rank.
         """
         facts = self.facts
-        return _named(facts.segments) or _named((*facts.sent, *facts.responses))
+        return _named_customer_id(facts.segments) or _named_customer_id((*facts.sent, *facts.responses))
 
 
-def _named(facts: tuple[ContactFact, ...]) -> str | None:
+def _named_customer_id(facts: tuple[ContactFact, ...]) -> str | None:
     if len(facts) == 1:
         return facts[0].customer_id
-    named = [fact for fact in facts if fact.customer_id is not None]
-    return max(named, key=rank).customer_id if named else None
+    naming_facts = [fact for fact in facts if fact.customer_id is not None]
+    return max(naming_facts, key=fact_rank).customer_id if naming_facts else None
 
 
-def rank(fact: ContactFact) -> tuple[int, int, str, str, str]:
+def fact_rank(fact: ContactFact) -> tuple[int, int, str, str, str]:
     """Return the rank of a fact. Where several facts disagree, the one of the highest rank is believed."""
     return (fact.version, fact.time, *fact.identity)
 
@@ -328,7 +333,7 @@ class Journey:
 
     def __init__(
         self,
-        groups: dict[Key, Group],
+        groups: dict[Key, FactGroup],
         valuations: tuple[StatedValue, ...] = (),
         claimed_by: dict[Key, int] | None = None,
         is_shared: bool = False,
@@ -342,18 +347,20 @@ class Journey:
         return Journey(self.groups.copy(), self.valuations, self.claimed_by.copy(), self.is_shared)
 
     @classmethod
-    def unpacked(cls, packed: bytes, forget_before: int) -> "Journey":
+    def unpacked(cls, packed: bytes, forget_before_ms: int) -> "Journey":
         """Read a document, leaving out groups and claims older than `forget_before_ms`."""
         stored = _unpack_journey(packed)
-        groups = {group[0]: Group(*group) for group in stored.groups if group[1] >= forget_before}
-        claimed_by = {key: at for key, at in stored.claimed_by.items() if at >= forget_before}
+        groups = {group[0]: FactGroup(*group) for group in stored.groups if group[1] >= forget_before_ms}
+        claimed_by = {
+            key: time_ms for key, time_ms in stored.claimed_by.items() if time_ms >= forget_before_ms
+        }
         return cls(groups, stored.valuations, claimed_by, stored.is_shared)
 
     def packed(self) -> bytes | None:
         """Return the document as the store keeps it; None where there is nothing to keep."""
         if not (self.groups or self.valuations or self.claimed_by or self.is_shared):
             return None
-        groups = [group.stored() for group in self.groups.values()]
+        groups = [group.to_stored() for group in self.groups.values()]
         return _pack((groups, self.valuations, self.claimed_by, self.is_shared))
 
 

@@ -9,7 +9,7 @@ refuses to commit such a batch, so the code here must only not fail on it.
 from collections.abc import Iterable
 
 from streamer.journeys.journey import (
-    Group,
+    FactGroup,
     IdentityRecord,
     Journey,
     Key,
@@ -44,45 +44,45 @@ class WorkingSet:
     (set(), {})
     """
 
-    def __init__(self, forget_before: int) -> None:
-        self._forget_before = forget_before
+    def __init__(self, forget_before_ms: int) -> None:
+        self._forget_before_ms = forget_before_ms
         self.records: dict[Key, IdentityRecord] = {}
-        self.before: dict[Key, Journey] = {}
-        self.after: dict[Key, Journey] = {}
-        self.changed: set[Key] = set()
+        self.journeys_before: dict[Key, Journey] = {}
+        self.journeys_after: dict[Key, Journey] = {}
+        self.changed_keys: set[Key] = set()
         self.ids_found_shared = 0
 
     def __contains__(self, key: Key) -> bool:
-        return key in self.records or key in self.before
+        return key in self.records or key in self.journeys_before
 
     def load(self, key: Key, packed: bytes | None) -> None:
         """Add a document that was read; None: the store has none under this key."""
         if key[:1] == b"e":
             self.records[key] = unpack_record(packed)
         else:
-            journey = Journey.unpacked(packed, self._forget_before) if packed else Journey({})
-            self.before[key] = self.after[key] = journey
+            journey = Journey.unpacked(packed, self._forget_before_ms) if packed else Journey({})
+            self.journeys_before[key] = self.journeys_after[key] = journey
 
     def references(self, keys: Iterable[Key]) -> set[Key]:
         """Return the keys of documents that the records of `keys` refer to and that are not loaded."""
-        named: set[Key] = set()
+        referenced_keys: set[Key] = set()
         for key in keys:
             record = self.records.get(key)
             if record is None:
                 continue
             if record.fact is not None and record.fact.group is not None:
-                named.add(record.fact.group)
+                referenced_keys.add(record.fact.group)
             if record.journey is not None:
-                named.add(record.journey)
+                referenced_keys.add(record.journey)
             if record.survey_group is not None:
-                named.add(record.survey_group)
-        return {key for key in named if key not in self}
+                referenced_keys.add(record.survey_group)
+        return {key for key in referenced_keys if key not in self}
 
     def writes(self) -> dict[Key, bytes | None]:
         """Return the changed documents by key, packed; None: delete the document."""
         return {
-            key: pack_record(self.records[key]) if key[:1] == b"e" else self.after[key].packed()
-            for key in self.changed
+            key: pack_record(self.records[key]) if key[:1] == b"e" else self.journeys_after[key].packed()
+            for key in self.changed_keys
         }
 
 
@@ -117,12 +117,12 @@ class Transaction:
 
     def journey(self, key: Key) -> Journey:
         """Return a journey to read from, never to change."""
-        journey = self._journeys.get(key) or self._documents.after.get(key)
+        journey = self._journeys.get(key) or self._documents.journeys_after.get(key)
         if journey is None:
             raise DocumentsNotLoaded([key])
         return journey
 
-    def find_group(self, key: Key) -> tuple[Key | None, Group | None]:
+    def find_group(self, key: Key) -> tuple[Key | None, FactGroup | None]:
         """Return the key of the journey a group lies in, and the group; None for what does not exist."""
         journey = self.record(key).journey
         return journey, self.journey(journey).groups.get(key) if journey is not None else None
@@ -135,28 +135,28 @@ class Transaction:
         record = self.record(key)
         self._records[key] = IdentityRecord(record.fact, journey, record.survey_group)
 
-    def put(self, journey: Key, group: Group) -> None:
-        self._changed(journey).groups[group.key] = group
+    def put_group(self, journey: Key, group: FactGroup) -> None:
+        self._writable_journey(journey).groups[group.key] = group
 
-    def remove(self, journey: Key, group: Key) -> None:
-        del self._changed(journey).groups[group]
+    def remove_group(self, journey: Key, group: Key) -> None:
+        del self._writable_journey(journey).groups[group]
 
-    def claim(self, journey: Key, claim: Key, at: int) -> None:
-        self._changed(journey).claimed_by[claim] = at
+    def add_claim(self, journey: Key, claim: Key, time_ms: int) -> None:
+        self._writable_journey(journey).claimed_by[claim] = time_ms
 
     def set_valuations(self, journey: Key, valuations: tuple[StatedValue, ...]) -> None:
-        self._changed(journey).valuations = valuations
+        self._writable_journey(journey).valuations = valuations
 
-    def replace(self, key: Key, journey: Journey) -> None:
+    def replace_journey(self, key: Key, journey: Journey) -> None:
         self._journeys[key] = journey
 
-    def _changed(self, key: Key) -> Journey:
+    def _writable_journey(self, key: Key) -> Journey:
         journey = self._journeys.get(key)
         if journey is None:
             journey = self._journeys[key] = self.journey(key).copy()
         return journey
 
-    def need(self, keys: Iterable[Key]) -> None:
+    def require_documents(self, keys: Iterable[Key]) -> None:
         """Raise one DocumentsNotLoaded for all of these documents that are not loaded."""
         if absent := [key for key in keys if key not in self._documents]:
             raise DocumentsNotLoaded(absent)
@@ -164,6 +164,6 @@ class Transaction:
     def commit(self) -> None:
         documents = self._documents
         documents.records.update(self._records)
-        documents.after.update(self._journeys)
-        documents.changed.update(self._records, self._journeys)
+        documents.journeys_after.update(self._journeys)
+        documents.changed_keys.update(self._records, self._journeys)
         documents.ids_found_shared += self.ids_found_shared

@@ -9,21 +9,21 @@ from typing import Final, Literal
 
 import msgspec
 
-from streamer.events.rules import DAY, HOUR
+from streamer.events.counting_rules import DAY, HOUR
 from streamer.metrics.formulas import (
     SERVICE_LEVELS,
-    Context,
-    Counts,
+    CountRatio,
+    CountTotal,
     DurationMax,
     DurationMean,
     DurationPercentile,
-    Figure,
     Formula,
-    Hundredths,
-    Net,
+    HundredthsSum,
+    MetricFigure,
+    NetScore,
+    ReadingContext,
     ScaleMean,
-    Share,
-    Total,
+    WindowCounts,
     active_agents,
     fcr_maturity,
     qa_score,
@@ -36,10 +36,10 @@ from streamer.metrics.tally import SCALES
 Span = Literal["fcr_ms", "horizon_ms", "response_age_ms"] | int
 
 
-class Spans(msgspec.Struct, frozen=True):
+class WindowSpans(msgspec.Struct, frozen=True):
     """Time spans from the settings that `WindowLimits` may name, in ms.
 
-    >>> Spans(fcr_ms=7 * DAY).ms("fcr_ms"), Spans().ms(24 * HOUR)
+    >>> WindowSpans(fcr_ms=7 * DAY).ms("fcr_ms"), WindowSpans().ms(24 * HOUR)
     (604800000, 86400000)
     """
 
@@ -54,7 +54,7 @@ class Spans(msgspec.Struct, frozen=True):
         return ms
 
 
-class Windows(msgspec.Struct, frozen=True):
+class WindowLimits(msgspec.Struct, frozen=True):
     """Limits of the windows that a metric is read over: their lengths, and a shift into the past.
 
     `at_least`, `at_most`: shortest and longest window; `today` is shorter than any minimum. `shift`: the
@@ -65,17 +65,18 @@ class Windows(msgspec.Struct, frozen=True):
     at_most: Span | None = None
     shift: Span = 0
 
-    def serve(self, length_ms: int, spans: Spans) -> bool:
+    def allows(self, length_ms: int, spans: WindowSpans) -> bool:
         """Tell whether the metric is read over a window of this nominal length (0 for `today`).
 
-        >>> Windows(at_least="fcr_ms").serve(7 * DAY, Spans()), Windows(at_least="fcr_ms").serve(DAY, Spans())
+        >>> limits = WindowLimits(at_least="fcr_ms")
+        >>> limits.allows(7 * DAY, WindowSpans()), limits.allows(DAY, WindowSpans())
         (True, False)
         """
         longest = length_ms if self.at_most is None else spans.ms(self.at_most)
         return spans.ms(self.at_least) <= length_ms <= longest
 
 
-class Measure(msgspec.Struct, frozen=True):
+class MetricMeasure(msgspec.Struct, frozen=True):
     """Computation of a metric: its formulas, and what is said of them.
 
     `formulas`: by stat; the first is the default, "" where there is only one. `words`: the formula in words.
@@ -99,12 +100,12 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     name: str
-    measure: Measure
+    measure: MetricMeasure
     better: Literal["higher", "lower"]
     help: str
     placed: str = "ended_at"
     source: str = "custom of the trade"
-    windows: Windows = Windows()
+    windows: WindowLimits = WindowLimits()
     not_by: tuple[str, ...] = ()
 
     @property
@@ -115,12 +116,12 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     def unit(self) -> str:
         return self.measure.unit
 
-    def readable_by(self, by: str) -> bool:
+    def can_group_by(self, by: str) -> bool:
         """Tell whether the metric can be grouped by `by`, e.g. "all", "agent" or "queue,channel"."""
         return not set(by.split(",")) & set(self.not_by)
 
 
-def evaluate(metric: Metric, stat: str, counts: Counts, context: Context) -> Figure:
+def evaluate_metric(metric: Metric, stat: str, counts: WindowCounts, context: ReadingContext) -> MetricFigure:
     """Compute a stat of a metric from counts; "" is the metric's default stat.
 
     Raises KeyError for a stat that the metric does not have.
@@ -128,43 +129,47 @@ def evaluate(metric: Metric, stat: str, counts: Counts, context: Context) -> Fig
     >>> from streamer.metrics.formulas import TallyCounts
     >>> from streamer.metrics.tally import NUMBER
     >>> counts = TallyCounts({NUMBER["offered"]: 50, NUMBER["abandoned"]: 4})
-    >>> figure = evaluate(CATALOGUE["abandon_ratio"], "", counts, Context(window_s=3600))
+    >>> figure = evaluate_metric(CATALOGUE["abandon_ratio"], "", counts, ReadingContext(window_s=3600))
     >>> figure.value, figure.support
     (0.08, 50)
     """
     return metric.measure.formulas[stat or metric.stats[0]](counts, context)
 
 
-def _scores(question: str, scores: Iterable[int]) -> tuple[str, ...]:
+def _score_names(question: str, scores: Iterable[int]) -> tuple[str, ...]:
     return tuple(f"{question}_{score}" for score in scores)
 
 
-def _names(names: str | tuple[str, ...]) -> tuple[str, ...]:
+def _as_tuple(names: str | tuple[str, ...]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else names
 
 
-def _ratio(hits: str | tuple[str, ...], of: str | tuple[str, ...], words: str, support: str) -> Measure:
-    return Measure({"": Share(_names(hits), _names(of))}, words, "ratio", support, "Wilson")
+def _ratio(hits: str | tuple[str, ...], of: str | tuple[str, ...], words: str, support: str) -> MetricMeasure:
+    return MetricMeasure({"": CountRatio(_as_tuple(hits), _as_tuple(of))}, words, "ratio", support, "Wilson")
 
 
-def _net(question: str, detractors: Iterable[int], words: str) -> Measure:
-    net = Net(_scores(question, (9, 10)), _scores(question, detractors), _scores(question, SCALES[question]))
-    return Measure({"": net}, words, "points", "answers", "adjusted Wald")
+def _net(question: str, detractors: Iterable[int], words: str) -> MetricMeasure:
+    net = NetScore(
+        _score_names(question, (9, 10)),
+        _score_names(question, detractors),
+        _score_names(question, SCALES[question]),
+    )
+    return MetricMeasure({"": net}, words, "points", "answers", "adjusted Wald")
 
 
-def _scale_mean(question: str, words: str) -> Measure:
-    return Measure({"": ScaleMean(question)}, words, "score", "answers", "normal")
+def _scale_mean(question: str, words: str) -> MetricMeasure:
+    return MetricMeasure({"": ScaleMean(question)}, words, "score", "answers", "normal")
 
 
-def _duration(duration: str, words: str, support: str) -> Measure:
+def _duration(duration: str, words: str, support: str) -> MetricMeasure:
     formulas: dict[str, Formula] = {"mean": DurationMean(duration)}
     formulas |= {f"p{percent}": DurationPercentile(duration, percent) for percent in (50, 90, 95)}
     formulas["max"] = DurationMax(duration)
-    return Measure(formulas, words, "seconds", support, "normal (mean)")
+    return MetricMeasure(formulas, words, "seconds", support, "normal (mean)")
 
 
-def _total(count: str | tuple[str, ...], words: str) -> Measure:
-    return Measure({"": Total(_names(count))}, words, "count", "the value itself")
+def _total(count: str | tuple[str, ...], words: str) -> MetricMeasure:
+    return MetricMeasure({"": CountTotal(_as_tuple(count))}, words, "count", "the value itself")
 
 
 _SKIPPED = "Skipped and excluded answers are left out."
@@ -191,7 +196,10 @@ _METRICS: Final = (
     Metric(
         name="csat_ratio",
         measure=_ratio(
-            _scores("csat", (4, 5)), _scores("csat", range(1, 6)), "answers of 4-5 / answers", "answers"
+            _score_names("csat", (4, 5)),
+            _score_names("csat", range(1, 6)),
+            "answers of 4-5 / answers",
+            "answers",
         ),
         better="higher",
         placed="answered_at",
@@ -216,7 +224,10 @@ _METRICS: Final = (
     Metric(
         name="ces_easy_ratio",
         measure=_ratio(
-            _scores("ces", (5, 6, 7)), _scores("ces", range(1, 8)), "answers of 5-7 / answers", "answers"
+            _score_names("ces", (5, 6, 7)),
+            _score_names("ces", range(1, 8)),
+            "answers of 5-7 / answers",
+            "answers",
         ),
         better="higher",
         placed="answered_at",
@@ -272,11 +283,11 @@ _METRICS: Final = (
             "unknown customers, crowds (shared numbers), callback legs. Only for windows of at least N days."
         ),
         source="repeat-contact method, custom of the trade",
-        windows=Windows(at_least="fcr_ms"),
+        windows=WindowLimits(at_least="fcr_ms"),
     ),
     Metric(
         name="fcr_maturity_ratio",
-        measure=Measure(
+        measure=MetricMeasure(
             {"": fcr_maturity},
             "first contacts at least N days old / first contacts",
             "ratio",
@@ -289,7 +300,7 @@ _METRICS: Final = (
             "them. A share of all there are, no sample: it has no interval."
         ),
         source="this catalogue",
-        windows=Windows(at_least="fcr_ms"),
+        windows=WindowLimits(at_least="fcr_ms"),
     ),
     Metric(
         name="fcr_final_ratio",
@@ -305,7 +316,7 @@ _METRICS: Final = (
             "Only for windows from 24 h."
         ),
         source="as fcr_ratio",
-        windows=Windows(at_least=24 * HOUR, shift="fcr_ms"),
+        windows=WindowLimits(at_least=24 * HOUR, shift="fcr_ms"),
     ),
     Metric(
         name="repeat_ratio",
@@ -383,8 +394,8 @@ _METRICS: Final = (
     # Service.
     Metric(
         name="service_level_ratio",
-        measure=Measure(
-            {"own": Share(("own_level_hits",), ("own_level_of",)), **SERVICE_LEVELS},
+        measure=MetricMeasure(
+            {"own": CountRatio(("own_level_hits",), ("own_level_of",)), **SERVICE_LEVELS},
             "by stat, with lost = timeout + voicemail: "
             "negative: within T / (answered + abandoned + lost); "
             "exclude_short: the same without short abandoned; "
@@ -480,7 +491,7 @@ _METRICS: Final = (
     ),
     Metric(
         name="detractors",
-        measure=_total(_scores("nps", range(7)), "NPS answers of 0-6"),
+        measure=_total(_score_names("nps", range(7)), "NPS answers of 0-6"),
         better="lower",
         placed="answered_at",
         help="NPS answers of 0 to 6. Excluded ones are left out.",
@@ -496,7 +507,7 @@ _METRICS: Final = (
     # Work.
     Metric(
         name="workload_erlangs",
-        measure=Measure(
+        measure=MetricMeasure(
             {"": workload},
             "handled seconds / window seconds",
             "erlangs",
@@ -512,7 +523,7 @@ _METRICS: Final = (
     ),
     Metric(
         name="active_agents",
-        measure=Measure(
+        measure=MetricMeasure(
             {"": active_agents},
             "agents with an answered segment",
             "count",
@@ -537,19 +548,19 @@ _METRICS: Final = (
             "Share of surveys sent that were answered. The window ends 24 h (setting) before, so that every "
             "customer had that long. Answers to surveys that nobody reported as sent are left out."
         ),
-        windows=Windows(shift="response_age_ms"),
+        windows=WindowLimits(shift="response_age_ms"),
     ),
     Metric(
         name="qa_score",
-        measure=Measure({"": qa_score}, "mean of 0..100", "points", "evaluations", "normal"),
+        measure=MetricMeasure({"": qa_score}, "mean of 0..100", "points", "evaluations", "normal"),
         better="higher",
         placed="evaluated_at",
         help="Mean score of quality evaluations, the newest version of each, under the agent it names.",
     ),
     Metric(
         name="value_at_risk",
-        measure=Measure(
-            {"": Hundredths("risk_sum", "risk_customers", each=False)},
+        measure=MetricMeasure(
+            {"": HundredthsSum("risk_sum", "risk_customers", each=False)},
             "sum of the newest customer value of detractors",
             "currency",
             "customers at risk",
@@ -561,12 +572,12 @@ _METRICS: Final = (
             "Customers of unknown value are left out. Only for windows within the horizon (setting, 35 days)."
         ),
         source="this catalogue",
-        windows=Windows(at_most="horizon_ms"),
+        windows=WindowLimits(at_most="horizon_ms"),
     ),
     Metric(
         name="value_mean",
-        measure=Measure(
-            {"": Hundredths("valued_sum", "valued_contacts", each=True)},
+        measure=MetricMeasure(
+            {"": HundredthsSum("valued_sum", "valued_contacts", each=True)},
             "sum of customer values / contacts with a known one",
             "currency",
             "contacts with a known customer value",

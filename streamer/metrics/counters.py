@@ -28,8 +28,8 @@ def sum_counters(packed: Sequence[bytes]) -> dict[str, int]:
     {'calls': 3}
     """
     total: Counter[str] = Counter()
-    for one in packed:
-        total.update(unpack_counters(one))
+    for delta in packed:
+        total.update(unpack_counters(delta))
     return dict(total)
 
 

@@ -14,13 +14,13 @@ from streamer.metrics.tally import BUCKETS, FIRST_BUCKET_OF, NUMBER, SCALES, Tal
 # Input and output of a formula.
 
 
-class Counted(Protocol):
+class NamedCounts(Protocol):
     """Counts by name; a count that never occurred is 0 (a `Counter` is one)."""
 
     def __getitem__(self, name: str, /) -> int: ...
 
 
-class Counts(Counted, Protocol):
+class WindowCounts(NamedCounts, Protocol):
     """Counts and histograms of one window and group. Raises KeyError for a name that is not a count."""
 
     def histogram(self, duration: str, /) -> Iterable[tuple[int, int]]:
@@ -48,7 +48,7 @@ class TallyCounts:
         return sorted((number - first, count) for number, count in self._tally.items() if number in numbers)
 
 
-class Context(msgspec.Struct, frozen=True):
+class ReadingContext(msgspec.Struct, frozen=True):
     """Input of a formula beside the counts; None where the reader did not look it up.
 
     `window_s`: length of the window in seconds. `active_agents`: number of agents with an answered segment in
@@ -57,10 +57,10 @@ class Context(msgspec.Struct, frozen=True):
 
     window_s: float
     active_agents: int | None = None
-    mature: Counts | None = None
+    mature: WindowCounts | None = None
 
 
-class Figure(NamedTuple):
+class MetricFigure(NamedTuple):
     """Value of a metric (None: no data), its 95 % interval (None: there is none) and the sample size."""
 
     value: float | None
@@ -69,28 +69,28 @@ class Figure(NamedTuple):
     support: int
 
 
-NO_DATA: Final = Figure(None, None, None, 0)
+NO_DATA: Final = MetricFigure(None, None, None, 0)
 
-Formula = Callable[[Counts, Context], Figure]
+Formula = Callable[[WindowCounts, ReadingContext], MetricFigure]
 
 
-def _figure(value: float, interval: Interval | None, support: int) -> Figure:
+def _figure(value: float, interval: Interval | None, support: int) -> MetricFigure:
     lower, upper = interval or (None, None)
-    return Figure(value, lower, upper, support)
+    return MetricFigure(value, lower, upper, support)
 
 
-def _sum(counts: Counted, names: Iterable[str]) -> int:
+def _sum(counts: NamedCounts, names: Iterable[str]) -> int:
     return sum(map(counts.__getitem__, names))
 
 
 # Shapes of formulas. Each is data: the names of the counts it reads.
 
 
-class Share(msgspec.Struct, frozen=True):
+class CountRatio(msgspec.Struct, frozen=True):
     """Ratio hits / (of − less), each the sum of the named counts, with a Wilson interval.
 
     >>> counts = TallyCounts({NUMBER["transferred"]: 3, NUMBER["answered"]: 4})
-    >>> figure = Share(("transferred",), ("answered",))(counts, Context(window_s=3600))
+    >>> figure = CountRatio(("transferred",), ("answered",))(counts, ReadingContext(window_s=3600))
     >>> figure.value, round(figure.lower, 2), round(figure.upper, 2), figure.support
     (0.75, 0.3, 0.95, 4)
     """
@@ -99,20 +99,20 @@ class Share(msgspec.Struct, frozen=True):
     of: tuple[str, ...]
     less: tuple[str, ...] = ()
 
-    def parts(self, counts: Counted) -> tuple[int, int]:
+    def hits_and_total(self, counts: NamedCounts) -> tuple[int, int]:
         return _sum(counts, self.hits), _sum(counts, self.of) - _sum(counts, self.less)
 
-    def __call__(self, counts: Counts, context: Context) -> Figure:
-        hits, of = self.parts(counts)
-        return _figure(hits / of, wilson(hits, of), of) if of else NO_DATA
+    def __call__(self, counts: WindowCounts, context: ReadingContext) -> MetricFigure:
+        hits, total = self.hits_and_total(counts)
+        return _figure(hits / total, wilson(hits, total), total) if total else NO_DATA
 
 
-class Net(msgspec.Struct, frozen=True):
+class NetScore(msgspec.Struct, frozen=True):
     """Net score 100 (promoters − detractors) / answers, with an adjusted Wald interval.
 
     >>> counts = TallyCounts({NUMBER["nps_10"]: 6, NUMBER["nps_8"]: 1, NUMBER["nps_3"]: 3})
-    >>> net = Net(("nps_10",), ("nps_3",), ("nps_10", "nps_8", "nps_3"))
-    >>> net(counts, Context(window_s=3600)).value
+    >>> net = NetScore(("nps_10",), ("nps_3",), ("nps_10", "nps_8", "nps_3"))
+    >>> net(counts, ReadingContext(window_s=3600)).value
     30.0
     """
 
@@ -120,23 +120,27 @@ class Net(msgspec.Struct, frozen=True):
     detractors: tuple[str, ...]
     answers: tuple[str, ...]
 
-    def __call__(self, counts: Counts, context: Context) -> Figure:
+    def __call__(self, counts: WindowCounts, context: ReadingContext) -> MetricFigure:
         up, down = _sum(counts, self.promoters), _sum(counts, self.detractors)
-        of = _sum(counts, self.answers)
-        return _figure(100 * (up - down) / of, adjusted_wald(up, down, of), of) if of else NO_DATA
+        answer_count = _sum(counts, self.answers)
+        return (
+            _figure(100 * (up - down) / answer_count, adjusted_wald(up, down, answer_count), answer_count)
+            if answer_count
+            else NO_DATA
+        )
 
 
 class ScaleMean(msgspec.Struct, frozen=True):
     """Mean answer to a question, with a normal interval clipped to the scale.
 
     >>> counts = TallyCounts({NUMBER["csat_5"]: 3, NUMBER["csat_1"]: 1})
-    >>> ScaleMean("csat")(counts, Context(window_s=3600)).value
+    >>> ScaleMean("csat")(counts, ReadingContext(window_s=3600)).value
     4.0
     """
 
     question: str
 
-    def __call__(self, counts: Counts, context: Context) -> Figure:
+    def __call__(self, counts: WindowCounts, context: ReadingContext) -> MetricFigure:
         scale = SCALES[self.question]
         answers = [(score, counts[f"{self.question}_{score}"]) for score in scale]
         n = sum(count for _, count in answers)
@@ -149,14 +153,14 @@ class DurationMean(msgspec.Struct, frozen=True):
     """Mean of a duration in seconds, exact to the millisecond, with a normal interval.
 
     >>> counts = TallyCounts({NUMBER["talk_n"]: 2, NUMBER["talk_ms"]: 90_000, NUMBER["talk_s2"]: 4_500})
-    >>> DurationMean("talk")(counts, Context(window_s=3600)).value
+    >>> DurationMean("talk")(counts, ReadingContext(window_s=3600)).value
     45.0
     """
 
     duration: str
 
-    def __call__(self, counts: Counts, context: Context) -> Figure:
-        n, ms, squares = (counts[f"{self.duration}_{part}"] for part in ("n", "ms", "s2"))
+    def __call__(self, counts: WindowCounts, context: ReadingContext) -> MetricFigure:
+        n, ms, squares = (counts[f"{self.duration}_{suffix}"] for suffix in ("n", "ms", "s2"))
         return _mean(n, ms / 1000, squares, 0, float("inf"))
 
 
@@ -166,21 +170,22 @@ class DurationPercentile(msgspec.Struct, frozen=True):
     >>> from streamer.metrics.tally import bucket
     >>> first = FIRST_BUCKET_OF["wait"]
     >>> counts = TallyCounts({first: 9, first + bucket(20_000): 1})  # nine waits of 0 s, one of 20 s
-    >>> [DurationPercentile("wait", percent)(counts, Context(window_s=3600)).value for percent in (90, 95)]
+    >>> context = ReadingContext(window_s=3600)
+    >>> [DurationPercentile("wait", percent)(counts, context).value for percent in (90, 95)]
     [0.0, 20.126]
     """
 
     duration: str
     percent: int
 
-    def __call__(self, counts: Counts, context: Context) -> Figure:
+    def __call__(self, counts: WindowCounts, context: ReadingContext) -> MetricFigure:
         histogram = list(counts.histogram(self.duration))
         n = sum(count for _, count in histogram)
         rank = -(-self.percent * n // 100)
-        seen = 0
+        cumulative_count = 0
         for bucket, count in histogram:
-            seen += count
-            if seen >= rank:
+            cumulative_count += count
+            if cumulative_count >= rank:
                 return _figure(bucket_value(bucket) / 1000, None, n)
         return NO_DATA
 
@@ -190,7 +195,7 @@ class DurationMax(msgspec.Struct, frozen=True):
 
     duration: str
 
-    def __call__(self, counts: Counts, context: Context) -> Figure:
+    def __call__(self, counts: WindowCounts, context: ReadingContext) -> MetricFigure:
         longest = DurationPercentile(self.duration, 100)(counts, context)
         mean = DurationMean(self.duration)(counts, context)
         if longest.value is None or mean.value is None:
@@ -198,54 +203,54 @@ class DurationMax(msgspec.Struct, frozen=True):
         return longest._replace(value=max(longest.value, mean.value))
 
 
-class Total(msgspec.Struct, frozen=True):
+class CountTotal(msgspec.Struct, frozen=True):
     """Sum of the named counts: 0 where nothing happened. The value is its own support."""
 
     of: tuple[str, ...]
 
-    def __call__(self, counts: Counts, context: Context) -> Figure:
+    def __call__(self, counts: WindowCounts, context: ReadingContext) -> MetricFigure:
         total = _sum(counts, self.of)
         return _figure(total, None, total)
 
 
-class Hundredths(msgspec.Struct, frozen=True):
+class HundredthsSum(msgspec.Struct, frozen=True):
     """Sum that is counted in hundredths: the total, or with `each` the mean over its support."""
 
     total: str
     support: str
     each: bool
 
-    def __call__(self, counts: Counts, context: Context) -> Figure:
+    def __call__(self, counts: WindowCounts, context: ReadingContext) -> MetricFigure:
         support = counts[self.support]
         if not support:
             return NO_DATA
         return _figure(counts[self.total] / 100 / (support if self.each else 1), None, support)
 
 
-def _mean(n: int, total: float, squares: float, low: float, high: float) -> Figure:
+def _mean(n: int, total: float, squares: float, low: float, high: float) -> MetricFigure:
     if not n:
         return NO_DATA
     interval = normal(n, total, squares)
     return _figure(total / n, interval and interval.clipped(low, high), n)
 
 
-def qa_score(counts: Counts, context: Context) -> Figure:
+def qa_score(counts: WindowCounts, context: ReadingContext) -> MetricFigure:
     return _mean(counts["qa"], counts["qa_sum"] / 100, counts["qa_squares"], 0, 100)
 
 
-def workload(counts: Counts, context: Context) -> Figure:
+def workload(counts: WindowCounts, context: ReadingContext) -> MetricFigure:
     support = counts["handle_n"]
     if not support or not context.window_s:
         return NO_DATA
     return _figure(counts["handle_ms"] / 1000 / context.window_s, None, support)
 
 
-def active_agents(counts: Counts, context: Context) -> Figure:
+def active_agents(counts: WindowCounts, context: ReadingContext) -> MetricFigure:
     agents = context.active_agents
     return NO_DATA if agents is None else _figure(agents, None, agents)
 
 
-def fcr_maturity(counts: Counts, context: Context) -> Figure:
+def fcr_maturity(counts: WindowCounts, context: ReadingContext) -> MetricFigure:
     firsts = counts["fcr_firsts"]
     if not firsts or context.mature is None:
         return NO_DATA
@@ -255,24 +260,24 @@ def fcr_maturity(counts: Counts, context: Context) -> Figure:
 # Service level.
 
 _LOST = ("timeout", "voicemail")
-SERVICE_LEVELS: Final[Mapping[str, Share]] = {
-    "negative": Share(("answered_within",), ("answered_waited", "abandoned", *_LOST)),
-    "exclude_short": Share(
+SERVICE_LEVELS: Final[Mapping[str, CountRatio]] = {
+    "negative": CountRatio(("answered_within",), ("answered_waited", "abandoned", *_LOST)),
+    "exclude_short": CountRatio(
         ("answered_within",), ("answered_waited", "abandoned_waited", *_LOST), less=("abandoned_short",)
     ),
-    "ignore": Share(
+    "ignore": CountRatio(
         ("answered_within",), ("answered_waited", "abandoned_waited", *_LOST), less=("abandoned_within",)
     ),
-    "positive": Share(
+    "positive": CountRatio(
         ("answered_within", "abandoned_within"), ("answered_waited", "abandoned_waited", *_LOST)
     ),
-    "answered_only": Share(("answered_within",), ("answered_waited",)),
+    "answered_only": CountRatio(("answered_within",), ("answered_waited",)),
 }
 """The five named formulas, after Cisco's service level types (Unified Contact Center Enterprise
 reporting: ignore, negative and positive impact of abandoned calls) and the customs of the trade."""
 
 
-def service_level(formula: str, count: Counted) -> tuple[int, int]:
+def service_level(formula: str, count: NamedCounts) -> tuple[int, int]:
     """Return hits and denominator of one of the five named formulas, for one segment or many.
 
     >>> from collections import Counter
@@ -280,4 +285,4 @@ def service_level(formula: str, count: Counted) -> tuple[int, int]:
     >>> service_level("negative", counts), service_level("answered_only", counts)
     ((70, 100), (70, 90))
     """
-    return SERVICE_LEVELS[formula].parts(count)
+    return SERVICE_LEVELS[formula].hits_and_total(count)

@@ -20,12 +20,12 @@ class Interval(NamedTuple):
     def clipped(self, low: float, high: float) -> "Interval":
         return Interval(max(self.lower, low), min(self.upper, high))
 
-    def around(self, value: float) -> "Interval":
+    def widened_to(self, value: float) -> "Interval":
         """Return the interval, widened where necessary until `value` lies within."""
         return Interval(min(self.lower, value), max(self.upper, value))
 
 
-def wilson(hits: int, of: int) -> Interval | None:
+def wilson(hits: int, total: int) -> Interval | None:
     """Return the score interval of a proportion, in 0..1, without continuity correction; None for 0 of 0.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of
@@ -34,13 +34,13 @@ def wilson(hits: int, of: int) -> Interval | None:
     >>> [round(bound, 4) for bound in wilson(81, 263)]
     [0.2553, 0.3662]
     """
-    assert 0 <= hits <= of, f"{hits} hits of {of}"
-    if not of:
+    assert 0 <= hits <= total, f"{hits} hits of {total}"
+    if not total:
         return None
-    share, z2 = hits / of, Z * Z
-    center = (share + z2 / (2 * of)) / (1 + z2 / of)
-    half = Z * sqrt(share * (1 - share) / of + z2 / (4 * of * of)) / (1 + z2 / of)
-    return Interval(center - half, center + half).clipped(0.0, 1.0).around(share)
+    share, z2 = hits / total, Z * Z
+    center = (share + z2 / (2 * total)) / (1 + z2 / total)
+    half = Z * sqrt(share * (1 - share) / total + z2 / (4 * total * total)) / (1 + z2 / total)
+    return Interval(center - half, center + half).clipped(0.0, 1.0).widened_to(share)
 
 
 def adjusted_wald(promoters: int, detractors: int, answers: int) -> Interval | None:
@@ -62,7 +62,9 @@ def adjusted_wald(promoters: int, detractors: int, answers: int) -> Interval | N
     up, down = (promoters + 0.75) / n, (detractors + 0.75) / n
     half = Z * sqrt((up + down - (up - down) ** 2) / n)
     score = 100 * (promoters - detractors) / answers
-    return Interval(100 * (up - down - half), 100 * (up - down + half)).clipped(-100.0, 100.0).around(score)
+    return (
+        Interval(100 * (up - down - half), 100 * (up - down + half)).clipped(-100.0, 100.0).widened_to(score)
+    )
 
 
 def normal(n: int, total: float, squares: float) -> Interval | None:

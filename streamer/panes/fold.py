@@ -10,12 +10,19 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-from streamer.events.models import DIMENSIONS, QUESTIONS, Evaluation, Response, Segment, SurveySent
-from streamer.events.rules import Rules, ServiceLevel
+from streamer.events.counting_rules import CountingRules, ServiceLevel
+from streamer.events.models import (
+    DIMENSIONS,
+    QUESTIONS,
+    QualityEvaluation,
+    Segment,
+    SurveyResponse,
+    SurveySent,
+)
 from streamer.journeys.journey import (
     SCORED,
     VALUED,
-    Group,
+    FactGroup,
     Journey,
     Key,
     customer_key,
@@ -36,7 +43,7 @@ _N: Final = NUMBER
 _HANDLE, _TALK, _HOLD, _ACW, _WAIT, _ABANDON, _OUTBOUND_HANDLE = map(
     DURATIONS.index, ("handle", "talk", "hold", "acw", "wait", "abandon", "outbound_handle")
 )
-_ANSWER: Final = {question: _N[f"{question}_{scale[0]}"] - scale[0] for question, scale in SCALES.items()}
+_SCORE_ZERO: Final = {question: _N[f"{question}_{scale[0]}"] - scale[0] for question, scale in SCALES.items()}
 _NO_COUNTS: Final[CountRow] = ()
 
 
@@ -73,23 +80,23 @@ class GroupContext(NamedTuple):
     value of the customer in hundredths, None: unknown. `risk`: the response that puts this value at risk.
     """
 
-    first: bool | None = None
-    kept: bool | None = None
+    is_first: bool | None = None
+    is_resolved: bool | None = None
     value: int | None = None
-    risk: Response | None = None
+    risk: SurveyResponse | None = None
 
 
 class GroupInContext(NamedTuple):
     """A group together with its place in the journey."""
 
-    group: Group
+    group: FactGroup
     context: GroupContext
 
 
-ASIDE: Final = GroupContext()
+NO_CONTEXT: Final = GroupContext()
 
 
-class Delta(NamedTuple):
+class CommitDelta(NamedTuple):
     """Rows that a commit takes away and adds, and the keys of the journeys that add some, by 10 s pane."""
 
     removed: list[Contribution]
@@ -97,179 +104,193 @@ class Delta(NamedTuple):
     journeys: dict[int, list[Key]]
 
     @classmethod
-    def empty(cls) -> "Delta":
+    def empty(cls) -> "CommitDelta":
         return cls([], [], {})
 
     def __bool__(self) -> bool:
         return bool(self.removed or self.added or self.journeys)
 
 
-def add_delta(delta: Delta, key: Key, before: Journey, after: Journey, rules: Rules) -> None:
+def add_delta(delta: CommitDelta, key: Key, before: Journey, after: Journey, rules: CountingRules) -> None:
     """Add fold(after) − fold(before) of the journey `key` to `delta`.
 
     >>> from streamer.journeys.journey import NO_FACTS, contact_key
     >>> call = Segment(contact_id="c1", ended_at=1_750_000_000_000, outcome="answered", wait_ms=9_000)
-    >>> group = Group.of(contact_key("c1"), NO_FACTS.added(call))
-    >>> delta, key, journey = Delta.empty(), customer_key("ann"), Journey({group.key: group})
-    >>> add_delta(delta, key, Journey({}), journey, Rules())
+    >>> group = FactGroup.from_facts(contact_key("c1"), NO_FACTS.added(call))
+    >>> delta, key, journey = CommitDelta.empty(), customer_key("ann"), Journey({group.key: group})
+    >>> add_delta(delta, key, Journey({}), journey, CountingRules())
     >>> len(delta.removed), len(delta.added)  # a row of the segment and one of the contact
     (0, 2)
-    >>> add_delta(delta, key, journey, journey.copy(), Rules())  # nothing differs, nothing is added
+    >>> add_delta(delta, key, journey, journey.copy(), CountingRules())  # nothing differs, nothing is added
     >>> len(delta.removed), len(delta.added)
     (0, 2)
     """
     if before is after:
         return
-    was, now = contexts(key, before, rules), contexts(key, after, rules)
-    for place, group in after.groups.items():
-        context, former = now.get(place, ASIDE), before.groups.get(place)
-        if former is None:
+    contexts_before, contexts_after = group_contexts(key, before, rules), group_contexts(key, after, rules)
+    for group_key, group in after.groups.items():
+        context, former_group = contexts_after.get(group_key, NO_CONTEXT), before.groups.get(group_key)
+        if former_group is None:
             rows = contributions(group, context, rules)
         else:
-            past = was.get(place, ASIDE)
-            if group is former and (context is past or context == past):
+            former_context = contexts_before.get(group_key, NO_CONTEXT)
+            if group is former_group and (context is former_context or context == former_context):
                 continue
-            delta.removed.extend(_changed(former, past, group, context, rules))
-            rows = _changed(group, context, former, past, rules)
+            delta.removed.extend(_changed_rows(former_group, former_context, group, context, rules))
+            rows = _changed_rows(group, context, former_group, former_context, rules)
         delta.added.extend(rows)
         for pane in {row.time_ms // FINE_MS for row in rows}:
             delta.journeys.setdefault(pane, []).append(key)
-    for place, group in before.groups.items():
-        if place not in after.groups:
-            delta.removed.extend(contributions(group, was.get(place, ASIDE), rules))
+    for group_key, group in before.groups.items():
+        if group_key not in after.groups:
+            delta.removed.extend(contributions(group, contexts_before.get(group_key, NO_CONTEXT), rules))
 
 
-def fold(key: Key, journey: Journey, rules: Rules) -> Iterator[tuple[GroupInContext, list[Contribution]]]:
+def fold(
+    key: Key, journey: Journey, rules: CountingRules
+) -> Iterator[tuple[GroupInContext, list[Contribution]]]:
     """Yield each group of a journey, in its context, with the rows that it adds.
 
     >>> from streamer.journeys.journey import NO_FACTS, contact_key
     >>> call = Segment(contact_id="c1", ended_at=1_750_000_000_000, outcome="answered", wait_ms=9_000)
-    >>> group = Group.of(contact_key("c1"), NO_FACTS.added(call))
-    >>> [(_, rows)] = fold(customer_key("ann"), Journey({group.key: group}), Rules())
+    >>> group = FactGroup.from_facts(contact_key("c1"), NO_FACTS.added(call))
+    >>> [(_, rows)] = fold(customer_key("ann"), Journey({group.key: group}), CountingRules())
     >>> tallies = [row.tally() for row in rows]
     >>> [sum(tally.get(NUMBER[name], 0) for tally in tallies) for name in ("answered", "contacts", "wait_ms")]
     [1, 1, 9000]
     """
-    places = contexts(key, journey, rules)
-    for place, group in journey.groups.items():
-        context = places.get(place, ASIDE)
+    context_by_group = group_contexts(key, journey, rules)
+    for group_key, group in journey.groups.items():
+        context = context_by_group.get(group_key, NO_CONTEXT)
         yield GroupInContext(group, context), contributions(group, context, rules)
 
 
-def contributions(group: Group, context: GroupContext, rules: Rules) -> list[Contribution]:
+def contributions(group: FactGroup, context: GroupContext, rules: CountingRules) -> list[Contribution]:
     """Return all rows that a group adds: of its segments, of the contact, and of its surveys."""
     facts = group.facts
-    rows = [_of_segment(segment, rules) for segment in facts.segments]
-    rows.extend(_of_contact(group, context))
+    rows = [_segment_row(segment, rules) for segment in facts.segments]
+    rows.extend(_contact_rows(group, context))
     if facts.sent or facts.responses or facts.evaluations:
-        rows.extend(_of_surveys(group, context, rules))
+        rows.extend(_survey_rows(group, context, rules))
     return rows
 
 
-def _changed(
-    group: Group, context: GroupContext, other: Group, other_context: GroupContext, rules: Rules
+def _changed_rows(
+    group: FactGroup,
+    context: GroupContext,
+    other: FactGroup,
+    other_context: GroupContext,
+    rules: CountingRules,
 ) -> list[Contribution]:
     """Return the rows that a group adds, without those that the other side adds too."""
     if group.facts.segments is not other.facts.segments:
         return contributions(group, context, rules)
-    rows = list(_of_contact(group, context)) if context != other_context else []
+    rows = list(_contact_rows(group, context)) if context != other_context else []
     facts = group.facts
     if facts.sent or facts.responses or facts.evaluations:
-        rows.extend(_of_surveys(group, context, rules))
+        rows.extend(_survey_rows(group, context, rules))
     return rows
 
 
 # A contact among the others of its journey.
 
 
-def contexts(key: Key, journey: Journey, rules: Rules) -> dict[Key, GroupContext]:
+def group_contexts(key: Key, journey: Journey, rules: CountingRules) -> dict[Key, GroupContext]:
     """Return the contexts of the groups of the journey `key`, by group; of others it is NO_CONTEXT."""
     groups = journey.groups.values()
-    value = _value(journey)
+    value = _customer_value(journey)
     if key[:1] != b"c":
         return {} if value is None else {group.key: GroupContext(value=value) for group in groups}
-    places = _visits(groups, rules)
+    context_by_group = _visit_contexts(groups, rules)
     if value is None:
-        return places
-    places = {group.key: places.get(group.key, ASIDE)._replace(value=value) for group in groups}
+        return context_by_group
+    context_by_group = {
+        group.key: context_by_group.get(group.key, NO_CONTEXT)._replace(value=value) for group in groups
+    }
     if (newest := _newest_score(key, groups, rules)) is not None:
         group_key, risk = newest
-        places[group_key] = places[group_key]._replace(risk=risk)
-    return places
+        context_by_group[group_key] = context_by_group[group_key]._replace(risk=risk)
+    return context_by_group
 
 
-def _value(journey: Journey) -> int | None:
+def _customer_value(journey: Journey) -> int | None:
     """Return the customer's value in hundredths, as stated last; None: nobody stated one."""
     if not journey.valuations and not any(group.traits & VALUED for group in journey.groups.values()):
         return None
-    said = [
+    stated_values = [
         (segment.ended_at, 0, segment.version, segment.source, segment.identity.id, segment.customer_value)
         for group in journey.groups.values()
         if group.traits & VALUED
         for segment in group.facts.segments
         if segment.customer_value is not None
     ]
-    said += [
+    stated_values += [
         (stated.as_of, 1, stated.as_of, stated.source, "", stated.value)
         for stated in journey.valuations
         if stated.value is not None
     ]
-    return max(said)[-1] if said else None
+    return max(stated_values)[-1] if stated_values else None
 
 
-_FIRST_AND_KEPT, _FIRST, _REPEAT = (
+_FIRST_RESOLVED, _FIRST, _REPEAT = (
     GroupContext(True, True), GroupContext(True, False), GroupContext(False, None),
 )  # fmt: skip
 
 
-def _visits(groups: Iterable[Group], rules: Rules) -> dict[Key, GroupContext]:
+def _visit_contexts(groups: Iterable[FactGroup], rules: CountingRules) -> dict[Key, GroupContext]:
     """Return the contexts of the contacts that count for first-contact resolution, by group.
 
     Depending on the rules, only contacts of the same reason are repeats of each other.
     """
     visits = [group for group in groups if group.visit_ms is not None]
     if len(visits) <= 1:
-        return {visit.key: _FIRST_AND_KEPT for visit in visits}
+        return {visit.key: _FIRST_RESOLVED for visit in visits}
     if not rules.fcr_same_reason:
-        return _line(visits, rules.fcr_ms)
-    lines: dict[str | None, list[Group]] = {}
+        return _repeat_contexts(visits, rules.fcr_ms)
+    visits_by_reason: dict[str | None, list[FactGroup]] = {}
     for group in visits:
         segment = inbound_segment(group.facts.segments)
-        lines.setdefault(segment.reason if segment is not None else None, []).append(group)
-    return {key: place for line in lines.values() for key, place in _line(line, rules.fcr_ms).items()}
+        visits_by_reason.setdefault(segment.reason if segment is not None else None, []).append(group)
+    return {
+        key: context
+        for same_reason_visits in visits_by_reason.values()
+        for key, context in _repeat_contexts(same_reason_visits, rules.fcr_ms).items()
+    }
 
 
-def _line(visits: list[Group], fcr_ms: int) -> dict[Key, GroupContext]:
+def _repeat_contexts(visits: list[FactGroup], fcr_ms: int) -> dict[Key, GroupContext]:
     """Return the contexts of contacts that may be repeats of each other, by group.
 
     A contact that ends within the FCR window (`fcr_ms`) after the previous one is a repeat.
     """
-    order = sorted(visits, key=_visit_end)
-    ends = [*map(_visit_end, order)]
-    if len(set(ends)) < len(ends):  # contacts that ended in the same millisecond are ordered by id
-        order.sort(key=lambda visit: (_visit_end(visit), _contact_id(visit), visit.key))
-    places: dict[Key, GroupContext] = {}
-    before, before_end = b"", ends[0] - fcr_ms - 1
-    for visit, end in zip(order, ends, strict=True):
-        if end - before_end > fcr_ms:
-            places[visit.key] = _FIRST_AND_KEPT
+    ordered_visits = sorted(visits, key=_visit_end)
+    ends_ms = [*map(_visit_end, ordered_visits)]
+    if len(set(ends_ms)) < len(ends_ms):  # contacts that ended in the same millisecond are ordered by id
+        ordered_visits.sort(key=lambda visit: (_visit_end(visit), _contact_id(visit), visit.key))
+    context_by_group: dict[Key, GroupContext] = {}
+    previous_key, previous_end_ms = b"", ends_ms[0] - fcr_ms - 1
+    for visit, end_ms in zip(ordered_visits, ends_ms, strict=True):
+        if end_ms - previous_end_ms > fcr_ms:
+            context_by_group[visit.key] = _FIRST_RESOLVED
         else:
-            places[visit.key] = _REPEAT
-            if places[before] is _FIRST_AND_KEPT:
-                places[before] = _FIRST
-        before, before_end = visit.key, end
-    return places
+            context_by_group[visit.key] = _REPEAT
+            if context_by_group[previous_key] is _FIRST_RESOLVED:
+                context_by_group[previous_key] = _FIRST
+        previous_key, previous_end_ms = visit.key, end_ms
+    return context_by_group
 
 
 _visit_end: Final = attrgetter("visit_ms")
 
 
-def _contact_id(group: Group) -> str:
+def _contact_id(group: FactGroup) -> str:
     segment = inbound_segment(group.facts.segments)
     return segment.contact_id if segment is not None else ""
 
 
-def _newest_score(key: Key, groups: Iterable[Group], rules: Rules) -> tuple[Key, Response] | None:
+def _newest_score(
+    key: Key, groups: Iterable[FactGroup], rules: CountingRules
+) -> tuple[Key, SurveyResponse] | None:
     """Return the key of the group of the customer's newest NPS answer, and the answer.
 
     None where the newest one is not a detractor's (0 to 6), or where there is none.
@@ -279,44 +300,46 @@ def _newest_score(key: Key, groups: Iterable[Group], rules: Rules) -> tuple[Key,
         for group in groups
         if group.traits & SCORED
         for response in group.facts.responses
-        if response.nps is not None and not response.excluded and _speaks_for(key, group, response, rules)
+        if response.nps is not None
+        and not response.excluded
+        and _counts_for_customer(key, group, response, rules)
     ]
     if not scored:
         return None
-    *_, place, newest = max(scored, key=lambda row: row[:3])
-    return (place, newest) if newest.nps is not None and newest.nps <= 6 else None
+    *_, group_key, newest = max(scored, key=lambda row: row[:3])
+    return (group_key, newest) if newest.nps is not None and newest.nps <= 6 else None
 
 
-def _speaks_for(key: Key, group: Group, response: Response, rules: Rules) -> bool:
+def _counts_for_customer(key: Key, group: FactGroup, response: SurveyResponse, rules: CountingRules) -> bool:
     """Tell whether a response counts for the customer of the journey `key`.
 
     A response outside the horizon around its contact counts only for the customer it names itself.
     """
-    handled = last_segment(group.facts.segments)
-    if handled is None or _joins(handled, response.answered_at, rules):
+    handled_segment = last_segment(group.facts.segments)
+    if handled_segment is None or _is_within_horizon(handled_segment, response.answered_at, rules):
         return True
     return response.customer_id is not None and customer_key(response.customer_id) == key
 
 
-def _joins(handled: Segment | None, time_ms: int, rules: Rules) -> bool:
-    return handled is not None and abs(time_ms - handled.ended_at) <= rules.horizon_ms
+def _is_within_horizon(handled_segment: Segment | None, time_ms: int, rules: CountingRules) -> bool:
+    return handled_segment is not None and abs(time_ms - handled_segment.ended_at) <= rules.horizon_ms
 
 
 # Rows.
 
 
-def cell(fact: Segment | SurveySent | Response) -> Cell:
+def fact_cell(fact: Segment | SurveySent | SurveyResponse) -> Cell:
     """Return a fact's own dimensions, in the order of DIMENSIONS.
 
-    >>> cell(Segment(contact_id="c1", ended_at=0, outcome="answered", queue="billing", channel="voice"))
+    >>> fact_cell(Segment(contact_id="c1", ended_at=0, outcome="answered", queue="billing", channel="voice"))
     (None, 'billing', None, None, 'voice', None, None)
     """
     return (fact.site, fact.queue, fact.team, fact.agent_id, fact.channel, fact.reason, fact.language)
 
 
-def _first_known(*facts: Segment | SurveySent | Response | None) -> Cell:
+def _merged_cell(*facts: Segment | SurveySent | SurveyResponse | None) -> Cell:
     """Return a cell with each dimension from the first of these facts that knows it."""
-    cells = [cell(fact) for fact in facts if fact is not None]
+    cells = [fact_cell(fact) for fact in facts if fact is not None]
     if len(cells) == 1:
         return cells[0]
     return tuple(
@@ -336,16 +359,16 @@ def handle_ms(segment: Segment) -> int:
     return segment.talk_ms + (segment.hold_ms or 0) + (segment.acw_ms or 0)
 
 
-def _of_segment(segment: Segment, rules: Rules) -> Contribution:
+def _segment_row(segment: Segment, rules: CountingRules) -> Contribution:
     talk, outcome = segment.talk_ms, segment.outcome
     if segment.direction == "outbound":
         is_handled = outcome == "answered" and talk is not None
-        handled: DurationRow = (_OUTBOUND_HANDLE, handle_ms(segment)) if is_handled else ()
-        return Contribution(segment.ended_at, cell(segment), _OUTBOUND, handled)
+        handle_duration: DurationRow = (_OUTBOUND_HANDLE, handle_ms(segment)) if is_handled else ()
+        return Contribution(segment.ended_at, fact_cell(segment), _OUTBOUND, handle_duration)
     wait = segment.wait_ms
     durations: DurationRow = ()
     if outcome == "answered":
-        durations = _handling(segment)
+        durations = _handling_durations(segment)
         if wait is not None:
             durations += (_WAIT, wait)
     elif outcome == "abandoned" and wait is not None:
@@ -357,12 +380,12 @@ def _of_segment(segment: Segment, rules: Rules) -> Contribution:
         rules.offered_counts_overflow,
         rules.offered_counts_callback,
         target.formula,
-        _waited(outcome, wait, target),
+        _wait_class(outcome, wait, target),
     )
-    return Contribution(segment.ended_at, cell(segment), counts, durations)
+    return Contribution(segment.ended_at, fact_cell(segment), counts, durations)
 
 
-def _handling(segment: Segment) -> DurationRow:
+def _handling_durations(segment: Segment) -> DurationRow:
     talk, hold, acw = segment.talk_ms, segment.hold_ms, segment.acw_ms
     if talk is not None and hold is not None and acw is not None:
         return (_TALK, talk, _HANDLE, talk + hold + acw, _HOLD, hold, _ACW, acw)
@@ -374,7 +397,7 @@ def _handling(segment: Segment) -> DurationRow:
     return durations
 
 
-def _waited(outcome: str, wait_ms: int | None, target: ServiceLevel) -> str:
+def _wait_class(outcome: str, wait_ms: int | None, target: ServiceLevel) -> str:
     """Classify a wait for the service level.
 
     "": unknown, or the outcome does not count. "within": within the target. "long": beyond it. "short": an
@@ -397,78 +420,90 @@ _LEVEL_COUNTS: Final = (
 
 @lru_cache(maxsize=4096)
 def _segment_counts(
-    outcome: str, transferred: bool, offers_overflow: bool, offers_callback: bool, formula: str, waited: str
+    outcome: str,
+    transferred: bool,
+    offers_overflow: bool,
+    offers_callback: bool,
+    formula: str,
+    wait_class: str,
 ) -> CountRow:
     """Return the counts of an inbound segment without those of its durations.
 
     The rules are passed as single values, so that equal segments share one cached tuple.
     """
-    counted = {outcome: 1}
+    counts_by_name = {outcome: 1}
     is_offered = {"overflow": offers_overflow, "callback": offers_callback}.get(outcome, True)
-    counted["offered"] = int(is_offered)
-    counted["transferred"] = int(transferred and outcome == "answered")
+    counts_by_name["offered"] = int(is_offered)
+    counts_by_name["transferred"] = int(transferred and outcome == "answered")
     if outcome not in ("overflow", "callback"):
-        counted |= _level_counts(outcome, formula, waited)
-    return _row(counted)
+        counts_by_name |= _level_counts(outcome, formula, wait_class)
+    return _count_row(counts_by_name)
 
 
-def _level_counts(outcome: str, formula: str, waited: str) -> dict[str, int]:
+def _level_counts(outcome: str, formula: str, wait_class: str) -> dict[str, int]:
     """Return what a segment adds to the service level: the plain counts, and hits by its queue's formula."""
-    named = dict.fromkeys(_LEVEL_COUNTS, 0) | {outcome: 1}
-    if waited:
-        named[f"{outcome}_waited"] = 1
-        named[f"{outcome}_within"] = int("within" in waited)
-        named["abandoned_short"] = int("short" in waited)
-    hits, of = service_level(formula, named)
-    return named | {"own_level_hits": hits, "own_level_of": of}
+    counts_by_name = dict.fromkeys(_LEVEL_COUNTS, 0) | {outcome: 1}
+    if wait_class:
+        counts_by_name[f"{outcome}_waited"] = 1
+        counts_by_name[f"{outcome}_within"] = int("within" in wait_class)
+        counts_by_name["abandoned_short"] = int("short" in wait_class)
+    hits, of = service_level(formula, counts_by_name)
+    return counts_by_name | {"own_level_hits": hits, "own_level_of": of}
 
 
-def _row(counted: dict[str, int]) -> CountRow:
-    return tuple(number for name, amount in counted.items() if amount for number in (_N[name], amount))
+def _count_row(counts_by_name: dict[str, int]) -> CountRow:
+    return tuple(number for name, amount in counts_by_name.items() if amount for number in (_N[name], amount))
 
 
-def _of_contact(group: Group, context: GroupContext) -> Iterator[Contribution]:
+def _contact_rows(group: FactGroup, context: GroupContext) -> Iterator[Contribution]:
     inbound = inbound_segment(group.facts.segments)
     if inbound is None:
         return
-    disposed = inbound.resolved if inbound.outcome == "answered" else None
-    counts = _contact_counts(disposed, context.first, context.kept)
+    resolved = inbound.resolved if inbound.outcome == "answered" else None
+    counts = _contact_counts(resolved, context.is_first, context.is_resolved)
     if context.value is not None:
         counts += (_N["valued_contacts"], 1, _N["valued_sum"], context.value)
-    yield Contribution(inbound.ended_at, cell(inbound), counts)
+    yield Contribution(inbound.ended_at, fact_cell(inbound), counts)
 
 
 @lru_cache(maxsize=64)
-def _contact_counts(resolved: bool | None, first: bool | None, kept: bool | None) -> CountRow:
-    counted = {"contacts": 1}
-    if resolved is not None:
-        counted |= {"disposed": 1, "disposed_resolved": int(resolved)}
-    if first is not None:
-        counted |= {
+def _contact_counts(
+    disposed_resolved: bool | None, is_first: bool | None, is_resolved: bool | None
+) -> CountRow:
+    counts_by_name = {"contacts": 1}
+    if disposed_resolved is not None:
+        counts_by_name |= {"disposed": 1, "disposed_resolved": int(disposed_resolved)}
+    if is_first is not None:
+        counts_by_name |= {
             "fcr_contacts": 1,
-            "fcr_firsts" if first else "fcr_repeats": 1,
-            "fcr_kept": int(bool(kept)),
+            "fcr_firsts" if is_first else "fcr_repeats": 1,
+            "fcr_kept": int(bool(is_resolved)),
         }
-    return _row(counted)
+    return _count_row(counts_by_name)
 
 
-def _of_surveys(group: Group, context: GroupContext, rules: Rules) -> Iterator[Contribution]:
+def _survey_rows(group: FactGroup, context: GroupContext, rules: CountingRules) -> Iterator[Contribution]:
     facts = group.facts
-    handled = last_segment(facts.segments)
-    for sent in facts.sent:
-        contact = handled if _joins(handled, sent.sent_at, rules) else None
-        answered = any(
-            _is_asked_by(sent, response) and _is_answered(response) for response in facts.responses
+    handled_segment = last_segment(facts.segments)
+    for invitation in facts.sent:
+        contact = handled_segment if _is_within_horizon(handled_segment, invitation.sent_at, rules) else None
+        is_answered = any(
+            _answers_invitation(invitation, response) and _has_answers(response)
+            for response in facts.responses
         )
-        yield Contribution(sent.sent_at, _first_known(contact, sent), _ANSWERED if answered else _SENT)
+        yield Contribution(
+            invitation.sent_at, _merged_cell(contact, invitation), _ANSWERED if is_answered else _SENT
+        )
     for response in facts.responses:
         if not response.excluded:
-            yield from _of_response(group, response, handled, context, rules)
+            yield from _response_rows(group, response, handled_segment, context, rules)
     for evaluation in facts.evaluations:
-        contact = handled if _joins(handled, evaluation.evaluated_at, rules) else None
+        contact = (
+            handled_segment if _is_within_horizon(handled_segment, evaluation.evaluated_at, rules) else None
+        )
         yield Contribution(
             evaluation.evaluated_at,
-            _evaluated_cell(evaluation, contact),
+            _evaluation_cell(evaluation, contact),
             _evaluation_counts(evaluation.score),
         )
 
@@ -477,29 +512,35 @@ _SENT: Final[CountRow] = (_N["surveys_sent"], 1)
 _ANSWERED: Final[CountRow] = (_N["surveys_sent"], 1, _N["surveys_sent_answered"], 1)
 
 
-def _of_response(
-    group: Group, response: Response, handled: Segment | None, context: GroupContext, rules: Rules
+def _response_rows(
+    group: FactGroup,
+    response: SurveyResponse,
+    handled_segment: Segment | None,
+    context: GroupContext,
+    rules: CountingRules,
 ) -> Iterator[Contribution]:
-    contact = handled if _joins(handled, response.answered_at, rules) else None
-    invitation = next((sent for sent in group.facts.sent if _is_asked_by(sent, response)), None)
-    place = _first_known(contact, response, invitation)
-    yield Contribution(response.answered_at, place, _response_counts(response))
+    contact = handled_segment if _is_within_horizon(handled_segment, response.answered_at, rules) else None
+    invitation = next(
+        (candidate for candidate in group.facts.sent if _answers_invitation(candidate, response)), None
+    )
+    row_cell = _merged_cell(contact, response, invitation)
+    yield Contribution(response.answered_at, row_cell, _response_counts(response))
     if response is context.risk and context.value is not None:
         risk = (_N["risk_customers"], 1, _N["risk_sum"], context.value)
-        yield Contribution(response.answered_at, place, risk)
+        yield Contribution(response.answered_at, row_cell, risk)
 
 
-def _is_asked_by(sent: SurveySent, response: Response) -> bool:
-    return sent.survey_id == response.survey_id and sent.source == response.source
+def _answers_invitation(invitation: SurveySent, response: SurveyResponse) -> bool:
+    return invitation.survey_id == response.survey_id and invitation.source == response.source
 
 
-def _is_answered(response: Response) -> bool:
+def _has_answers(response: SurveyResponse) -> bool:
     return any(getattr(response, question) is not None for question in QUESTIONS)
 
 
-def _response_counts(response: Response) -> CountRow:
+def _response_counts(response: SurveyResponse) -> CountRow:
     counts: CountRow = ()
-    for question, zero in _ANSWER.items():
+    for question, zero in _SCORE_ZERO.items():
         score = getattr(response, question)
         if score is not None:
             counts += (zero + score, 1)
@@ -510,13 +551,13 @@ def _response_counts(response: Response) -> CountRow:
     return (*counts, _N["surveys"], 1) if counts else _NO_COUNTS
 
 
-def _evaluated_cell(evaluation: Evaluation, contact: Segment | None) -> Cell:
-    place = cell(contact) if contact is not None else (None,) * len(DIMENSIONS)
+def _evaluation_cell(evaluation: QualityEvaluation, contact: Segment | None) -> Cell:
+    contact_cell = fact_cell(contact) if contact is not None else (None,) * len(DIMENSIONS)
     if evaluation.agent_id is None:
-        return place
-    return (*place[:_AGENT], evaluation.agent_id, *place[_AGENT + 1 :])
+        return contact_cell
+    return (*contact_cell[:_AGENT], evaluation.agent_id, *contact_cell[_AGENT + 1 :])
 
 
 @lru_cache(maxsize=1024)
 def _evaluation_counts(score: int) -> CountRow:
-    return _row({"qa": 1, "qa_sum": score, "qa_squares": squared(score, 100)})
+    return _count_row({"qa": 1, "qa_sum": score, "qa_squares": squared(score, 100)})

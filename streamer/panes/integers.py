@@ -55,10 +55,10 @@ def unpack_integers(packed: PackedIntegers) -> Integers:
     return values
 
 
-def numbered(values: Integers) -> tuple[Integers, Integers]:
+def unique_codes(values: Integers) -> tuple[Integers, Integers]:
     """Return the different values, ascending, and for each value its index among them, in the same shape.
 
-    >>> unique_values, codes = numbered(np.array([[7, 5], [5, 9]]))
+    >>> unique_values, codes = unique_codes(np.array([[7, 5], [5, 9]]))
     >>> unique_values.tolist(), codes.tolist()
     ([5, 7, 9], [[1, 0], [0, 2]])
     """
@@ -66,21 +66,21 @@ def numbered(values: Integers) -> tuple[Integers, Integers]:
         return np.empty(0, np.int64), values
     low, span = int(values.min()), int(values.max() - values.min()) + 1
     if span > values.size:
-        used, place = np.unique(values, return_inverse=True)
-        return used, place.reshape(values.shape)
+        unique_values, codes = np.unique(values, return_inverse=True)
+        return unique_values, codes.reshape(values.shape)
     # Many values in a narrow range: marking each one takes a third of the time that sorting takes.
     marks = np.zeros(span, np.int64)
     marks[values - low] = 1
-    places = np.cumsum(marks) - 1
-    return np.flatnonzero(marks) + low, places[values - low]
+    code_of_offset = np.cumsum(marks) - 1
+    return np.flatnonzero(marks) + low, code_of_offset[values - low]
 
 
-def sums(places: Integers, amounts: Integers, size: int) -> Integers:
+def sum_by_index(indices: Integers, amounts: Integers, size: int) -> Integers:
     """Add up the amounts by index: return `size` sums.
 
-    >>> sums(np.array([0, 2, 0]), np.array([5, 1, 7]), 4).tolist()
+    >>> sum_by_index(np.array([0, 2, 0]), np.array([5, 1, 7]), 4).tolist()
     [12, 0, 1, 0]
     """
     total = np.zeros(size, np.int64)
-    np.add.at(total, places, amounts)
+    np.add.at(total, indices, amounts)
     return total

@@ -19,8 +19,10 @@ from streamer.panes.integers import Integers, PackedIntegers, pack_integers, unp
 from streamer.panes.pane_keys import Cell
 
 VERSION: Final = b"\x01"
-N, MS, S2 = (np.array([NUMBER[f"{name}_{of}"] for name in DURATIONS]) for of in ("n", "ms", "s2"))
-FIRST_BUCKET: Final = np.array([FIRST_BUCKET_OF[name] for name in DURATIONS])
+DURATION_N, DURATION_MS, DURATION_S2 = (
+    np.array([NUMBER[f"{name}_{of}"] for name in DURATIONS]) for of in ("n", "ms", "s2")
+)
+DURATION_BUCKET: Final = np.array([FIRST_BUCKET_OF[name] for name in DURATIONS])
 """Numbers of the counts of each duration, in the order of DURATIONS: of segments, of their ms, of their
 squares in s², and of the first bucket of the histogram."""
 _BOUNDS: Final = np.array(BOUNDS)
@@ -96,10 +98,10 @@ class FineRows(NamedTuple):
     `cells` has the shape (cells, dimensions) and holds places in `names`. `duration_row`: the row that each
     duration belongs to. Pane numbers are those of the hour, 0 to 359.
 
-    >>> from streamer.panes.fold import Contribution, Delta
+    >>> from streamer.panes.fold import Contribution, CommitDelta
     >>> from streamer.panes.rollup import Rollup
     >>> row = Contribution(1_750_000_000_000, ("north",) * 7, (NUMBER["offered"], 1))
-    >>> deltas = Rollup(()).deltas(Delta([], [row], {}))
+    >>> deltas = Rollup(()).deltas(CommitDelta([], [row], {}))
     >>> FineRows.unpacked(deltas["fine", 486111]).tallies() == {(40, ("north",) * 7): {NUMBER["offered"]: 1}}
     True
     """
@@ -155,25 +157,33 @@ class FineRows(NamedTuple):
             delta.journeys,
         )
 
-    def counts_spelled_out(self) -> tuple[Integers, Integers, Integers]:
+    def expand_counts(self) -> tuple[Integers, Integers, Integers]:
         """Return all counts but those of durations, as three columns: row, number of the count, amount."""
         sizes = np.array([len(row) // 2 for row in self.counts], np.int64)
         flat = np.fromiter(chain.from_iterable(self.counts), np.int64, 2 * int(sizes.sum()))
-        own = sizes[self.row_counts]
-        row = np.repeat(np.arange(len(own)), own)
-        first = np.concatenate(([0], np.cumsum(sizes)))[self.row_counts]
-        at = np.arange(len(row)) - np.repeat(np.cumsum(own) - own, own) + first[row]
-        return row, flat[2 * at], flat[2 * at + 1] * self.row_weight[row]
+        row_sizes = sizes[self.row_counts]
+        row = np.repeat(np.arange(len(row_sizes)), row_sizes)
+        row_starts = np.concatenate(([0], np.cumsum(sizes)))[self.row_counts]
+        pair_index = (
+            np.arange(len(row)) - np.repeat(np.cumsum(row_sizes) - row_sizes, row_sizes) + row_starts[row]
+        )
+        return row, flat[2 * pair_index], flat[2 * pair_index + 1] * self.row_weight[row]
 
-    def spelled_out(self) -> tuple[Integers, Integers, Integers]:
+    def expand(self) -> tuple[Integers, Integers, Integers]:
         """Return all counts as three columns: row, number of the count, amount.
 
         A number may occur several times in a row.
         """
-        row, number, amount = self.counts_spelled_out()
-        of, ms, unit = self.duration, self.duration_ms, self.row_weight[self.duration_row]
-        numbers = (number, N[of], MS[of], S2[of], FIRST_BUCKET[of] + bucket_of(ms))
-        amounts = (amount, unit, unit * ms, unit * squares_s(ms), unit)
+        row, number, amount = self.expand_counts()
+        kind, ms, weight = self.duration, self.duration_ms, self.row_weight[self.duration_row]
+        numbers = (
+            number,
+            DURATION_N[kind],
+            DURATION_MS[kind],
+            DURATION_S2[kind],
+            DURATION_BUCKET[kind] + bucket_of(ms),
+        )
+        amounts = (amount, weight, weight * ms, weight * squares_s(ms), weight)
         rows = (row, *[self.duration_row] * 4)
         return np.concatenate(rows), np.concatenate(numbers), np.concatenate(amounts)
 
@@ -182,29 +192,29 @@ class FineRows(NamedTuple):
 
     def tallies(self) -> dict[tuple[int, Cell], Tally]:
         """Return the counts that are not 0, by pane of the hour and cell. Slow: loops over all counts."""
-        found: dict[tuple[int, Cell], Tally] = {}
-        for row, number, amount in zip(*(column.tolist() for column in self.spelled_out()), strict=True):
-            place = int(self.row_pane[row]), self.cell_of(int(self.row_cell[row]))
-            tally = found.setdefault(place, {})
+        tally_by_cell: dict[tuple[int, Cell], Tally] = {}
+        for row, number, amount in zip(*(column.tolist() for column in self.expand()), strict=True):
+            pane_cell = int(self.row_pane[row]), self.cell_of(int(self.row_cell[row]))
+            tally = tally_by_cell.setdefault(pane_cell, {})
             tally[number] = tally.get(number, 0) + amount
-        return _without_zeros(found)
+        return _without_zeros(tally_by_cell)
 
     def journeys_of(self, pane: int) -> list[Key]:
         """Return the keys of the journeys that add rows to a pane of the hour."""
         keys = split_keys(self.journeys)
-        return [keys[at] for at in np.flatnonzero(self.journey_pane == pane).tolist()]
+        return [keys[index] for index in np.flatnonzero(self.journey_pane == pane).tolist()]
 
 
 def _without_zeros(tallies: dict[tuple[int, Cell], Tally]) -> dict[tuple[int, Cell], Tally]:
-    kept = {
-        place: {number: amount for number, amount in tally.items() if amount}
-        for place, tally in tallies.items()
+    nonzero_tallies = {
+        pane_cell: {number: amount for number, amount in tally.items() if amount}
+        for pane_cell, tally in tallies.items()
     }
-    return {place: tally for place, tally in kept.items() if tally}
+    return {pane_cell: tally for pane_cell, tally in nonzero_tallies.items() if tally}
 
 
 def split_keys(joined: bytes) -> list[Key]:
-    return [joined[at : at + KEY_BYTES] for at in range(0, len(joined), KEY_BYTES)]
+    return [joined[start : start + KEY_BYTES] for start in range(0, len(joined), KEY_BYTES)]
 
 
 def bucket_of(ms: Integers) -> Integers:
@@ -259,19 +269,19 @@ class LongSums(NamedTuple):
 
     def tallies(self) -> dict[str, Tally]:
         """Return the counts by row. Slow: loops over all counts."""
-        found: dict[str, Tally] = {}
+        tally_by_row: dict[str, Tally] = {}
         for row, number, amount in zip(
             self.row.tolist(), self.numbers.tolist(), self.amounts.tolist(), strict=True
         ):
-            tally = found.setdefault(self.rows[row], {})
+            tally = tally_by_row.setdefault(self.rows[row], {})
             tally[number] = tally.get(number, 0) + amount
-        return found
+        return tally_by_row
 
     def links(self) -> dict[tuple[str, str], int]:
         """Return the number of answered segments by agent's row and other row that they lie under."""
-        found: dict[tuple[str, str], int] = {}
+        link_counts: dict[tuple[str, str], int] = {}
         columns = (self.agents.tolist(), self.under.tolist(), self.linked.tolist())
         for agent, under, amount in zip(*columns, strict=True):
-            place = self.rows[agent], self.rows[under]
-            found[place] = found.get(place, 0) + amount
-        return found
+            row_pair = self.rows[agent], self.rows[under]
+            link_counts[row_pair] = link_counts.get(row_pair, 0) + amount
+        return link_counts

@@ -7,11 +7,11 @@ configured pair. The store keeps both by the hour, and the plain counters beside
 
 from typing import Final, Literal
 
+from streamer.events.counting_rules import HOUR, SECOND, UNKNOWN
 from streamer.events.models import DIMENSIONS
-from streamer.events.rules import HOUR, SECOND, UNKNOWN
 
 FINE_MS: Final = 10 * SECOND
-FINE_KEPT_MS: Final = 50 * HOUR
+FINE_RETENTION_MS: Final = 50 * HOUR
 LONG_MS: Final = HOUR
 PANES_PER_HOUR: Final = HOUR // FINE_MS
 
@@ -33,24 +33,24 @@ Grouping = tuple[str, ...]
 """Dimensions of a group: () for `all`, ("queue",), ("queue", "channel")."""
 
 
-def kept_ms(family: Family, retention_ms: int) -> int:
+def pane_retention_ms(family: Family, retention_ms: int) -> int:
     """Return the time in ms that a pane is kept; `retention_ms` is that of the counting rules."""
-    return FINE_KEPT_MS if family == "fine" else retention_ms
+    return FINE_RETENTION_MS if family == "fine" else retention_ms
 
 
-def oldest(family: Family, now_ms: int, retention_ms: int) -> int:
+def oldest_pane(family: Family, now_ms: int, retention_ms: int) -> int:
     """Return the number of the first pane that is still kept, counted since the epoch."""
-    return (now_ms - kept_ms(family, retention_ms)) // WIDTH[family]
+    return (now_ms - pane_retention_ms(family, retention_ms)) // WIDTH[family]
 
 
-def is_kept(place: PaneHour, now_ms: int, retention_ms: int) -> bool:
+def is_hour_kept(pane_hour: PaneHour, now_ms: int, retention_ms: int) -> bool:
     """Tell whether any pane of an hour is still kept.
 
-    >>> is_kept(("fine", 0), 50 * HOUR, HOUR), is_kept(("fine", 0), 51 * HOUR, HOUR)
+    >>> is_hour_kept(("fine", 0), 50 * HOUR, HOUR), is_hour_kept(("fine", 0), 51 * HOUR, HOUR)
     (True, False)
     """
-    family, hour = place
-    return family == "counters" or hour >= (now_ms - kept_ms(family, retention_ms)) // HOUR
+    family, hour = pane_hour
+    return family == "counters" or hour >= (now_ms - pane_retention_ms(family, retention_ms)) // HOUR
 
 
 def groupings(pairs: tuple[tuple[str, ...], ...]) -> tuple[Grouping, ...]:
@@ -70,10 +70,10 @@ def row_field(by: Grouping, cell: Cell) -> str:
     return SEPARATOR.join([",".join(by), *(cell[DIMENSIONS.index(name)] or UNKNOWN for name in by)])
 
 
-def row_of(field: str) -> tuple[str, str]:
+def parse_row_field(field: str) -> tuple[str, str]:
     r"""Return the `by` and the `key` of a group row, as a reading names them.
 
-    >>> row_of("all"), row_of("queue,channel\x1fbilling\x1fvoice")
+    >>> parse_row_field("all"), parse_row_field("queue,channel\x1fbilling\x1fvoice")
     (('all', ''), ('queue,channel', 'billing,voice'))
     """
     by, _, key = field.partition(SEPARATOR)

@@ -6,21 +6,21 @@ from typing import Final, NamedTuple, TypeVar
 
 import numpy as np
 
+from streamer.events.counting_rules import UNKNOWN
 from streamer.events.models import DIMENSIONS
-from streamer.events.rules import UNKNOWN
 from streamer.journeys.journey import Key
 from streamer.metrics.counters import merge_counters
 from streamer.metrics.tally import NUMBER, NUMBERS
-from streamer.panes.fold import CountRow, Delta
-from streamer.panes.integers import Integers, numbered, pack_integers, sums
+from streamer.panes.fold import CommitDelta, CountRow
+from streamer.panes.integers import Integers, pack_integers, sum_by_index, unique_codes
 from streamer.panes.pane_delta import (
-    FIRST_BUCKET,
-    MS,
-    S2,
+    DURATION_BUCKET,
+    DURATION_MS,
+    DURATION_N,
+    DURATION_S2,
     FineDelta,
     FineRows,
     LongSums,
-    N,
     bucket_of,
     pack_fine,
     squares_s,
@@ -41,16 +41,16 @@ _ANSWERED: Final = NUMBER["answered"]
 T = TypeVar("T")
 
 
-def batch_rows(delta: Delta) -> FineRows:
+def batch_rows(delta: CommitDelta) -> FineRows:
     """Return all rows of a commit as columns; panes are counted since the epoch, removed rows weigh -1."""
     rows = [*delta.removed, *delta.added]
     weight = np.ones(len(rows), np.int64)
     weight[: len(delta.removed)] = -1
-    cell, cells = _coded([row.cell for row in rows])
-    row_counts, counts = _coded([row.counts for row in rows])
-    codes, names = _coded(chain.from_iterable(cells))
+    cell, cells = _encode_values([row.cell for row in rows])
+    row_counts, counts = _encode_values([row.counts for row in rows])
+    codes, names = _encode_values(chain.from_iterable(cells))
     durations = [row.durations for row in rows]
-    sizes = np.array([len(some) // 2 for some in durations], np.int64)
+    sizes = np.array([len(row_durations) // 2 for row_durations in durations], np.int64)
     flat = np.array([*chain.from_iterable(durations)], np.int64)
     return FineRows(
         names,
@@ -68,7 +68,7 @@ def batch_rows(delta: Delta) -> FineRows:
     )
 
 
-def _coded(values: Iterable[T]) -> tuple[list[int], list[T]]:
+def _encode_values(values: Iterable[T]) -> tuple[list[int], list[T]]:
     """Return a code for each value, and the different values in the order of their codes."""
     codes: dict[T, int] = {}
     return [codes.setdefault(value, len(codes)) for value in values], [*codes]
@@ -87,7 +87,7 @@ class Rollup:
     >>> from streamer.panes.fold import Contribution
     >>> cell = (None, "billing", None, None, "voice", None, None)
     >>> row = Contribution(1_750_000_000_000, cell, (NUMBER["offered"], 1))
-    >>> deltas = Rollup(()).deltas(Delta([], [row], {}))
+    >>> deltas = Rollup(()).deltas(CommitDelta([], [row], {}))
     >>> sorted(deltas)  # hours since the epoch
     [('fine', 486111), ('long', 486111)]
     >>> tallies = LongSums.unpacked(deltas["long", 486111]).tallies()
@@ -100,7 +100,7 @@ class Rollup:
         self._agent = self._groupings.index(("agent",))
         self._dimensions = [[DIMENSIONS.index(name) for name in by] for by in self._groupings]
 
-    def deltas(self, delta: Delta, oldest_pane: int = 0) -> dict[PaneHour, bytes]:
+    def deltas(self, delta: CommitDelta, oldest_pane: int = 0) -> dict[PaneHour, bytes]:
         """Return the packed deltas by family and hour.
 
         Fine ones are made from the 10 s pane `oldest_pane` on, since older panes are no longer kept.
@@ -109,51 +109,54 @@ class Rollup:
             return {}
         batch = batch_rows(delta)
         deltas: dict[PaneHour, bytes] = {}
-        for hour, packed in _fine(batch, delta.journeys, oldest_pane):
+        for hour, packed in _fine_deltas(batch, delta.journeys, oldest_pane):
             deltas["fine", hour] = packed
-        for hour, table in self._long(batch):
+        for hour, table in self._hourly_sums(batch):
             deltas["long", hour] = table.packed()
         return deltas
 
-    def _long(self, batch: FineRows) -> Iterable[tuple[int, LongSums]]:
+    def _hourly_sums(self, batch: FineRows) -> Iterable[tuple[int, LongSums]]:
         """Yield the sums of each hour, all computed at once.
 
         A commit of a backfill touches many hours, with few rows in each.
         """
         if not len(batch.row_pane):
             return
-        hours, hour = numbered(batch.row_pane // PANES_PER_HOUR)
+        hours, hour_index = unique_codes(batch.row_pane // PANES_PER_HOUR)
         groups = self._group_rows(batch)
         width = len(groups.names)
-        used, row = numbered(hour * width + groups.of_cell[:, batch.row_cell])
-        of, number, amount = _group_counts(batch, row, len(used))
+        used, row = unique_codes(hour_index * width + groups.of_cell[:, batch.row_cell])
+        count_row, number, amount = _group_counts(batch, row, len(used))
         agents, under, linked = self._links(batch, row, len(used))
         edges = np.searchsorted(used, np.arange(len(hours) + 1) * width)
         bounds = zip(
             hours.tolist(),
             pairwise(edges.tolist()),
-            pairwise(np.searchsorted(of, edges).tolist()),
+            pairwise(np.searchsorted(count_row, edges).tolist()),
             pairwise(np.searchsorted(agents, edges).tolist()),
             strict=True,
         )
-        for at, (first, last), (low, high), (begin, end) in bounds:
-            names = [groups.names[place] for place in (used[first:last] % width).tolist()]
+        for epoch_hour, (first, last), (low, high), (begin, end) in bounds:
+            names = [groups.names[name_index] for name_index in (used[first:last] % width).tolist()]
             links = (agents[begin:end] - first, under[begin:end] - first, linked[begin:end])
-            yield at, LongSums(names, of[low:high] - first, number[low:high], amount[low:high], *links)
+            yield (
+                epoch_hour,
+                LongSums(names, count_row[low:high] - first, number[low:high], amount[low:high], *links),
+            )
 
     def _group_rows(self, batch: FineRows) -> GroupRows:
         names: list[str] = []
-        lines = []
+        row_lines = []
         for by, dimensions in zip(self._groupings, self._dimensions, strict=True):
             code = np.zeros(len(batch.cells), np.int64)
             for dimension in dimensions:
                 code = code * len(batch.names) + batch.cells[:, dimension]
-            used, place = numbered(code)
-            lines.append(place + len(names))
-            first = np.zeros(len(used), np.int64)
-            first[place] = np.arange(len(place))  # any cell of each row
-            names += [_row_name(by, dimensions, batch, cell) for cell in first.tolist()]
-        return GroupRows(names, np.array(lines))
+            used, row_index = unique_codes(code)
+            row_lines.append(row_index + len(names))
+            first_cell = np.zeros(len(used), np.int64)
+            first_cell[row_index] = np.arange(len(row_index))  # any cell of each row
+            names += [_row_name(by, dimensions, batch, cell) for cell in first_cell.tolist()]
+        return GroupRows(names, np.array(row_lines))
 
     def _links(self, batch: FineRows, row: Integers, width: int) -> tuple[Integers, Integers, Integers]:
         """Return the links of agents as three columns, ascending by agent.
@@ -164,22 +167,31 @@ class Rollup:
         unknown = np.array([name is None for name in batch.names], bool)
         amount = batch.row_weight * answered[batch.row_counts]
         amount[unknown[batch.cells[batch.row_cell, _AGENT]]] = 0
-        of = np.flatnonzero(amount)
-        under = np.delete(row[:, of], self._agent, axis=0)
-        links, place = numbered(row[self._agent, of] * width + under)
-        linked = sums(place.ravel(), np.broadcast_to(amount[of], under.shape).ravel(), len(links))
-        kept = np.flatnonzero(linked)
-        return links[kept] // width, links[kept] % width, linked[kept]
+        answered_rows = np.flatnonzero(amount)
+        under = np.delete(row[:, answered_rows], self._agent, axis=0)
+        links, link_index = unique_codes(row[self._agent, answered_rows] * width + under)
+        linked = sum_by_index(
+            link_index.ravel(), np.broadcast_to(amount[answered_rows], under.shape).ravel(), len(links)
+        )
+        nonzero_links = np.flatnonzero(linked)
+        return links[nonzero_links] // width, links[nonzero_links] % width, linked[nonzero_links]
 
 
 def _row_name(by: Grouping, dimensions: Sequence[int], batch: FineRows, cell: int) -> str:
     """Return the name of the group row that a cell belongs to, as `pane_keys.row_field` does."""
-    values = (batch.names[batch.cells[cell, at]] or UNKNOWN for at in dimensions)
+    values = (batch.names[batch.cells[cell, dimension]] or UNKNOWN for dimension in dimensions)
     return SEPARATOR.join([",".join(by), *values]) if by else ALL
 
 
 def _amount(counts: Sequence[int], number: int) -> int:
-    return next((amount for at, amount in zip(counts[::2], counts[1::2], strict=True) if at == number), 0)
+    return next(
+        (
+            amount
+            for count_number, amount in zip(counts[::2], counts[1::2], strict=True)
+            if count_number == number
+        ),
+        0,
+    )
 
 
 class GroupCounts(NamedTuple):
@@ -195,39 +207,43 @@ def _group_counts(batch: FineRows, row: Integers, width: int) -> GroupCounts:
 
     `row`, shape (groupings, rows of the batch): the group row that each row of the batch counts in.
     """
-    of_row, number, amount = batch.counts_spelled_out()
-    known, code = numbered(number)
-    counts = _spread(row[:, of_row] * len(known) + code, amount, width * len(known))
-    of, ms, unit = batch.duration, batch.duration_ms, batch.row_weight[batch.duration_row]
-    under, kinds = row[:, batch.duration_row], len(N)
-    place, size = under * kinds + of, width * kinds
-    buckets, bucket = numbered(under * NUMBERS + FIRST_BUCKET[of] + bucket_of(ms))
-    in_bucket = _spread(bucket, unit, len(buckets))
-    kept = np.flatnonzero(in_bucket)
-    parts = (
-        _filled(counts, known),
-        _filled(_spread(place, unit, size), N),
-        _filled(_spread(place, unit * ms, size), MS),
-        _filled(_spread(place, unit * squares_s(ms), size), S2),
-        GroupCounts(buckets[kept] // NUMBERS, buckets[kept] % NUMBERS, in_bucket[kept]),
+    batch_row, number, amount = batch.expand_counts()
+    count_numbers, code = unique_codes(number)
+    counts = _sum_all_lines(row[:, batch_row] * len(count_numbers) + code, amount, width * len(count_numbers))
+    kind, ms, weight = batch.duration, batch.duration_ms, batch.row_weight[batch.duration_row]
+    under, kinds = row[:, batch.duration_row], len(DURATION_N)
+    kind_index, size = under * kinds + kind, width * kinds
+    buckets, bucket = unique_codes(under * NUMBERS + DURATION_BUCKET[kind] + bucket_of(ms))
+    in_bucket = _sum_all_lines(bucket, weight, len(buckets))
+    nonzero_buckets = np.flatnonzero(in_bucket)
+    tables = (
+        _nonzero_counts(counts, count_numbers),
+        _nonzero_counts(_sum_all_lines(kind_index, weight, size), DURATION_N),
+        _nonzero_counts(_sum_all_lines(kind_index, weight * ms, size), DURATION_MS),
+        _nonzero_counts(_sum_all_lines(kind_index, weight * squares_s(ms), size), DURATION_S2),
+        GroupCounts(
+            buckets[nonzero_buckets] // NUMBERS,
+            buckets[nonzero_buckets] % NUMBERS,
+            in_bucket[nonzero_buckets],
+        ),
     )
-    found = GroupCounts(*map(np.concatenate, zip(*parts, strict=True)))
-    order = np.argsort(found.row, kind="stable")
-    return GroupCounts(*(column[order] for column in found))
+    group_counts = GroupCounts(*map(np.concatenate, zip(*tables, strict=True)))
+    order = np.argsort(group_counts.row, kind="stable")
+    return GroupCounts(*(column[order] for column in group_counts))
 
 
-def _spread(places: Integers, amounts: Integers, size: int) -> Integers:
+def _sum_all_lines(indices: Integers, amounts: Integers, size: int) -> Integers:
     """Return `size` sums of amounts by index; `indices` has several lines, and each amount counts in all."""
-    return sums(places.ravel(), np.broadcast_to(amounts, places.shape).ravel(), size)
+    return sum_by_index(indices.ravel(), np.broadcast_to(amounts, indices.shape).ravel(), size)
 
 
-def _filled(table: Integers, numbers: Integers) -> GroupCounts:
+def _nonzero_counts(table: Integers, numbers: Integers) -> GroupCounts:
     """Return the values that are not 0 in a table with a line for each row and a column for each number."""
-    where = np.flatnonzero(table != 0)
-    return GroupCounts(where // len(numbers), numbers[where % len(numbers)], table[where])
+    flat_index = np.flatnonzero(table != 0)
+    return GroupCounts(flat_index // len(numbers), numbers[flat_index % len(numbers)], table[flat_index])
 
 
-def _fine(
+def _fine_deltas(
     batch: FineRows, journeys: Mapping[int, Sequence[Key]], oldest_pane: int
 ) -> Iterable[tuple[int, bytes]]:
     """Yield each hour with its packed rows, from the 10 s pane `oldest_pane` on.
@@ -239,13 +255,13 @@ def _fine(
     for row, pane in enumerate(panes):
         if pane >= oldest_pane:
             hours.setdefault(pane // PANES_PER_HOUR, []).append(row)
-    anew: dict[int, list[int]] = {}
+    journey_panes: dict[int, list[int]] = {}
     for pane in journeys:
         if pane >= oldest_pane:
-            anew.setdefault(pane // PANES_PER_HOUR, []).append(pane)
-    columns = FineColumns.of(batch)
-    for hour in hours.keys() | anew.keys():
-        keys = {pane - hour * PANES_PER_HOUR: journeys[pane] for pane in anew.get(hour, ())}
+            journey_panes.setdefault(pane // PANES_PER_HOUR, []).append(pane)
+    columns = FineColumns.from_rows(batch)
+    for hour in hours.keys() | journey_panes.keys():
+        keys = {pane - hour * PANES_PER_HOUR: journeys[pane] for pane in journey_panes.get(hour, ())}
         yield hour, columns.packed(hours.get(hour, []), hour * PANES_PER_HOUR, keys)
 
 
@@ -265,22 +281,25 @@ class FineColumns(NamedTuple):
     ms: list[int]
 
     @classmethod
-    def of(cls, batch: FineRows) -> "FineColumns":
+    def from_rows(cls, batch: FineRows) -> "FineColumns":
         columns = (batch.row_pane, batch.row_cell, batch.cells, batch.row_counts, batch.row_weight)
-        first = np.searchsorted(batch.duration_row, np.arange(len(batch.row_pane) + 1))
-        return cls(batch, *(some.tolist() for some in (*columns, first, batch.duration, batch.duration_ms)))
+        duration_starts = np.searchsorted(batch.duration_row, np.arange(len(batch.row_pane) + 1))
+        return cls(
+            batch,
+            *(column.tolist() for column in (*columns, duration_starts, batch.duration, batch.duration_ms)),
+        )
 
     def packed(self, rows: Sequence[int], first_pane: int, journeys: Mapping[int, Sequence[Key]]) -> bytes:
         """Pack these rows, with only those names, cells and counts that they use."""
-        cell, cells = _coded([self.cells[row] for row in rows])
-        count, counts = _coded([self.counts[row] for row in rows])
-        codes, values = _coded(chain.from_iterable([self.values[of] for of in cells]))
+        cell, cells = _encode_values([self.cells[row] for row in rows])
+        count, counts = _encode_values([self.counts[row] for row in rows])
+        codes, values = _encode_values(chain.from_iterable([self.values[code] for code in cells]))
         spans = [(self.durations[row], self.durations[row + 1]) for row in rows]
         return pack_fine(
             FineDelta(
                 [self.batch.names[value] for value in values],
                 pack_integers(codes),
-                [self.batch.counts[of] for of in counts],
+                [self.batch.counts[code] for code in counts],
                 pack_integers([self.panes[row] - first_pane for row in rows]),
                 pack_integers(cell),
                 pack_integers(count),
@@ -304,35 +323,37 @@ def merge_fine(packed: Sequence[bytes]) -> bytes:
 
     >>> from streamer.panes.fold import Contribution
     >>> row = Contribution(1_750_000_000_000, (None,) * 7, (NUMBER["offered"], 1))
-    >>> deltas = Rollup(()).deltas(Delta([], [row], {}))
+    >>> deltas = Rollup(()).deltas(CommitDelta([], [row], {}))
     >>> merged = FineRows.unpacked(merge_fine([deltas["fine", 486111]] * 2))
     >>> len(merged.row_pane), [*merged.tallies().values()] == [{NUMBER["offered"]: 2}]
     (2, True)
     """
-    parts = [FineRows.unpacked(one) for one in packed]
+    tables = [FineRows.unpacked(delta) for delta in packed]
     names: dict[str | None, int] = {}
     counts: dict[CountRow, int] = {}
     cells, count = [], []
-    for part in parts:
-        code = np.array([names.setdefault(name, len(names)) for name in part.names], np.int64)
-        cells.append(code[part.cells])
-        own = [counts.setdefault(tuple(row), len(counts)) for row in part.counts]
-        count.append(np.array(own, np.int64)[part.row_counts])
-    first_cells = np.cumsum([0, *(len(part.cells) for part in parts)])
-    first_rows = np.cumsum([0, *(len(part.row_pane) for part in parts)])
+    for table in tables:
+        code = np.array([names.setdefault(name, len(names)) for name in table.names], np.int64)
+        cells.append(code[table.cells])
+        count_codes = [counts.setdefault(tuple(row), len(counts)) for row in table.counts]
+        count.append(np.array(count_codes, np.int64)[table.row_counts])
+    first_cells = np.cumsum([0, *(len(table.cells) for table in tables)])
+    first_rows = np.cumsum([0, *(len(table.row_pane) for table in tables)])
     return FineRows(
         [*names],
         np.concatenate(cells),
         [*counts],
-        np.concatenate([part.row_pane for part in parts]),
-        np.concatenate([part.row_cell + first for part, first in zip(parts, first_cells, strict=False)]),
+        np.concatenate([table.row_pane for table in tables]),
+        np.concatenate([table.row_cell + first for table, first in zip(tables, first_cells, strict=False)]),
         np.concatenate(count),
-        np.concatenate([part.row_weight for part in parts]),
-        np.concatenate([part.duration_row + first for part, first in zip(parts, first_rows, strict=False)]),
-        np.concatenate([part.duration for part in parts]),
-        np.concatenate([part.duration_ms for part in parts]),
-        np.concatenate([part.journey_pane for part in parts]),
-        b"".join(part.journeys for part in parts),
+        np.concatenate([table.row_weight for table in tables]),
+        np.concatenate(
+            [table.duration_row + first for table, first in zip(tables, first_rows, strict=False)]
+        ),
+        np.concatenate([table.duration for table in tables]),
+        np.concatenate([table.duration_ms for table in tables]),
+        np.concatenate([table.journey_pane for table in tables]),
+        b"".join(table.journeys for table in tables),
     ).packed()
 
 
@@ -341,29 +362,37 @@ def merge_long(packed: Sequence[bytes]) -> bytes:
 
     >>> from streamer.panes.fold import Contribution
     >>> row = Contribution(1_750_000_000_000, (None,) * 7, (NUMBER["offered"], 1))
-    >>> added, removed = Delta([], [row], {}), Delta([row], [], {})
+    >>> added, removed = CommitDelta([], [row], {}), CommitDelta([row], [], {})
     >>> packed = [Rollup(()).deltas(delta)["long", 486111] for delta in (added, added, removed)]
     >>> LongSums.unpacked(merge_long(packed)).tallies()["all"] == {NUMBER["offered"]: 1}
     True
     """
-    parts = [LongSums.unpacked(one) for one in packed]
+    tables = [LongSums.unpacked(delta) for delta in packed]
     codes: dict[str, int] = {}
-    rows = [np.array([codes.setdefault(row, len(codes)) for row in part.rows], np.int64) for part in parts]
-    both = [*zip(rows, parts, strict=True)]
-    places, place = numbered(np.concatenate([own[part.row] * NUMBERS + part.numbers for own, part in both]))
-    amounts = sums(place, np.concatenate([part.amounts for part in parts]), len(places))
+    codes_by_table = [
+        np.array([codes.setdefault(row, len(codes)) for row in table.rows], np.int64) for table in tables
+    ]
+    coded_tables = [*zip(codes_by_table, tables, strict=True)]
+    count_keys, count_index = unique_codes(
+        np.concatenate([row_codes[table.row] * NUMBERS + table.numbers for row_codes, table in coded_tables])
+    )
+    amounts = sum_by_index(count_index, np.concatenate([table.amounts for table in tables]), len(count_keys))
     width = len(codes)
-    links, link = numbered(np.concatenate([own[part.agents] * width + own[part.under] for own, part in both]))
-    linked = sums(link, np.concatenate([part.linked for part in parts]), len(links))
-    kept, held = np.flatnonzero(amounts), np.flatnonzero(linked)
+    links, link_index = unique_codes(
+        np.concatenate(
+            [row_codes[table.agents] * width + row_codes[table.under] for row_codes, table in coded_tables]
+        )
+    )
+    linked = sum_by_index(link_index, np.concatenate([table.linked for table in tables]), len(links))
+    nonzero_counts, nonzero_links = np.flatnonzero(amounts), np.flatnonzero(linked)
     return LongSums(
         [*codes],
-        places[kept] // NUMBERS,
-        places[kept] % NUMBERS,
-        amounts[kept],
-        links[held] // width,
-        links[held] % width,
-        linked[held],
+        count_keys[nonzero_counts] // NUMBERS,
+        count_keys[nonzero_counts] % NUMBERS,
+        amounts[nonzero_counts],
+        links[nonzero_links] // width,
+        links[nonzero_links] % width,
+        linked[nonzero_links],
     ).packed()
 
 

@@ -5,14 +5,14 @@ from streamer.readings.query import Reading
 NO_DATA = "–"
 
 
-def value(number: float | None, unit: str, currency: str) -> str:
+def format_value(number: float | None, unit: str, currency: str) -> str:
     """Return a value with its unit; "–" for no data.
 
-    >>> value(0.8254, "ratio", "EUR")
+    >>> format_value(0.8254, "ratio", "EUR")
     '82.5 %'
-    >>> value(245.4, "seconds", "EUR")
+    >>> format_value(245.4, "seconds", "EUR")
     '4:05 min'
-    >>> value(None, "count", "EUR")
+    >>> format_value(None, "count", "EUR")
     '–'
     """
     if number is None:
@@ -21,7 +21,7 @@ def value(number: float | None, unit: str, currency: str) -> str:
         case "ratio":
             return f"{100 * number:.1f} %"
         case "seconds":
-            return _seconds(number)
+            return _format_seconds(number)
         case "count":
             return f"{number:,.0f}"
         case "points":
@@ -34,26 +34,26 @@ def value(number: float | None, unit: str, currency: str) -> str:
             return f"{number:.2f}"
 
 
-def interval(reading: Reading, currency: str) -> str:
+def format_interval(reading: Reading, currency: str) -> str:
     """Return the ends of a reading's 95 % interval; "–" if it has none."""
     if reading.lower is None or reading.upper is None:
         return NO_DATA
-    ends = (value(end, reading.unit, currency) for end in (reading.lower, reading.upper))
+    ends = (format_value(end, reading.unit, currency) for end in (reading.lower, reading.upper))
     return " … ".join(ends)
 
 
-def freshness(fresh_s: float | None) -> str:
+def format_data_age(data_age_s: float | None) -> str:
     """Return how old complete data is, given its age in seconds; None: no worker has caught up yet.
 
-    >>> freshness(2.4)
+    >>> format_data_age(2.4)
     'complete as of 2 s ago'
     """
-    if fresh_s is None:
+    if data_age_s is None:
         return "data age unknown: no worker has caught up yet"
-    return f"complete as of {fresh_s:.0f} s ago"
+    return f"complete as of {data_age_s:.0f} s ago"
 
 
-def _seconds(number: float) -> str:
+def _format_seconds(number: float) -> str:
     if number < 60:
         return f"{number:.1f} s"
     minutes, seconds = divmod(round(number), 60)

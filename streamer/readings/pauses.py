@@ -12,7 +12,7 @@ def no_pause() -> None:
     pass
 
 
-def paused(readings: Iterable[Reading], pause: Pause) -> Iterator[Reading]:
+def with_pauses(readings: Iterable[Reading], pause: Pause) -> Iterator[Reading]:
     """Yield the readings and call `pause` before each."""
     for reading in readings:
         pause()

@@ -28,162 +28,196 @@ from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.tally import HANDLE_LIMITS_S
 from streamer.panes.pane_keys import ALL, FINE_MS, SEPARATOR, groupings
 from streamer.readings import suppression
-from streamer.readings.pauses import Pause, no_pause, paused
-from streamer.readings.query import Query, Reading, dimensions
-from streamer.readings.reader import Reader
+from streamer.readings.pauses import Pause, no_pause, with_pauses
+from streamer.readings.query import MetricQuery, Reading, dimension_values
+from streamer.readings.reader import MetricsReader
 
-MOST_SERIES: Final = 10_000
+MAX_SERIES: Final = 10_000
 STALE_S: Final = 60
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 
-SHOWN: Final = ("all", "queue", "team", "channel", "site", "agent", "reason", "language")
+GROUPING_PRIORITY: Final = ("all", "queue", "team", "channel", "site", "agent", "reason", "language")
 """Groupings, the most important first; pairs come last."""
-ALWAYS: Final = 2
+PROTECTED_GROUPINGS: Final = 2
 """The first groupings of GROUPING_PRIORITY, which are never shortened or dropped."""
-OWN: Final = 3
+OWN_SERIES: Final = 3
 """Number of series that say what was shortened or dropped."""
-_PORTION: Final = 200
+_PORTION_SIZE: Final = 200
 
-Labelled = dict[tuple[str, ...], float]
+LabelledValues = dict[tuple[str, ...], float]
 """Values by label values."""
 
 
-class Export(NamedTuple):
+class ExportSelection(NamedTuple):
     """The windows to export, and whether to export agents."""
 
     windows: tuple[str, ...]
     agents: bool
 
 
-class Snapshot(NamedTuple):
+class ExportSnapshot(NamedTuple):
     """The content of one exposition: readings by metric in the catalogue's order, counters, the data's age in
     seconds, the groupings that were shortened or dropped, and the families in front."""
 
     readings: Mapping[str, list[Reading]]
     counts: Mapping[str, int]
-    fresh_s: float | None
-    short: Sequence[str] = ()
-    left_out: Sequence[str] = ()
-    before: Sequence[Metric] = ()
+    data_age_s: float | None
+    shortened: Sequence[str] = ()
+    dropped: Sequence[str] = ()
+    leading: Sequence[Metric] = ()
 
 
-class Exporter:
+class PrometheusExporter:
     """Renders the exposition, once per change of the data: scrapes of the same data share the text. Run it in
     a thread of its own, since it takes about 50 µs a series."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: MetricsReader) -> None:
         self._reader = reader
         self._lock = Lock()
-        self._rendered: dict[Export, tuple[object, bytes]] = {}
+        self._rendered: dict[ExportSelection, tuple[object, bytes]] = {}
 
     def render(
-        self, export: Export, now_ms: int, pause: Pause = no_pause, before: Iterable[Metric] = ()
+        self, export: ExportSelection, now_ms: int, pause: Pause = no_pause, leading: Iterable[Metric] = ()
     ) -> bytes:
         """Return the exposition; `leading` families come first."""
-        before, fresh_s = [*before], self._reader.fresh_s(now_ms)
-        moment = (self._reader.edition, now_ms // FINE_MS, _is_fresh(fresh_s), _size(before))
+        leading, data_age_s = [*leading], self._reader.data_age_s(now_ms)
+        cache_key = (self._reader.version, now_ms // FINE_MS, _is_fresh(data_age_s), _series_count(leading))
         with self._lock:
             rendered = self._rendered.get(export)
-            if rendered is None or rendered[0] != moment:
-                shown = snapshot(self._reader, export, now_ms, pause, before)
-                rendered = self._rendered[export] = moment, _texts(_lasting(shown, pause), pause)
-        return _texts(before, pause) + rendered[1] + _texts(_own(fresh_s), pause)
+            if rendered is None or rendered[0] != cache_key:
+                taken = take_snapshot(self._reader, export, now_ms, pause, leading)
+                rendered = self._rendered[export] = (
+                    cache_key,
+                    _render_families(_cached_families(taken, pause), pause),
+                )
+        return (
+            _render_families(leading, pause) + rendered[1] + _render_families(_age_family(data_age_s), pause)
+        )
 
 
-def snapshot(
-    reader: Reader, export: Export, now_ms: int, pause: Pause = no_pause, before: Iterable[Metric] = ()
-) -> Snapshot:
+def take_snapshot(
+    reader: MetricsReader,
+    export: ExportSelection,
+    now_ms: int,
+    pause: Pause = no_pause,
+    leading: Iterable[Metric] = (),
+) -> ExportSnapshot:
     """Read what is to be exported. Readings are left out while the data is older than STALE_S."""
-    fresh_s, before = reader.fresh_s(now_ms), [*before]
-    shown = Snapshot({}, reader.counts, fresh_s, before=before)
-    if not _is_fresh(fresh_s):
-        return shown
-    return _with_readings(shown, reader, Query(now=now_ms, windows=export.windows, stat="*"), export, pause)
+    data_age_s, leading = reader.data_age_s(now_ms), [*leading]
+    empty_snapshot = ExportSnapshot({}, reader.counters, data_age_s, leading=leading)
+    if not _is_fresh(data_age_s):
+        return empty_snapshot
+    return _add_readings(
+        empty_snapshot, reader, MetricQuery(now=now_ms, windows=export.windows, stat="*"), export, pause
+    )
 
 
-def _is_fresh(fresh_s: float | None) -> bool:
-    return fresh_s is not None and fresh_s <= STALE_S
+def _is_fresh(data_age_s: float | None) -> bool:
+    return data_age_s is not None and data_age_s <= STALE_S
 
 
-def exposition(shown: Snapshot, pause: Pause = no_pause) -> bytes:
-    return _texts([*shown.before, *_lasting(shown, pause), *_own(shown.fresh_s)], pause)
+def render_exposition(export_snapshot: ExportSnapshot, pause: Pause = no_pause) -> bytes:
+    return _render_families(
+        [
+            *export_snapshot.leading,
+            *_cached_families(export_snapshot, pause),
+            *_age_family(export_snapshot.data_age_s),
+        ],
+        pause,
+    )
 
 
-def _texts(families: Iterable[Metric], pause: Pause) -> bytes:
-    return b"".join(_text(family, pause) for family in families)
+def _render_families(families: Iterable[Metric], pause: Pause) -> bytes:
+    return b"".join(_render_family(family, pause) for family in families)
 
 
-def _text(family: Metric, pause: Pause) -> bytes:
+def _render_family(family: Metric, pause: Pause) -> bytes:
     """Render a family, a portion of samples at a time; only the first keeps the HELP and TYPE lines."""
     samples, texts = family.samples, []
-    for first in range(0, max(1, len(samples)), _PORTION):
+    for first in range(0, max(1, len(samples)), _PORTION_SIZE):
         pause()
-        family.samples = samples[first : first + _PORTION]
-        text = generate_latest(_Only(family))
-        texts.append(text if first == 0 else text[_comments(text) :])
+        family.samples = samples[first : first + _PORTION_SIZE]
+        text = generate_latest(_SingleFamilyRegistry(family))
+        texts.append(text if first == 0 else text[_header_length(text) :])
     return b"".join(texts)
 
 
-def _comments(text: bytes) -> int:
+def _header_length(text: bytes) -> int:
     """Return the length in bytes of a family's HELP and TYPE lines."""
     return text.index(b"\n", text.index(b"\n# TYPE ") + 1) + 1
 
 
-def _with_readings(shown: Snapshot, reader: Reader, asked: Query, export: Export, pause: Pause) -> Snapshot:
-    found: dict[str, list[Reading]] = {name: [] for name in CATALOGUE}
-    short, left_out, room = list[str](), list[str](), MOST_SERIES - _size(shown.before)
-    others: list[Reading] = []
-    for place, by in enumerate(_groupings(reader, export)):
-        readings = [*paused(reader.each(replace(asked, by=by)), pause)]
-        size = sum(len(_series(one)) for one in readings)
-        if place >= ALWAYS and size > room:
-            short.append(by)
-            readings = [one for one in readings if one.stat == CATALOGUE[one.metric].stats[0]]
-            size = sum(len(_series(one, short)) for one in readings)
-        if place >= ALWAYS and size > room:
-            left_out.append(short.pop())
-            others += (one for one in readings if one.metric in suppression.COUNTED)
+def _add_readings(
+    empty_snapshot: ExportSnapshot,
+    reader: MetricsReader,
+    query: MetricQuery,
+    export: ExportSelection,
+    pause: Pause,
+) -> ExportSnapshot:
+    readings_by_metric: dict[str, list[Reading]] = {name: [] for name in CATALOGUE}
+    shortened, dropped, room = list[str](), list[str](), MAX_SERIES - _series_count(empty_snapshot.leading)
+    dropped_surveys: list[Reading] = []
+    for rank, by in enumerate(_exported_groupings(reader, export)):
+        readings = [*with_pauses(reader.iter_readings(replace(query, by=by)), pause)]
+        size = sum(len(_series_values(candidate)) for candidate in readings)
+        if rank >= PROTECTED_GROUPINGS and size > room:
+            shortened.append(by)
+            readings = [
+                candidate for candidate in readings if candidate.stat == CATALOGUE[candidate.metric].stats[0]
+            ]
+            size = sum(len(_series_values(candidate, shortened)) for candidate in readings)
+        if rank >= PROTECTED_GROUPINGS and size > room:
+            dropped.append(shortened.pop())
+            dropped_surveys += (
+                candidate for candidate in readings if candidate.metric in suppression.ANSWER_METRICS
+            )
             continue
         room -= size
         for reading in readings:
-            found[reading.metric].append(reading)
-    told = _for_everybody(found, others, pause)
-    return shown._replace(readings=told, short=short, left_out=left_out)
+            readings_by_metric[reading.metric].append(reading)
+    public_readings = _suppress_surveys(readings_by_metric, dropped_surveys, pause)
+    return empty_snapshot._replace(readings=public_readings, shortened=shortened, dropped=dropped)
 
 
-def _for_everybody(
-    found: Mapping[str, list[Reading]], others: Iterable[Reading], pause: Pause
+def _suppress_surveys(
+    readings_by_metric: Mapping[str, list[Reading]], dropped_surveys: Iterable[Reading], pause: Pause
 ) -> dict[str, list[Reading]]:
     """Suppress figures that would reveal what single customers said. `dropped_surveys` are readings that are
     not exported, but from which a hidden one could be computed."""
-    surveys = [*others, *(reading for name in suppression.COUNTED for reading in found[name])]
-    places = suppression.hidden(paused(surveys, pause), pause)
-    known = suppression.judged(paused(surveys, pause))
+    surveys = [
+        *dropped_surveys,
+        *(reading for name in suppression.ANSWER_METRICS for reading in readings_by_metric[name]),
+    ]
+    hidden_groups = suppression.hidden_groups(with_pauses(surveys, pause), pause)
+    counted_groups = suppression.counted_groups(with_pauses(surveys, pause))
     return {
-        name: suppression.without(paused(readings, pause), places, known)
-        if name in suppression.ANSWERS
+        name: suppression.blank_hidden(with_pauses(readings, pause), hidden_groups, counted_groups)
+        if name in suppression.ANSWER_METRIC_OF
         else readings
-        for name, readings in found.items()
+        for name, readings in readings_by_metric.items()
     }
 
 
-def _groupings(reader: Reader, export: Export) -> list[str]:
+def _exported_groupings(reader: MetricsReader, export: ExportSelection) -> list[str]:
     names = [",".join(by) or ALL for by in groupings(reader.pairs) if export.agents or "agent" not in by]
-    return sorted(names, key=lambda by: SHOWN.index(by) if by in SHOWN else len(SHOWN))
+    return sorted(
+        names,
+        key=lambda by: GROUPING_PRIORITY.index(by) if by in GROUPING_PRIORITY else len(GROUPING_PRIORITY),
+    )
 
 
-def _series(reading: Reading, short: Sequence[str] = ()) -> dict[str, float]:
+def _series_values(reading: Reading, shortened: Sequence[str] = ()) -> dict[str, float]:
     """Return the values exported of a reading: value, lower, upper, support. `shortened` groupings export no
     support of counts."""
     if reading.value is None:
         return {}
-    parts = {"value": reading.value, "lower": reading.lower, "upper": reading.upper}
-    if reading.unit != "count" or reading.by not in short:
-        parts["support"] = reading.support
-    return {part: value for part, value in parts.items() if value is not None}
+    fields = {"value": reading.value, "lower": reading.lower, "upper": reading.upper}
+    if reading.unit != "count" or reading.by not in shortened:
+        fields["support"] = reading.support
+    return {field: value for field, value in fields.items() if value is not None}
 
 
-class _Only(CollectorRegistry):
+class _SingleFamilyRegistry(CollectorRegistry):
     """A registry with a single family."""
 
     def __init__(self, family: Metric) -> None:
@@ -194,27 +228,43 @@ class _Only(CollectorRegistry):
         yield self._family
 
 
-def _lasting(shown: Snapshot, pause: Pause) -> Iterator[Metric]:
+def _cached_families(export_snapshot: ExportSnapshot, pause: Pause) -> Iterator[Metric]:
     """Yield the families that change only with the data, and can be cached."""
-    counters = [*_counters(shown.counts)]
-    room = MOST_SERIES - OWN - _size(counters) - _size(shown.before) - _size(_own(shown.fresh_s))
-    dropped = 0
-    for name, readings in shown.readings.items():
-        told = paused(readings, pause)
-        families = [one for one in _families(CATALOGUE[name], told, shown.short) if one.samples]
-        room -= _size(families)
-        if room >= 0 and not dropped:
+    counters = [*_counters(export_snapshot.counts)]
+    room = (
+        MAX_SERIES
+        - OWN_SERIES
+        - _series_count(counters)
+        - _series_count(export_snapshot.leading)
+        - _series_count(_age_family(export_snapshot.data_age_s))
+    )
+    dropped_metrics = 0
+    for name, readings in export_snapshot.readings.items():
+        paced_readings = with_pauses(readings, pause)
+        families = [
+            family
+            for family in _metric_families(CATALOGUE[name], paced_readings, export_snapshot.shortened)
+            if family.samples
+        ]
+        room -= _series_count(families)
+        if room >= 0 and not dropped_metrics:
             yield from families
         else:
-            dropped += bool(families)
-    yield GaugeMetricFamily("cx_families_dropped", "Metrics left out to stay below the limit.", dropped)
-    short, left_out = len(shown.short), len(shown.left_out)
-    yield GaugeMetricFamily("cx_groupings_shortened", "Groupings shown in short for that reason.", short)
-    yield GaugeMetricFamily("cx_groupings_dropped", "Groupings left out for that reason.", left_out)
+            dropped_metrics += bool(families)
+    yield GaugeMetricFamily(
+        "cx_families_dropped", "Metrics left out to stay below the limit.", dropped_metrics
+    )
+    shortened_count, dropped_count = len(export_snapshot.shortened), len(export_snapshot.dropped)
+    yield GaugeMetricFamily(
+        "cx_groupings_shortened", "Groupings shown in short for that reason.", shortened_count
+    )
+    yield GaugeMetricFamily("cx_groupings_dropped", "Groupings left out for that reason.", dropped_count)
     yield from counters
 
 
-def _families(metric: catalogue.Metric, readings: Iterable[Reading], short: Sequence[str]) -> list[Metric]:
+def _metric_families(
+    metric: catalogue.Metric, readings: Iterable[Reading], shortened: Sequence[str]
+) -> list[Metric]:
     name = f"cx_{metric.name}"
     families = {
         "value": GaugeMetricFamily(name, metric.help),
@@ -223,67 +273,67 @@ def _families(metric: catalogue.Metric, readings: Iterable[Reading], short: Sequ
         "support": GaugeMetricFamily(f"{name}_support", f"Sample size of {name}: {metric.measure.support}."),
     }
     for reading in readings:
-        if series := _series(reading, short):
+        if series := _series_values(reading, shortened):
             labels = _labels(metric, reading)
-            for part, value in series.items():
-                families[part].add_sample(families[part].name, labels, value)
+            for field, value in series.items():
+                families[field].add_sample(families[field].name, labels, value)
     return [*families.values()]
 
 
 def _labels(metric: catalogue.Metric, reading: Reading) -> dict[str, str]:
-    labels = {"window": reading.window, **group(reading.by, reading.key)}
+    labels = {"window": reading.window, **group_labels(reading.by, reading.key)}
     if len(metric.stats) > 1:
         labels["stat"] = reading.stat
     return labels
 
 
-def group(by: str, key: str) -> dict[str, str]:
+def group_labels(by: str, key: str) -> dict[str, str]:
     """Return the labels of a group; only `by` for `all` and for a grouping without a key.
 
-    >>> group("queue,channel", "billing,voice")
+    >>> group_labels("queue,channel", "billing,voice")
     {'by': 'queue,channel', 'queue': 'billing', 'channel': 'voice'}
-    >>> group("all", "")
+    >>> group_labels("all", "")
     {'by': 'all'}
     """
-    return {"by": by, **dimensions(by, key)}
+    return {"by": by, **dimension_values(by, key)}
 
 
-def _size(families: Iterable[Metric]) -> int:
+def _series_count(families: Iterable[Metric]) -> int:
     return sum(len(family.samples) for family in families)
 
 
-def _own(fresh_s: float | None) -> Iterator[Metric]:
-    if fresh_s is not None:
+def _age_family(data_age_s: float | None) -> Iterator[Metric]:
+    if data_age_s is not None:
         help_text = "Seconds since all partitions were last seen caught up."
-        yield GaugeMetricFamily("streamer_fresh_seconds", help_text, fresh_s)
+        yield GaugeMetricFamily("streamer_fresh_seconds", help_text, data_age_s)
 
 
 def _counters(counts: Mapping[str, int]) -> Iterator[Metric]:
     """Yield the plain counters. Their names in the store: kind and label values, joined by SEPARATOR."""
-    by_kind: dict[str, Labelled] = defaultdict(dict)
+    by_kind: dict[str, LabelledValues] = defaultdict(dict)
     for name, value in sorted(counts.items()):
         kind, *values = name.split(SEPARATOR)
         by_kind[kind][tuple(values)] = value
-    yield _counter(
+    yield _counter_family(
         "streamer_events", "Events by what became of them.", ("topic", "result"), by_kind["events"]
     )
-    yield _counter(
+    yield _counter_family(
         "cx_segments_completed",
         "Segments, as they first arrived.",
         ("queue", "channel", "outcome"),
         by_kind["segments"],
     )
-    yield _counter(
+    yield _counter_family(
         "cx_survey_answers",
         "Answers to survey questions, as they first arrived.",
         ("queue", "question", "bucket"),
-        _enough(by_kind["answers"]),
+        _drop_small_samples(by_kind["answers"]),
     )
-    yield _handle_durations(by_kind["handle"], by_kind["handle_ms"])
-    yield _counter("streamer_crowd_customers", "Customers found to be a crowd.", (), by_kind["crowds"])
+    yield _handle_histogram(by_kind["handle"], by_kind["handle_ms"])
+    yield _counter_family("streamer_crowd_customers", "Customers found to be a crowd.", (), by_kind["crowds"])
 
 
-def _enough(answers: Labelled) -> Labelled:
+def _drop_small_samples(answers: LabelledValues) -> LabelledValues:
     """Keep a queue's question only if it has at least MIN_ANSWERS answers."""
     totals: dict[tuple[str, str], float] = defaultdict(float)
     for (queue, question, _), count in answers.items():
@@ -291,18 +341,18 @@ def _enough(answers: Labelled) -> Labelled:
     return {
         (queue, question, bucket): count
         for (queue, question, bucket), count in answers.items()
-        if totals[queue, question] >= suppression.FEWEST
+        if totals[queue, question] >= suppression.MIN_ANSWERS
     }
 
 
-def _counter(name: str, help_text: str, labels: tuple[str, ...], values: Labelled) -> Metric:
+def _counter_family(name: str, help_text: str, labels: tuple[str, ...], values: LabelledValues) -> Metric:
     family = CounterMetricFamily(name, help_text, labels=labels)
-    for found, value in values.items():
-        family.add_metric(found, value)
+    for label_values, value in values.items():
+        family.add_metric(label_values, value)
     return family
 
 
-def _handle_durations(buckets: Labelled, sums_ms: Labelled) -> Metric:
+def _handle_histogram(buckets: LabelledValues, sums_ms: LabelledValues) -> Metric:
     family = HistogramMetricFamily(
         "cx_handle_duration_seconds",
         "Handle time of answered segments, as they first arrived.",

@@ -2,8 +2,8 @@
 
 import msgspec
 
+from streamer.events.counting_rules import DAY
 from streamer.events.models import DIMENSIONS
-from streamer.events.rules import DAY
 from streamer.metrics.catalogue import CATALOGUE, Metric
 from streamer.panes.pane_keys import ALL, Grouping
 from streamer.panes.windows import WINDOWS
@@ -13,7 +13,7 @@ class QueryError(ValueError):
     """An invalid query: one sentence that names the value and what was expected."""
 
 
-class Query(msgspec.Struct, frozen=True, kw_only=True):
+class MetricQuery(msgspec.Struct, frozen=True, kw_only=True):
     """A query for readings of some metrics (empty: all) over some windows that end `at` (None: now), for all
     groups of `by` or one `key`. `stat`: None is each metric's default, "*" all. `week_before`: read the whole
     hours that each window touches, on the same weekday a week earlier. Times in ms since the epoch."""
@@ -49,78 +49,78 @@ class Reading(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
     fresh_s: float | None
 
 
-class Asked(msgspec.Struct, frozen=True):
+class ValidatedQuery(msgspec.Struct, frozen=True):
     """A query that passed validation: each metric with its stats, the moment in ms, and the key."""
 
-    query: Query
+    query: MetricQuery
     metrics: tuple[tuple[Metric, tuple[str, ...]], ...]
     at: int
     key: str | None
 
 
-def checked(query: Query, pairs: tuple[Grouping, ...]) -> Asked:
+def validate_query(query: MetricQuery, pairs: tuple[Grouping, ...]) -> ValidatedQuery:
     """Validate a query and resolve its defaults. `pairs`: the configured dimension pairs. Raises QueryError.
 
-    >>> query = Query(now=1_795_255_203_000, metrics=("handle_time_seconds",), stat="*")
-    >>> ((metric, stats),) = checked(query, pairs=()).metrics
+    >>> query = MetricQuery(now=1_795_255_203_000, metrics=("handle_time_seconds",), stat="*")
+    >>> ((metric, stats),) = validate_query(query, pairs=()).metrics
     >>> metric.name, stats
     ('handle_time_seconds', ('mean', 'p50', 'p90', 'p95', 'max'))
     """
     for window in query.windows:
-        _known("window", window, WINDOWS)
-    _known("by", query.by, (ALL, *DIMENSIONS, *(",".join(pair) for pair in pairs)))
+        _require_known("window", window, WINDOWS)
+    _require_known("by", query.by, (ALL, *DIMENSIONS, *(",".join(pair) for pair in pairs)))
     at = query.now if query.at is None else query.at
     if not 0 <= at <= query.now + DAY:
         raise QueryError("at: expected a time between 1970 and a day from now")
     key = query.key or None
     if query.by == ALL and key:
         raise QueryError(f"key = {key!r}: expected no key, since by is {ALL}")
-    return Asked(query, _metrics(query), at, "" if query.by == ALL else key)
+    return ValidatedQuery(query, _metrics_of(query), at, "" if query.by == ALL else key)
 
 
-def _metrics(query: Query) -> tuple[tuple[Metric, tuple[str, ...]], ...]:
+def _metrics_of(query: MetricQuery) -> tuple[tuple[Metric, tuple[str, ...]], ...]:
     for name in query.metrics:
-        _known("metric", name, tuple(CATALOGUE))
-        if not CATALOGUE[name].readable_by(query.by):
+        _require_known("metric", name, tuple(CATALOGUE))
+        if not CATALOGUE[name].can_group_by(query.by):
             dimensions = " or ".join(CATALOGUE[name].not_by)
             raise QueryError(f"by = {query.by!r}: {name} cannot be read by {dimensions}")
-    asked = [CATALOGUE[name] for name in query.metrics]
-    metrics = asked or [metric for metric in CATALOGUE.values() if metric.readable_by(query.by)]
-    found = tuple((metric, _stats(metric, query)) for metric in metrics)
-    if not any(stats for _, stats in found):
+    named_metrics = [CATALOGUE[name] for name in query.metrics]
+    metrics = named_metrics or [metric for metric in CATALOGUE.values() if metric.can_group_by(query.by)]
+    metric_stats = tuple((metric, _stats_of(metric, query)) for metric in metrics)
+    if not any(stats for _, stats in metric_stats):
         raise QueryError(f"stat = {query.stat!r}: expected a stat of one of the metrics")
-    return found
+    return metric_stats
 
 
-def _stats(metric: Metric, query: Query) -> tuple[str, ...]:
+def _stats_of(metric: Metric, query: MetricQuery) -> tuple[str, ...]:
     if query.stat == "*":
         return metric.stats
     if not query.stat:
         return metric.stats[:1]
     if query.metrics:
-        _known(f"stat of {metric.name}", query.stat, metric.stats)
+        _require_known(f"stat of {metric.name}", query.stat, metric.stats)
     return tuple(stat for stat in metric.stats if stat == query.stat)
 
 
-def _known(what: str, value: str, expected: tuple[str, ...]) -> None:
+def _require_known(parameter: str, value: str, expected: tuple[str, ...]) -> None:
     if value not in expected:
         names = ", ".join(name for name in expected if name) or "none"
-        raise QueryError(f"{what} = {value!r}: expected one of {names}")
+        raise QueryError(f"{parameter} = {value!r}: expected one of {names}")
 
 
-def key_parts(by: str, key: str) -> list[str]:
+def key_values(by: str, key: str) -> list[str]:
     """Split a key into the values of its dimensions. Extra commas stay in the first value.
 
-    >>> key_parts("queue,channel", "billing, Spain,voice")
+    >>> key_values("queue,channel", "billing, Spain,voice")
     ['billing, Spain', 'voice']
     """
     return key.rsplit(",", by.count(","))
 
 
-def dimensions(by: str, key: str) -> dict[str, str]:
+def dimension_values(by: str, key: str) -> dict[str, str]:
     """Return a key's values by dimension; empty without a key, as for `all`.
 
-    >>> dimensions("queue,channel", "billing,voice")
+    >>> dimension_values("queue,channel", "billing,voice")
     {'queue': 'billing', 'channel': 'voice'}
     """
-    return dict(zip(by.split(","), key_parts(by, key), strict=True)) if key else {}
+    return dict(zip(by.split(","), key_values(by, key), strict=True)) if key else {}

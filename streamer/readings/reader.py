@@ -11,81 +11,88 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
-from streamer.events.rules import HOUR, MINUTE, agree, written
+from streamer.events.counting_rules import HOUR, MINUTE, encode_rules, require_same_rules
 from streamer.journeys.journey import Key
-from streamer.metrics.catalogue import Spans
-from streamer.metrics.formulas import Counts
+from streamer.metrics.catalogue import WindowSpans
+from streamer.metrics.formulas import WindowCounts
 from streamer.panes.pane_delta import split_keys
-from streamer.panes.pane_keys import ALL, WIDTH, Family, Grouping, oldest
-from streamer.readings.answers import METRIC_OF, Distribution
-from streamer.readings.columns import WIDE, Numbers, Sums, View, Zones
-from streamer.readings.contacts import Archive, Contact, Number, Order, Place, behind
-from streamer.readings.look import Look, Part, Surroundings, ZoneRun, fresh_s
-from streamer.readings.pyramid import Entries, Integers, Lens, merged
-from streamer.readings.query import Query, QueryError, Reading, checked
-from streamer.readings.table import EMPTY, Table
+from streamer.panes.pane_keys import ALL, WIDTH, Family, Grouping, oldest_pane
+from streamer.readings.drill_down import (
+    CandidatePane,
+    ContactDetails,
+    DrillDown,
+    JourneySource,
+    Order,
+    drill_down,
+)
+from streamer.readings.pane_families import AGENT_WIDTH, PaneView, QueueZones, ReaderState, WindowSums
+from streamer.readings.pane_sums import Integers, Projection, SparseCounts, merge_sums
+from streamer.readings.query import MetricQuery, QueryError, Reading, validate_query
+from streamer.readings.score_distribution import METRIC_OF_QUESTION, ScoreDistribution
+from streamer.readings.window_query import QueryContext, WindowQuery, WindowVariant, ZoneRun, data_age_s
+from streamer.readings.window_table import EMPTY_TABLE, WindowTable
 from streamer.settings import Settings
-from streamer.store.port import ChangeCursor, Heartbeat, PaneChange, Partition, Store
+from streamer.store.port import ChangeCursor, Heartbeat, PaneChange, Partition, StateStore
 
 LIVE_MS: Final = MINUTE
 """A query for a moment this close to now uses the rolling sums that the next one uses."""
-POINTS: Final = 1_000
+MAX_POINTS: Final = 1_000
 """How many points a history may have."""
-BELONGS_H: Final = 7 * 24
+MEMBERSHIP_H: Final = 7 * 24
 """An agent belongs to each team for which they answered a segment within so many hours."""
 
 
-def spans(settings: Settings) -> Spans:
+def window_spans(settings: Settings) -> WindowSpans:
     """Return the spans that the windows of metrics may refer to, in ms."""
-    rules = settings.rules()
-    return Spans(
+    rules = settings.counting_rules()
+    return WindowSpans(
         fcr_ms=rules.fcr_ms,
         horizon_ms=rules.horizon_ms,
-        response_age_ms=round(settings.response_age.total_seconds() * 1000),
+        response_age_ms=round(settings.survey_response_delay.total_seconds() * 1000),
     )
 
 
-class Slot(NamedTuple):
+class RollingSlot(NamedTuple):
     """The key of a rolling sum: a window, a view (with the zone of its queues) and a pane family."""
 
     name: str
-    view: View
+    view: PaneView
     family: Family
 
 
-class Kept(NamedTuple):
+class KeptPanes(NamedTuple):
     """Panes by index, the projection of their keys to row * NUMBERS + number, and the rows' names."""
 
-    panes: Mapping[int, Entries]
-    lens: Lens
+    panes: Mapping[int, SparseCounts]
+    projection: Projection
     names: Sequence[str]
 
 
-class _Known(NamedTuple):
+class _CachedTable(NamedTuple):
     """A table, the sums it was computed from, and their versions."""
 
-    parts: list[Entries]
-    editions: Mapping[Slot, int]
-    table: Table
+    parts: list[SparseCounts]
+    versions: Mapping[RollingSlot, int]
+    table: WindowTable
 
 
-class Reader:
+class MetricsReader:
     """Follows a store. Call `refresh` from an event loop; `readings` and `history` from any thread."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
-        self._rules = settings.rules()
-        self._written = written(self._rules)
+    def __init__(self, store: StateStore, settings: Settings) -> None:
+        self._rules = settings.counting_rules()
+        self._encoded_rules = encode_rules(self._rules)
         self.pairs: tuple[Grouping, ...] = self._rules.pairs
         self._store = store
-        self._zones = Zones(settings.timezone, settings.zones())
-        self.spans = spans(settings)
-        self._numbers = self._empty()
+        self._zones = QueueZones(settings.timezone, settings.zones())
+        self.spans = window_spans(settings)
+        self._state = self._empty_state()
         self._cursor: ChangeCursor | None = None
         self._lock = Lock()
-        self.edition = 0
+        self.version = 0
         """Increases whenever counts changed."""
-        self._tables: dict[tuple[str, View, bool], _Known] = {}
-        self.beats: Mapping[Partition, Heartbeat] = {}
+        self._tables: dict[tuple[str, PaneView, bool], _CachedTable] = {}
+        self.heartbeats: Mapping[Partition, Heartbeat] = {}
 
     # Following the store.
 
@@ -95,228 +102,265 @@ class Reader:
         Errors of the store are raised, and the last published state stays. Raises OtherRules if the counts
         in the store follow other counting rules than the settings: a rebuild may have put those in force.
         Changes are published only after all of one moment is read."""
-        cursor, waiting = self._cursor, list[PaneChange]()
-        fresh = self._empty() if cursor is None else None
+        cursor, pending = self._cursor, list[PaneChange]()
+        new_state = self._empty_state() if cursor is None else None
         while True:
             changes = await self._store.changes(cursor)
             if changes.rules is not None:
-                agree(changes.rules, self._written)
+                require_same_rules(changes.rules, self._encoded_rules)
             cursor = changes.cursor
             if changes.reset:
-                fresh, waiting = self._empty(), []
-            if fresh is None:
-                waiting.extend(changes.panes)
+                new_state, pending = self._empty_state(), []
+            if new_state is None:
+                pending.extend(changes.panes)
             elif changes.panes:
-                await asyncio.to_thread(self._put, fresh, changes.panes, now_ms)
+                await asyncio.to_thread(self._apply_changes, new_state, changes.panes, now_ms)
             if not changes.more:
                 break
-        has_changed = bool(waiting) or fresh is not None
+        has_changed = bool(pending) or new_state is not None
         if has_changed:
-            await asyncio.to_thread(self._publish, fresh, waiting, now_ms)
-        self._cursor, self.beats = cursor, changes.heartbeats
+            await asyncio.to_thread(self._publish, new_state, pending, now_ms)
+        self._cursor, self.heartbeats = cursor, changes.heartbeats
         return has_changed
 
-    def _empty(self) -> Numbers:
-        return Numbers(self.pairs, self._zones)
+    def _empty_state(self) -> ReaderState:
+        return ReaderState(self.pairs, self._zones)
 
     @property
-    def counts(self) -> Mapping[str, int]:
+    def counters(self) -> Mapping[str, int]:
         """The plain counters by name, as they are in the store."""
-        return self._numbers.counters
+        return self._state.counters
 
-    def _publish(self, fresh: Numbers | None, changes: Sequence[PaneChange], now_ms: int) -> None:
+    def _publish(self, new_state: ReaderState | None, changes: Sequence[PaneChange], now_ms: int) -> None:
         with self._lock:
-            if fresh is not None:
-                self._numbers, self._tables = fresh, {}
-            self._put(self._numbers, changes, now_ms)
-            self.edition += 1
+            if new_state is not None:
+                self._state, self._tables = new_state, {}
+            self._apply_changes(self._state, changes, now_ms)
+            self.version += 1
 
-    def _put(self, numbers: Numbers, changes: Sequence[PaneChange], now_ms: int) -> None:
+    def _apply_changes(self, state: ReaderState, changes: Sequence[PaneChange], now_ms: int) -> None:
         for family in WIDTH:
-            numbers.drop_before(family, oldest(family, now_ms, self._rules.retention_ms))
+            state.drop_before(family, oldest_pane(family, now_ms, self._rules.retention_ms))
         for change in changes:
-            numbers.put(change.place, change.deltas, change.whole)
+            state.put(change.pane_hour, change.deltas, change.is_whole)
 
     @property
     def ready(self) -> bool:
         """True once the store was read completely."""
         return self._cursor is not None
 
-    def fresh_s(self, now_ms: int) -> float | None:
+    def data_age_s(self, now_ms: int) -> float | None:
         """Return the seconds since all partitions were last seen caught up; None if they never were."""
-        caught_up = self._caught_up()
-        return None if caught_up is None else fresh_s(caught_up, now_ms)
+        caught_up_ms = self._caught_up_ms()
+        return None if caught_up_ms is None else data_age_s(caught_up_ms, now_ms)
 
-    def _caught_up(self) -> int | None:
-        return min((beat.caught_up_at for beat in self.beats.values()), default=0) or None
+    def _caught_up_ms(self) -> int | None:
+        return min((heartbeat.caught_up_at for heartbeat in self.heartbeats.values()), default=0) or None
 
     # Answering.
 
-    def readings(self, query: Query) -> list[Reading]:
+    def readings(self, query: MetricQuery) -> list[Reading]:
         """Return the readings of a query, by window, metric, stat and key. Raises QueryError."""
-        return [*self.each(query)]
+        return [*self.iter_readings(query)]
 
-    def each(self, query: Query) -> Iterator[Reading]:
+    def iter_readings(self, query: MetricQuery) -> Iterator[Reading]:
         """Yield the same readings, computed one by one from the counts of this moment. Raises QueryError."""
-        asked, around = checked(query, self.pairs), self._around()
+        validated, context = validate_query(query, self.pairs), self._query_context()
         live = not query.week_before and (query.at is None or abs(query.now - query.at) < LIVE_MS)
         with self._lock:
-            sums = self._numbers.live if live else Sums(self._numbers.families)
-            looks = [self._look(Look(asked, window, around), sums, live) for window in query.windows]
-        return (reading for look in looks for reading in look.readings())
+            sums = self._state.live_sums if live else WindowSums(self._state.families)
+            window_queries = [
+                self._load_tables(WindowQuery(validated, window, context), sums, live)
+                for window in query.windows
+            ]
+        return (reading for window_query in window_queries for reading in window_query.readings())
 
-    def samples(self, query: Query) -> list[tuple[Reading, Counts]]:
+    def samples(self, query: MetricQuery) -> list[tuple[Reading, WindowCounts]]:
         """Return the readings of one metric over one window, each with its counts. Raises QueryError."""
-        asked, live = checked(query, self.pairs), query.at is None or abs(query.now - query.at) < LIVE_MS
-        look = Look(asked, query.windows[0], self._around())
+        validated, live = (
+            validate_query(query, self.pairs),
+            query.at is None or abs(query.now - query.at) < LIVE_MS,
+        )
+        window_query = WindowQuery(validated, query.windows[0], self._query_context())
         with self._lock:
-            self._look(look, self._numbers.live if live else Sums(self._numbers.families), live)
-        ((metric, _),) = asked.metrics
-        table = look.tables.get(look.part(metric), EMPTY)
-        return [(reading, table.counts(reading.key)) for reading in look.readings()]
+            self._load_tables(
+                window_query, self._state.live_sums if live else WindowSums(self._state.families), live
+            )
+        ((metric, _),) = validated.metrics
+        table = window_query.tables.get(window_query.variant_of(metric), EMPTY_TABLE)
+        return [(reading, table.counts(reading.key)) for reading in window_query.readings()]
 
-    def history(self, query: Query, first: int, last: int, step: int) -> list[Reading]:
+    def history(self, query: MetricQuery, first_ms: int, last_ms: int, step_ms: int) -> list[Reading]:
         """Return one metric's readings of one group at first_ms, first_ms + step_ms, …, up to last_ms. Raises
         QueryError, also for more than MAX_POINTS points."""
-        if step <= 0 or last < first:
+        if step_ms <= 0 or last_ms < first_ms:
             raise QueryError("from, to, step: expected from <= to, and a step above 0")
-        if (last - first) // step >= POINTS:
-            raise QueryError(f"step = {step // 1000} s: expected at most {POINTS} points")
+        if (last_ms - first_ms) // step_ms >= MAX_POINTS:
+            raise QueryError(f"step = {step_ms // 1000} s: expected at most {MAX_POINTS} points")
         _check_single("history", query)
-        (points,) = self.histories(query, range(first, last + 1, step))
+        (points,) = self.histories(query, range(first_ms, last_ms + 1, step_ms))
         return points
 
-    def histories(self, query: Query, moments: range) -> list[list[Reading]]:
+    def histories(self, query: MetricQuery, moments_ms: range) -> list[list[Reading]]:
         """Return, for each metric of the query, its readings at all `moments_ms`. The query names one window
         and one group."""
-        asked = [checked(msgspec.structs.replace(query, at=at), self.pairs) for at in moments]
-        looks = [Look(one, query.windows[0], self._around()) for one in asked]
+        validated_queries = [
+            validate_query(msgspec.structs.replace(query, at=at), self.pairs) for at in moments_ms
+        ]
+        window_queries = [
+            WindowQuery(validated, query.windows[0], self._query_context()) for validated in validated_queries
+        ]
         with self._lock:
-            sums = Sums(self._numbers.families, (query.by, query.key or ""))
-            looks = [self._look(look, sums, live=False) for look in looks]
-        return [list(points) for points in zip(*(look.readings() for look in looks), strict=True)]
+            sums = WindowSums(self._state.families, (query.by, query.key or ""))
+            window_queries = [
+                self._load_tables(window_query, sums, live=False) for window_query in window_queries
+            ]
+        return [
+            list(points)
+            for points in zip(*(window_query.readings() for window_query in window_queries), strict=True)
+        ]
 
     async def contacts(
-        self, query: Query, order: Order, limit: int, teams: Collection[str] | None = None
-    ) -> list[Contact]:
+        self, query: MetricQuery, order: Order, limit: int, teams: Collection[str] | None = None
+    ) -> list[ContactDetails]:
         """Return at most `limit` contacts behind one metric's reading of one group, as far back as 10 s panes
         are kept (50 h), only of these teams (None: all). Raises QueryError and errors of the store."""
-        number = self._number(query, teams)
-        places = await asyncio.to_thread(self._places, number, order)
-        journeys = Archive(self._store, self._rules, self._zones, self._journeys_of)
-        return await behind(number, places, order, limit, journeys)
+        drill_down_target = self._drill_down(query, teams)
+        candidate_panes = await asyncio.to_thread(self._candidate_panes, drill_down_target, order)
+        source = JourneySource(self._store, self._rules, self._zones, self._journeys_of)
+        return await drill_down(drill_down_target, candidate_panes, order, limit, source)
 
     def _journeys_of(self, pane: int) -> list[Key]:
         """Return the journeys counted in a 10 s pane, the last to arrive first."""
         with self._lock:
-            keys = split_keys(self._numbers.fine.journeys.get(pane, b""))
+            keys = split_keys(self._state.fine.journeys.get(pane, b""))
         return list(dict.fromkeys(reversed(keys)))
 
-    def _number(self, query: Query, teams: Collection[str] | None) -> Number:
+    def _drill_down(self, query: MetricQuery, teams: Collection[str] | None) -> DrillDown:
         _check_single("contacts", query)
-        look = Look(checked(query, self.pairs), query.windows[0], self._around())
-        return Number.of(look, teams)
+        window_query = WindowQuery(validate_query(query, self.pairs), query.windows[0], self._query_context())
+        return DrillDown.from_query(window_query, teams)
 
-    def _places(self, number: Number, order: Order) -> list[Place]:
+    def _candidate_panes(self, target: DrillDown, order: Order) -> list[CandidatePane]:
         with self._lock:
-            return number.places(self._numbers.fine, order)
+            return target.candidate_panes(self._state.fine, order)
 
-    def distribution(self, query: Query, question: str) -> list[Distribution]:
+    def distributions(self, query: MetricQuery, question: str) -> list[ScoreDistribution]:
         """Return the answers to a question by score, for each group of the query; `query.metrics` is ignored.
         Raises QueryError."""
-        if question not in METRIC_OF:
-            raise QueryError(f"question = {question!r}: expected one of {', '.join(METRIC_OF)}")
-        asked = checked(msgspec.structs.replace(query, metrics=(METRIC_OF[question],)), self.pairs)
-        look = Look(asked, query.windows[0], self._around())
+        if question not in METRIC_OF_QUESTION:
+            raise QueryError(f"question = {question!r}: expected one of {', '.join(METRIC_OF_QUESTION)}")
+        validated = validate_query(
+            msgspec.structs.replace(query, metrics=(METRIC_OF_QUESTION[question],)), self.pairs
+        )
+        window_query = WindowQuery(validated, query.windows[0], self._query_context())
         with self._lock:
-            self._look(look, Sums(self._numbers.families), live=False)
-        return [*look.distributions(question)]
+            self._load_tables(window_query, WindowSums(self._state.families), live=False)
+        return [*window_query.distributions(question)]
 
     def agents_of(self, teams: Collection[str], now_ms: int) -> frozenset[str]:
         """Return the agents who belong to one of these teams."""
-        last, view = now_ms // HOUR + 2, View("team", "agents")
+        end_hour, view = now_ms // HOUR + 2, PaneView("team", "agents")
         with self._lock:
-            linked = self._numbers.live.total("belonging", view, "long", last - BELONGS_H, last).keys
-            rows = self._numbers.families["long"].rows
-        wanted = [number for number in map(rows["team"].get, teams) if number is not None]
-        found = linked[np.isin(linked // WIDE, wanted)] % WIDE
-        return frozenset(rows["agent"].names[number] for number in np.unique(found).tolist())
+            links = self._state.live_sums.total(
+                "belonging", view, "long", end_hour - MEMBERSHIP_H, end_hour
+            ).keys
+            rows = self._state.families["long"].rows
+        team_rows = [number for number in map(rows["team"].get, teams) if number is not None]
+        agent_rows = links[np.isin(links // AGENT_WIDTH, team_rows)] % AGENT_WIDTH
+        return frozenset(rows["agent"].names[number] for number in np.unique(agent_rows).tolist())
 
-    def kept(self, by: str, family: Family, first: int, last: int) -> Kept:
+    def kept_panes(self, by: str, family: Family, first_pane: int, end_pane: int) -> KeptPanes:
         """Return the non-empty panes of [first_pane, end_pane), for callers that sum them themselves."""
         with self._lock:
-            columns = self._numbers.families[family]
-            pyramid = columns.pyramid(View(by))
-            panes = {index: pyramid.leaves.pane(index) for index in pyramid.leaves.panes(first, last)}
-            return Kept(panes, pyramid.lens, columns.rows[by].names)
+            columns = self._state.families[family]
+            pyramid = columns.pyramid(PaneView(by))
+            panes = {
+                index: pyramid.panes.counts_of(index)
+                for index in pyramid.panes.filled_panes(first_pane, end_pane)
+            }
+            return KeptPanes(panes, pyramid.projection, columns.rows[by].names)
 
-    def cells(self, first: int, last: int) -> dict[str, Kept]:
+    def panes_by_grouping(self, first_pane: int, end_pane: int) -> dict[str, KeptPanes]:
         """Return the 10 s panes [first_pane, end_pane) by grouping: the same counts, other projections."""
         with self._lock:
-            fine = self._numbers.fine
-            panes = {index: fine.leaves.pane(index) for index in fine.leaves.panes(first, last)}
+            fine = self._state.fine
+            panes = {
+                index: fine.panes.counts_of(index) for index in fine.panes.filled_panes(first_pane, end_pane)
+            }
             rows = fine.rows.items()
-            return {by: Kept(panes, fine.pyramid(View(by)).lens, known.names) for by, known in rows}
+            return {
+                by: KeptPanes(panes, fine.pyramid(PaneView(by)).projection, string_table.names)
+                for by, string_table in rows
+            }
 
-    def summed(
-        self, by: str, family: Family, first: int, last: int, zone: str | None = None
-    ) -> tuple[Entries, Sequence[str]]:
+    def summed_panes(
+        self, by: str, family: Family, first_pane: int, end_pane: int, zone: str | None = None
+    ) -> tuple[SparseCounts, Sequence[str]]:
         """Return the sum of the panes [first_pane, end_pane), with keys row * NUMBERS + number, and the names
         of the rows. `zone`: only queues of this time zone (10 s panes only)."""
         with self._lock:
-            columns = self._numbers.families[family]
-            return columns.pyramid(View(by, zone=zone)).total(first, last), columns.rows[by].names
+            columns = self._state.families[family]
+            return columns.pyramid(PaneView(by, zone=zone)).total(first_pane, end_pane), columns.rows[
+                by
+            ].names
 
-    def _around(self) -> Surroundings:
-        return Surroundings(self._zones, self.spans, self._caught_up(), self._rules.retention_ms)
+    def _query_context(self) -> QueryContext:
+        return QueryContext(self._zones, self.spans, self._caught_up_ms(), self._rules.retention_ms)
 
-    def _look(self, look: Look, sums: Sums, live: bool) -> Look:
-        for part, agents in look.needs().items():
-            look.tables[part] = self._table(look, part, agents, sums, live)
-        return look
+    def _load_tables(self, window_query: WindowQuery, sums: WindowSums, live: bool) -> WindowQuery:
+        for variant, agents in window_query.required_variants().items():
+            window_query.tables[variant] = self._window_table(window_query, variant, agents, sums, live)
+        return window_query
 
-    def _table(self, look: Look, part: Part, agents: bool, sums: Sums, live: bool) -> Table:
-        runs = look.runs(part)
+    def _window_table(
+        self, window_query: WindowQuery, variant: WindowVariant, agents: bool, sums: WindowSums, live: bool
+    ) -> WindowTable:
+        runs = window_query.zone_runs(variant)
         if not runs:
-            return EMPTY
-        view = View(look.asked.query.by)
-        slot = f"{look.window} {part}"
-        totals = [*_totals(slot, view, runs, sums)]
-        linked = [*_totals(slot, view._replace(what="agents"), runs, sums)] if agents else []
-        place, parts = (slot, view, agents), [*totals, *linked]
-        known = self._tables.get(place) if live else None
-        if known is not None and _same(known.parts, parts):
-            return known.table
-        rows = self._numbers.families[runs[0].panes.family].rows[view.by]
-        table = Table(merged(totals), rows, merged(linked))
+            return EMPTY_TABLE
+        view = PaneView(window_query.validated.query.by)
+        slot_name = f"{window_query.window} {variant}"
+        totals = [*_totals(slot_name, view, runs, sums)]
+        agent_links = [*_totals(slot_name, view._replace(quantity="agents"), runs, sums)] if agents else []
+        table_key, parts = (slot_name, view, agents), [*totals, *agent_links]
+        cached = self._tables.get(table_key) if live else None
+        if cached is not None and _are_same_objects(cached.parts, parts):
+            return cached.table
+        rows = self._state.families[runs[0].panes.family].rows[view.by]
+        table = WindowTable(merge_sums(totals), rows, merge_sums(agent_links))
         if live:
-            if known is not None and (changed := _changed(sums, known.editions)) is not None:
-                table.keep(known.table, changed)
-            slots = [Slot(slot, view._replace(zone=zone), panes.family) for zone, panes in runs]
-            self._tables[place] = _Known(parts, {one: sums.edition(*one) for one in slots}, table)
+            if cached is not None and (changed_rows := _changed_rows(sums, cached.versions)) is not None:
+                table.reuse_rows(cached.table, changed_rows)
+            slots = [RollingSlot(slot_name, view._replace(zone=zone), panes.family) for zone, panes in runs]
+            self._tables[table_key] = _CachedTable(
+                parts, {slot: sums.version(*slot) for slot in slots}, table
+            )
         return table
 
 
-def _check_single(what: str, query: Query) -> None:
+def _check_single(purpose: str, query: MetricQuery) -> None:
     """Require that the query asks for one figure of one group. Raises QueryError."""
     if len(query.metrics) != 1 or len(query.windows) != 1 or query.stat == "*":
-        raise QueryError(f"{what}: expected one metric, one window and one stat")
+        raise QueryError(f"{purpose}: expected one metric, one window and one stat")
     if query.by != ALL and not query.key:
         raise QueryError(f"key: expected one key of {query.by}")
 
 
-def _same(parts: list[Entries], others: list[Entries]) -> bool:
+def _are_same_objects(parts: list[SparseCounts], others: list[SparseCounts]) -> bool:
     """Compare by identity: sums never change, so the same objects hold the same counts."""
     return [*map(id, parts)] == [*map(id, others)]
 
 
-def _changed(sums: Sums, since: Mapping[Slot, int]) -> Integers | None:
+def _changed_rows(sums: WindowSums, versions: Mapping[RollingSlot, int]) -> Integers | None:
     """Return the rows whose counts changed since these versions; None: unknown."""
-    found = [sums.changed(*one, edition) for one, edition in since.items()]
-    known = [rows for rows in found if rows is not None]
-    return np.concatenate(known) if known and len(known) == len(found) else None
+    rows_by_slot = [sums.changed_rows(*slot, version) for slot, version in versions.items()]
+    known_rows = [rows for rows in rows_by_slot if rows is not None]
+    return np.concatenate(known_rows) if known_rows and len(known_rows) == len(rows_by_slot) else None
 
 
-def _totals(slot: str, view: View, runs: Sequence[ZoneRun], sums: Sums) -> Iterator[Entries]:
+def _totals(
+    slot_name: str, view: PaneView, runs: Sequence[ZoneRun], sums: WindowSums
+) -> Iterator[SparseCounts]:
     for zone, (family, first, last) in runs:
-        yield sums.total(slot, view._replace(zone=zone), family, first, last)
+        yield sums.total(slot_name, view._replace(zone=zone), family, first, last)

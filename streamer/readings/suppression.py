@@ -21,13 +21,13 @@ from typing import Final, NamedTuple
 import msgspec
 
 from streamer.panes.pane_keys import ALL, Grouping
-from streamer.readings.network import Count, Network, networks
-from streamer.readings.query import Query, Reading
+from streamer.readings.count_network import Count, CountNetwork, count_networks
+from streamer.readings.query import MetricQuery, Reading
 
-FEWEST: Final = 5
+MIN_ANSWERS: Final = 5
 """A group needs this many answers to be shown."""
 
-ANSWERS: Final[Mapping[str, str]] = {
+ANSWER_METRIC_OF: Final[Mapping[str, str]] = {
     "nps_score": "nps_score",
     "cnx_score": "cnx_score",
     "csat_ratio": "csat_ratio",
@@ -46,10 +46,10 @@ ANSWERS: Final[Mapping[str, str]] = {
 sent, customers at risk)."""
 
 
-COUNTED: Final = tuple(dict.fromkeys(ANSWERS.values()))
+ANSWER_METRICS: Final = tuple(dict.fromkeys(ANSWER_METRIC_OF.values()))
 
 
-class Place(NamedTuple):
+class AnswerGroup(NamedTuple):
     """The unit of suppression: all figures of the same answers, of one group in one window."""
 
     answers: str
@@ -58,13 +58,13 @@ class Place(NamedTuple):
     key: str
 
 
-Counts = dict[str, int]
+AnswerCounts = dict[str, int]
 """Answers by key."""
-Hidden = dict[str, set[str]]
+HiddenKeys = dict[str, set[str]]
 """Keys by grouping."""
 
 
-def suppressed(readings: Sequence[Reading]) -> list[Reading]:
+def suppress_readings(readings: Sequence[Reading]) -> list[Reading]:
     """Return the readings; those that must be hidden have no data.
 
     The readings must cover whole groupings, with both dimensions of a pair and the metrics that
@@ -75,138 +75,163 @@ def suppressed(readings: Sequence[Reading]) -> list[Reading]:
     ...         "nps_score", "", "points", "higher", "1h", "queue", queue, 50.0, 20.0, 70.0, answers,
     ...         "2026-11-21T09:00:00Z", "2026-11-21T10:00:00Z", 0.0,
     ...     )
-    >>> [reading.support for reading in suppressed([nps("billing", 4), nps("sales", 6), nps("tech", 9)])]
+    >>> readings = suppress_readings([nps("billing", 4), nps("sales", 6), nps("tech", 9)])
+    >>> [reading.support for reading in readings]
     [0, 0, 9]
     """
-    return without(readings, hidden(readings), judged(readings))
+    return blank_hidden(readings, hidden_groups(readings), counted_groups(readings))
 
 
-def without(readings: Iterable[Reading], places: frozenset[Place], known: frozenset[Place]) -> list[Reading]:
+def blank_hidden(
+    readings: Iterable[Reading], hidden_groups: frozenset[AnswerGroup], counted_groups: frozenset[AnswerGroup]
+) -> list[Reading]:
     """Blank the readings of `hidden_groups`, and survey figures of groups not in `counted_groups`."""
     return [
-        blank(reading) if (at := place(reading)) and (at in places or at not in known) else reading
+        blank_reading(reading)
+        if (group := answer_group(reading)) and (group in hidden_groups or group not in counted_groups)
+        else reading
         for reading in readings
     ]
 
 
-def place(reading: Reading) -> Place | None:
+def answer_group(reading: Reading) -> AnswerGroup | None:
     """Return the unit of suppression of a reading; None if it is no survey figure."""
-    answers = ANSWERS.get(reading.metric)
-    return None if answers is None else Place(answers, reading.window, reading.by, reading.key)
+    answers = ANSWER_METRIC_OF.get(reading.metric)
+    return None if answers is None else AnswerGroup(answers, reading.window, reading.by, reading.key)
 
 
-def blank(reading: Reading) -> Reading:
+def blank_reading(reading: Reading) -> Reading:
     """Return the reading with no data."""
     return msgspec.structs.replace(reading, value=None, lower=None, upper=None, support=0)
 
 
-def judged(readings: Iterable[Reading]) -> frozenset[Place]:
+def counted_groups(readings: Iterable[Reading]) -> frozenset[AnswerGroup]:
     """Return the groups whose number of answers is among the readings."""
     return frozenset(
-        Place(one.metric, one.window, one.by, one.key)
-        for one in readings
-        if ANSWERS.get(one.metric) == one.metric
+        AnswerGroup(reading.metric, reading.window, reading.by, reading.key)
+        for reading in readings
+        if ANSWER_METRIC_OF.get(reading.metric) == reading.metric
     )
 
 
-def hidden(readings: Iterable[Reading], pause: Callable[[], None] = lambda: None) -> frozenset[Place]:
+def hidden_groups(
+    readings: Iterable[Reading], pause: Callable[[], None] = lambda: None
+) -> frozenset[AnswerGroup]:
     """Return the groups to hide, given readings of whole groupings. `pause` is called often."""
-    counts: dict[tuple[str, str], dict[str, Counts]] = defaultdict(lambda: defaultdict(dict))
-    begins: dict[tuple[str, str], str] = {}
-    for one in readings:
-        if ANSWERS.get(one.metric) == one.metric:
-            counts[one.metric, one.window][one.by][one.key] = one.support
-            begins[one.metric, one.window] = min(one.from_, begins.get((one.metric, one.window), one.from_))
-    found: set[Place] = set()
-    longer: dict[str, tuple[Mapping[str, Counts], Hidden]] = {}
-    for answers, window in sorted(counts, key=lambda slot: begins[slot]):
+    counts: dict[tuple[str, str], dict[str, AnswerCounts]] = defaultdict(lambda: defaultdict(dict))
+    window_starts: dict[tuple[str, str], str] = {}
+    for reading in readings:
+        if ANSWER_METRIC_OF.get(reading.metric) == reading.metric:
+            counts[reading.metric, reading.window][reading.by][reading.key] = reading.support
+            window_starts[reading.metric, reading.window] = min(
+                reading.from_, window_starts.get((reading.metric, reading.window), reading.from_)
+            )
+    groups: set[AnswerGroup] = set()
+    longer: dict[str, tuple[Mapping[str, AnswerCounts], HiddenKeys]] = {}
+    for answers, window in sorted(counts, key=lambda slot: window_starts[slot]):
         pause()
-        groups = counts[answers, window]
-        keys = _of_window(groups, _too_close(groups, *longer.get(answers, ({}, {}))), pause)
-        longer[answers] = groups, keys
-        found |= {Place(answers, window, by, key) for by, some in keys.items() for key in some}
-    return frozenset(found)
+        counts_by_grouping = counts[answers, window]
+        keys = _hidden_in_window(
+            counts_by_grouping, _hidden_by_longer(counts_by_grouping, *longer.get(answers, ({}, {}))), pause
+        )
+        longer[answers] = counts_by_grouping, keys
+        groups |= {
+            AnswerGroup(answers, window, by, key) for by, hidden_keys in keys.items() for key in hidden_keys
+        }
+    return frozenset(groups)
 
 
-def questions(query: Query, pairs: Iterable[Grouping]) -> list[Query]:
+def required_queries(query: MetricQuery, pairs: Iterable[Grouping]) -> list[MetricQuery]:
     """Return the queries whose readings decide which readings of `query` are hidden.
 
     `pairs`: the pairs that the user may see.
 
     >>> pairs = [("queue", "channel"), ("site", "reason")]
-    >>> [each.by for each in questions(Query(now=0, by="queue"), pairs)]
+    >>> [each.by for each in required_queries(MetricQuery(now=0, by="queue"), pairs)]
     ['all', 'queue', 'channel', 'queue,channel']
     """
-    asked = [*dict.fromkeys((ALL, *query.by.split(","), *_linked(query.by, pairs)))]
-    figures = query.metrics or tuple(ANSWERS)
-    counted = tuple(dict.fromkeys(ANSWERS[name] for name in figures if name in ANSWERS))
+    required_groupings = [*dict.fromkeys((ALL, *query.by.split(","), *_linked_groupings(query.by, pairs)))]
+    metric_names = query.metrics or tuple(ANSWER_METRIC_OF)
+    counted = tuple(
+        dict.fromkeys(ANSWER_METRIC_OF[name] for name in metric_names if name in ANSWER_METRIC_OF)
+    )
     whole = msgspec.structs.replace(query, metrics=counted, key=None, stat=None)
-    return [msgspec.structs.replace(whole, by=by) for by in asked]
+    return [msgspec.structs.replace(whole, by=by) for by in required_groupings]
 
 
-def _linked(by: str, pairs: Iterable[Grouping]) -> list[str]:
+def _linked_groupings(by: str, pairs: Iterable[Grouping]) -> list[str]:
     """Return all groupings connected with `by` through shared dimensions, directly or by others."""
-    dimensions, found, left = set(by.split(",")), list[str](), list(pairs)
-    while near := [pair for pair in left if dimensions & set(pair)]:
-        for pair in near:
-            left.remove(pair)
+    dimensions, linked, remaining = set(by.split(",")), list[str](), list(pairs)
+    while touching := [pair for pair in remaining if dimensions & set(pair)]:
+        for pair in touching:
+            remaining.remove(pair)
             dimensions |= set(pair)
-            found += [*pair, ",".join(pair)]
-    return found
+            linked += [*pair, ",".join(pair)]
+    return linked
 
 
-def of_many(figures: Sequence[Reading], counted: Sequence[Reading]) -> list[Reading]:
+def suppress_history(figures: Sequence[Reading], counted: Sequence[Reading]) -> list[Reading]:
     """Blank the moments of one group's history with too few answers; `counted` has their number at each."""
     assert len(figures) == len(counted)
     return [
-        blank(figure) if 0 < answers.support < FEWEST else figure
+        blank_reading(figure) if 0 < answers.support < MIN_ANSWERS else figure
         for figure, answers in zip(figures, counted, strict=True)
     ]
 
 
-def _too_close(groups: Mapping[str, Counts], longer: Mapping[str, Counts], keys: Hidden) -> Hidden:
+def _hidden_by_longer(
+    groups: Mapping[str, AnswerCounts], longer: Mapping[str, AnswerCounts], keys: HiddenKeys
+) -> HiddenKeys:
     """Return the keys hidden in the longer window, and those of which it has only a few answers more."""
     return {
         by: keys.get(by, set()) & counts.keys()
-        | {key for key, count in counts.items() if 0 < longer.get(by, {}).get(key, 0) - count < FEWEST}
+        | {key for key, count in counts.items() if 0 < longer.get(by, {}).get(key, 0) - count < MIN_ANSWERS}
         for by, counts in groups.items()
     }
 
 
-def _of_window(groups: Mapping[str, Counts], begun: Hidden, pause: Callable[[], None]) -> Hidden:
-    counts = {(by, key): answers for by, some in groups.items() for key, answers in some.items() if answers}
-    few = {count for count, answers in counts.items() if answers < FEWEST}
-    few |= {(by, key) for by, some in begun.items() for key in some if (by, key) in counts}
-    found: Hidden = defaultdict(set)
-    for by, key in _with_company(networks(counts), few, pause) if few else ():
-        found[by].add(key)
-    return found
+def _hidden_in_window(
+    groups: Mapping[str, AnswerCounts], hidden_before: HiddenKeys, pause: Callable[[], None]
+) -> HiddenKeys:
+    counts = {
+        (by, key): answers for by, values in groups.items() for key, answers in values.items() if answers
+    }
+    few = {count for count, answers in counts.items() if answers < MIN_ANSWERS}
+    few |= {(by, key) for by, values in hidden_before.items() for key in values if (by, key) in counts}
+    hidden_keys: HiddenKeys = defaultdict(set)
+    for by, key in _with_complementary(count_networks(counts), few, pause) if few else ():
+        hidden_keys[by].add(key)
+    return hidden_keys
 
 
-def _with_company(tables: Sequence[Network], few: set[Count], pause: Callable[[], None]) -> set[Count]:
+def _with_complementary(
+    tables: Sequence[CountNetwork], few: set[Count], pause: Callable[[], None]
+) -> set[Count]:
     """Return the counts below MIN_ANSWERS, and the complementary counts that must be hidden with them."""
-    found, before = set(few), 0
-    while len(found) > before:
-        before = len(found)
+    hidden_counts, previous_size = set(few), 0
+    while len(hidden_counts) > previous_size:
+        previous_size = len(hidden_counts)
         for table in tables:
-            for count in sorted(table.computable(found) & few):
+            for count in sorted(table.computable_counts(hidden_counts) & few):
                 pause()
-                found.update(table.way_round(count, found))
+                hidden_counts.update(table.cheapest_cycle(count, hidden_counts))
             for total, addends in table.sums:
                 pause()
-                if total not in found:
-                    found.update(_beside(table, addends, found))
-    return found
+                if total not in hidden_counts:
+                    hidden_counts.update(_complementary_counts(table, addends, hidden_counts))
+    return hidden_counts
 
 
-def _beside(table: Network, addends: Sequence[Count], found: set[Count]) -> list[Count]:
+def _complementary_counts(
+    table: CountNetwork, addends: Sequence[Count], hidden_counts: set[Count]
+) -> list[Count]:
     """Return the smallest addends to hide as well, until the sum of the hidden ones reveals nobody."""
-    answers = [table.counts[count] for count in addends if count in found]
-    others = sorted((table.counts[count], count) for count in addends if count not in found)
-    more: list[Count] = []
-    for number, count in others if answers else ():
-        if len(answers) > 1 and sum(answers) >= FEWEST:
+    answers = [table.counts[count] for count in addends if count in hidden_counts]
+    others = sorted((table.counts[count], count) for count in addends if count not in hidden_counts)
+    additions: list[Count] = []
+    for answer_count, count in others if answers else ():
+        if len(answers) > 1 and sum(answers) >= MIN_ANSWERS:
             break
-        answers.append(number)
-        more.append(count)
-    return more
+        answers.append(answer_count)
+        additions.append(count)
+    return additions

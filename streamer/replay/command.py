@@ -4,40 +4,40 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from streamer.readings.times import milliseconds
-from streamer.replay.entries import How
-from streamer.replay.guess import run_guess
-from streamer.replay.run import Asked, run_replay
+from streamer.readings.query_times import parse_query_time_ms
+from streamer.replay.file_reader import ReadOptions
+from streamer.replay.map_inference import run_guess
+from streamer.replay.run import ReplayOptions, run_replay
 from streamer.settings import Settings, SettingsError
 from streamer.worker.engine import wall_clock_ms
 
 
 def run_command(
-    settings: Callable[[], Settings], files: Sequence[str], guess: bool, options: Mapping[str, Any]
+    load_settings: Callable[[], Settings], files: Sequence[str], guess: bool, options: Mapping[str, Any]
 ) -> int:
     """Run the command and return its exit code. Raises SettingsError and QueryError for invalid options."""
     if guess:
         return run_guess(files, options["form"])
-    how = How(options["form"], options["format_"], options["map_"], options["topic"])
-    to = options["shift_to"]
-    asked = Asked(
+    read_options = ReadOptions(options["form"], options["format_"], options["map_"], options["topic"])
+    shift_to = options["shift_to"]
+    replay_options = ReplayOptions(
         files=files,
-        how=how,
-        speed=_speed(options["speed"]),
-        shift_to=to,
-        shift_to_ms=None if to is None else _time(to),
+        read_options=read_options,
+        speed=_parse_speed(options["speed"]),
+        shift_to=shift_to,
+        shift_to_ms=None if shift_to is None else _parse_shift_to(shift_to),
         dry_run=options["dry_run"],
-        state=options["state"],
+        state_folder=options["state"],
         restart=options["restart"],
     )
-    return run_replay(settings(), asked)
+    return run_replay(load_settings(), replay_options)
 
 
-def _time(text: str) -> int:
-    return wall_clock_ms() if text == "now" else milliseconds("--shift-to", text)
+def _parse_shift_to(text: str) -> int:
+    return wall_clock_ms() if text == "now" else parse_query_time_ms("--shift-to", text)
 
 
-def _speed(text: str) -> float | None:
+def _parse_speed(text: str) -> float | None:
     if text == "max":
         return None
     try:

@@ -17,46 +17,46 @@ _SIGNS: Final[Mapping[str, Callable[[Any, Any], bool]]] = {
 }
 
 
-def condition(said: Any) -> Condition:
+def parse_condition(expression: Any) -> Condition:
     """Parse a condition: `"HANG"` is that text, `""` an unknown cell, `["A", "B"]` one of them, `"> 0"` a
     comparison with a number. Raises ValueError with what was expected.
 
-    >>> condition("> 5")("5.1"), condition("> 5")("six")
+    >>> parse_condition("> 5")("5.1"), parse_condition("> 5")("six")
     (True, False)
-    >>> condition(["HANG", "ABANDON"])("HANG"), condition("")(None)
+    >>> parse_condition(["HANG", "ABANDON"])("HANG"), parse_condition("")(None)
     (True, True)
     """
-    if isinstance(said, list):
-        any_of = [condition(one) for one in said]
-        return lambda cell: any(one(cell) for one in any_of)
-    if isinstance(said, bool | int | float):
-        return _compared("=", str(said).lower() if isinstance(said, bool) else str(said))
-    if not isinstance(said, str):
+    if isinstance(expression, list):
+        conditions = [parse_condition(alternative) for alternative in expression]
+        return lambda cell: any(alternative(cell) for alternative in conditions)
+    if isinstance(expression, bool | int | float):
+        return _comparison("=", str(expression).lower() if isinstance(expression, bool) else str(expression))
+    if not isinstance(expression, str):
         raise ValueError('expected a text, a number, a list of them, or a comparison such as "> 0"')
     for sign in _SIGNS:
-        if said.startswith(sign):
-            return _compared(sign, said.removeprefix(sign).strip())
-    return _compared("=", said)
+        if expression.startswith(sign):
+            return _comparison(sign, expression.removeprefix(sign).strip())
+    return _comparison("=", expression)
 
 
-def _compared(sign: str, with_: str) -> Condition:
-    compare, number = _SIGNS[sign], _number(with_)
+def _comparison(sign: str, operand: str) -> Condition:
+    compare, operand_number = _SIGNS[sign], _to_number(operand)
     if sign in ("=", "!="):
-        return lambda cell: compare(_same(cell, with_, number), True)
-    if number is None:
+        return lambda cell: compare(_cell_equals(cell, operand, operand_number), True)
+    if operand_number is None:
         raise ValueError(f"expected a number after {sign}")
-    return lambda cell: (own := _number(cell)) is not None and compare(own, number)
+    return lambda cell: (cell_number := _to_number(cell)) is not None and compare(cell_number, operand_number)
 
 
-def _same(cell: Any, text: str, number: float | None) -> bool:
+def _cell_equals(cell: Any, text: str, number: float | None) -> bool:
     if cell is None or text == "":
         return cell is None and text == ""
-    if number is not None and (own := _number(cell)) is not None:
-        return own == number
+    if number is not None and (cell_number := _to_number(cell)) is not None:
+        return cell_number == number
     return (str(cell).lower() if isinstance(cell, bool) else str(cell).strip()) == text
 
 
-def _number(value: Any) -> float | None:
+def _to_number(value: Any) -> float | None:
     if value is None or isinstance(value, bool):
         return None
     try:

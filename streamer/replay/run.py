@@ -8,15 +8,15 @@ from typing import Final, NamedTuple
 from rich.console import Console
 
 from streamer.events.decoding import TOPICS
-from streamer.replay.entries import How, Reader
-from streamer.replay.files import Input
-from streamer.replay.pace import Pace
-from streamer.replay.position import Keeper
-from streamer.replay.printing import Printer
-from streamer.replay.publishing import Publisher
-from streamer.replay.replaying import FileReplay, Shared, Sink, newest_ms
-from streamer.replay.retention import Retention
-from streamer.replay.usage import WrongUseError
+from streamer.replay.file_reader import FileReader, ReadOptions
+from streamer.replay.file_replay import FileReplay, RecordSink, ReplayContext, newest_event_ms
+from streamer.replay.input_files import InputFile
+from streamer.replay.kafka_sink import KafkaSink
+from streamer.replay.pacing import ReplayPacer
+from streamer.replay.position import PositionFile
+from streamer.replay.retention_check import RetentionCheck
+from streamer.replay.stdout_sink import StdoutSink
+from streamer.replay.usage_error import ReplayUsageError
 from streamer.settings import Settings
 from streamer.worker import kafka
 from streamer.worker.engine import wall_clock_ms
@@ -28,27 +28,27 @@ INTERRUPTED: Final = 130
 _BATCH_BYTES: Final = 128 * 1024
 
 
-class Asked(NamedTuple):
+class ReplayOptions(NamedTuple):
     """Options of the command line. `speed`: None is as fast as possible. `shift_to`: the new time of the
     newest event as given, RFC 3339 or "now"; `shift_to_ms`: the same in epoch milliseconds."""
 
     files: Sequence[str]
-    how: How = How()
+    read_options: ReadOptions = ReadOptions()
     speed: float | None = None
     shift_to: str | None = None
     shift_to_ms: int | None = None
     dry_run: bool = False
-    state: str | None = None
+    state_folder: str | None = None
     restart: bool = False
 
 
-def run_replay(settings: Settings, asked: Asked) -> int:
+def run_replay(settings: Settings, options: ReplayOptions) -> int:
     """Replay the files and return the exit code: 0 all sent, 2 the command or its map is wrong, 3 some events
     rejected, 130 interrupted. Errors of Kafka pass through."""
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        return asyncio.run(_replay(settings, asked, console))
-    except WrongUseError as error:
+        return asyncio.run(_replay_files(settings, options, console))
+    except ReplayUsageError as error:
         console.print(f"streamer replay: {error}", markup=False)
         return WRONG_USE
     except KeyboardInterrupt:
@@ -58,57 +58,77 @@ def run_replay(settings: Settings, asked: Asked) -> int:
         return ALL_SENT
 
 
-async def _replay(settings: Settings, asked: Asked, console: Console) -> int:
-    sources = [Input(path) for path in asked.files]
+async def _replay_files(settings: Settings, options: ReplayOptions, console: Console) -> int:
+    sources = [InputFile(path) for path in options.files]
     try:
-        return await _all(sources, settings, asked, console)
+        return await _replay_inputs(sources, settings, options, console)
     finally:
         for source in sources:
             source.close()
 
 
-async def _all(sources: Sequence[Input], settings: Settings, asked: Asked, console: Console) -> int:
-    reader = Reader(asked.how, settings)
-    keepers = [_keeper(source, asked, reader) for source in sources]
-    positions = [keeper.begin(asked.restart or asked.dry_run) for keeper in keepers]
-    begun = [position for position in positions if position.entries]
-    shift_ms = begun[0].shift_ms if begun else await _shift_ms(settings, asked, reader, sources, console)
+async def _replay_inputs(
+    sources: Sequence[InputFile], settings: Settings, options: ReplayOptions, console: Console
+) -> int:
+    reader = FileReader(options.read_options, settings)
+    position_files = [_position_file(source, options, reader) for source in sources]
+    positions = [position_file.load(options.restart or options.dry_run) for position_file in position_files]
+    started_positions = [position for position in positions if position.entries]
+    shift_ms = (
+        started_positions[0].shift_ms
+        if started_positions
+        else await _compute_shift_ms(settings, options, reader, sources, console)
+    )
     async with AsyncExitStack() as stack:
-        sink, retention = await _sink(settings, asked, stack)
-        shared = Shared(settings.rules(), reader, sink, retention, Pace(asked.speed), console)
-        accounts = []
-        for source, keeper, position in zip(sources, keepers, positions, strict=True):
+        sink, retention = await _open_sink(settings, options, stack)
+        context = ReplayContext(
+            settings.counting_rules(), reader, sink, retention, ReplayPacer(options.speed), console
+        )
+        summaries = []
+        for source, position_file, position in zip(sources, position_files, positions, strict=True):
             position.shift_ms = shift_ms
-            accounts.append(await FileReplay(shared, keeper, position).run(source))
-    for keeper in keepers:
-        keeper.forget()
-    return SOME_REJECTED if any(account.rejected for account in accounts) else ALL_SENT
+            summaries.append(await FileReplay(context, position_file, position).run(source))
+    for position_file in position_files:
+        position_file.delete()
+    return SOME_REJECTED if any(summary.rejected for summary in summaries) else ALL_SENT
 
 
-def _keeper(source: Input, asked: Asked, reader: Reader) -> Keeper:
-    return Keeper(source, asked.state, f"{reader.digest} {asked.shift_to or ''}", kept=not asked.dry_run)
+def _position_file(source: InputFile, options: ReplayOptions, reader: FileReader) -> PositionFile:
+    return PositionFile(
+        source, options.state_folder, f"{reader.digest} {options.shift_to or ''}", enabled=not options.dry_run
+    )
 
 
-async def _shift_ms(
-    settings: Settings, asked: Asked, reader: Reader, sources: Sequence[Input], console: Console
+async def _compute_shift_ms(
+    settings: Settings,
+    options: ReplayOptions,
+    reader: FileReader,
+    sources: Sequence[InputFile],
+    console: Console,
 ) -> int:
     """Return by how many milliseconds to move all times. Reads the files once before they are replayed."""
-    if asked.shift_to_ms is None:
+    if options.shift_to_ms is None:
         return 0
-    found = []
+    newest_times_ms = []
     for source in sources:
-        source.keep()
-        found.append(await newest_ms(settings.rules(), reader, source, console))
-    newest = max((one for one in found if one is not None), default=None)
-    return 0 if newest is None else asked.shift_to_ms - newest
+        source.buffer_stdin()
+        newest_times_ms.append(await newest_event_ms(settings.counting_rules(), reader, source, console))
+    latest_ms = max((time_ms for time_ms in newest_times_ms if time_ms is not None), default=None)
+    return 0 if latest_ms is None else options.shift_to_ms - latest_ms
 
 
-async def _sink(settings: Settings, asked: Asked, stack: AsyncExitStack) -> tuple[Sink, Retention]:
-    if asked.dry_run:
-        return Printer(), Retention({}, 0)
-    await kafka.ensure_topics(settings.kafka, retention_ms=kafka.kept_ms(settings.rules()))
-    producer = await kafka.producer(settings.kafka, batch_bytes=_BATCH_BYTES)
+async def _open_sink(
+    settings: Settings, options: ReplayOptions, stack: AsyncExitStack
+) -> tuple[RecordSink, RetentionCheck]:
+    if options.dry_run:
+        return StdoutSink(), RetentionCheck({}, 0)
+    await kafka.ensure_topics(
+        settings.kafka, retention_ms=kafka.topic_retention_ms(settings.counting_rules())
+    )
+    producer = await kafka.start_producer(settings.kafka, batch_bytes=_BATCH_BYTES)
     stack.push_async_callback(producer.stop)
-    publisher = Publisher(producer)
-    await publisher.know(TOPICS)
-    return publisher, Retention(await kafka.configuration(settings.kafka, TOPICS), wall_clock_ms())
+    kafka_sink = KafkaSink(producer)
+    await kafka_sink.load_partitions(TOPICS)
+    return kafka_sink, RetentionCheck(
+        await kafka.describe_topic_configs(settings.kafka, TOPICS), wall_clock_ms()
+    )

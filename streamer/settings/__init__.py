@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -18,14 +19,15 @@ from pydantic_settings import (
 from pydantic_settings import SettingsError as NotJson
 
 from streamer.events.adapters import SOURCES
-from streamer.events.adapters.source import unfit
-from streamer.events.directory import Directory
+from streamer.events.adapters.source import invalid_option
+from streamer.events.agent_directory import AgentDirectory
+from streamer.events.counting_rules import CountingRules, ServiceLevel
 from streamer.events.models import DIMENSIONS
-from streamer.events.rules import Rules, ServiceLevel
-from streamer.events.veil import KEY_ID
-from streamer.settings.agents import AgentSettings, agents_of
-from streamer.settings.kinds import Duration, Formula, SettingsError, Zone, milliseconds
-from streamer.settings.named import (
+from streamer.privacy.pseudonyms import KEY_ID_PATTERN
+from streamer.settings.access import DisplaySettings, ProxySettings, UserSettings
+from streamer.settings.agent_teams import AgentSettings, load_agents_file
+from streamer.settings.former_names import FORMER_NAMES, read_former_environment, rename_former
+from streamer.settings.named_tables import (
     AlertSettings,
     DeliverySettings,
     QueueSettings,
@@ -33,18 +35,29 @@ from streamer.settings.named import (
     Severity,
     SourceSettings,
 )
-from streamer.settings.people import DisplaySettings, PersonSettings, ProxySettings
-from streamer.settings.shown import TARGETS, TargetSettings, ViewSettings
+from streamer.settings.value_types import Duration, Formula, SettingsError, Zone, duration_ms
+from streamer.settings.wallboard import DEFAULT_TARGETS, TargetSettings, ViewSettings
 
 __all__ = [
-    "OWN_KEY", "TARGETS", "AlertSettings", "DeliverySettings", "DisplaySettings", "PersonSettings",
-    "ProxySettings", "ReceiverSettings", "Settings", "SettingsError", "Severity", "SourceSettings",
-    "ViewSettings", "load",
+    "CENTER_KEY_ID",
+    "DEFAULT_TARGETS",
+    "AlertSettings",
+    "DeliverySettings",
+    "DisplaySettings",
+    "ProxySettings",
+    "ReceiverSettings",
+    "Settings",
+    "SettingsError",
+    "Severity",
+    "SourceSettings",
+    "UserSettings",
+    "ViewSettings",
+    "load_settings",
 ]  # fmt: skip
 
-OWN_KEY: Final = "0"
+CENTER_KEY_ID: Final = "0"
 """Id of the pseudonym key that a center makes for itself if none is set."""
-_SECRET: Final = ("people", "displays", "sources", "receivers", "customer_keys")
+_SECRET_SECTIONS: Final = ("users", "displays", "sources", "receivers", "customer_keys")
 
 
 class Settings(BaseSettings):
@@ -71,15 +84,15 @@ class Settings(BaseSettings):
     whoever reads. Topics that `streamer worker` creates keep records as long, and at least 100 days."""
     fcr_window: Duration = timedelta(days=7)
     fcr_same_reason: bool = False
-    crowd: Annotated[int, Field(ge=1)] = 500
+    shared_id_limit: Annotated[int, Field(ge=1)] = 500
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
     offered_counts_overflow: bool = False
     offered_counts_callback: bool = False
     service_level: Duration = timedelta(seconds=20)
     short_abandon: Duration = timedelta(seconds=5)
-    formula: Formula = "negative"
-    response_age: Duration = timedelta(hours=24)
-    pairs: list[str] = ["queue,channel"]
+    service_level_formula: Formula = "negative"
+    survey_response_delay: Duration = timedelta(hours=24)
+    dimension_pairs: list[str] = ["queue,channel"]
     export_windows: list[str] = ["15m", "1h", "today"]
     export_agents: bool = False
     queues: dict[str, QueueSettings] = {}
@@ -87,7 +100,7 @@ class Settings(BaseSettings):
     """Display names: names.queue.Q17 = "Billing"."""
 
     targets: TargetSettings = TargetSettings.model_validate({})
-    least_support: Annotated[int, Field(ge=1)] = 20
+    min_sample: Annotated[int, Field(ge=1)] = 20
     """A figure with an interval but from a smaller sample is not shown on the wall."""
     views: dict[str, ViewSettings] = {}
     alerts: dict[str, AlertSettings] = {}
@@ -95,7 +108,7 @@ class Settings(BaseSettings):
     delivery: DeliverySettings = DeliverySettings()
 
     customer_keys: dict[
-        Annotated[str, Field(pattern=rf"^{KEY_ID}$")], Annotated[SecretStr, Field(min_length=32)]
+        Annotated[str, Field(pattern=rf"^{KEY_ID_PATTERN}$")], Annotated[SecretStr, Field(min_length=32)]
     ] = {}
     """By id: what customers' pseudonyms are made with (`streamer secret key`)."""
     customer_key: str = ""
@@ -106,11 +119,16 @@ class Settings(BaseSettings):
     agents_file: Path | None = None
     """The same as a table: CSV with a header, columns agent, team, site, from, to; a row for each stay."""
 
-    people: dict[str, PersonSettings] = {}
+    users: dict[str, UserSettings] = {}
     displays: dict[str, DisplaySettings] = {}
     proxy: ProxySettings | None = None
 
-    @field_validator("pairs")
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_former_names(cls, values: object) -> object:
+        return rename_former(FORMER_NAMES, values)
+
+    @field_validator("dimension_pairs")
     @classmethod
     def _known_dimensions(cls, pairs: list[str]) -> list[str]:
         for pair in pairs:
@@ -121,9 +139,9 @@ class Settings(BaseSettings):
 
     @field_validator("customer_keys")
     @classmethod
-    def _other_than_the_own(cls, keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
-        if OWN_KEY in keys:
-            raise ValueError(f"another id than {OWN_KEY}, which is the center's own key's")
+    def _reserved_key_id(cls, keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        if CENTER_KEY_ID in keys:
+            raise ValueError(f"another id than {CENTER_KEY_ID}, which is the center's own key's")
         return keys
 
     @field_validator("customer_key")
@@ -142,7 +160,7 @@ class Settings(BaseSettings):
                 raise ValueError(f"sources among {', '.join(SOURCES)}")
             if unknown := source.options.keys() - SOURCES[name].options.keys():
                 raise ValueError(f"{name} without {min(unknown)}: see `streamer sources {name}`")
-            if option := unfit(SOURCES[name], source.options):
+            if option := invalid_option(SOURCES[name], source.options):
                 raise ValueError(f"{name}.{option} as in `streamer sources {name}`, which has the default")
         return sources
 
@@ -156,26 +174,34 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         path = Path(os.environ.get("STREAMER_CONFIG", "streamer.toml"))
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, path)
+        return (
+            init_settings,
+            env_settings,
+            InitSettingsSource(settings_cls, read_former_environment()),
+            TomlConfigSettingsSource(settings_cls, path),
+        )
 
-    def rules(self) -> Rules:
+    def counting_rules(self) -> CountingRules:
         """Return the counting rules: the settings that change numbers."""
         default = ServiceLevel(
-            milliseconds(self.service_level), milliseconds(self.short_abandon), self.formula
+            duration_ms(self.service_level), duration_ms(self.short_abandon), self.service_level_formula
         )
-        return Rules(
-            horizon_ms=milliseconds(self.horizon),
-            retention_ms=milliseconds(self.retention),
-            fcr_ms=milliseconds(self.fcr_window),
+        return CountingRules(
+            horizon_ms=duration_ms(self.horizon),
+            retention_ms=duration_ms(self.retention),
+            fcr_ms=duration_ms(self.fcr_window),
             fcr_same_reason=self.fcr_same_reason,
-            crowd=self.crowd,
+            crowd=self.shared_id_limit,
             currency=self.currency,
             offered_counts_overflow=self.offered_counts_overflow,
             offered_counts_callback=self.offered_counts_callback,
             service_level=default,
-            queues={name: _level(queue, default) for name, queue in sorted(self.queues.items())},
-            pairs=tuple(sorted(tuple(pair.split(",")) for pair in self.pairs)),
-            customer_key=self.customer_key or max(self.customer_keys, key=_rank, default=OWN_KEY),
+            queues={
+                name: _queue_service_level(queue, default) for name, queue in sorted(self.queues.items())
+            },
+            pairs=tuple(sorted(tuple(pair.split(",")) for pair in self.dimension_pairs)),
+            customer_key=self.customer_key
+            or max(self.customer_keys, key=_key_id_order, default=CENTER_KEY_ID),
         )
 
     def target(self, metric: str, queue: str | None = None) -> float | None:
@@ -186,23 +212,25 @@ class Settings(BaseSettings):
         >>> settings.target("abandon_ratio", "vip")
         0.02
         """
-        own = self.targets.queues.get(queue, {}) if queue is not None else {}
-        for targets in (own, self.targets.by_metric, TARGETS):
+        queue_targets = self.targets.queues.get(queue, {}) if queue is not None else {}
+        for targets in (queue_targets, self.targets.by_metric, DEFAULT_TARGETS):
             if metric in targets:
                 return targets[metric]
         return None
 
     def source_options(self, name: str) -> Mapping[str, object]:
         """Return the options of a known source: its defaults, overridden by [sources.NAME]."""
-        own = self.sources[name].options if name in self.sources else {}
-        return {**SOURCES[name].options, **own}
+        set_options = self.sources[name].options if name in self.sources else {}
+        return {**SOURCES[name].options, **set_options}
 
-    def directory(self) -> Directory:
+    def directory(self) -> AgentDirectory:
         """Return the teams and sites of agents over time. Raises SettingsError for an invalid
         `agents_file`."""
         zone = ZoneInfo(self.timezone)
-        agents = {**(agents_of(self.agents_file) if self.agents_file else {}), **self.agents}
-        return Directory({name: [team.stay(zone) for team in one.teams] for name, one in agents.items()})
+        agents = {**(load_agents_file(self.agents_file) if self.agents_file else {}), **self.agents}
+        return AgentDirectory(
+            {name: [team.membership(zone) for team in agent.teams] for name, agent in agents.items()}
+        )
 
     def all_views(self) -> Mapping[str, ViewSettings]:
         """Return the views by name; there is always a "default"."""
@@ -213,48 +241,52 @@ class Settings(BaseSettings):
         return {name: queue.timezone for name, queue in self.queues.items() if queue.timezone}
 
 
-def _rank(key: str) -> tuple[int, str]:
+def _key_id_order(key: str) -> tuple[int, str]:
     """Return the sort key of a key id, by which 10 is greater than 9.
 
-    >>> max(["9", "10"], key=_rank)
+    >>> max(["9", "10"], key=_key_id_order)
     '10'
     """
     return len(key), key
 
 
-def _level(queue: QueueSettings, default: ServiceLevel) -> ServiceLevel:
+def _queue_service_level(queue: QueueSettings, default: ServiceLevel) -> ServiceLevel:
     return ServiceLevel(
-        within_ms=default.within_ms if queue.service_level is None else milliseconds(queue.service_level),
-        short_ms=default.short_ms if queue.short_abandon is None else milliseconds(queue.short_abandon),
-        formula=queue.formula or default.formula,
+        within_ms=default.within_ms if queue.service_level is None else duration_ms(queue.service_level),
+        short_ms=default.short_ms if queue.short_abandon is None else duration_ms(queue.short_abandon),
+        formula=queue.service_level_formula or default.formula,
     )
 
 
-def load(**overrides: object) -> Settings:
+def load_settings(**overrides: object) -> Settings:
     """Load the settings. Raises SettingsError, one line for all that is wrong.
 
-    >>> load(port=70_000)
+    >>> load_settings(port=70_000)  # doctest: +NORMALIZE_WHITESPACE
     Traceback (most recent call last):
-    streamer.settings.kinds.SettingsError: port = 70000: expected input should be less than or equal to 65535
+    streamer.settings.value_types.SettingsError: port = 70000:
+    expected input should be less than or equal to 65535
     """
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except NotJson as error:
-        found = re.search(r'field "(\w+)"', str(error))
-        raise SettingsError(f"{found[1] if found else 'settings'}: expected JSON") from None
+        field_match = re.search(r'field "(\w+)"', str(error))
+        raise SettingsError(f"{field_match[1] if field_match else 'settings'}: expected JSON") from None
     except ValidationError as error:
-        raise SettingsError("; ".join(_sentence(dict(item)) for item in error.errors())) from None
+        raise SettingsError("; ".join(_error_sentence(dict(item)) for item in error.errors())) from None
 
 
-def _sentence(item: Mapping[str, object]) -> str:
-    place = item["loc"]
-    assert isinstance(place, tuple)
-    name = ".".join(str(part) for part in place)
+def _error_sentence(item: Mapping[str, object]) -> str:
+    location = item["loc"]
+    assert isinstance(location, tuple)
+    name = ".".join(str(step) for step in location)
     if item["type"] == "extra_forbidden":
         return f"{name}: there is no such setting"
     expected = str(item["msg"]).removeprefix("Value error, ")
     if item["type"] == "missing":
-        return f"{name}: expected, but not given"
-    if place[0] in _SECRET:  # the wrong value may be the secret itself
+        return f"{name}: required"
+    if not location:
+        return f"settings: expected {expected}"
+    is_table = isinstance(item["input"], Mapping)
+    if location[0] in _SECRET_SECTIONS or is_table:  # the wrong value may be, or hold, a secret
         return f"{name}: expected {expected[0].lower()}{expected[1:]}"
     return f"{name} = {item['input']!r}: expected {expected[0].lower()}{expected[1:]}"

@@ -31,13 +31,13 @@ Documents are spread over 16 hashes, since moving a slot of a cluster blocks for
 
 from typing import Final
 
-from streamer.events.rules import DAY, Rules
+from streamer.events.counting_rules import DAY, CountingRules
 
-VERSION: Final = 2
-OUTAGE_MS: Final = 30 * DAY
+LAYOUT_VERSION: Final = 2
+MAX_OUTAGE_MS: Final = 30 * DAY
 """The longest outage that forgetting documents allows for."""
 
-FIRST: Final = "0"
+FIRST_GENERATION: Final = "0"
 """The generation of a center that was never rebuilt."""
 
 
@@ -50,7 +50,7 @@ def shared_key(center: str, name: str) -> bytes:
     return f"s{{{center}}}{name}".encode()
 
 
-def layout_key(center: str, name: str = "", version: int = VERSION) -> bytes:
+def layout_key(center: str, name: str = "", version: int = LAYOUT_VERSION) -> bytes:
     """Return a key that belongs to no generation; all keys of this layout begin with `layout_key(center)`.
 
     >>> layout_key("acme", "current")
@@ -59,16 +59,16 @@ def layout_key(center: str, name: str = "", version: int = VERSION) -> bytes:
     return f"s{version}{{{center}}}{name}".encode()
 
 
-def prefix(center: str, generation: str = FIRST) -> bytes:
+def generation_prefix(center: str, generation: str = FIRST_GENERATION) -> bytes:
     """Return the prefix of all keys of a generation, such as `s2{acme}0:`."""
     return layout_key(center, f"{generation}:")
 
 
-def document_ttl_ms(rules: Rules) -> int:
+def document_ttl_ms(rules: CountingRules) -> int:
     """Return how long (ms) a document lives after it was last written: well beyond the two horizons after
     which contacts are forgotten.
 
-    >>> document_ttl_ms(Rules(horizon_ms=35 * DAY, fcr_ms=7 * DAY)) // DAY
+    >>> document_ttl_ms(CountingRules(horizon_ms=35 * DAY, fcr_ms=7 * DAY)) // DAY
     114
     """
-    return 2 * rules.horizon_ms + 2 * rules.fcr_ms + OUTAGE_MS
+    return 2 * rules.horizon_ms + 2 * rules.fcr_ms + MAX_OUTAGE_MS

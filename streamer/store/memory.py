@@ -3,23 +3,23 @@
 import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 
-from streamer.events.rules import Rules
+from streamer.events.counting_rules import CountingRules
 from streamer.metrics.counters import sum_counters
-from streamer.panes.pane_keys import COUNTERS, PaneHour, is_kept
+from streamer.panes.pane_keys import COUNTERS, PaneHour, is_hour_kept
 from streamer.store.layout import document_ttl_ms
 from streamer.store.port import (
     TOKEN_BYTES,
-    Applied,
     ChangeCursor,
-    Changes,
     Commit,
+    CommitApplied,
+    CommitOutcome,
+    DocumentSnapshot,
     Heartbeat,
+    LogPosition,
     OffsetConflict,
-    Outcome,
     PaneChange,
     Partition,
-    Position,
-    Snapshot,
+    StoreChanges,
     StoreVersion,
     VersionConflict,
 )
@@ -29,14 +29,14 @@ class MemoryStore:
     """State store in memory. Calls never wait or fail. Documents and panes expire only in `forget`; panes
     past their retention are not written."""
 
-    def __init__(self, rules: Rules | None = None) -> None:
-        self._retention_ms = (rules or Rules()).retention_ms
-        self._ttl_ms = document_ttl_ms(rules or Rules())
+    def __init__(self, rules: CountingRules | None = None) -> None:
+        self._retention_ms = (rules or CountingRules()).retention_ms
+        self._ttl_ms = document_ttl_ms(rules or CountingRules())
         self.documents: dict[bytes, bytes] = {}
         self.panes: dict[PaneHour, dict[int, tuple[int, bytes]]] = {}
         """Deltas of each hour, by the sequence of the last commit in them: sequence of the first one,
         delta."""
-        self._positions: dict[Partition, Position] = {}
+        self._positions: dict[Partition, LogPosition] = {}
         self._heartbeats: dict[Partition, Heartbeat] = {}
         self._nonces: list[bytes] = [b""]
         self._writes: list[frozenset[bytes]] = [frozenset()]
@@ -48,29 +48,29 @@ class MemoryStore:
     def _version(self) -> StoreVersion:
         return StoreVersion(len(self._nonces) - 1, self._nonces[-1])
 
-    async def read(self, keys: Sequence[bytes]) -> Snapshot:
-        return Snapshot(self._version, [self.documents.get(key) for key in keys])
+    async def read(self, keys: Sequence[bytes]) -> DocumentSnapshot:
+        return DocumentSnapshot(self._version, [self.documents.get(key) for key in keys])
 
-    async def commit(self, commit: Commit, now_ms: int) -> Outcome:
-        present = self._positions.get(commit.partition)
-        if present is not None and present.token == commit.position.token:
-            return Applied()
-        if present is None or (present.epoch, present.next) != (commit.epoch, commit.start):
-            return OffsetConflict(present)
-        if changed := self._changed(commit.version, commit.reads):
-            return VersionConflict(changed, self._version)
+    async def commit(self, commit: Commit, now_ms: int) -> CommitOutcome:
+        stored = self._positions.get(commit.partition)
+        if stored is not None and stored.token == commit.position.token:
+            return CommitApplied()
+        if stored is None or (stored.epoch, stored.next) != (commit.epoch, commit.start):
+            return OffsetConflict(stored)
+        if changed_keys := self._changed_since(commit.version, commit.reads):
+            return VersionConflict(changed_keys, self._version)
         self._write(commit, now_ms)
-        return Applied()
+        return CommitApplied()
 
-    def _changed(self, since: StoreVersion, reads: Collection[bytes]) -> frozenset[bytes]:
+    def _changed_since(self, since: StoreVersion, reads: Collection[bytes]) -> frozenset[bytes]:
         """Return which of these documents were written after a version; all of them if it is unknown."""
         if not self._is_known(since):
             return frozenset(reads)
         return frozenset(reads) & frozenset().union(*self._writes[since.sequence + 1 :])
 
     def _is_known(self, version: StoreVersion | ChangeCursor) -> bool:
-        known = 0 <= version.sequence < len(self._nonces)
-        return known and self._nonces[version.sequence] == version.nonce
+        in_range = 0 <= version.sequence < len(self._nonces)
+        return in_range and self._nonces[version.sequence] == version.nonce
 
     async def replace(
         self,
@@ -79,7 +79,7 @@ class MemoryStore:
         writes: Mapping[bytes, bytes | None],
         now_ms: int,
     ) -> bool:
-        if self._changed(version, reads):
+        if self._changed_since(version, reads):
             return False
         self._put(secrets.token_bytes(TOKEN_BYTES), writes, now_ms)
         return True
@@ -89,12 +89,14 @@ class MemoryStore:
 
     async def forget(self, now_ms: int, at_most: int) -> int:
         before_ms = now_ms - self._ttl_ms
-        old = [key for key in self.documents if self._written_ms[key] < before_ms][:at_most]
-        if old:
-            self._put(secrets.token_bytes(TOKEN_BYTES), dict.fromkeys(old), now_ms)
-        for place in [place for place in self.panes if not is_kept(place, now_ms, self._retention_ms)]:
-            del self.panes[place]
-        return len(old)
+        expired = [key for key in self.documents if self._written_ms[key] < before_ms][:at_most]
+        if expired:
+            self._put(secrets.token_bytes(TOKEN_BYTES), dict.fromkeys(expired), now_ms)
+        for pane_hour in [
+            pane_hour for pane_hour in self.panes if not is_hour_kept(pane_hour, now_ms, self._retention_ms)
+        ]:
+            del self.panes[pane_hour]
+        return len(expired)
 
     def _put(self, nonce: bytes, writes: Mapping[bytes, bytes | None], now_ms: int) -> None:
         self._nonces.append(nonce)
@@ -110,14 +112,14 @@ class MemoryStore:
         self._positions[commit.partition] = commit.position
         self._put(commit.position.token, commit.writes, now_ms)
         sequence = self._version.sequence
-        for place, delta in commit.deltas.items():
-            if is_kept(place, now_ms, self._retention_ms):
-                self.panes.setdefault(place, {})[sequence] = (sequence, delta)
+        for pane_hour, delta in commit.deltas.items():
+            if is_hour_kept(pane_hour, now_ms, self._retention_ms):
+                self.panes.setdefault(pane_hour, {})[sequence] = (sequence, delta)
 
-    async def positions(self, partitions: Sequence[Partition]) -> list[Position | None]:
+    async def positions(self, partitions: Sequence[Partition]) -> list[LogPosition | None]:
         return [self._positions.get(partition) for partition in partitions]
 
-    async def move(self, partition: Partition, before: Position | None, after: Position) -> bool:
+    async def move(self, partition: Partition, before: LogPosition | None, after: LogPosition) -> bool:
         if self._positions.get(partition) != before:
             return False
         self._positions[partition] = after
@@ -133,13 +135,13 @@ class MemoryStore:
     async def counters(self) -> dict[str, int]:
         return sum_counters([delta for _, delta in self.panes.get(COUNTERS, {}).values()])
 
-    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> Changes:
-        known = since is not None and self._is_known(since)
-        after = since.sequence if known and since is not None else -1
-        panes = [_since(place, filed, after) for place, filed in self.panes.items()]
-        return Changes(
+    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> StoreChanges:
+        is_known = since is not None and self._is_known(since)
+        after_sequence = since.sequence if is_known and since is not None else -1
+        panes = [_pane_change(pane_hour, deltas, after_sequence) for pane_hour, deltas in self.panes.items()]
+        return StoreChanges(
             ChangeCursor(*self._version),
-            not known,
+            not is_known,
             False,
             [pane for pane in panes if pane.deltas],
             self._heartbeats.copy(),
@@ -147,12 +149,14 @@ class MemoryStore:
             self._positions.copy() if positions else {},
         )
 
-    async def compact(self, place: PaneHour, merge: Callable[[Sequence[bytes]], bytes]) -> int:
-        filed = self.panes.get(place)
-        if not filed:
+    async def compact(self, pane_hour: PaneHour, merge: Callable[[Sequence[bytes]], bytes]) -> int:
+        deltas = self.panes.get(pane_hour)
+        if not deltas:
             return 0
-        first = min(first for first, _ in filed.values())
-        self.panes[place] = {max(filed): (first, merge([delta for _, delta in filed.values()]))}
+        first_sequence = min(first_sequence for first_sequence, _ in deltas.values())
+        self.panes[pane_hour] = {
+            max(deltas): (first_sequence, merge([delta for _, delta in deltas.values()]))
+        }
         return 1
 
     async def rules(self) -> bytes | None:
@@ -166,8 +170,14 @@ class MemoryStore:
         """Do nothing: there is no connection."""
 
 
-def _since(place: PaneHour, filed: Mapping[int, tuple[int, bytes]], after: int) -> PaneChange:
+def _pane_change(
+    pane_hour: PaneHour, deltas: Mapping[int, tuple[int, bytes]], after_sequence: int
+) -> PaneChange:
     """Return the deltas after a sequence; the whole hour if a merged delta holds earlier commits too."""
-    new = {last: delta for last, delta in filed.items() if last > after}
-    whole = any(first <= after for first, _ in new.values())
-    return PaneChange(place, whole, [delta for _, delta in (filed if whole else new).values()])
+    new_deltas = {
+        last_sequence: delta for last_sequence, delta in deltas.items() if last_sequence > after_sequence
+    }
+    is_whole = any(first_sequence <= after_sequence for first_sequence, _ in new_deltas.values())
+    return PaneChange(
+        pane_hour, is_whole, [delta for _, delta in (deltas if is_whole else new_deltas).values()]
+    )

@@ -35,7 +35,7 @@ class Checkpoint(msgspec.Struct, frozen=True, array_like=True):
     crc: int
 
 
-class Position(msgspec.Struct, frozen=True, array_like=True):
+class LogPosition(msgspec.Struct, frozen=True, array_like=True):
     """Position up to which a partition is counted. `epoch` names the log (made here, new whenever offsets
     start over); `next` is the first offset not counted; `token` is the token of the last commit;
     `checkpoints` are some counted records by offset, the last one at the end."""
@@ -57,7 +57,7 @@ class StoreVersion(NamedTuple):
 EMPTY_STORE = StoreVersion(0, b"")
 
 
-class Snapshot(NamedTuple):
+class DocumentSnapshot(NamedTuple):
     """Values of documents in the order of the keys (None: absent), all as of `version`."""
 
     version: StoreVersion
@@ -71,7 +71,7 @@ class Commit(msgspec.Struct, frozen=True):
     partition: Partition
     epoch: str
     start: int
-    position: Position
+    position: LogPosition
     version: StoreVersion
     reads: Collection[bytes]
     writes: Mapping[bytes, bytes | None]
@@ -80,14 +80,14 @@ class Commit(msgspec.Struct, frozen=True):
     """Deltas of panes (panes/pane_delta.py) and counters (metrics/counters.py)."""
 
 
-class Applied(NamedTuple):
+class CommitApplied(NamedTuple):
     """Everything is written, now or by an earlier attempt of the same commit."""
 
 
 class OffsetConflict(NamedTuple):
     """Nothing is written: another worker moved the position, to `position`."""
 
-    position: Position | None
+    position: LogPosition | None
 
 
 class VersionConflict(NamedTuple):
@@ -98,7 +98,7 @@ class VersionConflict(NamedTuple):
     version: StoreVersion
 
 
-Outcome = Applied | OffsetConflict | VersionConflict
+CommitOutcome = CommitApplied | OffsetConflict | VersionConflict
 
 
 class ChangeCursor(NamedTuple):
@@ -123,12 +123,12 @@ class PaneChange(NamedTuple):
     """New deltas of the panes of one hour. `is_whole`: these are all deltas of that hour, and replace what
     the reader had of it."""
 
-    place: PaneHour
-    whole: bool
+    pane_hour: PaneHour
+    is_whole: bool
     deltas: Sequence[bytes]
 
 
-class Changes(NamedTuple):
+class StoreChanges(NamedTuple):
     """Changes after a cursor, to be applied in order. `reset`: the cursor was not found (failover, restore,
     too old); this is the beginning of everything, and the reader drops what it had. `more`: ask again from
     `cursor`; only when it is False does all that was read belong to one moment. Heartbeats, rules and
@@ -140,17 +140,17 @@ class Changes(NamedTuple):
     panes: Sequence[PaneChange]
     heartbeats: Mapping[Partition, Heartbeat]
     rules: bytes | None
-    positions: Mapping[Partition, Position]
+    positions: Mapping[Partition, LogPosition]
 
 
-class Store(Protocol):
+class StateStore(Protocol):
     """Interface of every state store. Errors of the infrastructure are raised as they are; after a time-out
     any call may be repeated, a commit too."""
 
-    async def read(self, keys: Sequence[bytes]) -> Snapshot:
+    async def read(self, keys: Sequence[bytes]) -> DocumentSnapshot:
         """Return the documents of these keys, all as of one version."""
 
-    async def commit(self, commit: Commit, now_ms: int) -> Outcome:
+    async def commit(self, commit: Commit, now_ms: int) -> CommitOutcome:
         """Write all or nothing. `now_ms` is the wall clock: panes past their time to live are left out."""
 
     async def replace(
@@ -172,10 +172,10 @@ class Store(Protocol):
         about `at_most` documents, continuing where the last call ended. Return the number of documents
         deleted."""
 
-    async def positions(self, partitions: Sequence[Partition]) -> list[Position | None]:
+    async def positions(self, partitions: Sequence[Partition]) -> list[LogPosition | None]:
         """Return the position of each of these partitions; None where nothing was ever counted."""
 
-    async def move(self, partition: Partition, before: Position | None, after: Position) -> bool:
+    async def move(self, partition: Partition, before: LogPosition | None, after: LogPosition) -> bool:
         """Set a partition's position without counting anything, if it still is `before`: for a log that
         starts over. Return whether it was set."""
 
@@ -186,10 +186,10 @@ class Store(Protocol):
     async def counters(self) -> dict[str, int]:
         """Return all plain counters."""
 
-    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> Changes:
+    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> StoreChanges:
         """Return all changes after a cursor, in one consistent step; None: everything."""
 
-    async def compact(self, place: PaneHour, merge: Callable[[Sequence[bytes]], bytes]) -> int:
+    async def compact(self, pane_hour: PaneHour, merge: Callable[[Sequence[bytes]], bytes]) -> int:
         """Merge some of an hour's deltas into one; return how many are left. Safe while others do the same:
         nothing is lost or counted twice."""
 

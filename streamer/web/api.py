@@ -16,46 +16,46 @@ from starlette.routing import Route
 from streamer.events.models import DIMENSIONS
 from streamer.metrics.catalogue import CATALOGUE, Metric
 from streamer.panes.pane_keys import ALL
-from streamer.panes.windows import WINDOWS, length
+from streamer.panes.windows import WINDOWS, window_length_ms
 from streamer.readings.pauses import Pause, no_pause
-from streamer.readings.query import Query, QueryError, Reading
-from streamer.readings.reader import Reader
-from streamer.readings.sheet import columns
-from streamer.readings.times import milliseconds
+from streamer.readings.query import MetricQuery, QueryError, Reading
+from streamer.readings.query_times import parse_query_time_ms
+from streamer.readings.reader import MetricsReader
+from streamer.readings.reading_columns import group_into_columns
 from streamer.settings import Settings
-from streamer.web.follower import Clock
-from streamer.web.rights import Sight
-from streamer.web.turns import Turns
+from streamer.web.event_loop_yield import EventLoopYield
+from streamer.web.permissions import DataScope
+from streamer.web.reader_refresher import Clock
 
-_json = msgspec.json.Encoder().encode
-_READINGS: Final = ("window", "by", "key", "metric", "stat", "at", "week_before", "form")
+_encode_json = msgspec.json.Encoder().encode
+_READINGS_PARAMETERS: Final = ("window", "by", "key", "metric", "stat", "at", "week_before", "form")
 _FORMS: Final = ("list", "columns")
-_HISTORY: Final = ("metric", "window", "by", "key", "stat", "from", "to", "step")
+_HISTORY_PARAMETERS: Final = ("metric", "window", "by", "key", "stat", "from", "to", "step")
 
 
-def routes(reader: Reader, settings: Settings, clock: Clock) -> list[Route]:
+def reading_routes(reader: MetricsReader, settings: Settings, clock: Clock) -> list[Route]:
     async def readings(request: Request) -> Response:
-        only(request, _READINGS)
-        asked, form = query_of(request, clock()), choice(request, "form", _FORMS)
-        sight = sight_of(request, reader, clock(), Turns())
-        return await asyncio.to_thread(lambda: _formed(sight.readings(asked), form))
+        check_parameters(request, _READINGS_PARAMETERS)
+        query, form = parse_query(request, clock()), choice_parameter(request, "form", _FORMS)
+        data_scope = require_data_scope(request, reader, clock(), EventLoopYield())
+        return await asyncio.to_thread(lambda: _readings_response(data_scope.readings(query), form))
 
     async def history(request: Request) -> Response:
-        asked, first, last, step = _history_query(request, clock())
-        sight = sight_of(request, reader, clock())
-        return answer(await asyncio.to_thread(sight.history, asked, first, last, step))
+        query, first_ms, last_ms, step_ms = _parse_history_query(request, clock())
+        data_scope = require_data_scope(request, reader, clock())
+        return json_response(await asyncio.to_thread(data_scope.history, query, first_ms, last_ms, step_ms))
 
     async def catalog(request: Request) -> Response:
-        only(request, ())
-        return answer([_described(metric, reader, settings) for metric in CATALOGUE.values()])
+        check_parameters(request, ())
+        return json_response([_describe_metric(metric, reader, settings) for metric in CATALOGUE.values()])
 
     async def names(request: Request) -> Response:
-        only(request, ())
-        sight = Sight(request.scope["person"], reader, clock())
-        return answer([
+        check_parameters(request, ())
+        data_scope = DataScope(request.scope["person"], reader, clock())
+        return json_response([
             {"by": by, "key": key, "name": name}
-            for by, given in settings.names.items() for key, name in given.items()
-            if sight.may_see(by, key)
+            for by, names_by_key in settings.names.items() for key, name in names_by_key.items()
+            if data_scope.may_see(by, key)
         ])  # fmt: skip
 
     return [
@@ -66,62 +66,69 @@ def routes(reader: Reader, settings: Settings, clock: Clock) -> list[Route]:
     ]
 
 
-def _formed(readings: Sequence[Reading], form: str) -> Response:
-    return answer(list(columns(readings)) if form == "columns" else readings)
+def _readings_response(readings: Sequence[Reading], form: str) -> Response:
+    return json_response(list(group_into_columns(readings)) if form == "columns" else readings)
 
 
 # Parsing requests and building answers.
 
 
-def sight_of(request: Request, reader: Reader, now_ms: int, pause: Pause = no_pause) -> Sight:
+def require_data_scope(
+    request: Request, reader: MetricsReader, now_ms: int, pause: Pause = no_pause
+) -> DataScope:
     """Return the data scope of the requesting user at `now_ms`.
 
     Raise HTTPException (503) before the first read of the store: an empty answer would be wrong."""
     if not reader.ready:
-        soon = {"retry-after": "1"}
-        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "the store has not been read yet", soon)
-    return Sight(request.scope["person"], reader, now_ms, pause)
+        retry_headers = {"retry-after": "1"}
+        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "the store has not been read yet", retry_headers)
+    return DataScope(request.scope["person"], reader, now_ms, pause)
 
 
-def answer(items: Sequence[Any]) -> Response:
+def json_response(items: Sequence[Any]) -> Response:
     """Encode items as a JSON array that no cache may store.
 
-    >>> answer([{"by": "queue", "key": "q7"}]).body
+    >>> json_response([{"by": "queue", "key": "q7"}]).body
     b'[{"by":"queue","key":"q7"}]'
     """
-    return Response(_json(items), media_type="application/json", headers={"cache-control": "no-store"})
+    return Response(_encode_json(items), media_type="application/json", headers={"cache-control": "no-store"})
 
 
-def query_of(request: Request, now: int) -> Query:
+def parse_query(request: Request, now_ms: int) -> MetricQuery:
     """Parse the query parameters of a reading. Raise QueryError.
 
     A route calls `check_parameters` before, with the names that it supports."""
-    at = one(request, "at")
-    return Query(
-        now=now,
-        metrics=many(request, "metric"),
-        windows=many(request, "window") or ("1h",),
-        by=one(request, "by") or ALL,
-        key=one(request, "key"),
-        stat=one(request, "stat"),
-        at=milliseconds("at", at) if at else None,
-        week_before=choice(request, "week_before", ("false", "true")) == "true",
+    at_text = single_parameter(request, "at")
+    return MetricQuery(
+        now=now_ms,
+        metrics=list_parameter(request, "metric"),
+        windows=list_parameter(request, "window") or ("1h",),
+        by=single_parameter(request, "by") or ALL,
+        key=single_parameter(request, "key"),
+        stat=single_parameter(request, "stat"),
+        at=parse_query_time_ms("at", at_text) if at_text else None,
+        week_before=choice_parameter(request, "week_before", ("false", "true")) == "true",
     )
 
 
-def _history_query(request: Request, now: int) -> tuple[Query, int, int, int]:
-    only(request, _HISTORY)
-    first, last, step = (one(request, name) for name in ("from", "to", "step"))
-    if first is None or step is None:
-        raise QueryError(f"{'from' if first is None else 'step'}: required")
-    until = milliseconds("to", last) if last else now
-    return query_of(request, now), milliseconds("from", first), until, _step(step)
+def _parse_history_query(request: Request, now_ms: int) -> tuple[MetricQuery, int, int, int]:
+    check_parameters(request, _HISTORY_PARAMETERS)
+    from_text, to_text, step_text = (single_parameter(request, name) for name in ("from", "to", "step"))
+    if from_text is None or step_text is None:
+        raise QueryError(f"{'from' if from_text is None else 'step'}: required")
+    last_ms = parse_query_time_ms("to", to_text) if to_text else now_ms
+    return (
+        parse_query(request, now_ms),
+        parse_query_time_ms("from", from_text),
+        last_ms,
+        _parse_step_ms(step_text),
+    )
 
 
-def _step(text: str) -> int:
+def _parse_step_ms(text: str) -> int:
     """Convert seconds into whole ms. Raise QueryError.
 
-    >>> _step("900"), _step("0.25")
+    >>> _parse_step_ms("900"), _parse_step_ms("0.25")
     (900000, 250)
     """
     try:
@@ -130,17 +137,17 @@ def _step(text: str) -> int:
         raise QueryError(f"step = {text!r}: expected a number of seconds") from None
 
 
-def only(request: Request, names: tuple[str, ...]) -> None:
+def check_parameters(request: Request, names: tuple[str, ...]) -> None:
     """Raise QueryError if the request has any other query parameter than these."""
     for name in request.query_params:
         if name not in names:
             raise QueryError(f"{name}: expected one of {', '.join(names) or 'no parameters'}")
 
 
-def one(request: Request, name: str) -> str | None:
+def single_parameter(request: Request, name: str) -> str | None:
     """Return a parameter that may be given once; None if it is missing or empty. Raise QueryError.
 
-    >>> one(Request({"type": "http", "query_string": b"by=queue&key="}), "by")
+    >>> single_parameter(Request({"type": "http", "query_string": b"by=queue&key="}), "by")
     'queue'
     """
     values = request.query_params.getlist(name)
@@ -149,25 +156,25 @@ def one(request: Request, name: str) -> str | None:
     return values[0] or None if values else None
 
 
-def choice(request: Request, name: str, choices: tuple[str, ...]) -> str:
+def choice_parameter(request: Request, name: str, choices: tuple[str, ...]) -> str:
     """Return one of `choices`; the first if the parameter is missing. Raise QueryError."""
-    value = one(request, name) or choices[0]
+    value = single_parameter(request, name) or choices[0]
     if value not in choices:
         raise QueryError(f"{name} = {value!r}: expected one of {', '.join(choices)}")
     return value
 
 
-def many(request: Request, name: str) -> tuple[str, ...]:
+def list_parameter(request: Request, name: str) -> tuple[str, ...]:
     """Return the distinct values of a parameter that may be repeated or joined by commas.
 
-    >>> many(Request({"type": "http", "query_string": b"window=1h,4h&window=1h"}), "window")
+    >>> list_parameter(Request({"type": "http", "query_string": b"window=1h,4h&window=1h"}), "window")
     ('1h', '4h')
     """
-    given = ",".join(request.query_params.getlist(name)).split(",")
-    return tuple(dict.fromkeys(value.strip() for value in given if value.strip()))
+    raw_values = ",".join(request.query_params.getlist(name)).split(",")
+    return tuple(dict.fromkeys(value.strip() for value in raw_values if value.strip()))
 
 
-def _described(metric: Metric, reader: Reader, settings: Settings) -> dict[str, Any]:
+def _describe_metric(metric: Metric, reader: MetricsReader, settings: Settings) -> dict[str, Any]:
     windows, spans = metric.windows, reader.spans
     return {
         "metric": metric.name,
@@ -181,8 +188,8 @@ def _described(metric: Metric, reader: Reader, settings: Settings) -> dict[str, 
         "help": metric.help,
         "source": metric.source,
         "not_by": metric.not_by,
-        "by": [by for by in (ALL, *DIMENSIONS, *map(",".join, reader.pairs)) if metric.readable_by(by)],
-        "windows": [window for window in WINDOWS if windows.serve(length(window), spans)],
+        "by": [by for by in (ALL, *DIMENSIONS, *map(",".join, reader.pairs)) if metric.can_group_by(by)],
+        "windows": [window for window in WINDOWS if windows.allows(window_length_ms(window), spans)],
         "window_at_least_s": spans.ms(windows.at_least) / 1000,
         "window_at_most_s": None if windows.at_most is None else spans.ms(windows.at_most) / 1000,
         "shift_s": spans.ms(windows.shift) / 1000,
@@ -192,6 +199,6 @@ def _described(metric: Metric, reader: Reader, settings: Settings) -> dict[str, 
             for queue, targets in settings.targets.queues.items()
             if metric.name in targets
         },
-        "least_support": settings.least_support if metric.measure.interval else None,
+        "least_support": settings.min_sample if metric.measure.interval else None,
         "currency": settings.currency if metric.unit == "currency" else None,
     }

@@ -4,14 +4,16 @@ from typing import Final
 
 from starlette.responses import Response
 
-SESSION: Final = "streamer_session"
-DISPLAY: Final = "streamer_display"
+SESSION_COOKIE: Final = "streamer_session"
+DISPLAY_COOKIE: Final = "streamer_display"
 YEAR_S: Final = 365 * 86_400
 
 
-def keep(answer: Response, name: str, value: str, seconds: int, https: bool) -> None:
-    answer.set_cookie(name, value, max_age=seconds, path="/", secure=https, httponly=True, samesite="strict")
+def set_cookie(response: Response, name: str, value: str, max_age_s: int, is_https: bool) -> None:
+    response.set_cookie(
+        name, value, max_age=max_age_s, path="/", secure=is_https, httponly=True, samesite="strict"
+    )
 
 
-def forget(answer: Response, name: str) -> None:
-    answer.delete_cookie(name, path="/", httponly=True, samesite="strict")
+def delete_cookie(response: Response, name: str) -> None:
+    response.delete_cookie(name, path="/", httponly=True, samesite="strict")

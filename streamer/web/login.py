@@ -10,15 +10,15 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from streamer.web import cookies
-from streamer.web.people import People, Person
-from streamer.web.problems import problem
-from streamer.web.proxy import Proxy
-from streamer.web.sessions import LIFE_MS, Sessions
-from streamer.web.throttle import Throttle
+from streamer.web.login_throttle import LoginThrottle
+from streamer.web.problems import problem_response
+from streamer.web.proxy import TrustedProxy
+from streamer.web.sessions import SESSION_LIFETIME_MS, SessionStore
+from streamer.web.users import User, UserDirectory
 
-_MOST_BYTES: Final = 8_192
+_MAX_FORM_BYTES: Final = 8_192
 
-_PAGE: Final = """<!doctype html>
+_PAGE_TEMPLATE: Final = """<!doctype html>
 <html lang="{lang}" data-theme="auto">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
@@ -38,7 +38,7 @@ _PAGE: Final = """<!doctype html>
 </html>
 """
 
-WORDS: Final[dict[str, dict[str, str]]] = {
+LOGIN_TEXTS: Final[dict[str, dict[str, str]]] = {
     "en": {
         "title": "Contact center",
         "log_in": "Log in",
@@ -66,81 +66,89 @@ WORDS: Final[dict[str, dict[str, str]]] = {
 }
 
 
-def routes(people: People, sessions: Sessions, throttle: Throttle, proxy: Proxy) -> list[Route]:
-    async def page(request: Request) -> Response:
-        after = _local(request.query_params.get("next", ""))
+def login_routes(
+    users: UserDirectory, sessions: SessionStore, throttle: LoginThrottle, proxy: TrustedProxy
+) -> list[Route]:
+    async def login_page(request: Request) -> Response:
+        next_path = _local_path(request.query_params.get("next", ""))
         if request.scope["person"] is not None and not request.query_params.get("next"):
-            return RedirectResponse(after, HTTPStatus.SEE_OTHER)
-        return _page(request, "", after)
+            return RedirectResponse(next_path, HTTPStatus.SEE_OTHER)
+        return _login_response(request, "", next_path)
 
     async def log_in(request: Request) -> Response:
-        form = await _form(request)
+        form = await _read_form(request)
         if form is None:
-            return problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {_MOST_BYTES} bytes")
-        name, after = form.get("name", "")[:200], _local(form.get("next", ""))
-        wait_s = throttle.wait_s(proxy.address(request), name)
+            return problem_response(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {_MAX_FORM_BYTES} bytes"
+            )
+        name, next_path = form.get("name", "")[:200], _local_path(form.get("next", ""))
+        wait_s = throttle.register_attempt(proxy.client_address(request), name)
         if wait_s:
-            said = WORDS[_language(request)]["wait"].format(wait_s)
-            answer = _page(request, said, after, HTTPStatus.TOO_MANY_REQUESTS)
-            answer.headers["retry-after"] = str(wait_s)
-            return answer
-        if await people.by_password(name, form.get("password", "")) is None:
-            return _page(request, WORDS[_language(request)]["wrong"], after, HTTPStatus.UNAUTHORIZED)
-        throttle.succeeded(name)
-        sessions.end(request.cookies.get(cookies.SESSION, ""))
-        welcome = RedirectResponse(after, HTTPStatus.SEE_OTHER)
-        token, https = sessions.begin(name), proxy.https(request)
-        cookies.keep(welcome, cookies.SESSION, token, LIFE_MS // 1000, https)
-        return welcome
+            message = LOGIN_TEXTS[_language(request)]["wait"].format(wait_s)
+            response = _login_response(request, message, next_path, HTTPStatus.TOO_MANY_REQUESTS)
+            response.headers["retry-after"] = str(wait_s)
+            return response
+        if await users.by_password(name, form.get("password", "")) is None:
+            return _login_response(
+                request, LOGIN_TEXTS[_language(request)]["wrong"], next_path, HTTPStatus.UNAUTHORIZED
+            )
+        throttle.record_success(name)
+        sessions.end(request.cookies.get(cookies.SESSION_COOKIE, ""))
+        redirect = RedirectResponse(next_path, HTTPStatus.SEE_OTHER)
+        token, is_https = sessions.begin(name), proxy.is_https(request)
+        cookies.set_cookie(redirect, cookies.SESSION_COOKIE, token, SESSION_LIFETIME_MS // 1000, is_https)
+        return redirect
 
     async def log_out(request: Request) -> Response:
-        sessions.end(request.cookies.get(cookies.SESSION, ""))
-        answer = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
-        for name in (cookies.SESSION, cookies.DISPLAY):
-            cookies.forget(answer, name)
-        return answer
+        sessions.end(request.cookies.get(cookies.SESSION_COOKIE, ""))
+        response = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
+        for name in (cookies.SESSION_COOKIE, cookies.DISPLAY_COOKIE):
+            cookies.delete_cookie(response, name)
+        return response
 
-    async def me(request: Request) -> Response:
-        person: Person = request.scope["person"]
-        told = {"name": person.name, "role": person.role, "teams": person.teams, "view": person.view}
-        return JSONResponse(told, headers={"cache-control": "no-store"})
+    async def current_user(request: Request) -> Response:
+        user: User = request.scope["person"]
+        fields = {"name": user.name, "role": user.role, "teams": user.teams, "view": user.view}
+        return JSONResponse(fields, headers={"cache-control": "no-store"})
 
     return [
-        Route("/login", page),
+        Route("/login", login_page),
         Route("/login", log_in, methods=["POST"]),
         Route("/logout", log_out, methods=["POST"]),
-        Route("/api/v1/me", me),
+        Route("/api/v1/me", current_user),
     ]
 
 
-def _page(request: Request, said: str, after: str, status: int = HTTPStatus.OK) -> Response:
+def _login_response(request: Request, message: str, next_path: str, status: int = HTTPStatus.OK) -> Response:
     language = _language(request)
-    text = _PAGE.format(**WORDS[language], lang=language, said=escape(said), next=escape(after))
+    text = _PAGE_TEMPLATE.format(
+        **LOGIN_TEXTS[language], lang=language, said=escape(message), next=escape(next_path)
+    )
     return HTMLResponse(text, status, headers={"cache-control": "no-store"})
 
 
 def _language(request: Request) -> str:
     """Return the first language of Accept-Language that the form has, else "en"."""
-    asked = request.headers.get("accept-language", "").lower().split(",")
-    spoken = (one.strip()[:2] for one in asked)
-    return next((one for one in spoken if one in WORDS), "en")
+    preferences = request.headers.get("accept-language", "").lower().split(",")
+    languages = (tag.strip()[:2] for tag in preferences)
+    return next((tag for tag in languages if tag in LOGIN_TEXTS), "en")
 
 
-def _local(address: str) -> str:
+def _local_path(address: str) -> str:
     """Return a path of this site as it is, else "/": no link may send people elsewhere after the log-in.
 
-    >>> _local("/supervisor?window=1h"), _local("//evil.example"), _local("https://evil.example")
+    >>> _local_path("/supervisor?window=1h"), _local_path("//evil.example"), _local_path("https://evil.example")
     ('/supervisor?window=1h', '/', '/')
     """
-    plain = address.isascii() and address.isprintable() and "\\" not in address
-    return address if plain and address.startswith("/") and not address.startswith("//") else "/"
+    is_plain = address.isascii() and address.isprintable() and "\\" not in address
+    return address if is_plain and address.startswith("/") and not address.startswith("//") else "/"
 
 
-async def _form(request: Request) -> dict[str, str] | None:
+async def _read_form(request: Request) -> dict[str, str] | None:
     """Read a form: the last value of each name. None if it has more than _MAX_FORM_BYTES."""
     body = b""
     async for chunk in request.stream():
         body += chunk
-        if len(body) > _MOST_BYTES:
+        if len(body) > _MAX_FORM_BYTES:
             return None
     return {name: values[-1] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}

@@ -12,7 +12,7 @@ from starlette.routing import Route
 
 STATIC: Final = Path(__file__).parent / "static"
 
-TYPES: Final = {
+MEDIA_TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
@@ -23,7 +23,7 @@ TYPES: Final = {
 }
 
 
-class File(NamedTuple):
+class StaticFile(NamedTuple):
     """A static file in memory. `etag` is a hash of its content, in quotes."""
 
     body: bytes
@@ -31,35 +31,35 @@ class File(NamedTuple):
     etag: str
 
 
-def files() -> dict[str, File]:
+def load_files() -> dict[str, StaticFile]:
     """Read every file below STATIC, by its path there."""
-    paths = (path for path in sorted(STATIC.rglob("*")) if path.is_file() and path.suffix in TYPES)
-    return {path.relative_to(STATIC).as_posix(): _read(path) for path in paths}
+    paths = (path for path in sorted(STATIC.rglob("*")) if path.is_file() and path.suffix in MEDIA_TYPES)
+    return {path.relative_to(STATIC).as_posix(): _read_file(path) for path in paths}
 
 
-def _read(path: Path) -> File:
+def _read_file(path: Path) -> StaticFile:
     body = path.read_bytes()
-    return File(body, TYPES[path.suffix], f'"{sha256(body).hexdigest()[:32]}"')
+    return StaticFile(body, MEDIA_TYPES[path.suffix], f'"{sha256(body).hexdigest()[:32]}"')
 
 
-def version(found: Mapping[str, File]) -> str:
+def files_version(files_by_path: Mapping[str, StaticFile]) -> str:
     """Return a hash over all files. Open pages reload themselves when it changes."""
-    told = "".join(f"{path} {file.etag}\n" for path, file in sorted(found.items()))
-    return sha256(told.encode()).hexdigest()[:16]
+    manifest = "".join(f"{path} {file.etag}\n" for path, file in sorted(files_by_path.items()))
+    return sha256(manifest.encode()).hexdigest()[:16]
 
 
-def routes(found: Mapping[str, File]) -> list[Route]:
+def page_routes(files_by_path: Mapping[str, StaticFile]) -> list[Route]:
     async def wall(request: Request) -> Response:
-        return _answer(request, found["wall.html"])
+        return _file_response(request, files_by_path["wall.html"])
 
     async def supervisor(request: Request) -> Response:
-        return _answer(request, found["supervisor.html"])
+        return _file_response(request, files_by_path["supervisor.html"])
 
     async def static(request: Request) -> Response:
-        file = found.get(request.path_params["path"])
+        file = files_by_path.get(request.path_params["path"])
         if file is None:
             raise HTTPException(404)
-        return _answer(request, file)
+        return _file_response(request, file)
 
     return [
         Route("/", wall),
@@ -68,10 +68,12 @@ def routes(found: Mapping[str, File]) -> list[Route]:
     ]
 
 
-def _answer(request: Request, file: File) -> Response:
+def _file_response(request: Request, file: StaticFile) -> Response:
     """Answer with a file, or 304 if the browser has it: browsers revalidate it on each use."""
     headers = {"etag": file.etag, "cache-control": "no-cache"}
-    known = [tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")]
-    if file.etag in known:
+    client_etags = [
+        tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")
+    ]
+    if file.etag in client_etags:
         return Response(status_code=304, headers=headers)
     return Response(file.body, media_type=file.media_type, headers=headers)

@@ -9,27 +9,27 @@ from starlette.responses import JSONResponse
 from streamer.readings.query import QueryError
 
 
-def problem(status: int, detail: str) -> JSONResponse:
+def problem_response(status: int, detail: str) -> JSONResponse:
     """Build an error response.
 
-    >>> problem(404, "no such alert").body
+    >>> problem_response(404, "no such alert").body
     b'{"type":"about:blank","title":"Not Found","status":404,"detail":"no such alert"}'
     """
     body = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": detail}
     return JSONResponse(body, status, media_type="application/problem+json")
 
 
-async def wrong_question(request: Request, error: Exception) -> JSONResponse:
+async def handle_query_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, QueryError)
-    return problem(HTTPStatus.BAD_REQUEST, str(error))
+    return problem_response(HTTPStatus.BAD_REQUEST, str(error))
 
 
-async def refused(request: Request, error: Exception) -> JSONResponse:
+async def handle_http_exception(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    answer = problem(error.status_code, error.detail)
-    answer.headers.update(error.headers or {})
-    return answer
+    response = problem_response(error.status_code, error.detail)
+    response.headers.update(error.headers or {})
+    return response
 
 
-async def failed(request: Request, error: Exception) -> JSONResponse:
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error, see the server's log")
+async def handle_failure(request: Request, error: Exception) -> JSONResponse:
+    return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error, see the server's log")

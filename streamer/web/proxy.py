@@ -8,14 +8,14 @@ from starlette.requests import HTTPConnection
 from streamer.settings import ProxySettings
 
 
-class Proxy:
+class TrustedProxy:
     """The trusted reverse proxy. Without settings no proxy is trusted, and its headers are ignored."""
 
     def __init__(self, settings: ProxySettings | None) -> None:
         self._header = settings.header if settings else ""
-        self._networks: Final = [ip_network(one) for one in settings.addresses] if settings else []
+        self._networks: Final = [ip_network(network) for network in settings.addresses] if settings else []
 
-    def _sent(self, connection: HTTPConnection) -> bool:
+    def _is_from_proxy(self, connection: HTTPConnection) -> bool:
         try:
             address = ip_address(connection.client.host if connection.client else "")
         except ValueError:
@@ -23,20 +23,20 @@ class Proxy:
         address = getattr(address, "ipv4_mapped", None) or address
         return any(address in network for network in self._networks)
 
-    def name(self, connection: HTTPConnection) -> str | None:
+    def user_name(self, connection: HTTPConnection) -> str | None:
         """Return the user that the proxy logged in. A header given twice is ignored: one may be forged."""
-        said = connection.headers.getlist(self._header) if self._sent(connection) else []
-        return said[0].encode("latin-1").decode(errors="replace") or None if len(said) == 1 else None
+        names = connection.headers.getlist(self._header) if self._is_from_proxy(connection) else []
+        return names[0].encode("latin-1").decode(errors="replace") or None if len(names) == 1 else None
 
-    def address(self, connection: HTTPConnection) -> str:
+    def client_address(self, connection: HTTPConnection) -> str:
         """Return the browser's address: the last of `X-Forwarded-For`, the only one the proxy wrote."""
-        if self._sent(connection):
-            handed_on = ",".join(connection.headers.getlist("x-forwarded-for")).rpartition(",")[2].strip()
-            if handed_on:
-                return handed_on
+        if self._is_from_proxy(connection):
+            forwarded_for = ",".join(connection.headers.getlist("x-forwarded-for")).rpartition(",")[2].strip()
+            if forwarded_for:
+                return forwarded_for
         return connection.client.host if connection.client else ""
 
-    def https(self, connection: HTTPConnection) -> bool:
-        if self._sent(connection) and "x-forwarded-proto" in connection.headers:
+    def is_https(self, connection: HTTPConnection) -> bool:
+        if self._is_from_proxy(connection) and "x-forwarded-proto" in connection.headers:
             return connection.headers["x-forwarded-proto"] == "https"
         return connection.url.scheme == "https"

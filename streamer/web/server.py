@@ -17,43 +17,49 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from streamer.alerts.rules import rules
-from streamer.alerts.saying.composing import Composer
-from streamer.alerts.watch import Watch
-from streamer.delivery.alertmanager import check_alertmanager
-from streamer.delivery.bell import Bell
-from streamer.delivery.desk import Desk
-from streamer.delivery.pauses import Timing
-from streamer.delivery.prometheus import families, seen
-from streamer.delivery.receivers import check_receivers
-from streamer.delivery.silencing import Silencing
+from streamer.alerts.alert_rules import load_alert_rules
+from streamer.alerts.messages.composer import MessageComposer
+from streamer.alerts.rule_evaluator import RuleEvaluator
+from streamer.delivery.alert_coordinator import AlertCoordinator
+from streamer.delivery.alert_metrics import metric_families, take_metrics_snapshot
+from streamer.delivery.alertmanager_client import check_alertmanager
+from streamer.delivery.configured_receivers import check_receivers
+from streamer.delivery.notification_dispatcher import NotificationDispatcher
+from streamer.delivery.retry import DeliveryTiming
+from streamer.delivery.silencing import SilenceService
 from streamer.gc_tuning import freeze_startup_objects
 from streamer.panes.windows import WINDOWS
 from streamer.readings import prometheus
-from streamer.readings.prometheus import Export, Exporter
+from streamer.readings.prometheus import ExportSelection, PrometheusExporter
 from streamer.readings.query import QueryError
-from streamer.readings.reader import Reader
+from streamer.readings.reader import MetricsReader
 from streamer.settings import Settings, SettingsError
 from streamer.store.redis import LeasedDocument, RedisStore
-from streamer.web import api, behind, login, pages, problems
-from streamer.web.alarms import Alarms
-from streamer.web.connection import Http
-from streamer.web.follower import Clock, Follower
-from streamer.web.guard import Guard, is_loopback
-from streamer.web.people import People, Person, check_people
-from streamer.web.proxy import Proxy
-from streamer.web.rights import RIGHTS
-from streamer.web.screen import check_targets, check_views
-from streamer.web.sessions import Sessions
-from streamer.web.silences import Silences
-from streamer.web.standing import Standings
-from streamer.web.stream import PACE, Pace, Source, Streams
-from streamer.web.throttle import Throttle
-from streamer.web.troubles import Troubles, not_ready
-from streamer.web.turns import Turns
-from streamer.web.webhooks import PATIENCE, Patience, Publish, Webhooks, check_secrets
+from streamer.web import api, drill_down, login, pages, problems
+from streamer.web.alert_routes import AlertRoutes
+from streamer.web.auth_middleware import AuthMiddleware, is_loopback
+from streamer.web.connection import TransportHttpProtocol
+from streamer.web.event_loop_yield import EventLoopYield
+from streamer.web.login_throttle import LoginThrottle
+from streamer.web.permissions import ROUTE_PERMISSIONS
+from streamer.web.pipeline_health import PipelineHealth, not_ready_reason
+from streamer.web.proxy import TrustedProxy
+from streamer.web.reader_refresher import Clock, ReaderRefresher
+from streamer.web.rule_status import RuleStatusRoutes
+from streamer.web.sessions import SessionStore
+from streamer.web.silence_routes import SilenceRoutes
+from streamer.web.stream import STREAM_INTERVALS, StreamContext, StreamIntervals, StreamRoutes
+from streamer.web.users import User, UserDirectory, check_users
+from streamer.web.wallboard_view import check_targets, check_views
+from streamer.web.webhooks import (
+    WEBHOOK_TIMEOUTS,
+    PublishRecord,
+    WebhookRoutes,
+    WebhookTimeouts,
+    check_secrets,
+)
 
-HEADERS: Final = {
+SECURITY_HEADERS: Final = {
     "content-security-policy": (
         "default-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
@@ -68,86 +74,111 @@ def wall_clock() -> int:
 
 
 def application(
-    reader: Reader,
+    reader: MetricsReader,
     settings: Settings,
     clock: Clock,
-    pace: Pace = PACE,
-    publish: Publish | None = None,
-    patience: Patience = PATIENCE,
-    bell: Bell | None = None,
-    silencing: Silencing | None = None,
-    desk: Desk | None = None,
+    intervals: StreamIntervals = STREAM_INTERVALS,
+    publish: PublishRecord | None = None,
+    timeouts: WebhookTimeouts = WEBHOOK_TIMEOUTS,
+    coordinator: AlertCoordinator | None = None,
+    silencing: SilenceService | None = None,
+    dispatcher: NotificationDispatcher | None = None,
 ) -> Starlette:
     """Build the ASGI application.
 
     It accepts webhooks if `publish` is given. While it runs it refreshes the reader; it also evaluates alert
     rules if there is a `coordinator`, and notifies receivers if there is a `dispatcher`."""
-    follower, found = Follower(reader, clock), pages.files()
-    troubles, version = Troubles(reader, follower), pages.version(found)
-    streams = Streams(Source(reader, settings, troubles, clock, version, pace, follower.news, bell))
-    people, sessions, proxy = People(settings), Sessions(clock), Proxy(settings.proxy)
+    refresher, static_files = ReaderRefresher(reader, clock), pages.load_files()
+    pipeline_health, version = PipelineHealth(reader, refresher), pages.files_version(static_files)
+    streams = StreamRoutes(
+        StreamContext(
+            reader,
+            settings,
+            pipeline_health,
+            clock,
+            version,
+            intervals,
+            refresher.change_notifier,
+            coordinator,
+        )
+    )
+    users, sessions, proxy = UserDirectory(settings), SessionStore(clock), TrustedProxy(settings.proxy)
     routes = [
-        *_routes(reader, follower, settings, clock, bell),
-        *api.routes(reader, settings, clock),
-        *Alarms(reader, troubles, bell, settings.names, clock).routes(),
-        *Standings(reader, bell, clock).routes(),
-        *Silences(reader, bell, silencing, settings.names, clock).routes(),
-        *behind.routes(reader, clock),
+        *_monitoring_routes(reader, refresher, settings, clock, coordinator),
+        *api.reading_routes(reader, settings, clock),
+        *AlertRoutes(reader, pipeline_health, coordinator, settings.names, clock).routes(),
+        *RuleStatusRoutes(reader, coordinator, clock).routes(),
+        *SilenceRoutes(reader, coordinator, silencing, settings.names, clock).routes(),
+        *drill_down.drill_down_routes(reader, clock),
         *streams.routes(),
-        *pages.routes(found),
-        *login.routes(people, sessions, Throttle(clock), proxy),
+        *pages.page_routes(static_files),
+        *login.login_routes(users, sessions, LoginThrottle(clock), proxy),
     ]
     if publish is not None:
-        routes += Webhooks(settings, publish, clock, proxy, patience).routes()
-    assert {route.path for route in routes} <= RIGHTS.keys(), "a route without a permission"
+        routes += WebhookRoutes(settings, publish, clock, proxy, timeouts).routes()
+    assert {route.path for route in routes} <= ROUTE_PERMISSIONS.keys(), "a route without a permission"
     app = Starlette(
         routes=routes,
         exception_handlers={
-            QueryError: problems.wrong_question,
-            HTTPException: problems.refused,
-            Exception: problems.failed,
+            QueryError: problems.handle_query_error,
+            HTTPException: problems.handle_http_exception,
+            Exception: problems.handle_failure,
         },
-        lifespan=lambda app: _following([one for one in (follower, desk or bell) if one is not None]),
+        lifespan=lambda app: _running(
+            [service for service in (refresher, dispatcher or coordinator) if service is not None]
+        ),
     )
     app.state.streams = streams
-    app.add_middleware(Guard, routes=routes, people=people, sessions=sessions, proxy=proxy)
+    app.add_middleware(AuthMiddleware, routes=routes, people=users, sessions=sessions, proxy=proxy)
     app.add_middleware(SecurityHeaders)
     return app
 
 
 @asynccontextmanager
-async def _following(followers: Sequence[Follower | Bell | Desk]) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(one.run()) for one in followers]
+async def _running(
+    services: Sequence[ReaderRefresher | AlertCoordinator | NotificationDispatcher],
+) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(service.run()) for service in services]
     try:
         yield
     finally:
-        for one in followers:
-            one.end()
+        for service in services:
+            service.stop()
         await asyncio.gather(*tasks)
 
 
-def _routes(
-    reader: Reader, follower: Follower, settings: Settings, clock: Clock, bell: Bell | None
+def _monitoring_routes(
+    reader: MetricsReader,
+    refresher: ReaderRefresher,
+    settings: Settings,
+    clock: Clock,
+    coordinator: AlertCoordinator | None,
 ) -> list[Route]:
-    export = Export(tuple(settings.export_windows), settings.export_agents)
-    exporter = Exporter(reader)
+    export = ExportSelection(tuple(settings.export_windows), settings.export_agents)
+    exporter = PrometheusExporter(reader)
 
     async def metrics(request: Request) -> Response:
-        person: Person = request.scope["person"]
-        shown = export._replace(agents=export.agents and person.agent_names)
-        alerts = [] if bell is None else families(seen(bell, settings, shown.agents))
-        text = await asyncio.to_thread(exporter.render, shown, clock(), Turns(), alerts)
+        user: User = request.scope["person"]
+        user_export = export._replace(agents=export.agents and user.agent_names)
+        alert_families = (
+            []
+            if coordinator is None
+            else metric_families(take_metrics_snapshot(coordinator, settings, user_export.agents))
+        )
+        text = await asyncio.to_thread(
+            exporter.render, user_export, clock(), EventLoopYield(), alert_families
+        )
         return Response(text, headers={"content-type": prometheus.CONTENT_TYPE})
 
     async def healthz(request: Request) -> Response:
         return PlainTextResponse("ok")
 
     async def readyz(request: Request) -> Response:
-        reason = not_ready(reader, follower, clock())
+        reason = not_ready_reason(reader, refresher, clock())
         if reason is None:
-            return JSONResponse({"ready": True, "fresh_s": reader.fresh_s(clock())})
-        told = {"reason": reason} if request.scope["person"] else {}
-        return JSONResponse({"ready": False, **told}, 503)
+            return JSONResponse({"ready": True, "fresh_s": reader.data_age_s(clock())})
+        details = {"reason": reason} if request.scope["person"] else {}
+        return JSONResponse({"ready": False, **details}, 503)
 
     return [
         Route("/metrics", metrics),
@@ -163,20 +194,20 @@ class SecurityHeaders:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(HEADERS)
+                MutableHeaders(scope=message).update(SECURITY_HEADERS)
             await send(message)
 
-        await self._app(scope, receive, with_headers if scope["type"] == "http" else send)
+        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
 def check_host(settings: Settings) -> None:
     """Raise SettingsError if the server would listen on the network while no users are configured."""
-    if People(settings).open and not is_loopback(settings.host):
+    if UserDirectory(settings).is_open and not is_loopback(settings.host):
         raise SettingsError(
             f"host = {settings.host!r}: expected a loopback address such as 127.0.0.1, "
-            "or access control: set [people], [displays] or [proxy]"
+            "or access control: set [users], [displays] or [proxy]"
         )
 
 
@@ -190,7 +221,7 @@ def check_windows(windows: Iterable[str]) -> None:
             raise SettingsError(f"export_windows: {window!r}: expected some of {', '.join(WINDOWS)}")
 
 
-async def serve(settings: Settings, publish: Publish | None = None) -> None:
+async def run_server(settings: Settings, publish: PublishRecord | None = None) -> None:
     """Check the settings and serve until SIGTERM or SIGINT; webhooks go to `publish`.
 
     Raise SettingsError, and the store's own errors if it cannot be reached at the start."""
@@ -198,50 +229,61 @@ async def serve(settings: Settings, publish: Publish | None = None) -> None:
     check_windows(settings.export_windows)
     check_targets(settings)
     check_views(settings)
-    check_people(settings)
-    in_force = rules(settings)
+    check_users(settings)
+    alert_rules = load_alert_rules(settings)
     check_secrets(settings)
     check_receivers(settings)
     check_alertmanager(settings)
     freeze_startup_objects()
     store = await RedisStore.connect(settings.redis, settings.center)
     try:
-        reader = Reader(store, settings)
-        watch, composer = Watch(reader, settings, in_force), Composer(reader, settings, in_force)
-        bell = Bell(LeasedDocument(store, "alerts"), watch, reader, composer.composed, wall_clock)
-        desk = Desk(bell, settings, Timing(wall_clock))
+        reader = MetricsReader(store, settings)
+        evaluator, composer = (
+            RuleEvaluator(reader, settings, alert_rules),
+            MessageComposer(reader, settings, alert_rules),
+        )
+        coordinator = AlertCoordinator(
+            LeasedDocument(store, "alerts"), evaluator, reader, composer.compose, wall_clock
+        )
+        dispatcher = NotificationDispatcher(coordinator, settings, DeliveryTiming(wall_clock))
         app = application(
-            reader, settings, wall_clock, publish=publish, bell=bell, silencing=desk.silencing, desk=desk
+            reader,
+            settings,
+            wall_clock,
+            publish=publish,
+            coordinator=coordinator,
+            silencing=dispatcher.silencing,
+            dispatcher=dispatcher,
         )
         config = uvicorn.Config(
-            app, http=Http, proxy_headers=False, host=settings.host, port=settings.port,
+            app, http=TransportHttpProtocol, proxy_headers=False, host=settings.host, port=settings.port,
             access_log=False, server_header=False, log_level="warning", timeout_graceful_shutdown=2,
         )  # fmt: skip
-        await Server(config, app.state.streams.end).serve()
+        await SignalHandlingServer(config, app.state.streams.end).serve()
     finally:
         await store.close()
 
 
-class Server(uvicorn.Server):
+class SignalHandlingServer(uvicorn.Server):
     """A uvicorn server that exits with status 0 on SIGTERM and SIGINT; uvicorn itself raises them again.
 
     `end_streams` ends the responses that would never end by themselves."""
 
-    def __init__(self, config: uvicorn.Config, end: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
         super().__init__(config)
-        self._end = end
+        self._end_streams = end_streams
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._end()
+        self._end_streams()
         super().handle_exit(sig, frame)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.handle_exit, number, None)
+        for signal_number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(signal_number, self.handle_exit, signal_number, None)
         try:
             yield
         finally:
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(number)
+            for signal_number in (signal.SIGTERM, signal.SIGINT):
+                loop.remove_signal_handler(signal_number)

@@ -21,33 +21,40 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from streamer.delivery.bell import Bell
+from streamer.delivery.alert_coordinator import AlertCoordinator
 from streamer.panes.pane_keys import FINE_MS
 from streamer.readings.query import QueryError
-from streamer.readings.reader import Reader
+from streamer.readings.reader import MetricsReader
 from streamer.settings import Settings
-from streamer.web.banner import Audience, Banner
-from streamer.web.board import Alert, Change, Heartbeat, Page, Snapshot, changed
-from streamer.web.connection import keep_small, transport_of
-from streamer.web.follower import Clock, News
-from streamer.web.screen import Screen
-from streamer.web.troubles import Troubles
+from streamer.web.alert_banner import AlertBanner, WallboardAudience
+from streamer.web.connection import limit_send_buffer, transport_of
+from streamer.web.pipeline_health import PipelineHealth
+from streamer.web.reader_refresher import ChangeNotifier, Clock
+from streamer.web.wallboard import (
+    WallboardAlert,
+    WallboardChange,
+    WallboardHeartbeat,
+    WallboardPage,
+    WallboardSnapshot,
+    changed_tiles,
+)
+from streamer.web.wallboard_view import WallboardView
 
-HEADERS: Final = {
+EVENT_STREAM_HEADERS: Final = {
     "content-type": "text/event-stream; charset=utf-8",
     "cache-control": "no-store",
     "x-accel-buffering": "no",
 }
-WAITING: Final = 8
+MAX_WAITING_EVENTS: Final = 8
 """Events queued for a slow client; beyond, it gets a snapshot instead."""
-PIECE: Final = 1 << 16
+MAX_CHUNK_BYTES: Final = 1 << 16
 """Most bytes written at a time, which is what a client that does not read holds in memory."""
 
 _json = msgspec.json.Encoder().encode
 _log = structlog.get_logger(__name__)
 
 
-class Pace(NamedTuple):
+class StreamIntervals(NamedTuple):
     """Intervals and timeouts of a stream, in seconds.
 
     `min_poll_s`: least time between two reads of a view; `max_poll_s`: most time between them while nothing
@@ -55,307 +62,316 @@ class Pace(NamedTuple):
     heartbeats; `age_step_s`: announce the data's age when it differs by this much from the last one sent;
     `send_timeout_s`: for a client that does not read, `end_timeout_s`: the same when the server ends."""
 
-    look: float = 0.25
-    idle: float = 0.25
-    wait: float = 1.0
-    heartbeat: float = 15.0
-    stale: float = 3.0
-    patience: float = 60.0
-    farewell: float = 1.0
+    min_poll_s: float = 0.25
+    max_poll_s: float = 0.25
+    read_wait_s: float = 1.0
+    heartbeat_s: float = 15.0
+    age_step_s: float = 3.0
+    send_timeout_s: float = 60.0
+    end_timeout_s: float = 1.0
 
 
-PACE: Final = Pace()
+STREAM_INTERVALS: Final = StreamIntervals()
 
 
-class Source(NamedTuple):
+class StreamContext(NamedTuple):
     """Everything that streams read from. `files_version` is the version of the page's files."""
 
-    reader: Reader
+    reader: MetricsReader
     settings: Settings
-    troubles: Troubles
+    pipeline_health: PipelineHealth
     clock: Clock
-    version: str
-    pace: Pace
-    news: News
-    bell: Bell | None = None
+    files_version: str
+    intervals: StreamIntervals
+    change_notifier: ChangeNotifier
+    coordinator: AlertCoordinator | None = None
 
 
-class Client:
+class StreamClient:
     """The queue of one client. `encode_snapshot` returns the complete state, None if nothing was read yet."""
 
-    def __init__(self, whole: Callable[[], bytes | None]) -> None:
-        self._whole = whole
+    def __init__(self, encode_snapshot: Callable[[], bytes | None]) -> None:
+        self._encode_snapshot = encode_snapshot
         self._waiting: deque[bytes] = deque()
-        self._lost = True
-        self._news = asyncio.Event()
+        self._needs_snapshot = True
+        self._wakeup = asyncio.Event()
         self._ended = False
-        self._sending: asyncio.Timeout | None = None
-        self._news.set()
+        self._send_timeout: asyncio.Timeout | None = None
+        self._wakeup.set()
 
-    def give(self, told: bytes) -> None:
+    def push(self, event_bytes: bytes) -> None:
         """Queue an event: the change since the last one."""
-        self._lost = self._lost or len(self._waiting) == WAITING
-        if self._lost:
+        self._needs_snapshot = self._needs_snapshot or len(self._waiting) == MAX_WAITING_EVENTS
+        if self._needs_snapshot:
             self._waiting.clear()
         else:
-            self._waiting.append(told)
-        self._news.set()
+            self._waiting.append(event_bytes)
+        self._wakeup.set()
 
-    async def take(self) -> bytes | None:
+    async def next_bytes(self) -> bytes | None:
         """Wait for the next bytes to send: the queued events, or a snapshot at first and after events were
         dropped. None at the end."""
         while True:
-            await self._news.wait()
-            self._news.clear()
+            await self._wakeup.wait()
+            self._wakeup.clear()
             if self._ended:
                 return None
-            if told := self._told():
-                return told
+            if pending := self._take_pending():
+                return pending
 
-    def _told(self) -> bytes | None:
-        if self._lost:
-            whole = self._whole()
-            self._lost = whole is None
-            return whole
-        told = b"".join(self._waiting)
+    def _take_pending(self) -> bytes | None:
+        if self._needs_snapshot:
+            snapshot = self._encode_snapshot()
+            self._needs_snapshot = snapshot is None
+            return snapshot
+        pending = b"".join(self._waiting)
         self._waiting.clear()
-        return told
+        return pending
 
-    def end(self, farewell: float) -> None:
+    def end(self, timeout_s: float) -> None:
         self._ended = True
-        self._news.set()
-        if self._sending is not None:
-            self._sending.reschedule(asyncio.get_running_loop().time() + farewell)
+        self._wakeup.set()
+        if self._send_timeout is not None:
+            self._send_timeout.reschedule(asyncio.get_running_loop().time() + timeout_s)
 
-    async def feed(self, send: Send, pace: Pace) -> None:
+    async def send_events(self, send: Send, intervals: StreamIntervals) -> None:
         """Send events until the end. Raise TimeoutError if the client does not read."""
-        while told := await self.take():
-            for first in range(0, len(told), PIECE):
-                async with asyncio.timeout(pace.patience) as self._sending:
-                    await send(_body(told[first : first + PIECE]))
-                self._sending = None
-        async with asyncio.timeout(pace.farewell):
-            await send(_body(b"", more=False))
+        while pending := await self.next_bytes():
+            for offset in range(0, len(pending), MAX_CHUNK_BYTES):
+                async with asyncio.timeout(intervals.send_timeout_s) as self._send_timeout:
+                    await send(_body_message(pending[offset : offset + MAX_CHUNK_BYTES]))
+                self._send_timeout = None
+        async with asyncio.timeout(intervals.end_timeout_s):
+            await send(_body_message(b"", more=False))
 
 
-def _body(body: bytes, more: bool = True) -> Message:
+def _body_message(body: bytes, more: bool = True) -> Message:
     return {"type": "http.response.body", "body": body, "more_body": more}
 
 
 class Hub:
     """All clients of one view and audience. It reads the numbers as long as there is any client."""
 
-    def __init__(self, source: Source, name: str, audience: Audience) -> None:
-        view, reader = source.settings.all_views()[name], source.reader
-        self._source, self._name = source, name
-        self._screen = Screen(reader, source.settings, view, audience.guarded)
-        self._banner = Banner(reader, source.troubles, source.bell, view.queues, audience)
-        self._clients: set[Client] = set()
+    def __init__(self, context: StreamContext, view_name: str, audience: WallboardAudience) -> None:
+        view, reader = context.settings.all_views()[view_name], context.reader
+        self._context, self._view_name = context, view_name
+        self._wallboard_view = WallboardView(reader, context.settings, view, audience.as_viewer)
+        self._banner = AlertBanner(
+            reader, context.pipeline_health, context.coordinator, view.queues, audience
+        )
+        self._clients: set[StreamClient] = set()
         self._task: asyncio.Task[None] | None = None
-        self._forget()
+        self._reset()
 
-    def _forget(self) -> None:
-        self._pages: list[Page] | None = None
-        self._alerts: list[Alert] = []
-        self._stamp: tuple[object, ...] = ()
-        self._reading: asyncio.Task[list[Page]] | None = None
-        self._snapshot: bytes | None = None
-        self._fresh_s: float | None = None
-        self._beaten = 0.0
+    def _reset(self) -> None:
+        self._pages: list[WallboardPage] | None = None
+        self._alerts: list[WallboardAlert] = []
+        self._data_version: tuple[object, ...] = ()
+        self._read_task: asyncio.Task[list[WallboardPage]] | None = None
+        self._snapshot_bytes: bytes | None = None
+        self._announced_age_s: float | None = None
+        self._heartbeat_at_s = 0.0
 
-    def join(self) -> Client:
-        client = Client(self._whole)
+    def join(self) -> StreamClient:
+        client = StreamClient(self._encoded_snapshot)
         self._clients.add(client)
         if self._task is None:
-            self._task = asyncio.create_task(self._follow())
+            self._task = asyncio.create_task(self._poll())
         return client
 
-    def leave(self, client: Client) -> None:
+    def leave(self, client: StreamClient) -> None:
         self._clients.discard(client)
 
     def end(self) -> None:
         for client in self._clients:
-            client.end(self._source.pace.farewell)
+            client.end(self._context.intervals.end_timeout_s)
 
-    async def _follow(self) -> None:
-        self._beaten = asyncio.get_running_loop().time()
+    async def _poll(self) -> None:
+        self._heartbeat_at_s = asyncio.get_running_loop().time()
         try:
             while self._clients:
-                await self._look()
-                await asyncio.sleep(self._source.pace.look)
-                if self._reading is None and not self._is_behind():
-                    await self._source.news.wait(self._source.pace.idle)
+                await self._poll_once()
+                await asyncio.sleep(self._context.intervals.min_poll_s)
+                if self._read_task is None and not self._has_new_data():
+                    await self._context.change_notifier.wait(self._context.intervals.max_poll_s)
         except Exception:
-            _log.exception("reading a view failed, disconnecting its clients", view=self._name)
+            _log.exception("reading a view failed, disconnecting its clients", view=self._view_name)
             self.end()
         finally:
             self._task = None
-            self._forget()
+            self._reset()
 
-    def _is_behind(self) -> bool:
+    def _has_new_data(self) -> bool:
         """Tell whether numbers changed since they were looked at."""
-        return self._stamp != self._stamp_of(self._source.clock())
+        return self._data_version != self._data_version_at(self._context.clock())
 
-    def _stamp_of(self, now: int) -> tuple[object, ...]:
-        reader = self._source.reader
-        return (reader.edition, reader.ready, now // FINE_MS)
+    def _data_version_at(self, now_ms: int) -> tuple[object, ...]:
+        reader = self._context.reader
+        return (reader.version, reader.ready, now_ms // FINE_MS)
 
-    async def _look(self) -> None:
+    async def _poll_once(self) -> None:
         """Read the view if data changed, and publish.
 
         While a read takes long, the age of the numbers already sent is published on."""
-        now = self._source.clock()
-        stamp = self._stamp_of(now)
-        if self._reading is None and stamp != self._stamp:
-            self._stamp = stamp
-            self._reading = asyncio.create_task(asyncio.to_thread(self._screen.pages, now))
+        now_ms = self._context.clock()
+        data_version = self._data_version_at(now_ms)
+        if self._read_task is None and data_version != self._data_version:
+            self._data_version = data_version
+            self._read_task = asyncio.create_task(asyncio.to_thread(self._wallboard_view.read_pages, now_ms))
         pages = self._pages
-        if self._reading is not None:
-            await asyncio.wait((self._reading,), timeout=self._source.pace.wait)
-            if self._reading.done():
-                pages, self._reading = self._reading.result(), None
+        if self._read_task is not None:
+            await asyncio.wait((self._read_task,), timeout=self._context.intervals.read_wait_s)
+            if self._read_task.done():
+                pages, self._read_task = self._read_task.result(), None
         if pages is not None:
-            self._tell(pages, self._source.clock())
+            self._publish_changes(pages, self._context.clock())
 
-    def _tell(self, pages: list[Page], now: int) -> None:
-        before, alerts = self._pages, self._banner.alerts(now)
-        tiles = [] if before is None else changed(before, pages)
-        news = before is None or bool(tiles) or alerts != self._alerts
-        self._pages, self._alerts, self._snapshot = pages, alerts, None
-        fresh_s = self._source.reader.fresh_s(now)
-        if news:
-            self._give(event("change", Change(now, fresh_s, tiles, alerts)), fresh_s)
-        if self._is_heartbeat_due() or self._is_older(fresh_s):
-            self._beaten = asyncio.get_running_loop().time()
-            self._give(event("heartbeat", Heartbeat(now, fresh_s, self._source.version)), fresh_s)
+    def _publish_changes(self, pages: list[WallboardPage], now_ms: int) -> None:
+        pages_before, alerts = self._pages, self._banner.alerts(now_ms)
+        tiles = [] if pages_before is None else changed_tiles(pages_before, pages)
+        has_changed = pages_before is None or bool(tiles) or alerts != self._alerts
+        self._pages, self._alerts, self._snapshot_bytes = pages, alerts, None
+        fresh_s = self._context.reader.data_age_s(now_ms)
+        if has_changed:
+            self._broadcast(encode_sse("change", WallboardChange(now_ms, fresh_s, tiles, alerts)), fresh_s)
+        if self._is_heartbeat_due() or self._is_age_due(fresh_s):
+            self._heartbeat_at_s = asyncio.get_running_loop().time()
+            self._broadcast(
+                encode_sse("heartbeat", WallboardHeartbeat(now_ms, fresh_s, self._context.files_version)),
+                fresh_s,
+            )
 
-    def _give(self, told: bytes, fresh_s: float | None) -> None:
-        self._fresh_s = fresh_s
+    def _broadcast(self, event_bytes: bytes, fresh_s: float | None) -> None:
+        self._announced_age_s = fresh_s
         for client in self._clients:
-            client.give(told)
+            client.push(event_bytes)
 
     def _is_heartbeat_due(self) -> bool:
-        return asyncio.get_running_loop().time() - self._beaten >= self._source.pace.heartbeat
+        return asyncio.get_running_loop().time() - self._heartbeat_at_s >= self._context.intervals.heartbeat_s
 
-    def _is_older(self, fresh_s: float | None) -> bool:
+    def _is_age_due(self, fresh_s: float | None) -> bool:
         """Tell whether the data's age differs enough from the last one sent, or became known or unknown."""
-        if fresh_s is None or self._fresh_s is None:
-            return fresh_s is not self._fresh_s
-        return abs(fresh_s - self._fresh_s) >= self._source.pace.stale
+        if fresh_s is None or self._announced_age_s is None:
+            return fresh_s is not self._announced_age_s
+        return abs(fresh_s - self._announced_age_s) >= self._context.intervals.age_step_s
 
-    def _whole(self) -> bytes | None:
-        if self._snapshot is None and self._pages is not None:
-            self._snapshot = event("snapshot", self._board(self._pages))
-        return self._snapshot
+    def _encoded_snapshot(self) -> bytes | None:
+        if self._snapshot_bytes is None and self._pages is not None:
+            self._snapshot_bytes = encode_sse("snapshot", self._build_snapshot(self._pages))
+        return self._snapshot_bytes
 
-    def _board(self, pages: list[Page]) -> Snapshot:
-        source, view, now = self._source, self._screen.view, self._source.clock()
-        return Snapshot(
-            version=source.version,
-            view=self._name,
+    def _build_snapshot(self, pages: list[WallboardPage]) -> WallboardSnapshot:
+        context, view, now_ms = self._context, self._wallboard_view.view, self._context.clock()
+        return WallboardSnapshot(
+            version=context.files_version,
+            view=self._view_name,
             title=view.title,
-            timezone=source.settings.timezone,
-            now=now,
-            fresh_s=source.reader.fresh_s(now),
+            timezone=context.settings.timezone,
+            now=now_ms,
+            fresh_s=context.reader.data_age_s(now_ms),
             rotate_s=view.rotate.total_seconds() if len(pages) > 1 else None,
             pages=pages,
             alerts=self._alerts,
         )
 
 
-def event(name: str, data: Any) -> bytes:
+def encode_sse(name: str, data: Any) -> bytes:
     """Encode a server-sent event.
 
-    >>> event("heartbeat", {"now": 1795255205000})
+    >>> encode_sse("heartbeat", {"now": 1795255205000})
     b'event: heartbeat\\ndata: {"now":1795255205000}\\n\\n'
     """
     return b"event: %b\ndata: %b\n\n" % (name.encode(), _json(data))
 
 
-class Streams:
+class StreamRoutes:
     """The route of the stream, with a hub for each view and audience. `end` ends all streams."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
-        self._hubs: dict[tuple[str, Audience], Hub] = {}
+    def __init__(self, context: StreamContext) -> None:
+        self._context = context
+        self._hubs: dict[tuple[str, WallboardAudience], Hub] = {}
         self._ended = False
 
     def routes(self) -> list[Route]:
-        return [Route("/api/v1/stream", self._stream)]
+        return [Route("/api/v1/stream", self._open_stream)]
 
     def end(self) -> None:
         self._ended = True
         for hub in self._hubs.values():
             hub.end()
 
-    async def _stream(self, request: Request) -> Response:
-        name, person = self._view(request), request.scope["person"]
-        known = self._source.settings.all_views()
-        if name not in known:
-            raise HTTPException(HTTPStatus.NOT_FOUND, f"view = {name!r}: expected one of {', '.join(known)}")
+    async def _open_stream(self, request: Request) -> Response:
+        view_name, user = self._requested_view(request), request.scope["person"]
+        views = self._context.settings.all_views()
+        if view_name not in views:
+            raise HTTPException(
+                HTTPStatus.NOT_FOUND, f"view = {view_name!r}: expected one of {', '.join(views)}"
+            )
         if self._ended:
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "the server is shutting down")
         if request.method == "HEAD":
-            return Response(headers=HEADERS)
-        hub = self._hub(name, Audience(person.role == "viewer", person.teams))
-        return _Stream(hub, self._source.pace)
+            return Response(headers=EVENT_STREAM_HEADERS)
+        hub = self._hub(view_name, WallboardAudience(user.role == "viewer", user.teams))
+        return _StreamResponse(hub, self._context.intervals)
 
-    def _hub(self, name: str, audience: Audience) -> Hub:
-        if (name, audience) not in self._hubs:
-            self._hubs[name, audience] = Hub(self._source, name, audience)
-        return self._hubs[name, audience]
+    def _hub(self, view_name: str, audience: WallboardAudience) -> Hub:
+        if (view_name, audience) not in self._hubs:
+            self._hubs[view_name, audience] = Hub(self._context, view_name, audience)
+        return self._hubs[view_name, audience]
 
-    def _view(self, request: Request) -> str:
+    def _requested_view(self, request: Request) -> str:
         """Return the requested view, else the view of the display, else "default".
 
         Raise HTTPException (403) if a display asks for another view than its own, and QueryError."""
         for parameter in request.query_params:
             if parameter != "view":
                 raise QueryError(f"{parameter}: expected no parameter but view")
-        own: str | None = request.scope["person"].view
-        asked = request.query_params.get("view") or own or "default"
-        if own is not None and asked != own:
-            raise HTTPException(HTTPStatus.FORBIDDEN, f"view = {asked!r}: this display shows {own!r}")
-        return asked
+        display_view: str | None = request.scope["person"].view
+        view_name = request.query_params.get("view") or display_view or "default"
+        if display_view is not None and view_name != display_view:
+            raise HTTPException(
+                HTTPStatus.FORBIDDEN, f"view = {view_name!r}: this display shows {display_view!r}"
+            )
+        return view_name
 
 
-class _Stream(Response):
+class _StreamResponse(Response):
     """A response that sends a client's events until it disconnects, stops reading, or the server ends."""
 
-    def __init__(self, hub: Hub, pace: Pace) -> None:
-        super().__init__(headers=HEADERS)
+    def __init__(self, hub: Hub, intervals: StreamIntervals) -> None:
+        super().__init__(headers=EVENT_STREAM_HEADERS)
         del self.headers["content-length"]
-        self._hub, self._pace = hub, pace
+        self._hub, self._intervals = hub, intervals
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         transport = transport_of(scope)
         if transport is not None:
-            keep_small(transport, self._pace.patience)
+            limit_send_buffer(transport, self._intervals.send_timeout_s)
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         client = self._hub.join()
-        gone = asyncio.create_task(_gone(receive))
-        feeding = asyncio.create_task(client.feed(send, self._pace))
+        disconnecting = asyncio.create_task(_wait_for_disconnect(receive))
+        sending = asyncio.create_task(client.send_events(send, self._intervals))
         try:
-            await asyncio.wait((feeding, gone), return_when=asyncio.FIRST_COMPLETED)
-            await self._let_go(feeding, gone, transport)
+            await asyncio.wait((sending, disconnecting), return_when=asyncio.FIRST_COMPLETED)
+            await self._finish(sending, disconnecting, transport)
         finally:
             self._hub.leave(client)
-            feeding.cancel()
-            gone.cancel()
+            sending.cancel()
+            disconnecting.cancel()
 
-    async def _let_go(
-        self, feeding: asyncio.Task[None], gone: asyncio.Task[None], transport: Transport | None
+    async def _finish(
+        self, sending: asyncio.Task[None], disconnecting: asyncio.Task[None], transport: Transport | None
     ) -> None:
-        if gone.done():
+        if disconnecting.done():
             return
         with suppress(TimeoutError):
-            feeding.result()
+            sending.result()
         if transport is not None and transport.get_write_buffer_size():
             transport.abort()
-            await gone
+            await disconnecting
 
 
-async def _gone(receive: Receive) -> None:
+async def _wait_for_disconnect(receive: Receive) -> None:
     """Return when the client has disconnected."""
     while (await receive())["type"] != "http.disconnect":
         pass

@@ -5,16 +5,16 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from typing import Final
 
-from streamer.events.models import QUESTIONS, Event, Response, Segment
-from streamer.events.rules import UNKNOWN
+from streamer.events.counting_rules import UNKNOWN
+from streamer.events.models import QUESTIONS, Event, Segment, SurveyResponse
 from streamer.journeys.journey import NO_RECORD, Key, last_segment
 from streamer.journeys.working_set import WorkingSet
 from streamer.metrics.tally import HANDLE_LIMITS_S
 from streamer.panes.fold import handle_ms
 from streamer.panes.pane_keys import SEPARATOR
 
-_LIMITS_MS: Final = [limit * 1000 for limit in HANDLE_LIMITS_S]
-_LABELS: Final = [*map(str, HANDLE_LIMITS_S), "+Inf"]
+_HANDLE_LIMITS_MS: Final = [limit * 1000 for limit in HANDLE_LIMITS_S]
+_BUCKET_LABELS: Final = [*map(str, HANDLE_LIMITS_S), "+Inf"]
 
 
 class ArrivalCounters:
@@ -22,8 +22,8 @@ class ArrivalCounters:
 
     >>> counters = ArrivalCounters("call-completed")
     >>> for result in ("applied", "applied", "unchanged"):
-    ...     counters.result(result)
-    >>> list(counters.named().values())
+    ...     counters.count_result(result)
+    >>> list(counters.by_name().values())
     [2, 1]
     """
 
@@ -35,41 +35,41 @@ class ArrivalCounters:
         """Add to the counter whose name consists of these parts."""
         self._counts[name] = self._counts.get(name, 0) + amount
 
-    def result(self, result: str, amount: int = 1) -> None:
+    def count_result(self, result: str, amount: int = 1) -> None:
         """Count records by their result: applied, unchanged or rejected."""
         self.add("events", self._topic, result, amount=amount)
 
-    def named(self) -> Mapping[str, int]:
+    def by_name(self) -> Mapping[str, int]:
         """Return the amounts to add, by counter name; zeros are left out."""
         return {SEPARATOR.join(name): amount for name, amount in self._counts.items() if amount}
 
-    def first(self, event: Event, key: Key, documents: WorkingSet) -> None:
+    def count_first_statement(self, event: Event, key: Key, documents: WorkingSet) -> None:
         """Count a fact that was never stated before. `key` is the key of its identity record."""
         if isinstance(event, Segment):
             self._count_segment(event)
-        elif isinstance(event, Response) and not event.excluded:
-            self._count_response(event, _queue_of(key, documents) or event.queue or UNKNOWN)
+        elif isinstance(event, SurveyResponse) and not event.excluded:
+            self._count_response(event, _contact_queue(key, documents) or event.queue or UNKNOWN)
 
     def _count_segment(self, segment: Segment) -> None:
         queue = segment.queue or UNKNOWN
         self.add("segments", queue, segment.channel or UNKNOWN, segment.outcome)
         if segment.direction == "inbound" and segment.outcome == "answered" and segment.talk_ms is not None:
-            ms = handle_ms(segment)
-            self.add("handle", queue, _LABELS[bisect_left(_LIMITS_MS, ms)])
-            self.add("handle_ms", queue, amount=ms)
+            duration_ms = handle_ms(segment)
+            self.add("handle", queue, _BUCKET_LABELS[bisect_left(_HANDLE_LIMITS_MS, duration_ms)])
+            self.add("handle_ms", queue, amount=duration_ms)
 
-    def _count_response(self, response: Response, queue: str) -> None:
+    def _count_response(self, response: SurveyResponse, queue: str) -> None:
         for question in QUESTIONS:
             answer = getattr(response, question)
             if answer is not None:
                 self.add("answers", queue, question, str(answer).lower())
 
 
-def _queue_of(key: Key, documents: WorkingSet) -> str | None:
+def _contact_queue(key: Key, documents: WorkingSet) -> str | None:
     """Return the queue of the contact that a response belongs to; None while that is unknown."""
-    lies_in = documents.records.get(key, NO_RECORD).group_key(key)
-    journey_key = documents.records.get(lies_in, NO_RECORD).journey
-    journey = documents.after.get(journey_key) if journey_key is not None else None
-    group = journey.groups.get(lies_in) if journey is not None else None
+    group_key = documents.records.get(key, NO_RECORD).group_key(key)
+    journey_key = documents.records.get(group_key, NO_RECORD).journey
+    journey = documents.journeys_after.get(journey_key) if journey_key is not None else None
+    group = journey.groups.get(group_key) if journey is not None else None
     segment = last_segment(group.facts.segments) if group is not None else None
     return segment.queue if segment is not None else None

@@ -18,16 +18,16 @@ from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from streamer.events.decoding import TOPICS, Record
+from streamer.events.decoding import TOPICS, KafkaRecord
 from streamer.settings import Settings
 from streamer.store.port import Partition
-from streamer.worker.partitions import STALE, AssignedPartitions, Batch, Progress
+from streamer.worker.partitions import STALE, AssignedPartitions, ConsumerProgress, TaggedBatch
 
 FETCH_WAIT_MS = 50
 POLL_S = 0.1
 """A fetch that began while Faust paused a partition, since a buffer was full, does not see it resumed."""
 POLL_RECORDS = 1_000
-METADATA_AGE_MS = 10_000
+MAX_METADATA_AGE_MS = 10_000
 """Time until a recreated topic or a new partition is noticed."""
 
 
@@ -83,15 +83,17 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         # Information only: an unreachable broker must not end the worker.
-        here = {TopicPartition(*tp): offset for tp, offset in offsets.items() if tp in self.assignment()}
+        assigned_offsets = {
+            TopicPartition(*tp): offset for tp, offset in offsets.items() if tp in self.assignment()
+        }
         try:
-            await self._ensure_consumer().commit(here)
+            await self._ensure_consumer().commit(assigned_offsets)
         except KafkaError:
             return False
         return True
 
 
-class Consumer(driver.Consumer):
+class FaustConsumer(driver.Consumer):
     """Faust's consumer: it delivers each fetch of a partition as one message, and starts at the offsets in
     Redis."""
 
@@ -130,24 +132,32 @@ class Consumer(driver.Consumer):
             self._owned_generation = generation
 
     async def seek_to(self, offsets: Mapping[Partition, int], seek_id: int) -> None:
-        wanted = {TP(*partition): offset for partition, offset in offsets.items()}
-        await self._thread.seek_to(wanted, seek_id)
-        for tp, offset in wanted.items():
+        tp_offsets = {TP(*partition): offset for partition, offset in offsets.items()}
+        await self._thread.seek_to(tp_offsets, seek_id)
+        for tp, offset in tp_offsets.items():
             self._committed_offset[tp] = offset or None
 
-    def progress(self, partition: Partition) -> Progress | None:
-        inner: Any = self._thread._consumer
-        subscription = inner and inner._subscription.subscription
+    def progress(self, partition: Partition) -> ConsumerProgress | None:
+        kafka_consumer: Any = self._thread._consumer
+        subscription = kafka_consumer and kafka_consumer._subscription.subscription
         assignment = subscription and subscription.assignment
         state = assignment and assignment.state_value(TopicPartition(*partition))
         if not state or not state.has_valid_position or state.highwater is None or state.timestamp is None:
             return None
-        return Progress(state.position, state.highwater, state.timestamp)
+        return ConsumerProgress(state.position, state.highwater, state.timestamp)
 
     def _to_message(self, tp: TP, record: FetchedRecords) -> ConsumerMessage:
         records = [
-            Record(one.topic, one.partition, one.offset, one.timestamp, one.key, one.value, one.headers)
-            for one in record
+            KafkaRecord(
+                fetched.topic,
+                fetched.partition,
+                fetched.offset,
+                fetched.timestamp,
+                fetched.key,
+                fetched.value,
+                fetched.headers,
+            )
+            for fetched in record
         ]
         batch: Any = self._assigned.tag_batch(Partition(*tp), record.seek_id, records)
         last = record[-1]
@@ -172,8 +182,8 @@ class Consumer(driver.Consumer):
         instead."""
 
 
-class Transport(driver.Transport):
-    Consumer = Consumer
+class FaustTransport(driver.Transport):
+    Consumer = FaustConsumer
 
 
 class UndecodedSchema(faust.Schema):  # type: ignore[type-arg]
@@ -186,7 +196,7 @@ class UndecodedSchema(faust.Schema):  # type: ignore[type-arg]
         return decode
 
 
-class App(faust.App):
+class WorkerApp(faust.App):
     """Faust application with one agent per topic, which queues batches at their partitions."""
 
     def __init__(
@@ -216,7 +226,7 @@ class App(faust.App):
             broker_heartbeat_interval=session_s / 4,
             broker_commit_interval=1.0,
             consumer_auto_offset_reset="earliest",
-            consumer_metadata_max_age_ms=METADATA_AGE_MS,
+            consumer_metadata_max_age_ms=MAX_METADATA_AGE_MS,
         )
         for name in topics:
             channel = self.topic(name, schema=UndecodedSchema())
@@ -224,11 +234,11 @@ class App(faust.App):
 
     async def _enqueue(self, stream: Any) -> None:
         async for event in stream.events():
-            batch: Batch = event.value
+            batch: TaggedBatch = event.value
             await self.assigned.enqueue(Partition(event.message.topic, event.message.partition), batch)
 
-    def _new_transport(self) -> Transport:
-        return Transport(self.conf.broker_consumer, self)
+    def _new_transport(self) -> FaustTransport:
+        return FaustTransport(self.conf.broker_consumer, self)
 
     def _create_directories(self) -> None:
         """Do nothing: nothing is kept on disk."""

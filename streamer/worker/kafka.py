@@ -19,43 +19,43 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import TopicPartition
 
-from streamer.events.decoding import DEAD_LETTERS, TOPICS, Record, redact
-from streamer.events.envelopes import customer_of
-from streamer.events.models import Rejected
-from streamer.events.rules import DAY, Rules
-from streamer.events.veil import CLEAR, Veil
+from streamer.events.counting_rules import DAY, CountingRules
+from streamer.events.decoding import DEAD_LETTER_TOPIC, TOPICS, KafkaRecord, redact_record
+from streamer.events.envelopes import customer_id_of
+from streamer.events.models import RejectedEvent
+from streamer.privacy.pseudonyms import NO_PSEUDONYMS, Pseudonymizer
 from streamer.store.port import Checkpoint, Partition
-from streamer.worker.log_identity import LogSnapshot, checkpoint
+from streamer.worker.log_identity import LogSnapshot, record_checkpoint
 
-ALL_TOPICS = (*TOPICS, DEAD_LETTERS)
-RETENTION_MS = 100 * DAY
+ALL_TOPICS = (*TOPICS, DEAD_LETTER_TOPIC)
+MIN_RETENTION_MS = 100 * DAY
 """Shortest retention of a topic: longer than every usual horizon."""
 _REPLICAS = 3
-_PROBE_MS = 500
-_STOP_S = 1.0
-_POLLED = 2_000
-_CLEANUP = {DEAD_LETTERS: {"cleanup.policy": "compact,delete"}}
+_POLL_TIMEOUT_MS = 500
+_STOP_TIMEOUT_S = 1.0
+_MAX_POLL_RECORDS = 2_000
+_TOPIC_CONFIGS = {DEAD_LETTER_TOPIC: {"cleanup.policy": "compact,delete"}}
 """Compaction lets a closed letter go before its retention ends."""
-_CONFIGURED = ("message.timestamp.type", "retention.ms")
+_REPORTED_CONFIGS = ("message.timestamp.type", "retention.ms")
 
 
 class TopicError(Exception):
     """The broker did not create a topic. The message names it and says why."""
 
 
-def kept_ms(rules: Rules) -> int:
+def topic_retention_ms(rules: CountingRules) -> int:
     """Return the retention for topics: as long as hourly panes are kept, so that a rebuild can fill them.
 
-    >>> kept_ms(Rules(retention_ms=365 * DAY)) // DAY
+    >>> topic_retention_ms(CountingRules(retention_ms=365 * DAY)) // DAY
     365
     """
-    return max(RETENTION_MS, rules.retention_ms)
+    return max(MIN_RETENTION_MS, rules.retention_ms)
 
 
 async def ensure_topics(
     bootstrap: str,
     partitions: int = 4,
-    retention_ms: int = RETENTION_MS,
+    retention_ms: int = MIN_RETENTION_MS,
     topics: Sequence[str] = ALL_TOPICS,
 ) -> list[str]:
     """Create those of `topics` that are missing, and return their names; leave the others unchanged. Any
@@ -65,22 +65,26 @@ async def ensure_topics(
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        known = await admin.list_topics()
-        missing = [topic for topic in topics if topic not in known]
+        existing = await admin.list_topics()
+        missing = [topic for topic in topics if topic not in existing]
         replicas = min(_REPLICAS, len((await admin.describe_cluster())["brokers"]))
-        configs = {topic: config | _CLEANUP.get(topic, {}) for topic in missing}
-        return [t for t, own in configs.items() if await _created(admin, t, partitions, replicas, own)]
+        configs = {topic: config | _TOPIC_CONFIGS.get(topic, {}) for topic in missing}
+        return [
+            topic
+            for topic, topic_config in configs.items()
+            if await _create_if_missing(admin, topic, partitions, replicas, topic_config)
+        ]
     finally:
         await admin.close()
 
 
-async def partitions(bootstrap: str) -> dict[str, int]:
+async def count_partitions(bootstrap: str) -> dict[str, int]:
     """Return the number of partitions of each of ALL_TOPICS; 0 for a missing topic. Raises KafkaError."""
-    found = await every_topic(bootstrap)
-    return {topic: found.get(topic, 0) for topic in ALL_TOPICS}
+    counts = await count_all_partitions(bootstrap)
+    return {topic: counts.get(topic, 0) for topic in ALL_TOPICS}
 
 
-async def every_topic(bootstrap: str) -> dict[str, int]:
+async def count_all_partitions(bootstrap: str) -> dict[str, int]:
     """Return the number of partitions of every topic of the broker. Raises KafkaError."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
@@ -91,30 +95,31 @@ async def every_topic(bootstrap: str) -> dict[str, int]:
         await admin.close()
 
 
-async def configuration(bootstrap: str, topics: Sequence[str]) -> dict[str, dict[str, str]]:
+async def describe_topic_configs(bootstrap: str, topics: Sequence[str]) -> dict[str, dict[str, str]]:
     """Return timestamp type and retention of these topics; {} if the broker cannot describe topics. Raises
     KafkaError."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     try:
         await admin.start()
-        wanted = [
-            ConfigResource(ConfigResourceType.TOPIC, topic, dict.fromkeys(_CONFIGURED)) for topic in topics
+        resources = [
+            ConfigResource(ConfigResourceType.TOPIC, topic, dict.fromkeys(_REPORTED_CONFIGS))
+            for topic in topics
         ]
-        answers = await admin.describe_configs(wanted)
+        answers = await admin.describe_configs(resources)
     except KafkaConnectionError:  # from a broker that does not know the request
         return {}
     finally:
         await admin.close()
-    found = [resource for answer in answers for resource in answer.to_object()["resources"]]
+    answered = [resource for answer in answers for resource in answer.to_object()["resources"]]
     return {
         resource["resource_name"]: {
             entry["config_names"]: entry["config_value"] for entry in resource["config_entries"]
         }
-        for resource in found
+        for resource in answered
     }
 
 
-async def _created(
+async def _create_if_missing(
     admin: AIOKafkaAdminClient, topic: str, partitions: int, replicas: int, config: dict[str, str]
 ) -> bool:
     """Create a topic; return False if another process created it first. Raises TopicError."""
@@ -136,44 +141,48 @@ async def _create(admin: AIOKafkaAdminClient, topic: NewTopic) -> KafkaError | N
     return for_code(code)(message) if code else None
 
 
-class KafkaLetters:
+class KafkaDeadLetterSink:
     """Dead letter sink that writes to the dead letter topic. The key is the coordinates of the rejected
     record, so that a letter written twice can be recognized."""
 
-    def __init__(self, to: AIOKafkaProducer, veil: Veil = CLEAR) -> None:
-        self._to = to
-        self._veil = veil
+    def __init__(self, producer: AIOKafkaProducer, pseudonymizer: Pseudonymizer = NO_PSEUDONYMS) -> None:
+        self._producer = producer
+        self._pseudonymizer = pseudonymizer
 
-    async def send(self, letters: Sequence[tuple[Record, Rejected]]) -> None:
+    async def send(self, letters: Sequence[tuple[KafkaRecord, RejectedEvent]]) -> None:
         try:
-            for sent in [await self._send(*letter) for letter in letters]:
-                await sent
+            for delivery in [await self._send(*letter) for letter in letters]:
+                await delivery
         except KafkaError as error:
             raise ConnectionError(f"dead letters: {error}") from error
 
-    async def _send(self, record: Record, rejected: Rejected) -> Awaitable[object]:
-        place = (record.topic, str(record.partition), str(record.offset))
-        named = zip(("topic", "partition", "offset"), place, strict=True)
-        headers = [("reason", rejected.reason), ("error", rejected.error), *named]
+    async def _send(self, record: KafkaRecord, rejected: RejectedEvent) -> Awaitable[object]:
+        coordinates = (record.topic, str(record.partition), str(record.offset))
+        coordinate_headers = zip(("topic", "partition", "offset"), coordinates, strict=True)
+        headers = [("reason", rejected.reason), ("error", rejected.error), *coordinate_headers]
         headers += [("timestamp", str(record.timestamp)), ("bytes", str(len(record.value or b"")))]
-        headers += self._customer(record)
+        headers += self._customer_header(record)
         # With the current time: under the record's own, a letter about an old record would expire at once.
-        sent: Awaitable[object] = await self._to.send(
-            DEAD_LETTERS,
-            redact(record),
-            key=":".join(place).encode(),
+        delivery: Awaitable[object] = await self._producer.send(
+            DEAD_LETTER_TOPIC,
+            redact_record(record),
+            key=":".join(coordinates).encode(),
             headers=[(name, value.encode()) for name, value in headers],
         )
-        return sent
+        return delivery
 
-    def _customer(self, record: Record) -> list[tuple[str, str]]:
+    def _customer_header(self, record: KafkaRecord) -> list[tuple[str, str]]:
         """Return a header with the customer's pseudonym; none if there is no key: never the id itself."""
-        customer = customer_of(record)
-        hidden = None if customer is None else self._veil.customer(customer, record.timestamp)
-        return [("customer", hidden)] if hidden is not None and self._veil.hides(hidden) else []
+        customer = customer_id_of(record)
+        pseudonym = None if customer is None else self._pseudonymizer.pseudonym_at(customer, record.timestamp)
+        return (
+            [("customer", pseudonym)]
+            if pseudonym is not None and self._pseudonymizer.is_pseudonym(pseudonym)
+            else []
+        )
 
 
-class KafkaLogs:
+class KafkaLogProbe:
     """Log probe that reads single records of the logs, outside of any group."""
 
     def __init__(self, bootstrap: str) -> None:
@@ -181,56 +190,73 @@ class KafkaLogs:
             bootstrap,
             max_partition_fetch_bytes=64 * 1024,  # one record is enough
         )
-        self._probing = asyncio.Lock()  # a consumer has one assignment: one probe at a time
+        self._probe_lock = asyncio.Lock()  # a consumer has one assignment: one probe at a time
 
     async def start(self) -> None:
         await self._consumer.start()
 
     async def stop(self) -> None:
-        await stop(self._consumer)
+        await stop_consumer(self._consumer)
 
-    async def probe(self, asked: Mapping[Partition, Sequence[int]]) -> Mapping[Partition, LogSnapshot]:
-        async with self._probing:
-            return await self._probe(asked)
+    async def probe(
+        self, offsets_by_partition: Mapping[Partition, Sequence[int]]
+    ) -> Mapping[Partition, LogSnapshot]:
+        async with self._probe_lock:
+            return await self._probe(offsets_by_partition)
 
-    async def _probe(self, asked: Mapping[Partition, Sequence[int]]) -> Mapping[Partition, LogSnapshot]:
-        places = {partition: TopicPartition(*partition) for partition in asked}
-        self._consumer.assign(list(places.values()))
+    async def _probe(
+        self, offsets_by_partition: Mapping[Partition, Sequence[int]]
+    ) -> Mapping[Partition, LogSnapshot]:
+        topic_partitions = {partition: TopicPartition(*partition) for partition in offsets_by_partition}
+        self._consumer.assign(list(topic_partitions.values()))
         try:
-            begins = await self._consumer.beginning_offsets(list(places.values()))
-            records: dict[Partition, dict[int, Checkpoint]] = {partition: {} for partition in asked}
-            for turn in range(max(map(len, asked.values()), default=0)):
-                offsets = {places[p]: known[turn] for p, known in asked.items() if turn < len(known)}
-                for place, point in (await self._points(offsets)).items():
-                    records[Partition(*place)][point.offset] = point
-            return {p: LogSnapshot(begins[place], records[p]) for p, place in places.items()}
+            begin_offsets = await self._consumer.beginning_offsets(list(topic_partitions.values()))
+            records: dict[Partition, dict[int, Checkpoint]] = {
+                partition: {} for partition in offsets_by_partition
+            }
+            for offset_index in range(max(map(len, offsets_by_partition.values()), default=0)):
+                offsets = {
+                    topic_partitions[partition]: partition_offsets[offset_index]
+                    for partition, partition_offsets in offsets_by_partition.items()
+                    if offset_index < len(partition_offsets)
+                }
+                for tp, read_checkpoint in (await self._read_checkpoints(offsets)).items():
+                    records[Partition(*tp)][read_checkpoint.offset] = read_checkpoint
+            return {
+                partition: LogSnapshot(begin_offsets[tp], records[partition])
+                for partition, tp in topic_partitions.items()
+            }
         except KafkaError as error:
             raise ConnectionError(f"probing the logs: {error}") from error
         finally:
             self._consumer.unsubscribe()
 
-    async def _points(self, offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, Checkpoint]:
+    async def _read_checkpoints(
+        self, offsets: Mapping[TopicPartition, int]
+    ) -> dict[TopicPartition, Checkpoint]:
         """Return the checkpoints of the records at these offsets, for all partitions at once; left out where
         there is no record."""
-        found, missing = {}, dict(offsets)
-        for place, offset in offsets.items():
-            self._consumer.seek(place, offset)
-        while missing:
+        checkpoints, missing_offsets = {}, dict(offsets)
+        for tp, offset in offsets.items():
+            self._consumer.seek(tp, offset)
+        while missing_offsets:
             try:
-                fetched = await self._consumer.getmany(*missing, timeout_ms=_PROBE_MS)
+                fetched = await self._consumer.getmany(*missing_offsets, timeout_ms=_POLL_TIMEOUT_MS)
             except OffsetOutOfRangeError as error:
-                for place in error.args[0]:
-                    missing.pop(place, None)
+                for tp in error.args[0]:
+                    missing_offsets.pop(tp, None)
                 continue
             if not fetched:
                 break
-            for place, (record, *_) in fetched.items():
-                if record.offset == missing.pop(place):
-                    found[place] = checkpoint(record.offset, record.timestamp, record.key, record.value)
-        return found
+            for tp, (record, *_) in fetched.items():
+                if record.offset == missing_offsets.pop(tp):
+                    checkpoints[tp] = record_checkpoint(
+                        record.offset, record.timestamp, record.key, record.value
+                    )
+        return checkpoints
 
 
-class KafkaRecords:
+class KafkaRecordReader:
     """Reader of the logs of all topics from their beginnings, outside of any group."""
 
     def __init__(self, bootstrap: str) -> None:
@@ -239,36 +265,46 @@ class KafkaRecords:
     async def start(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """Start reading at the first offset of each partition. Return these offsets."""
         await self._consumer.start()
-        places = [TopicPartition(*partition) for partition in partitions]
-        self._consumer.assign(places)
-        begins = await self._consumer.beginning_offsets(places)
-        for place, begin in begins.items():
-            self._consumer.seek(place, begin)
-        return {Partition(*place): begin for place, begin in begins.items()}
+        topic_partitions = [TopicPartition(*partition) for partition in partitions]
+        self._consumer.assign(topic_partitions)
+        begin_offsets = await self._consumer.beginning_offsets(topic_partitions)
+        for tp, begin_offset in begin_offsets.items():
+            self._consumer.seek(tp, begin_offset)
+        return {Partition(*tp): begin_offset for tp, begin_offset in begin_offsets.items()}
 
     async def stop(self) -> None:
-        await stop(self._consumer)
+        await stop_consumer(self._consumer)
 
-    async def next(self, partition: Partition, end: int) -> tuple[list[Record], int]:
+    async def read_next(self, partition: Partition, end_offset: int) -> tuple[list[KafkaRecord], int]:
         """Return the next records before `end_offset`, and the offset to go on from: everything before it is
         read, even where offsets have no record. The offset is unchanged if nothing came yet. Raises
         OffsetOutOfRangeError if the broker deleted the records to be read, ConnectionError if it fails."""
-        place = TopicPartition(*partition)
+        tp = TopicPartition(*partition)
         try:
-            fetched = await self._consumer.getmany(place, timeout_ms=_PROBE_MS, max_records=_POLLED)
-            reached = await self._consumer.position(place)
+            fetched = await self._consumer.getmany(
+                tp, timeout_ms=_POLL_TIMEOUT_MS, max_records=_MAX_POLL_RECORDS
+            )
+            next_offset = await self._consumer.position(tp)
         except OffsetOutOfRangeError:
             raise
         except KafkaError as error:
             raise ConnectionError(f"reading {partition}: {error}") from error
-        if reached > end:
-            self._consumer.seek(place, end)
+        if next_offset > end_offset:
+            self._consumer.seek(tp, end_offset)
         records = [
-            Record(one.topic, one.partition, one.offset, one.timestamp, one.key, one.value, one.headers)
-            for one in fetched.get(place, ())
-            if one.offset < end
+            KafkaRecord(
+                message.topic,
+                message.partition,
+                message.offset,
+                message.timestamp,
+                message.key,
+                message.value,
+                message.headers,
+            )
+            for message in fetched.get(tp, ())
+            if message.offset < end_offset
         ]
-        return records, min(reached, end)
+        return records, min(next_offset, end_offset)
 
 
 def standalone_consumer(bootstrap: str, **options: int) -> AIOKafkaConsumer:
@@ -283,52 +319,52 @@ def standalone_consumer(bootstrap: str, **options: int) -> AIOKafkaConsumer:
     )
 
 
-async def stop(consumer: AIOKafkaConsumer) -> None:
+async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
     # While aiokafka's fetcher releases an assignment it does not notice that it is stopped, and `stop` would
     # wait for ever; the second call succeeds.
     with suppress(TimeoutError):
-        async with asyncio.timeout(_STOP_S):
+        async with asyncio.timeout(_STOP_TIMEOUT_S):
             await consumer.stop()
 
 
-async def producer(bootstrap: str, linger_ms: int = 0, batch_bytes: int = 16_384) -> AIOKafkaProducer:
+async def start_producer(bootstrap: str, linger_ms: int = 0, batch_bytes: int = 16_384) -> AIOKafkaProducer:
     """Return a started producer; the caller stops it. A record counts as sent when all in-sync replicas have
     it. It is idempotent if the broker supports that (Tansu does not)."""
     options = {"bootstrap_servers": bootstrap, "acks": "all", "linger_ms": linger_ms}
     options["max_batch_size"] = batch_bytes
-    numbered = AIOKafkaProducer(**options, enable_idempotence=True)
+    idempotent_producer = AIOKafkaProducer(**options, enable_idempotence=True)
     try:
-        with _unlogged():
-            await numbered.start()
+        with _refusal_not_logged():
+            await idempotent_producer.start()
     except UnknownError:
-        await numbered.stop()
-        plain = AIOKafkaProducer(**options)
-        await _start(plain)
-        return plain
+        await idempotent_producer.stop()
+        plain_producer = AIOKafkaProducer(**options)
+        await _start_or_stop(plain_producer)
+        return plain_producer
     except BaseException:
-        await numbered.stop()
+        await idempotent_producer.stop()
         raise
-    return numbered
+    return idempotent_producer
 
 
-async def _start(plain: AIOKafkaProducer) -> None:
+async def _start_or_stop(plain_producer: AIOKafkaProducer) -> None:
     try:
-        await plain.start()
+        await plain_producer.start()
     except BaseException:
-        await plain.stop()
+        await plain_producer.stop()
         raise
 
 
 @contextmanager
-def _unlogged() -> Iterator[None]:
+def _refusal_not_logged() -> Iterator[None]:
     """Suppress the log line for a refusal that aiokafka raises too."""
     log = logging.getLogger("aiokafka.producer.sender")
 
-    def keep(record: logging.LogRecord) -> bool:
+    def is_logged(record: logging.LogRecord) -> bool:
         return "InitProducerId" not in record.getMessage()
 
-    log.addFilter(keep)
+    log.addFilter(is_logged)
     try:
         yield
     finally:
-        log.removeFilter(keep)
+        log.removeFilter(is_logged)

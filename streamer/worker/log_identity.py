@@ -9,47 +9,50 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-from streamer.store.port import Checkpoint, Partition, Position
+from streamer.store.port import Checkpoint, LogPosition, Partition
 
 
 class LogSnapshot(NamedTuple):
     """The first offset that the broker has, and the records found at the probed offsets."""
 
-    begin: int
+    begin_offset: int
     records: Mapping[int, Checkpoint]
 
 
 class LogProbe(Protocol):
     """Reader of single records of the logs."""
 
-    async def probe(self, asked: Mapping[Partition, Sequence[int]]) -> Mapping[Partition, LogSnapshot]:
+    async def probe(
+        self, offsets_by_partition: Mapping[Partition, Sequence[int]]
+    ) -> Mapping[Partition, LogSnapshot]:
         """Read the records at these offsets of these partitions. Raises ConnectionError."""
 
 
 class StartPosition(NamedTuple):
     """The position to go on from, and a warning to log if that is not where counting ended."""
 
-    position: Position
-    sentence: str | None = None
+    position: LogPosition
+    warning: str | None = None
 
 
-def checkpoint(offset: int, timestamp: int, key: bytes | None, value: bytes | None) -> Checkpoint:
+def record_checkpoint(offset: int, timestamp: int, key: bytes | None, value: bytes | None) -> Checkpoint:
     """Return the fingerprint of a record.
 
-    >>> checkpoint(7, 1_760_000_000_000, b"k1", b"{}") == checkpoint(7, 1_760_000_000_000, b"k1", b"{ }")
+    >>> checkpoint = record_checkpoint(7, 1_760_000_000_000, b"k1", b"{}")
+    >>> checkpoint == record_checkpoint(7, 1_760_000_000_000, b"k1", b"{ }")
     False
     """
     return Checkpoint(offset, timestamp, zlib.crc32((key or b"") + (value or b"")))
 
 
 def resolve_start_position(
-    partition: Partition, position: Position | None, found: LogSnapshot
+    partition: Partition, position: LogPosition | None, snapshot: LogSnapshot
 ) -> StartPosition:
     """Return where to go on in a log. Counting records again costs time but no exactness: facts have
     identities.
 
-    >>> at = checkpoint(41, 1_760_000_000_000, b"k1", b"{}")
-    >>> position = Position("e1", 42, b"--------", (at,))
+    >>> at = record_checkpoint(41, 1_760_000_000_000, b"k1", b"{}")
+    >>> position = LogPosition("e1", 42, b"--------", (at,))
     >>> queue = Partition("call-completed", 0)
     >>> resolve_start_position(queue, position, LogSnapshot(0, {41: at})).position.next
     42
@@ -59,50 +62,56 @@ def resolve_start_position(
     100
     """
     if position is None:
-        return StartPosition(_start(found.begin))
+        return StartPosition(_new_epoch_position(snapshot.begin_offset))
     if not position.checkpoints:
-        return _trimmed(partition, position, found) or StartPosition(position)
-    last = position.checkpoints[-1]
-    shared = [point for point in position.checkpoints if found.records.get(point.offset) == point]
+        return _resume_after_trim(partition, position, snapshot) or StartPosition(position)
+    last_checkpoint = position.checkpoints[-1]
+    matching = [point for point in position.checkpoints if snapshot.records.get(point.offset) == point]
     # If a log starts over while it is read, its first records may be skipped: then the last record counted
     # is there, but other records stand at earlier checkpoints.
-    strange = [point for point in position.checkpoints if found.records.get(point.offset, point) != point]
-    if last in shared and not strange:
+    mismatching = [
+        point for point in position.checkpoints if snapshot.records.get(point.offset, point) != point
+    ]
+    if last_checkpoint in matching and not mismatching:
         return StartPosition(position)
-    if found.begin > last.offset:
-        return _trimmed(partition, position, found) or StartPosition(position)
-    if shared and last not in shared:
-        return _restored(partition, position, shared)
-    sentence = (
+    if snapshot.begin_offset > last_checkpoint.offset:
+        return _resume_after_trim(partition, position, snapshot) or StartPosition(position)
+    if matching and last_checkpoint not in matching:
+        return _resume_after_restore(partition, position, matching)
+    warning = (
         f"{partition}: this is not the log that was counted up to offset {position.next}: the topic was "
-        f"recreated; counting its records from offset {found.begin}, earlier counts are kept"
+        f"recreated; counting its records from offset {snapshot.begin_offset}, earlier counts are kept"
     )
-    return StartPosition(_start(found.begin), sentence)
+    return StartPosition(_new_epoch_position(snapshot.begin_offset), warning)
 
 
-def _start(begin: int) -> Position:
-    return Position(secrets.token_hex(4), begin, secrets.token_bytes(8))
+def _new_epoch_position(begin_offset: int) -> LogPosition:
+    return LogPosition(secrets.token_hex(4), begin_offset, secrets.token_bytes(8))
 
 
-def _trimmed(partition: Partition, position: Position, found: LogSnapshot) -> StartPosition | None:
-    if found.begin <= position.next:
+def _resume_after_trim(
+    partition: Partition, position: LogPosition, snapshot: LogSnapshot
+) -> StartPosition | None:
+    if snapshot.begin_offset <= position.next:
         return None
-    sentence = (
-        f"{partition}: {found.begin - position.next} records from offset {position.next} on were deleted "
-        f"before they were counted; going on at {found.begin}. Give the topic a longer retention, and "
-        "publish these records again if another system still has them"
+    warning = (
+        f"{partition}: {snapshot.begin_offset - position.next} records from offset {position.next} on "
+        f"were deleted before they were counted; going on at {snapshot.begin_offset}. "
+        "Give the topic a longer retention, and publish these records again if another system still has them"
     )
-    after = Position(position.epoch, found.begin, secrets.token_bytes(8), position.checkpoints)
-    return StartPosition(after, sentence)
+    resumed = LogPosition(position.epoch, snapshot.begin_offset, secrets.token_bytes(8), position.checkpoints)
+    return StartPosition(resumed, warning)
 
 
-def _restored(partition: Partition, position: Position, shared: Sequence[Checkpoint]) -> StartPosition:
-    back = shared[-1].offset + 1
-    sentence = (
-        f"{partition}: the log matches what was counted only up to offset {shared[-1].offset}, but counting "
-        f"had reached {position.next}: it was restored from a backup or cut; counting again from {back}, "
-        "nothing is counted twice"
+def _resume_after_restore(
+    partition: Partition, position: LogPosition, matching: Sequence[Checkpoint]
+) -> StartPosition:
+    resume_offset = matching[-1].offset + 1
+    warning = (
+        f"{partition}: the log matches what was counted only up to offset {matching[-1].offset}, "
+        f"but counting had reached {position.next}: it was restored from a backup or cut; "
+        f"counting again from {resume_offset}, nothing is counted twice"
     )
     return StartPosition(
-        Position(secrets.token_hex(4), back, secrets.token_bytes(8), tuple(shared)), sentence
+        LogPosition(secrets.token_hex(4), resume_offset, secrets.token_bytes(8), tuple(matching)), warning
     )

@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.metrics_core import HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from streamer.events.decoding import Record
+from streamer.events.decoding import KafkaRecord
 from streamer.store.port import Heartbeat, Partition
 
 _DELAYS_S: Final = (0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
@@ -31,10 +31,10 @@ class DelayHistogram(Collector):
         self._counts = [0] * (len(_DELAYS_MS) + 1)
         self._sum_ms = 0
 
-    def observe_ms(self, delays: Iterable[int]) -> None:
-        for delay in delays:
-            self._counts[bisect_left(_DELAYS_MS, delay)] += 1
-            self._sum_ms += delay
+    def observe_ms(self, delays_ms: Iterable[int]) -> None:
+        for delay_ms in delays_ms:
+            self._counts[bisect_left(_DELAYS_MS, delay_ms)] += 1
+            self._sum_ms += delay_ms
 
     def collect(self) -> Iterator[Metric]:
         bounds = [*(str(float(delay)) for delay in _DELAYS_S), "+Inf"]
@@ -59,7 +59,7 @@ class WorkerMetrics:
             ["topic", "partition"],
             registry=self.registry,
         )
-        self._last = Gauge(
+        self._last_timestamp = Gauge(
             "streamer_last_event_timestamp_seconds",
             "Kafka timestamp of the last record counted.",
             ["topic"],
@@ -74,9 +74,9 @@ class WorkerMetrics:
     def conflict(self) -> None:
         self._conflicts.inc()
 
-    def committed(self, records: Sequence[Record], now_ms: int) -> None:
+    def committed(self, records: Sequence[KafkaRecord], now_ms: int) -> None:
         self._delays.observe_ms(max(0, now_ms - record.timestamp) for record in records)
-        self._last.labels(records[-1].topic).set(records[-1].timestamp / 1000)
+        self._last_timestamp.labels(records[-1].topic).set(records[-1].timestamp / 1000)
 
     def heartbeats(self, heartbeats: Mapping[Partition, Heartbeat]) -> None:
         self._lag.clear()

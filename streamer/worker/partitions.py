@@ -10,8 +10,8 @@ from typing import Final, NamedTuple, Protocol
 
 import structlog
 
-from streamer.events.decoding import Record
-from streamer.store.port import Heartbeat, Partition, Position
+from streamer.events.decoding import KafkaRecord
+from streamer.store.port import Heartbeat, LogPosition, Partition
 from streamer.worker.log_identity import LogProbe, LogSnapshot, resolve_start_position
 from streamer.worker.pipeline import (
     COMMIT_EVENTS,
@@ -22,13 +22,13 @@ from streamer.worker.pipeline import (
 from streamer.worker.retry import retry_forever
 
 BUFFERED: Final = 2
-COUNTED_AT_ONCE: Final = 2
+CONCURRENT_BATCHES: Final = 2
 """Batches in work at a time: while the store commits one, the next is decoded."""
 HEARTBEAT_S: Final = 1.0
-BEHIND: Final = 5_000
-COMPACTED_FROM: Final = 96
-COMPACTED_FROM_IF_BEHIND: Final = 4_096
-FORGOTTEN_AT_ONCE: Final = 500
+BEHIND_RECORDS: Final = 5_000
+COMPACT_FROM_DELTAS: Final = 96
+COMPACT_FROM_DELTAS_IF_BEHIND: Final = 4_096
+DOCUMENTS_PER_SWEEP: Final = 500
 """Documents checked for expiry each second: ten million take six hours."""
 STALE: Final = -1
 """Seek id of batches that must not be counted."""
@@ -36,31 +36,31 @@ STALE: Final = -1
 log = structlog.get_logger()
 
 
-class Batch(NamedTuple):
+class TaggedBatch(NamedTuple):
     """Records of one fetch of a partition. `seek_id`: the seek these records follow; `sequence`: 1 for the
     first batch after it, and so on."""
 
     seek_id: int
     sequence: int
-    records: Sequence[Record]
+    records: Sequence[KafkaRecord]
 
 
-class Progress(NamedTuple):
+class ConsumerProgress(NamedTuple):
     """The consumer's position, the end offset of the log, and when (wall clock, ms) the broker reported
     it."""
 
     position: int
     end: int
-    fetched_at: int
+    fetched_ms: int
 
 
-class Consumer(Protocol):
+class PartitionConsumer(Protocol):
     """The consumer as `AssignedPartitions` needs it."""
 
     async def seek_to(self, offsets: Mapping[Partition, int], seek_id: int) -> None:
         """Seek; all records fetched after that carry this id."""
 
-    def progress(self, partition: Partition) -> Progress | None:
+    def progress(self, partition: Partition) -> ConsumerProgress | None:
         """Return how far the consumer is; None while that is unknown."""
 
 
@@ -71,13 +71,13 @@ class AssignedPartition:
         self.processor = processor
         self.seek_id = STALE
         self.is_revoked = False
-        self.tagged = 0  # batches numbered
-        self.queued = 0  # batches taken into the queue
-        self.queue: asyncio.Queue[Batch] = asyncio.Queue(BUFFERED)
-        self.ahead: Batch | None = None  # taken out of the queue, not begun
+        self.tagged_count = 0  # batches numbered
+        self.queued_count = 0  # batches taken into the queue
+        self.queue: asyncio.Queue[TaggedBatch] = asyncio.Queue(BUFFERED)
+        self.lookahead: TaggedBatch | None = None  # taken out of the queue, not begun
         self.is_busy = False
-        self.caught_up_at = 0
-        self.record_at = 0
+        self.caught_up_ms = 0
+        self.last_record_ms = 0
         self.task: asyncio.Task[None] | None = None
 
     @property
@@ -91,30 +91,32 @@ class AssignedPartition:
     @property
     def is_idle(self) -> bool:
         """Tell whether no batch waits to be counted, in the queue or on its way to it."""
-        return self.ahead is None and self.queue.empty() and self.tagged == self.queued
+        return self.lookahead is None and self.queue.empty() and self.tagged_count == self.queued_count
 
-    async def next(self) -> Batch:
-        if self.ahead is None:
+    async def next_batch(self) -> TaggedBatch:
+        if self.lookahead is None:
             return await self.queue.get()
-        ahead, self.ahead = self.ahead, None
-        return ahead
+        batch, self.lookahead = self.lookahead, None
+        return batch
 
-    def joined(self, batch: Batch) -> list[Record]:
+    def join_queued(self, batch: TaggedBatch) -> list[KafkaRecord]:
         """Return the records of a batch and of those queued behind it without a gap, up to one commit's
         worth: live batches are so small that a commit for each would be slower than they arrive."""
         records = [*batch.records]
         while not self.queue.empty():
-            ahead = self.queue.get_nowait()
-            goes_on = ahead.seek_id == batch.seek_id and ahead.records[0].offset == records[-1].offset + 1
-            if not goes_on or len(records) + len(ahead.records) > COMMIT_EVENTS:
-                self.ahead = ahead
+            next_batch = self.queue.get_nowait()
+            is_contiguous = (
+                next_batch.seek_id == batch.seek_id and next_batch.records[0].offset == records[-1].offset + 1
+            )
+            if not is_contiguous or len(records) + len(next_batch.records) > COMMIT_EVENTS:
+                self.lookahead = next_batch
                 break
-            records.extend(ahead.records)
+            records.extend(next_batch.records)
         return records
 
     def clear(self) -> None:
         """Empty the queue, which also releases a waiting `enqueue`."""
-        self.ahead = None
+        self.lookahead = None
         while not self.queue.empty():
             self.queue.get_nowait()
 
@@ -126,19 +128,19 @@ class AssignedPartitions:
         self,
         context: ProcessingContext,
         logs: LogProbe,
-        processor: Callable[[Partition, Position], PartitionProcessor] | None = None,
+        make_processor: Callable[[Partition, LogPosition], PartitionProcessor] | None = None,
     ) -> None:
         """`make_processor` makes the processor of each partition; None: a PartitionProcessor."""
-        self.consumer: Consumer
-        self.failed: Callable[[BaseException], None] = lambda error: None
+        self.consumer: PartitionConsumer
+        self.on_failure: Callable[[BaseException], None] = lambda error: None
         self._context = context
-        self._processor = processor or (
+        self._make_processor = make_processor or (
             lambda partition, position: PartitionProcessor(partition, position, context)
         )
         self._logs = logs
         self._assigned: dict[Partition, AssignedPartition] = {}
-        self._seeks = 0
-        self._counting = asyncio.Semaphore(COUNTED_AT_ONCE)
+        self._last_seek_id = 0
+        self._counting = asyncio.Semaphore(CONCURRENT_BATCHES)
 
     def position(self, partition: Partition) -> int | None:
         """Return the first offset not counted."""
@@ -148,25 +150,27 @@ class AssignedPartitions:
     def partitions(self) -> list[Partition]:
         return list(self._assigned)
 
-    def tag_batch(self, partition: Partition, seek_id: int | None, records: Sequence[Record]) -> Batch:
+    def tag_batch(
+        self, partition: Partition, seek_id: int | None, records: Sequence[KafkaRecord]
+    ) -> TaggedBatch:
         """Number a fetched batch."""
         assigned = self._assigned.get(partition)
         if assigned is None or assigned.seek_id != seek_id:
-            return Batch(STALE, 0, records)
-        assigned.tagged += 1
-        return Batch(assigned.seek_id, assigned.tagged, records)
+            return TaggedBatch(STALE, 0, records)
+        assigned.tagged_count += 1
+        return TaggedBatch(assigned.seek_id, assigned.tagged_count, records)
 
     async def assign(self, partitions: Iterable[Partition]) -> None:
         """Own these partitions and no others, starting at the positions in the store."""
         await self.revoke()
-        for partition, position in (await self._positions(list(partitions))).items():
-            self._assigned[partition] = AssignedPartition(self._processor(partition, position))
-        self._seeks += 1
+        for partition, position in (await self._resolve_positions(list(partitions))).items():
+            self._assigned[partition] = AssignedPartition(self._make_processor(partition, position))
+        self._last_seek_id += 1
         for assigned in self._assigned.values():
-            assigned.seek_id = self._seeks
+            assigned.seek_id = self._last_seek_id
             assigned.task = asyncio.create_task(self._run(assigned))
         offsets = {p: assigned.processor.position.next for p, assigned in self._assigned.items()}
-        await self.consumer.seek_to(offsets, self._seeks)
+        await self.consumer.seek_to(offsets, self._last_seek_id)
 
     async def resume(self) -> None:
         """Seek all partitions to their positions: batches fetched while the flow was stopped are lost."""
@@ -180,59 +184,71 @@ class AssignedPartitions:
             assigned.seek_id, assigned.is_revoked = STALE, True
             assigned.clear()
         tasks = [assigned.task for assigned in revoked.values() if assigned.task is not None]
-        busy = [one.task for one in revoked.values() if one.task is not None and one.is_busy]
+        busy_tasks = [
+            partition.task
+            for partition in revoked.values()
+            if partition.task is not None and partition.is_busy
+        ]
         try:
-            if busy:
-                await asyncio.wait(busy, timeout=patience_s)
+            if busy_tasks:
+                await asyncio.wait(busy_tasks, timeout=patience_s)
         finally:  # Faust may cancel this call too, if the group is formed again meanwhile
             for task in tasks:
                 task.cancel()
         if tasks:
             await asyncio.wait(tasks)
 
-    async def enqueue(self, partition: Partition, batch: Batch) -> None:
+    async def enqueue(self, partition: Partition, batch: TaggedBatch) -> None:
         """Queue a delivered batch; drop it if it is stale, seek back if one before it is missing."""
         assigned = self._assigned.get(partition)
         if assigned is None or batch.seek_id != assigned.seek_id:
             return
-        if batch.sequence != assigned.queued + 1:
+        if batch.sequence != assigned.queued_count + 1:
             await self._rewind(assigned, assigned.processor.position)
             return
-        assigned.queued = batch.sequence
+        assigned.queued_count = batch.sequence
         await assigned.queue.put(batch)
 
-    async def _positions(self, partitions: Sequence[Partition]) -> dict[Partition, Position]:
+    async def _resolve_positions(self, partitions: Sequence[Partition]) -> dict[Partition, LogPosition]:
         """Return the position to start from in each of these logs, after probing whether it is still the same
         log."""
         store = self._context.store
         stored = dict(zip(partitions, await retry_forever(lambda: store.positions(partitions)), strict=True))
-        probed = await self._probed(stored)
-        resolved: dict[Partition, Position] = {}
-        for partition, before in stored.items():
-            start = resolve_start_position(partition, before, probed[partition])
-            if start.sentence is not None:
-                log.warning(start.sentence)
-            after = start.position
-            if after != before and not await retry_forever(
-                lambda p=partition, b=before, a=after: store.move(p, b, a)  # type: ignore[misc]
+        snapshots = await self._probe_logs(stored)
+        resolved: dict[Partition, LogPosition] = {}
+        for partition, stored_position in stored.items():
+            start = resolve_start_position(partition, stored_position, snapshots[partition])
+            if start.warning is not None:
+                log.warning(start.warning)
+            position = start.position
+            if position != stored_position and not await retry_forever(
+                lambda p=partition, b=stored_position, a=position: store.move(p, b, a)  # type: ignore[misc]
             ):
-                (moved,) = await retry_forever(lambda p=partition: store.positions([p]))  # type: ignore[misc]
-                assert moved is not None
-                after = moved
-            resolved[partition] = after
+                (moved_position,) = await retry_forever(lambda p=partition: store.positions([p]))  # type: ignore[misc]
+                assert moved_position is not None
+                position = moved_position
+            resolved[partition] = position
         return resolved
 
-    async def _probed(self, stored: Mapping[Partition, Position | None]) -> Mapping[Partition, LogSnapshot]:
+    async def _probe_logs(
+        self, stored: Mapping[Partition, LogPosition | None]
+    ) -> Mapping[Partition, LogSnapshot]:
         """Read the logs at the checkpoints of the stored positions."""
-        points = {p: at.checkpoints if at is not None else () for p, at in stored.items()}
-        asked = {p: [point.offset for point in known] for p, known in points.items()}
-        return await retry_forever(lambda: self._logs.probe(asked))
+        checkpoints = {
+            partition: position.checkpoints if position is not None else ()
+            for partition, position in stored.items()
+        }
+        offsets = {
+            partition: [checkpoint.offset for checkpoint in partition_checkpoints]
+            for partition, partition_checkpoints in checkpoints.items()
+        }
+        return await retry_forever(lambda: self._logs.probe(offsets))
 
-    async def _rewind(self, assigned: AssignedPartition, position: Position) -> None:
+    async def _rewind(self, assigned: AssignedPartition, position: LogPosition) -> None:
         """Empty the queue and seek to `position`. Batches fetched before carry an older id and are
         dropped."""
-        self._seeks += 1
-        assigned.seek_id, assigned.tagged, assigned.queued = self._seeks, 0, 0
+        self._last_seek_id += 1
+        assigned.seek_id, assigned.tagged_count, assigned.queued_count = self._last_seek_id, 0, 0
         assigned.clear()
         assigned.processor.position = position
         await self.consumer.seek_to({assigned.partition: position.next}, assigned.seek_id)
@@ -240,46 +256,46 @@ class AssignedPartitions:
     async def _run(self, assigned: AssignedPartition) -> None:
         try:
             while not assigned.is_revoked:
-                batch = await assigned.next()
+                batch = await assigned.next_batch()
                 if batch.seek_id != assigned.seek_id:
                     continue
                 assigned.is_busy = True
                 try:
-                    await self._count(assigned, assigned.joined(batch))
+                    await self._count(assigned, assigned.join_queued(batch))
                 finally:
                     assigned.is_busy = False
         except Exception as error:  # cannot go on: report it, do not skip records
             log.error("partition stopped", partition=str(assigned.partition), error=str(error))
-            self.failed(error)
+            self.on_failure(error)
 
-    async def _count(self, assigned: AssignedPartition, records: Sequence[Record]) -> None:
-        processor, first = assigned.processor, records[0].offset
-        if first != processor.position.next and not await self._continues(assigned, first):
+    async def _count(self, assigned: AssignedPartition, records: Sequence[KafkaRecord]) -> None:
+        processor, first_offset = assigned.processor, records[0].offset
+        if first_offset != processor.position.next and not await self._is_same_log(assigned, first_offset):
             return
         try:
             async with self._counting:
                 await processor.count(records, records[-1].offset + 1)
         except PartitionFenced as fenced:
-            await self._fenced(assigned, fenced.position)
+            await self._handle_fenced(assigned, fenced.position)
             return
-        assigned.record_at = records[-1].timestamp
+        assigned.last_record_ms = records[-1].timestamp
         self._note_caught_up(assigned)
 
-    async def _continues(self, assigned: AssignedPartition, first: int) -> bool:
+    async def _is_same_log(self, assigned: AssignedPartition, first_offset: int) -> bool:
         """Tell whether a batch that does not start at the position continues the same log; seek back if not.
         Offsets without records (transactions, compaction) are no gap; records lost by a failover are."""
-        partition, before = assigned.partition, assigned.processor.position
-        after = (await self._positions([partition]))[partition]
-        if after.epoch == before.epoch and before.next <= after.next <= first:
-            assigned.processor.position = after
+        partition, counted = assigned.partition, assigned.processor.position
+        resolved = (await self._resolve_positions([partition]))[partition]
+        if resolved.epoch == counted.epoch and counted.next <= resolved.next <= first_offset:
+            assigned.processor.position = resolved
             return True
-        await self._rewind(assigned, after)
+        await self._rewind(assigned, resolved)
         return False
 
-    async def _fenced(self, assigned: AssignedPartition, position: Position | None) -> None:
+    async def _handle_fenced(self, assigned: AssignedPartition, position: LogPosition | None) -> None:
         partition = assigned.partition
         if position is None:
-            position = (await self._positions([partition]))[partition]
+            position = (await self._resolve_positions([partition]))[partition]
         log.info("partition fenced: another worker committed", partition=str(partition), offset=position.next)
         await self._rewind(assigned, position)
 
@@ -289,45 +305,53 @@ class AssignedPartitions:
         if progress is None or progress.position < progress.end:
             return
         if assigned.is_idle:
-            assigned.caught_up_at = max(assigned.caught_up_at, progress.fetched_at)
+            assigned.caught_up_ms = max(assigned.caught_up_ms, progress.fetched_ms)
 
-    async def beat(self) -> dict[Partition, Heartbeat]:
+    async def report_heartbeats(self) -> dict[Partition, Heartbeat]:
         """Write the heartbeats of all partitions, check that the positions in the store are still ours, and
         update the watermark. Called every HEARTBEAT_S. Return the heartbeats."""
         store = self._context.store
-        quiet = [(one, one.processor.position) for one in self._assigned.values() if one.is_quiet]
-        for assigned, _ in quiet:
+        quiet_partitions = [
+            (candidate, candidate.processor.position)
+            for candidate in self._assigned.values()
+            if candidate.is_quiet
+        ]
+        for assigned, _ in quiet_partitions:
             self._note_caught_up(assigned)
         heartbeats = {
             partition: self._heartbeat(assigned)
             for partition, assigned in self._assigned.items()
-            if assigned.caught_up_at or assigned.record_at
+            if assigned.caught_up_ms or assigned.last_record_ms
         }
         await store.beat(heartbeats)
-        stored = await store.positions([assigned.partition for assigned, _ in quiet])
-        for (assigned, own), position in zip(quiet, stored, strict=True):
-            is_same = assigned.processor.position is own and assigned.seek_id != STALE
-            if assigned.is_quiet and is_same and position != own:
-                await self._fenced(assigned, position)
-        known = await store.heartbeats()
-        is_silent = any(partition not in known for partition in self._assigned)
-        self._context.watermark = 0 if is_silent or not known else min(map(_oldest, known.values()))
+        stored = await store.positions([assigned.partition for assigned, _ in quiet_partitions])
+        for (assigned, counted_position), position in zip(quiet_partitions, stored, strict=True):
+            is_same = assigned.processor.position is counted_position and assigned.seek_id != STALE
+            if assigned.is_quiet and is_same and position != counted_position:
+                await self._handle_fenced(assigned, position)
+        all_heartbeats = await store.heartbeats()
+        is_incomplete = any(partition not in all_heartbeats for partition in self._assigned)
+        self._context.watermark_ms = (
+            0 if is_incomplete or not all_heartbeats else min(map(_counted_up_to_ms, all_heartbeats.values()))
+        )
         return heartbeats
 
-    async def tidy(self) -> None:
+    async def compact_and_forget(self) -> None:
         """Merge pane deltas, and forget expired documents. A worker that is behind merges only hours with
         very many deltas."""
-        is_behind = any(self._heartbeat(assigned).lag > BEHIND for assigned in self._assigned.values())
-        await self._context.compact(COMPACTED_FROM_IF_BEHIND if is_behind else COMPACTED_FROM)
-        await self._context.store.forget(self._context.clock(), FORGOTTEN_AT_ONCE)
+        is_behind = any(
+            self._heartbeat(assigned).lag > BEHIND_RECORDS for assigned in self._assigned.values()
+        )
+        await self._context.compact(COMPACT_FROM_DELTAS_IF_BEHIND if is_behind else COMPACT_FROM_DELTAS)
+        await self._context.store.forget(self._context.clock_ms(), DOCUMENTS_PER_SWEEP)
 
     def _heartbeat(self, assigned: AssignedPartition) -> Heartbeat:
         progress = self.consumer.progress(assigned.partition)
         lag = max(0, progress.end - assigned.processor.position.next) if progress is not None else 0
         if progress is not None and progress.position >= progress.end and assigned.is_quiet:
             lag = 0  # transaction markers are no records
-        return Heartbeat(assigned.caught_up_at, lag, assigned.record_at)
+        return Heartbeat(assigned.caught_up_ms, lag, assigned.last_record_ms)
 
 
-def _oldest(heartbeat: Heartbeat) -> int:
+def _counted_up_to_ms(heartbeat: Heartbeat) -> int:
     return heartbeat.record_at if heartbeat.lag else heartbeat.caught_up_at

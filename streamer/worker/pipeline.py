@@ -14,53 +14,53 @@ from typing import Final, Protocol
 
 import structlog
 
-from streamer.events.decoding import Record, decode
-from streamer.events.models import Rejected
-from streamer.events.rules import Rules
-from streamer.events.veil import CLEAR, Veil
+from streamer.events.counting_rules import CountingRules
+from streamer.events.decoding import KafkaRecord, decode
+from streamer.events.models import RejectedEvent
 from streamer.journeys.apply import PlannedEvent, apply
 from streamer.journeys.journey import Key
 from streamer.journeys.working_set import DocumentsNotLoaded, WorkingSet
 from streamer.metrics.counters import pack_counters
-from streamer.panes.fold import Delta, add_delta
-from streamer.panes.pane_keys import COUNTERS, PaneHour, oldest
+from streamer.panes.fold import CommitDelta, add_delta
+from streamer.panes.pane_keys import COUNTERS, PaneHour, oldest_pane
 from streamer.panes.rollup import MERGE, Rollup
+from streamer.privacy.pseudonyms import NO_PSEUDONYMS, Pseudonymizer
 from streamer.store.port import (
     EMPTY_STORE,
     TOKEN_BYTES,
-    Applied,
     Checkpoint,
     Commit,
+    CommitApplied,
+    LogPosition,
     OffsetConflict,
     Partition,
-    Position,
-    Store,
+    StateStore,
     StoreVersion,
     VersionConflict,
 )
 from streamer.worker.arrival_counters import ArrivalCounters
-from streamer.worker.log_identity import checkpoint
+from streamer.worker.log_identity import record_checkpoint
 from streamer.worker.retry import retry_forever
 
 COMMIT_EVENTS: Final = 1000
-COMPACTED_AT_ONCE: Final = 2
+HOURS_PER_COMPACTION: Final = 2
 """Few, since counting goes on meanwhile."""
-COUNTERS_COMPACTED_FROM: Final = 16
+COMPACT_COUNTERS_FROM_DELTAS: Final = 16
 _CHECKPOINT_BLOCKS: Final = (64, 1_024, 16_384, 262_144, 4_194_304)
 
 log = structlog.get_logger()
-DeadLetter = tuple[Record, Rejected]
+DeadLetter = tuple[KafkaRecord, RejectedEvent]
 
 
 class PartitionFenced(Exception):  # noqa: N818 - it is an answer
     """Raised when another worker committed: batches delivered here are void, go on at `position`."""
 
-    def __init__(self, position: Position | None) -> None:
+    def __init__(self, position: LogPosition | None) -> None:
         super().__init__(position)
         self.position = position
 
 
-class DeadLetters(Protocol):
+class DeadLetterSink(Protocol):
     """Destination of rejected records."""
 
     async def send(self, letters: Sequence[DeadLetter]) -> None:
@@ -72,7 +72,7 @@ class PipelineObserver(Protocol):
 
     def conflict(self) -> None: ...
 
-    def committed(self, records: Sequence[Record], now_ms: int) -> None: ...
+    def committed(self, records: Sequence[KafkaRecord], now_ms: int) -> None: ...
 
 
 class ProcessingContext:
@@ -82,54 +82,54 @@ class ProcessingContext:
 
     def __init__(
         self,
-        store: Store,
-        rules: Rules,
-        dead: DeadLetters,
+        store: StateStore,
+        rules: CountingRules,
+        dead_letters: DeadLetterSink,
         observer: PipelineObserver,
-        clock: Callable[[], int],
+        clock_ms: Callable[[], int],
         *,
-        veil: Veil = CLEAR,
+        pseudonymizer: Pseudonymizer = NO_PSEUDONYMS,
     ) -> None:
         self.store = store
         self.rules = rules
-        self.veil = veil
-        self.dead = dead
+        self.pseudonymizer = pseudonymizer
+        self.dead_letters = dead_letters
         self.observer = observer
-        self.clock = clock
-        self.watermark = 0
+        self.clock_ms = clock_ms
+        self.watermark_ms = 0
         self.rollup = Rollup(rules.pairs)
-        self.turn = asyncio.Lock()
-        self._deltas_filed: Counter[PaneHour] = Counter()
+        self.commit_lock = asyncio.Lock()
+        self._delta_counts: Counter[PaneHour] = Counter()
 
     def oldest_pane(self) -> int:
         """Return the first 10 s pane that is still kept; older ones are not written."""
-        return oldest("fine", self.clock(), self.rules.retention_ms)
+        return oldest_pane("fine", self.clock_ms(), self.rules.retention_ms)
 
-    def filed(self, places: Iterable[PaneHour]) -> None:
+    def note_deltas(self, pane_hours: Iterable[PaneHour]) -> None:
         """Note the hours to which a commit added deltas."""
-        self._deltas_filed.update(places)
+        self._delta_counts.update(pane_hours)
 
     async def compact(self, at_least: int) -> None:
         """Merge the deltas of hours to which this worker added `at_least` deltas. Counters, to which every
         commit adds, are merged earlier, since they are always read whole."""
-        soon = min(at_least, COUNTERS_COMPACTED_FROM)
-        crowded = [
-            place
-            for place, times in self._deltas_filed.items()
-            if times >= (soon if place == COUNTERS else at_least)
+        counters_at_least = min(at_least, COMPACT_COUNTERS_FROM_DELTAS)
+        due_hours = [
+            pane_hour
+            for pane_hour, delta_count in self._delta_counts.items()
+            if delta_count >= (counters_at_least if pane_hour == COUNTERS else at_least)
         ]
-        for place in crowded[:COMPACTED_AT_ONCE]:
-            del self._deltas_filed[place]
-            left = await self.store.compact(place, MERGE[place[0]])
-            self._deltas_filed[place] += left
+        for pane_hour in due_hours[:HOURS_PER_COMPACTION]:
+            del self._delta_counts[pane_hour]
+            remaining = await self.store.compact(pane_hour, MERGE[pane_hour[0]])
+            self._delta_counts[pane_hour] += remaining
 
-    def forget_before(self, records: Sequence[Record]) -> int:
+    def forget_before_ms(self, records: Sequence[KafkaRecord]) -> int:
         """Return the time before which contacts are forgotten: two horizons and two FCR windows before the
         earlier of watermark and records. A contact of two horizons ago may still be taken back; then its
         neighbours within the FCR window count anew, which depends on their own neighbours. Records older
         than the watermark (a replay) need the contacts around them."""
-        earliest = min([self.watermark, *(record.timestamp for record in records)])
-        return earliest - 2 * self.rules.horizon_ms - 2 * self.rules.fcr_ms
+        earliest_ms = min([self.watermark_ms, *(record.timestamp for record in records)])
+        return earliest_ms - 2 * self.rules.horizon_ms - 2 * self.rules.fcr_ms
 
 
 class UnitOfWork:
@@ -138,54 +138,56 @@ class UnitOfWork:
     Call `missing_keys` and `load` these documents until none are missing, then take the `commit`.
     """
 
-    def __init__(self, context: ProcessingContext, partition: Partition, records: Sequence[Record]) -> None:
+    def __init__(
+        self, context: ProcessingContext, partition: Partition, records: Sequence[KafkaRecord]
+    ) -> None:
         self._context = context
         self._partition = partition
         self._records = records
         self.rejected: list[DeadLetter] = []
         self._planned: list[PlannedEvent] = []
         for record in records:
-            event = decode(record, context.rules, context.veil)
-            if isinstance(event, Rejected):
+            event = decode(record, context.rules, context.pseudonymizer)
+            if isinstance(event, RejectedEvent):
                 self.rejected.append((record, event))
             else:
                 self._planned.append(PlannedEvent(event, record.timestamp))
         self._loaded: dict[Key, bytes | None] = {}
         self._version: StoreVersion | None = None
-        self._wanted = {
+        self._missing_keys = {
             key for planned in self._planned for key in planned.document_keys() if key is not None
         }
-        self._begin()
+        self._reset()
 
-    def _begin(self) -> None:
+    def _reset(self) -> None:
         """Start over with nothing applied; loaded documents stay."""
         context = self._context
-        self._documents = WorkingSet(context.forget_before(self._records))
+        self._documents = WorkingSet(context.forget_before_ms(self._records))
         for key, value in self._loaded.items():
             self._documents.load(key, value)
         self._counters = ArrivalCounters(self._partition.topic)
-        self._counters.result("rejected", len(self.rejected))
-        self._applied = 0
+        self._counters.count_result("rejected", len(self.rejected))
+        self._applied_count = 0
 
-    def missing(self) -> set[Key]:
+    def missing_keys(self) -> set[Key]:
         """Apply events as far as the loaded documents allow. Return the keys of the documents to load next;
         none once all events are applied."""
-        if not self._wanted:
+        if not self._missing_keys:
             try:
                 self._apply()
             except DocumentsNotLoaded as not_loaded:
-                self._wanted = set(not_loaded.keys)
-        return self._wanted
+                self._missing_keys = set(not_loaded.keys)
+        return self._missing_keys
 
     def _apply(self) -> None:
         documents, counters, rules = self._documents, self._counters, self._context.rules
-        for planned in self._planned[self._applied :]:
+        for planned in self._planned[self._applied_count :]:
             record = documents.records.get(planned.key)
             is_applied = apply(planned, documents, rules)
-            self._applied += 1
-            counters.result("applied" if is_applied else "unchanged")
+            self._applied_count += 1
+            counters.count_result("applied" if is_applied else "unchanged")
             if is_applied and (record is None or record.fact is None):
-                counters.first(planned.event, planned.key, documents)
+                counters.count_first_statement(planned.event, planned.key, documents)
 
     def load(self, version: StoreVersion, documents: Mapping[Key, bytes | None]) -> None:
         """Add documents read at `version`. Of several reads, the oldest version counts."""
@@ -193,102 +195,102 @@ class UnitOfWork:
         self._loaded |= documents
         for key, value in documents.items():
             self._documents.load(key, value)
-        self._wanted = self._documents.references(documents)
+        self._missing_keys = self._documents.references(documents)
 
     def invalidate(self, conflict: VersionConflict) -> None:
         """Drop the documents that others wrote, and start over with the rest, which are still valid."""
         self._loaded = {key: value for key, value in self._loaded.items() if key not in conflict.keys}
         self._version = conflict.version
-        self._wanted = set(conflict.keys)
-        self._begin()
+        self._missing_keys = set(conflict.keys)
+        self._reset()
 
-    def commit(self, position: Position, end: int) -> Commit:
+    def commit(self, position: LogPosition, end_offset: int) -> Commit:
         """Return the commit of all events, which starts at `position` and ends before `end_offset`."""
         context, documents = self._context, self._documents
-        delta = Delta.empty()
-        for key, before in documents.before.items():
-            add_delta(delta, key, before, documents.after[key], context.rules)
+        delta = CommitDelta.empty()
+        for key, previous in documents.journeys_before.items():
+            add_delta(delta, key, previous, documents.journeys_after[key], context.rules)
         if documents.ids_found_shared:
             self._counters.add("crowds", amount=documents.ids_found_shared)
         return Commit(
             partition=self._partition,
             epoch=position.epoch,
             start=position.next,
-            position=position_after(position, self._records[-1], end),
+            position=position_after(position, self._records[-1], end_offset),
             version=self._version or EMPTY_STORE,
             reads=self._loaded.keys(),
             writes=documents.writes(),
             deltas=context.rollup.deltas(delta, context.oldest_pane())
-            | {COUNTERS: pack_counters(self._counters.named())},
+            | {COUNTERS: pack_counters(self._counters.by_name())},
         )
 
 
 class PartitionProcessor:
     """Processor of one partition: everything before `position` is counted."""
 
-    def __init__(self, partition: Partition, position: Position, context: ProcessingContext) -> None:
+    def __init__(self, partition: Partition, position: LogPosition, context: ProcessingContext) -> None:
         self.partition = partition
         self.position = position
         self.context = context
 
-    async def count(self, records: Sequence[Record], end: int) -> None:
+    async def count(self, records: Sequence[KafkaRecord], end_offset: int) -> None:
         """Count a batch, in commits of at most COMMIT_EVENTS records; `end_offset` is the offset after it.
         Return once all is committed. Raises PartitionFenced."""
-        for first in range(0, len(records), COMMIT_EVENTS):
-            chunk = records[first : first + COMMIT_EVENTS]
-            is_last = first + COMMIT_EVENTS >= len(records)
-            await self._count(chunk, end if is_last else chunk[-1].offset + 1)
+        for start_index in range(0, len(records), COMMIT_EVENTS):
+            chunk = records[start_index : start_index + COMMIT_EVENTS]
+            is_last = start_index + COMMIT_EVENTS >= len(records)
+            await self._count(chunk, end_offset if is_last else chunk[-1].offset + 1)
 
-    async def _count(self, records: Sequence[Record], end: int) -> None:
+    async def _count(self, records: Sequence[KafkaRecord], end_offset: int) -> None:
         unit = UnitOfWork(self.context, self.partition, records)
         if unit.rejected:
-            await retry_forever(lambda: self.context.dead.send(unit.rejected))
+            await retry_forever(lambda: self.context.dead_letters.send(unit.rejected))
         # Two at a time would change each other's documents, and have to be computed again.
-        async with self.context.turn:
+        async with self.context.commit_lock:
             while True:
-                while keys := list(unit.missing()):
+                while keys := list(unit.missing_keys()):
                     snapshot = await retry_forever(lambda keys=keys: self.context.store.read(keys))  # type: ignore[misc]
                     unit.load(snapshot.version, dict(zip(keys, snapshot.values, strict=True)))
-                conflict = await self.send(unit.commit(self.position, end), records)
+                conflict = await self.send(unit.commit(self.position, end_offset), records)
                 if conflict is None:
                     return
                 unit.invalidate(conflict)
 
-    async def send(self, commit: Commit, records: Sequence[Record]) -> VersionConflict | None:
+    async def send(self, commit: Commit, records: Sequence[KafkaRecord]) -> VersionConflict | None:
         """Commit and advance the position; or return the conflict, whose documents are to be read again.
         Raises PartitionFenced."""
         context = self.context
-        outcome = await retry_forever(lambda: context.store.commit(commit, context.clock()))
+        outcome = await retry_forever(lambda: context.store.commit(commit, context.clock_ms()))
         if isinstance(outcome, VersionConflict):
             context.observer.conflict()
             return outcome
         if isinstance(outcome, OffsetConflict):
             raise PartitionFenced(outcome.position)
-        assert isinstance(outcome, Applied)
+        assert isinstance(outcome, CommitApplied)
         self.position = commit.position
-        context.filed(commit.deltas.keys())
-        context.observer.committed(records, context.clock())
+        context.note_deltas(commit.deltas.keys())
+        context.observer.committed(records, context.clock_ms())
         return None
 
 
-def position_after(position: Position, last: Record, end: int) -> Position:
+def position_after(position: LogPosition, last: KafkaRecord, end_offset: int) -> LogPosition:
     """Return the position after a batch: `last` is its last record, `end_offset` the offset after it."""
-    counted = checkpoint(last.offset, last.timestamp, last.key, last.value)
-    checkpoints = checkpoints_with(position.checkpoints, counted)
-    return Position(position.epoch, end, secrets.token_bytes(TOKEN_BYTES), checkpoints)
+    counted = record_checkpoint(last.offset, last.timestamp, last.key, last.value)
+    checkpoints = add_checkpoint(position.checkpoints, counted)
+    return LogPosition(position.epoch, end_offset, secrets.token_bytes(TOKEN_BYTES), checkpoints)
 
 
-def checkpoints_with(known: Iterable[Checkpoint], last: Checkpoint) -> tuple[Checkpoint, ...]:
+def add_checkpoint(checkpoints: Iterable[Checkpoint], last: Checkpoint) -> tuple[Checkpoint, ...]:
     """Return the checkpoints to keep: the oldest, the last, and the first known one of each block (64 to four
     million offsets) that the last one lies in.
 
     >>> points = [Checkpoint(offset, 0, 0) for offset in (0, 64, 70, 130)]
-    >>> [point.offset for point in checkpoints_with(points, Checkpoint(150, 0, 0))]
+    >>> [point.offset for point in add_checkpoint(points, Checkpoint(150, 0, 0))]
     [0, 130, 150]
     """
-    points = sorted({*known, last}, key=lambda point: point.offset)
-    kept = {
-        next(point for point in points if point.offset // block == last.offset // block)
+    ordered = sorted({*checkpoints, last}, key=lambda point: point.offset)
+    block_starts = {
+        next(point for point in ordered if point.offset // block == last.offset // block)
         for block in _CHECKPOINT_BLOCKS
     }
-    return tuple(sorted({points[0], *kept, last}, key=lambda point: point.offset))
+    return tuple(sorted({ordered[0], *block_starts, last}, key=lambda point: point.offset))

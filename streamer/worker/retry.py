@@ -9,7 +9,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 _PAUSES_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
-_LOGGED_EVERY: Final = 20
+_LOG_EVERY: Final = 20
 T = TypeVar("T")
 
 log = structlog.get_logger()
@@ -29,7 +29,7 @@ async def retry_forever(call: Callable[[], Awaitable[T]]) -> T:
         try:
             return await call()
         except (RedisConnectionError, RedisTimeoutError, ConnectionError, TimeoutError, OSError) as error:
-            if attempt % _LOGGED_EVERY == 0:
+            if attempt % _LOG_EVERY == 0:
                 log.warning("retrying: store or broker unavailable", error=str(error) or type(error).__name__)
             await asyncio.sleep(_PAUSES_S[min(attempt, len(_PAUSES_S) - 1)])
             attempt += 1

@@ -11,20 +11,26 @@ import structlog
 from aiokafka import AIOKafkaProducer
 from prometheus_client import start_http_server
 
-from streamer.events.rules import agree, written
+from streamer.events.counting_rules import encode_rules, require_same_rules
 from streamer.gc_tuning import freeze_startup_objects
-from streamer.privacy import ForgottenCustomersSync, veil
 from streamer.settings import Settings
 from streamer.store.redis import RedisStore
-from streamer.worker.engine import App, wall_clock_ms
-from streamer.worker.kafka import KafkaLetters, KafkaLogs, ensure_topics, kept_ms, producer
+from streamer.worker.engine import WorkerApp, wall_clock_ms
+from streamer.worker.forgotten_customers import ForgottenCustomersSync, load_pseudonymizer
+from streamer.worker.kafka import (
+    KafkaDeadLetterSink,
+    KafkaLogProbe,
+    ensure_topics,
+    start_producer,
+    topic_retention_ms,
+)
 from streamer.worker.metrics import WorkerMetrics
 from streamer.worker.partitions import HEARTBEAT_S, AssignedPartitions
 from streamer.worker.pipeline import ProcessingContext
 from streamer.worker.retry import retry_forever
 
-DRAIN_S = 8.0
-ERASED_EVERY = 600
+DRAIN_TIMEOUT_S = 8.0
+ERASE_EVERY_S = 600
 """Interval of erasing forgotten customers that late events brought back."""
 
 log = structlog.get_logger()
@@ -33,37 +39,42 @@ log = structlog.get_logger()
 async def run_worker(settings: Settings) -> int:
     """Count until SIGTERM or SIGINT; return the exit code."""
     async with AsyncExitStack() as stack:
-        rules = settings.rules()
+        rules = settings.counting_rules()
         store = await RedisStore.connect(settings.redis, settings.center, rules)
         stack.push_async_callback(store.close)
-        agree(await store.set_rules(written(rules)), written(rules))
-        for topic in await ensure_topics(settings.kafka, retention_ms=kept_ms(rules)):
+        require_same_rules(await store.set_rules(encode_rules(rules)), encode_rules(rules))
+        for topic in await ensure_topics(settings.kafka, retention_ms=topic_retention_ms(rules)):
             log.info("topic created", topic=topic)
-        letters, logs, metrics = await stack.enter_async_context(worker_parts(settings))
-        hiding = await veil(store, settings)
+        dead_letter_producer, logs, metrics = await stack.enter_async_context(worker_resources(settings))
+        pseudonymizer = await load_pseudonymizer(store, settings)
         context = ProcessingContext(
-            store, rules, KafkaLetters(letters, hiding), metrics, wall_clock_ms, veil=hiding
+            store,
+            rules,
+            KafkaDeadLetterSink(dead_letter_producer, pseudonymizer),
+            metrics,
+            wall_clock_ms,
+            pseudonymizer=pseudonymizer,
         )
         assigned = AssignedPartitions(context, logs)
-        forgotten = ForgottenCustomersSync(hiding, store, settings.center)
-        return await drive(App(settings, assigned), assigned, metrics, forgotten)
+        forgotten = ForgottenCustomersSync(pseudonymizer, store, settings.center)
+        return await run_until_stopped(WorkerApp(settings, assigned), assigned, metrics, forgotten)
 
 
-class WorkerParts(NamedTuple):
+class WorkerResources(NamedTuple):
     """Resources of every process that owns partitions."""
 
     producer: AIOKafkaProducer
-    logs: KafkaLogs
+    logs: KafkaLogProbe
     metrics: WorkerMetrics
 
 
 @asynccontextmanager
-async def worker_parts(settings: Settings) -> AsyncIterator[WorkerParts]:
+async def worker_resources(settings: Settings) -> AsyncIterator[WorkerResources]:
     """Start and yield the resources; open the metrics port if one is set."""
     async with AsyncExitStack() as stack:
-        sender = await producer(settings.kafka)
-        stack.push_async_callback(sender.stop)
-        logs = KafkaLogs(settings.kafka)
+        producer = await start_producer(settings.kafka)
+        stack.push_async_callback(producer.stop)
+        logs = KafkaLogProbe(settings.kafka)
         await logs.start()
         stack.push_async_callback(logs.stop)
         metrics = WorkerMetrics()
@@ -71,11 +82,11 @@ async def worker_parts(settings: Settings) -> AsyncIterator[WorkerParts]:
             server, thread = start_http_server(settings.metrics_port, settings.host, metrics.registry)
             stack.callback(thread.join)
             stack.callback(server.shutdown)
-        yield WorkerParts(sender, logs, metrics)
+        yield WorkerResources(producer, logs, metrics)
 
 
-async def drive(
-    app: App,
+async def run_until_stopped(
+    app: WorkerApp,
     assigned: AssignedPartitions,
     metrics: WorkerMetrics,
     forgotten: ForgottenCustomersSync | None = None,
@@ -84,32 +95,32 @@ async def drive(
     stopped = asyncio.Event()
     errors: list[BaseException] = []
 
-    def failed(error: BaseException) -> None:
+    def stop_with(error: BaseException) -> None:
         errors.append(error)
         stopped.set()
 
-    assigned.failed = failed
+    assigned.on_failure = stop_with
     freeze_startup_objects()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopped.set)
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(signal_number, stopped.set)
     await app.start()
-    ended = asyncio.create_task(app.wait_until_stopped())
-    ended.add_done_callback(lambda _: stopped.set())
-    aside = [
-        asyncio.create_task(_beat(assigned, metrics, forgotten)),
-        asyncio.create_task(_tidy(assigned, forgotten)),
+    app_task = asyncio.create_task(app.wait_until_stopped())
+    app_task.add_done_callback(lambda _: stopped.set())
+    background_tasks = [
+        asyncio.create_task(_heartbeat_loop(assigned, metrics, forgotten)),
+        asyncio.create_task(_maintenance_loop(assigned, forgotten)),
     ]
     await stopped.wait()
-    for task in aside:
+    for task in background_tasks:
         task.cancel()
     try:
-        async with asyncio.timeout(DRAIN_S):
+        async with asyncio.timeout(DRAIN_TIMEOUT_S):
             await assigned.revoke()
             await app.stop()
     except TimeoutError:
         log.warning("Faust did not stop in time; exiting anyway, no counts are lost")
-    ended.cancel()
+    app_task.cancel()
     if app.crash_reason is not None:
         errors.append(app.crash_reason)
     for error in errors:
@@ -117,7 +128,7 @@ async def drive(
     return 1 if errors else 0
 
 
-async def _beat(
+async def _heartbeat_loop(
     assigned: AssignedPartitions, metrics: WorkerMetrics, forgotten: ForgottenCustomersSync | None
 ) -> None:
     try:
@@ -125,18 +136,18 @@ async def _beat(
             if forgotten is not None:
                 # Before the heartbeat: `streamer forget` waits for a heartbeat that follows this.
                 await retry_forever(forgotten.refresh)
-            metrics.heartbeats(await retry_forever(assigned.beat))
+            metrics.heartbeats(await retry_forever(assigned.report_heartbeats))
             await asyncio.sleep(HEARTBEAT_S)
     except Exception as error:  # such as OtherRules, when a rebuild put other counting rules in force
-        assigned.failed(error)
+        assigned.on_failure(error)
 
 
-async def _tidy(assigned: AssignedPartitions, forgotten: ForgottenCustomersSync | None) -> None:
+async def _maintenance_loop(assigned: AssignedPartitions, forgotten: ForgottenCustomersSync | None) -> None:
     try:
-        for turn in itertools.count():
-            await retry_forever(assigned.tidy)
-            if forgotten is not None and turn % ERASED_EVERY == 0:
-                await retry_forever(forgotten.erase)
+        for tick in itertools.count():
+            await retry_forever(assigned.compact_and_forget)
+            if forgotten is not None and tick % ERASE_EVERY_S == 0:
+                await retry_forever(forgotten.erase_returned)
             await asyncio.sleep(HEARTBEAT_S)
     except Exception as error:  # if this task died unnoticed, deltas and documents would pile up
-        assigned.failed(error)
+        assigned.on_failure(error)

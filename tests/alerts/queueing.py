@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tests.alerts.living import BEFORE_H, RATES, STEPS
+from tests.alerts.running_center import BEFORE_H, RATES, STEPS
 
 SERVICE_H, PATIENCE_H, WITHIN_H = 5 / 60, 3 / 60, 20 / 3600
 """Means of exponential times, and the service level's threshold."""

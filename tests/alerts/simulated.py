@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streamer.alerts.rules import USUAL, rules
-from streamer.alerts.watch import Fired, Judged, Watch
-from streamer.events.rules import DAY, HOUR
+from streamer.alerts.alert_rules import DEFAULT_RULES, load_alert_rules
+from streamer.alerts.rule_evaluator import NotifiedAlerts, RuleEvaluator, RuleVerdict
+from streamer.events.counting_rules import DAY, HOUR
 from streamer.metrics.tally import NUMBER
 from streamer.panes.pane_keys import FINE_MS, Cell, PaneHour, row_field
-from streamer.readings.reader import Reader
+from streamer.readings.reader import MetricsReader
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
-from streamer.store.port import EMPTY_STORE, Commit, Heartbeat, Partition, Position
+from streamer.store.port import EMPTY_STORE, Commit, Heartbeat, LogPosition, Partition
 from tests.pane_deltas import deltas, row_sums
 
 NOW = 1_795_255_203_000  # 2026-11-21T10:00:03Z, a Saturday
@@ -80,12 +80,12 @@ async def written(*parts: Drawn, now: int = NOW, store: MemoryStore | None = Non
     chance, number = np.random.default_rng(5), 0
     position = (await store.positions([PARTITION]))[0]
     if position is None:
-        await store.move(PARTITION, None, Position("e", 0, bytes(8)))
+        await store.move(PARTITION, None, LogPosition("e", 0, bytes(8)))
     else:
         number = position.next
     for part in parts:
         number += 1
-        place = Position("e", number, number.to_bytes(8, "big"))
+        place = LogPosition("e", number, number.to_bytes(8, "big"))
         changed = dict(_fine(part, now, chance)) | dict(_long(part))
         commit = Commit(PARTITION, "e", number - 1, place, EMPTY_STORE, (), {}, changed)
         await store.commit(commit, now)
@@ -122,8 +122,8 @@ def sign(amount: int) -> int:
     return 1 if amount > 0 else -1
 
 
-async def read(store: MemoryStore, settings: Settings, now: int = NOW) -> Reader:
-    reader = Reader(store, settings)
+async def read(store: MemoryStore, settings: Settings, now: int = NOW) -> MetricsReader:
+    reader = MetricsReader(store, settings)
     await reader.refresh(now)
     return reader
 
@@ -135,16 +135,16 @@ def days_ago(days: float) -> int:
 
 def only(**rules: Mapping[str, object]) -> Settings:
     """Settings with these rules and no usual one."""
-    off: dict[str, object] = {name: {"enabled": False} for name in USUAL}
+    off: dict[str, object] = {name: {"enabled": False} for name in DEFAULT_RULES}
     return Settings(alerts=off | {name.replace("_", "-"): one for name, one in rules.items()})  # type: ignore[arg-type]
 
 
-async def watched(store: MemoryStore, settings: Settings) -> Watch:
-    return Watch(await read(store, settings), settings, rules(settings))
+async def watched(store: MemoryStore, settings: Settings) -> RuleEvaluator:
+    return RuleEvaluator(await read(store, settings), settings, load_alert_rules(settings))
 
 
 def by_key(
-    watch: Watch, now: int = NOW, at: int | None = None, fired: Fired | None = None
-) -> dict[str, Judged]:
+    watch: RuleEvaluator, now: int = NOW, at: int | None = None, fired: NotifiedAlerts | None = None
+) -> dict[str, RuleVerdict]:
     """The verdicts of the only rule."""
-    return {judged.verdict.key: judged for judged in watch.judged(now, at, fired or {})}
+    return {judged.verdict.key: judged for judged in watch.evaluate_rules(now, at, fired or {})}

@@ -2,17 +2,17 @@
 
 import pytest
 
-from streamer.alerts.hours import Hours, HoursError, hours
-from streamer.alerts.rules import Rule, rules
-from streamer.events.rules import HOUR, MINUTE
+from streamer.alerts.alert_rules import AlertRule, load_alert_rules
+from streamer.alerts.opening_hours import HoursError, OpeningHours, parse_hours
+from streamer.events.counting_rules import HOUR, MINUTE
 from streamer.settings import AlertSettings, Settings, SettingsError
 
 SATURDAY = 1_795_212_000_000  # 2026-11-20T22:00:00Z, 23:00 in Madrid, a Friday
 FRIDAY = SATURDAY - 24 * HOUR
 
 
-def named(name: str, settings: Settings) -> Rule:
-    return next(rule for rule in rules(settings) if rule.name == name)
+def named(name: str, settings: Settings) -> AlertRule:
+    return next(rule for rule in load_alert_rules(settings) if rule.name == name)
 
 
 def one(**given: object) -> Settings:
@@ -20,14 +20,14 @@ def one(**given: object) -> Settings:
 
 
 def test_a_center_that_sets_nothing_watches_targets_drops_and_silence() -> None:
-    found = rules(Settings())
+    found = load_alert_rules(Settings())
     assert {rule.kind for rule in found} == {"target", "drop", "silence"}
     assert {"nps-target", "nps-drop", "handle-time-drop", "silence"} <= {rule.name for rule in found}
     assert all(rule.shared for rule in found if rule.by == "queue")
 
 
 def test_a_usual_target_that_nobody_set_is_not_watched() -> None:
-    assert "handle-time-target" not in {rule.name for rule in rules(Settings())}
+    assert "handle-time-target" not in {rule.name for rule in load_alert_rules(Settings())}
     settings = Settings(targets={"handle_time_seconds": 300})  # type: ignore[arg-type]
     assert named("handle-time-target", settings).target("billing") == 300
 
@@ -36,7 +36,7 @@ def test_a_usual_rule_is_changed_where_it_is_named_and_otherwise_stays() -> None
     rule = named("nps-drop", Settings(alerts={"nps-drop": {"for": "1m"}}))  # type: ignore[dict-item]
     assert (rule.for_ms, rule.shared, rule.metric.name) == (MINUTE, True, "nps_score")
     off = Settings(alerts={"nps-drop": AlertSettings(enabled=False)})
-    assert "nps-drop" not in {rule.name for rule in rules(off)}
+    assert "nps-drop" not in {rule.name for rule in load_alert_rules(off)}
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_a_usual_rule_is_changed_where_it_is_named_and_otherwise_stays() -> None
 )
 def test_a_rule_tells_whom_it_names_or_all(tell: list[str] | None, told: tuple[str, ...]) -> None:
     receivers = {name: {"url": "https://chat.example/"} for name in ("floor", "duty")}
-    given = {} if tell is None else {"nps-drop": {"tell": tell}}
+    given = {} if tell is None else {"nps-drop": {"receivers": tell}}
     assert named("nps-drop", Settings(receivers=receivers, alerts=given)).tell == told  # type: ignore[arg-type]
 
 
@@ -57,9 +57,9 @@ def test_a_queues_own_target_is_its_target() -> None:
 
 
 def test_a_shared_budget_is_divided_and_another_is_not() -> None:
-    assert named("one", one(kind="drop", metric="nps_score")).between(6_000, 200) == 6_000
+    assert named("one", one(kind="drop", metric="nps_score")).observations_per_alarm(6_000, 200) == 6_000
     shared = named("one", one(kind="drop", metric="nps_score", shared=True, false_alarms=2))
-    assert shared.between(6_000, 200) == 600_000
+    assert shared.observations_per_alarm(6_000, 200) == 600_000
 
 
 TARGET = {"kind": "target", "metric": "csat_ratio"}
@@ -95,12 +95,15 @@ TARGET = {"kind": "target", "metric": "csat_ratio"}
             "alerts.one.target = 1: no abandon_ratio is worse",
         ),
         (
-            TARGET | {"least_support": 3},
+            TARGET | {"min_sample": 3},
             "alerts.one.target = 0.8: the rule would never fire; set least_support",
         ),
         (TARGET | {"window": "2h"}, "alerts.one.window = '2h': expected one of 5m, 15m"),
         ({"kind": "target", "metric": "fcr_ratio"}, "alerts.one.window = 'today': fcr_ratio is read over 7d"),
-        (TARGET | {"tell": ["floor"]}, "alerts.one.tell = 'floor': expected some of the names in [re"),
+        (
+            TARGET | {"receivers": ["floor"]},
+            "alerts.one.receivers = 'floor': expected some of the names in [re",
+        ),
         (TARGET | {"by": "floor"}, "alerts.one.by = 'floor': expected one of all, site, queue"),
         (
             {"kind": "drop", "metric": "abandon_ratio", "by": "agent"},
@@ -113,13 +116,13 @@ TARGET = {"kind": "target", "metric": "csat_ratio"}
 )
 def test_a_rule_that_cannot_work_says_why(given: dict[str, object], line: str) -> None:
     with pytest.raises(SettingsError) as raised:
-        rules(one(**given))
+        load_alert_rules(one(**given))
     assert str(raised.value).startswith(line)
     assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize(
-    "given", [TARGET | {"least_support": 4}, TARGET | {"target": 1}, TARGET | {"by": "all"}]
+    "given", [TARGET | {"min_sample": 4}, TARGET | {"target": 1}, TARGET | {"by": "all"}]
 )
 def test_a_rule_that_can_just_work_is_taken(given: dict[str, object]) -> None:
     assert named("one", one(**given)).kind == "target"
@@ -139,20 +142,20 @@ def test_a_rule_that_can_just_work_is_taken(given: dict[str, object]) -> None:
     ],
 )
 def test_hours_are_those_of_the_queues_clock(at: int, zone: str, is_open: bool) -> None:
-    assert hours({"mon-fri": "08:00-20:00"}).open(at, zone) is is_open
+    assert parse_hours({"mon-fri": "08:00-20:00"}).is_open(at, zone) is is_open
 
 
 def test_hours_past_midnight_belong_to_the_day_they_began() -> None:
-    found = hours({"fri": "20:00-02:00"})
-    assert found.open(SATURDAY, "UTC")
-    assert found.open(SATURDAY + 4 * HOUR - 1, "UTC")
-    assert not found.open(SATURDAY + 4 * HOUR, "UTC")
-    assert not found.open(FRIDAY, "UTC")
+    found = parse_hours({"fri": "20:00-02:00"})
+    assert found.is_open(SATURDAY, "UTC")
+    assert found.is_open(SATURDAY + 4 * HOUR - 1, "UTC")
+    assert not found.is_open(SATURDAY + 4 * HOUR, "UTC")
+    assert not found.is_open(FRIDAY, "UTC")
 
 
 def test_without_hours_it_is_always_open() -> None:
-    assert hours({}) == Hours()
-    assert all(Hours().open(FRIDAY + number * HOUR, "UTC") for number in range(7 * 24))
+    assert parse_hours({}) == OpeningHours()
+    assert all(OpeningHours().is_open(FRIDAY + number * HOUR, "UTC") for number in range(7 * 24))
 
 
 @pytest.mark.parametrize(
@@ -168,4 +171,4 @@ def test_without_hours_it_is_always_open() -> None:
 )
 def test_hours_that_cannot_be_read_are_refused(given: dict[str, str]) -> None:
     with pytest.raises(HoursError):
-        hours(given)
+        parse_hours(given)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from streamer.alerts.judging.confidence import growing, rolling, skewed, skewness_of_share
+from streamer.alerts.detection.confidence import growing_z, rolling_z, skewed_z, skewness_of_share
 
 MONTH = 6_000
 SERIES, MONTHS = 250, 2
@@ -32,7 +32,7 @@ def false_alarms(beyond: np.ndarray, window: int) -> float:
 @pytest.mark.parametrize("window", [20, 50, 200])
 def test_a_rolling_mean_on_target_alarms_as_often_as_promised(window: int) -> None:
     values = np.random.default_rng(1).normal(size=(SERIES, MONTHS * MONTH))
-    z = rolling(window, MONTH)
+    z = rolling_z(window, MONTH)
     assert false_alarms(rolled(values, window) * window**0.5 > z, window) == pytest.approx(1, rel=0.2)
 
 
@@ -40,7 +40,7 @@ def test_a_rolling_mean_on_target_alarms_as_often_as_promised(window: int) -> No
 def test_a_mean_that_grows_with_the_day_alarms_as_often_as_promised(least: int) -> None:
     days, a_day = 30 * SERIES * MONTHS, 200
     sizes, values = np.arange(1, a_day + 1), np.random.default_rng(2).normal(size=(days, a_day))
-    z = growing(least, a_day, MONTH)
+    z = growing_z(least, a_day, MONTH)
     beyond = (np.cumsum(values, axis=1) / np.sqrt(sizes) > z)[:, least - 1 :]
     assert beyond.any(axis=1).sum() / (days / 30) == pytest.approx(1, rel=0.2)
 
@@ -55,9 +55,9 @@ def test_an_ordinary_interval_looked_at_all_the_time_alarms_far_more_often() -> 
 def test_a_share_on_target_does_not_alarm_more_often_than_promised(share: float, window: int) -> None:
     hits = np.random.default_rng(4).random((SERIES, MONTHS * MONTH)) < share
     found, skewness = rolled(hits.astype(float), window), skewness_of_share(share)
-    z = rolling(window, MONTH)
+    z = rolling_z(window, MONTH)
     deviations = (found - share) / (share * (1 - share) / window) ** 0.5
-    low, high = skewed(z, skewness, window), skewed(z, -skewness, window)
+    low, high = skewed_z(z, skewness, window), skewed_z(z, -skewness, window)
     assert false_alarms(deviations < -low, window) < 1.25
     assert false_alarms(deviations > high, window) < 1.25
 
@@ -65,9 +65,9 @@ def test_a_share_on_target_does_not_alarm_more_often_than_promised(share: float,
 def test_without_correction_for_skewness_a_high_share_would_alarm_too_often() -> None:
     hits = np.random.default_rng(4).random((SERIES, MONTHS * MONTH)) < 0.8
     deviations = (rolled(hits.astype(float), 30) - 0.8) / (0.16 / 30) ** 0.5
-    assert false_alarms(deviations < -rolling(30, MONTH), 30) > 2
+    assert false_alarms(deviations < -rolling_z(30, MONTH), 30) > 2
 
 
 def test_fewer_looks_and_more_alarms_ask_for_less() -> None:
-    assert rolling(30, MONTH) > rolling(200, MONTH) > rolling(200, MONTH / 10)
-    assert growing(10, 200, MONTH) > growing(50, 200, MONTH) > growing(50, 200, MONTH / 10)
+    assert rolling_z(30, MONTH) > rolling_z(200, MONTH) > rolling_z(200, MONTH / 10)
+    assert growing_z(10, 200, MONTH) > growing_z(50, 200, MONTH) > growing_z(50, 200, MONTH / 10)

@@ -7,17 +7,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.alerts.saying.amount import NOTHING, Amount, interval, weights
-from streamer.alerts.saying.contributors import MOST, Part, largest, moved, surely, whole
-from streamer.metrics.catalogue import CATALOGUE, evaluate
-from streamer.metrics.formulas import NO_DATA, Context, TallyCounts
+from streamer.alerts.messages.contributors import (
+    MAX_NAMED,
+    SubgroupSums,
+    bonferroni_z,
+    largest_contributors,
+    subgroup_effects,
+    sum_observations,
+)
+from streamer.alerts.messages.observation_sum import (
+    NO_OBSERVATIONS,
+    ObservationSum,
+    count_weights,
+    ordinary_interval,
+)
+from streamer.metrics.catalogue import CATALOGUE, evaluate_metric
+from streamer.metrics.formulas import NO_DATA, ReadingContext, TallyCounts
 from streamer.metrics.tally import FIRST_BUCKET, NUMBER, Tally
 
 scores = st.lists(st.sampled_from([-100.0, 0.0, 100.0]), max_size=12)
 
 
-def observed(values: Sequence[float]) -> Amount:
-    return Amount(len(values), sum(values), sum(value * value for value in values))
+def observed(values: Sequence[float]) -> ObservationSum:
+    return ObservationSum(len(values), sum(values), sum(value * value for value in values))
 
 
 @st.composite
@@ -26,9 +38,11 @@ def divisions(draw: st.DrawFn) -> list[tuple[list[float], list[float]]]:
     return draw(st.lists(st.tuples(scores, scores), min_size=1, max_size=6))
 
 
-def parts(division: Sequence[tuple[Sequence[float], Sequence[float]]], dimension: str = "team") -> list[Part]:
+def parts(
+    division: Sequence[tuple[Sequence[float], Sequence[float]]], dimension: str = "team"
+) -> list[SubgroupSums]:
     return [
-        Part(dimension, f"{dimension} {number}", observed(now), observed(before))
+        SubgroupSums(dimension, f"{dimension} {number}", observed(now), observed(before))
         for number, (now, before) in enumerate(division)
     ]
 
@@ -48,11 +62,15 @@ def joined(division: Sequence[tuple[Sequence[float], Sequence[float]]], side: in
 def test_what_the_parts_did_adds_up_to_what_the_whole_did(
     division: list[tuple[list[float], list[float]]],
 ) -> None:
-    now, before, found = mean(joined(division, 0)), mean(joined(division, 1)), moved(parts(division))
+    now, before, found = (
+        mean(joined(division, 0)),
+        mean(joined(division, 1)),
+        subgroup_effects(parts(division)),
+    )
     if now is None or before is None:
         assert found == []
     else:
-        assert sum(one.by for one in found) == pytest.approx(now - before, abs=1e-9)
+        assert sum(one.moved_by for one in found) == pytest.approx(now - before, abs=1e-9)
 
 
 @given(divisions())
@@ -60,11 +78,11 @@ def test_each_part_did_what_was_observed_in_it_did(division: list[tuple[list[flo
     """An oracle: each observation moved the whole by its distance from the mean before, by their number."""
     now, before = joined(division, 0), joined(division, 1)
     base = mean(before)
-    for one, (new, old) in zip(moved(parts(division)), division, strict=bool(now and before)):
+    for one, (new, old) in zip(subgroup_effects(parts(division)), division, strict=bool(now and before)):
         assert base is not None
         expected = sum((value - base) / len(now) for value in new)
         expected -= sum((value - base) / len(before) for value in old)
-        assert one.by == pytest.approx(expected, abs=1e-9)
+        assert one.moved_by == pytest.approx(expected, abs=1e-9)
 
 
 @given(st.data(), divisions())
@@ -73,8 +91,8 @@ def test_the_order_of_the_parts_does_not_matter(
 ) -> None:
     given_parts = parts(division)
     shuffled = data.draw(st.permutations(given_parts))
-    one = {found.part.key: (found.by, found.apart) for found in moved(given_parts)}
-    other = {found.part.key: (found.by, found.apart) for found in moved(shuffled)}
+    one = {found.subgroup.key: (found.moved_by, found.apart_z) for found in subgroup_effects(given_parts)}
+    other = {found.subgroup.key: (found.moved_by, found.apart_z) for found in subgroup_effects(shuffled)}
     assert one.keys() == other.keys()
     for key, (by, z) in one.items():
         assert other[key][0] == pytest.approx(by, abs=1e-9)
@@ -83,22 +101,22 @@ def test_the_order_of_the_parts_does_not_matter(
 
 @given(divisions())
 def test_two_parts_told_as_one_did_what_both_did(division: list[tuple[list[float], list[float]]]) -> None:
-    apart = moved(parts(division))
+    apart = subgroup_effects(parts(division))
     merged = [(division[0][0] + division[-1][0], division[0][1] + division[-1][1]), *division[1:-1]]
-    together = moved(parts(merged if len(division) > 1 else division))
+    together = subgroup_effects(parts(merged if len(division) > 1 else division))
     if apart:
-        both = apart[0].by + (apart[-1].by if len(division) > 1 else 0)
-        assert together[0].by == pytest.approx(both, abs=1e-9)
+        both = apart[0].moved_by + (apart[-1].moved_by if len(division) > 1 else 0)
+        assert together[0].moved_by == pytest.approx(both, abs=1e-9)
 
 
 def test_of_nothing_before_it_is_compared_with_the_target() -> None:
-    found = moved(parts([([100.0] * 6, []), ([-100.0] * 2, [])]), point=70)
-    assert [one.by for one in found] == [pytest.approx(22.5), pytest.approx(-42.5)]
-    assert moved(parts([([100.0], [])])) == []
+    found = subgroup_effects(parts([([100.0] * 6, []), ([-100.0] * 2, [])]), reference=70)
+    assert [one.moved_by for one in found] == [pytest.approx(22.5), pytest.approx(-42.5)]
+    assert subgroup_effects(parts([([100.0], [])])) == []
 
 
 def test_of_nothing_now_nobody_moved_anything() -> None:
-    assert moved(parts([([], [100.0])]), point=50) == []
+    assert subgroup_effects(parts([([], [100.0])]), reference=50) == []
 
 
 # Who is named.
@@ -112,37 +130,37 @@ def test_the_team_that_fell_is_named_and_no_other() -> None:
     chance = np.random.default_rng(1)
     before = [drawn(chance, 300, 0.5, 0.2) for _ in range(5)]
     now = [drawn(chance, 60, 0.5, 0.2) for _ in range(4)] + [drawn(chance, 60, 0.1, 0.7)]
-    found = largest([parts([*zip(now, before, strict=True)])], "higher")
-    assert [one.moved.part.key for one in found] == ["team 4"]
-    assert found[0].moved.by < -10
+    found = largest_contributors([parts([*zip(now, before, strict=True)])], "higher")
+    assert [one.effect.subgroup.key for one in found] == ["team 4"]
+    assert found[0].effect.moved_by < -10
 
 
 def test_a_part_that_was_always_bad_and_now_is_more_of_all_is_named() -> None:
     division = [([100.0] * 50, [100.0] * 180), ([-100.0] * 50, [-100.0] * 20)]
-    (one,) = largest([parts(division)], "higher")
-    assert (one.moved.part.key, one.apart) == ("team 1", True)
-    assert one.moved.by == pytest.approx(-0.5 * 180 + 0.1 * 180)
+    (one,) = largest_contributors([parts(division)], "higher")
+    assert (one.effect.subgroup.key, one.apart) == ("team 1", True)
+    assert one.effect.moved_by == pytest.approx(-0.5 * 180 + 0.1 * 180)
 
 
 def test_of_a_metric_where_lower_is_better_it_is_who_rose() -> None:
     chance = np.random.default_rng(2)
     before = [chance.gamma(4, 60, 400).tolist() for _ in range(3)]
     now = [chance.gamma(4, 60, 80).tolist() for _ in range(2)] + [chance.gamma(4, 90, 80).tolist()]
-    found = largest([parts([*zip(now, before, strict=True)])], "lower")
-    assert [one.moved.part.key for one in found] == ["team 2"]
-    assert found[0].moved.by > 0
+    found = largest_contributors([parts([*zip(now, before, strict=True)])], "lower")
+    assert [one.effect.subgroup.key for one in found] == ["team 2"]
+    assert found[0].effect.moved_by > 0
 
 
 @pytest.mark.parametrize("better", ["higher", "lower"])
 def test_the_only_part_is_the_whole_and_is_not_named(better: str) -> None:
-    assert largest([parts([([-100.0] * 90, [100.0] * 90)])], better) == []
+    assert largest_contributors([parts([([-100.0] * 90, [100.0] * 90)])], better) == []
 
 
 def test_where_all_fell_alike_the_largest_are_named_and_none_stands_out() -> None:
     sizes = (100, 160, 120, 140)
     division = [([-100.0, 0.0] * size, [100.0, 0.0] * 4 * size) for size in sizes]
-    found = largest([parts(division)], "higher")
-    assert [(one.moved.part.key, one.apart) for one in found] == [
+    found = largest_contributors([parts(division)], "higher")
+    assert [(one.effect.subgroup.key, one.apart) for one in found] == [
         ("team 1", False),
         ("team 3", False),
         ("team 2", False),
@@ -156,29 +174,34 @@ def test_that_all_is_of_one_channel_does_not_make_it_harder_to_stand_out() -> No
     one_channel = [parts([(now, before)], f"channel {number}") for number in range(500)]
     for bad in range(8, 30):
         worse = parts([*division, ([-100.0] * bad, [100.0, -100.0] * 150)])
-        assert largest([worse], "higher") == largest([worse, *one_channel], "higher")
+        assert largest_contributors([worse], "higher") == largest_contributors(
+            [worse, *one_channel], "higher"
+        )
 
 
 @pytest.mark.parametrize(("size", "named"), [(900, ["team 0"]), (901, [])])
 def test_what_is_nearly_all_is_not_named_where_all_fell_alike(size: int, named: list[str]) -> None:
     division = [([-100.0] * many, [100.0] * many) for many in (size, 999 - size, 1)]
-    found = [one.moved.part.key for one in largest([parts(division)], "higher")]
+    found = [one.effect.subgroup.key for one in largest_contributors([parts(division)], "higher")]
     assert [key for key in found if key == "team 0"] == named
 
 
 def test_that_abandoned_contacts_have_no_team_does_not_make_it_one() -> None:
     """Hits only where somebody answered, who has a team."""
-    unknown = Part("team", "unknown", Amount(60, 0, 0), Amount(20, 0, 0))
-    teams = [Part("team", name, Amount(40, 38, 38), Amount(200, 190, 190)) for name in ("red", "blue")]
+    unknown = SubgroupSums("team", "unknown", ObservationSum(60, 0, 0), ObservationSum(20, 0, 0))
+    teams = [
+        SubgroupSums("team", name, ObservationSum(40, 38, 38), ObservationSum(200, 190, 190))
+        for name in ("red", "blue")
+    ]
     by_team = [unknown, *teams]
-    assert min(moved(by_team), key=lambda one: one.by).part.key == "unknown"
-    assert largest([by_team], "higher") == []
+    assert min(subgroup_effects(by_team), key=lambda one: one.moved_by).subgroup.key == "unknown"
+    assert largest_contributors([by_team], "higher") == []
 
 
 def test_of_what_has_no_name_nothing_is_said_where_all_fell_alike() -> None:
     division = parts([([-100.0, 0.0] * 100, [100.0, 0.0] * 400) for _ in range(2)])
     named = [division[0]._replace(key="unknown"), division[1]]
-    assert [one.moved.part.key for one in largest([named], "higher")] == ["team 1"]
+    assert [one.effect.subgroup.key for one in largest_contributors([named], "higher")] == ["team 1"]
 
 
 @pytest.mark.parametrize(("before", "expected"), [(50, -70.0), (0, -60.0), (-10, -60.0)])
@@ -186,10 +209,12 @@ def test_what_missed_its_target_before_is_compared_with_the_target(before: int, 
     """The target is 0, missed by 60 now: a subgroup that was better before fell from there."""
     was = [float(before)] * 300
     bad, good = [-100.0] * 300, [-20.0] * 300
-    found = largest([parts([(bad, was), (good, was)])], "higher", point=0)
-    assert [one.moved.part.key for one in found] == ["team 0"]
-    assert found[0].moved.by == pytest.approx(0.5 * (-100 - max(before, 0)))
-    assert sum(one.by for one in moved(parts([(bad, was), (good, was)]))) == pytest.approx(-60 - before)
+    found = largest_contributors([parts([(bad, was), (good, was)])], "higher", reference=0)
+    assert [one.effect.subgroup.key for one in found] == ["team 0"]
+    assert found[0].effect.moved_by == pytest.approx(0.5 * (-100 - max(before, 0)))
+    assert sum(one.moved_by for one in subgroup_effects(parts([(bad, was), (good, was)]))) == pytest.approx(
+        -60 - before
+    )
     assert expected < 0
 
 
@@ -197,14 +222,14 @@ def test_what_missed_its_target_before_is_compared_with_the_target(before: int, 
 def test_a_handful_is_not_named_however_bad(bad: int, named: bool) -> None:
     chance = np.random.default_rng(3)
     rest = [(drawn(chance, 100, 0.6, 0.2), drawn(chance, 500, 0.6, 0.2)) for _ in range(4)]
-    found = largest([parts([*rest, ([-100.0] * bad, [100.0] * 20)])], "higher")
-    assert ("team 4" in [one.moved.part.key for one in found if one.apart]) is named
+    found = largest_contributors([parts([*rest, ([-100.0] * bad, [100.0] * 20)])], "higher")
+    assert ("team 4" in [one.effect.subgroup.key for one in found if one.apart]) is named
 
 
 @pytest.mark.parametrize(("of", "named"), [(4, False), (5, True)])
 def test_of_fewer_than_everybody_may_see_nothing_is_said(of: int, named: bool) -> None:
     steady = ([0.0] * 400, [0.0] * 400)
-    found = largest([parts([steady, ([-100.0] * of, [0.0] * 400)])], "higher")
+    found = largest_contributors([parts([steady, ([-100.0] * of, [0.0] * 400)])], "higher")
     assert bool(found) is named
 
 
@@ -213,8 +238,8 @@ def test_one_contact_that_took_a_day_does_not_name_its_team() -> None:
     calm = [(chance.gamma(4, 60, 80).tolist(), chance.gamma(4, 60, 400).tolist()) for _ in range(4)]
     odd = ([*chance.gamma(4, 60, 80).tolist(), 86_400.0], chance.gamma(4, 60, 400).tolist())
     division = [*calm, odd]
-    assert max(moved(parts(division)), key=lambda one: one.by).part.key == "team 4"
-    assert largest([parts(division)], "lower") == []
+    assert max(subgroup_effects(parts(division)), key=lambda one: one.moved_by).subgroup.key == "team 4"
+    assert largest_contributors([parts(division)], "lower") == []
 
 
 def test_where_nothing_changed_hardly_anybody_is_named() -> None:
@@ -222,27 +247,27 @@ def test_where_nothing_changed_hardly_anybody_is_named() -> None:
     chance, named = np.random.default_rng(5), 0
     for _ in range(400):
         division = [(drawn(chance, 40, 0.5, 0.2), drawn(chance, 200, 0.5, 0.2)) for _ in range(10)]
-        named += any(one.apart for one in largest([parts(division)], "higher"))
+        named += any(one.apart for one in largest_contributors([parts(division)], "higher"))
     assert named <= 28  # the 97.5 % quantile of 400 at 0.05
 
 
 def test_the_three_that_did_most_are_named_the_largest_first() -> None:
     still = [([100.0, 0.0] * 60, [100.0, 0.0] * 240)] * 4
     worse = [([-100.0] * 30 * size, [100.0, 0.0] * 60 * size) for size in (2, 4, 1, 3)]
-    found = largest([parts([*still, *worse])], "higher")
-    assert [one.moved.part.key for one in found] == ["team 5", "team 7", "team 4"]
-    assert len(found) == MOST
+    found = largest_contributors([parts([*still, *worse])], "higher")
+    assert [one.effect.subgroup.key for one in found] == ["team 5", "team 7", "team 4"]
+    assert len(found) == MAX_NAMED
 
 
 def test_the_same_contacts_under_another_name_are_named_once() -> None:
     division = [([100.0, 0.0] * 60, [100.0, 0.0] * 240), ([-100.0] * 40, [100.0, 0.0] * 80)]
-    found = largest([parts(division, "team"), parts(division, "site")], "higher")
-    assert [one.moved.part.dimension for one in found] == ["team"]
+    found = largest_contributors([parts(division, "team"), parts(division, "site")], "higher")
+    assert [one.effect.subgroup.dimension for one in found] == ["team"]
 
 
 @pytest.mark.parametrize(("of", "z"), [(1, 1.645), (10, 2.576), (1000, 3.891)])
 def test_the_more_parts_the_surer_one_must_be(of: int, z: float) -> None:
-    assert surely(of) == pytest.approx(z, abs=0.001)
+    assert bonferroni_z(of) == pytest.approx(z, abs=0.001)
 
 
 # Amounts.
@@ -267,24 +292,27 @@ COUNTED: dict[str, Tally] = {
 @pytest.mark.parametrize("name", COUNTED)
 def test_an_amount_says_the_same_as_the_metric_s_own_formula(name: str) -> None:
     metric, tally = CATALOGUE[name], COUNTED[name]
-    found = weights(metric)
+    found = count_weights(metric)
     assert found is not None
     adds = [found[:, number] * many for number, many in tally.items() if number < FIRST_BUCKET]
-    amount = Amount(*np.sum(adds, axis=0).tolist())
-    figure, sure = evaluate(metric, "", TallyCounts(tally), Context(1.0)), interval(metric, amount)
+    amount = ObservationSum(*np.sum(adds, axis=0).tolist())
+    figure, sure = (
+        evaluate_metric(metric, "", TallyCounts(tally), ReadingContext(1.0)),
+        ordinary_interval(metric, amount),
+    )
     assert amount.mean == pytest.approx(figure.value)
-    assert round(amount.of) == figure.support
+    assert round(amount.size) == figure.support
     assert sure is not None
     assert list(sure) == pytest.approx([figure.lower, figure.upper])
 
 
 def test_of_nothing_there_is_neither_mean_nor_interval() -> None:
     for name in COUNTED:
-        assert interval(CATALOGUE[name], NOTHING) is None
-    assert NOTHING.mean is NO_DATA.value
-    assert whole([]) == NOTHING
+        assert ordinary_interval(CATALOGUE[name], NO_OBSERVATIONS) is None
+    assert NO_OBSERVATIONS.mean is NO_DATA.value
+    assert sum_observations([]) == NO_OBSERVATIONS
 
 
 @pytest.mark.parametrize("name", ["offered", "workload_erlangs", "value_at_risk", "fcr_maturity_ratio"])
 def test_what_is_no_mean_has_no_amounts(name: str) -> None:
-    assert weights(CATALOGUE[name]) is None
+    assert count_weights(CATALOGUE[name]) is None

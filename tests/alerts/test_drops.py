@@ -6,12 +6,12 @@ import msgspec
 import numpy as np
 import pytest
 
-from streamer.alerts.judging.drops import Drops, chart, drops
-from streamer.alerts.judging.replay import OVER
-from streamer.alerts.rules import Rule, rules
-from streamer.alerts.states import Alert, turn
-from streamer.alerts.watch import Watch
-from streamer.events.rules import DAY, HOUR, MINUTE
+from streamer.alerts.alert_rules import AlertRule, load_alert_rules
+from streamer.alerts.detection.drops import DropEvidence, detect_drops, evidence_points
+from streamer.alerts.detection.evidence_replay import OVER_SHARE
+from streamer.alerts.rule_evaluator import RuleEvaluator
+from streamer.alerts.states import Alert, advance_alerts
+from streamer.events.counting_rules import DAY, HOUR, MINUTE
 from streamer.store.memory import MemoryStore
 from tests.alerts.simulated import (
     CSAT,
@@ -34,18 +34,18 @@ QUEUES = [f"queue {number}" for number in range(120)]
 DROP = {"kind": "drop", "metric": "nps_score"}
 
 
-def rule_of(watch: Watch) -> Rule:
+def rule_of(watch: RuleEvaluator) -> AlertRule:
     (rule,) = watch.rules
     return rule
 
 
-def evidence(watch: Watch) -> Drops:
-    found = watch.drops(rule_of(watch), NOW)
+def evidence(watch: RuleEvaluator) -> DropEvidence:
+    found = watch.drop_evidence_at(rule_of(watch), NOW)
     assert found is not None
     return found
 
 
-def alarms(found: Drops) -> int:
+def alarms(found: DropEvidence) -> int:
     """Each is over before the next begins."""
     number = 0
     for group, line in enumerate(found.lines):
@@ -53,14 +53,14 @@ def alarms(found: Drops) -> int:
         for one in found.evidence[:, group]:
             if armed and one >= line:
                 number, armed = number + 1, False
-            elif one < OVER * line:
+            elif one < OVER_SHARE * line:
                 armed = True
     return number
 
 
-def to_expected(found: Drops, a_month: float) -> float:
+def to_expected(found: DropEvidence, a_month: float) -> float:
     """Alarms to those that were promised, of so many a month and series."""
-    seen = found.series.counts.sum(axis=(0, 2)) / found.series.usual.a_month
+    seen = found.series.counts.sum(axis=(0, 2)) / found.series.baseline.a_month
     expected = float(seen.sum()) * a_month
     assert expected > 100
     return alarms(found) / expected
@@ -73,7 +73,7 @@ class Case:
         self.part = drawn(QUEUES, 200, numbers, chances)
         self.metric = metric
 
-    async def watch(self, **given: object) -> Watch:
+    async def watch(self, **given: object) -> RuleEvaluator:
         settings = only(one={"kind": "drop", "metric": self.metric, **given})
         return await watched(await written(self.part), settings)
 
@@ -95,7 +95,7 @@ async def test_a_whole_rule_rings_no_more_often_than_promised(
     assert to_expected(evidence(watch), 2.5) == pytest.approx(0.85, abs=0.35)
 
 
-async def test_series_that_share_a_budget_ring_together_as_often_as_one() -> None:
+async def test_series_that_share_a_budget_fire_together_as_often_as_one() -> None:
     case = Case(swinging(0.2, 0.3, 0.5))
     alone, together = await case.watch(false_alarms=1), await case.watch(false_alarms=1, shared=True)
     assert alarms(evidence(alone)) > 20
@@ -104,12 +104,12 @@ async def test_series_that_share_a_budget_ring_together_as_often_as_one() -> Non
     assert lines == pytest.approx(np.log(len(QUEUES)))
 
 
-async def test_who_does_not_know_the_hour_of_the_week_rings_far_too_often() -> None:
+async def test_without_the_hour_of_the_week_it_fires_far_too_often() -> None:
     watch = await Case(swinging(0.2, 0.3, 0.5, by=0.3)).watch(false_alarms=1)
     series, rule = evidence(watch).series, rule_of(watch)
-    mean = np.repeat(series.usual.mean[:, None], 7 * 24, axis=1)
-    blind = series._replace(usual=series.usual._replace(by_hour=mean, spread=np.ones(len(series.keys))))
-    assert alarms(drops(blind, rule)) > 3 * alarms(evidence(watch))
+    mean = np.repeat(series.baseline.mean[:, None], 7 * 24, axis=1)
+    blind = series._replace(baseline=series.baseline._replace(by_hour=mean, spread=np.ones(len(series.keys))))
+    assert alarms(detect_drops(blind, rule)) > 3 * alarms(evidence(watch))
 
 
 # One queue of a few drops.
@@ -164,7 +164,7 @@ async def test_a_center_that_is_too_young_says_so(days: int, state: str) -> None
 
 async def test_the_evidence_over_time_ends_with_that_of_the_verdict() -> None:
     watch = await watched(await few(dropping(1, 0.5, 0.3, 0.2)), only(one=DROP))
-    points = [*chart(evidence(watch), "billing")]
+    points = [*evidence_points(evidence(watch), "billing")]
     assert points[-1][1] == by_key(watch)["billing"].verdict.figures.evidence
     times = [at for at, _ in points]
     assert times == sorted(times)
@@ -174,21 +174,21 @@ async def test_the_evidence_over_time_ends_with_that_of_the_verdict() -> None:
 async def test_after_a_restart_the_same_is_said_and_nobody_is_told_again() -> None:
     store, settings = await few(dropping(1, 0.5, 0.3, 0.2)), only(one=DROP)
     watch = await watched(store, settings)
-    first = watch.judged(NOW)
-    alerts, notices = turn({}, watch.rules, first, NOW)
+    first = watch.evaluate_rules(NOW)
+    alerts, notices = advance_alerts({}, watch.rules, first, NOW)
     assert [notice.alert.key for notice in notices] == ["billing"]
     restored = msgspec.json.decode(msgspec.json.encode([*alerts.values()]), type=list[Alert])
     again = await watched(store, settings)
-    assert again.judged(NOW) == first
+    assert again.evaluate_rules(NOW) == first
     known = {(alert.rule, alert.key): alert for alert in restored}
-    assert turn(known, again.rules, again.judged(NOW + 1), NOW + 1)[1] == []
+    assert advance_alerts(known, again.rules, again.evaluate_rules(NOW + 1), NOW + 1)[1] == []
 
 
 async def test_two_who_watch_the_same_store_tell_the_same() -> None:
     store, settings = await few(dropping(1, 0.5, 0.3, 0.2)), only(one=DROP)
     one, other = await watched(store, settings), await watched(store, settings)
-    one.judged(NOW - HOUR)  # one has been up for longer
-    told = [turn({}, watch.rules, watch.judged(NOW), NOW) for watch in (one, other)]
+    one.evaluate_rules(NOW - HOUR)  # one has been up for longer
+    told = [advance_alerts({}, watch.rules, watch.evaluate_rules(NOW), NOW) for watch in (one, other)]
     assert told[0] == told[1]
 
 
@@ -203,37 +203,37 @@ async def test_a_drop_that_was_corrected_is_over_and_says_why() -> None:
     part = drawn(FEW, 200, NPS, dropping(1, 0.5, 0.3, 0.2))
     store, settings = await written(part), only(one=DROP)
     reader = await read(store, settings)
-    watch = Watch(reader, settings, rules(settings))
-    alerts, notices = turn({}, watch.rules, watch.judged(NOW), NOW)
+    watch = RuleEvaluator(reader, settings, load_alert_rules(settings))
+    alerts, notices = advance_alerts({}, watch.rules, watch.evaluate_rules(NOW), NOW)
     assert [notice.what for notice in notices] == ["firing"]
     await written(better(part, 40), store=store)
     await reader.refresh(NOW)
     fired = {place: alert for place, alert in alerts.items() if alert.fired}
-    alerts, notices = turn(alerts, watch.rules, watch.judged(NOW, fired=fired), NOW)
+    alerts, notices = advance_alerts(alerts, watch.rules, watch.evaluate_rules(NOW, notified=fired), NOW)
     assert [(notice.what, notice.why) for notice in notices] == [("resolved", "corrected")]
 
 
 async def test_while_nothing_is_corrected_an_alert_was_due() -> None:
     watch = await watched(await few(dropping(1, 0.5, 0.3, 0.2)), only(one=DROP))
-    alerts, _ = turn({}, watch.rules, watch.judged(NOW), NOW)
+    alerts, _ = advance_alerts({}, watch.rules, watch.evaluate_rules(NOW), NOW)
     judged = by_key(watch, NOW + MINUTE, fired=alerts)
-    assert judged["billing"].then == "fires"
-    assert judged["sales"].then is None
+    assert judged["billing"].state_at_firing == "fires"
+    assert judged["sales"].state_at_firing is None
 
 
-async def test_a_burst_of_late_answers_is_placed_where_they_belong_and_rings_no_bell() -> None:
+async def test_a_burst_of_late_answers_is_placed_where_they_belong_and_fires_nothing() -> None:
     part = drawn(FEW, 200, NPS, steady(0.2, 0.3, 0.5))
     early, late = part.counts.copy(), part.counts.copy()
     early[-40:-1], late[:-40], late[-1:] = 0, 0, 0
     store, settings = await written(part._replace(counts=early)), only(one=DROP)
     reader = await read(store, settings)
-    watch = Watch(reader, settings, rules(settings))
-    assert "fires" not in {judged.verdict.state for judged in watch.judged(NOW)}
+    watch = RuleEvaluator(reader, settings, load_alert_rules(settings))
+    assert "fires" not in {judged.verdict.state for judged in watch.evaluate_rules(NOW)}
     await written(part._replace(counts=late), store=store)
     await reader.refresh(NOW)
-    assert "fires" not in {judged.verdict.state for judged in watch.judged(NOW)}
+    assert "fires" not in {judged.verdict.state for judged in watch.evaluate_rules(NOW)}
     whole = await watched(await written(part), settings)
-    counts, expected = (one.drops(rule_of(one), NOW) for one in (watch, whole))
+    counts, expected = (one.drop_evidence_at(rule_of(one), NOW) for one in (watch, whole))
     assert counts is not None
     assert expected is not None
     assert counts.series.counts.sum(axis=0).tolist() == expected.series.counts.sum(axis=0).tolist()
@@ -241,9 +241,9 @@ async def test_a_burst_of_late_answers_is_placed_where_they_belong_and_rings_no_
 
 
 @pytest.mark.parametrize("jump", [-3 * HOUR, 3 * HOUR])
-async def test_a_clock_that_jumps_rings_no_bell(jump: int) -> None:
+async def test_a_clock_that_jumps_fires_nothing(jump: int) -> None:
     watch = await watched(await few(steady(0.2, 0.3, 0.5)), only(one=DROP))
-    states = {judged.verdict.state for judged in watch.judged(NOW + jump)}
+    states = {judged.verdict.state for judged in watch.evaluate_rules(NOW + jump)}
     assert "fires" not in states
     assert ("no_data" in states) is (jump > 0)
-    assert "fires" not in {judged.verdict.state for judged in watch.judged(NOW)}
+    assert "fires" not in {judged.verdict.state for judged in watch.evaluate_rules(NOW)}

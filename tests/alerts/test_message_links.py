@@ -4,8 +4,8 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from streamer.alerts.saying.links import base, contacts, explanation, window_over
-from streamer.events.rules import DAY, HOUR, MINUTE
+from streamer.alerts.messages.links import base_url, contacts_url, covering_window, explanation_url
+from streamer.events.counting_rules import DAY, HOUR, MINUTE
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.panes.windows import WINDOWS
 from streamer.settings import DeliverySettings, Settings
@@ -17,8 +17,8 @@ KEYS = ["billing", "Rück & Fragen", 'a "b" + c', "q,r", "50 %", "a=b?c#d", "漢
 @pytest.mark.parametrize("key", KEYS)
 def test_the_page_reads_the_key_that_was_meant(key: str) -> None:
     for address, name in (
-        (contacts(PAGE, CATALOGUE["nps_score"], "queue", key, "4h"), "key"),
-        (explanation(PAGE, "nps-drop", key), "group"),
+        (contacts_url(PAGE, CATALOGUE["nps_score"], "queue", key, "4h"), "key"),
+        (explanation_url(PAGE, "nps-drop", key), "group"),
     ):
         asked = parse_qs(urlsplit(address).query, strict_parsing=True)
         assert asked[name] == [key]
@@ -29,7 +29,7 @@ def test_the_page_reads_the_key_that_was_meant(key: str) -> None:
 
 
 def test_the_whole_center_is_the_row_of_all() -> None:
-    address = contacts(PAGE, CATALOGUE["nps_score"], "all", "", "today")
+    address = contacts_url(PAGE, CATALOGUE["nps_score"], "all", "", "today")
     assert parse_qs(urlsplit(address).query) == {
         "by": ["queue"],
         "key": ["\0all"],
@@ -37,11 +37,11 @@ def test_the_whole_center_is_the_row_of_all() -> None:
         "metric": ["nps_score"],
         "order": ["worst"],
     }
-    assert explanation(PAGE, "nps-drop", "") == f"{PAGE}/supervisor?alert=nps-drop&group="
+    assert explanation_url(PAGE, "nps-drop", "") == f"{PAGE}/supervisor?alert=nps-drop&group="
 
 
 def test_why_can_be_asked_of_a_moment() -> None:
-    address = explanation(PAGE, "nps-drop", "b", "2026-11-21T10:00:03Z")
+    address = explanation_url(PAGE, "nps-drop", "b", "2026-11-21T10:00:03Z")
     assert address == f"{PAGE}/supervisor?alert=nps-drop&group=b&at=2026-11-21T10%3A00%3A03Z"
 
 
@@ -58,7 +58,7 @@ def test_why_can_be_asked_of_a_moment() -> None:
     ],
 )
 def test_pages_are_where_people_find_them(settings: dict[str, object], address: str) -> None:
-    assert base(Settings().model_copy(update=settings)) == address
+    assert base_url(Settings().model_copy(update=settings)) == address
 
 
 @pytest.mark.parametrize(
@@ -74,5 +74,5 @@ def test_pages_are_where_people_find_them(settings: dict[str, object], address: 
     ],
 )
 def test_the_window_is_the_shortest_that_holds_all_of_it(span: int, window: str) -> None:
-    assert window_over(span) == window
+    assert covering_window(span) == window
     assert window in WINDOWS

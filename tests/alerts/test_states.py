@@ -5,40 +5,55 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.alerts.rules import Rule, rules
-from streamer.alerts.states import MOST_MS, Alert, Notice, step, turn, withdrawn
-from streamer.alerts.verdict import State, Verdict
-from streamer.events.rules import DAY, HOUR, MINUTE, SECOND
+from streamer.alerts.alert_rules import AlertRule, load_alert_rules
+from streamer.alerts.states import (
+    MAX_GAP_MS,
+    Alert,
+    AlertNotice,
+    advance_alert,
+    advance_alerts,
+    withdraw_alert,
+)
+from streamer.alerts.verdict import Verdict, VerdictState
+from streamer.events.counting_rules import DAY, HOUR, MINUTE, SECOND
 from streamer.settings import Settings
 
 FOR, CLEAR = 2 * MINUTE, 5 * MINUTE
 
 
-def made(**given: object) -> Rule:
-    given = {"kind": "drop", "metric": "nps_score", "for": FOR / 1000, "clear": CLEAR / 1000, **given}
-    return next(rule for rule in rules(Settings(alerts={"one": given})) if rule.name == "one")  # type: ignore[arg-type]
+def made(**given: object) -> AlertRule:
+    given = {
+        "kind": "drop",
+        "metric": "nps_score",
+        "for": FOR / 1000,
+        "keep_firing_for": CLEAR / 1000,
+        **given,
+    }
+    return next(rule for rule in load_alert_rules(Settings(alerts={"one": given})) if rule.name == "one")  # type: ignore[arg-type]
 
 
 RULE = made()
 
 
-def said(state: State) -> Verdict:
+def said(state: VerdictState) -> Verdict:
     return Verdict(kind="drop", key="billing", state=state, reason=state)
 
 
 class Story:
     """Verdicts one after another, and what was told."""
 
-    def __init__(self, rule: Rule = RULE) -> None:
+    def __init__(self, rule: AlertRule = RULE) -> None:
         self.rule, self.now, self.alert = rule, 0, None
-        self.told: list[Notice] = []
+        self.told: list[AlertNotice] = []
         self.alert: Alert | None
 
-    def tell(self, state: State, ms: int, then: State | None = None, every: int = 10 * SECOND) -> "Story":
+    def tell(
+        self, state: VerdictState, ms: int, then: VerdictState | None = None, every: int = 10 * SECOND
+    ) -> "Story":
         """The verdict, again and again for so long."""
         for _ in range(max(1, ms // every)):
             self.now += every
-            self.alert, notice = step(self.alert, self.rule, said(state), self.now, then)
+            self.alert, notice = advance_alert(self.alert, self.rule, said(state), self.now, then)
             self.told += [notice] if notice else []
         return self
 
@@ -64,7 +79,7 @@ def test_what_holds_no_time_at_all_may_be_told_at_once() -> None:
 
 
 @pytest.mark.parametrize("state", ["holds", "unclear", "few", "closed"])
-def test_what_passes_in_time_is_never_told(state: State) -> None:
+def test_what_passes_in_time_is_never_told(state: VerdictState) -> None:
     story = Story().tell("fires", FOR - 10 * SECOND).tell(state, 0)
     assert (story.alert, story.notices) == (None, [])
 
@@ -98,7 +113,7 @@ def test_hours_of_operation_that_end_say_so() -> None:
 
 
 @pytest.mark.parametrize("state", ["holds", "unclear", "few"])
-def test_what_was_not_due_with_todays_knowledge_is_over_at_once_and_says_why(state: State) -> None:
+def test_what_was_not_due_with_todays_knowledge_is_over_at_once_and_says_why(state: VerdictState) -> None:
     story = Story().tell("fires", HOUR).tell(state, 0, then="unclear")
     assert story.notices == [DUE, ("resolved", "corrected")]
 
@@ -119,12 +134,12 @@ def test_what_is_over_is_remembered_for_a_day() -> None:
 
 def test_all_series_are_told_of_together_and_what_nobody_judged_has_no_data() -> None:
     fires = Verdict(kind="drop", key="sales", state="fires", reason="")
-    rule = made(**{"for": 0, "clear": 0})
-    alerts, notices = turn({}, [rule], [(rule, said("fires"), None), (rule, fires, None)], 0)
+    rule = made(**{"for": 0, "keep_firing_for": 0})
+    alerts, notices = advance_alerts({}, [rule], [(rule, said("fires"), None), (rule, fires, None)], 0)
     assert [notice.alert.key for notice in notices] == ["billing", "sales"]
-    alerts, notices = turn(alerts, [rule], [(rule, fires, None)], SECOND)
+    alerts, notices = advance_alerts(alerts, [rule], [(rule, fires, None)], SECOND)
     assert [(notice.alert.key, notice.what) for notice in notices] == [("billing", "resolved")]
-    alerts, notices = turn(alerts, [], [], 2 * SECOND)
+    alerts, notices = advance_alerts(alerts, [], [], 2 * SECOND)
     assert [(notice.alert.key, notice.what) for notice in notices] == [("sales", "resolved")]
 
 
@@ -141,13 +156,13 @@ def test_a_clock_that_jumps_does_not_stand_for_verdicts() -> None:
     story.now -= 9 * HOUR
     assert story.tell("fires", 0).phase == "pending"
     assert story.alert is not None
-    assert story.alert.held_ms == MOST_MS
+    assert story.alert.held_ms == MAX_GAP_MS
 
 
 @pytest.mark.parametrize(("most_ms", "phase"), [(FOR - 1, "pending"), (FOR, "firing")])
 def test_who_steps_in_more_than_a_minute_counts_as_much_as_is_said(most_ms: int, phase: str) -> None:
-    alerts, _ = turn({}, [RULE], [(RULE, said("fires"), None)], 0)
-    alerts, _ = turn(alerts, [RULE], [(RULE, said("fires"), None)], HOUR, most_ms)
+    alerts, _ = advance_alerts({}, [RULE], [(RULE, said("fires"), None)], 0)
+    alerts, _ = advance_alerts(alerts, [RULE], [(RULE, said("fires"), None)], HOUR, most_ms)
     assert [alert.phase for alert in alerts.values()] == [phase]
 
 
@@ -160,14 +175,14 @@ def test_a_pause_of_the_watch_ends_no_alert() -> None:
 def test_a_rule_that_is_no_more_takes_its_alert_back_once() -> None:
     story = Story().tell("fires", HOUR)
     assert story.alert is not None
-    done, notice = withdrawn(story.alert, story.now)
+    done, notice = withdraw_alert(story.alert, story.now)
     assert notice is not None
     assert (notice.what, notice.why) == OVER
     assert done is not None
-    assert withdrawn(done, story.now) == (None, None)
+    assert withdraw_alert(done, story.now) == (None, None)
     pending = Story().tell("fires", 0).alert
     assert pending is not None
-    assert withdrawn(pending, 0) == (None, None)
+    assert withdraw_alert(pending, 0) == (None, None)
 
 
 states = st.sampled_from(["fires", "holds", "unclear", "few", "no_data", "no_baseline", "closed"])
@@ -176,7 +191,7 @@ verdicts = st.lists(st.tuples(states, st.integers(-HOUR, HOUR), st.sampled_from(
 
 @given(verdicts, st.integers(0, 50))
 def test_stored_and_restored_anywhere_it_tells_the_same(
-    told: list[tuple[State, int, State | None]], restart: int
+    told: list[tuple[VerdictState, int, VerdictState | None]], restart: int
 ) -> None:
     one, other, now = Story(), Story(), 0
     for number, (state, passed, then) in enumerate(told):
@@ -192,9 +207,9 @@ def test_stored_and_restored_anywhere_it_tells_the_same(
 
 @given(verdicts)
 def test_each_alert_that_is_told_ends_once_before_the_next(
-    told: list[tuple[State, int, State | None]],
+    told: list[tuple[VerdictState, int, VerdictState | None]],
 ) -> None:
-    story = Story(made(**{"for": 0, "clear": 0}))
+    story = Story(made(**{"for": 0, "keep_firing_for": 0}))
     for state, passed, then in told:
         story.now += passed
         story.tell(state, 0, then)

@@ -25,11 +25,11 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from streamer.alerts.judging import dependence
-from streamer.alerts.judging.baseline import WEEK, Baseline
-from streamer.alerts.judging.evidence import Floats, line, tilted
-from streamer.alerts.judging.replay import Course
-from streamer.alerts.judging.tilting import Tilts
+from streamer.alerts.detection import dependence
+from streamer.alerts.detection.baseline import WEEK_H, Baseline
+from streamer.alerts.detection.evidence import Floats, decision_line, tilt_distribution
+from streamer.alerts.detection.evidence_replay import ReplayState
+from streamer.alerts.detection.likelihood import DropLikelihoods
 
 DAY: Final = 200
 MONTH: Final = 30 * DAY
@@ -66,7 +66,7 @@ def moved(before: Floats, scores: Floats, to: float) -> Floats:
     low, high = 0.0, 5.0
     for _ in range(60):
         distance = (low + high) / 2
-        found = tilted(before, scores, distance)
+        found = tilt_distribution(before, scores, distance)
         low, high = (distance, high) if found @ scores > to else (low, distance)
     return found
 
@@ -134,9 +134,9 @@ def watched(step: Step, center: Center, series: int, months: float, seed: int) -
 
 def learned(center: Center, series: int, chance: np.random.Generator) -> Baseline:
     shares = np.bincount(center.bins, center.before)
-    hours = np.tile(np.arange(LEARNED_H)[:, None] % WEEK, (1, series))
+    hours = np.tile(np.arange(LEARNED_H)[:, None] % WEEK_H, (1, series))
     counts = chance.multinomial(chance.poisson(DAY / 24, hours.shape), shares)
-    return dependence.learned(counts, hours, np.tile(center.scores, (series, 1)))
+    return dependence.learn_baseline(counts, hours, np.tile(center.scores, (series, 1)))
 
 
 def ours(center: Center, series: int, seed: int) -> Step:
@@ -153,20 +153,28 @@ def ours(center: Center, series: int, seed: int) -> Step:
 
 def _ours(center: Center, series: int, chance: np.random.Generator) -> Step:
     usual, scores = learned(center, series, chance), np.tile(center.scores, (series, 1))
-    tilts, course, one, number = Tilts.of(usual, scores), Course(series), np.ones(series, np.int64), 0
-    lines = np.array([line(*given, MONTH) for given in zip(usual.mean, scores, strict=True)])
+    tilts, course, one, number = (
+        DropLikelihoods.from_baseline(usual, scores),
+        ReplayState(series),
+        np.ones(series, np.int64),
+        0,
+    )
+    lines = np.array([decision_line(*given, MONTH) for given in zip(usual.mean, scores, strict=True)])
     shifted = scores[0] - scores[0].min()
 
     def take(seen: Integers) -> Bools:
         nonlocal number
-        hours, before = np.full(series, number * 24 // DAY % WEEK), course.told
-        logs = -tilts.strength * shifted[center.bins[seen]][:, None] - tilts.norm[course.of, hours]
-        more = course.go(hours, one, usual, tilts)
+        hours, before = np.full(series, number * 24 // DAY % WEEK_H), course.firing
+        logs = (
+            -tilts.strength * shifted[center.bins[seen]][:, None]
+            - tilts.log_norms[course.group_indexes, hours]
+        )
+        more = course.advance(hours, one, usual, tilts)
         course.weigh(number, (logs - more / 2) / usual.spread[:, None], one, lines)
         number += 1
-        return course.told & ~before
+        return course.firing & ~before
 
-    return Step(take, lambda: course.told)
+    return Step(take, lambda: course.firing)
 
 
 def cusum(center: Center, series: int, decision: float) -> Step:

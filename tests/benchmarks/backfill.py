@@ -13,9 +13,9 @@ import time
 from contextlib import AsyncExitStack
 from typing import Any
 
-from streamer.events.rules import DAY, HOUR
-from streamer.readings.query import Query
-from streamer.readings.reader import Reader
+from streamer.events.counting_rules import DAY, HOUR
+from streamer.readings.query import MetricQuery
+from streamer.readings.reader import MetricsReader
 from streamer.settings import Settings
 from streamer.store.redis import RedisStore
 from streamer.worker.engine import wall_clock_ms
@@ -74,13 +74,13 @@ async def _counted(broker: Broker, redis: RedisServer, store: RedisStore, center
 async def _read(store: RedisStore, redis: RedisServer) -> dict[str, Any]:
     """Time the start of a reader: all hours, then one window of half a year ago."""
     say("reading")
-    reader = Reader(store, Settings(center=CENTER, redis=redis.url))
+    reader = MetricsReader(store, Settings(center=CENTER, redis=redis.url))
     began, now = time.monotonic(), wall_clock_ms()
     await reader.refresh(now)
     refreshed = time.monotonic()
     at = now - YEAR_MS // 2
     found = reader.readings(
-        Query(metrics=("handle_time_seconds",), windows=("30d",), by="queue", now=now, at=at)
+        MetricQuery(metrics=("handle_time_seconds",), windows=("30d",), by="queue", now=now, at=at)
     )
     return {
         "reader_began_s": round(refreshed - began, 2),

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from streamer.events.rules import HOUR, MINUTE
+from streamer.events.counting_rules import HOUR, MINUTE
 
 CALLS = "call-completed"
 SENT = "survey-sent"

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from statistics import median, quantiles
 from typing import Any
 
-from streamer.events.rules import SECOND
-from streamer.readings.query import Query
-from streamer.readings.reader import Reader
+from streamer.events.counting_rules import SECOND
+from streamer.readings.query import MetricQuery
+from streamer.readings.reader import MetricsReader
 from streamer.settings import Settings
 from streamer.store.redis import RedisStore
-from streamer.web.follower import EVERY_S
+from streamer.web.reader_refresher import REFRESH_INTERVAL_S
 from streamer.worker.engine import wall_clock_ms
 from tests.benchmarks.center import Center, messages
 from tests.benchmarks.records import publish_in_time
@@ -28,7 +28,7 @@ class Seen:
     """A reader as the server has one, and when its total was what."""
 
     def __init__(self, store: RedisStore, settings: Settings) -> None:
-        self._reader = Reader(store, settings)
+        self._reader = MetricsReader(store, settings)
         self.at: list[float] = []
         self.totals: list[int] = []
         self.refresh_s: list[float] = []
@@ -38,7 +38,7 @@ class Seen:
         await self._reader.refresh(wall_clock_ms())
         if self.at:  # the first reads everything
             self.refresh_s.append(time.monotonic() - began)
-        found = self._reader.readings(Query(now=wall_clock_ms(), metrics=(METRIC,), windows=(WINDOW,)))
+        found = self._reader.readings(MetricQuery(now=wall_clock_ms(), metrics=(METRIC,), windows=(WINDOW,)))
         total = round(found[0].value or 0) if found else 0
         self.at.append(time.monotonic())
         self.totals.append(total)
@@ -46,7 +46,7 @@ class Seen:
 
     async def until(self, total: int) -> None:
         while await self.look() < total:  # noqa: ASYNC110 - as the server does
-            await asyncio.sleep(EVERY_S)
+            await asyncio.sleep(REFRESH_INTERVAL_S)
 
     def delays_s(self, published: Sequence[float], before: int) -> list[float]:
         """Delay of the n-th published event: until the total first was at least n. Which of two events in
@@ -81,7 +81,7 @@ async def delay(
         "median_ms": round(median(delays) * 1000),
         "p99_ms": round(hundredths[98] * 1000),
         "longest_ms": round(delays[-1] * 1000),
-        "refresh_every_ms": round(EVERY_S * 1000),
+        "refresh_every_ms": round(REFRESH_INTERVAL_S * 1000),
         "refresh_median_ms": round(median(seen.refresh_s) * 1000, 1),
         "refresh_longest_ms": round(max(seen.refresh_s) * 1000, 1),
     }

@@ -18,12 +18,12 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-from streamer.demo.letters import Message
-from streamer.events.rules import HOUR
-from streamer.store.layout import FIRST, VERSION, layout_key
+from streamer.demo.event_encoding import SimulatedMessage
+from streamer.events.counting_rules import HOUR
+from streamer.store.layout import FIRST_GENERATION, LAYOUT_VERSION, layout_key
 from streamer.store.redis import RedisStore
 from streamer.worker.engine import wall_clock_ms
-from streamer.worker.kafka import ensure_topics, producer
+from streamer.worker.kafka import ensure_topics, start_producer
 from tests.benchmarks import center
 from tests.benchmarks.machine import facts
 from tests.benchmarks.records import publish
@@ -44,11 +44,13 @@ class FormerCounters:
         self._client = client
 
     async def counters(self) -> dict[str, int]:
-        found = await self._client.hgetall(layout_key(CENTER, f"{FIRST}:counts", VERSION - 1))  # type: ignore[misc]
+        found = await self._client.hgetall(
+            layout_key(CENTER, f"{FIRST_GENERATION}:counts", LAYOUT_VERSION - 1)
+        )  # type: ignore[misc]
         return {name.decode(): int(amount) for name, amount in found.items()}
 
 
-def mixed(number: int) -> Iterator[Message]:
+def mixed(number: int) -> Iterator[SimulatedMessage]:
     """Without what is rejected: an earlier release wrote dead letters in another way."""
     bad = {value for _, value in traffic.BAD}
     found = traffic.messages(wall_clock_ms(), seed=1)
@@ -60,7 +62,7 @@ async def _publish(broker: Broker, load: str, number: int) -> int:
         plain = center.messages(center.Center(number, number // 4), wall_clock_ms() - HOUR)
         await publish(broker.address, plain)
         return len(plain)
-    to, sent = await producer(broker.address), 0
+    to, sent = await start_producer(broker.address), 0
     try:
         messages = mixed(number)
         while some := [*islice(messages, _AT_ONCE)]:

@@ -16,20 +16,22 @@ from typing import Any
 
 from playwright.async_api import async_playwright
 
-from streamer.demo import playing
-from streamer.demo.letters import Message
-from streamer.demo.playing import Past, Play
-from streamer.demo.simulator import Center, Incident, Plan
-from streamer.events.rules import SECOND
+from streamer.demo import scenario
+from streamer.demo.event_encoding import SimulatedMessage
+from streamer.demo.scenario import DemoScenario, HistoryPlan
+from streamer.demo.simulator import CenterPlan, Incident, SimulatedCenter
+from streamer.events.counting_rules import SECOND
 from streamer.web.server import wall_clock
 from tests.benchmarks.machine import facts
 from tests.browser.conftest import chromium
 from tests.conftest import PARTS
-from tests.delivery.alarmed import Alarmed, Place
-from tests.delivery.emergency import Course, Pages, course
+from tests.delivery.alerting_center import AlertingCenter, AlertPlace
+from tests.delivery.incident_timeline import IncidentPages, IncidentTimeline, run_incident
 
-PLACE = Place("abandon-target", "billing")
-RULES = {PLACE.rule: {"key": PLACE.key, "window": "5m", "clear": "5s", "false_alarms": 0.01, "for": "0s"}}
+PLACE = AlertPlace("abandon-target", "billing")
+RULES = {
+    PLACE.rule: {"key": PLACE.key, "window": "5m", "keep_firing_for": "5s", "false_alarms": 0.01, "for": "0s"}
+}
 INCIDENT = Incident(after_s=60, lasts_s=150, every_s=720)
 ZONE = "Europe/Madrid"
 STEPS = {
@@ -50,12 +52,14 @@ STEPS = {
 class Simulated:
     """The simulator's incidents, each `every_s` after the other."""
 
-    def __init__(self, alarmed: Alarmed, rate: float) -> None:
+    def __init__(self, alarmed: AlertingCenter, rate: float) -> None:
         self._alarmed, self._number = alarmed, -1
         self._bad: list[int] = []
         self._start = wall_clock()
-        plan = Plan(1, self._start, rate, ZONE, incident=INCIDENT)
-        told = playing.told(Center(plan), Play(rate, 1, Past(contacts=6_000), INCIDENT))
+        plan = CenterPlan(1, self._start, rate, ZONE, incident=INCIDENT)
+        told = scenario.scenario_messages(
+            SimulatedCenter(plan), DemoScenario(rate, 1, HistoryPlan(contacts=6_000), INCIDENT)
+        )
         self._publishing = asyncio.create_task(alarmed.publish(self._noting(told)))
 
     async def begin(self) -> int:
@@ -77,7 +81,7 @@ class Simulated:
         self._publishing.cancel()
         await asyncio.wait([self._publishing])
 
-    def _noting(self, messages: Iterable[Message]) -> Iterator[Message]:
+    def _noting(self, messages: Iterable[SimulatedMessage]) -> Iterator[SimulatedMessage]:
         """Note when abandoned calls are published; a message goes out at its time."""
         for message in messages:
             if message.at_ms >= self._start and _is_bad(message):
@@ -85,7 +89,7 @@ class Simulated:
             yield message
 
 
-def _is_bad(message: Message) -> bool:
+def _is_bad(message: SimulatedMessage) -> bool:
     if message.topic != "call-completed":
         return False
     body = json.loads(message.value)
@@ -98,7 +102,7 @@ async def measure(parts: str, rate: float, runs: int) -> dict[str, Any]:
         async with (
             PARTS[parts].broker() as broker,
             PARTS[parts].store() as store,
-            Alarmed(broker, store, "incident", Path(folder)) as alarmed,
+            AlertingCenter(broker, store, "incident", Path(folder)) as alarmed,
             async_playwright() as playwright,
         ):
             await alarmed.open(RULES, alertmanager=True)
@@ -108,19 +112,21 @@ async def measure(parts: str, rate: float, runs: int) -> dict[str, Any]:
             await desk.goto(f"{alarmed.servers[0].url}/supervisor")
             cause = Simulated(alarmed, rate)
             try:
-                found = [await course(alarmed, PLACE, cause, Pages(wall, desk)) for _ in range(runs)]
+                found = [
+                    await run_incident(alarmed, PLACE, cause, IncidentPages(wall, desk)) for _ in range(runs)
+                ]
             finally:
                 await cause.close()
             times = set(alarmed.hook.taken().values())
     return {"seconds": told(found), "each message came once": times == {1}, "rate": rate, **facts()}
 
 
-def told(found: Sequence[Course]) -> dict[str, Any]:
+def told(found: Sequence[IncidentTimeline]) -> dict[str, Any]:
     """Seconds of each step: the median, and of every run."""
     return {name: _seconds(found, *ends) for name, ends in STEPS.items()}
 
 
-def _seconds(found: Sequence[Course], start: str, end: str) -> dict[str, Any]:
+def _seconds(found: Sequence[IncidentTimeline], start: str, end: str) -> dict[str, Any]:
     each = [(getattr(one, end) - getattr(one, start)) / SECOND for one in found]
     return {"median": round(median(each), 2), "each": [round(one, 2) for one in each]}
 

@@ -19,10 +19,10 @@ from typing import Any
 from streamer.panes.pane_keys import SEPARATOR
 from streamer.store.redis import RedisStore
 from streamer.worker.engine import wall_clock_ms
-from streamer.worker.kafka import ensure_topics, producer
+from streamer.worker.kafka import ensure_topics, start_producer
 from tests.benchmarks.machine import cpu_seconds, facts
 from tests.conftest import PARTS
-from tests.ingest.process import Process
+from tests.ingest.command_process import CommandProcess
 
 _POLL_S = 0.05
 _IN_FLIGHT = 5_000
@@ -49,7 +49,7 @@ def payloads(source: str, now_s: int) -> Iterator[tuple[bytes, bytes]]:
 
 
 async def publish(address: str, topic: str, sent: Sequence[tuple[bytes, bytes]]) -> None:
-    to = await producer(address, linger_ms=20)
+    to = await start_producer(address, linger_ms=20)
     try:
         for first in range(0, len(sent), _IN_FLIGHT):
             written = [await to.send(topic, value, key) for key, value in sent[first : first + _IN_FLIGHT]]
@@ -63,7 +63,7 @@ async def taken(store: RedisStore, topic: str) -> int:
     return sum(amount for name, amount in (await store.counters()).items() if name.startswith(start))
 
 
-async def watch(process: Process, store: RedisStore, topic: str, total: int) -> dict[str, Any]:
+async def watch(process: CommandProcess, store: RedisStore, topic: str, total: int) -> dict[str, Any]:
     """Watch from the first commit seen until all is read."""
     while not (first := await taken(store, topic)):  # noqa: ASYNC110 - the store tells nobody
         await asyncio.sleep(_POLL_S)
@@ -93,7 +93,7 @@ async def measure(parts: str, records: int, partitions: int) -> dict[str, Any]:
             store = await RedisStore.connect(redis.url, f"{source}.ingest")
             stack.push_async_callback(store.close)
             settings = {"kafka": broker.address, "redis": redis.url, "center": source}
-            process = Process(f"ingest {source}", settings, folder / f"{source}.log")
+            process = CommandProcess(f"ingest {source}", settings, folder / f"{source}.log")
             try:
                 found[source] = await watch(process, store, topic, len(sent))
             finally:

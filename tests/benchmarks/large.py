@@ -6,22 +6,22 @@ from collections.abc import Iterator
 from statistics import median
 from typing import Any, Final
 
-from streamer.events.rules import DAY, HOUR, SECOND
+from streamer.events.counting_rules import DAY, HOUR, SECOND
 from streamer.metrics.tally import FIRST_BUCKET_OF, NUMBER, Tally, bucket
 from streamer.panes.pane_keys import ALL, FINE_MS, Cell, groupings
 from streamer.panes.windows import WINDOWS
-from streamer.readings.query import Query
-from streamer.readings.reader import Reader
+from streamer.readings.query import MetricQuery
+from streamer.readings.reader import MetricsReader
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
 from tests.pane_deltas import PaneTallies
-from tests.readings.center import NOW, Center
+from tests.readings.small_center import NOW, SmallCenter
 
 AGENTS: Final = 5_000
 QUEUES: Final = 200
 CALLS: Final = 240_000
 """Six an hour for each agent, a shift of eight hours."""
-SETTINGS: Final = Settings(pairs=["queue,channel"])
+SETTINGS: Final = Settings(dimension_pairs=["queue,channel"])
 METRICS: Final = ("nps_score", "handle_time_seconds", "service_level_ratio")
 _CHANNELS: Final = ("voice", "voice", "chat", "email")
 _AT_A_TIME: Final = 2_000
@@ -64,12 +64,12 @@ def calls(chance: random.Random, number: int, first_ms: int, last_ms: int) -> It
 async def reading() -> dict[str, Any]:
     """Measure the read time in ms, the median of some rounds. Each commits some calls of the last seconds,
     refreshes the reader, and reads a metric of all groups of all groupings over all windows."""
-    chance, center = random.Random(1), Center(MemoryStore())
+    chance, center = random.Random(1), SmallCenter(MemoryStore())
     began = time.perf_counter()
     for portion in calls(chance, CALLS, NOW - DAY + HOUR, NOW):
         await center.add(portion)
     await center.beat(NOW)
-    reader = Reader(center.store, SETTINGS)
+    reader = MetricsReader(center.store, SETTINGS)
     await reader.refresh(NOW)
     filled = time.perf_counter() - began
     rounds = [await _round(center, reader, chance, NOW + number * SECOND) for number in range(_ROUNDS + 1)][
@@ -85,7 +85,9 @@ async def reading() -> dict[str, Any]:
     }
 
 
-async def _round(center: Center, reader: Reader, chance: random.Random, now: int) -> dict[str, Any]:
+async def _round(
+    center: SmallCenter, reader: MetricsReader, chance: random.Random, now: int
+) -> dict[str, Any]:
     for portion in calls(chance, _PER_ROUND, now - 10 * SECOND, now):
         await center.add(portion)
     began = time.perf_counter()
@@ -95,7 +97,7 @@ async def _round(center: Center, reader: Reader, chance: random.Random, now: int
         began, count = time.perf_counter(), 0
         for by in (",".join(grouping) or ALL for grouping in groupings(reader.pairs)):
             if metric != "service_level_ratio" or by != "agent":
-                count += len(reader.readings(Query(now=now, metrics=(metric,), windows=WINDOWS, by=by)))
+                count += len(reader.readings(MetricQuery(now=now, metrics=(metric,), windows=WINDOWS, by=by)))
         found[f"{metric}_ms"] = 1000 * (time.perf_counter() - began)
         found["readings"][metric] = count
     return found

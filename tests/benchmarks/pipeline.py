@@ -20,22 +20,22 @@ from importlib import import_module
 from inspect import iscoroutinefunction
 from typing import Any, NamedTuple
 
-from streamer.events.decoding import Record
-from streamer.events.rules import HOUR, Rules
-from streamer.events.veil import Veil
+from streamer.events.counting_rules import HOUR, CountingRules
+from streamer.events.decoding import KafkaRecord
 from streamer.gc_tuning import freeze_startup_objects
+from streamer.privacy.pseudonyms import Pseudonymizer
 from streamer.store.redis import RedisStore
 from streamer.worker.engine import wall_clock_ms
 from streamer.worker.metrics import WorkerMetrics
-from streamer.worker.partitions import COMPACTED_FROM
+from streamer.worker.partitions import COMPACT_FROM_DELTAS
 from streamer.worker.pipeline import PartitionProcessor, ProcessingContext
 from tests.benchmarks.center import Center, Message, messages
 from tests.benchmarks.machine import busy_times, cpu_seconds, reset_busy_times
 from tests.conftest import PARTS
-from tests.counting import Letters, context, processor
+from tests.counting import RecordedDeadLetters, partition_processor, processing_context
 from tests.parts.redis_server import RedisServer
 
-VEIL = Veil({"1": b"of the length that keys have: 43 characters"}, "1")
+VEIL = Pseudonymizer({"1": b"of the length that keys have: 43 characters"}, "1")
 PHASES = {
     "decode": "streamer.worker.pipeline:decode",
     "plan": "streamer.worker.pipeline:PlannedEvent",
@@ -55,7 +55,7 @@ PHASES = {
 SCRIPTS = {"scripts": "streamer.store.redis.connection:Script.__call__"}
 """Part of the store's phases: sending, Redis at work, receiving."""
 
-Batches = Mapping[int, Sequence[Sequence[Record]]]
+Batches = Mapping[int, Sequence[Sequence[KafkaRecord]]]
 """By partition."""
 
 
@@ -140,11 +140,13 @@ class Run(NamedTuple):
 
 def batches(center: Center, sent: Sequence[Message], size: int) -> Batches:
     """Yield batches of the calls' topic, as a consumer would fetch them."""
-    logs: dict[int, list[Record]] = {number: [] for number in range(center.partitions)}
+    logs: dict[int, list[KafkaRecord]] = {number: [] for number in range(center.partitions)}
     for message in sent:
         log = logs[message.partition]
         log.append(
-            Record(message.topic, message.partition, len(log), message.at_ms, message.key, message.value, ())
+            KafkaRecord(
+                message.topic, message.partition, len(log), message.at_ms, message.key, message.value, ()
+            )
         )
     return {number: [log[at : at + size] for at in range(0, len(log), size)] for number, log in logs.items()}
 
@@ -164,15 +166,17 @@ class Bench:
         self._centers += 1
         store = await RedisStore.connect(self._server.url, f"bench-{self._centers}")
         meters = WorkerMetrics()
-        known = context(store, Rules())
-        shared = ProcessingContext(store, known.rules, Letters(), meters, wall_clock_ms, veil=VEIL)
-        processors = {number: await processor(shared, self._topic, number) for number in self._work}
+        known = processing_context(store, CountingRules())
+        shared = ProcessingContext(
+            store, known.rules, RecordedDeadLetters(), meters, wall_clock_ms, pseudonymizer=VEIL
+        )
+        processors = {number: await partition_processor(shared, self._topic, number) for number in self._work}
         assert self._server.process is not None
         redis = self._server.process.pid
         await reset_busy_times(self._server)
         redis_before, own_before, began = cpu_seconds(redis), time.process_time(), time.perf_counter()
         await (self._at_once(processors) if at_once else self._in_turn(processors))
-        await shared.compact(COMPACTED_FROM)
+        await shared.compact(COMPACT_FROM_DELTAS)
         seconds = time.perf_counter() - began
         own, theirs = time.process_time() - own_before, cpu_seconds(redis) - redis_before
         blocked = await busy_times(self._server)

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from typing import Any
 
-from streamer.demo import leash
+from streamer.demo import parent_death
 
 _STARTS_WITHIN_S = 120.0
 
@@ -31,7 +31,7 @@ async def plain(address: str, topic: str, partitions: int, total: int, at_most_s
         "-l",
         "warn",
     ]
-    command = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *program]
+    command = [sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), *program]
     with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory() as folder:
         process = await asyncio.create_subprocess_exec(
             *command, stdout=asyncio.subprocess.PIPE, stderr=log, env=env, cwd=folder

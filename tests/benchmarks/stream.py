@@ -28,15 +28,15 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 
-from streamer.events.rules import HOUR, SECOND
+from streamer.events.counting_rules import HOUR, SECOND
 from streamer.store.redis import RedisStore
 from streamer.worker.engine import wall_clock_ms
 from streamer.worker.kafka import ensure_topics
 from tests.benchmarks.center import Center, messages
 from tests.benchmarks.large import reading
 from tests.benchmarks.machine import cpu_seconds, facts, peak_bytes, resident_bytes
-from tests.benchmarks.onlookers import Seen
 from tests.benchmarks.records import publish, publish_in_time
+from tests.benchmarks.stream_clients import Seen
 from tests.benchmarks.throughput import default_parts, say
 from tests.benchmarks.worker import CENTER, Worker, counted
 from tests.conftest import PARTS
@@ -109,14 +109,14 @@ class Asked(NamedTuple):
     seed: int
 
 
-class Onlookers:
+class StreamClients:
     """The process of those who look."""
 
     def __init__(self, port: int, asked: Asked, path: Path) -> None:
         self._path = path
         self._process = subprocess.Popen(
             [
-                sys.executable, "-m", "tests.benchmarks.onlookers",
+                sys.executable, "-m", "tests.benchmarks.stream_clients",
                 str(port), str(asked.readers), str(asked.idlers), str(path),
             ],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -188,7 +188,7 @@ class Run:
         asked, serve = self._asked, self._serve
         with tempfile.TemporaryDirectory() as folder:
             before = resident_bytes(serve.pid)
-            onlookers = Onlookers(serve.port, asked, Path(folder) / "seen")
+            onlookers = StreamClients(serve.port, asked, Path(folder) / "seen")
             began = time.monotonic()
             await onlookers.ready()
             gathered = time.monotonic() - began

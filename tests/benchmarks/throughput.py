@@ -22,7 +22,7 @@ from math import inf
 from statistics import median
 from typing import Any, NamedTuple
 
-from streamer.events.rules import HOUR
+from streamer.events.counting_rules import HOUR
 from streamer.settings import Settings
 from streamer.store.redis import RedisStore
 from streamer.worker.engine import wall_clock_ms

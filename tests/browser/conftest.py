@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
 
-from tests.browser.house import House
-from tests.browser.stage import Stage
+from tests.browser.full_center import FullCenter
+from tests.browser.scripted_server import ScriptedServer
 from tests.parts.broker import Broker
 from tests.parts.redis_server import RedisServer
 
@@ -72,22 +72,22 @@ def _complaint(message: ConsoleMessage) -> bool:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def stage() -> AsyncIterator[Stage]:
-    async with Stage() as stage:
-        yield stage
+async def scripted_server() -> AsyncIterator[ScriptedServer]:
+    async with ScriptedServer() as scripted_server:
+        yield scripted_server
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
-async def house(
+async def full_center(
     broker: Broker, redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[House]:
+) -> AsyncIterator[FullCenter]:
     """One center for all tests: a test that kills its server starts it again."""
-    house = House(broker, redis_server, "house", tmp_path_factory.mktemp("house"))
+    full_center = FullCenter(broker, redis_server, "house", tmp_path_factory.mktemp("house"))
     try:
-        await house.open()
-        yield house
+        await full_center.open()
+        yield full_center
     finally:
-        await house.close()
+        await full_center.close()
 
 
 async def violations(page: Page) -> list[str]:

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.browser import scenes
+from tests.browser import snapshots
 from tests.browser.conftest import Opened
-from tests.browser.stage import Stage
+from tests.browser.scripted_server import ScriptedServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -16,14 +16,14 @@ LIVE = {"nps_score": "met", "csat_ratio": "missed", "service_level_ratio": "uncl
 
 async def by_hand(page: Page) -> None:
     """The page's clock moves only when a test moves it."""
-    await page.clock.install(time=scenes.NOW / 1000)
+    await page.clock.install(time=snapshots.NOW / 1000)
 
 
-async def shown(stage: Stage, opened: Opened, query: str = "") -> Page:
-    page = await opened(f"{stage.url}/{query}", before=by_hand)
+async def shown(scripted_server: ScriptedServer, opened: Opened, query: str = "") -> Page:
+    page = await opened(f"{scripted_server.url}/{query}", before=by_hand)
     await expect(page.locator(".tile").first).to_be_visible()
-    await page.clock.pause_at(scenes.NOW / 1000 + 15)
-    stage.tell("heartbeat", scenes.heartbeat(fresh_s=0))
+    await page.clock.pause_at(snapshots.NOW / 1000 + 15)
+    scripted_server.send_event("heartbeat", snapshots.heartbeat(fresh_s=0))
     await expect(page.locator(".fresh span")).to_contain_text("0 s")
     return page
 
@@ -44,14 +44,16 @@ async def is_live(page: Page) -> None:
         await expect(page.locator(f'[data-metric="{metric}"]')).to_have_attribute("data-state", state)
 
 
-async def test_after_30_s_without_confirmation_it_is_grey_and_says_so(stage: Stage, opened: Opened) -> None:
-    stage.scene = scenes.scene()
-    page = await shown(stage, opened)
+async def test_after_30_s_without_confirmation_it_is_grey_and_says_so(
+    scripted_server: ScriptedServer, opened: Opened
+) -> None:
+    scripted_server.snapshot = snapshots.snapshot()
+    page = await shown(scripted_server, opened)
     number = page.locator('[data-metric="nps_score"] .number')
     colour = await number.evaluate("one => getComputedStyle(one).color")
     await page.clock.run_for(19_000)
     await is_live(page)
-    await stage.close()  # what comes back at 20 s, when the silence is noticed, finds nobody
+    await scripted_server.close()  # what comes back at 20 s, when the silence is noticed, finds nobody
     await page.clock.run_for(10_900)
     await is_live(page)
     await page.clock.run_for(1_100)
@@ -60,76 +62,84 @@ async def test_after_30_s_without_confirmation_it_is_grey_and_says_so(stage: Sta
     assert await number.evaluate("one => getComputedStyle(one).color") != colour
 
 
-async def test_a_quiet_night_is_fresh(stage: Stage, opened: Opened) -> None:
+async def test_a_quiet_night_is_fresh(scripted_server: ScriptedServer, opened: Opened) -> None:
     """Heartbeats alone, of data that is known to be complete, for an hour."""
-    stage.scene = scenes.scene()
-    page = await shown(stage, opened)
+    scripted_server.snapshot = snapshots.snapshot()
+    page = await shown(scripted_server, opened)
     for minute in range(4 * 60):
         await page.clock.run_for(15_000)
-        stage.tell("heartbeat", scenes.heartbeat(fresh_s=0.01 * minute))
+        scripted_server.send_event("heartbeat", snapshots.heartbeat(fresh_s=0.01 * minute))
         await expect(page.locator(".fresh")).to_contain_text(f"{int(0.01 * minute)} s old")
     await is_live(page)
 
 
 async def test_data_that_is_not_new_grows_old_though_the_server_is_there(
-    stage: Stage, opened: Opened
+    scripted_server: ScriptedServer, opened: Opened
 ) -> None:
-    stage.scene = scenes.scene()
-    page = await shown(stage, opened)
-    stage.tell("heartbeat", scenes.heartbeat(fresh_s=29.5))
+    scripted_server.snapshot = snapshots.snapshot()
+    page = await shown(scripted_server, opened)
+    scripted_server.send_event("heartbeat", snapshots.heartbeat(fresh_s=29.5))
     await expect(page.locator(".fresh")).to_contain_text("29 s old")
     await is_live(page)
-    stage.tell("heartbeat", scenes.heartbeat(fresh_s=31))
+    scripted_server.send_event("heartbeat", snapshots.heartbeat(fresh_s=31))
     await is_old(page, "31 s old")
     await expect(page.locator(".not-live")).to_contain_text("The server is there, but its data is not new.")
-    stage.tell("heartbeat", scenes.heartbeat(fresh_s=0.3))
+    scripted_server.send_event("heartbeat", snapshots.heartbeat(fresh_s=0.3))
     await is_live(page)
 
 
-async def test_what_was_never_complete_is_not_live(stage: Stage, opened: Opened) -> None:
-    stage.scene = scenes.scene()
-    page = await shown(stage, opened)
-    stage.tell("change", scenes.change(fresh_s=None))
+async def test_what_was_never_complete_is_not_live(scripted_server: ScriptedServer, opened: Opened) -> None:
+    scripted_server.snapshot = snapshots.snapshot()
+    page = await shown(scripted_server, opened)
+    scripted_server.send_event("change", snapshots.change(fresh_s=None))
     await is_old(page, "")
     await expect(page.locator(".not-live")).to_contain_text("It is not known how old these numbers are.")
 
 
-async def test_a_device_that_slept_wakes_up_grey(stage: Stage, opened: Opened) -> None:
-    stage.scene = scenes.scene()
-    page = await shown(stage, opened)
-    await stage.close()
+async def test_a_device_that_slept_wakes_up_grey(scripted_server: ScriptedServer, opened: Opened) -> None:
+    scripted_server.snapshot = snapshots.snapshot()
+    page = await shown(scripted_server, opened)
+    await scripted_server.close()
     await page.clock.fast_forward("02:00:00")
     await is_old(page, "2 h old")
 
 
-async def test_before_the_first_numbers_it_says_that_it_waits(stage: Stage, opened: Opened) -> None:
-    stage.status = 503
-    page = await opened(stage.url)
+async def test_before_the_first_numbers_it_says_that_it_waits(
+    scripted_server: ScriptedServer, opened: Opened
+) -> None:
+    scripted_server.status = 503
+    page = await opened(scripted_server.url)
     await expect(page.locator(".notice")).to_have_text("No connection to the server; trying again.")
     await expect(page.locator(".tile")).to_have_count(0)
-    stage.status, stage.scene = 200, scenes.scene()
+    scripted_server.status, scripted_server.snapshot = 200, snapshots.snapshot()
     await is_live(page)
 
 
-async def test_it_comes_back_by_itself_with_the_number_of_now(stage: Stage, opened: Opened) -> None:
-    stage.scene = scenes.scene()
-    page = await opened(stage.url)
+async def test_it_comes_back_by_itself_with_the_number_of_now(
+    scripted_server: ScriptedServer, opened: Opened
+) -> None:
+    scripted_server.snapshot = snapshots.snapshot()
+    page = await opened(scripted_server.url)
     await is_live(page)
-    await stage.close()
-    newer = scenes.tiles()[0] | {"value": 12.0, "lower": 3.0, "upper": 21.0}
-    stage.scene = scenes.scene(pages=[scenes.page(shown=[newer, *scenes.tiles()[1:]])])
+    await scripted_server.close()
+    newer = snapshots.tiles()[0] | {"value": 12.0, "lower": 3.0, "upper": 21.0}
+    scripted_server.snapshot = snapshots.snapshot(
+        pages=[snapshots.page(shown=[newer, *snapshots.tiles()[1:]])]
+    )
     await asyncio.sleep(1)  # it tries meanwhile
-    await stage.open()
+    await scripted_server.open()
     await expect(page.locator('[data-metric="nps_score"] .number')).to_have_text("12", timeout=15_000)
     await is_live(page)
-    assert stage.clients == 1
+    assert scripted_server.clients == 1
 
 
-async def test_many_do_not_come_back_at_the_same_moment(stage: Stage, opened: Opened) -> None:
+async def test_many_do_not_come_back_at_the_same_moment(
+    scripted_server: ScriptedServer, opened: Opened
+) -> None:
     """The pauses between attempts grow to 4 to 12 s, and are never the same."""
-    stage.status = 503
-    page = await opened(stage.url, before=by_hand)
-    await page.clock.pause_at(scenes.NOW / 1000 + 1)
+    scripted_server.status = 503
+    page = await opened(scripted_server.url, before=by_hand)
+    await page.clock.pause_at(snapshots.NOW / 1000 + 1)
     pauses: list[float] = []
     await page.expose_function("paused", lambda ms: pauses.append(ms))
     await page.evaluate(
@@ -148,45 +158,49 @@ async def test_many_do_not_come_back_at_the_same_moment(stage: Stage, opened: Op
 
 
 async def test_a_connection_that_fell_silent_is_replaced_before_the_numbers_are_old(
-    stage: Stage, opened: Opened
+    scripted_server: ScriptedServer, opened: Opened
 ) -> None:
-    stage.scene = scenes.scene()
-    page = await shown(stage, opened)
-    assert len(stage.asked) == 1
+    scripted_server.snapshot = snapshots.snapshot()
+    page = await shown(scripted_server, opened)
+    assert len(scripted_server.queries) == 1
     await page.clock.run_for(21_000)
     async with asyncio.timeout(5):
-        while len(stage.asked) < 2:
+        while len(scripted_server.queries) < 2:
             await page.clock.run_for(500)
     await expect(page.locator(".fresh")).to_contain_text("0 s old")
     await is_live(page)
 
 
-async def test_a_new_version_is_loaded_at_once_and_the_address_stays(stage: Stage, opened: Opened) -> None:
-    stage.scene = scenes.scene()
-    page = await shown(stage, opened, "?view=billing&lang=es&theme=light")
+async def test_a_new_version_is_loaded_at_once_and_the_address_stays(
+    scripted_server: ScriptedServer, opened: Opened
+) -> None:
+    scripted_server.snapshot = snapshots.snapshot()
+    page = await shown(scripted_server, opened, "?view=billing&lang=es&theme=light")
     await page.evaluate("window.loadedBefore = true")
-    stage.scene = scenes.scene(version="2")
-    stage.tell("heartbeat", scenes.heartbeat(version="2"))
+    scripted_server.snapshot = snapshots.snapshot(version="2")
+    scripted_server.send_event("heartbeat", snapshots.heartbeat(version="2"))
     await expect(page.locator(".fresh")).to_contain_text("0 s")
     await page.clock.run_for(6_000)
     await page.wait_for_function("window.loadedBefore === undefined")
-    assert page.url == f"{stage.url}/?view=billing&lang=es&theme=light"
+    assert page.url == f"{scripted_server.url}/?view=billing&lang=es&theme=light"
     await page.clock.run_for(6_000)  # and not again: it is the new one now
     await page.evaluate("window.loadedBefore = true")
-    stage.tell("heartbeat", scenes.heartbeat(version="2"))
+    scripted_server.send_event("heartbeat", snapshots.heartbeat(version="2"))
     await page.clock.run_for(60_000)
     assert await page.evaluate("window.loadedBefore")
 
 
-async def test_a_new_version_waits_for_who_is_using_the_page(stage: Stage, opened: Opened) -> None:
-    stage.scene = scenes.scene()
-    page = await shown(stage, opened)
+async def test_a_new_version_waits_for_who_is_using_the_page(
+    scripted_server: ScriptedServer, opened: Opened
+) -> None:
+    scripted_server.snapshot = snapshots.snapshot()
+    page = await shown(scripted_server, opened)
     await page.evaluate("window.loadedBefore = true")
     await page.keyboard.press("ArrowRight")
-    stage.tell("heartbeat", scenes.heartbeat(version="2"))
+    scripted_server.send_event("heartbeat", snapshots.heartbeat(version="2"))
     for _ in range(5):
         await page.clock.run_for(10_000)
-        stage.tell("heartbeat", scenes.heartbeat(version="2"))
+        scripted_server.send_event("heartbeat", snapshots.heartbeat(version="2"))
     assert await page.evaluate("window.loadedBefore")
     await page.clock.run_for(16_000)
     await page.wait_for_function("window.loadedBefore === undefined")
@@ -200,27 +214,27 @@ window.hide = (now) => { hidden = now; document.dispatchEvent(new Event("visibil
 
 
 async def test_nobody_looks_nothing_is_sent_and_who_looks_again_sees_no_old_number_as_live(
-    stage: Stage, opened: Opened
+    scripted_server: ScriptedServer, opened: Opened
 ) -> None:
-    stage.scene = scenes.scene()
+    scripted_server.snapshot = snapshots.snapshot()
 
     async def prepare(page: Page) -> None:
         await by_hand(page)
         await page.add_init_script(HIDING)
 
-    page = await opened(stage.url, before=prepare)
+    page = await opened(scripted_server.url, before=prepare)
     await is_live(page)
-    await page.clock.pause_at(scenes.NOW / 1000 + 15)
+    await page.clock.pause_at(snapshots.NOW / 1000 + 15)
     await page.evaluate("hide(true)")
     for second in range(4):
-        stage.tell("heartbeat", scenes.heartbeat(fresh_s=second))
+        scripted_server.send_event("heartbeat", snapshots.heartbeat(fresh_s=second))
         await expect(page.locator(".fresh span")).to_have_text(f"{second} s old")
         await page.clock.run_for(14_000)
-    assert stage.clients == 1
+    assert scripted_server.clients == 1
     await page.clock.run_for(5_000)
     async with asyncio.timeout(5):
-        while stage.clients:
-            stage.tell("heartbeat", scenes.heartbeat())
+        while scripted_server.clients:
+            scripted_server.send_event("heartbeat", snapshots.heartbeat())
             await asyncio.sleep(0.05)
     await page.clock.run_for(60_000)
     await is_old(page, "82 s old")
@@ -228,8 +242,8 @@ async def test_nobody_looks_nothing_is_sent_and_who_looks_again_sees_no_old_numb
     await is_live(page)
 
 
-async def test_it_asks_for_the_screen_to_stay_on(stage: Stage, opened: Opened) -> None:
-    stage.scene = scenes.scene()
+async def test_it_asks_for_the_screen_to_stay_on(scripted_server: ScriptedServer, opened: Opened) -> None:
+    scripted_server.snapshot = snapshots.snapshot()
 
     async def listening(page: Page) -> None:
         await page.add_init_script(
@@ -240,17 +254,17 @@ async def test_it_asks_for_the_screen_to_stay_on(stage: Stage, opened: Opened) -
         )
         await page.add_init_script(HIDING)
 
-    page = await opened(stage.url, before=listening)
+    page = await opened(scripted_server.url, before=listening)
     await is_live(page)
     await page.evaluate("(hide(true), hide(false))")
     assert await page.evaluate("locks") == ["screen", "screen"]
 
 
-async def test_weeks_leave_nothing_behind(stage: Stage, opened: Opened) -> None:
+async def test_weeks_leave_nothing_behind(scripted_server: ScriptedServer, opened: Opened) -> None:
     """2,000 changes and 20 connections later there are as many nodes and listeners as after the first, and
     no more memory than noise."""
-    stage.scene = scenes.scene(alerts=[scenes.alert()])
-    page = await opened(stage.url)
+    scripted_server.snapshot = snapshots.snapshot(alerts=[snapshots.alert()])
+    page = await opened(scripted_server.url)
     await is_live(page)
     session = await page.context.new_cdp_session(page)
     await session.send("Performance.enable")
@@ -265,13 +279,15 @@ async def test_weeks_leave_nothing_behind(stage: Stage, opened: Opened) -> None:
         for connection in range(connections):
             for number in range(changes // connections):
                 value = float((connection * 7 + number) % 90)
-                tile = scenes.tiles()[0] | {"value": value, "history": scenes.history(value, 5)}
-                stage.tell("change", scenes.change(tile, alerts=[scenes.alert()] if number % 2 else []))
+                tile = snapshots.tiles()[0] | {"value": value, "history": snapshots.history(value, 5)}
+                scripted_server.send_event(
+                    "change", snapshots.change(tile, alerts=[snapshots.alert()] if number % 2 else [])
+                )
             await expect(page.locator('[data-metric="nps_score"] .number')).to_have_text(f"{value:.0f}")
-            before = len(stage.asked)
-            stage.hang_up()
+            before = len(scripted_server.queries)
+            scripted_server.hang_up()
             async with asyncio.timeout(10):
-                while len(stage.asked) == before or stage.clients != 1:  # noqa: ASYNC110
+                while len(scripted_server.queries) == before or scripted_server.clients != 1:  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
             await expect(page.locator('[data-metric="nps_score"] .number')).to_have_text("74")
         return await held()

@@ -11,14 +11,14 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Locator, Page, expect
 
-from streamer.delivery.record import Acknowledgement, acknowledged
-from streamer.events.rules import HOUR, MINUTE
-from streamer.settings import DisplaySettings, PersonSettings
+from streamer.delivery.alert_state import Acknowledgement, set_acknowledgement
+from streamer.events.counting_rules import HOUR, MINUTE
+from streamer.settings import DisplaySettings, UserSettings
 from streamer.web.credentials import token_hash
 from tests.alerts.simulated import NPS, drawn, steady, written
+from tests.browser.alert_center import QUEUES, AlertCenter, open_alert_center, settings, ten_weeks_of_answers
 from tests.browser.conftest import TELEVISION, Opened, overflowing, violations
-from tests.browser.floor import NOW, Floor
-from tests.browser.tower import QUEUES, Tower, numbers, settings, tower
+from tests.browser.supervised_center import NOW, SupervisedCenter
 from tests.parts.redis_server import RedisServer
 from tests.parts.server import free_port
 
@@ -29,10 +29,10 @@ PHONE = {"width": 390, "height": 844}
 SMALL = {"width": 1366, "height": 768}
 LOW = "tiles => tiles.filter((tile) => tile.scrollHeight > tile.clientHeight + 1).length"
 PEOPLE = {
-    "people": {
-        "Vera": PersonSettings(role="viewer", tokens=[token_hash("of vera")]),
-        "Sue": PersonSettings(role="supervisor", teams=["north"], tokens=[token_hash("of sue")]),
-        "Adam": PersonSettings(role="admin", tokens=[token_hash("of adam")]),
+    "users": {
+        "Vera": UserSettings(role="viewer", tokens=[token_hash("of vera")]),
+        "Sue": UserSettings(role="supervisor", teams=["north"], tokens=[token_hash("of sue")]),
+        "Adam": UserSettings(role="admin", tokens=[token_hash("of adam")]),
     },
     "displays": {"lobby": DisplaySettings(token=token_hash("of the lobby"), view="default")},
 }
@@ -47,19 +47,21 @@ def patient() -> Iterator[None]:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def floor(redis_server: RedisServer, center: str) -> AsyncIterator[Tower]:
-    async with await tower(redis_server.url, center) as made:
+async def alert_center(redis_server: RedisServer, center: str) -> AsyncIterator[AlertCenter]:
+    async with await open_alert_center(redis_server.url, center) as made:
         yield made
 
 
-async def page_of(floor: Floor, opened: Opened, query: str = "", who: str = "", **context: Any) -> Page:
+async def page_of(
+    alert_center: SupervisedCenter, opened: Opened, query: str = "", who: str = "", **context: Any
+) -> Page:
     if who:
         context["extra_http_headers"] = {"authorization": f"Bearer {who}"}
-    return await opened(f"{floor.url}?{query}", **{"viewport": DESK, **context})
+    return await opened(f"{alert_center.url}?{query}", **{"viewport": DESK, **context})
 
 
-async def wall_of(floor: Floor, opened: Opened, query: str = "", **context: Any) -> Page:
-    page = await opened(f"http://127.0.0.1:{floor.port}/{query}", **context)
+async def wall_of(alert_center: SupervisedCenter, opened: Opened, query: str = "", **context: Any) -> Page:
+    page = await opened(f"http://127.0.0.1:{alert_center.port}/{query}", **context)
     await expect(page.locator(".tile").first).to_be_visible()
     return page
 
@@ -96,27 +98,31 @@ def said(words: str) -> re.Pattern[str]:
     ],
 )
 async def test_a_wall_says_in_its_language_what_fires_and_since_when(
-    language: str, dropped: str, missed: str, floor: Tower, opened: Opened
+    language: str, dropped: str, missed: str, alert_center: AlertCenter, opened: Opened
 ) -> None:
-    page = await wall_of(floor, opened, f"?lang={language}")
+    page = await wall_of(alert_center, opened, f"?lang={language}")
     await expect(page.locator(".notice")).to_have_count(0)
-    await floor.ring(floor.alert("nps-drop", "billing"), floor.alert("one-center", "", ago_ms=26 * HOUR))
+    await alert_center.add_alerts(
+        alert_center.alert("nps-drop", "billing"), alert_center.alert("one-center", "", ago_ms=26 * HOUR)
+    )
     await expect(page.locator(".notice", has_text="NPS" if language != "zh" else "净推荐值")).to_have_text(
         said(dropped)
     )
     await expect(page.locator(".notice").filter(has_not_text="Billing")).to_have_text(said(missed))
-    await floor.over("nps-drop", "billing")
+    await alert_center.resolve_alert("nps-drop", "billing")
     await expect(page.locator(".notice")).to_have_count(1)
 
 
 async def test_critical_alerts_come_first_and_what_was_seen_is_quiet_and_names_nobody(
-    floor: Tower, opened: Opened
+    alert_center: AlertCenter, opened: Opened
 ) -> None:
-    await floor.ring(floor.alert("nps-drop", "billing", ago_ms=MINUTE), floor.alert("silence", ""))
-    page = await wall_of(floor, opened)
+    await alert_center.add_alerts(
+        alert_center.alert("nps-drop", "billing", ago_ms=MINUTE), alert_center.alert("silence", "")
+    )
+    page = await wall_of(alert_center, opened)
     notices = page.locator(".notice")
     await expect(notices.first).to_have_text(said("Critical Offered · whole center: nothing is coming in"))
-    supervisor = await page_of(floor, opened)
+    supervisor = await page_of(alert_center, opened)
     for title in ("nothing is coming in", "lower than usual"):
         await alarm(supervisor, title).get_by_role("button", name="Acknowledge").click()
         await supervisor.get_by_role("textbox", name="Comment").fill("Ana is on it")
@@ -139,18 +145,18 @@ READ_OUT = """() => {
 
 @pytest.mark.parametrize("place", ["wall", "list"])
 async def test_each_alert_is_read_out_once_and_critical_ones_at_once(
-    place: str, floor: Tower, opened: Opened
+    place: str, alert_center: AlertCenter, opened: Opened
 ) -> None:
-    page = await (wall_of if place == "wall" else page_of)(floor, opened)
+    page = await (wall_of if place == "wall" else page_of)(alert_center, opened)
     await expect(page.locator(".told-alerts")).to_be_attached()
     await page.evaluate(READ_OUT)
-    await floor.ring(floor.alert("nps-drop", "billing"))
+    await alert_center.add_alerts(alert_center.alert("nps-drop", "billing"))
     await expect(page.get_by_text("lower than usual").first).to_be_attached()
-    await floor.ring(floor.alert("nps-drop", "billing", "clearing"))
+    await alert_center.add_alerts(alert_center.alert("nps-drop", "billing", "clearing"))
     await expect(page.get_by_text("Recovering").first).to_be_visible()
-    await floor.ring(floor.alert("silence", ""))
+    await alert_center.add_alerts(alert_center.alert("silence", ""))
     await expect(page.get_by_text("nothing is coming in").first).to_be_attached()
-    await floor.ring(floor.alert("nps-drop", "billing"))
+    await alert_center.add_alerts(alert_center.alert("nps-drop", "billing"))
     await expect(page.get_by_text("Recovering")).to_have_count(0)
     assert await page.evaluate("window.readOut") == [
         ["polite", "Warning: NPS · Billing & payments: lower than usual"],
@@ -164,10 +170,14 @@ async def test_long_names_and_words_leave_the_tiles_whole(
     size: dict[str, int], language: str, redis_server: RedisServer, center: str, opened: Opened
 ) -> None:
     name = "Customer retention and winning back of the north-western provinces"
-    async with await tower(redis_server.url, center, names={"queue": {"billing": name}}) as floor:
+    async with await open_alert_center(
+        redis_server.url, center, names={"queue": {"billing": name}}
+    ) as alert_center:
         rules = ("handle-time-drop", "service-level-target", "nps-drop")
-        await floor.ring(*(floor.alert(rule, "billing", "clearing", ago_ms=26 * HOUR) for rule in rules))
-        page = await wall_of(floor, opened, f"?lang={language}", viewport=size)
+        await alert_center.add_alerts(
+            *(alert_center.alert(rule, "billing", "clearing", ago_ms=26 * HOUR) for rule in rules)
+        )
+        page = await wall_of(alert_center, opened, f"?lang={language}", viewport=size)
         await expect(page.locator(".notice")).to_have_count(2)
         assert await overflowing(page) == []
         assert await page.locator(".tile").evaluate_all(LOW) == 0
@@ -177,26 +187,30 @@ async def test_long_names_and_words_leave_the_tiles_whole(
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
 async def test_axe_finds_nothing_in_the_banner(
-    size: dict[str, int], theme: str, floor: Tower, opened: Opened
+    size: dict[str, int], theme: str, alert_center: AlertCenter, opened: Opened
 ) -> None:
-    await floor.ring(floor.alert("silence", "", "clearing"), floor.alert("nps-drop", "billing"))
-    await acknowledge(floor, "nps-drop", "billing")
-    page = await wall_of(floor, opened, f"?theme={theme}", viewport=size)
+    await alert_center.add_alerts(
+        alert_center.alert("silence", "", "clearing"), alert_center.alert("nps-drop", "billing")
+    )
+    await acknowledge(alert_center, "nps-drop", "billing")
+    page = await wall_of(alert_center, opened, f"?theme={theme}", viewport=size)
     await expect(page.locator(".notice.quiet")).to_be_visible()
     assert await violations(page) == []
     assert await overflowing(page) == []
 
 
-async def acknowledge(floor: Tower, rule: str, key: str, by: str = "Ana") -> None:
-    episode = floor.bell.record.by_place()[rule, key].id
-    await floor.bell.change(lambda known: acknowledged(known, episode, Acknowledgement(by, floor.now)))
+async def acknowledge(alert_center: AlertCenter, rule: str, key: str, by: str = "Ana") -> None:
+    episode = alert_center.coordinator.state.alerts_by_group()[rule, key].id
+    await alert_center.coordinator.update(
+        lambda known: set_acknowledgement(known, episode, Acknowledgement(by, alert_center.now))
+    )
 
 
 # The list.
 
 
-async def test_without_alerts_a_quiet_line_says_so(floor: Tower, opened: Opened) -> None:
-    page = await page_of(floor, opened)
+async def test_without_alerts_a_quiet_line_says_so(alert_center: AlertCenter, opened: Opened) -> None:
+    page = await page_of(alert_center, opened)
     section = page.get_by_role("region", name="No alerts")
     await expect(section).to_be_visible()
     await expect(section.get_by_text("Only targets are watched so far")).to_have_count(0)
@@ -205,27 +219,27 @@ async def test_without_alerts_a_quiet_line_says_so(floor: Tower, opened: Opened)
 async def test_while_nobody_knows_what_is_usual_the_page_says_that_only_targets_are_watched(
     redis_server: RedisServer, center: str, opened: Opened
 ) -> None:
-    async with await tower(redis_server.url, center, known=False) as floor:
-        page = await page_of(floor, opened)
+    async with await open_alert_center(redis_server.url, center, has_baseline=False) as alert_center:
+        page = await page_of(alert_center, opened)
         await expect(page.get_by_role("region", name="No alerts")).to_contain_text(
             "Only targets are watched so far: what is usual is not known yet."
         )
 
 
 async def test_where_nobody_judges_alerts_the_page_says_so(opened: Opened) -> None:
-    async with Floor() as floor:
-        page = await page_of(floor, opened)
+    async with SupervisedCenter() as alert_center:
+        page = await page_of(alert_center, opened)
         await expect(page.get_by_role("region", name="No alerts")).to_contain_text(
             "No alerts are judged here."
         )
 
 
 async def test_what_fires_comes_with_all_that_it_rests_on_and_goes_when_it_is_over(
-    floor: Tower, opened: Opened
+    alert_center: AlertCenter, opened: Opened
 ) -> None:
-    page = await page_of(floor, opened)
+    page = await page_of(alert_center, opened)
     await expect(page.get_by_role("region", name="No alerts")).to_be_visible()
-    await floor.ring(floor.alert("nps-drop", "billing"))
+    await alert_center.add_alerts(alert_center.alert("nps-drop", "billing"))
     found = alarm(page, "NPS · Billing & payments: lower than usual")
     whole = "Warning NPS · Billing & payments: lower than usual Since 10:00"
     await expect(found).to_contain_text(said(whole))
@@ -238,7 +252,7 @@ async def test_what_fires_comes_with_all_that_it_rests_on_and_goes_when_it_is_ov
         ]
     )
     await expect(found.locator("h3 svg")).to_have_count(1)
-    await floor.over("nps-drop", "billing", "corrected")
+    await alert_center.resolve_alert("nps-drop", "billing", "corrected")
     await expect(found).to_have_count(0)
     await page.locator(".earlier summary").click()
     await expect(alarm(page, "lower than usual")).to_contain_text("with what is known now it was not due")
@@ -268,19 +282,21 @@ async def test_what_fires_comes_with_all_that_it_rests_on_and_goes_when_it_is_ov
     ],
 )
 async def test_each_kind_says_what_it_is_measured_by(
-    rule: str, key: str, title: str, rests: str, floor: Tower, opened: Opened
+    rule: str, key: str, title: str, rests: str, alert_center: AlertCenter, opened: Opened
 ) -> None:
-    await floor.ring(floor.alert(rule, key))
-    page = await page_of(floor, opened)
+    await alert_center.add_alerts(alert_center.alert(rule, key))
+    page = await page_of(alert_center, opened)
     await expect(alarm(page, title).locator(".rests")).to_have_text(said(rests))
 
 
-async def test_the_worst_that_nobody_has_seen_comes_first(floor: Tower, opened: Opened) -> None:
-    await floor.ring(
-        floor.alert("nps-drop", "billing"), floor.alert("silence", ""), floor.alert("one-center", "")
+async def test_the_worst_that_nobody_has_seen_comes_first(alert_center: AlertCenter, opened: Opened) -> None:
+    await alert_center.add_alerts(
+        alert_center.alert("nps-drop", "billing"),
+        alert_center.alert("silence", ""),
+        alert_center.alert("one-center", ""),
     )
-    await acknowledge(floor, "silence", "")
-    page = await page_of(floor, opened)
+    await acknowledge(alert_center, "silence", "")
+    page = await page_of(alert_center, opened)
     section = page.get_by_role("region", name="3 alerts")
     await expect(section).to_contain_text("1 critical · 2 not acknowledged")
     rows = await section.locator(".alarm h3").all_inner_texts()
@@ -288,9 +304,11 @@ async def test_the_worst_that_nobody_has_seen_comes_first(floor: Tower, opened: 
     await expect(section.locator(".alarm.quiet")).to_contain_text("Acknowledged by Ana, 11:00")
 
 
-async def test_what_is_pending_or_over_is_behind_a_line(floor: Tower, opened: Opened) -> None:
-    await floor.ring(floor.alert("csat-drop", "sales", "pending"), floor.alert("by-agent", "ann", "resolved"))
-    page = await page_of(floor, opened)
+async def test_what_is_pending_or_over_is_behind_a_line(alert_center: AlertCenter, opened: Opened) -> None:
+    await alert_center.add_alerts(
+        alert_center.alert("csat-drop", "sales", "pending"), alert_center.alert("by-agent", "ann", "resolved")
+    )
+    page = await page_of(alert_center, opened)
     await page.locator(".earlier summary").click()
     await expect(alarm(page, "Satisfied · sales")).to_contain_text("Pending: not told yet")
     await expect(alarm(page, "Handle time · Ana Ruiz")).to_contain_text("Over since 10:02")
@@ -304,9 +322,9 @@ async def test_what_is_pending_or_over_is_behind_a_line(floor: Tower, opened: Op
 async def test_one_acknowledges_with_a_comment_and_takes_it_back(
     redis_server: RedisServer, center: str, opened: Opened
 ) -> None:
-    async with await tower(redis_server.url, center, **PEOPLE) as floor:
-        await floor.ring(floor.alert("nps-drop", "billing"))
-        page = await page_of(floor, opened, who="of adam")
+    async with await open_alert_center(redis_server.url, center, **PEOPLE) as alert_center:
+        await alert_center.add_alerts(alert_center.alert("nps-drop", "billing"))
+        page = await page_of(alert_center, opened, who="of adam")
         found = alarm(page, "lower than usual")
         await found.get_by_role("button", name="Acknowledge").click()
         await expect(page.get_by_role("textbox", name="Comment")).to_be_focused()
@@ -317,12 +335,12 @@ async def test_one_acknowledges_with_a_comment_and_takes_it_back(
         )
         back = found.get_by_role("button", name="Take back")
         await expect(back).to_be_focused()
-        (seen,) = floor.bell.record.acknowledged.values()
+        (seen,) = alert_center.coordinator.state.acknowledged.values()
         assert (seen.by, seen.at, seen.comment) == ("Adam", NOW, "I call the team lead")
         await back.click()
         await expect(found.locator(".known")).to_have_count(0)
         await expect(found.get_by_role("button", name="Acknowledge")).to_be_focused()
-        assert floor.bell.record.acknowledged == {}
+        assert alert_center.coordinator.state.acknowledged == {}
 
 
 def clock(ms: int) -> str:
@@ -339,10 +357,10 @@ def clock(ms: int) -> str:
     ],
 )
 async def test_one_silences_a_group_or_a_rule_for_a_while_and_ends_it(
-    span: str, scope: str, until: str, key: str | None, floor: Tower, opened: Opened
+    span: str, scope: str, until: str, key: str | None, alert_center: AlertCenter, opened: Opened
 ) -> None:
-    await floor.ring(floor.alert("nps-drop", "billing"))
-    page = await page_of(floor, opened)
+    await alert_center.add_alerts(alert_center.alert("nps-drop", "billing"))
+    page = await page_of(alert_center, opened)
     found = alarm(page, "lower than usual")
     await found.get_by_role("button", name="Silence").click()
     await expect(page.get_by_role("radio", name="15 minutes")).to_be_focused()
@@ -351,7 +369,7 @@ async def test_one_silences_a_group_or_a_rule_for_a_while_and_ends_it(
     await page.get_by_role("textbox", name="Comment").fill("planned")
     await page.get_by_role("form", name="Silence").get_by_role("button", name="Silence").click()
     await expect(found.locator(".known")).to_contain_text("Silenced until")
-    (silence,) = floor.bell.record.silences.values()
+    (silence,) = alert_center.coordinator.state.silences.values()
     assert (silence.rule, silence.key, clock(silence.until), silence.comment) == (
         "nps-drop", key, until, "planned",
     )  # fmt: skip
@@ -359,28 +377,28 @@ async def test_one_silences_a_group_or_a_rule_for_a_while_and_ends_it(
     await expect(end).to_be_focused()
     await end.click()
     await expect(found.locator(".known")).to_have_count(0)
-    assert floor.bell.record.silences == {}
+    assert alert_center.coordinator.state.silences == {}
 
 
 async def test_a_silence_over_what_does_not_ring_is_listed_and_can_be_ended(
-    floor: Tower, opened: Opened
+    alert_center: AlertCenter, opened: Opened
 ) -> None:
-    await floor.silencing.silence("nps-drop", None, floor.now + HOUR, "Ana")
-    page = await page_of(floor, opened)
+    await alert_center.silencing.silence("nps-drop", None, alert_center.now + HOUR, "Ana")
+    page = await page_of(alert_center, opened)
     await page.locator(".earlier summary").click()
     found = page.get_by_role("listitem").filter(has_text="Rule nps-drop · All")
     await expect(found).to_contain_text("Silenced until 12:00 by Ana")
     await found.get_by_role("button", name="End silence").click()
     await expect(found).to_have_count(0)
-    assert floor.bell.record.silences == {}
+    assert alert_center.coordinator.state.silences == {}
 
 
 async def test_what_one_may_not_do_is_said_in_words_and_nothing_is_lost(
     redis_server: RedisServer, center: str, opened: Opened
 ) -> None:
-    async with await tower(redis_server.url, center, **PEOPLE) as floor:
-        await floor.ring(floor.alert("nps-drop", "billing"))
-        page = await page_of(floor, opened, who="of sue")
+    async with await open_alert_center(redis_server.url, center, **PEOPLE) as alert_center:
+        await alert_center.add_alerts(alert_center.alert("nps-drop", "billing"))
+        page = await page_of(alert_center, opened, who="of sue")
         await alarm(page, "lower than usual").get_by_role("button", name="Silence").click()
         await page.get_by_role("radio", name="All groups").check()
         await page.get_by_role("textbox", name="Comment").fill("planned")
@@ -393,31 +411,31 @@ async def test_what_one_may_not_do_is_said_in_words_and_nothing_is_lost(
         await page.get_by_role("radio", name="Billing & payments only").check()
         await form.get_by_role("button", name="Silence").click()
         await expect(form).to_have_count(0)
-        assert [one.key for one in floor.bell.record.silences.values()] == ["billing"]
+        assert [one.key for one in alert_center.coordinator.state.silences.values()] == ["billing"]
 
 
 async def test_an_alertmanager_that_does_not_answer_is_said_in_words(
     redis_server: RedisServer, center: str, opened: Opened
 ) -> None:
-    floor = await tower(redis_server.url, center)
-    floor.alertmanager = f"http://127.0.0.1:{free_port()}"
-    async with floor:
-        await floor.ring(floor.alert("nps-drop", "billing"))
-        page = await page_of(floor, opened)
+    alert_center = await open_alert_center(redis_server.url, center)
+    alert_center.alertmanager = f"http://127.0.0.1:{free_port()}"
+    async with alert_center:
+        await alert_center.add_alerts(alert_center.alert("nps-drop", "billing"))
+        page = await page_of(alert_center, opened)
         await alarm(page, "lower than usual").get_by_role("button", name="Silence").click()
         await page.get_by_role("form", name="Silence").get_by_role("button", name="Silence").click()
         await expect(page.get_by_role("alert").filter(has_text="Alertmanager")).to_contain_text(
             "does not answer: nothing was changed"
         )
-        assert floor.bell.record.silences == {}
+        assert alert_center.coordinator.state.silences == {}
 
 
 async def test_viewers_and_displays_have_no_list(
     redis_server: RedisServer, center: str, opened: Opened
 ) -> None:
-    async with await tower(redis_server.url, center, **PEOPLE) as floor:
-        await floor.ring(floor.alert("nps-drop", "billing"))
-        page = await page_of(floor, opened, who="of vera")
+    async with await open_alert_center(redis_server.url, center, **PEOPLE) as alert_center:
+        await alert_center.add_alerts(alert_center.alert("nps-drop", "billing"))
+        page = await page_of(alert_center, opened, who="of vera")
         assert "not for a viewer" in await page.inner_text("body")
         await expect(page.get_by_role("heading", name="lower than usual")).to_have_count(0)
 
@@ -425,9 +443,11 @@ async def test_viewers_and_displays_have_no_list(
 # By keyboard.
 
 
-async def test_all_is_done_by_keyboard_and_the_focus_goes_back(floor: Tower, opened: Opened) -> None:
-    await floor.ring(floor.alert("nps-drop", "billing"))
-    page = await page_of(floor, opened)
+async def test_all_is_done_by_keyboard_and_the_focus_goes_back(
+    alert_center: AlertCenter, opened: Opened
+) -> None:
+    await alert_center.add_alerts(alert_center.alert("nps-drop", "billing"))
+    page = await page_of(alert_center, opened)
     await expect(alarm(page, "lower than usual")).to_be_visible()
     await page.get_by_role("button", name="List of alerts").focus()
     walked = []
@@ -453,9 +473,13 @@ async def test_all_is_done_by_keyboard_and_the_focus_goes_back(floor: Tower, ope
     await expect(page.get_by_role("button", name="Silence")).to_be_focused()
 
 
-async def test_who_acknowledges_stays_there_though_the_alert_moves_down(floor: Tower, opened: Opened) -> None:
-    await floor.ring(floor.alert("nps-drop", "billing"), floor.alert("nps-drop", "sales"))
-    page = await page_of(floor, opened)
+async def test_who_acknowledges_stays_there_though_the_alert_moves_down(
+    alert_center: AlertCenter, opened: Opened
+) -> None:
+    await alert_center.add_alerts(
+        alert_center.alert("nps-drop", "billing"), alert_center.alert("nps-drop", "sales")
+    )
+    page = await page_of(alert_center, opened)
     first = await page.locator(".alarm h3").first.inner_text()
     await page.get_by_role("button", name="Acknowledge").first.click()
     await expect(page.get_by_role("textbox", name="Comment")).to_be_focused()
@@ -465,22 +489,26 @@ async def test_who_acknowledges_stays_there_though_the_alert_moves_down(floor: T
 
 
 async def test_who_was_at_an_alert_that_is_gone_is_at_the_head_of_the_list(
-    floor: Tower, opened: Opened
+    alert_center: AlertCenter, opened: Opened
 ) -> None:
-    await floor.ring(floor.alert("nps-drop", "billing"))
-    page = await page_of(floor, opened)
+    await alert_center.add_alerts(alert_center.alert("nps-drop", "billing"))
+    page = await page_of(alert_center, opened)
     await alarm(page, "lower than usual").get_by_role("link", name="Contacts").focus()
-    await floor.over("nps-drop", "billing")
+    await alert_center.resolve_alert("nps-drop", "billing")
     await expect(page.get_by_role("heading", name="No alerts")).to_be_focused()
 
 
 # Many.
 
 
-async def test_two_hundred_alerts_at_once_leave_the_table_in_sight(floor: Tower, opened: Opened) -> None:
-    page = await page_of(floor, opened)
+async def test_two_hundred_alerts_at_once_leave_the_table_in_sight(
+    alert_center: AlertCenter, opened: Opened
+) -> None:
+    page = await page_of(alert_center, opened)
     queues = [f"queue-{number}" for number in range(200)]
-    await floor.ring(*(floor.alert("nps-drop", queue, ago_ms=HOUR + at) for at, queue in enumerate(queues)))
+    await alert_center.add_alerts(
+        *(alert_center.alert("nps-drop", queue, ago_ms=HOUR + at) for at, queue in enumerate(queues))
+    )
     section = page.get_by_role("region", name="200 alerts")
     await expect(section.locator(".alarm")).to_have_count(3)
     await expect(page.get_by_role("grid")).to_be_in_viewport()
@@ -492,15 +520,17 @@ async def test_two_hundred_alerts_at_once_leave_the_table_in_sight(floor: Tower,
     await expect(page.get_by_role("textbox", name="Comment")).to_be_focused()
     await page.keyboard.press("Enter")
     await expect(last.get_by_role("button", name="Take back")).to_be_focused()
-    await floor.hush()
+    await alert_center.clear_alerts()
     await expect(page.get_by_role("region", name="No alerts")).to_be_visible()
 
 
 # Why.
 
 
-async def test_the_page_says_why_with_the_evidence_over_time(floor: Tower, opened: Opened) -> None:
-    page = await page_of(floor, opened, "alert=nps-drop&group=billing")
+async def test_the_page_says_why_with_the_evidence_over_time(
+    alert_center: AlertCenter, opened: Opened
+) -> None:
+    page = await page_of(alert_center, opened, "alert=nps-drop&group=billing")
     panel = page.get_by_role("complementary", name="Why? NPS · Billing & payments")
     await expect(panel.locator(".judged")).to_contain_text("It fires")
     await expect(panel.locator(".sentence")).to_have_text(
@@ -521,9 +551,9 @@ async def test_the_page_says_why_with_the_evidence_over_time(floor: Tower, opene
 
 
 async def test_a_moment_in_the_past_can_be_asked_for_and_is_in_the_address(
-    floor: Tower, opened: Opened
+    alert_center: AlertCenter, opened: Opened
 ) -> None:
-    page = await page_of(floor, opened, "alert=nps-drop&group=billing")
+    page = await page_of(alert_center, opened, "alert=nps-drop&group=billing")
     panel = page.get_by_role("complementary")
     await expect(panel.locator(".judged")).to_contain_text("It fires")
     await panel.get_by_label("As of").fill("2026-11-20T12:00")
@@ -545,17 +575,17 @@ async def test_a_moment_in_the_past_can_be_asked_for_and_is_in_the_address(
     ],
 )
 async def test_what_does_not_fire_is_explained_as_well(
-    query: str, verdict: str, aim: str, floor: Tower, opened: Opened
+    query: str, verdict: str, aim: str, alert_center: AlertCenter, opened: Opened
 ) -> None:
-    page = await page_of(floor, opened, query)
+    page = await page_of(alert_center, opened, query)
     panel = page.get_by_role("complementary")
     await expect(panel.locator(".judged")).to_contain_text(verdict)
     if aim:
         await expect(panel.get_by_role("row", name="Target")).to_contain_text(aim)
 
 
-async def test_a_rule_of_several_groups_asks_which(floor: Tower, opened: Opened) -> None:
-    page = await page_of(floor, opened)
+async def test_a_rule_of_several_groups_asks_which(alert_center: AlertCenter, opened: Opened) -> None:
+    page = await page_of(alert_center, opened)
     await page.locator(".earlier summary").click()
     await page.get_by_role("link", name="nps-drop").click()
     panel = page.get_by_role("complementary")
@@ -575,9 +605,9 @@ async def test_a_rule_of_several_groups_asks_which(floor: Tower, opened: Opened)
     ],
 )
 async def test_what_cannot_be_explained_is_said_in_words(
-    query: str, words: str, floor: Tower, opened: Opened
+    query: str, words: str, alert_center: AlertCenter, opened: Opened
 ) -> None:
-    page = await page_of(floor, opened, query)
+    page = await page_of(alert_center, opened, query)
     await expect(page.get_by_role("complementary").get_by_text(words)).to_be_visible()
 
 
@@ -587,12 +617,12 @@ async def test_what_cannot_be_explained_is_said_in_words(
 async def test_a_drop_is_seen_by_the_server_shown_explained_and_taken_back_when_it_was_a_mistake(
     redis_server: RedisServer, center: str, opened: Opened
 ) -> None:
-    store = await numbers()
+    store = await ten_weeks_of_answers()
     made = settings(alerts={"nps-target": {"enabled": False}})
-    floor = Tower(redis_server.url, center, made, store)
-    floor.judges = True
-    async with floor:
-        page = await page_of(floor, opened)
+    alert_center = AlertCenter(redis_server.url, center, made, store)
+    alert_center.evaluates_rules = True
+    async with alert_center:
+        page = await page_of(alert_center, opened)
         found = alarm(page, "NPS · Billing & payments: lower than usual")
         await expect(found).to_be_visible()
         await found.get_by_role("link", name="Why?").click()
@@ -609,17 +639,19 @@ async def test_a_drop_is_seen_by_the_server_shown_explained_and_taken_back_when_
 QUERIES = ["", "alert=nps-drop&group=billing", "alert=nps-target&group=billing"]
 
 
-async def three(floor: Tower) -> None:
-    await floor.ring(floor.alert("silence", "", "clearing"), floor.alert("nps-drop", "billing"))
-    await floor.ring(floor.alert("one-center", ""))
-    await acknowledge(floor, "one-center", "")
+async def three(alert_center: AlertCenter) -> None:
+    await alert_center.add_alerts(
+        alert_center.alert("silence", "", "clearing"), alert_center.alert("nps-drop", "billing")
+    )
+    await alert_center.add_alerts(alert_center.alert("one-center", ""))
+    await acknowledge(alert_center, "one-center", "")
 
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("query", QUERIES)
-async def test_axe_finds_nothing(query: str, scheme: str, floor: Tower, opened: Opened) -> None:
-    await three(floor)
-    page = await page_of(floor, opened, query, color_scheme=scheme)
+async def test_axe_finds_nothing(query: str, scheme: str, alert_center: AlertCenter, opened: Opened) -> None:
+    await three(alert_center)
+    page = await page_of(alert_center, opened, query, color_scheme=scheme)
     if query:
         await expect(page.locator(".chart canvas")).to_be_visible()
     await alarm(page, "lower than usual").get_by_role("button", name="Silence").click()
@@ -631,10 +663,10 @@ async def test_axe_finds_nothing(query: str, scheme: str, floor: Tower, opened: 
 @pytest.mark.parametrize("language", ["en", "es", "zh"])
 @pytest.mark.parametrize("query", QUERIES)
 async def test_on_a_telephone_nothing_stands_out_and_no_word_is_missing(
-    query: str, language: str, floor: Tower, opened: Opened
+    query: str, language: str, alert_center: AlertCenter, opened: Opened
 ) -> None:
-    await three(floor)
-    page = await page_of(floor, opened, f"{query}&lang={language}", viewport=PHONE)
+    await three(alert_center)
+    page = await page_of(alert_center, opened, f"{query}&lang={language}", viewport=PHONE)
     if query:
         await expect(page.locator(".chart canvas")).to_be_visible()
     else:

@@ -8,20 +8,20 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Page, expect
 
-from streamer.events.rules import HOUR, MINUTE
+from streamer.events.counting_rules import HOUR, MINUTE
 from streamer.web.server import wall_clock
 from tests.browser.conftest import Opened
-from tests.delivery.alarmed import Alarmed, Place
-from tests.delivery.answers import OTHER_TEAM, QUEUE, TEAM, several, weeks
-from tests.delivery.emergency import Course, Pages, course
+from tests.delivery.alerting_center import AlertingCenter, AlertPlace
+from tests.delivery.incident_timeline import IncidentPages, IncidentTimeline, run_incident
+from tests.delivery.survey_answers import OTHER_TEAM, QUEUE, TEAM, several, weeks
 from tests.parts.broker import Broker
 from tests.parts.redis_server import RedisServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 DESK = {"width": 1440, "height": 900}
-NPS = Place("nps-drop", QUEUE)
-RULES = {NPS.rule: {"clear": "2s"}}
+NPS = AlertPlace("nps-drop", QUEUE)
+RULES = {NPS.rule: {"keep_firing_for": "2s"}}
 AGO = 12 * MINUTE
 """Evidence comes in steps of 5 minutes: the good answers are to be in other ones than the bad."""
 
@@ -29,14 +29,14 @@ AGO = 12 * MINUTE
 @pytest_asyncio.fixture(loop_scope="session")
 async def alarmed(
     fresh_broker: Broker, fresh_redis: RedisServer, center: str, tmp_path: Path
-) -> AsyncIterator[Alarmed]:
-    async with Alarmed(fresh_broker, fresh_redis, center, tmp_path) as alarmed:
+) -> AsyncIterator[AlertingCenter]:
+    async with AlertingCenter(fresh_broker, fresh_redis, center, tmp_path) as alarmed:
         await alarmed.open(RULES, alertmanager=True)
         yield alarmed
 
 
 class BadAnswers:
-    def __init__(self, alarmed: Alarmed) -> None:
+    def __init__(self, alarmed: AlertingCenter) -> None:
         self._alarmed = alarmed
 
     async def begin(self) -> int:
@@ -55,12 +55,12 @@ class BadAnswers:
 
 
 async def test_an_incident_is_told_to_all_who_are_to_know_once_and_so_is_its_end(
-    alarmed: Alarmed, opened: Opened
+    alarmed: AlertingCenter, opened: Opened
 ) -> None:
     await alarmed.publish(weeks(wall_clock()))
     desk = await opened(f"{alarmed.servers[0].url}/supervisor", viewport=DESK)
     wall = await opened(f"{alarmed.servers[1].url}/")
-    found = await course(alarmed, NPS, BadAnswers(alarmed), Pages(wall, desk))
+    found = await run_incident(alarmed, NPS, BadAnswers(alarmed), IncidentPages(wall, desk))
     in_order(found)
     firing, over = [one.message for one in alarmed.hook.told]
     assert (firing["what"], over["what"], over["why"]) == ("firing", "resolved", "over")
@@ -68,14 +68,14 @@ async def test_an_incident_is_told_to_all_who_are_to_know_once_and_so_is_its_end
     await leads_to_the_pages(firing, desk)
 
 
-def in_order(found: Course) -> None:
+def in_order(found: IncidentTimeline) -> None:
     assert found.began <= found.bad <= found.fired
-    assert found.fired <= min(found.posted, found.managed, found.shown)
-    assert found.clicked <= found.known <= found.resolved
-    assert found.ended <= found.resolved <= min(found.posted_over, found.managed_over, found.gone)
+    assert found.fired <= min(found.posted, found.managed, found.banner_shown)
+    assert found.clicked <= found.acknowledged <= found.resolved
+    assert found.ended <= found.resolved <= min(found.posted_over, found.managed_over, found.banner_gone)
 
 
-def names_what_is_wrong(message: dict[str, Any], found: Course) -> None:
+def names_what_is_wrong(message: dict[str, Any], found: IncidentTimeline) -> None:
     figures, (lower, upper) = message["figures"], message["interval"]
     assert -100 <= lower <= figures["value"] <= upper
     assert figures["value"] < figures["usual"]

@@ -7,7 +7,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser.conftest import Opened, overflowing, violations
-from tests.browser.house import House
+from tests.browser.full_center import FullCenter
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -27,8 +27,8 @@ WATCH = """() => {
 """Notes when the number changes, or what is claimed for it."""
 
 
-async def shown(house: House, opened: Opened, view: str) -> Page:
-    page = await opened(f"{house.url}/?view={view}")
+async def shown(full_center: FullCenter, opened: Opened, view: str) -> Page:
+    page = await opened(f"{full_center.url}/?view={view}")
     await expect(page.locator(".tile").first).to_be_visible()
     await expect(page.locator(".fresh strong")).to_have_text("Live", timeout=15_000)
     return page
@@ -40,13 +40,13 @@ async def counted(page: Page) -> int:
     return int(text.replace(",", ""))
 
 
-async def test_an_event_is_on_the_wall_within_a_second(house: House, opened: Opened) -> None:
-    page = await shown(house, opened, "count")
+async def test_an_event_is_on_the_wall_within_a_second(full_center: FullCenter, opened: Opened) -> None:
+    page = await shown(full_center, opened, "count")
     await page.evaluate(WATCH)
     delays = []
     for number in range(5):
         before = await counted(page)
-        published = await house.happens(contact_id=f"live-{time.time_ns()}-{number}")
+        published = await full_center.publish_contact(contact_id=f"live-{time.time_ns()}-{number}")
         await expect(page.locator('[data-metric="answered"] .number')).to_have_text(f"{before + 1:,}")
         seen = await page.evaluate("seen.at(-1).at")
         delays.append(seen - published)
@@ -55,24 +55,24 @@ async def test_an_event_is_on_the_wall_within_a_second(house: House, opened: Ope
 
 
 async def test_it_comes_back_after_the_server_was_killed_and_never_showed_an_old_number_as_live(
-    house: House, opened: Opened
+    full_center: FullCenter, opened: Opened
 ) -> None:
     async def by_hand(page: Page) -> None:
         await page.clock.install()
 
-    page = await opened(f"{house.url}/?view=count", before=by_hand)
+    page = await opened(f"{full_center.url}/?view=count", before=by_hand)
     await expect(page.locator(".fresh strong")).to_have_text("Live", timeout=15_000)
     await page.evaluate(WATCH)
     before = await counted(page)
-    await house.serve.kill()
+    await full_center.serve.kill()
     try:
-        await house.happens(contact_id=f"away-{time.time_ns()}")
+        await full_center.publish_contact(contact_id=f"away-{time.time_ns()}")
         await page.clock.run_for(31_000)
         await expect(page.locator(".tile")).to_have_attribute("data-state", "old")
         await expect(page.locator(".not-live")).to_contain_text("No connection to the server; trying again.")
     finally:
-        await house.serve.start()
-    await house.ready()
+        await full_center.serve.start()
+    await full_center.wait_until_counted()
     await expect(page.locator(".number")).to_have_text(f"{before + 1:,}", timeout=30_000)
     await expect(page.locator(".tile")).to_have_attribute("data-state", "no_target", timeout=15_000)
     seen = [(one["number"], one["state"]) for one in await page.evaluate("seen")]
@@ -92,9 +92,9 @@ async def test_it_comes_back_after_the_server_was_killed_and_never_showed_an_old
     ],
 )
 async def test_every_view(
-    view: str, titles: list[str], window: str, tiles: int, house: House, opened: Opened
+    view: str, titles: list[str], window: str, tiles: int, full_center: FullCenter, opened: Opened
 ) -> None:
-    page = await shown(house, opened, view)
+    page = await shown(full_center, opened, view)
     for title in titles:  # they turn by themselves, each 2 s
         await expect(page.locator("h1")).to_have_text(title)
         await expect(page.locator(".window")).to_have_text(window)
@@ -103,13 +103,13 @@ async def test_every_view(
     assert await violations(page) == []
 
 
-async def test_a_view_that_does_not_exist_is_named(house: House, opened: Opened) -> None:
-    page = await opened(f"{house.url}/?view=nowhere")
+async def test_a_view_that_does_not_exist_is_named(full_center: FullCenter, opened: Opened) -> None:
+    page = await opened(f"{full_center.url}/?view=nowhere")
     await expect(page.get_by_role("alert")).to_have_text("There is no view called “nowhere”.")
 
 
-async def test_the_wall_says_what_the_api_says(house: House, opened: Opened) -> None:
-    page = await shown(house, opened, "count")
+async def test_the_wall_says_what_the_api_says(full_center: FullCenter, opened: Opened) -> None:
+    page = await shown(full_center, opened, "count")
     async with asyncio.timeout(10):
-        while await counted(page) != await house.reading("answered", window="today"):  # noqa: ASYNC110
+        while await counted(page) != await full_center.reading("answered", window="today"):  # noqa: ASYNC110
             await asyncio.sleep(0.1)

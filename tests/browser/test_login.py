@@ -7,17 +7,17 @@ from contextlib import asynccontextmanager
 import pytest
 import uvicorn
 
-from streamer.settings import DisplaySettings, PersonSettings, Settings
+from streamer.settings import DisplaySettings, Settings, UserSettings
 from streamer.web.credentials import password_hash, token_hash
 from streamer.web.server import application, wall_clock
 from tests.browser.conftest import Opened, overflowing, violations
 from tests.parts.server import free_port
-from tests.readings.center import Center, read
+from tests.readings.small_center import SmallCenter, new_reader
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 SETTINGS = Settings(
-    people={"ann": PersonSettings(role="admin", password=password_hash("open sesame"))},
+    users={"ann": UserSettings(role="admin", password=password_hash("open sesame"))},
     displays={"lobby": DisplaySettings(token=token_hash("of the lobby"), view="tv")},
     views={"tv": {"title": "Lobby"}},
 )
@@ -25,7 +25,7 @@ SETTINGS = Settings(
 
 @asynccontextmanager
 async def served() -> AsyncIterator[str]:
-    app = application(await read(Center()), SETTINGS, wall_clock)
+    app = application(await new_reader(SmallCenter()), SETTINGS, wall_clock)
     config = uvicorn.Config(app, port=free_port(), log_level="error", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve())

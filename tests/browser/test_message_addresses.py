@@ -7,11 +7,11 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from streamer.alerts.saying import links
-from streamer.events.rules import MINUTE
+from streamer.alerts.messages import links
+from streamer.events.counting_rules import MINUTE
 from streamer.metrics.catalogue import CATALOGUE
 from tests.browser.conftest import Opened
-from tests.browser.floor import Floor, answered, hour
+from tests.browser.supervised_center import SupervisedCenter, answered_contact, last_hour
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -19,12 +19,12 @@ ODD = 'Rück & "Fragen", a+b=100 %?#'
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="module")
-async def floor() -> AsyncIterator[Floor]:
-    floor = Floor()
-    odd = (answered(f"o{place}", ODD, "ann", (3 + place) * MINUTE, nps=0) for place in range(25))
-    await floor.happen(chain(hour(), *odd))
-    async with floor:
-        yield floor
+async def small_center() -> AsyncIterator[SupervisedCenter]:
+    small_center = SupervisedCenter()
+    odd = (answered_contact(f"o{place}", ODD, "ann", (3 + place) * MINUTE, nps=0) for place in range(25))
+    await small_center.publish(chain(last_hour(), *odd))
+    async with small_center:
+        yield small_center
 
 
 @pytest.mark.parametrize(
@@ -37,10 +37,10 @@ async def floor() -> AsyncIterator[Floor]:
     ],
 )
 async def test_a_message_leads_to_the_contacts_behind_it(
-    floor: Floor, opened: Opened, by: str, key: str, name: str, answers: str
+    small_center: SupervisedCenter, opened: Opened, by: str, key: str, name: str, answers: str
 ) -> None:
-    base = floor.url.removesuffix("/supervisor")
-    page = await opened(links.contacts(base, CATALOGUE["nps_score"], by, key, "4h"))
+    base = small_center.url.removesuffix("/supervisor")
+    page = await opened(links.contacts_url(base, CATALOGUE["nps_score"], by, key, "4h"))
     panel = page.locator("aside.panel")
     await expect(panel.get_by_role("heading", level=2)).to_have_text(f"NPS {name}")
     await expect(panel.locator(".statement")).to_contain_text(answers)

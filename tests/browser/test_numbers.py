@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from playwright.async_api import Page
 
-from tests.browser import scenes
+from tests.browser import snapshots
 from tests.browser.conftest import Opened
-from tests.browser.stage import Stage
+from tests.browser.scripted_server import ScriptedServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -36,9 +36,11 @@ async def said(page: Page, value: float | None, unit: str) -> Any:
         ("currency", {0.0: "€0", 9_999.0: "€9,999", 12_345.0: "€12.3 k", -20_000.0: "€−20 k"}),
     ],
 )  # fmt: skip
-async def test_values(unit: str, expected: dict[float | None, str], stage: Stage, opened: Opened) -> None:
-    stage.scene = scenes.scene()
-    page = await opened(stage.url)
+async def test_values(
+    unit: str, expected: dict[float | None, str], scripted_server: ScriptedServer, opened: Opened
+) -> None:
+    scripted_server.snapshot = snapshots.snapshot()
+    page = await opened(scripted_server.url)
     assert {value: await said(page, value, unit) for value in expected} == expected
 
 
@@ -50,18 +52,18 @@ async def test_values(unit: str, expected: dict[float | None, str], stage: Stage
     ],
 )
 async def test_values_in_other_languages(
-    language: str, expected: list[str], stage: Stage, opened: Opened
+    language: str, expected: list[str], scripted_server: ScriptedServer, opened: Opened
 ) -> None:
-    stage.scene = scenes.scene()
-    page = await opened(f"{stage.url}/?lang={language}")
+    scripted_server.snapshot = snapshots.snapshot()
+    page = await opened(f"{scripted_server.url}/?lang={language}")
     asked = [(0.8, "ratio"), (0.0994, "ratio"), (401.7, "seconds"), (12_345, "count"), (1234, "count")]
     found = [await said(page, value, unit) for value, unit in [*asked, (12_345, "currency")]]
     assert found == expected
 
 
-async def test_ages_grow_coarser(stage: Stage, opened: Opened) -> None:
-    stage.scene = scenes.scene()
-    page = await opened(stage.url)
+async def test_ages_grow_coarser(scripted_server: ScriptedServer, opened: Opened) -> None:
+    scripted_server.snapshot = snapshots.snapshot()
+    page = await opened(scripted_server.url)
     ages = "async (ages) => ages.map((await import('/static/numbers.js')).ageWords)"
     assert await page.evaluate(ages, [0, 0.9, 119.9, 120, 7199, 7200]) == [
         "0 s old", "0 s old", "119 s old", "2 min old", "119 min old", "2 h old",

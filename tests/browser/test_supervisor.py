@@ -9,12 +9,12 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Locator, Page, expect
 
-from streamer.events.rules import HOUR, MINUTE, SECOND
+from streamer.events.counting_rules import HOUR, MINUTE, SECOND
 from streamer.metrics.tally import NUMBER
 from tests.browser.conftest import Opened, violations
-from tests.browser.floor import Floor, answered, before, hour
-from tests.readings.center import Center, pane
-from tests.readings.center import answered as answered_tally
+from tests.browser.supervised_center import SupervisedCenter, answered_contact, good_hour, last_hour
+from tests.readings.small_center import SmallCenter, pane
+from tests.readings.small_center import answered as answered_tally
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -24,15 +24,15 @@ COLUMNS = "metrics=contacts,nps_score,handle_time_seconds"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def floor() -> AsyncIterator[Floor]:
-    floor = Floor()
-    await floor.happen(chain(before(), hour()))
-    async with floor:
-        yield floor
+async def small_center() -> AsyncIterator[SupervisedCenter]:
+    small_center = SupervisedCenter()
+    await small_center.publish(chain(good_hour(), last_hour()))
+    async with small_center:
+        yield small_center
 
 
-async def shown(floor: Floor, opened: Opened, query: str = "", **context: object) -> Page:
-    page = await opened(f"{floor.url}?{query}", **{"viewport": DESK, **context})
+async def shown(small_center: SupervisedCenter, opened: Opened, query: str = "", **context: object) -> Page:
+    page = await opened(f"{small_center.url}?{query}", **{"viewport": DESK, **context})
     await expect(page.locator("main h1")).to_be_attached()
     return page
 
@@ -56,9 +56,9 @@ async def inside(page: Page) -> bool:
 
 
 async def test_a_cell_says_value_interval_sample_and_in_words_whether_it_is_on_target(
-    floor: Floor, opened: Opened
+    small_center: SupervisedCenter, opened: Opened
 ) -> None:
-    page = await shown(floor, opened, COLUMNS)
+    page = await shown(small_center, opened, COLUMNS)
     for row, said in [
         ("Billing & payments", "−47 −70 to −15 · n 30 , Off target"),
         ("support", "73 45 to 88 · n 30 , On target"),
@@ -70,13 +70,13 @@ async def test_a_cell_says_value_interval_sample_and_in_words_whether_it_is_on_t
         await expect(cell(page, row, 1).locator("svg")).to_have_count(1)
 
 
-async def test_what_is_not_known_here_is_said(floor: Floor, opened: Opened) -> None:
-    page = await shown(floor, opened)
+async def test_what_is_not_known_here_is_said(small_center: SupervisedCenter, opened: Opened) -> None:
+    page = await shown(small_center, opened)
     await expect(page.get_by_text("no waiting contacts, no free agents")).to_be_visible()
 
 
-async def test_any_column_sorts_both_ways_and_says_so(floor: Floor, opened: Opened) -> None:
-    page = await shown(floor, opened, COLUMNS)
+async def test_any_column_sorts_both_ways_and_says_so(small_center: SupervisedCenter, opened: Opened) -> None:
+    page = await shown(small_center, opened, COLUMNS)
     assert await rows(page) == ["Billing & payments", "sales", "support"]
     head = page.get_by_role("columnheader", name="NPS")
     await head.get_by_role("button").click()
@@ -88,10 +88,10 @@ async def test_any_column_sorts_both_ways_and_says_so(floor: Floor, opened: Open
     assert page.url.endswith(f"?{COLUMNS}&sort=nps_score")
 
 
-async def test_no_data_comes_last_whichever_way(floor: Floor, opened: Opened) -> None:
-    await floor.happen(answered("n1", "night", "cleo", 5 * MINUTE))
+async def test_no_data_comes_last_whichever_way(small_center: SupervisedCenter, opened: Opened) -> None:
+    await small_center.publish(answered_contact("n1", "night", "cleo", 5 * MINUTE))
     for sort in ("nps_score", "-nps_score"):
-        page = await shown(floor, opened, f"{COLUMNS}&sort={sort}")
+        page = await shown(small_center, opened, f"{COLUMNS}&sort={sort}")
         await expect(page.get_by_role("row", name="night")).to_be_visible()
         assert (await rows(page))[-1] == "night"
 
@@ -107,9 +107,9 @@ async def test_no_data_comes_last_whichever_way(floor: Floor, opened: Opened) ->
     ],
 )
 async def test_the_filter_knows_names_and_ids_and_no_accents(
-    typed: str, left: list[str], floor: Floor, opened: Opened
+    typed: str, left: list[str], small_center: SupervisedCenter, opened: Opened
 ) -> None:
-    page = await shown(floor, opened, COLUMNS)
+    page = await shown(small_center, opened, COLUMNS)
     await page.get_by_role("searchbox").fill(typed)
     await expect(page.locator("tbody tr[data-at]:not(.pinned)")).to_have_count(len(left))
     assert await rows(page) == left
@@ -119,8 +119,10 @@ async def test_the_filter_knows_names_and_ids_and_no_accents(
     await expect(page).to_have_url(re.compile("[?&]q="))
 
 
-async def test_columns_are_chosen_and_the_address_keeps_them(floor: Floor, opened: Opened) -> None:
-    page = await shown(floor, opened, COLUMNS)
+async def test_columns_are_chosen_and_the_address_keeps_them(
+    small_center: SupervisedCenter, opened: Opened
+) -> None:
+    page = await shown(small_center, opened, COLUMNS)
     await page.locator(".picker summary").click()
     await page.get_by_role("checkbox", name="NPS").uncheck()
     await page.get_by_role("checkbox", name="Talk time").check()
@@ -132,8 +134,8 @@ async def test_columns_are_chosen_and_the_address_keeps_them(floor: Floor, opene
     await expect(heads).to_have_text(["Queues", "Contacts", "Handle time", "Talk time"], use_inner_text=True)
 
 
-async def test_every_grouping_has_a_table(floor: Floor, opened: Opened) -> None:
-    page = await shown(floor, opened)
+async def test_every_grouping_has_a_table(small_center: SupervisedCenter, opened: Opened) -> None:
+    page = await shown(small_center, opened)
     for name, row in [
         ("Teams", "south"), ("Agents", "Ana Ruiz"), ("Channels", "voice"), ("Sites", "Unknown"),
         ("Reasons", "invoice"), ("Languages", "Unknown"), ("Queue × Channel", "Billing & payments · voice"),
@@ -149,8 +151,10 @@ async def test_every_grouping_has_a_table(floor: Floor, opened: Opened) -> None:
 # Comparing.
 
 
-async def test_two_windows_differ_only_where_their_intervals_are_apart(floor: Floor, opened: Opened) -> None:
-    page = await shown(floor, opened, COLUMNS)
+async def test_two_windows_differ_only_where_their_intervals_are_apart(
+    small_center: SupervisedCenter, opened: Opened
+) -> None:
+    page = await shown(small_center, opened, COLUMNS)
     await page.get_by_label("Compare with").select_option("Last 24 hours")
     for row, said in [
         ("Billing & payments", ["−47", "31", "−78 worse"]),
@@ -163,24 +167,30 @@ async def test_two_windows_differ_only_where_their_intervals_are_apart(floor: Fl
     assert "compare=24h" in page.url
 
 
-async def test_sorted_by_difference_those_that_differ_come_first(floor: Floor, opened: Opened) -> None:
-    page = await shown(floor, opened, f"{COLUMNS}&compare=24h&sort=nps_score.difference")
+async def test_sorted_by_difference_those_that_differ_come_first(
+    small_center: SupervisedCenter, opened: Opened
+) -> None:
+    page = await shown(small_center, opened, f"{COLUMNS}&compare=24h&sort=nps_score.difference")
     assert await rows(page) == ["Billing & payments", "support", "sales"]
     heads = page.locator("thead [aria-sort=ascending]")
     await expect(heads).to_have_count(1)
     await expect(heads).to_contain_text("Difference NPS")
 
 
-async def test_who_had_nothing_in_one_of_the_windows_had_none_there(floor: Floor, opened: Opened) -> None:
-    await floor.happen(answered("n1", "night", "cleo", 5 * HOUR))
-    page = await shown(floor, opened, "metrics=answered,nps_score&compare=24h")
+async def test_who_had_nothing_in_one_of_the_windows_had_none_there(
+    small_center: SupervisedCenter, opened: Opened
+) -> None:
+    await small_center.publish(answered_contact("n1", "night", "cleo", 5 * HOUR))
+    page = await shown(small_center, opened, "metrics=answered,nps_score&compare=24h")
     for column, said in enumerate(["0", "1", "−1 no interval", "– No data"]):
         text = await cell(page, "night", column).inner_text()
         assert " ".join(text.split()) == said
 
 
-async def test_the_same_hours_of_last_week_can_be_compared_with(floor: Floor, opened: Opened) -> None:
-    page = await shown(floor, opened, f"{COLUMNS}&compare=week_before")
+async def test_the_same_hours_of_last_week_can_be_compared_with(
+    small_center: SupervisedCenter, opened: Opened
+) -> None:
+    page = await shown(small_center, opened, f"{COLUMNS}&compare=week_before")
     await expect(cell(page, "support", 4)).to_contain_text("–")
     await expect(page.get_by_role("columnheader", name="Same hours last week").first).to_be_visible()
 
@@ -189,9 +199,9 @@ async def test_the_same_hours_of_last_week_can_be_compared_with(floor: Floor, op
 
 
 async def test_a_number_leads_to_the_contacts_behind_it_newest_detractors_first(
-    floor: Floor, opened: Opened
+    small_center: SupervisedCenter, opened: Opened
 ) -> None:
-    page = await shown(floor, opened, COLUMNS)
+    page = await shown(small_center, opened, COLUMNS)
     await cell(page, "Billing & payments", 1).click()
     panel = page.get_by_role("complementary", name="NPS Billing & payments")
     await expect(panel.get_by_role("heading", level=2)).to_be_focused()
@@ -219,8 +229,8 @@ async def test_a_number_leads_to_the_contacts_behind_it_newest_detractors_first(
     await expect(contacts).to_have_count(3)
 
 
-async def test_an_nps_is_taken_apart_into_its_answers(floor: Floor, opened: Opened) -> None:
-    page = await shown(floor, opened, f"{COLUMNS}&metric=nps_score&key=billing")
+async def test_an_nps_is_taken_apart_into_its_answers(small_center: SupervisedCenter, opened: Opened) -> None:
+    page = await shown(small_center, opened, f"{COLUMNS}&metric=nps_score&key=billing")
     section = page.get_by_role("region", name="Answers")
     await expect(section).to_be_visible()
     shares = await section.locator(".shares li").all_inner_texts()
@@ -232,17 +242,19 @@ async def test_an_nps_is_taken_apart_into_its_answers(floor: Floor, opened: Open
 
 
 async def test_a_duration_leads_to_its_newest_contacts_and_has_no_distribution(
-    floor: Floor, opened: Opened
+    small_center: SupervisedCenter, opened: Opened
 ) -> None:
-    page = await shown(floor, opened, f"{COLUMNS}&metric=handle_time_seconds&key=sales")
+    page = await shown(small_center, opened, f"{COLUMNS}&metric=handle_time_seconds&key=sales")
     await expect(page.locator(".contact")).to_have_count(25)
     assert await page.locator(".contact time").first.inner_text() == "21 Nov, 10:57"
     await expect(page.get_by_role("region", name="Answers")).to_have_count(0)
     await expect(page.get_by_role("button", name="Newest first")).to_have_attribute("aria-pressed", "true")
 
 
-async def test_the_row_of_all_leads_to_the_contacts_of_all(floor: Floor, opened: Opened) -> None:
-    page = await shown(floor, opened, COLUMNS)
+async def test_the_row_of_all_leads_to_the_contacts_of_all(
+    small_center: SupervisedCenter, opened: Opened
+) -> None:
+    page = await shown(small_center, opened, COLUMNS)
     await cell(page, "All", 1).click()
     await expect(page.get_by_role("complementary", name="NPS All")).to_be_visible()
     await expect(page.locator(".contact")).to_have_count(50)
@@ -250,8 +262,8 @@ async def test_the_row_of_all_leads_to_the_contacts_of_all(floor: Floor, opened:
     await expect(page.locator(".contact")).to_have_count(64)
 
 
-async def test_the_trend_can_be_read_as_a_table(floor: Floor, opened: Opened) -> None:
-    page = await shown(floor, opened, f"{COLUMNS}&metric=nps_score&key=billing")
+async def test_the_trend_can_be_read_as_a_table(small_center: SupervisedCenter, opened: Opened) -> None:
+    page = await shown(small_center, opened, f"{COLUMNS}&metric=nps_score&key=billing")
     await expect(page.locator(".chart canvas")).to_be_visible()
     await page.get_by_text("As a table").click()
     newest = page.locator(".trend tbody tr").first
@@ -261,8 +273,8 @@ async def test_the_trend_can_be_read_as_a_table(floor: Floor, opened: Opened) ->
 # One agent.
 
 
-async def test_an_agent_is_shown_beside_the_team(floor: Floor, opened: Opened) -> None:
-    page = await shown(floor, opened, "by=agent&window=24h")
+async def test_an_agent_is_shown_beside_the_team(small_center: SupervisedCenter, opened: Opened) -> None:
+    page = await shown(small_center, opened, "by=agent&window=24h")
     await page.get_by_role("link", name="Ana Ruiz").click()
     await expect(page.get_by_role("heading", level=1)).to_have_text("Ana Ruiz")
     nps = page.locator(".card", has_text="NPS")
@@ -288,9 +300,9 @@ async def test_an_agent_is_shown_beside_the_team(floor: Floor, opened: Opened) -
 
 
 async def test_the_grid_is_walked_with_the_arrows_opened_with_enter_and_left_with_escape(
-    floor: Floor, opened: Opened
+    small_center: SupervisedCenter, opened: Opened
 ) -> None:
-    page = await shown(floor, opened, COLUMNS)
+    page = await shown(small_center, opened, COLUMNS)
     await expect(page.locator("tr.pinned")).to_be_visible()
     await page.locator(".picker summary").focus()
     await page.keyboard.press("Tab")
@@ -321,9 +333,9 @@ async def test_the_grid_is_walked_with_the_arrows_opened_with_enter_and_left_wit
 
 
 async def test_escape_closes_the_choice_of_columns_and_goes_back_to_its_button(
-    floor: Floor, opened: Opened
+    small_center: SupervisedCenter, opened: Opened
 ) -> None:
-    page = await shown(floor, opened, COLUMNS)
+    page = await shown(small_center, opened, COLUMNS)
     button = page.locator(".picker summary")
     await button.focus()
     await page.keyboard.press("Enter")
@@ -336,58 +348,64 @@ async def test_escape_closes_the_choice_of_columns_and_goes_back_to_its_button(
 # Live.
 
 
-async def test_what_happens_is_in_the_table_within_seconds(floor: Floor, opened: Opened) -> None:
-    page = await shown(floor, opened, COLUMNS)
+async def test_what_happens_is_in_the_table_within_seconds(
+    small_center: SupervisedCenter, opened: Opened
+) -> None:
+    page = await shown(small_center, opened, COLUMNS)
     await expect(cell(page, "sales", 0)).to_have_text("25")
-    await floor.happen(answered("new", "sales", "bob", 30 * SECOND))
+    await small_center.publish(answered_contact("new", "sales", "bob", 30 * SECOND))
     await expect(cell(page, "sales", 0)).to_have_text("26", timeout=4_000)
 
 
 async def test_contacts_that_are_being_read_stay_until_the_new_ones_are_asked_for(
-    floor: Floor, opened: Opened
+    small_center: SupervisedCenter, opened: Opened
 ) -> None:
-    page = await shown(floor, opened, f"{COLUMNS}&metric=contacts&key=sales")
+    page = await shown(small_center, opened, f"{COLUMNS}&metric=contacts&key=sales")
     await expect(page.locator(".contact")).to_have_count(25)
-    await floor.happen(answered("new", "sales", "bob", 30 * SECOND))
+    await small_center.publish(answered_contact("new", "sales", "bob", 30 * SECOND))
     await page.get_by_role("button", name="Show what came since").click()
     await expect(page.locator(".contact")).to_have_count(26)
     await expect(page.get_by_role("button", name="Show what came since")).to_have_count(0)
 
 
-async def test_it_asks_at_most_every_two_seconds(floor: Floor, opened: Opened) -> None:
-    page = await shown(floor, opened, COLUMNS)
+async def test_it_asks_at_most_every_two_seconds(small_center: SupervisedCenter, opened: Opened) -> None:
+    page = await shown(small_center, opened, COLUMNS)
     asked: list[str] = []
     page.on("request", lambda request: "by=queue" in request.url and asked.append(request.url))
     for number in range(12):
-        await floor.happen(answered(f"new{number}", "sales", "bob", 30 * SECOND))
+        await small_center.publish(answered_contact(f"new{number}", "sales", "bob", 30 * SECOND))
         await page.wait_for_timeout(300)
     await expect(cell(page, "sales", 0)).to_have_text("37")
     assert 1 <= len(asked) <= 4
 
 
-async def test_after_30_s_without_new_data_it_is_grey_and_says_so(floor: Floor, opened: Opened) -> None:
-    page = await shown(floor, opened, COLUMNS)
+async def test_after_30_s_without_new_data_it_is_grey_and_says_so(
+    small_center: SupervisedCenter, opened: Opened
+) -> None:
+    page = await shown(small_center, opened, COLUMNS)
     await expect(page.locator(".fresh")).to_have_text(re.compile("Live [0-9] s old"))
-    floor.now += 31 * SECOND
+    small_center.now += 31 * SECOND
     await expect(page.locator(".stale")).to_have_text(
         re.compile("Not live What is shown here is 3[0-9] s old"), timeout=20_000
     )
     await expect(page.locator("main.old .scroller")).to_have_css("opacity", "0.55")
-    await floor.whole()
+    await small_center.catch_up()
     await expect(page.locator(".stale")).to_have_count(0, timeout=20_000)
 
 
-async def test_rows_stay_where_they_are_while_somebody_is_in_the_table(floor: Floor, opened: Opened) -> None:
-    page = await shown(floor, opened, f"{COLUMNS}&sort=-contacts")
+async def test_rows_stay_where_they_are_while_somebody_is_in_the_table(
+    small_center: SupervisedCenter, opened: Opened
+) -> None:
+    page = await shown(small_center, opened, f"{COLUMNS}&sort=-contacts")
     assert await rows(page) == ["Billing & payments", "support", "sales"]
     await cell(page, "sales", 0).hover()
-    await floor.happen(
-        chain.from_iterable(answered(f"more{n}", "sales", "bob", 30 * SECOND) for n in range(9))
+    await small_center.publish(
+        chain.from_iterable(answered_contact(f"more{n}", "sales", "bob", 30 * SECOND) for n in range(9))
     )
     await expect(cell(page, "sales", 0)).to_have_text("34", timeout=6_000)
     assert await rows(page) == ["Billing & payments", "support", "sales"]
     await page.get_by_role("searchbox").hover()
-    await floor.happen(answered("last", "sales", "bob", 30 * SECOND))
+    await small_center.publish(answered_contact("last", "sales", "bob", 30 * SECOND))
     await expect(cell(page, "sales", 0)).to_have_text("35", timeout=6_000)
     assert await rows(page) == ["sales", "Billing & payments", "support"]
 
@@ -399,8 +417,10 @@ PAGES = [COLUMNS, f"{COLUMNS}&compare=24h", f"{COLUMNS}&metric=nps_score&key=bil
 
 @pytest.mark.parametrize("scheme", ["dark", "light"])
 @pytest.mark.parametrize("query", PAGES)
-async def test_axe_finds_nothing(query: str, scheme: str, floor: Floor, opened: Opened) -> None:
-    page = await shown(floor, opened, query, color_scheme=scheme)
+async def test_axe_finds_nothing(
+    query: str, scheme: str, small_center: SupervisedCenter, opened: Opened
+) -> None:
+    page = await shown(small_center, opened, query, color_scheme=scheme)
     if "key=" in query or "agent=" in query:
         await expect(page.locator(".contact").first).to_be_visible()
         await expect(page.locator(".chart canvas")).to_be_visible()
@@ -413,9 +433,9 @@ async def test_axe_finds_nothing(query: str, scheme: str, floor: Floor, opened: 
 @pytest.mark.parametrize("language", ["en", "es", "zh"])
 @pytest.mark.parametrize("query", PAGES)
 async def test_on_a_telephone_nothing_stands_out_of_the_window(
-    query: str, language: str, floor: Floor, opened: Opened
+    query: str, language: str, small_center: SupervisedCenter, opened: Opened
 ) -> None:
-    page = await shown(floor, opened, f"{query}&lang={language}", viewport=PHONE)
+    page = await shown(small_center, opened, f"{query}&lang={language}", viewport=PHONE)
     if "key=" in query or "agent=" in query:
         await expect(page.locator(".contact").first).to_be_visible()
     else:
@@ -424,9 +444,9 @@ async def test_on_a_telephone_nothing_stands_out_of_the_window(
 
 
 async def test_on_a_telephone_the_panel_covers_the_table_and_gives_it_back(
-    floor: Floor, opened: Opened
+    small_center: SupervisedCenter, opened: Opened
 ) -> None:
-    page = await shown(floor, opened, COLUMNS, viewport=PHONE)
+    page = await shown(small_center, opened, COLUMNS, viewport=PHONE)
     await cell(page, "Billing & payments", 0).click()
     await expect(page.get_by_role("grid")).to_be_hidden()
     await page.get_by_role("button", name="Close").click()
@@ -443,13 +463,13 @@ async def test_on_a_telephone_the_panel_covers_the_table_and_gives_it_back(
     ],
 )
 async def test_it_speaks_three_languages(
-    language: str, said: list[str], floor: Floor, opened: Opened
+    language: str, said: list[str], small_center: SupervisedCenter, opened: Opened
 ) -> None:
-    page = await shown(floor, opened, f"{COLUMNS}&lang={language}")
+    page = await shown(small_center, opened, f"{COLUMNS}&lang={language}")
     await expect(page.locator("tr.pinned")).to_be_visible()
     for words in said:
         await expect(page.get_by_text(words).locator("visible=true").first).to_be_visible()
-    await page.goto(f"{floor.url}?{COLUMNS}&metric=nps_score&key=billing&lang={language}")
+    await page.goto(f"{small_center.url}?{COLUMNS}&metric=nps_score&key=billing&lang={language}")
     await expect(page.locator(".contact").first).to_be_visible()
     assert "supervisor." not in await page.inner_text("body")
 
@@ -463,9 +483,9 @@ TEN = (
 )
 
 
-async def many_agents() -> Floor:
+async def many_agents() -> SupervisedCenter:
     """Each of a team and a queue, with contacts and answers of the last hour."""
-    center, random = Center(), Random(7)
+    center, random = SmallCenter(), Random(7)
     for first in range(0, AGENTS, 500):
         tallies = {}
         for number in range(first, first + 500):
@@ -483,12 +503,12 @@ async def many_agents() -> Floor:
                 tally[NUMBER[name]] = random.randint(1, 20)
             tallies[(pane((number % 3_000) * SECOND), place)] = tally
         await center.add(tallies)
-    return Floor(store=center.store)
+    return SupervisedCenter(store=center.store)
 
 
 async def test_of_5000_agents_with_10_metrics_no_more_is_in_the_page_than_one_sees(opened: Opened) -> None:
-    async with await many_agents() as floor:
-        page = await shown(floor, opened, f"by=agent&metrics={TEN}")
+    async with await many_agents() as small_center:
+        page = await shown(small_center, opened, f"by=agent&metrics={TEN}")
         await expect(page.locator(".filter .count")).to_have_text("5,000 agents", timeout=30_000)
         await expect(page.get_by_role("grid")).to_have_attribute("aria-rowcount", "5002")
         rows = page.locator("tbody tr[data-at]")

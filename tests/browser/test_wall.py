@@ -8,9 +8,9 @@ import pytest
 from playwright.async_api import Page, expect
 
 from streamer.metrics.catalogue import CATALOGUE
-from tests.browser import scenes
+from tests.browser import snapshots
 from tests.browser.conftest import Opened, overflowing, violations
-from tests.browser.stage import Stage
+from tests.browser.scripted_server import ScriptedServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -30,8 +30,8 @@ DIGITS = """(number) => {
 """How much of the window's height a digit is, without the room above and below it."""
 
 
-async def shown(stage: Stage, opened: Opened, query: str = "", **context: Any) -> Page:
-    page = await opened(f"{stage.url}/{query}", **context)
+async def shown(scripted_server: ScriptedServer, opened: Opened, query: str = "", **context: Any) -> Page:
+    page = await opened(f"{scripted_server.url}/{query}", **context)
     await expect(page.locator(".tile").first).to_be_visible()
     await page.evaluate("document.fonts.ready")
     return page
@@ -60,10 +60,10 @@ def text(words: str) -> re.Pattern[str]:
     ],
 )  # fmt: skip
 async def test_a_tile_says_its_number_its_interval_its_sample_its_target_and_its_state_in_words(
-    metric: str, name: str, figure: str, state: str, aim: str, stage: Stage, opened: Opened
+    metric: str, name: str, figure: str, state: str, aim: str, scripted_server: ScriptedServer, opened: Opened
 ) -> None:
-    stage.scene = scenes.scene()
-    page = await shown(stage, opened)
+    scripted_server.snapshot = snapshots.snapshot()
+    page = await shown(scripted_server, opened)
     tile = page.locator(f'[data-metric="{metric}"]')
     await expect(tile.locator(".name")).to_have_text(name)
     await expect(tile.locator(".figure")).to_have_text(text(figure))
@@ -71,19 +71,19 @@ async def test_a_tile_says_its_number_its_interval_its_sample_its_target_and_its
     await expect(tile.locator(".aim")).to_have_text(aim)
 
 
-async def test_every_state_has_a_shape_of_its_own(stage: Stage, opened: Opened) -> None:
-    stage.scene = scenes.scene()
-    page = await shown(stage, opened)
+async def test_every_state_has_a_shape_of_its_own(scripted_server: ScriptedServer, opened: Opened) -> None:
+    scripted_server.snapshot = snapshots.snapshot()
+    page = await shown(scripted_server, opened)
     shapes = await page.locator(".state .shape").evaluate_all("shapes => shapes.map((one) => one.innerHTML)")
     assert len(shapes) == 6
     assert len(set(shapes)) == 6
 
 
 async def test_an_arrow_stands_only_where_last_week_was_different_and_says_which_way_is_good(
-    stage: Stage, opened: Opened
+    scripted_server: ScriptedServer, opened: Opened
 ) -> None:
-    stage.scene = scenes.scene()
-    page = await shown(stage, opened)
+    scripted_server.snapshot = snapshots.snapshot()
+    page = await shown(scripted_server, opened)
     told = {
         await tile.get_attribute("data-metric"): await tile.locator(".trend .unseen").all_text_contents()
         for tile in await page.locator(".tile").all()
@@ -100,7 +100,9 @@ async def test_an_arrow_stands_only_where_last_week_was_different_and_says_which
 
 def known(*values: float | None) -> list[list[float | None]]:
     """A value each four minutes, the newest now."""
-    return [[scenes.NOW - 240_000 * (len(values) - 1 - place), value] for place, value in enumerate(values)]
+    return [
+        [snapshots.NOW - 240_000 * (len(values) - 1 - place), value] for place, value in enumerate(values)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -115,11 +117,17 @@ def known(*values: float | None) -> list[list[float | None]]:
     ],
 )
 async def test_a_sparkline_hides_no_gap(
-    sentence: str, history: Any, lines: int, dots: int, since: list[str], stage: Stage, opened: Opened
+    sentence: str,
+    history: Any,
+    lines: int,
+    dots: int,
+    since: list[str],
+    scripted_server: ScriptedServer,
+    opened: Opened,
 ) -> None:
-    tile = scenes.tile("nps_score", 5, "met", history=history, target=3)
-    stage.scene = scenes.scene(pages=[scenes.page(shown=[tile])])
-    page = await shown(stage, opened)
+    tile = snapshots.tile("nps_score", 5, "met", history=history, target=3)
+    scripted_server.snapshot = snapshots.snapshot(pages=[snapshots.page(shown=[tile])])
+    page = await shown(scripted_server, opened)
     assert await page.locator(".spark .line").count() == lines, sentence
     assert await page.locator(".spark .now").count() == dots, sentence
     assert await page.locator(".course figcaption").all_text_contents() == since, sentence
@@ -128,21 +136,21 @@ async def test_a_sparkline_hides_no_gap(
 @pytest.mark.parametrize("size", TELEVISIONS, ids=str)
 @pytest.mark.parametrize("count", range(1, 7))
 async def test_on_a_television_digits_are_at_least_12_percent_of_the_height(
-    count: int, size: dict[str, int], stage: Stage, opened: Opened
+    count: int, size: dict[str, int], scripted_server: ScriptedServer, opened: Opened
 ) -> None:
-    met = scenes.tiles()[0]
+    met = snapshots.tiles()[0]
     tiles = [met | {"id": f"{place}"} for place in range(count)]
-    warnings = [scenes.alert(f"other-{place}") for place in range(4)]
-    stage.scene = scenes.scene(pages=[scenes.page(shown=tiles)])
-    page = await shown(stage, opened, viewport=size)
-    for event in (scenes.change(alerts=warnings), scenes.change(alerts=warnings, fresh_s=99)):
+    warnings = [snapshots.alert(f"other-{place}") for place in range(4)]
+    scripted_server.snapshot = snapshots.snapshot(pages=[snapshots.page(shown=tiles)])
+    page = await shown(scripted_server, opened, viewport=size)
+    for event in (snapshots.change(alerts=warnings), snapshots.change(alerts=warnings, fresh_s=99)):
         digits = await page.locator(".number").evaluate_all(f"numbers => numbers.map({DIGITS})")
         assert len(digits) == count
         assert min(digits) >= 0.12
         assert await overflowing(page) == []
         assert await page.locator(".tile").evaluate_all(LOW) == 0
         assert await page.evaluate("document.documentElement.scrollHeight <= innerHeight")
-        stage.tell("change", event)
+        scripted_server.send_event("change", event)
         await expect(page.locator(".notice")).to_have_count(2)
 
 
@@ -154,22 +162,25 @@ def widest(metric: str) -> dict[str, Any]:
         "seconds": (5944.0, 5804.0, 5999.0), "count": (12_345.0, None, None), "erlangs": (444.4, None, None),
         "currency": (1_234_567.0, None, None),
     }[found.unit]  # fmt: skip
-    return scenes.tile(
+    return snapshots.tile(
         metric, value, "missed", unit=found.unit, better=found.better, stat=found.stats[-1], lower=lower,
         upper=upper, support=44_444, least_support=20, currency="EUR",
         target={"seconds": 75, "ratio": 0.805}.get(found.unit, 85), trend="down", trend_is_good=False,
-        last_week={"value": value, "lower": 0, "upper": 1, "support": 9}, history=scenes.history(3, 1),
+        last_week={"value": value, "lower": 0, "upper": 1, "support": 9}, history=snapshots.history(3, 1),
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-async def test_every_metric_has_room_in_every_language(language: str, stage: Stage, opened: Opened) -> None:
+async def test_every_metric_has_room_in_every_language(
+    language: str, scripted_server: ScriptedServer, opened: Opened
+) -> None:
     metrics = list(CATALOGUE)
     pages = [
-        scenes.page(shown=[widest(one) for one in metrics[at : at + 6]]) for at in range(0, len(metrics), 6)
+        snapshots.page(shown=[widest(one) for one in metrics[at : at + 6]])
+        for at in range(0, len(metrics), 6)
     ]
-    stage.scene = scenes.scene(pages=pages)
-    page = await shown(stage, opened, f"?lang={language}")
+    scripted_server.snapshot = snapshots.snapshot(pages=pages)
+    page = await shown(scripted_server, opened, f"?lang={language}")
     cut: list[str] = []
     for _ in pages:
         cut += await overflowing(page)
@@ -180,14 +191,15 @@ async def test_every_metric_has_room_in_every_language(language: str, stage: Sta
 @pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_nothing_is_cut_off_at_any_size(
-    language: str, size: dict[str, int], stage: Stage, opened: Opened
+    language: str, size: dict[str, int], scripted_server: ScriptedServer, opened: Opened
 ) -> None:
-    stage.scene = scenes.scene(
-        title="Customer care", pages=[scenes.page("Billing", "billing"), scenes.page("Support", "support")]
+    scripted_server.snapshot = snapshots.snapshot(
+        title="Customer care",
+        pages=[snapshots.page("Billing", "billing"), snapshots.page("Support", "support")],
     )
-    page = await shown(stage, opened, f"?lang={language}", viewport=size)
+    page = await shown(scripted_server, opened, f"?lang={language}", viewport=size)
     assert await overflowing(page) == []
-    stage.tell("heartbeat", scenes.heartbeat(fresh_s=31))
+    scripted_server.send_event("heartbeat", snapshots.heartbeat(fresh_s=31))
     await expect(page.locator(".not-live")).to_be_visible()
     assert await overflowing(page) == []
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -212,10 +224,10 @@ async def test_nothing_is_cut_off_at_any_size(
     ],
 )
 async def test_it_speaks_three_languages(
-    language: str, said: Sequence[str], stage: Stage, opened: Opened
+    language: str, said: Sequence[str], scripted_server: ScriptedServer, opened: Opened
 ) -> None:
-    stage.scene = scenes.scene()
-    page = await shown(stage, opened, f"?lang={language}")
+    scripted_server.snapshot = snapshots.snapshot()
+    page = await shown(scripted_server, opened, f"?lang={language}")
     tile = page.locator('[data-metric="service_level_ratio"]')
     places = [page.locator("h1"), page.locator(".window"), page.locator(".fresh strong")]
     places += [tile.locator(".name"), tile.locator(".detail"), tile.locator(".state")]
@@ -237,22 +249,30 @@ async def test_it_speaks_three_languages(
     ],
 )
 async def test_language_numbers_and_times_follow_the_browser_unless_asked_otherwise(
-    locale: str, query: str, title: str, handled: str, clock: str, stage: Stage, opened: Opened
+    locale: str,
+    query: str,
+    title: str,
+    handled: str,
+    clock: str,
+    scripted_server: ScriptedServer,
+    opened: Opened,
 ) -> None:
-    stage.scene = scenes.scene()
-    page = await shown(stage, opened, query, locale=locale)
+    scripted_server.snapshot = snapshots.snapshot()
+    page = await shown(scripted_server, opened, query, locale=locale)
     await expect(page.locator("h1")).to_have_text(title)
     await expect(page.locator('[data-metric="handle_time_seconds"] .detail')).to_contain_text(handled)
     await expect(page.locator(".clock time")).to_have_text(re.compile(f"^{re.escape(clock)}$", re.IGNORECASE))
 
 
-async def test_the_clock_is_the_servers_in_the_sites_zone(stage: Stage, opened: Opened) -> None:
-    stage.scene = scenes.scene(timezone="Asia/Manila")
+async def test_the_clock_is_the_servers_in_the_sites_zone(
+    scripted_server: ScriptedServer, opened: Opened
+) -> None:
+    scripted_server.snapshot = snapshots.snapshot(timezone="Asia/Manila")
 
     async def another_year(page: Page) -> None:
         await page.clock.install(time="2031-01-01T00:00:00Z")
 
-    page = await shown(stage, opened, before=another_year, timezone_id="America/New_York")
+    page = await shown(scripted_server, opened, before=another_year, timezone_id="America/New_York")
     await expect(page.locator(".clock time")).to_have_text("18:00")
     await expect(page.locator(".zone")).to_have_text("Asia/Manila")
 
@@ -269,10 +289,10 @@ async def test_the_clock_is_the_servers_in_the_sites_zone(stage: Stage, opened: 
     ],
 )
 async def test_walls_are_dark_and_what_is_held_in_the_hand_follows_the_device(
-    size: dict[str, int], device: str, query: str, theme: str, stage: Stage, opened: Opened
+    size: dict[str, int], device: str, query: str, theme: str, scripted_server: ScriptedServer, opened: Opened
 ) -> None:
-    stage.scene = scenes.scene()
-    page = await shown(stage, opened, query, viewport=size, color_scheme=device)
+    scripted_server.snapshot = snapshots.snapshot()
+    page = await shown(scripted_server, opened, query, viewport=size, color_scheme=device)
     ground = await page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert ground == {"dark": "rgb(10, 13, 17)", "light": "rgb(238, 236, 230)"}[theme]
 
@@ -281,35 +301,41 @@ async def test_walls_are_dark_and_what_is_held_in_the_hand_follows_the_device(
 @pytest.mark.parametrize("size", [TELEVISIONS[0], PHONE], ids=["television", "phone"])
 @pytest.mark.parametrize("fresh_s", [0.2, 45, None], ids=["live", "old", "unknown"])
 async def test_axe_finds_nothing(
-    fresh_s: float | None, size: dict[str, int], theme: str, stage: Stage, opened: Opened
+    fresh_s: float | None, size: dict[str, int], theme: str, scripted_server: ScriptedServer, opened: Opened
 ) -> None:
-    stage.scene = scenes.scene(
+    scripted_server.snapshot = snapshots.snapshot(
         fresh_s=fresh_s, rotate_s=600, title="Customer care",
-        pages=[scenes.page("Billing", "billing"), scenes.page("Support", "support")],
-        alerts=[scenes.alert(), scenes.alert("store", "The store is away.", severity="critical")],
+        pages=[snapshots.page("Billing", "billing"), snapshots.page("Support", "support")],
+        alerts=[snapshots.alert(), snapshots.alert("store", "The store is away.", severity="critical")],
     )  # fmt: skip
-    page = await shown(stage, opened, f"?theme={theme}", viewport=size)
+    page = await shown(scripted_server, opened, f"?theme={theme}", viewport=size)
     assert await violations(page) == []
 
 
-async def test_alerts_are_a_banner_in_the_pages_language(stage: Stage, opened: Opened) -> None:
-    stage.scene = scenes.scene(
-        alerts=[scenes.alert("behind", "Behind."), scenes.alert("other", "Something else.")]
+async def test_alerts_are_a_banner_in_the_pages_language(
+    scripted_server: ScriptedServer, opened: Opened
+) -> None:
+    scripted_server.snapshot = snapshots.snapshot(
+        alerts=[snapshots.alert("behind", "Behind."), snapshots.alert("other", "Something else.")]
     )
-    page = await shown(stage, opened, "?lang=es")
+    page = await shown(scripted_server, opened, "?lang=es")
     ours, other = await page.locator(".notice").all()
     behind = "Aviso Los números van con retraso: aún se cuentan eventos. Desde las 10:55"
     await expect(ours).to_have_text(text(behind))
     await expect(other).to_have_text(text("Aviso Something else. Desde las 10:55"))
     assert await other.locator(".what").get_attribute("lang") == "en"
-    stage.tell("change", scenes.change())
+    scripted_server.send_event("change", snapshots.change())
     await expect(page.locator(".notice")).to_have_count(0)
 
 
-async def test_of_many_alerts_the_worst_are_shown_and_the_rest_counted(stage: Stage, opened: Opened) -> None:
-    alerts = [scenes.alert(f"kind-{place}", f"Number {place}.") for place in range(4)]
-    stage.scene = scenes.scene(alerts=[*alerts, scenes.alert("kind-4", "Number 4.", severity="critical")])
-    page = await shown(stage, opened)
+async def test_of_many_alerts_the_worst_are_shown_and_the_rest_counted(
+    scripted_server: ScriptedServer, opened: Opened
+) -> None:
+    alerts = [snapshots.alert(f"kind-{place}", f"Number {place}.") for place in range(4)]
+    scripted_server.snapshot = snapshots.snapshot(
+        alerts=[*alerts, snapshots.alert("kind-4", "Number 4.", severity="critical")]
+    )
+    page = await shown(scripted_server, opened)
     notices = page.locator(".notice")
     await expect(notices.nth(0)).to_have_text(text("Critical Number 4. Since 10:55"))
     await expect(notices.nth(1)).to_have_text(text("Warning Number 0. And 3 more. Since 10:55"))
@@ -324,29 +350,29 @@ NAMED_AT_ONCE = """() => {
 """Notes heading and title whenever the heading changes, before anything else runs."""
 
 
-async def test_pages_turn_and_say_whose_they_are(stage: Stage, opened: Opened) -> None:
+async def test_pages_turn_and_say_whose_they_are(scripted_server: ScriptedServer, opened: Opened) -> None:
     names = ["Billing", "Support", "Sales"]
-    pages = [scenes.page(name, name.lower()) for name in names]
-    stage.scene = scenes.scene(rotate_s=20, title="Customer care", pages=pages)
+    pages = [snapshots.page(name, name.lower()) for name in names]
+    scripted_server.snapshot = snapshots.snapshot(rotate_s=20, title="Customer care", pages=pages)
 
     async def by_hand(page: Page) -> None:
         await page.clock.install()
 
-    page = await shown(stage, opened, before=by_hand)
+    page = await shown(scripted_server, opened, before=by_hand)
     await page.evaluate(f"({NAMED_AT_ONCE})()")
     for name in [*names, names[0]]:
         await expect(page.locator("h1")).to_have_text(name)
         await expect(page.locator(".window")).to_have_text("Customer care · Last hour")
         await expect(page).to_have_title(name)
-        stage.tell("heartbeat", scenes.heartbeat())
+        scripted_server.send_event("heartbeat", snapshots.heartbeat())
         await page.clock.run_for(20_000)
     assert await page.evaluate("window.named") == [[name, name] for name in [*names[1:], names[0], names[1]]]
 
 
-async def test_it_is_walked_through_by_keyboard(stage: Stage, opened: Opened) -> None:
-    pages = [scenes.page(name, name.lower()) for name in ("Billing", "Support", "Sales")]
-    stage.scene = scenes.scene(rotate_s=600, pages=pages)
-    page = await shown(stage, opened)
+async def test_it_is_walked_through_by_keyboard(scripted_server: ScriptedServer, opened: Opened) -> None:
+    pages = [snapshots.page(name, name.lower()) for name in ("Billing", "Support", "Sales")]
+    scripted_server.snapshot = snapshots.snapshot(rotate_s=600, pages=pages)
+    page = await shown(scripted_server, opened)
     title = page.locator("h1")
     walked = []
     for _ in range(3):
@@ -366,13 +392,15 @@ async def test_it_is_walked_through_by_keyboard(stage: Stage, opened: Opened) ->
     await expect(page.get_by_role("img", name="Support, page 2 of 3")).to_be_visible()
 
 
-async def test_stopped_pages_stay(stage: Stage, opened: Opened) -> None:
-    stage.scene = scenes.scene(rotate_s=20, pages=[scenes.page("A", "a"), scenes.page("B", "b")])
+async def test_stopped_pages_stay(scripted_server: ScriptedServer, opened: Opened) -> None:
+    scripted_server.snapshot = snapshots.snapshot(
+        rotate_s=20, pages=[snapshots.page("A", "a"), snapshots.page("B", "b")]
+    )
 
     async def by_hand(page: Page) -> None:
         await page.clock.install()
 
-    page = await shown(stage, opened, before=by_hand)
+    page = await shown(scripted_server, opened, before=by_hand)
     await page.get_by_role("button", name="Stop turning pages").click()
     await page.clock.run_for(100_000)
     await expect(page.locator("h1")).to_have_text("A")
@@ -380,10 +408,10 @@ async def test_stopped_pages_stay(stage: Stage, opened: Opened) -> None:
 
 @pytest.mark.parametrize(("wish", "still"), [("reduce", True), ("no-preference", False)])
 async def test_nothing_moves_where_that_is_unwelcome(
-    wish: str, still: bool, stage: Stage, opened: Opened
+    wish: str, still: bool, scripted_server: ScriptedServer, opened: Opened
 ) -> None:
-    stage.scene = scenes.scene()
-    page = await shown(stage, opened, reduced_motion=wish)
+    scripted_server.snapshot = snapshots.snapshot()
+    page = await shown(scripted_server, opened, reduced_motion=wish)
     durations = await page.evaluate(
         """() => [...document.querySelectorAll("*")].flatMap((element) => {
             const look = getComputedStyle(element);
@@ -400,29 +428,31 @@ async def test_nothing_moves_where_that_is_unwelcome(
         (403, "You are not allowed to see this. Log in, or ask for a display's address."),
     ],
 )
-async def test_a_refused_view_says_why(status: int, said: str, stage: Stage, opened: Opened) -> None:
-    stage.status = status
-    page = await opened(f"{stage.url}/?view=nowhere")
+async def test_a_refused_view_says_why(
+    status: int, said: str, scripted_server: ScriptedServer, opened: Opened
+) -> None:
+    scripted_server.status = status
+    page = await opened(f"{scripted_server.url}/?view=nowhere")
     await expect(page.get_by_role("alert")).to_have_text(said)
     assert await violations(page) == []
 
 
 @pytest.mark.parametrize(("query", "asked_for"), [("?view=billing", {"view": "billing"}), ("", {})])
 async def test_the_view_of_the_address_is_asked_for_once_and_nothing_is_polled(
-    query: str, asked_for: dict[str, str], stage: Stage, opened: Opened
+    query: str, asked_for: dict[str, str], scripted_server: ScriptedServer, opened: Opened
 ) -> None:
-    stage.scene = scenes.scene()
+    scripted_server.snapshot = snapshots.snapshot()
     asked: list[str] = []
 
     async def listening(page: Page) -> None:
         await page.clock.install()
         page.on("request", lambda request: asked.append(request.url))
 
-    page = await shown(stage, opened, query, before=listening)
+    page = await shown(scripted_server, opened, query, before=listening)
     loaded = len(asked)
     for minute in range(20):
-        stage.tell("heartbeat", scenes.heartbeat(fresh_s=minute % 9))
+        scripted_server.send_event("heartbeat", snapshots.heartbeat(fresh_s=minute % 9))
         await expect(page.locator(".fresh span")).to_have_text(f"{minute % 9} s old")
         await page.clock.run_for(15_000)
-    assert stage.asked == [asked_for]
+    assert scripted_server.queries == [asked_for]
     assert asked[loaded:] == []

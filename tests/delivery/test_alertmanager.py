@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 
-from streamer.delivery.alertmanager import Alertmanager, AlertmanagerAway
-from streamer.delivery.bell import Bell
-from streamer.delivery.caller import Caller
-from streamer.delivery.firing import EVERY_S, EXPIRES_MS, Firing
-from streamer.delivery.matching import Via
-from streamer.delivery.silencing import EVERY_S as FOLLOWED_S
-from streamer.delivery.silencing import Elsewhere, Following, Silencing, SilencingUnavailable
-from streamer.events.rules import HOUR, MINUTE
+from streamer.delivery.alert_coordinator import AlertCoordinator
+from streamer.delivery.alertmanager_client import AlertmanagerClient, AlertmanagerUnavailable
+from streamer.delivery.alertmanager_resend import EXPIRY_MS, RESEND_INTERVAL_S, AlertmanagerResender
+from streamer.delivery.http_client import HttpClient
+from streamer.delivery.silence_matching import Via
+from streamer.delivery.silencing import SYNC_INTERVAL_S as FOLLOWED_S
+from streamer.delivery.silencing import AlertmanagerTarget, SilenceService, SilenceSync, SilencingUnavailable
+from streamer.events.counting_rules import HOUR, MINUTE
 from streamer.settings import Settings
 from streamer.store.redis import RedisStore
-from tests.delivery.belfry import bell as bell_of
-from tests.delivery.belfry import resolve, ring
-from tests.delivery.passing import Time
+from tests.delivery.coordinators import fire_alerts, resolve_alert
+from tests.delivery.coordinators import make_quiet_coordinator as bell_of
+from tests.delivery.manual_time import ManualTime
 from tests.parts.alertmanager import Alertmanager as AlertmanagerServer
 from tests.parts.server import run
 
@@ -49,12 +49,14 @@ def nothing_is_silenced(server: AlertmanagerServer) -> None:
 class Case:
     """A leading coordinator, time that begins now, and all that posts to Alertmanager."""
 
-    def __init__(self, bell: Bell, moments: Time, alertmanager: Alertmanager, via: Via) -> None:
+    def __init__(
+        self, bell: AlertCoordinator, moments: ManualTime, alertmanager: AlertmanagerClient, via: Via
+    ) -> None:
         self.bell, self.time, self.alertmanager = bell, moments, alertmanager
-        elsewhere = Elsewhere(alertmanager, via)
-        self.silencing = Silencing(bell, moments.clock, elsewhere)
-        self.following = Following(bell, elsewhere, moments.timing)
-        self.firing = Firing(bell, alertmanager, moments.timing)
+        elsewhere = AlertmanagerTarget(alertmanager, via)
+        self.silencing = SilenceService(bell, moments.clock, elsewhere)
+        self.following = SilenceSync(bell, elsewhere, moments.timing)
+        self.firing = AlertmanagerResender(bell, alertmanager, moments.timing)
 
     @property
     def at(self) -> int:
@@ -65,11 +67,11 @@ class Case:
 async def case_of(
     store: RedisStore, server: AlertmanagerServer, via: Via = "api", url: str = ""
 ) -> AsyncIterator[Case]:
-    moments, caller = Time(round(time.time() * 1000)), Caller()  # noqa: TID251 - Alertmanager's clock is real
+    moments, caller = ManualTime(round(time.time() * 1000)), HttpClient()  # noqa: TID251 - Alertmanager's clock is real
     bell = bell_of(store, SETTINGS, moments.clock)
-    await bell._hold()
+    await bell._acquire_lease()
     try:
-        yield Case(bell, moments, Alertmanager(url or server.url, caller), via)
+        yield Case(bell, moments, AlertmanagerClient(url or server.url, caller), via)
     finally:
         await caller.close()
 
@@ -100,7 +102,7 @@ async def eventually(found: Callable[[], Any], wanted: Any) -> None:
 
 
 async def pause(case: Case, seconds: float) -> None:
-    await case.time.asleep(lambda slept: slept == seconds)
+    await case.time.wait_for_sleep(lambda slept: slept == seconds)
 
 
 def known(server: AlertmanagerServer, key: str) -> list[dict[str, Any]]:
@@ -111,7 +113,7 @@ async def test_what_fires_arrives_with_its_labels_and_words_and_goes_when_it_is_
     case: Case, server: AlertmanagerServer
 ) -> None:
     async with running(case.firing):
-        await ring(case.bell, "arrives", at=case.at)
+        await fire_alerts(case.bell, "arrives", at=case.at)
         await eventually(lambda: len(known(server, "arrives")), 1)
         (alert,) = known(server, "arrives")
         assert alert["labels"] == {
@@ -126,24 +128,24 @@ async def test_what_fires_arrives_with_its_labels_and_words_and_goes_when_it_is_
             "description": "NPS of Billing dropped.",
         }
         assert _ms(alert["startsAt"]) == case.at
-        assert _ms(alert["endsAt"]) == case.at + EXPIRES_MS
-        await pause(case, EVERY_S)
-        await resolve(case.bell, "arrives", at=case.at)
+        assert _ms(alert["endsAt"]) == case.at + EXPIRY_MS
+        await pause(case, RESEND_INTERVAL_S)
+        await resolve_alert(case.bell, "arrives", at=case.at)
         await eventually(lambda: known(server, "arrives"), [])
 
 
 async def test_it_is_told_again_every_thirty_seconds_and_expires_when_nobody_does(
     case: Case, server: AlertmanagerServer
 ) -> None:
-    await ring(case.bell, "again", at=case.at)
+    await fire_alerts(case.bell, "again", at=case.at)
     async with running(case.firing):
-        await pause(case, EVERY_S)
+        await pause(case, RESEND_INTERVAL_S)
         began, ends = case.at, [_ends(server, "again")]
         for _ in range(2):
-            case.time.passes(EVERY_S)
-            await pause(case, EVERY_S)
+            case.time.advance(RESEND_INTERVAL_S)
+            await pause(case, RESEND_INTERVAL_S)
             ends.append(_ends(server, "again"))
-    assert ends == [began + EXPIRES_MS + round(n * EVERY_S * 1000) for n in range(3)]
+    assert ends == [began + EXPIRY_MS + round(n * RESEND_INTERVAL_S * 1000) for n in range(3)]
 
 
 def _ends(server: AlertmanagerServer, key: str) -> int:
@@ -158,15 +160,15 @@ def _ms(text: str) -> int:
 async def test_who_has_not_the_turn_tells_nothing(
     case: Case, store: RedisStore, server: AlertmanagerServer
 ) -> None:
-    await case.bell._ledger.release(case.bell._name)
+    await case.bell._document.release_lease(case.bell._name)
     other = bell_of(store, SETTINGS)
-    await other._hold()
-    await case.bell._hold()
+    await other._acquire_lease()
+    await case.bell._acquire_lease()
     async with running(case.firing):
-        await ring(case.bell, "not mine", at=case.at)
+        await fire_alerts(case.bell, "not mine", at=case.at)
         for _ in range(2):
-            await pause(case, EVERY_S)
-            case.time.passes(EVERY_S)
+            await pause(case, RESEND_INTERVAL_S)
+            case.time.advance(RESEND_INTERVAL_S)
         assert known(server, "not mine") == []
 
 
@@ -174,14 +176,14 @@ async def test_one_that_was_away_is_told_when_it_is_back(store: RedisStore) -> N
     own = AlertmanagerServer()
     try:
         async with case_of(store, own) as case, running(case.firing):
-            await ring(case.bell, "away", at=case.at)
-            for seconds in (1, 2, 4, 8, 16, EVERY_S, EVERY_S):
+            await fire_alerts(case.bell, "away", at=case.at)
+            for seconds in (1, 2, 4, 8, 16, RESEND_INTERVAL_S, RESEND_INTERVAL_S):
                 await pause(case, seconds)
-                assert case.firing.trouble == "connection failed (Connection refused)"
-                case.time.passes(seconds)
-            await pause(case, EVERY_S)
+                assert case.firing.failure == "connection failed (Connection refused)"
+                case.time.advance(seconds)
+            await pause(case, RESEND_INTERVAL_S)
             await own.start()
-            case.time.passes(EVERY_S)
+            case.time.advance(RESEND_INTERVAL_S)
             await eventually(lambda: len(known(own, "away")), 1)
     finally:
         await own.close()
@@ -213,24 +215,24 @@ async def test_who_silences_here_does_there_and_ends_it_there(
     async with case_of(store, server, via) as case:
         made = await case.silencing.silence("nps-drop", key, case.at + HOUR, "Ana", "known")
         assert shown(server) == [({**named, **group}, "Ana", "known")]
-        assert case.bell.record.silences == {made.id: made}
+        assert case.bell.state.silences == {made.id: made}
         assert (made.rule, made.key, made.until) == ("nps-drop", key, case.at + HOUR)
         async with running(case.following):
             await pause(case, FOLLOWED_S)
-            (kept,) = case.bell.record.silences.values()
+            (kept,) = case.bell.state.silences.values()
             assert (kept.id, kept.rule, kept.key, kept.until) == (made.id, made.rule, made.key, made.until)
             await case.silencing.unsilence(made.id)
             assert shown(server) == []
-            assert case.bell.record.silences == {}
-            case.time.passes(FOLLOWED_S)
+            assert case.bell.state.silences == {}
+            case.time.advance(FOLLOWED_S)
             await pause(case, FOLLOWED_S)
-            assert case.bell.record.silences == {}
+            assert case.bell.state.silences == {}
         await case.silencing.unsilence(made.id)
 
 
 async def test_an_alert_silenced_here_is_suppressed_there(case: Case, server: AlertmanagerServer) -> None:
     async with running(case.firing):
-        await ring(case.bell, "hush", "loud", at=case.at)
+        await fire_alerts(case.bell, "hush", "loud", at=case.at)
         await case.silencing.silence("nps-drop", "hush", case.at + HOUR, "Ana")
         await eventually(lambda: [one["status"]["state"] for one in known(server, "hush")], ["suppressed"])
         await eventually(lambda: [one["status"]["state"] for one in known(server, "loud")], ["active"])
@@ -259,20 +261,20 @@ async def test_what_is_silenced_there_with_amtool_is_so_here_and_ends_here(
     via: Via, asked: list[str], covers: list[Any], store: RedisStore, server: AlertmanagerServer
 ) -> None:
     async with case_of(store, server, via) as case, running(case.following):
-        await ring(case.bell, "billing", "sales", at=case.at)
+        await fire_alerts(case.bell, "billing", "sales", at=case.at)
         await pause(case, FOLLOWED_S)
         name = server.amtool("silence", "add", "--author=Ben", "--comment=works", "--duration=1h", *asked)
-        case.time.passes(FOLLOWED_S)
+        case.time.advance(FOLLOWED_S)
         await pause(case, FOLLOWED_S)
-        silences = case.bell.record.silences.values()
+        silences = case.bell.state.silences.values()
         assert [(one.rule, one.key) for one in silences] == covers
         assert {(one.by, one.comment, one.id.partition(".")[0]) for one in silences} <= {
             ("Ben", "works", name)
         }
         server.amtool("silence", "expire", name)
-        case.time.passes(FOLLOWED_S)
+        case.time.advance(FOLLOWED_S)
         await pause(case, FOLLOWED_S)
-        assert case.bell.record.silences == {}
+        assert case.bell.state.silences == {}
 
 
 async def test_one_made_there_that_covers_several_ends_for_all_of_them_from_here(
@@ -281,12 +283,12 @@ async def test_one_made_there_that_covers_several_ends_for_all_of_them_from_here
     async with running(case.following):
         await pause(case, FOLLOWED_S)
         server.amtool("silence", "add", "--author=Ben", "--comment=works", "alertname=~nps-drop|csat-drop")
-        case.time.passes(FOLLOWED_S)
+        case.time.advance(FOLLOWED_S)
         await pause(case, FOLLOWED_S)
-        silences = case.bell.record.silences
+        silences = case.bell.state.silences
         assert sorted(one.rule for one in silences.values()) == ["csat-drop", "nps-drop"]
         await case.silencing.unsilence(min(silences))
-        assert (case.bell.record.silences, shown(server)) == ({}, [])
+        assert (case.bell.state.silences, shown(server)) == ({}, [])
 
 
 async def test_where_it_cannot_be_asked_nothing_is_silenced_and_what_is_silenced_stays(
@@ -304,8 +306,8 @@ async def test_where_it_cannot_be_asked_nothing_is_silenced_and_what_is_silenced
                 await case.silencing.unsilence(made.id)
             async with running(case.following):
                 await pause(case, FOLLOWED_S)
-                assert case.following.trouble == "connection failed (Connection refused)"
-            assert case.bell.record.silences == {made.id: made}
+                assert case.following.failure == "connection failed (Connection refused)"
+            assert case.bell.state.silences == {made.id: made}
     finally:
         await own.close()
 
@@ -319,14 +321,14 @@ async def test_one_that_begins_later_is_known_but_does_not_hold_yet(
     server.amtool("silence", "add", "--author=Ben", "--comment=x", *span, "alertname=nps-drop")
     async with running(case.following):
         await pause(case, FOLLOWED_S)
-    record = case.bell.record
+    record = case.bell.state
     assert len(record.silences) == 1
-    assert record.silence("nps-drop", "billing", case.at + HOUR - MINUTE) is None
-    assert record.silence("nps-drop", "billing", case.at + HOUR + MINUTE) is not None
+    assert record.active_silence("nps-drop", "billing", case.at + HOUR - MINUTE) is None
+    assert record.active_silence("nps-drop", "billing", case.at + HOUR + MINUTE) is not None
 
 
 async def test_it_says_its_version_and_what_is_wrong(case: Case, server: AlertmanagerServer) -> None:
     assert (await case.alertmanager.version()).count(".") == 2
-    wrong = Alertmanager(f"{server.url}/nowhere", case.alertmanager._caller)
-    with pytest.raises(AlertmanagerAway, match=r"^answered 404$"):
+    wrong = AlertmanagerClient(f"{server.url}/nowhere", case.alertmanager._http)
+    with pytest.raises(AlertmanagerUnavailable, match=r"^answered 404$"):
         await wrong.version()

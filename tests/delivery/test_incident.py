@@ -6,25 +6,27 @@ from pathlib import Path
 import pytest
 
 from streamer.web.server import wall_clock
-from tests.delivery.alarmed import Alarmed, Place, freeze, thaw
-from tests.delivery.answers import QUEUE, corrected, several, weeks
+from tests.delivery.alerting_center import AlertingCenter, AlertPlace, freeze, thaw
+from tests.delivery.survey_answers import QUEUE, corrected, several, weeks
 from tests.parts.broker import Broker
 from tests.parts.redis_server import RedisServer
 
-NPS = Place("nps-drop", QUEUE)
-RULES = {"nps-drop": {"clear": "2s"}}
+NPS = AlertPlace("nps-drop", QUEUE)
+RULES = {"nps-drop": {"keep_firing_for": "2s"}}
 BAD, GOOD = 15, 200
 
 
 @pytest.fixture
 async def alarmed(
     fresh_broker: Broker, fresh_redis: RedisServer, center: str, tmp_path: Path
-) -> AsyncIterator[Alarmed]:
-    async with Alarmed(fresh_broker, fresh_redis, center, tmp_path) as alarmed:
+) -> AsyncIterator[AlertingCenter]:
+    async with AlertingCenter(fresh_broker, fresh_redis, center, tmp_path) as alarmed:
         yield alarmed
 
 
-async def test_answers_that_are_corrected_take_an_alert_back_and_that_is_said(alarmed: Alarmed) -> None:
+async def test_answers_that_are_corrected_take_an_alert_back_and_that_is_said(
+    alarmed: AlertingCenter,
+) -> None:
     await alarmed.open(RULES, servers=1)
     await alarmed.publish(weeks(wall_clock()))
     bad = several("bad", BAD, wall_clock(), nps=0)
@@ -38,7 +40,7 @@ async def test_answers_that_are_corrected_take_an_alert_back_and_that_is_said(al
     assert set(alarmed.hook.taken().values()) == {1}
 
 
-async def test_a_frozen_and_a_killed_server_make_nothing_told_twice_or_never(alarmed: Alarmed) -> None:
+async def test_a_frozen_and_a_killed_server_make_nothing_told_twice_or_never(alarmed: AlertingCenter) -> None:
     await alarmed.open(RULES)
     first, second = alarmed.servers
     await alarmed.publish(weeks(wall_clock()))
@@ -57,7 +59,7 @@ async def test_a_frozen_and_a_killed_server_make_nothing_told_twice_or_never(ala
 
 
 async def test_a_receiver_that_fails_is_away_and_is_slow_is_told_all_once_and_keeps_nobody(
-    alarmed: Alarmed,
+    alarmed: AlertingCenter,
 ) -> None:
     await alarmed.open(RULES, servers=1)
     server, hook = alarmed.servers[0], alarmed.hook

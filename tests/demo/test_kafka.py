@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import InvalidConfigurationError, KafkaError, PolicyViolationError
 
-from streamer.demo.embedded import broker
+from streamer.demo.embedded import embedded_broker
 from streamer.worker import kafka
 
 SIX = {
@@ -31,14 +31,14 @@ async def partitions(bootstrap: str) -> dict[str, int]:
 
 
 async def test_topics_are_created_once() -> None:
-    async with broker() as bootstrap:
+    async with embedded_broker() as bootstrap:
         assert set(await kafka.ensure_topics(bootstrap, partitions=3)) == SIX
         assert await kafka.ensure_topics(bootstrap, partitions=5) == []
         assert await partitions(bootstrap) == dict.fromkeys(SIX, 3)
 
 
 async def test_a_topic_that_is_there_is_left_alone() -> None:
-    async with broker() as bootstrap:
+    async with embedded_broker() as bootstrap:
         admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
         await admin.start()
         await admin.create_topics([NewTopic("survey-sent", 7, 1)])
@@ -48,7 +48,7 @@ async def test_a_topic_that_is_there_is_left_alone() -> None:
 
 
 async def test_any_number_may_create_topics_at_once() -> None:
-    async with broker() as bootstrap:
+    async with embedded_broker() as bootstrap:
         created = await asyncio.gather(*(kafka.ensure_topics(bootstrap) for _ in range(8)))
         assert sorted(name for names in created for name in names) == sorted(SIX)
         assert await partitions(bootstrap) == dict.fromkeys(SIX, 4)
@@ -63,7 +63,7 @@ async def test_a_broker_that_refuses_our_configuration_gets_the_topics_without(
         return InvalidConfigurationError("no") if topic.topic_configs else await create(admin, topic)
 
     monkeypatch.setattr(kafka, "_create", picky)
-    async with broker() as bootstrap:
+    async with embedded_broker() as bootstrap:
         assert set(await kafka.ensure_topics(bootstrap)) == SIX
         assert set(await partitions(bootstrap)) == SIX
 
@@ -73,7 +73,7 @@ async def test_a_refused_topic_is_named_with_the_brokers_reason(monkeypatch: pyt
         return PolicyViolationError("not on a Sunday")
 
     monkeypatch.setattr(kafka, "_create", refuses)
-    async with broker() as bootstrap:
+    async with embedded_broker() as bootstrap:
         with pytest.raises(kafka.TopicError, match=r"call-completed.*not on a Sunday"):
             await kafka.ensure_topics(bootstrap)
 
@@ -82,9 +82,9 @@ async def test_the_producer_works_quietly_on_a_broker_that_does_not_number_recor
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.WARNING)
-    async with broker() as bootstrap:
+    async with embedded_broker() as bootstrap:
         await kafka.ensure_topics(bootstrap)
-        producer = await kafka.producer(bootstrap)
+        producer = await kafka.start_producer(bootstrap)
         await producer.send_and_wait("survey-sent", b"{}", timestamp_ms=1_700_000_000_000)
         await producer.stop()
         consumer = AIOKafkaConsumer("survey-sent", bootstrap_servers=bootstrap, auto_offset_reset="earliest")

@@ -10,46 +10,46 @@ from typing import Any
 import msgspec
 import pytest
 
-from streamer.demo.letters import Message
-from streamer.demo.simulator import Center, Incident, Plan, publish
-from streamer.demo.staff import DAY_SHAPE
-from streamer.events.decoding import Record, decode
+from streamer.demo.event_encoding import SimulatedMessage
+from streamer.demo.roster import DAY_SHAPE
+from streamer.demo.simulator import CenterPlan, Incident, SimulatedCenter, publish_messages
+from streamer.events.counting_rules import DAY, HOUR, MINUTE, CountingRules
+from streamer.events.decoding import KafkaRecord, decode
 from streamer.events.models import (
-    Evaluation,
     Event,
-    Rejected,
-    Response,
+    QualityEvaluation,
+    RejectedEvent,
     Segment,
-    Stated,
+    StatedFact,
+    SurveyResponse,
     SurveySent,
     Tombstone,
 )
-from streamer.events.rules import DAY, HOUR, MINUTE, Rules
 
 START = 1_790_000_000_000
-DAY_PLAN = Plan(seed=1, start_ms=START, rate=0.4, zone="Europe/Madrid")
+DAY_PLAN = CenterPlan(seed=1, start_ms=START, rate=0.4, zone="Europe/Madrid")
 
 
 @cache
-def day() -> tuple[Message, ...]:
-    return tuple(Center(DAY_PLAN).history(24))
+def day() -> tuple[SimulatedMessage, ...]:
+    return tuple(SimulatedCenter(DAY_PLAN).history(24))
 
 
-def read(message: Message) -> Event | Rejected:
-    record = Record(message.topic, 0, 0, message.at_ms, message.key, message.value, message.headers)
-    return decode(record, Rules())
+def read(message: SimulatedMessage) -> Event | RejectedEvent:
+    record = KafkaRecord(message.topic, 0, 0, message.at_ms, message.key, message.value, message.headers)
+    return decode(record, CountingRules())
 
 
-def events(messages: Sequence[Message]) -> Iterator[Event]:
+def events(messages: Sequence[SimulatedMessage]) -> Iterator[Event]:
     for message in messages:
         event = read(message)
-        assert not isinstance(event, Rejected), (event, message)
+        assert not isinstance(event, RejectedEvent), (event, message)
         yield event
 
 
-def facts(messages: Sequence[Message]) -> list[Stated]:
+def facts(messages: Sequence[SimulatedMessage]) -> list[StatedFact]:
     """Return the newest version of each event."""
-    newest: dict[Any, Stated] = {}
+    newest: dict[Any, StatedFact] = {}
     for event in events(messages):
         if not isinstance(event, Tombstone):
             known = newest.get(event.identity)
@@ -59,11 +59,11 @@ def facts(messages: Sequence[Message]) -> list[Stated]:
 
 
 @cache
-def day_facts() -> list[Stated]:
+def day_facts() -> list[StatedFact]:
     return facts(day())
 
 
-def nps(responses: list[Response]) -> float:
+def nps(responses: list[SurveyResponse]) -> float:
     scores = [response.nps for response in responses if response.nps is not None]
     return 100 * sum((score >= 9) - (score <= 6) for score in scores) / len(scores)
 
@@ -73,8 +73,8 @@ def share(flags: list[bool]) -> float:
 
 
 def test_the_same_seed_and_start_give_the_same_messages_byte_for_byte() -> None:
-    def told(seed: int, start_ms: int) -> list[Message]:
-        center = Center(Plan(seed=seed, start_ms=start_ms, rate=1))
+    def told(seed: int, start_ms: int) -> list[SimulatedMessage]:
+        center = SimulatedCenter(CenterPlan(seed=seed, start_ms=start_ms, rate=1))
         live = takewhile(lambda message: message.at_ms < start_ms + 5 * MINUTE, center.live())
         return [*center.history(1, thin_days=2), *live]
 
@@ -84,14 +84,14 @@ def test_the_same_seed_and_start_give_the_same_messages_byte_for_byte() -> None:
 
 def test_a_center_started_again_repeats_no_contact() -> None:
     def ids(start_ms: int) -> set[str]:
-        told = Center(Plan(seed=1, start_ms=start_ms)).history(1)
+        told = SimulatedCenter(CenterPlan(seed=1, start_ms=start_ms)).history(1)
         return {event.contact_id for event in events(list(told)) if isinstance(event, Segment)}
 
     assert ids(START).isdisjoint(ids(START + 60_000))
 
 
 def test_messages_come_in_the_order_of_their_times_and_live_goes_on_where_history_ends() -> None:
-    center = Center(Plan(seed=1, start_ms=START, rate=2))
+    center = SimulatedCenter(CenterPlan(seed=1, start_ms=START, rate=2))
     past = list(center.history(2, thin_days=1))
     live = list(takewhile(lambda message: message.at_ms < START + 20 * MINUTE, center.live()))
     assert START - 2 * HOUR - DAY <= past[0].at_ms < past[-1].at_ms < START <= live[0].at_ms
@@ -100,7 +100,9 @@ def test_messages_come_in_the_order_of_their_times_and_live_goes_on_where_histor
 
 @pytest.mark.parametrize("seed", range(5))
 def test_the_past_hours_are_full_however_thin_the_days_before_them(seed: int) -> None:
-    past = list(Center(Plan(seed=seed, start_ms=START, rate=8)).history(0.25, thin_days=9, thin=0.0002))
+    past = list(
+        SimulatedCenter(CenterPlan(seed=seed, start_ms=START, rate=8)).history(0.25, thin_days=9, thin=0.0002)
+    )
     first = next(at for at in (message.at_ms for message in past) if at >= START - HOUR // 4)
     assert first < START - HOUR // 4 + MINUTE
 
@@ -140,7 +142,7 @@ def test_the_rate_is_kept_over_a_day_and_the_noon_is_busier_than_the_night() -> 
 
 def test_one_in_five_surveys_is_answered_and_most_of_these_within_minutes() -> None:
     sent = {fact.survey_id: fact.sent_at for fact in day_facts() if isinstance(fact, SurveySent)}
-    answered = [fact for fact in day_facts() if isinstance(fact, Response)]
+    answered = [fact for fact in day_facts() if isinstance(fact, SurveyResponse)]
     assert len(answered) / len(sent) == pytest.approx(0.2, abs=0.03)
     delays = sorted(
         response.answered_at - sent[response.survey_id] for response in answered if response.survey_id in sent
@@ -150,7 +152,7 @@ def test_one_in_five_surveys_is_answered_and_most_of_these_within_minutes() -> N
 
 
 def test_scores_are_those_of_a_decent_center() -> None:
-    responses = [fact for fact in day_facts() if isinstance(fact, Response)]
+    responses = [fact for fact in day_facts() if isinstance(fact, SurveyResponse)]
     assert nps(responses) == pytest.approx(30, abs=8)
     assert share([fact.csat >= 4 for fact in responses if fact.csat]) == pytest.approx(0.8, abs=0.05)
     first = [fact.resolved_first for fact in responses if fact.resolved_first is not None]
@@ -158,12 +160,12 @@ def test_scores_are_those_of_a_decent_center() -> None:
 
 
 def test_a_third_of_surveys_and_evaluations_know_only_their_contact() -> None:
-    responses = [fact for fact in day_facts() if isinstance(fact, Response)]
+    responses = [fact for fact in day_facts() if isinstance(fact, SurveyResponse)]
     only = [fact.customer_id is None and fact.contact_id is not None for fact in responses]
     assert share(only) == pytest.approx(1 / 3, abs=0.05)
     assert any(fact.customer_id is None and fact.contact_id is None for fact in responses)
     assert all(fact.survey_id or fact.contact_id for fact in responses)
-    evaluations = [fact for fact in day_facts() if isinstance(fact, Evaluation)]
+    evaluations = [fact for fact in day_facts() if isinstance(fact, QualityEvaluation)]
     assert share([fact.agent_id is None for fact in evaluations]) == pytest.approx(1 / 3, abs=0.08)
 
 
@@ -179,7 +181,7 @@ def test_there_is_all_that_makes_counting_hard() -> None:
     assert kinds == {"s", "r"}
 
 
-def told_segments() -> Iterator[tuple[Message, Segment]]:
+def told_segments() -> Iterator[tuple[SimulatedMessage, Segment]]:
     for message in day():
         event = read(message)
         if isinstance(event, Segment) and event.version == 0:
@@ -193,7 +195,7 @@ def test_customers_who_were_not_helped_come_again() -> None:
 
 
 def test_all_three_envelopes_are_in_use_and_bare_objects_mostly() -> None:
-    def envelope(message: Message) -> str:
+    def envelope(message: SimulatedMessage) -> str:
         names = {name for name, _ in message.headers}
         return "binary" if "ce_id" in names else "structured" if names else "bare"
 
@@ -208,7 +210,7 @@ def test_records_carry_their_customer_as_key() -> None:
 
 
 def test_two_centers_of_one_seed_have_the_same_agents_and_they_differ_for_good() -> None:
-    one, other = Center(DAY_PLAN), Center(DAY_PLAN._replace(start_ms=START + DAY))
+    one, other = SimulatedCenter(DAY_PLAN), SimulatedCenter(DAY_PLAN._replace(start_ms=START + DAY))
     assert one.agents == other.agents
     best, worst = max(one.agents, key=lambda a: a.skill), min(one.agents, key=lambda a: a.skill)
     assert best.skill - worst.skill > 1
@@ -224,7 +226,7 @@ def test_the_incident_comes_stays_goes_and_comes_again(since_s: float, severity:
 
 def test_the_incident_makes_one_queue_worse_and_it_recovers() -> None:
     incident = Incident(queue="billing", after_s=1200, lasts_s=1200, every_s=10_000)
-    center = Center(Plan(seed=5, start_ms=START, rate=8, incident=incident))
+    center = SimulatedCenter(CenterPlan(seed=5, start_ms=START, rate=8, incident=incident))
     told = list(takewhile(lambda message: message.at_ms < START + 75 * MINUTE, center.live()))
     known = facts(told)
     queue = {
@@ -236,7 +238,7 @@ def test_the_incident_makes_one_queue_worse_and_it_recovers() -> None:
         ours = [fact for fact in queue.values() if fact.queue == name and fact.queued_at is not None]
         then = [fact for fact in ours if begin_s * 1000 <= (fact.queued_at or 0) - START < end_s * 1000]
         ids = {fact.contact_id for fact in then}
-        said = [fact for fact in known if isinstance(fact, Response) and fact.contact_id in ids]
+        said = [fact for fact in known if isinstance(fact, SurveyResponse) and fact.contact_id in ids]
         return nps(said), share([fact.outcome == "abandoned" for fact in then])
 
     before, amid, after = (
@@ -273,11 +275,13 @@ class Clock:
 
 
 async def test_live_messages_go_out_at_their_times_without_drift(monkeypatch: pytest.MonkeyPatch) -> None:
-    messages = [Message(1_000_000 + 100 * number, "t", b"k", b"v", (("h", b"1"),)) for number in range(500)]
+    messages = [
+        SimulatedMessage(1_000_000 + 100 * number, "t", b"k", b"v", (("h", b"1"),)) for number in range(500)
+    ]
     clock = Clock(1000.0)
     producer = Producer(clock)
     monkeypatch.setattr("streamer.demo.simulator.asyncio.sleep", clock.sleep)
-    await publish(messages, producer, lambda: clock.now_s)
+    await publish_messages(messages, producer, lambda: clock.now_s)
     for message, (at_s, sent) in zip(messages, producer.sent, strict=True):
         assert at_s == pytest.approx(message.at_ms / 1000, abs=0.03)
         assert sent["timestamp_ms"] == message.at_ms

@@ -4,25 +4,25 @@ from typing import Any
 import msgspec
 import pytest
 
-from streamer.events.decoding import DEAD_LETTERS, REASONS, SCALES, TOPICS, Record, decode
+from streamer.events.counting_rules import DAY, MINUTE, CountingRules
+from streamer.events.decoding import DEAD_LETTER_TOPIC, REASONS, SCALES, TOPICS, KafkaRecord, decode
 from streamer.events.models import (
     CHANNELS,
     OUTCOMES,
-    Evaluation,
-    Identity,
-    Rejected,
-    Response,
+    CustomerValuation,
+    FactIdentity,
+    QualityEvaluation,
+    RejectedEvent,
     Segment,
+    SurveyResponse,
     SurveySent,
     Tombstone,
-    Valuation,
 )
-from streamer.events.rules import DAY, MINUTE, Rules
 
 NOW = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 NOON = "2025-12-31T12:00:00Z"
 NOON_MS = NOW - 12 * 60 * MINUTE
-RULES = Rules()
+RULES = CountingRules()
 DELETE = object()
 
 CALL = {"contact_id": "c1", "queue": "billing", "outcome": "answered", "ended_at": NOON}
@@ -33,37 +33,37 @@ VALUE = {"customer_id": "k1", "value": 1250.5, "as_of": NOON}
 GOOD = dict(zip(TOPICS, (CALL, SENT, SURVEY, QA, VALUE), strict=True))
 
 
-def record(topic: str, value: bytes | None, timestamp: int = NOW) -> Record:
-    return Record(topic, 3, 42, timestamp, b"key", value, [])
+def record(topic: str, value: bytes | None, timestamp: int = NOW) -> KafkaRecord:
+    return KafkaRecord(topic, 3, 42, timestamp, b"key", value, [])
 
 
-def read(topic: str, rules: Rules = RULES, **changes: Any) -> Any:
+def decode_changed(topic: str, rules: CountingRules = RULES, **changes: Any) -> Any:
     data = {name: value for name, value in {**GOOD[topic], **changes}.items() if value is not DELETE}
     return decode(record(topic, json.dumps(data).encode()), rules)
 
 
 def call(**changes: Any) -> Any:
-    return read("call-completed", **changes)
+    return decode_changed("call-completed", **changes)
 
 
 def survey(**changes: Any) -> Any:
-    return read("survey-completed", **changes)
+    return decode_changed("survey-completed", **changes)
 
 
-def answers(**given: Any) -> Any:
-    return survey(answers=given)
+def answers(**answers_given: Any) -> Any:
+    return survey(answers=answers_given)
 
 
 def qa(**changes: Any) -> Any:
-    return read("contact-evaluated", **changes)
+    return decode_changed("contact-evaluated", **changes)
 
 
 def valued(**changes: Any) -> Any:
-    return read("customer-valued", **changes)
+    return decode_changed("customer-valued", **changes)
 
 
 def reason(outcome: Any) -> str:
-    return outcome.reason if isinstance(outcome, Rejected) else "accepted"
+    return outcome.reason if isinstance(outcome, RejectedEvent) else "accepted"
 
 
 def test_names_on_the_wire():
@@ -74,7 +74,7 @@ def test_names_on_the_wire():
         "contact-evaluated",
         "customer-valued",
     )
-    assert DEAD_LETTERS == "streamer-dead-letters"
+    assert DEAD_LETTER_TOPIC == "streamer-dead-letters"
     assert len(set(REASONS)) == len(REASONS)
     assert SCALES == {"nps": (0, 10), "csat": (1, 5), "ces": (1, 7), "effort": (1, 5), "cnx": (1, 10)}
 
@@ -146,7 +146,7 @@ DIMENSIONS = {
 
 
 def test_every_field_of_an_invitation_arrives():
-    event = read("survey-sent", contact_id="c1", customer_id="k1", version=2, **DIMENSIONS)
+    event = decode_changed("survey-sent", contact_id="c1", customer_id="k1", version=2, **DIMENSIONS)
     assert event == SurveySent(
         survey_id="v1", contact_id="c1", customer_id="k1", version=2, sent_at=NOON_MS, **DIMENSIONS
     )
@@ -164,7 +164,7 @@ def test_every_field_of_a_survey_arrives():
         excluded=True,
         **DIMENSIONS,
     )
-    assert event == Response(
+    assert event == SurveyResponse(
         response_id="r1",
         survey_id="v1",
         contact_id="c1",
@@ -185,7 +185,7 @@ def test_every_field_of_a_survey_arrives():
 
 def test_every_field_of_an_evaluation_arrives():
     event = qa(contact_id="c1", agent_id="a1", customer_id="k1", form="f1", version=2)
-    assert event == Evaluation(
+    assert event == QualityEvaluation(
         evaluation_id="e1",
         contact_id="c1",
         agent_id="a1",
@@ -199,12 +199,12 @@ def test_every_field_of_an_evaluation_arrives():
 
 def test_the_version_of_a_value_is_its_time():
     event = valued(version=3, currency="eur")
-    assert event == Valuation(customer_id="k1", value=125050, as_of=NOON_MS, version=NOON_MS)
+    assert event == CustomerValuation(customer_id="k1", value=125050, as_of=NOON_MS, version=NOON_MS)
 
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_every_accepted_fact_has_a_digest(topic):
-    largest = read(topic, version=2**53 - 1, customer_value=1e9, value=-1e9)
+    largest = decode_changed(topic, version=2**53 - 1, customer_value=1e9, value=-1e9)
     assert len(largest.digest()) == 32
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(largest), type=type(largest)) == largest
 
@@ -249,7 +249,7 @@ def test_a_choice_takes_its_default_when_it_is(sentence, value, name):
     ],
 )
 def test_a_required_text_is_missing_when_it_is(sentence, value, topic, name, expected):
-    outcome = read(topic, **{name: value})
+    outcome = decode_changed(topic, **{name: value})
     assert (reason(outcome), outcome.error.split()[0]) == (expected, name)
 
 
@@ -259,7 +259,7 @@ def test_a_required_text_is_missing_when_it_is(sentence, value, topic, name, exp
 )
 @pytest.mark.parametrize("value", [None, DELETE])
 def test_a_required_value_is_missing(topic, name, value):
-    assert reason(read(topic, **{name: value})) == "missing"
+    assert reason(decode_changed(topic, **{name: value})) == "missing"
 
 
 TEXTS = [
@@ -296,7 +296,7 @@ def test_an_integer_id_becomes_its_digits():
 def test_a_segment_named_as_its_contact_is_not_named():
     assert call(segment_id="c1") == call()
     assert call(contact_id=17, segment_id="17").segment_id == ""
-    assert call(segment_id="c2").identity == Identity("s", "", "c2")
+    assert call(segment_id="c2").identity == FactIdentity("s", "", "c2")
 
 
 CHOICES = [
@@ -328,7 +328,7 @@ def test_a_choice_is_kept_in_lower_case():
 
 
 def test_only_a_call_has_a_channel_by_default():
-    assert (call().channel, survey().channel, read("survey-sent").channel) == ("voice", None, None)
+    assert (call().channel, survey().channel, decode_changed("survey-sent").channel) == ("voice", None, None)
 
 
 TIMES = [
@@ -371,17 +371,17 @@ TIMES = [
     ],
 )
 def test_times(sentence, value, expected, topic, name):
-    outcome = read(topic, **{name: value})
-    assert (outcome.reason if isinstance(outcome, Rejected) else outcome.time) == expected
+    outcome = decode_changed(topic, **{name: value})
+    assert (outcome.reason if isinstance(outcome, RejectedEvent) else outcome.time) == expected
 
 
 def test_the_horizon_is_a_setting():
-    rules = Rules(horizon_ms=DAY)
+    rules = CountingRules(horizon_ms=DAY)
     old, older = NOW // 1000 - 86_400, NOW // 1000 - 86_401
-    assert reason(read("call-completed", rules, ended_at=old)) == "accepted"
-    assert reason(read("call-completed", rules, ended_at=older)) == "too-old"
-    assert reason(read("call-completed", rules, wait_s=86_400)) == "accepted"
-    assert reason(read("call-completed", rules, wait_s=86_400.001)) == "too-much"
+    assert reason(decode_changed("call-completed", rules, ended_at=old)) == "accepted"
+    assert reason(decode_changed("call-completed", rules, ended_at=older)) == "too-old"
+    assert reason(decode_changed("call-completed", rules, wait_s=86_400)) == "accepted"
+    assert reason(decode_changed("call-completed", rules, wait_s=86_400.001)) == "too-much"
 
 
 QUEUED = [
@@ -421,7 +421,7 @@ LONGEST = [("wait_s", 35 * 86_400), ("talk_s", 604_800), ("hold_s", 604_800), ("
 def test_durations(sentence, value, expected, name):
     outcome = call(**{name: value})
     field = name.replace("_s", "_ms")
-    assert (outcome.reason if isinstance(outcome, Rejected) else getattr(outcome, field)) == expected
+    assert (outcome.reason if isinstance(outcome, RejectedEvent) else getattr(outcome, field)) == expected
 
 
 @pytest.mark.parametrize(("name", "seconds"), LONGEST)
@@ -460,11 +460,11 @@ SCORES = [
 @pytest.mark.parametrize(("sentence", "value", "expected"), SCORES)
 def test_scores(sentence, value, expected):
     outcome = answers(nps=value)
-    assert (outcome.reason if isinstance(outcome, Rejected) else outcome.nps) == expected
+    assert (outcome.reason if isinstance(outcome, RejectedEvent) else outcome.nps) == expected
 
 
 def test_a_survey_of_skipped_answers_is_a_survey():
-    nothing = Response(response_id="r1", answered_at=NOON_MS)
+    nothing = SurveyResponse(response_id="r1", answered_at=NOON_MS)
     assert answers() == nothing
     assert answers(nps=None, csat=None, resolved_first=None) == nothing
 
@@ -515,7 +515,7 @@ POINTS = [
 @pytest.mark.parametrize(("sentence", "value", "expected"), POINTS)
 def test_points(sentence, value, expected):
     outcome = qa(score=value)
-    assert (outcome.reason if isinstance(outcome, Rejected) else outcome.score) == expected
+    assert (outcome.reason if isinstance(outcome, RejectedEvent) else outcome.score) == expected
 
 
 MONEY = [
@@ -539,13 +539,13 @@ MONEY = [
 @pytest.mark.parametrize(("sentence", "changes", "expected"), MONEY)
 def test_values(sentence, changes, expected):
     outcome = valued(**changes)
-    assert (outcome.reason if isinstance(outcome, Rejected) else outcome.value) == expected
+    assert (outcome.reason if isinstance(outcome, RejectedEvent) else outcome.value) == expected
 
 
 def test_the_currency_is_a_setting():
-    rules = Rules(currency="USD")
-    assert read("customer-valued", rules, currency="USD").value == 125050
-    assert reason(read("customer-valued", rules, currency="EUR")) == "other-currency"
+    rules = CountingRules(currency="USD")
+    assert decode_changed("customer-valued", rules, currency="USD").value == 125050
+    assert reason(decode_changed("customer-valued", rules, currency="EUR")) == "other-currency"
 
 
 def test_a_call_may_carry_its_customers_value():
@@ -577,9 +577,9 @@ VERSIONS = [
 @pytest.mark.parametrize(("sentence", "changes", "expected"), VERSIONS)
 @pytest.mark.parametrize("topic", TOPICS[:-1])
 def test_versions(sentence, changes, expected, topic):
-    outcome = read(topic, **changes)
+    outcome = decode_changed(topic, **changes)
     wanted = NOW + DAY if expected is None else expected
-    assert (outcome.reason if isinstance(outcome, Rejected) else outcome.version) == wanted
+    assert (outcome.reason if isinstance(outcome, RejectedEvent) else outcome.version) == wanted
 
 
 TOMBSTONES = [
@@ -609,7 +609,7 @@ def test_a_fact_is_taken_back(sentence, topic, data, expected):
         assert reason(outcome) == expected
     else:
         letter, name, version = expected
-        assert outcome == Tombstone(Identity(letter, "", name), version)
+        assert outcome == Tombstone(FactIdentity(letter, "", name), version)
 
 
 def test_what_is_not_deleted_is_a_fact():
@@ -734,7 +734,7 @@ PERSONAL = [
 
 @pytest.mark.parametrize(("sentence", "outcome", "secret"), PERSONAL)
 def test_an_error_shows_nothing_that_may_be_somebodys_number_address_or_words(sentence, outcome, secret):
-    assert isinstance(outcome(), Rejected)
+    assert isinstance(outcome(), RejectedEvent)
     assert secret not in outcome().error
 
 

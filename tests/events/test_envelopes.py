@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from streamer.events.decoding import Record, decode, redact
-from streamer.events.envelopes import LARGEST_LETTER, customer_of
-from streamer.events.models import Identity, Rejected, Response, Tombstone
-from streamer.events.rules import Rules
+from streamer.events.counting_rules import CountingRules
+from streamer.events.decoding import KafkaRecord, decode, redact_record
+from streamer.events.envelopes import MAX_LETTER_BYTES, customer_id_of
+from streamer.events.models import FactIdentity, RejectedEvent, SurveyResponse, Tombstone
 
 NOW = 1_767_225_600_000
 WHO, WHAT = "customer-4711", "the agent was rude"
@@ -25,17 +25,17 @@ STRUCTURED = {"content-type": b"application/cloudevents+json; charset=UTF-8"}
 DELETE = object()
 
 
-def record(value: Any, headers: dict[str, bytes] | None = None) -> Record:
+def record(value: Any, headers: dict[str, bytes] | None = None) -> KafkaRecord:
     raw = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return Record("survey-completed", 0, 0, NOW, None, raw, list((headers or {}).items()))
+    return KafkaRecord("survey-completed", 0, 0, NOW, None, raw, list((headers or {}).items()))
 
 
-def changed(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
+def with_changes(base: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {name: value for name, value in {**base, **changes}.items() if value is not DELETE}
 
 
-def found(outcome: Any) -> str:
-    return outcome.reason if isinstance(outcome, Rejected) else outcome.source
+def outcome_of(outcome: Any) -> str:
+    return outcome.reason if isinstance(outcome, RejectedEvent) else outcome.source
 
 
 def encoded(data: Any) -> str:
@@ -43,75 +43,75 @@ def encoded(data: Any) -> str:
 
 
 def test_all_envelopes_state_the_same_fact():
-    fact = Response(
+    fact = SurveyResponse(
         source="/surveys", response_id="r1", customer_id=WHO, answered_at=NOW, nps=3, comment=WHAT
     )
-    assert decode(record(EVENT), Rules()) == fact
-    assert decode(record(EVENT, STRUCTURED), Rules()) == fact
-    assert decode(record(DATA, BINARY), Rules()) == fact
-    base64d = changed(EVENT, data=DELETE, data_base64=encoded(DATA))
-    assert decode(record(base64d), Rules()) == fact
-    assert decode(record(DATA), Rules()) == Response(
+    assert decode(record(EVENT), CountingRules()) == fact
+    assert decode(record(EVENT, STRUCTURED), CountingRules()) == fact
+    assert decode(record(DATA, BINARY), CountingRules()) == fact
+    base64d = with_changes(EVENT, data=DELETE, data_base64=encoded(DATA))
+    assert decode(record(base64d), CountingRules()) == fact
+    assert decode(record(DATA), CountingRules()) == SurveyResponse(
         response_id="r1", customer_id=WHO, answered_at=NOW, nps=3, comment=WHAT
     )
 
 
 def test_a_tombstone_bears_its_envelopes_source():
     gone = {"response_id": "r1", "version": 2, "deleted": True}
-    expected = Tombstone(Identity("r", "/surveys", "r1"), 2)
-    assert decode(record(changed(EVENT, data=gone)), Rules()) == expected
-    assert decode(record(gone, BINARY), Rules()) == expected
+    expected = Tombstone(FactIdentity("r", "/surveys", "r1"), 2)
+    assert decode(record(with_changes(EVENT, data=gone)), CountingRules()) == expected
+    assert decode(record(gone, BINARY), CountingRules()) == expected
 
 
 BODIES = [
-    ("a later 1.x is read", changed(EVENT, specversion="1.1"), "/surveys"),
-    ("0.3 is not", changed(EVENT, specversion="0.3"), "envelope"),
-    ("2.0 is not", changed(EVENT, specversion="2.0"), "envelope"),
-    ("10.0 is not 1.0", changed(EVENT, specversion="10.0"), "envelope"),
-    ("a number is no specversion", changed(EVENT, specversion=1.0), "envelope"),
-    ("an id is required", changed(EVENT, id=DELETE), "envelope"),
-    ("a type is required", changed(EVENT, type=DELETE), "envelope"),
-    ("any type will do", changed(EVENT, type="com.example.anything"), "/surveys"),
-    ("a source is required", changed(EVENT, source=DELETE), "envelope"),
-    ("a blank source is none", changed(EVENT, source=" "), "envelope"),
-    ("a source is a text", changed(EVENT, source=5), "envelope"),
-    ("a source of 256 characters", changed(EVENT, source="/" * 256), "/" * 256),
-    ("a source of 257 characters", changed(EVENT, source="/" * 257), "envelope"),
-    ("a source with a control character", changed(EVENT, source="/\x00"), "envelope"),
-    ("data are required", changed(EVENT, data=DELETE), "envelope"),
-    ("null is no data", changed(EVENT, data=None), "envelope"),
-    ("data are an object", changed(EVENT, data=[DATA]), "wrong-type"),
-    ("data are not an object in a text", changed(EVENT, data=json.dumps(DATA)), "wrong-type"),
-    ("data are checked", changed(EVENT, data={**DATA, "answers": {"nps": 11}}), "off-scale"),
-    ("data are not both", changed(EVENT, data_base64=encoded(DATA)), "envelope"),
-    ("base64 is base64", changed(EVENT, data=DELETE, data_base64="%%%"), "envelope"),
-    ("base64 is a text", changed(EVENT, data=DELETE, data_base64=5), "envelope"),
-    ("base64 is ASCII", changed(EVENT, data=DELETE, data_base64="ñ"), "envelope"),
-    ("base64 of nothing", changed(EVENT, data=DELETE, data_base64=""), "not-json"),
-    ("base64 of no JSON", changed(EVENT, data=DELETE, data_base64="AAAA"), "not-json"),
-    ("an envelope in an envelope is not opened", changed(EVENT, data=EVENT), "missing"),
-    ("extensions are ignored", changed(EVENT, traceparent="00-1-2-03", partitionkey=WHO), "/surveys"),
-    ("null is no specversion", changed(DATA, specversion=None), ""),
-    ("a bare object may have its own source", changed(DATA, source="web", id=5, type=1, data=[1]), ""),
+    ("a later 1.x is read", with_changes(EVENT, specversion="1.1"), "/surveys"),
+    ("0.3 is not", with_changes(EVENT, specversion="0.3"), "envelope"),
+    ("2.0 is not", with_changes(EVENT, specversion="2.0"), "envelope"),
+    ("10.0 is not 1.0", with_changes(EVENT, specversion="10.0"), "envelope"),
+    ("a number is no specversion", with_changes(EVENT, specversion=1.0), "envelope"),
+    ("an id is required", with_changes(EVENT, id=DELETE), "envelope"),
+    ("a type is required", with_changes(EVENT, type=DELETE), "envelope"),
+    ("any type will do", with_changes(EVENT, type="com.example.anything"), "/surveys"),
+    ("a source is required", with_changes(EVENT, source=DELETE), "envelope"),
+    ("a blank source is none", with_changes(EVENT, source=" "), "envelope"),
+    ("a source is a text", with_changes(EVENT, source=5), "envelope"),
+    ("a source of 256 characters", with_changes(EVENT, source="/" * 256), "/" * 256),
+    ("a source of 257 characters", with_changes(EVENT, source="/" * 257), "envelope"),
+    ("a source with a control character", with_changes(EVENT, source="/\x00"), "envelope"),
+    ("data are required", with_changes(EVENT, data=DELETE), "envelope"),
+    ("null is no data", with_changes(EVENT, data=None), "envelope"),
+    ("data are an object", with_changes(EVENT, data=[DATA]), "wrong-type"),
+    ("data are not an object in a text", with_changes(EVENT, data=json.dumps(DATA)), "wrong-type"),
+    ("data are checked", with_changes(EVENT, data={**DATA, "answers": {"nps": 11}}), "off-scale"),
+    ("data are not both", with_changes(EVENT, data_base64=encoded(DATA)), "envelope"),
+    ("base64 is base64", with_changes(EVENT, data=DELETE, data_base64="%%%"), "envelope"),
+    ("base64 is a text", with_changes(EVENT, data=DELETE, data_base64=5), "envelope"),
+    ("base64 is ASCII", with_changes(EVENT, data=DELETE, data_base64="ñ"), "envelope"),
+    ("base64 of nothing", with_changes(EVENT, data=DELETE, data_base64=""), "not-json"),
+    ("base64 of no JSON", with_changes(EVENT, data=DELETE, data_base64="AAAA"), "not-json"),
+    ("an envelope in an envelope is not opened", with_changes(EVENT, data=EVENT), "missing"),
+    ("extensions are ignored", with_changes(EVENT, traceparent="00-1-2-03", partitionkey=WHO), "/surveys"),
+    ("null is no specversion", with_changes(DATA, specversion=None), ""),
+    ("a bare object may have its own source", with_changes(DATA, source="web", id=5, type=1, data=[1]), ""),
 ]
 
 
 @pytest.mark.parametrize(("sentence", "body", "expected"), BODIES)
 def test_structured(sentence, body, expected):
-    assert found(decode(record(body), Rules())) == expected
+    assert outcome_of(decode(record(body), CountingRules())) == expected
 
 
 HEADERS = [
     ("attributes in headers", DATA, BINARY, "/surveys"),
     ("with a content type", DATA, {**BINARY, "content-type": b"application/json"}, "/surveys"),
     ("in any case", DATA, {name.upper(): value for name, value in BINARY.items()}, "/surveys"),
-    ("without a specversion", DATA, changed(BINARY, ce_specversion=DELETE), "envelope"),
-    ("of another specversion", DATA, changed(BINARY, ce_specversion=b"0.3"), "envelope"),
-    ("without an id", DATA, changed(BINARY, ce_id=DELETE), "envelope"),
-    ("without a type", DATA, changed(BINARY, ce_type=DELETE), "envelope"),
-    ("without a source", DATA, changed(BINARY, ce_source=DELETE), "envelope"),
-    ("an attribute without value", DATA, changed(BINARY, ce_source=None), "envelope"),
-    ("an attribute that is not UTF-8", DATA, changed(BINARY, ce_id=b"\xff"), "/surveys"),
+    ("without a specversion", DATA, with_changes(BINARY, ce_specversion=DELETE), "envelope"),
+    ("of another specversion", DATA, with_changes(BINARY, ce_specversion=b"0.3"), "envelope"),
+    ("without an id", DATA, with_changes(BINARY, ce_id=DELETE), "envelope"),
+    ("without a type", DATA, with_changes(BINARY, ce_type=DELETE), "envelope"),
+    ("without a source", DATA, with_changes(BINARY, ce_source=DELETE), "envelope"),
+    ("an attribute without value", DATA, with_changes(BINARY, ce_source=None), "envelope"),
+    ("an attribute that is not UTF-8", DATA, with_changes(BINARY, ce_id=b"\xff"), "/surveys"),
     ("in binary mode the value is data", EVENT, BINARY, "missing"),
     ("other headers are no envelope", DATA, {"traceparent": b"00-1-2-03"}, ""),
     ("nor do they hide one", EVENT, {"traceparent": b"00-1-2-03"}, "/surveys"),
@@ -126,14 +126,14 @@ HEADERS = [
 
 @pytest.mark.parametrize(("sentence", "value", "headers", "expected"), HEADERS)
 def test_headers(sentence, value, headers, expected):
-    assert found(decode(record(value, headers), Rules())) == expected
+    assert outcome_of(decode(record(value, headers), CountingRules())) == expected
 
 
 def test_an_envelopes_error_names_the_attribute():
-    outcome = decode(record(changed(EVENT, specversion="0.3")), Rules())
-    assert outcome == Rejected("envelope", 'specversion is "0.3", expected 1.0')
-    outcome = decode(record(DATA, changed(BINARY, ce_type=DELETE)), Rules())
-    assert outcome == Rejected(
+    outcome = decode(record(with_changes(EVENT, specversion="0.3")), CountingRules())
+    assert outcome == RejectedEvent("envelope", 'specversion is "0.3", expected 1.0')
+    outcome = decode(record(DATA, with_changes(BINARY, ce_type=DELETE)), CountingRules())
+    assert outcome == RejectedEvent(
         "envelope", "ce_type is missing, expected a string, as CloudEvents 1.0 requires"
     )
 
@@ -141,27 +141,27 @@ def test_an_envelopes_error_names_the_attribute():
 CUSTOMERS = [
     ("a bare object's", DATA, {}, WHO),
     ("an envelope's data's", EVENT, {}, WHO),
-    ("in base64", changed(EVENT, data=DELETE, data_base64=encoded(DATA)), {}, WHO),
+    ("in base64", with_changes(EVENT, data=DELETE, data_base64=encoded(DATA)), {}, WHO),
     ("beside headers", DATA, BINARY, WHO),
-    ("beside data that are none", changed(EVENT, data="x", customer_id=WHO), {}, WHO),
-    ("a bare object's own, whatever its data", changed(DATA, data={"customer_id": "other"}), {}, WHO),
-    ("a whole number", changed(DATA, customer_id=17), {}, "17"),
-    ("none where it is blank", changed(DATA, customer_id=" "), {}, None),
-    ("none in a list", changed(DATA, customer_id=[WHO]), {}, None),
+    ("beside data that are none", with_changes(EVENT, data="x", customer_id=WHO), {}, WHO),
+    ("a bare object's own, whatever its data", with_changes(DATA, data={"customer_id": "other"}), {}, WHO),
+    ("a whole number", with_changes(DATA, customer_id=17), {}, "17"),
+    ("none where it is blank", with_changes(DATA, customer_id=" "), {}, None),
+    ("none in a list", with_changes(DATA, customer_id=[WHO]), {}, None),
     ("none of thousands of digits", b'{"customer_id":' + b"9" * 5000 + b"}", {}, None),
     ("none in no JSON", b"{", {}, None),
-    ("none in base64 that is none", changed(EVENT, data=DELETE, data_base64=5), {}, None),
+    ("none in base64 that is none", with_changes(EVENT, data=DELETE, data_base64=5), {}, None),
     ("none in nothing", b"", {}, None),
 ]
 
 
 @pytest.mark.parametrize(("sentence", "value", "headers", "expected"), CUSTOMERS)
 def test_the_customer_of_a_record_that_may_be_rejected(sentence, value, headers, expected):
-    assert customer_of(record(value, headers)) == expected
+    assert customer_id_of(record(value, headers)) == expected
 
 
 def letter(value: Any) -> Any:
-    return json.loads(redact(record(value)))
+    return json.loads(redact_record(record(value)))
 
 
 def test_a_letter_keeps_what_is_needed_to_find_the_mistake():
@@ -185,7 +185,7 @@ def test_a_letter_opens_envelopes():
     shown = letter({**EVENT, "subject": WHO, "partitionkey": WHO})
     assert shown["data"]["customer_id"] == shown["subject"] == shown["partitionkey"] == "[redacted]"
     assert (shown["data"]["answers"], shown["source"]) == ({"nps": 3}, "/surveys")
-    shown = letter(changed(EVENT, data=DELETE, data_base64=encoded(DATA)))
+    shown = letter(with_changes(EVENT, data=DELETE, data_base64=encoded(DATA)))
     assert json.loads(base64.b64decode(shown["data_base64"]))["customer_id"] == "[redacted]"
 
 
@@ -200,11 +200,11 @@ SECRETS = [
     ("in the name of a field", {**DATA, WHO: 1, WHAT: 2}),
     ("in a bare object's id", {**DATA, "id": WHO, "data": {"queue": WHAT}}),
     ("in answers that are a text", {**DATA, "answers": WHAT}),
-    ("in data that are a text", changed(EVENT, data=json.dumps(DATA))),
-    ("in base64 of no object", changed(EVENT, data=DELETE, data_base64=encoded(WHO))),
-    ("in base64 of no JSON", changed(EVENT, data=DELETE, data_base64=HIDDEN)),
-    ("in base64 that is none", changed(EVENT, data=DELETE, data_base64=WHO)),
-    ("in an envelope in an envelope", changed(EVENT, data=EVENT)),
+    ("in data that are a text", with_changes(EVENT, data=json.dumps(DATA))),
+    ("in base64 of no object", with_changes(EVENT, data=DELETE, data_base64=encoded(WHO))),
+    ("in base64 of no JSON", with_changes(EVENT, data=DELETE, data_base64=HIDDEN)),
+    ("in base64 that is none", with_changes(EVENT, data=DELETE, data_base64=WHO)),
+    ("in an envelope in an envelope", with_changes(EVENT, data=EVENT)),
     ("in an envelope's list", [EVENT]),
     ("in a text", WHO),
     ("in half an object", json.dumps(DATA).encode()[:-1]),
@@ -214,7 +214,7 @@ SECRETS = [
 
 @pytest.mark.parametrize(("sentence", "value"), SECRETS)
 def test_a_letter_keeps_the_secret(sentence, value):
-    shown = redact(record(value)).decode()
+    shown = redact_record(record(value)).decode()
     opened = "".join(
         base64.b64decode(text).decode()
         for text in [json.loads(shown).get("data_base64")]
@@ -231,8 +231,8 @@ def test_a_letter_about_anything_but_an_object_tells_length_and_digest(value):
 
 
 def test_a_letter_about_nothing():
-    nothing = Record("survey-completed", 0, 0, NOW, None, None, [])
-    assert redact(nothing) == redact(record(b""))
+    nothing = KafkaRecord("survey-completed", 0, 0, NOW, None, None, [])
+    assert redact_record(nothing) == redact_record(record(b""))
 
 
 def test_a_letter_is_bounded():
@@ -240,7 +240,7 @@ def test_a_letter_is_bounded():
     many = {f"field_{n}": "x" for n in range(1000)}
     assert letter(short)["field_499"] == "[redacted]"
     assert set(letter(many)) == {"redacted", "bytes", "sha256"}
-    assert max(len(redact(record(value))) for value in (short, many)) <= LARGEST_LETTER
+    assert max(len(redact_record(record(value))) for value in (short, many)) <= MAX_LETTER_BYTES
     assert letter({"queue": "q" * 10_000})["queue"] == "q" * 256
 
 

@@ -10,23 +10,25 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.events.decoding import REASONS, TOPICS, Record, decode, redact
-from streamer.events.envelopes import customer_of
+from streamer.events.counting_rules import CountingRules
+from streamer.events.decoding import REASONS, TOPICS, KafkaRecord, decode, redact_record
+from streamer.events.envelopes import customer_id_of
 from streamer.events.models import (
-    Evaluation,
-    Rejected,
-    Response,
+    CustomerValuation,
+    QualityEvaluation,
+    RejectedEvent,
     Segment,
+    SurveyResponse,
     SurveySent,
     Tombstone,
-    Valuation,
 )
-from streamer.events.rules import Rules
 
 NOW = 1_767_225_600_000
 WHO, WHAT = "customer-4711", "the agent was rude"
-RULES = Rules()
-FACTS = dict(zip(TOPICS, (Segment, SurveySent, Response, Evaluation, Valuation), strict=True))
+RULES = CountingRules()
+FACTS = dict(
+    zip(TOPICS, (Segment, SurveySent, SurveyResponse, QualityEvaluation, CustomerValuation), strict=True)
+)
 COMMON = {"customer_id": WHO, "contact_id": "c1", "version": 3, "queue": "billing", "channel": "chat"}
 GOOD: dict[str, dict[str, Any]] = {
     "call-completed": {
@@ -73,46 +75,46 @@ trees = st.recursive(
 )
 
 
-def answered(
+def decode_and_redact(
     topic: str, value: bytes | None, headers: list[tuple[str, bytes]], timestamp: int = NOW
 ) -> tuple[str, type]:
     """Return what the letter shows of a record, and the type that decode returned."""
-    record = Record(topic, 0, 0, timestamp, None, value, headers)
+    record = KafkaRecord(topic, 0, 0, timestamp, None, value, headers)
     outcome = decode(record, RULES)
-    assert type(outcome) in (FACTS[topic], Tombstone, Rejected)
-    assert isinstance(customer_of(record), str | None)
-    shown = redact(record).decode()
+    assert type(outcome) in (FACTS[topic], Tombstone, RejectedEvent)
+    assert isinstance(customer_id_of(record), str | None)
+    shown = redact_record(record).decode()
     assert len(shown.encode()) <= 16_384
-    if isinstance(outcome, Rejected):
+    if isinstance(outcome, RejectedEvent):
         assert outcome.reason in REASONS
         assert outcome.error
         assert len(outcome.error) < 400
         outcome.error.encode()
-        return opened(shown) + outcome.error, Rejected
+        return unveiled_letter(shown) + outcome.error, RejectedEvent
     assert len(outcome.digest()) == 32
     assert len(outcome.identity) == 3
-    return opened(shown), type(outcome)
+    return unveiled_letter(shown), type(outcome)
 
 
-def opened(shown: str) -> str:
+def unveiled_letter(letter: str) -> str:
     """Return the letter, followed by the content of its base64."""
-    text = json.loads(shown).get("data_base64")
+    text = json.loads(letter).get("data_base64")
     hidden = isinstance(text, str) and text != "[redacted]"
-    return shown + base64.b64decode(text).decode() if hidden else shown
+    return letter + base64.b64decode(text).decode() if hidden else letter
 
 
 def test_any_bytes_get_an_answer() -> None:
     random = Random("bytes")
-    answered(TOPICS[0], None, [])
+    decode_and_redact(TOPICS[0], None, [])
     for _ in range(TIMES):
         value = random.randbytes(random.randrange(400))
-        answered(random.choice(TOPICS), value, random.choice([[], HEADERS]))
+        decode_and_redact(random.choice(TOPICS), value, random.choice([[], HEADERS]))
 
 
 @settings(max_examples=2_000, database=None, derandomize=True)
 @given(st.sampled_from(TOPICS), trees, st.integers(-1, 2**62))
 def test_any_json_gets_an_answer(topic, tree, timestamp):
-    answered(topic, json.dumps(tree).encode(), [], timestamp)
+    decode_and_redact(topic, json.dumps(tree).encode(), [], timestamp)
 
 
 # By a seeded chance alone, which is ten times as fast: what fails is in the trace.
@@ -125,10 +127,10 @@ def tree(random: Random, depth: int = 0) -> Any:
         return random.choice(SCALARS) if kind < 0.5 else random.choice(MADE)(random)
     if kind < 0.9:
         return [tree(random, depth + 1) for _ in range(random.randrange(4))]
-    return {text(random): tree(random, depth + 1) for _ in range(random.randrange(4))}
+    return {random_text(random): tree(random, depth + 1) for _ in range(random.randrange(4))}
 
 
-def text(random: Random) -> str:
+def random_text(random: Random) -> str:
     return "".join(chr(random.choice(RANGES)(random)) for _ in range(random.randrange(10)))
 
 
@@ -150,7 +152,7 @@ MADE: tuple[Callable[[Random], Any], ...] = (
     lambda random: (
         f"{random.randrange(1, 9999):04}-0{random.randrange(1, 9)}-11T0{random.randrange(9)}:00:00Z"
     ),
-    text,
+    random_text,
 )
 ADDED = ("deleted", "updated_at", "team", "excluded", "specversion", "data")
 
@@ -168,7 +170,7 @@ def mutated(random: Random) -> tuple[str, dict[str, Any]]:
         elif name in body:
             value = body.pop(name)
             if action == "rename":
-                body["x_" + text(random)] = value
+                body["x_" + random_text(random)] = value
     return topic, body
 
 
@@ -191,7 +193,7 @@ def test_mutated_events_get_an_answer_and_no_secret_shows() -> None:
     random = Random("mutated")
     outcomes = [hides_secrets(*wrapped(random)) for _ in range(TIMES)]
     # Else this would be a test of noise alone, or of events that hardly changed.
-    assert TIMES / 10 < outcomes.count(Rejected) < TIMES * 0.9
+    assert TIMES / 10 < outcomes.count(RejectedEvent) < TIMES * 0.9
 
 
 def test_broken_events_get_an_answer_and_no_secret_shows() -> None:
@@ -204,7 +206,7 @@ def test_broken_events_get_an_answer_and_no_secret_shows() -> None:
 
 
 def hides_secrets(topic: str, value: bytes, headers: list[tuple[str, bytes]]) -> type:
-    shown, kind = answered(topic, value, headers)
+    shown, kind = decode_and_redact(topic, value, headers)
     assert WHO not in shown
     assert WHAT not in shown
     return kind

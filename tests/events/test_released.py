@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from streamer.events import models
-from streamer.events.decoding import TOPICS, Record, decode
-from streamer.events.models import Event, Identity, Rejected, Tombstone
-from streamer.events.rules import Rules
-from tests.events.names import ANSWERS, FIELDS
+from streamer.events.counting_rules import CountingRules
+from streamer.events.decoding import TOPICS, KafkaRecord, decode
+from streamer.events.models import Event, FactIdentity, RejectedEvent, Tombstone
+from tests.events.contract_names import ANSWERS, FIELDS
 
 RELEASED = Path(__file__).with_name("released")
 FIXTURES = {
@@ -32,16 +32,16 @@ def expected(fixture: dict[str, Any]) -> Event | str:
         return str(told["rejected"])
     kind = told.pop("fact")
     if kind == "Tombstone":
-        return Tombstone(Identity(*told["identity"]), told["version"])
+        return Tombstone(FactIdentity(*told["identity"]), told["version"])
     fact: Event = getattr(models, kind)(**told)
     return fact
 
 
 def stated(fixture: dict[str, Any], value: str) -> Event | str:
     headers = [(name, text.encode()) for name, text in fixture["headers"].items()]
-    record = Record(fixture["topic"], 0, 0, fixture["timestamp"], None, value.encode(), headers)
-    outcome = decode(record, Rules())
-    return outcome.reason if isinstance(outcome, Rejected) else outcome
+    record = KafkaRecord(fixture["topic"], 0, 0, fixture["timestamp"], None, value.encode(), headers)
+    outcome = decode(record, CountingRules())
+    return outcome.reason if isinstance(outcome, RejectedEvent) else outcome
 
 
 @pytest.mark.parametrize("name", FIXTURES)
@@ -56,21 +56,21 @@ def test_there_are_events_of_every_kind_in_every_envelope() -> None:
     assert set(FIELDS) == set(TOPICS)
 
 
-def without(fixture: dict[str, Any], path: str) -> str | None:
+def value_without(fixture: dict[str, Any], path: str) -> str | None:
     """The value of a bare fixture without this field; None where it has none."""
     body = json.loads(fixture["value"])
     *parents, name = path.split(".")
-    place = body
+    node = body
     for parent in parents:
-        place = place.get(parent) or {}
-    if name not in place:
+        node = node.get(parent) or {}
+    if name not in node:
         return None
-    del place[name]
+    del node[name]
     return json.dumps(body)
 
 
 @pytest.mark.parametrize(("topic", "field"), PATHS)
 def test_a_field_that_is_no_longer_read_would_be_noticed(topic: str, field: str) -> None:
     own = [one for one in FIXTURES.values() if one["topic"] == topic and "specversion" not in one["value"]]
-    rests = [(one, rest) for one in own if (rest := without(one, field)) is not None]
+    rests = [(one, rest) for one in own if (rest := value_without(one, field)) is not None]
     assert [one for one, rest in rests if stated(one, rest) != expected(one)]

@@ -13,17 +13,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from streamer.events.asyncapi import asyncapi, attributes
-from streamer.events.decoding import REASONS, SCALES, TOPICS, Record, decode
-from streamer.events.forms import NOT_BLANK
-from streamer.events.models import Rejected
-from streamer.events.rules import DAY, Rules
+from streamer.events.asyncapi import asyncapi_document, example_attributes
+from streamer.events.counting_rules import DAY, CountingRules
+from streamer.events.decoding import REASONS, SCALES, TOPICS, KafkaRecord, decode
+from streamer.events.event_bodies import NOT_BLANK
+from streamer.events.models import RejectedEvent
 from streamer.events.schema import EXAMPLES, event_schema
-from tests.events.names import ANSWERS, FIELDS, NEEDED
+from tests.events.contract_names import ANSWERS, FIELDS, REQUIRED
 
 NOW = 1_795_305_600_000  # 2026-11-22T00:00:00Z
 SECONDS = NOW // 1000
-RULES = Rules(horizon_ms=20 * DAY)
+RULES = CountingRules(horizon_ms=20 * DAY)
 VALIDATORS = {topic: Draft202012Validator(event_schema(topic, RULES)) for topic in TOPICS}
 ASYNCAPI = Path(__file__).with_name("asyncapi")
 cases = settings(
@@ -35,16 +35,16 @@ cases = settings(
 )
 
 
-def reason(topic: str, body: Any, rules: Rules = RULES) -> tuple[str, str]:
-    outcome = decode(Record(topic, 0, 0, NOW, None, json.dumps(body).encode(), ()), rules)
-    return (outcome.reason, outcome.error) if isinstance(outcome, Rejected) else ("", "")
+def reason(topic: str, body: Any, rules: CountingRules = RULES) -> tuple[str, str]:
+    outcome = decode(KafkaRecord(topic, 0, 0, NOW, None, json.dumps(body).encode(), ()), rules)
+    return (outcome.reason, outcome.error) if isinstance(outcome, RejectedEvent) else ("", "")
 
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_a_schema_has_these_fields_and_needs_these(topic):
     fact, tombstone = event_schema(topic, RULES)["anyOf"]
     assert set(fact["properties"]) == FIELDS[topic]
-    assert set(fact["required"]) == NEEDED[topic]
+    assert set(fact["required"]) == REQUIRED[topic]
     assert tombstone["required"] == ["deleted"]
 
 
@@ -70,7 +70,7 @@ def test_a_schema_is_one_of_both_dialects(topic):
 @pytest.mark.parametrize("topic", TOPICS)
 def test_the_examples_are_accepted_by_decode_and_schema(topic):
     for example in EXAMPLES[topic]:
-        assert reason(topic, example, Rules()) == ("", "")
+        assert reason(topic, example, CountingRules()) == ("", "")
         assert VALIDATORS[topic].is_valid(example)
 
 
@@ -144,7 +144,7 @@ POOLS = {
 }
 
 
-def pool(name: str) -> list[Any]:
+def candidate_values(name: str) -> list[Any]:
     """Return values that fit this field, nearly fit it, or fit another.
 
     Whole numbers with a point are left out where JSON Schema cannot tell the difference: 17.0 is no id.
@@ -156,7 +156,7 @@ def pool(name: str) -> list[Any]:
 def values(name: str) -> st.SearchStrategy[Any]:
     if name == "answers":
         return GIVEN | st.sampled_from(ODD)
-    return SCALE if name == "scale" else st.sampled_from(pool(name))
+    return SCALE if name == "scale" else st.sampled_from(candidate_values(name))
 
 
 @st.composite
@@ -171,9 +171,9 @@ def bodies(draw: st.DrawFn, topic: str) -> dict[str, Any]:
     return body
 
 
-def beyond(found: tuple[str, str]) -> bool:
+def needs_more_than_data(rejection: tuple[str, str]) -> bool:
     """Tell whether a rejection needs more than the data: the record, the settings, a calendar."""
-    why, error = found
+    why, error = rejection
     name = error.split()[0]
     return (
         why in ("future", "too-old", "wrong-order", "other-currency")
@@ -182,14 +182,14 @@ def beyond(found: tuple[str, str]) -> bool:
     )
 
 
-def check(topic: str, body: dict[str, Any]) -> tuple[bool, bool]:
+def validity(topic: str, body: dict[str, Any]) -> tuple[bool, bool]:
     """Return whether schema and decode accept the body; fail if they disagree."""
-    found, valid = reason(topic, body), VALIDATORS[topic].is_valid(body)
+    rejection, valid = reason(topic, body), VALIDATORS[topic].is_valid(body)
     if not valid:
-        assert found != ("", ""), body
-    elif found != ("", ""):
-        assert beyond(found), (body, found)
-    return valid, found == ("", "")
+        assert rejection != ("", ""), body
+    elif rejection != ("", ""):
+        assert needs_more_than_data(rejection), (body, rejection)
+    return valid, rejection == ("", "")
 
 
 @pytest.mark.parametrize("topic", TOPICS)
@@ -199,7 +199,7 @@ def test_decode_and_schema_agree_on_any_few_fields(topic):
     @cases
     @given(bodies(topic))
     def agree(body):
-        seen.add(check(topic, body))
+        seen.add(validity(topic, body))
 
     agree()
     assert {(True, True), (False, False)} <= seen
@@ -209,14 +209,14 @@ def test_decode_and_schema_agree_on_any_few_fields(topic):
 def test_decode_and_schema_agree_on_every_value_of_every_field(topic):
     for example in EXAMPLES[topic]:
         for name in FIELDS[topic]:
-            for value in pool(name):
-                check(topic, {**example, name: value})
+            for value in candidate_values(name):
+                validity(topic, {**example, name: value})
 
 
 @pytest.mark.parametrize("question", sorted(ANSWERS))
 def test_decode_and_schema_agree_on_every_answer(question):
     seen = {
-        check("survey-completed", {**EXAMPLES["survey-completed"][0], "answers": {question: value}})
+        validity("survey-completed", {**EXAMPLES["survey-completed"][0], "answers": {question: value}})
         for value in (*NUMBERS, *DIGITS, *ODD)
     }
     assert {(True, True), (False, False)} <= seen
@@ -230,14 +230,14 @@ def test_no_object_is_refused_by_both(topic, value):
 
 
 def test_the_longest_wait_is_a_setting():
-    fact, _ = event_schema("call-completed", Rules(horizon_ms=DAY))["anyOf"]
+    fact, _ = event_schema("call-completed", CountingRules(horizon_ms=DAY))["anyOf"]
     assert fact["properties"]["wait_s"]["anyOf"][0]["maximum"] == 86_400
     assert fact["properties"]["talk_s"]["anyOf"][0]["maximum"] == 604_800
 
 
 # The AsyncAPI document.
 
-DOCUMENT = asyncapi(RULES)
+DOCUMENT = asyncapi_document(RULES)
 
 
 def test_the_document_is_valid_by_the_official_schema():
@@ -267,9 +267,9 @@ def test_the_headers_of_a_letter_are_these():
 
 def references(node: Any) -> list[str]:
     if isinstance(node, dict):
-        own = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
-        return own + [found for value in node.values() for found in references(value)]
-    return [found for value in node for found in references(value)] if isinstance(node, list) else []
+        own_references = [node["$ref"]] if isinstance(node.get("$ref"), str) else []
+        return own_references + [reference for value in node.values() for reference in references(value)]
+    return [reference for value in node for reference in references(value)] if isinstance(node, list) else []
 
 
 def test_every_reference_leads_somewhere():
@@ -320,15 +320,15 @@ ENVELOPES = [
 @pytest.mark.parametrize(("sentence", "changes", "accepted"), ENVELOPES)
 def test_envelopes_are_accepted_by_decode_and_schema(sentence, changes, accepted):
     topic = "survey-completed"
-    named = {**attributes(topic), **changes}
+    named = {**example_attributes(topic), **changes}
     data = EXAMPLES[topic][0]
     structured = {**named, "data": data}
     assert (reason(topic, structured) == ("", "")) == accepted
     assert validator("payload", f"{topic}.structured").is_valid(structured) == accepted
     texts = {f"ce_{name}": value for name, value in named.items() if isinstance(value, str)}
     headers = [(name, value.encode()) for name, value in texts.items()]
-    outcome = decode(Record(topic, 0, 0, NOW, None, json.dumps(data).encode(), headers), RULES)
-    assert isinstance(outcome, Rejected) != accepted
+    outcome = decode(KafkaRecord(topic, 0, 0, NOW, None, json.dumps(data).encode(), headers), RULES)
+    assert isinstance(outcome, RejectedEvent) != accepted
     assert validator("headers", f"{topic}.binary").is_valid(texts) == accepted
 
 
@@ -348,7 +348,7 @@ def test_envelopes_are_accepted_by_decode_and_schema(sentence, changes, accepted
     ],
 )
 def test_an_unknown_version_is_named_with_what_to_do(changes, sentence):
-    event = {**attributes("survey-sent"), **changes, "data": EXAMPLES["survey-sent"][0]}
+    event = {**example_attributes("survey-sent"), **changes, "data": EXAMPLES["survey-sent"][0]}
     assert reason("survey-sent", event) == ("unknown-version", sentence)
 
 

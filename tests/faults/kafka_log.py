@@ -12,8 +12,8 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from streamer.demo.letters import Message
-from streamer.events.decoding import TOPICS, Record
+from streamer.demo.event_encoding import SimulatedMessage
+from streamer.events.decoding import TOPICS, KafkaRecord
 from streamer.worker import kafka
 from tests.faults.traffic import PARTITIONS
 
@@ -25,7 +25,7 @@ class Publisher:
     """Publishes messages at a rate, in the background. What could not be published while the broker
     was away is published at once when it is back."""
 
-    def __init__(self, address: str, messages: Iterator[Message]) -> None:
+    def __init__(self, address: str, messages: Iterator[SimulatedMessage]) -> None:
         self.published = 0
         self._address = address
         self._messages = messages
@@ -41,7 +41,7 @@ class Publisher:
             await publishing
 
     async def _publish(self, per_s: float, enough: asyncio.Event) -> None:
-        producer = await kafka.producer(self._address)
+        producer = await kafka.start_producer(self._address)
         start, before = time.monotonic(), self.published
         try:
             while not enough.is_set():
@@ -54,13 +54,13 @@ class Publisher:
             await producer.stop()
 
 
-async def send(producer: AIOKafkaProducer, messages: Sequence[Message]) -> None:
+async def send(producer: AIOKafkaProducer, messages: Sequence[SimulatedMessage]) -> None:
     """To any partition: what belongs together does not come together."""
     random = Random(repr(messages[:1]))
     await asyncio.gather(*(_send(producer, message, random.randrange(PARTITIONS)) for message in messages))
 
 
-async def _send(producer: AIOKafkaProducer, message: Message, partition: int) -> None:
+async def _send(producer: AIOKafkaProducer, message: SimulatedMessage, partition: int) -> None:
     headers = list(message.headers)
     while True:
         try:
@@ -78,7 +78,7 @@ async def _send(producer: AIOKafkaProducer, message: Message, partition: int) ->
             return
 
 
-async def records(address: str, topics: Sequence[str]) -> AsyncIterator[Record]:
+async def records(address: str, topics: Sequence[str]) -> AsyncIterator[KafkaRecord]:
     """All that these logs have. Nobody may be publishing."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=address, fetch_max_wait_ms=50, isolation_level="read_committed"
@@ -88,7 +88,7 @@ async def records(address: str, topics: Sequence[str]) -> AsyncIterator[Record]:
         await consumer.seek_to_beginning()
         while batches := await consumer.getmany(timeout_ms=_QUIET_MS):
             for one in chain.from_iterable(batches.values()):
-                yield Record(
+                yield KafkaRecord(
                     one.topic, one.partition, one.offset, one.timestamp, one.key, one.value, one.headers
                 )
 

@@ -7,13 +7,13 @@ from itertools import chain, count
 from random import Random
 from typing import NamedTuple
 
-from streamer.demo.letters import Message
-from streamer.demo.simulator import Center, Plan
-from streamer.events.decoding import Record, decode
-from streamer.events.models import Rejected
-from streamer.events.rules import SECOND, Rules
+from streamer.demo.event_encoding import SimulatedMessage
+from streamer.demo.simulator import CenterPlan, SimulatedCenter
+from streamer.events.counting_rules import SECOND, CountingRules
+from streamer.events.decoding import KafkaRecord, decode
+from streamer.events.models import RejectedEvent
 from tests.counting import Tallies
-from tests.test_exactness import wanted
+from tests.test_exactness import expected_tallies
 
 PARTITIONS = 4
 _CUSTOMERS = 2_000
@@ -30,12 +30,12 @@ BAD = (
 )
 
 
-def messages(now_ms: int, seed: int) -> Iterator[Message]:
+def messages(now_ms: int, seed: int) -> Iterator[SimulatedMessage]:
     """Messages of all topics from the last six hours, some twice, some corrected, some bad; without end:
     a slow machine takes longer, and must not run out of them. The town is small: its few customers'
     events meet."""
     random = Random(f"traffic {seed}")
-    sent: list[Message] = []
+    sent: list[SimulatedMessage] = []
     for message in chain.from_iterable(_days(now_ms, seed)):
         sent.append(message._replace(value=_neighbour(message.value)))
         yield sent[-1]
@@ -46,10 +46,10 @@ def messages(now_ms: int, seed: int) -> Iterator[Message]:
             yield message._replace(topic=topic.decode(), value=value, headers=())
 
 
-def _days(now_ms: int, seed: int) -> Iterator[Iterator[Message]]:
+def _days(now_ms: int, seed: int) -> Iterator[Iterator[SimulatedMessage]]:
     """One center's last hours after another's; centers of other seconds give other ids."""
     for start_ms in count(now_ms, -SECOND):
-        yield Center(Plan(seed, start_ms, _CONTACTS_PER_S)).history(_HOURS)
+        yield SimulatedCenter(CenterPlan(seed, start_ms, _CONTACTS_PER_S)).history(_HOURS)
 
 
 def _neighbour(value: bytes) -> bytes:
@@ -66,12 +66,12 @@ class Expected(NamedTuple):
     tallies: Tallies
 
 
-def expected(records: Sequence[Record], rules: Rules) -> Expected:
+def expected(records: Sequence[KafkaRecord], rules: CountingRules) -> Expected:
     decoded = [(record, decode(record, rules)) for record in records]
-    rejected = [record for record, event in decoded if isinstance(event, Rejected)]
+    rejected = [record for record, event in decoded if isinstance(event, RejectedEvent)]
     return Expected(
         Counter(record.topic for record in records),
         Counter(record.topic for record in rejected),
         {f"{record.topic}:{record.partition}:{record.offset}" for record in rejected},
-        wanted([event for _, event in decoded if not isinstance(event, Rejected)], rules),
+        expected_tallies([event for _, event in decoded if not isinstance(event, RejectedEvent)], rules),
     )

@@ -8,13 +8,13 @@ from contextlib import AbstractAsyncContextManager, aclosing
 from itertools import count
 from pathlib import Path
 
-from streamer.events.decoding import DEAD_LETTERS, TOPICS, Record
+from streamer.events.decoding import DEAD_LETTER_TOPIC, TOPICS, KafkaRecord
 from streamer.panes.pane_keys import SEPARATOR
-from streamer.settings import load
+from streamer.settings import load_settings
 from streamer.store.redis import RedisStore
 from streamer.worker import kafka
 from streamer.worker.retry import retry_forever
-from tests.counting import held
+from tests.counting import stored_tallies
 from tests.faults import kafka_log
 from tests.faults.kafka_log import Publisher
 from tests.faults.traffic import PARTITIONS, Expected, expected, messages
@@ -48,8 +48,8 @@ class Trial:
         self.broker, self.redis = broker, redis
         self.workers: list[Worker] = []
         self._publisher = Publisher(broker.address, messages(time.time_ns() // 1_000_000, seed=1))
-        self.settings = load(kafka=broker.address, redis=redis.url, center=center)
-        self.rules = self.settings.rules()
+        self.settings = load_settings(kafka=broker.address, redis=redis.url, center=center)
+        self.rules = self.settings.counting_rules()
         self._folder = folder
         self._numbers = count(1)
 
@@ -109,11 +109,11 @@ class Trial:
             self._check(time.monotonic() - start < _PATIENCE_S, "it did not come about")
             await asyncio.sleep(_POLL_S)
 
-    async def records(self) -> list[Record]:
+    async def records(self) -> list[KafkaRecord]:
         """All that is in the logs that are counted. Nobody may be publishing."""
         return [record async for record in kafka_log.records(self.broker.address, TOPICS)]
 
-    async def settle(self, published: Sequence[Record] | None = None) -> Sequence[Record]:
+    async def settle(self, published: Sequence[KafkaRecord] | None = None) -> Sequence[KafkaRecord]:
         """Waits until all is counted, and checks that the numbers are the oracle's. `published` is what
         was, if that is not what the logs have now. Returns it."""
         records = await self.records() if published is None else published
@@ -122,7 +122,7 @@ class Trial:
         assert (await self.results())["rejected"] == wanted.rejected
         if published is None:
             await self._find_letters(wanted.letters)
-        found = await held(self.store)
+        found = await stored_tallies(self.store)
         differing = [
             place for place in found | wanted.tallies if found.get(place) != wanted.tallies.get(place)
         ]
@@ -132,7 +132,7 @@ class Trial:
 
     async def _find_letters(self, wanted: set[str]) -> None:
         missing = set(wanted)
-        async with aclosing(kafka_log.records(self.broker.address, [DEAD_LETTERS])) as letters:
+        async with aclosing(kafka_log.records(self.broker.address, [DEAD_LETTER_TOPIC])) as letters:
             async for letter in letters:
                 missing.discard((letter.key or b"").decode())
                 if not missing:

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from streamer.demo import leash
+from streamer.demo import parent_death
 
 _LISTEN = "0A"
 
@@ -20,7 +20,7 @@ class Worker:
     def __init__(self, settings: Mapping[str, str], log: Path) -> None:
         ours = {f"STREAMER_{name.upper()}": value for name, value in settings.items()}
         others = {name: value for name, value in os.environ.items() if not name.startswith("STREAMER_")}
-        command = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid())]
+        command = [sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid())]
         command += [sys.executable, "-m", "streamer", "worker"]
         self._log = log
         with log.open("wb") as out:

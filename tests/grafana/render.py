@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from streamer.derived import files
+from streamer.artefacts import generated_files
 from streamer.settings import Settings
-from tests.derived.expressions import filled, opened
-from tests.derived.live import Center, Prometheus
-from tests.derived.test_live_prometheus import ROOT, served
+from tests.artefacts.expressions import filled, opened
+from tests.artefacts.live_services import DemoCenter, PrometheusServer
+from tests.artefacts.test_live_prometheus import ROOT, prometheus_files
 from tests.parts.server import run
 
 HERE = Path(__file__).parent
@@ -33,14 +33,14 @@ def main(folder: Path) -> None:
     if not (HERE / "node_modules").exists():
         subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=HERE, check=True)
     subprocess.run(["npm", "run", "build", "--silent"], cwd=HERE, check=True)
-    derived = files.derive(ROOT, Settings(export_windows=WINDOWS))
+    derived = generated_files.generate_files(ROOT, Settings(export_windows=WINDOWS))
     below = {
         str(path.relative_to(ROOT / "grafana")): text
         for path, text in derived.items()
         if "grafana" in str(path)
     }
-    center = Center(WINDOWS, RATE)
-    prometheus = Prometheus(served(below), center.watched)
+    center = DemoCenter(WINDOWS, RATE)
+    prometheus = PrometheusServer(prometheus_files(below), center.watched)
     try:
         run(center.start())
         run(prometheus.start())
@@ -53,31 +53,33 @@ def main(folder: Path) -> None:
         run(center.close())
 
 
-def draw(board: dict[str, Any], prometheus: Prometheus, to: Path) -> None:
+def draw(board: dict[str, Any], prometheus: PrometheusServer, to: Path) -> None:
     end = time.time()  # noqa: TID251 - the center is live
-    values = {one["name"]: opened(one) for one in board["templating"]["list"]}
+    values = {variable["name"]: opened(variable) for variable in board["templating"]["list"]}
     start = end - 60 * MINUTES
     for panel in board["panels"]:
         panel["title"] = filled(panel["title"], values)
         panel["answers"] = [
-            answer(target, filled(target["expr"], values), prometheus, start, end)
+            query_answer(target, filled(target["expr"], values), prometheus, start, end)
             for target in panel.get("targets", ())
         ]
     for mode in ("dark", "light"):
-        shown = {**board, "from": start, "to": end, "mode": mode}
-        page(shown, to.with_name(f"{to.name}-{mode}"))
+        page_data = {**board, "from": start, "to": end, "mode": mode}
+        page(page_data, to.with_name(f"{to.name}-{mode}"))
 
 
-def answer(
-    target: dict[str, Any], expr: str, prometheus: Prometheus, start: float, end: float
+def query_answer(
+    target: dict[str, Any], expr: str, prometheus: PrometheusServer, start: float, end: float
 ) -> dict[str, Any]:
     if target["instant"]:
-        found = [{"metric": one["metric"], "values": [one["value"]]} for one in prometheus.query(expr)]
+        series = [
+            {"metric": sample["metric"], "values": [sample["value"]]} for sample in prometheus.query(expr)
+        ]
     else:
-        asked = {"query": expr, "start": str(start), "end": str(end), "step": str(STEP_S)}
-        found = prometheus.get("query_range", **asked)["result"]
+        parameters = {"query": expr, "start": str(start), "end": str(end), "step": str(STEP_S)}
+        series = prometheus.get("query_range", **parameters)["result"]
     legend = target.get("legendFormat", "")
-    return {"refId": target["refId"], "legend": legend, "step": STEP_S, "series": found}
+    return {"refId": target["refId"], "legend": legend, "step": STEP_S, "series": series}
 
 
 def page(board: dict[str, Any], to: Path) -> None:
@@ -90,7 +92,7 @@ def page(board: dict[str, Any], to: Path) -> None:
         f'<style>{style} body {{ font-family: sans-serif }}</style><div id="board"></div>'
         f'<script>window.BOARD = {data}</script><script src="{script}"></script>'
     )
-    height = 60 + 38 * max(one["gridPos"]["y"] + one["gridPos"]["h"] for one in board["panels"])
+    height = 60 + 38 * max(panel["gridPos"]["y"] + panel["gridPos"]["h"] for panel in board["panels"])
     chromium = shutil.which("chromium")
     assert chromium, "chromium is missing: install Debian's package chromium"
     command = [chromium, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"]

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from streamer.events.directory import Stay
-from streamer.settings import Settings, SettingsError, load
+from streamer.events.agent_directory import TeamMembership
+from streamer.settings import Settings, SettingsError, load_settings
 
 HOUR = 3_600_000
 FIRST_OF_JULY = 1_782_864_000_000
@@ -20,7 +20,7 @@ def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def settings(written: Path, teams: str, before: str = "") -> Settings:
     written.write_text(f"{before}\n[agents.17]\nteams = [{teams}]\n")
-    return load()
+    return load_settings()
 
 
 @pytest.mark.parametrize(("zone", "shift"), [("UTC", 0), ("Europe/Madrid", -2 * HOUR)])
@@ -30,15 +30,15 @@ def test_a_last_day_lasts_until_its_midnight_in_the_center_s_zone(
     teams = '{team = "red", to = 2026-06-30}, {team = "blue", site = "madrid", from = "2026-07-01"}'
     directory = settings(written, teams, f'timezone = "{zone}"').directory()
     midnight = FIRST_OF_JULY + shift
-    assert directory.at("17", midnight - 1) == Stay("red", None, None, midnight)
-    assert directory.at("17", midnight) == Stay("blue", "madrid", midnight, None)
-    assert directory.at("18", midnight) == Stay()
+    assert directory.membership_at("17", midnight - 1) == TeamMembership("red", None, None, midnight)
+    assert directory.membership_at("17", midnight) == TeamMembership("blue", "madrid", midnight, None)
+    assert directory.membership_at("18", midnight) == TeamMembership()
 
 
 def test_between_two_stays_nothing_is_known(written: Path) -> None:
     teams = '{team = "red", to = 2026-06-29}, {team = "red", from = 2026-07-01}'
     directory = settings(written, teams).directory()
-    known = [directory.at("17", FIRST_OF_JULY + day * 24 * HOUR).team for day in (-2, -1, 0)]
+    known = [directory.membership_at("17", FIRST_OF_JULY + day * 24 * HOUR).team for day in (-2, -1, 0)]
     assert known == ["red", None, "red"]
 
 
@@ -63,8 +63,10 @@ def test_what_cannot_be_meant_is_refused_by_its_place(teams: str, said: str, wri
 def test_a_stay_of_one_day_and_the_last_day_of_all_are_days(written: Path) -> None:
     one = '{team = "a", from = 2026-07-01, to = 2026-07-01}, {team = "b", from = 2026-07-02, to = 9999-12-31}'
     directory = settings(written, one).directory()
-    assert directory.at("17", FIRST_OF_JULY) == Stay("a", None, FIRST_OF_JULY, FIRST_OF_JULY + 24 * HOUR)
-    assert directory.at("17", FIRST_OF_JULY + 24 * HOUR).end is None
+    assert directory.membership_at("17", FIRST_OF_JULY) == TeamMembership(
+        "a", None, FIRST_OF_JULY, FIRST_OF_JULY + 24 * HOUR
+    )
+    assert directory.membership_at("17", FIRST_OF_JULY + 24 * HOUR).end_ms is None
 
 
 TABLE = """agent,team,site,from,to
@@ -76,18 +78,22 @@ TABLE = """agent,team,site,from,to
 
 def test_a_table_says_the_same(written: Path) -> None:
     written.with_name("agents.csv").write_text(TABLE, encoding="utf-8-sig")
-    directory = load(agents_file=written.with_name("agents.csv")).directory()
-    assert directory.at("17", FIRST_OF_JULY - 1) == Stay("red", "madrid", None, FIRST_OF_JULY)
-    assert directory.at("17", FIRST_OF_JULY) == Stay("blue", "madrid", FIRST_OF_JULY, None)
-    assert directory.at("18", 0) == Stay("red")
+    directory = load_settings(agents_file=written.with_name("agents.csv")).directory()
+    assert directory.membership_at("17", FIRST_OF_JULY - 1) == TeamMembership(
+        "red", "madrid", None, FIRST_OF_JULY
+    )
+    assert directory.membership_at("17", FIRST_OF_JULY) == TeamMembership(
+        "blue", "madrid", FIRST_OF_JULY, None
+    )
+    assert directory.membership_at("18", 0) == TeamMembership("red")
 
 
 def test_an_agent_of_the_settings_is_as_the_settings_say(written: Path) -> None:
     written.with_name("agents.csv").write_text(TABLE)
     before = f'agents_file = "{written.with_name("agents.csv")}"'
     directory = settings(written, '{team = "own"}', before).directory()
-    assert directory.at("17", FIRST_OF_JULY) == Stay("own")
-    assert directory.at("18", FIRST_OF_JULY) == Stay("red")
+    assert directory.membership_at("17", FIRST_OF_JULY) == TeamMembership("own")
+    assert directory.membership_at("18", FIRST_OF_JULY) == TeamMembership("red")
 
 
 @pytest.mark.parametrize(
@@ -106,9 +112,9 @@ def test_a_table_that_cannot_be_meant_is_refused_by_its_place(table: str, said: 
     file = tmp_path / "agents.csv"
     file.write_text(table)
     with pytest.raises(SettingsError, match=said):
-        load(agents_file=file).directory()
+        load_settings(agents_file=file).directory()
 
 
 def test_a_table_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"agents_file = .*agents\.csv: .*No such file"):
-        load(agents_file=tmp_path / "agents.csv").directory()
+        load_settings(agents_file=tmp_path / "agents.csv").directory()

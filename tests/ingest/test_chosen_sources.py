@@ -4,21 +4,21 @@ import pytest
 from click.testing import CliRunner
 
 from streamer.cli import main
-from streamer.ingest.run import chosen
-from streamer.settings import SettingsError, SourceSettings, load
+from streamer.ingest.run import select_sources
+from streamer.settings import SettingsError, SourceSettings, load_settings
 
 
 def test_all_sources_of_the_settings_are_read_where_none_is_named() -> None:
     sources = {"delighted": SourceSettings(), "amazon-connect": SourceSettings()}
-    assert chosen(load(sources=sources), []) == ["amazon-connect", "delighted"]
-    assert chosen(load(sources=sources), ["zendesk", "zendesk"]) == ["zendesk"]
+    assert select_sources(load_settings(sources=sources), []) == ["amazon-connect", "delighted"]
+    assert select_sources(load_settings(sources=sources), ["zendesk", "zendesk"]) == ["zendesk"]
 
 
 def test_an_unknown_source_is_named_and_none_at_all_is_asked_for() -> None:
     with pytest.raises(SettingsError, match="avaya: no such source"):
-        chosen(load(), ["delighted", "avaya"])
+        select_sources(load_settings(), ["delighted", "avaya"])
     with pytest.raises(SettingsError, match=r"expected `streamer ingest NAME` or \[sources.NAME\]"):
-        chosen(load(), [])
+        select_sources(load_settings(), [])
 
 
 def test_the_command_says_so_in_one_line() -> None:

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from streamer.events.decoding import TOPICS, Record
+from streamer.events.decoding import TOPICS, KafkaRecord
 from streamer.panes.pane_keys import SEPARATOR
-from streamer.settings import load
+from streamer.settings import load_settings
 from streamer.store.redis import RedisStore
 from streamer.worker import kafka
 from tests.faults import kafka_log
-from tests.ingest.process import Process, asked
+from tests.ingest.command_process import CommandProcess, run_json
 from tests.parts.broker import Broker
 from tests.parts.redis_server import RedisServer
 from tests.parts.server import free_port
@@ -42,7 +42,7 @@ _PATIENCE_S = 90.0
 _HOUR = 3_600
 
 
-class Told(NamedTuple):
+class RawEvent(NamedTuple):
     """Raw event: what happened, with the source and payload that report it."""
 
     answered: Counter[str]
@@ -52,7 +52,7 @@ class Told(NamedTuple):
     payloads: Sequence[tuple[str, bytes]]
 
 
-def told(now_s: int, contacts: int) -> Told:
+def told(now_s: int, contacts: int) -> RawEvent:
     """Contacts of the last hours in two systems, each answered by ann or abandoned, and a survey of each
     third; records of Amazon Connect come once with a wrong talk time, and once corrected."""
     random, payloads = Random("told"), list[tuple[str, bytes]]()
@@ -69,7 +69,7 @@ def told(now_s: int, contacts: int) -> Told:
         if number % 3 == 0:
             scores.append(random.randrange(11))
             payloads.append(_delighted(number, scores[-1], began + 600))
-    return Told(answered, abandoned, handled, scores, payloads)
+    return RawEvent(answered, abandoned, handled, scores, payloads)
 
 
 def _amazon(contact: str, queue: str, customer: str, began: int, talk: int | None) -> list[tuple[str, bytes]]:
@@ -120,18 +120,18 @@ def _json(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
-class Center:
+class IngestCenter:
     """Processes of the center, and queries of its state."""
 
     def __init__(self, broker: Broker, redis: RedisServer, name: str, folder: Path) -> None:
         self.env = {"kafka": broker.address, "redis": redis.url, "center": name, "session_timeout": "2s"}
-        self._settings = load(**self.env)
+        self._settings = load_settings(**self.env)
         self._folder = folder
         self._stack = AsyncExitStack()
         self._processes = 0
         (folder / "streamer.toml").write_text(SETTINGS)
 
-    async def __aenter__(self) -> "Center":
+    async def __aenter__(self) -> "IngestCenter":
         self.numbers = await self._store(self._settings.center)
         self.intake = await self._store(f"{self._settings.center}.ingest")
         return self
@@ -144,18 +144,18 @@ class Center:
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
 
-    def start(self, command: str, **more: str) -> Process:
+    def start(self, command: str, **more: str) -> CommandProcess:
         # A group of its own each: the dead one need not be missed before the next is let in.
         self._processes += 1
         own = {"consumer_group": f"life-{self._processes}", **more}
-        process = Process(command, self.env | own, self._folder / f"{command}-{self._processes}.log")
+        process = CommandProcess(command, self.env | own, self._folder / f"{command}-{self._processes}.log")
         self._stack.callback(process.kill)
         return process
 
     async def publish(self, payloads: Sequence[tuple[str, bytes]]) -> None:
         topics = [f"ingest-{source}" for source in {source for source, _ in payloads}]
         await kafka.ensure_topics(self._settings.kafka, PARTITIONS, topics=topics)
-        producer, random = await kafka.producer(self._settings.kafka), Random("publish")
+        producer, random = await kafka.start_producer(self._settings.kafka), Random("publish")
         try:
             for source, payload in payloads:
                 await producer.send(f"ingest-{source}", payload, partition=random.randrange(PARTITIONS))
@@ -163,11 +163,11 @@ class Center:
         finally:
             await producer.stop()
 
-    async def events(self) -> list[Record]:
+    async def events(self) -> list[KafkaRecord]:
         """Return all records of the contract's topics."""
         return [one async for one in kafka_log.records(self._settings.kafka, TOPICS)]
 
-    async def until(self, store: RedisStore, records: int, *processes: Process) -> Counter[str]:
+    async def until(self, store: RedisStore, records: int, *processes: CommandProcess) -> Counter[str]:
         """Wait until so many records are counted; return their number by result."""
         start = time.monotonic()
         while (found := await results(store)).total() < records:
@@ -179,7 +179,7 @@ class Center:
 
     def reading(self, metric: str, by: str = "queue") -> Mapping[str, float]:
         command = ["query", metric, "--window", "24h", "--by", by, "--json"]
-        return {one["key"]: one["value"] for one in asked(command, self.env, self._folder)}
+        return {one["key"]: one["value"] for one in run_json(command, self.env, self._folder)}
 
 
 async def results(store: RedisStore) -> Counter[str]:
@@ -213,7 +213,7 @@ async def test_three_times_shuffled_and_through_kills_and_fights_the_readings_ar
     what = told(int(time.time()), contacts=600)  # noqa: TID251 - readings are asked for as of now
     raw = 3 * [*what.payloads]
     Random("order").shuffle(raw)
-    async with Center(fresh_broker, fresh_redis, center, tmp_path) as own:
+    async with IngestCenter(fresh_broker, fresh_redis, center, tmp_path) as own:
         await own.publish(raw)
         worker = own.start("worker")
         for life in (1, 2):
@@ -234,7 +234,7 @@ async def test_three_times_shuffled_and_through_kills_and_fights_the_readings_ar
         check(own, what)
 
 
-def check(own: Center, what: Told) -> None:
+def check(own: IngestCenter, what: RawEvent) -> None:
     """Compare the readings with sums that can be done by hand."""
     assert own.reading("answered") == what.answered
     assert own.reading("abandoned") == what.abandoned

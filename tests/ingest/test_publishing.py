@@ -4,22 +4,22 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
-from streamer.events.outgoing import Outgoing
-from streamer.ingest.kafka import KafkaEvents, PublishError
+from streamer.events.outgoing_records import OutgoingRecord
+from streamer.ingest.event_publisher import KafkaEventPublisher, PublishError
 from streamer.worker import kafka
 from tests.parts.broker import Broker
 from tests.strategies import START
 
 
-def event(topic: str, value: bytes) -> Outgoing:
-    return Outgoing(topic, b"who", value, (("ce_id", b"1"),), START)
+def event(topic: str, value: bytes) -> OutgoingRecord:
+    return OutgoingRecord(topic, b"who", value, (("ce_id", b"1"),), START)
 
 
 async def test_a_record_bears_key_headers_and_the_events_own_time(broker: Broker, center: str) -> None:
     await kafka.ensure_topics(broker.address, partitions=1, topics=[center])
-    producer = await kafka.producer(broker.address)
+    producer = await kafka.start_producer(broker.address)
     try:
-        await KafkaEvents(producer).send([event(center, b"1"), event(center, b"2")])
+        await KafkaEventPublisher(producer).send([event(center, b"1"), event(center, b"2")])
     finally:
         await producer.stop()
     consumer = AIOKafkaConsumer(bootstrap_servers=broker.address)
@@ -33,10 +33,12 @@ async def test_a_record_bears_key_headers_and_the_events_own_time(broker: Broker
 
 async def test_what_would_be_refused_again_and_again_is_an_answer(broker: Broker, center: str) -> None:
     await kafka.ensure_topics(broker.address, partitions=1, topics=[center])
-    producer = await kafka.producer(broker.address)
+    producer = await kafka.start_producer(broker.address)
     try:
         with pytest.raises(PublishError, match="MessageSizeTooLarge"):
-            await KafkaEvents(producer).send([event(center, b"fits"), event(center, bytes(2_000_000))])
+            await KafkaEventPublisher(producer).send(
+                [event(center, b"fits"), event(center, bytes(2_000_000))]
+            )
     finally:
         await producer.stop()
 
@@ -48,6 +50,6 @@ async def test_a_broker_that_is_away_may_be_asked_again(fresh_broker: Broker, ce
     await fresh_broker.kill()
     try:
         with pytest.raises(ConnectionError, match="publishing events"):
-            await KafkaEvents(producer).send([event(center, b"1")])
+            await KafkaEventPublisher(producer).send([event(center, b"1")])
     finally:
         await producer.stop()

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.events.rules import DAY, HOUR, SERVICE_LEVEL_FORMULAS
-from streamer.metrics.catalogue import CATALOGUE, Metric, Spans, evaluate
-from streamer.metrics.formulas import SERVICE_LEVELS, Context, TallyCounts, service_level
+from streamer.events.counting_rules import DAY, HOUR, SERVICE_LEVEL_FORMULAS
+from streamer.metrics.catalogue import CATALOGUE, Metric, WindowSpans, evaluate_metric
+from streamer.metrics.formulas import SERVICE_LEVELS, ReadingContext, TallyCounts, service_level
 from streamer.metrics.intervals import adjusted_wald, wilson
 from streamer.metrics.tally import FIRST_BUCKET_OF, NUMBER, NUMBERS, Tally, bucket, squared
 
@@ -71,11 +71,11 @@ DURATION_METRICS = {
     "outbound_handle_time_seconds": "outbound_handle",
 }
 
-HOUR_OF = Context(window_s=3600)
+HOUR_OF = ReadingContext(window_s=3600)
 
 
-def counts(**named):
-    return TallyCounts({NUMBER[name]: count for name, count in named.items()})
+def counts(**counts_by_name):
+    return TallyCounts({NUMBER[name]: count for name, count in counts_by_name.items()})
 
 
 def durations(name, amounts):
@@ -93,7 +93,7 @@ def durations(name, amounts):
 
 
 def read(name, these=None, stat="", context=HOUR_OF):
-    return evaluate(CATALOGUE[name], stat, these or counts(), context)
+    return evaluate_metric(CATALOGUE[name], stat, these or counts(), context)
 
 
 def test_names_stats_units_and_directions_are_the_pinned_ones():
@@ -157,14 +157,14 @@ def test_events_are_placed_as_the_contract_has_it():
 
 @pytest.mark.parametrize("name", [name for name in CATALOGUE if name not in COUNT_METRICS])
 def test_without_support_there_is_no_value(name):
-    context = Context(window_s=3600, active_agents=0, mature=counts())
+    context = ReadingContext(window_s=3600, active_agents=0, mature=counts())
     for stat in CATALOGUE[name].stats:
         assert read(name, stat=stat, context=context) == (None, None, None, 0)
 
 
 @pytest.mark.parametrize("name", COUNT_METRICS)
 def test_counts_are_zero_where_nothing_happened(name):
-    assert read(name, context=Context(window_s=3600, active_agents=0)) == (0, None, None, 0)
+    assert read(name, context=ReadingContext(window_s=3600, active_agents=0)) == (0, None, None, 0)
 
 
 def test_a_name_that_is_no_count_is_an_error():
@@ -244,7 +244,7 @@ def test_three_of_four_is_three_quarters(name, named):
 
 
 def test_maturity_is_the_share_of_first_contacts_that_can_no_longer_change():
-    context = Context(window_s=3600, mature=counts(fcr_firsts=3, fcr_kept=1))
+    context = ReadingContext(window_s=3600, mature=counts(fcr_firsts=3, fcr_kept=1))
     assert read("fcr_maturity_ratio", counts(fcr_firsts=4), context=context) == (0.75, None, None, 4)
     assert read("fcr_maturity_ratio", counts(fcr_firsts=4)) == (None, None, None, 0)
 
@@ -381,11 +381,18 @@ def test_a_count_is_its_own_support(metric, count):
 
 def test_workload_is_handled_time_per_time():
     assert read("workload_erlangs", durations("handle", [3_600_000, 1_800_000])) == (1.5, None, None, 2)
-    assert read("workload_erlangs", durations("handle", [1]), context=Context(window_s=0)).value is None
+    assert (
+        read("workload_erlangs", durations("handle", [1]), context=ReadingContext(window_s=0)).value is None
+    )
 
 
 def test_active_agents_are_those_the_reader_found():
-    assert read("active_agents", context=Context(window_s=60, active_agents=12)) == (12, None, None, 12)
+    assert read("active_agents", context=ReadingContext(window_s=60, active_agents=12)) == (
+        12,
+        None,
+        None,
+        12,
+    )
     assert read("active_agents") == (None, None, None, 0)
 
 
@@ -409,7 +416,7 @@ def test_a_known_value_of_zero_is_a_value():
 
 # Windows and groups.
 
-SPANS = Spans()
+SPANS = WindowSpans()
 
 
 @pytest.mark.parametrize(
@@ -429,12 +436,12 @@ SPANS = Spans()
     ],
 )
 def test_windows_are_served_on_the_right_side_of_their_limits(metric, length, served):
-    assert CATALOGUE[metric].windows.serve(length, SPANS) is served
+    assert CATALOGUE[metric].windows.allows(length, SPANS) is served
 
 
 def test_limits_follow_the_settings():
-    assert CATALOGUE["fcr_ratio"].windows.serve(DAY, Spans(fcr_ms=DAY))
-    assert not CATALOGUE["value_at_risk"].windows.serve(30 * DAY, Spans(horizon_ms=7 * DAY))
+    assert CATALOGUE["fcr_ratio"].windows.allows(DAY, WindowSpans(fcr_ms=DAY))
+    assert not CATALOGUE["value_at_risk"].windows.allows(30 * DAY, WindowSpans(horizon_ms=7 * DAY))
 
 
 def test_shifted_windows_are_these():
@@ -445,13 +452,13 @@ def test_shifted_windows_are_these():
 
 
 def test_only_abandon_and_service_level_are_not_read_by_agent():
-    assert [name for name, metric in CATALOGUE.items() if not metric.readable_by("agent")] == [
+    assert [name for name, metric in CATALOGUE.items() if not metric.can_group_by("agent")] == [
         "service_level_ratio",
         "abandon_ratio",
     ]
-    assert not CATALOGUE["abandon_ratio"].readable_by("queue,agent")
-    assert CATALOGUE["abandon_ratio"].readable_by("all")
-    assert CATALOGUE["abandon_ratio"].readable_by("queue,channel")
+    assert not CATALOGUE["abandon_ratio"].can_group_by("queue,agent")
+    assert CATALOGUE["abandon_ratio"].can_group_by("all")
+    assert CATALOGUE["abandon_ratio"].can_group_by("queue,channel")
 
 
 @pytest.mark.parametrize(
@@ -460,8 +467,8 @@ def test_only_abandon_and_service_level_are_not_read_by_agent():
 def test_what_needs_but_the_counts_says_the_same_whatever_the_context(metric: Metric) -> None:
     """The reader caches such a figure as long as the counts are the same."""
     counts = TallyCounts(dict.fromkeys(range(NUMBERS), 3))
-    contexts = (Context(0), Context(3600, 5, TallyCounts({NUMBER["fcr_firsts"]: 1})))
+    contexts = (ReadingContext(0), ReadingContext(3600, 5, TallyCounts({NUMBER["fcr_firsts"]: 1})))
     for stat in metric.stats:
-        one, other = (evaluate(metric, stat, counts, context) for context in contexts)
+        one, other = (evaluate_metric(metric, stat, counts, context) for context in contexts)
         assert one == other
         assert one.value is not None

@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamer.events.counting_rules import DAY
 from streamer.events.models import QUESTIONS
-from streamer.events.rules import DAY
 from streamer.metrics.tally import (
     BOUNDS,
     BUCKETS,

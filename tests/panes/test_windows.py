@@ -5,8 +5,18 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from streamer.events.rules import DAY, HOUR, MINUTE, SECOND
-from streamer.panes.windows import TODAY, WINDOWS, Now, Run, Shift, midnight, run, week_before, week_earlier
+from streamer.events.counting_rules import DAY, HOUR, MINUTE, SECOND
+from streamer.panes.windows import (
+    TODAY,
+    WINDOWS,
+    PaneRange,
+    QueryClock,
+    WindowShift,
+    local_midnight_ms,
+    week_before_panes,
+    week_earlier_ms,
+    window_panes,
+)
 
 NOW = 1_795_255_203_000  # 2026-11-21T10:00:03Z
 
@@ -15,11 +25,11 @@ def ms(text: str) -> int:
     return round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
-def edges(found: Run | None) -> tuple[str, str, str] | None:
-    if found is None:
+def edges(panes: PaneRange | None) -> tuple[str, str, str] | None:
+    if panes is None:
         return None
-    start, end = (datetime.fromtimestamp(edge / 1000, UTC) for edge in (found.start, found.end))
-    return found.family, f"{start:%d %H:%M:%S}", f"{end:%d %H:%M:%S}"
+    start, end = (datetime.fromtimestamp(edge / 1000, UTC) for edge in (panes.start_ms, panes.end_ms))
+    return panes.family, f"{start:%d %H:%M:%S}", f"{end:%d %H:%M:%S}"
 
 
 def test_the_windows_are_those_of_the_contract() -> None:
@@ -59,11 +69,11 @@ def test_the_windows_are_those_of_the_contract() -> None:
     ],
 )
 def test_a_window(sentence: str, window: str, at: str, expected: tuple[str, str, str] | None) -> None:
-    assert edges(run(window, ms(at), Now(NOW))) == expected, sentence
+    assert edges(window_panes(window, ms(at), QueryClock(NOW))) == expected, sentence
 
 
-WEEK_BEFORE = Shift(7 * DAY, hours=True)
-DAY_BEFORE = Shift(DAY, hours=False)
+WEEK_BEFORE = WindowShift(7 * DAY, hours=True)
+DAY_BEFORE = WindowShift(DAY, hours=False)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +89,7 @@ DAY_BEFORE = Shift(DAY, hours=False)
         ("final: not below 24 h", "4h", NOW, WEEK_BEFORE, None),
         ("final: not today", "today", NOW, WEEK_BEFORE, None),
         ("final: 90 d still kept", "90d", NOW, WEEK_BEFORE, ("long", "16 10:00:00", "14 10:00:00")),
-        ("final: 90 d no longer kept", "90d", NOW, Shift(11 * DAY, hours=True), None),
+        ("final: 90 d no longer kept", "90d", NOW, WindowShift(11 * DAY, hours=True), None),
         ("cohort: fine", "1h", NOW, DAY_BEFORE, ("fine", "20 09:00:00", "20 10:00:00")),
         ("cohort: 24 h fine", "24h", NOW, DAY_BEFORE, ("fine", "19 10:00:00", "20 10:00:00")),
         ("cohort: today", "today", NOW, DAY_BEFORE, ("fine", "20 00:00:00", "20 10:00:00")),
@@ -93,20 +103,20 @@ DAY_BEFORE = Shift(DAY, hours=False)
         ),
         ("cohort: a week", "7d", NOW, DAY_BEFORE, ("long", "13 10:00:00", "20 10:00:00")),
         ("cohort: shorter further back: none", "1h", NOW - DAY - 1, DAY_BEFORE, None),
-        ("cohort: today never in hours", "today", NOW, Shift(48 * HOUR, hours=False), None),
+        ("cohort: today never in hours", "today", NOW, WindowShift(48 * HOUR, hours=False), None),
         (
             "cohort: long age in hours",
             "1h",
             NOW,
-            Shift(72 * HOUR, hours=False),
+            WindowShift(72 * HOUR, hours=False),
             ("long", "18 09:00:00", "18 10:00:00"),
         ),
     ],
 )
 def test_a_shifted_window(
-    sentence: str, window: str, at: int, shift: Shift, expected: tuple[str, str, str] | None
+    sentence: str, window: str, at: int, shift: WindowShift, expected: tuple[str, str, str] | None
 ) -> None:
-    assert edges(run(window, at, Now(NOW), shift=shift)) == expected, sentence
+    assert edges(window_panes(window, at, QueryClock(NOW), shift=shift)) == expected, sentence
 
 
 @pytest.mark.parametrize(
@@ -124,7 +134,7 @@ def test_a_shifted_window(
     ],
 )
 def test_midnight(sentence: str, zone: str, at: str, start: str) -> None:
-    assert midnight(ms(at), ZoneInfo(zone)) == ms(start), sentence
+    assert local_midnight_ms(ms(at), ZoneInfo(zone)) == ms(start), sentence
 
 
 def test_midnight_is_the_first_instant_of_the_day_in_all_zones() -> None:
@@ -132,7 +142,7 @@ def test_midnight_is_the_first_instant_of_the_day_in_all_zones() -> None:
         zone = ZoneInfo(name)
         for day in (date(2026, 1, 1) + timedelta(days) for days in range(365)):
             noon = round(datetime(day.year, day.month, day.day, 12, tzinfo=zone).timestamp() * 1000)
-            first = midnight(noon, zone)
+            first = local_midnight_ms(noon, zone)
             assert datetime.fromtimestamp(first / 1000, zone).date() == day, name
             assert datetime.fromtimestamp((first - 1) / 1000, zone).date() == day - timedelta(1), name
 
@@ -140,14 +150,14 @@ def test_midnight_is_the_first_instant_of_the_day_in_all_zones() -> None:
 def test_a_day_with_25_hours_a_day_back_is_still_kept() -> None:
     zone = ZoneInfo("Europe/Madrid")
     now = ms("2026-10-26T22:59:59Z")
-    found = run(TODAY, now - DAY, Now(now), zone)
-    assert found is not None
-    assert found.end - found.start == 25 * HOUR
+    panes = window_panes(TODAY, now - DAY, QueryClock(now), zone)
+    assert panes is not None
+    assert panes.end_ms - panes.start_ms == 25 * HOUR
 
 
 def test_the_grid_is_10_s_and_an_hour() -> None:
-    assert Run("fine", 1, 2).end - Run("fine", 1, 2).start == 10 * SECOND
-    assert Run("long", 1, 2).end - Run("long", 1, 2).start == 60 * MINUTE
+    assert PaneRange("fine", 1, 2).end_ms - PaneRange("fine", 1, 2).start_ms == 10 * SECOND
+    assert PaneRange("long", 1, 2).end_ms - PaneRange("long", 1, 2).start_ms == 60 * MINUTE
 
 
 @pytest.mark.parametrize(
@@ -210,17 +220,21 @@ def test_the_grid_is_10_s_and_an_hour() -> None:
 def test_the_same_hours_of_the_same_weekday_a_week_before(
     sentence: str, window: str, at: str, zone: str, expected: tuple[str, str, str]
 ) -> None:
-    assert edges(week_before(window, ms(at), Now(ms(at)), ZoneInfo(zone))) == expected, sentence
+    assert edges(week_before_panes(window, ms(at), QueryClock(ms(at)), ZoneInfo(zone))) == expected, sentence
 
 
 def test_a_shifted_window_is_shifted_a_week_before_too() -> None:
-    shift = Shift(24 * HOUR, hours=False)
-    assert edges(week_before("1h", NOW, Now(NOW), UTC, shift)) == ("long", "13 09:00:00", "13 11:00:00")
+    shift = WindowShift(24 * HOUR, hours=False)
+    assert edges(week_before_panes("1h", NOW, QueryClock(NOW), UTC, shift)) == (
+        "long",
+        "13 09:00:00",
+        "13 11:00:00",
+    )
 
 
 def test_nothing_is_kept_of_the_week_before_the_oldest() -> None:
-    assert week_before("1h", NOW - 92 * DAY, Now(NOW)) is not None
-    assert week_before("1h", NOW - 93 * DAY, Now(NOW)) is None
+    assert week_before_panes("1h", NOW - 92 * DAY, QueryClock(NOW)) is not None
+    assert week_before_panes("1h", NOW - 93 * DAY, QueryClock(NOW)) is None
 
 
 @pytest.mark.parametrize("zone", ["UTC", "Europe/Madrid", "Asia/Kolkata", "Australia/Lord_Howe"])
@@ -229,7 +243,7 @@ def test_a_week_earlier_the_clock_showed_the_same(zone: str) -> None:
     for hours in range(366 * 24):
         at = NOW + hours * HOUR
         now = datetime.fromtimestamp(at // 1000, ZoneInfo(zone)).replace(tzinfo=None)
-        then = datetime.fromtimestamp(week_earlier(at, ZoneInfo(zone)) // 1000, ZoneInfo(zone))
+        then = datetime.fromtimestamp(week_earlier_ms(at, ZoneInfo(zone)) // 1000, ZoneInfo(zone))
         assert now.hour < 4 or then.replace(tzinfo=None) == now - timedelta(days=7)
 
 
@@ -247,4 +261,4 @@ def test_a_week_earlier_the_clock_showed_the_same(zone: str) -> None:
 def test_a_window_has_data_as_far_back_as_hours_are_kept(
     window: str, back: int, retention: int, kept: bool
 ) -> None:
-    assert (run(window, NOW - back, Now(NOW, retention)) is not None) == kept
+    assert (window_panes(window, NOW - back, QueryClock(NOW, retention)) is not None) == kept

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from streamer.demo import leash
+from streamer.demo import parent_death
 
 _STOP_S = 15.0
 _POLL_S = 0.05
@@ -96,7 +96,7 @@ class Server(ABC):
         return (self.folder / "log").read_text(errors="replace")[-4000:]
 
     def _launch(self) -> None:
-        command = [sys.executable, "-I", "-S", leash.__file__, str(os.getpid()), *self.command()]
+        command = [sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid()), *self.command()]
         (self.folder / "stdin").write_text(self.stdin())
         with (self.folder / "stdin").open() as stdin, (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(command, stdin=stdin, stdout=log, stderr=log, cwd=self.folder)

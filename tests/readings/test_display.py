@@ -23,7 +23,7 @@ from streamer.readings import display
     ],
 )
 def test_a_value(number: float | None, unit: str, expected: str) -> None:
-    assert display.value(number, unit, "EUR") == expected
+    assert display.format_value(number, unit, "EUR") == expected
 
 
 @pytest.mark.parametrize(
@@ -34,4 +34,4 @@ def test_a_value(number: float | None, unit: str, expected: str) -> None:
     ],
 )
 def test_freshness(fresh_s: float | None, expected: str) -> None:
-    assert display.freshness(fresh_s) == expected
+    assert display.format_data_age(fresh_s) == expected

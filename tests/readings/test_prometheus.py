@@ -6,14 +6,19 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
-from streamer.events.rules import MINUTE, SECOND
+from streamer.events.counting_rules import MINUTE, SECOND
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.tally import NUMBER
 from streamer.readings import prometheus
-from streamer.readings.prometheus import Export, Exporter, Snapshot, exposition
-from streamer.readings.query import Query, Reading
-from streamer.readings.reader import Reader
-from tests.readings.center import NOW, SETTINGS, Center, answered, cell, pane, read
+from streamer.readings.prometheus import (
+    ExportSelection,
+    ExportSnapshot,
+    PrometheusExporter,
+    render_exposition,
+)
+from streamer.readings.query import MetricQuery, Reading
+from streamer.readings.reader import MetricsReader
+from tests.readings.small_center import NOW, SETTINGS, SmallCenter, answered, cell, new_reader, pane
 
 GAUGES = [
     "cx_nps_score",
@@ -57,7 +62,7 @@ GAUGES = [
     "cx_value_mean",
 ]
 
-EXPORT = Export(("15m", "1h", "today"), agents=False)
+EXPORT = ExportSelection(("15m", "1h", "today"), agents=False)
 COUNTS = {
     "events␟call-completed␟applied": 3,
     "segments␟billing␟voice␟answered": 2,
@@ -72,12 +77,12 @@ COUNTS = {
 }
 
 
-async def small() -> Reader:
-    return await read(await small_center())
+async def small_reader() -> MetricsReader:
+    return await new_reader(await small_center())
 
 
-async def small_center() -> Center:
-    center = Center()
+async def small_center() -> SmallCenter:
+    center = SmallCenter()
     await center.beat(NOW)
     surveyed = {NUMBER["nps_10"]: 6, NUMBER["nps_0"]: 2}
     tallies = {
@@ -93,9 +98,9 @@ def parsed(text: bytes) -> list[Sample]:
 
 
 def value(samples: list[Sample], name: str, **labels: str) -> float | None:
-    found = [sample.value for sample in samples if (sample.name, sample.labels) == (name, labels)]
-    assert len(found) <= 1
-    return found[0] if found else None
+    values = [sample.value for sample in samples if (sample.name, sample.labels) == (name, labels)]
+    assert len(values) <= 1
+    return values[0] if values else None
 
 
 def test_the_names_are_those_of_the_catalogue() -> None:
@@ -103,7 +108,7 @@ def test_the_names_are_those_of_the_catalogue() -> None:
 
 
 async def test_a_metric_has_value_interval_and_support() -> None:
-    samples = parsed(Exporter(await small()).render(EXPORT, NOW))
+    samples = parsed(PrometheusExporter(await small_reader()).render(EXPORT, NOW))
     assert value(samples, "cx_nps_score", window="1h", by="queue", queue="billing") == 50
     assert value(samples, "cx_nps_score", window="1h", by="all") == 50
     assert value(samples, "cx_nps_score_support", window="15m", by="all") == 8
@@ -121,14 +126,16 @@ async def test_a_metric_has_value_interval_and_support() -> None:
 
 
 async def test_agents_are_exported_only_if_asked() -> None:
-    reader = await small()
-    assert not any(sample.labels.get("agent") for sample in parsed(Exporter(reader).render(EXPORT, NOW)))
-    samples = parsed(Exporter(reader).render(EXPORT._replace(agents=True), NOW))
+    reader = await small_reader()
+    assert not any(
+        sample.labels.get("agent") for sample in parsed(PrometheusExporter(reader).render(EXPORT, NOW))
+    )
+    samples = parsed(PrometheusExporter(reader).render(EXPORT._replace(agents=True), NOW))
     assert value(samples, "cx_answered", window="1h", by="agent", agent="ann") == 3
 
 
 async def test_counters_and_histograms_are_plain() -> None:
-    samples = parsed(Exporter(await small()).render(EXPORT, NOW))
+    samples = parsed(PrometheusExporter(await small_reader()).render(EXPORT, NOW))
     assert value(samples, "streamer_events_total", topic="call-completed", result="applied") == 3
     segments = {"queue": "billing", "channel": "voice", "outcome": "answered"}
     assert value(samples, "cx_segments_completed_total", **segments) == 2
@@ -147,9 +154,9 @@ async def test_counters_and_histograms_are_plain() -> None:
 
 
 async def test_old_numbers_are_withheld_but_their_age_and_the_counters_are_not() -> None:
-    reader = await small()
-    fresh = parsed(Exporter(reader).render(EXPORT, NOW + 60 * SECOND))
-    old = parsed(Exporter(reader).render(EXPORT, NOW + 60 * SECOND + 1))
+    reader = await small_reader()
+    fresh = parsed(PrometheusExporter(reader).render(EXPORT, NOW + 60 * SECOND))
+    old = parsed(PrometheusExporter(reader).render(EXPORT, NOW + 60 * SECOND + 1))
     assert value(fresh, "cx_answered", window="1h", by="all") == 4
     assert value(old, "cx_answered", window="1h", by="all") is None
     assert value(old, "streamer_fresh_seconds") == 60.001
@@ -157,21 +164,25 @@ async def test_old_numbers_are_withheld_but_their_age_and_the_counters_are_not()
 
 
 async def test_before_any_worker_spoke_nothing_is_said() -> None:
-    samples = parsed(Exporter(await read(Center())).render(EXPORT, NOW))
-    said = [(sample.name, sample.value) for sample in samples]
-    assert said == [("cx_families_dropped", 0), ("cx_groupings_shortened", 0), ("cx_groupings_dropped", 0)]
+    samples = parsed(PrometheusExporter(await new_reader(SmallCenter())).render(EXPORT, NOW))
+    name_values = [(sample.name, sample.value) for sample in samples]
+    assert name_values == [
+        ("cx_families_dropped", 0),
+        ("cx_groupings_shortened", 0),
+        ("cx_groupings_dropped", 0),
+    ]
 
 
 async def test_whole_families_drop_from_the_catalogues_end() -> None:
-    (template,) = (await small()).readings(Query(now=NOW, metrics=("answered",)))
+    (template,) = (await small_reader()).readings(MetricQuery(now=NOW, metrics=("answered",)))
     names = ("contacts", "offered", "answered", "abandoned")
     readings = {name: copies(template, name, 2_000) for name in names}
-    samples = parsed(exposition(Snapshot(readings, {"crowds": 1}, 0)))
-    kept = {sample.name for sample in samples}
-    assert {"cx_contacts", "cx_contacts_support", "cx_offered", "cx_offered_support"} <= kept
-    assert not kept & {"cx_answered", "cx_answered_support", "cx_abandoned"}
+    samples = parsed(render_exposition(ExportSnapshot(readings, {"crowds": 1}, 0)))
+    kept_names = {sample.name for sample in samples}
+    assert {"cx_contacts", "cx_contacts_support", "cx_offered", "cx_offered_support"} <= kept_names
+    assert not kept_names & {"cx_answered", "cx_answered_support", "cx_abandoned"}
     assert value(samples, "cx_families_dropped") == 2
-    assert len(samples) <= prometheus.MOST_SERIES
+    assert len(samples) <= prometheus.MAX_SERIES
 
 
 def copies(template: Reading, name: str, times: int) -> list[Reading]:
@@ -182,15 +193,19 @@ def copies(template: Reading, name: str, times: int) -> list[Reading]:
 
 
 async def test_the_most_series_that_fit_are_kept() -> None:
-    (template,) = (await small()).readings(Query(now=NOW, metrics=("answered",)))
-    room = prometheus.MOST_SERIES - 4  # what was left out or shortened, and fresh_seconds
-    whole = parsed(exposition(Snapshot({"contacts": copies(template, "contacts", room // 2)}, {}, 0)))
-    assert (len(whole), value(whole, "cx_families_dropped")) == (prometheus.MOST_SERIES, 0)
-    more = parsed(exposition(Snapshot({"contacts": copies(template, "contacts", room // 2 + 1)}, {}, 0)))
+    (template,) = (await small_reader()).readings(MetricQuery(now=NOW, metrics=("answered",)))
+    room = prometheus.MAX_SERIES - 4  # what was left out or shortened, and fresh_seconds
+    whole = parsed(
+        render_exposition(ExportSnapshot({"contacts": copies(template, "contacts", room // 2)}, {}, 0))
+    )
+    assert (len(whole), value(whole, "cx_families_dropped")) == (prometheus.MAX_SERIES, 0)
+    more = parsed(
+        render_exposition(ExportSnapshot({"contacts": copies(template, "contacts", room // 2 + 1)}, {}, 0))
+    )
     assert (len(more), value(more, "cx_families_dropped")) == (4, 1)
 
 
-def alerts(number: int) -> list[Metric]:
+def alert_families(number: int) -> list[Metric]:
     family = GaugeMetricFamily("cx_alert_firing", "Of any.", labels=["queue"])
     for queue in range(number):
         family.add_metric([f"q{queue}"], 1)
@@ -198,37 +213,39 @@ def alerts(number: int) -> list[Metric]:
 
 
 async def test_what_comes_before_the_figures_takes_their_room() -> None:
-    (template,) = (await small()).readings(Query(now=NOW, metrics=("answered",)))
-    room = prometheus.MOST_SERIES - 4
-    for more, kept in ((0, True), (1, False)):
+    (template,) = (await small_reader()).readings(MetricQuery(now=NOW, metrics=("answered",)))
+    room = prometheus.MAX_SERIES - 4
+    for more, is_kept in ((0, True), (1, False)):
         readings = {"contacts": copies(template, "contacts", room // 2 - 50)}
-        shown = Snapshot(readings, {}, 0, before=alerts(100 + more))
-        samples = parsed(exposition(shown))
-        assert value(samples, "cx_families_dropped") == (0 if kept else 1)
-        assert len([one for one in samples if one.name == "cx_alert_firing"]) == 100 + more
-        assert (len(samples) == prometheus.MOST_SERIES) is kept
+        export_snapshot = ExportSnapshot(readings, {}, 0, leading=alert_families(100 + more))
+        samples = parsed(render_exposition(export_snapshot))
+        assert value(samples, "cx_families_dropped") == (0 if is_kept else 1)
+        assert len([sample for sample in samples if sample.name == "cx_alert_firing"]) == 100 + more
+        assert (len(samples) == prometheus.MAX_SERIES) is is_kept
 
 
 async def test_it_is_never_left_out_even_where_nothing_else_finds_room() -> None:
-    reader = await small()
-    samples = parsed(Exporter(reader).render(EXPORT, NOW, before=alerts(prometheus.MOST_SERIES)))
-    assert len([one for one in samples if one.name == "cx_alert_firing"]) == prometheus.MOST_SERIES
-    assert not [one for one in samples if one.name == "cx_answered"]
+    reader = await small_reader()
+    samples = parsed(
+        PrometheusExporter(reader).render(EXPORT, NOW, leading=alert_families(prometheus.MAX_SERIES))
+    )
+    assert len([sample for sample in samples if sample.name == "cx_alert_firing"]) == prometheus.MAX_SERIES
+    assert not [sample for sample in samples if sample.name == "cx_answered"]
     assert value(samples, "cx_families_dropped") is not None
 
 
 async def test_it_is_there_while_numbers_are_old() -> None:
-    reader = await small()
-    old = parsed(Exporter(reader).render(EXPORT, NOW + 61 * SECOND, before=alerts(1)))
+    reader = await small_reader()
+    old = parsed(PrometheusExporter(reader).render(EXPORT, NOW + 61 * SECOND, leading=alert_families(1)))
     assert value(old, "cx_alert_firing", queue="q0") == 1
     assert value(old, "cx_answered", window="1h", by="all") is None
 
 
 async def test_a_long_family_is_written_in_portions_as_it_would_be_whole() -> None:
-    (template,) = (await small()).readings(Query(now=NOW, metrics=("answered",)))
+    (template,) = (await small_reader()).readings(MetricQuery(now=NOW, metrics=("answered",)))
     pauses: list[None] = []
-    shown = Snapshot({"contacts": copies(template, "contacts", 450)}, {}, 0)
-    text = exposition(shown, lambda: pauses.append(None)).decode()
+    export_snapshot = ExportSnapshot({"contacts": copies(template, "contacts", 450)}, {}, 0)
+    text = render_exposition(export_snapshot, lambda: pauses.append(None)).decode()
     family = text[text.index("# HELP cx_contacts ") : text.index("# HELP cx_contacts_support ")].splitlines()
     assert [line[:26] for line in family[:2]] == ["# HELP cx_contacts Inbound", "# TYPE cx_contacts gauge"]
     assert [line.split(" ")[0] for line in family[2:]] == [
@@ -238,12 +255,12 @@ async def test_a_long_family_is_written_in_portions_as_it_would_be_whole() -> No
 
 
 async def grouped_by_reason(reasons: int, before: Iterable[Metric] = ()) -> list[Sample]:
-    center = Center()
+    center = SmallCenter()
     cells = [(None, "billing", None, "ann", "voice", f"reason-{number}", None) for number in range(reasons)]
     await center.add({(pane(MINUTE), cell): answered(1, 90_000) for cell in cells})
     await center.beat(NOW)
-    samples = parsed(Exporter(await read(center)).render(EXPORT, NOW, before=before))
-    assert len(samples) <= prometheus.MOST_SERIES
+    samples = parsed(PrometheusExporter(await new_reader(center)).render(EXPORT, NOW, leading=before))
+    assert len(samples) <= prometheus.MAX_SERIES
     assert value(samples, "cx_families_dropped") == 0
     assert value(samples, "cx_handle_time_seconds", window="1h", by="queue", queue="billing", stat="p90")
     return samples
@@ -258,48 +275,48 @@ async def test_a_grouping_is_left_out_before_any_metric_is_and_smaller_ones_are_
 
 
 async def test_alerts_leave_out_a_grouping_before_any_metric() -> None:
-    samples = await grouped_by_reason(100, alerts(4_000))
+    samples = await grouped_by_reason(100, alert_families(4_000))
     assert value(samples, "cx_groupings_dropped") == 1
 
 
 async def test_a_grouping_is_shown_in_short_before_it_is_left_out() -> None:
     samples = await grouped_by_reason(100)
-    one = {"window": "1h", "by": "reason", "reason": "reason-7"}
-    assert value(samples, "cx_handle_time_seconds", stat="mean", **one) == 90
-    assert value(samples, "cx_handle_time_seconds", stat="p90", **one) is None
-    assert value(samples, "cx_handle_time_seconds_support", stat="mean", **one) == 1
-    assert value(samples, "cx_answered", **one) == 1
-    assert value(samples, "cx_answered_support", **one) is None
+    labels = {"window": "1h", "by": "reason", "reason": "reason-7"}
+    assert value(samples, "cx_handle_time_seconds", stat="mean", **labels) == 90
+    assert value(samples, "cx_handle_time_seconds", stat="p90", **labels) is None
+    assert value(samples, "cx_handle_time_seconds_support", stat="mean", **labels) == 1
+    assert value(samples, "cx_answered", **labels) == 1
+    assert value(samples, "cx_answered_support", **labels) is None
     assert value(samples, "cx_groupings_dropped") == 0
     assert value(samples, "cx_groupings_shortened") == 1
 
 
-class CountedReader(Reader):
-    asked = 0
+class CountedReader(MetricsReader):
+    query_count = 0
 
-    def each(self, query: Query) -> Iterator[Reading]:
-        self.asked += 1
-        return super().each(query)
+    def iter_readings(self, query: MetricQuery) -> Iterator[Reading]:
+        self.query_count += 1
+        return super().iter_readings(query)
 
 
 async def test_readings_are_rendered_once_per_change_and_their_age_each_time() -> None:
     center = await small_center()
     reader = CountedReader(center.store, SETTINGS)
     await reader.refresh(NOW)
-    exporter = Exporter(reader)
+    exporter = PrometheusExporter(reader)
     first = exporter.render(EXPORT, NOW).decode()
-    asked = reader.asked
+    query_count = reader.query_count
     again = exporter.render(EXPORT, NOW + SECOND).decode()
-    assert reader.asked == asked > 0
+    assert reader.query_count == query_count > 0
     assert again == first.replace("streamer_fresh_seconds 0.0", "streamer_fresh_seconds 1.0") != first
-    warned = exporter.render(EXPORT, NOW + SECOND, before=alerts(1)).decode()
+    warned = exporter.render(EXPORT, NOW + SECOND, leading=alert_families(1)).decode()
     assert [line for line in warned.splitlines() if line.startswith("cx_alert")]
-    asked = reader.asked
+    query_count = reader.query_count
     await center.add({(pane(MINUTE), cell()): answered(1, 90_000)})
     await reader.refresh(NOW)
     changed = exporter.render(EXPORT, NOW + SECOND).decode()
-    assert reader.asked > asked
+    assert reader.query_count > query_count
     assert changed != again
-    asked = reader.asked
+    query_count = reader.query_count
     exporter.render(EXPORT, NOW + 10 * SECOND)  # windows moved on
-    assert reader.asked > asked
+    assert reader.query_count > query_count

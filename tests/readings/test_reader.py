@@ -7,24 +7,44 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.events.rules import DAY, HOUR, MINUTE, SECOND, OtherRules, Rules, written
+from streamer.events.counting_rules import (
+    DAY,
+    HOUR,
+    MINUTE,
+    SECOND,
+    CountingRules,
+    CountingRulesMismatch,
+    encode_rules,
+)
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.formulas import TallyCounts
 from streamer.metrics.tally import NUMBER, Tally
-from streamer.panes.pane_keys import FINE_MS, row_field, row_of
+from streamer.panes.pane_keys import FINE_MS, parse_row_field, row_field
 from streamer.panes.rollup import MERGE
 from streamer.panes.windows import WINDOWS
-from streamer.readings.query import Query, QueryError, Reading
-from streamer.readings.reader import Reader
+from streamer.readings.query import MetricQuery, QueryError, Reading
+from streamer.readings.reader import MetricsReader
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
-from streamer.store.port import ChangeCursor, Changes, Heartbeat, Partition
+from streamer.store.port import ChangeCursor, Heartbeat, Partition, StoreChanges
 from tests.pane_deltas import PaneTallies
-from tests.readings.center import NOW, PAIRS, PARTITION, SETTINGS, Center, answered, cell, pane, read
+from tests.readings.small_center import (
+    NOW,
+    PAIRS,
+    PARTITION,
+    SETTINGS,
+    SmallCenter,
+    answered,
+    cell,
+    new_reader,
+    pane,
+)
 
 
-def one(reader: Reader, metric: str, window: str = "1h", key: str | None = None, **more: object) -> Reading:
-    query = Query(now=NOW, metrics=(metric,), windows=(window,), key=key, **more)  # type: ignore[arg-type]
+def single_reading(
+    reader: MetricsReader, metric: str, window: str = "1h", key: str | None = None, **more: object
+) -> Reading:
+    query = MetricQuery(now=NOW, metrics=(metric,), windows=(window,), key=key, **more)  # type: ignore[arg-type]
     (reading,) = reader.readings(query)
     return reading
 
@@ -53,34 +73,34 @@ queries = st.tuples(
 METRICS = ("answered", "active_agents", "handle_time_seconds")
 
 
-def milliseconds(text: str) -> int:
+def ms_of_rfc3339(text: str) -> int:
     return round(datetime.fromisoformat(text).timestamp() * 1000)
 
 
-def brute_force(center: Center, by: str, start: int, end: int) -> dict[str, tuple[Tally, set[str]]]:
-    found: dict[str, tuple[Tally, set[str]]] = {}
-    for (index, where), tally in center.all.items():
+def brute_force(center: SmallCenter, by: str, start: int, end: int) -> dict[str, tuple[Tally, set[str]]]:
+    expected: dict[str, tuple[Tally, set[str]]] = {}
+    for (index, where), tally in center.tallies.items():
         if start <= index * FINE_MS < end and any(tally.values()):
             field = row_field(() if by == "all" else tuple(by.split(",")), where)
-            total, agents = found.setdefault(row_of(field)[1], ({}, set()))
+            total, agents = expected.setdefault(parse_row_field(field)[1], ({}, set()))
             for number, value in tally.items():
                 total[number] = total.get(number, 0) + value
             if tally[NUMBER["answered"]] and where[3]:
                 agents.add(where[3])
-    return found
+    return expected
 
 
-def check(reader: Reader, center: Center, window: str, by: str, age: int) -> None:
-    query = Query(now=NOW, metrics=METRICS, windows=(window,), by=by, stat=None, at=NOW - age)
+def check_readings(reader: MetricsReader, center: SmallCenter, window: str, by: str, age: int) -> None:
+    query = MetricQuery(now=NOW, metrics=METRICS, windows=(window,), by=by, stat=None, at=NOW - age)
     readings = reader.readings(query)
     if age > DAY and window not in ("24h", "7d", "30d", "90d"):
         assert [reading.value for reading in readings] == ([None] * 3 if by == "all" else [])
         return
     keys = {reading.key for reading in readings}
     for reading in readings:
-        found = brute_force(center, by, milliseconds(reading.from_), milliseconds(reading.to))
-        assert keys == found.keys() | ({""} if by == "all" else set())
-        tally, agents = found.get(reading.key, ({}, set()))
+        expected_by_key = brute_force(center, by, ms_of_rfc3339(reading.from_), ms_of_rfc3339(reading.to))
+        assert keys == expected_by_key.keys() | ({""} if by == "all" else set())
+        tally, agents = expected_by_key.get(reading.key, ({}, set()))
         counts = TallyCounts(tally)
         handled = counts["handle_ms"] / 1000 / counts["handle_n"] if counts["handle_n"] else None
         expected = {"answered": counts["answered"], "active_agents": len(agents)}
@@ -92,86 +112,86 @@ def check(reader: Reader, center: Center, window: str, by: str, age: int) -> Non
 async def test_brought_up_to_date_it_equals_brute_force_and_a_new_one(
     steps: list[tuple[PaneTallies, list[tuple[str, str, int]]]],
 ) -> None:
-    center = Center()
+    center = SmallCenter()
     await center.beat(NOW)
-    reader = Reader(center.store, SETTINGS)
-    asked: list[tuple[str, str, int]] = []
+    reader = MetricsReader(center.store, SETTINGS)
+    queries_so_far: list[tuple[str, str, int]] = []
     for added, questions in steps:
         await center.add(added)
         await reader.refresh(NOW)
-        asked += questions
-        for question in asked:
-            check(reader, center, *question)
+        queries_so_far += questions
+        for question in queries_so_far:
+            check_readings(reader, center, *question)
     await reader.refresh(NOW)
-    anew = await read(center)
+    anew = await new_reader(center)
     for by in ("all", "queue", "agent", "queue,channel"):
-        query = Query(now=NOW, metrics=METRICS, windows=WINDOWS, by=by, stat="*")
+        query = MetricQuery(now=NOW, metrics=METRICS, windows=WINDOWS, by=by, stat="*")
         assert reader.readings(query) == anew.readings(query)
 
 
 async def test_what_is_taken_back_is_gone() -> None:
-    center = Center()
+    center = SmallCenter()
     await center.beat(NOW)
-    reader = await read(center)
+    reader = await new_reader(center)
     await center.add({(pane(MINUTE), cell()): answered(2)})
     await reader.refresh(NOW)
-    assert one(reader, "answered", by="queue", key="billing").value == 2
-    assert one(reader, "active_agents", "7d").value == 1
+    assert single_reading(reader, "answered", by="queue", key="billing").value == 2
+    assert single_reading(reader, "active_agents", "7d").value == 1
     await center.add({(pane(MINUTE), cell()): {number: -value for number, value in answered(2).items()}})
     await reader.refresh(NOW)
-    assert reader.readings(Query(now=NOW, metrics=("answered",), by="queue")) == []
-    assert one(reader, "answered").value == 0
-    assert one(reader, "active_agents", "7d").value == 0
+    assert reader.readings(MetricQuery(now=NOW, metrics=("answered",), by="queue")) == []
+    assert single_reading(reader, "answered").value == 0
+    assert single_reading(reader, "active_agents", "7d").value == 0
 
 
 # One moment.
 
 
-class InPages(MemoryStore):
+class PagedStore(MemoryStore):
     """A store that returns changes one pane at a time and calls `on_page` after each."""
 
-    look: Callable[[], None] = staticmethod(lambda: None)  # type: ignore[assignment]
-    _pages: list[Changes]
+    on_page: Callable[[], None] = staticmethod(lambda: None)  # type: ignore[assignment]
+    _pages: list[StoreChanges]
 
     def __init__(self) -> None:
         super().__init__()
         self._pages = []
 
-    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> Changes:
+    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> StoreChanges:
         if not self._pages:
             whole = await super().changes(since, positions=positions)
             empty = whole._replace(reset=False, panes=[])
-            parts = [empty._replace(more=True, panes=[one]) for one in whole.panes]
+            parts = [empty._replace(more=True, panes=[pane_change]) for pane_change in whole.panes]
             self._pages = [*parts, empty]
             self._pages[0] = self._pages[0]._replace(reset=whole.reset)
-        self.look()
+        self.on_page()
         return self._pages.pop(0)
 
 
 @pytest.mark.parametrize("first", [True, False])
 async def test_half_a_moment_is_never_seen(first: bool) -> None:
-    store = InPages()
-    center = Center(store)
+    store = PagedStore()
+    center = SmallCenter(store)
     await center.beat(NOW)
-    reader = Reader(store, SETTINGS)
+    reader = MetricsReader(store, SETTINGS)
     if not first:
         await center.add({(pane(HOUR), cell()): answered(5)})
         await reader.refresh(NOW)
     await center.add({(pane(MINUTE), cell()): answered(), (pane(2 * MINUTE), cell()): answered()})
-    seen: list[float | None] = []
-    store.look = lambda: seen.append(one(reader, "answered", "4h").value)
+    values: list[float | None] = []
+    store.on_page = lambda: values.append(single_reading(reader, "answered", "4h").value)
     await reader.refresh(NOW)
-    assert len(seen) > 3
-    assert set(seen) == ({None} if first else {5})
-    assert one(reader, "answered", "4h").value == (2 if first else 7)
+    assert len(values) > 3
+    assert set(values) == ({None} if first else {5})
+    assert single_reading(reader, "answered", "4h").value == (2 if first else 7)
 
 
 async def test_what_fails_half_way_leaves_what_was_there() -> None:
-    store = InPages()
-    center = Center(store)
+    store = PagedStore()
+    center = SmallCenter(store)
     await center.beat(NOW)
     await center.add({(pane(MINUTE), cell()): answered()})
-    reader = Reader(store, SETTINGS)
+    reader = MetricsReader(store, SETTINGS)
     await reader.refresh(NOW)
     await center.add({(pane(MINUTE), cell()): answered(), (pane(2 * MINUTE), cell()): answered()})
     calls: list[int] = []
@@ -181,21 +201,21 @@ async def test_what_fails_half_way_leaves_what_was_there() -> None:
         if len(calls) == 3:
             raise ConnectionError
 
-    store.look = fail_at_the_third
+    store.on_page = fail_at_the_third
     with pytest.raises(ConnectionError):
         await reader.refresh(NOW)
-    assert one(reader, "answered").value == 1
+    assert single_reading(reader, "answered").value == 1
     store._pages = []
     await reader.refresh(NOW)
-    assert one(reader, "answered").value == 3
+    assert single_reading(reader, "answered").value == 3
 
 
-class InTwoSteps(MemoryStore):
+class TwoStepStore(MemoryStore):
     """A store in which a commit arrives between two steps of a read; the second step returns it."""
 
     between: Callable[[], Coroutine[None, None, None]] | None = None
 
-    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> Changes:
+    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> StoreChanges:
         changes = await super().changes(since, positions=positions)
         between, self.between = self.between, None
         if between is None:
@@ -206,24 +226,24 @@ class InTwoSteps(MemoryStore):
 
 @pytest.mark.parametrize("first", [True, False])
 async def test_a_pane_that_changes_while_it_is_read_is_counted_once(first: bool) -> None:
-    store = InTwoSteps()
-    center = Center(store)
+    store = TwoStepStore()
+    center = SmallCenter(store)
     await center.beat(NOW)
-    reader = Reader(store, SETTINGS)
+    reader = MetricsReader(store, SETTINGS)
     if not first:
         await center.add({(pane(MINUTE), cell()): answered(1000)})
         await reader.refresh(NOW)
     await center.add({(pane(MINUTE), cell()): answered(1), (pane(HOUR), cell()): answered(10)})
     store.between = lambda: center.add({(pane(MINUTE), cell()): answered(100)})
     await reader.refresh(NOW)
-    assert one(reader, "answered", "4h").value == (111 if first else 1111)
-    assert one(reader, "answered", "7d").value == (111 if first else 1111)
+    assert single_reading(reader, "answered", "4h").value == (111 if first else 1111)
+    assert single_reading(reader, "answered", "7d").value == (111 if first else 1111)
 
 
 async def test_merged_deltas_are_counted_once() -> None:
-    center = Center()
+    center = SmallCenter()
     await center.beat(NOW)
-    reader = Reader(center.store, SETTINGS)
+    reader = MetricsReader(center.store, SETTINGS)
     for _ in range(3):
         await center.add({(pane(MINUTE), cell()): answered(1)})
         await reader.refresh(NOW)
@@ -231,25 +251,25 @@ async def test_merged_deltas_are_counted_once() -> None:
         for family in MERGE:
             await center.store.compact((family, pane(MINUTE) // 360), MERGE[family])
     await reader.refresh(NOW)
-    assert one(reader, "answered").value == 6
-    assert one(reader, "answered", "7d", by="queue", key="sales").value == 3
-    assert one(reader, "active_agents", "7d").value == 2
+    assert single_reading(reader, "answered").value == 6
+    assert single_reading(reader, "answered", "7d", by="queue", key="sales").value == 3
+    assert single_reading(reader, "active_agents", "7d").value == 2
 
 
 async def test_another_history_is_read_from_its_beginning() -> None:
     store = MemoryStore()
-    center = Center(store)
+    center = SmallCenter(store)
     await center.beat(NOW)
     await center.add({(pane(MINUTE), cell()): answered(5)})
-    reader = Reader(store, SETTINGS)
+    reader = MetricsReader(store, SETTINGS)
     await reader.refresh(NOW)
-    after = Center()
+    after = SmallCenter()
     await after.beat(NOW)
     await after.add({(pane(MINUTE), cell()): answered(1)})
     store.__dict__.update(after.store.__dict__)
     store._nonces[-1] = b"another"
     await reader.refresh(NOW)
-    assert one(reader, "answered").value == 1
+    assert single_reading(reader, "answered").value == 1
 
 
 # No data is not zero.
@@ -270,89 +290,91 @@ async def test_another_history_is_read_from_its_beginning() -> None:
 async def test_a_count_of_nothing(
     sentence: str, beat: int | None, window: str, age: int, expected: int | None
 ) -> None:
-    center = Center()
+    center = SmallCenter()
     if beat is not None:
         await center.beat(NOW - beat)
-    reader = await read(center)
-    reading = one(reader, "answered", window, at=NOW - age)
+    reader = await new_reader(center)
+    reading = single_reading(reader, "answered", window, at=NOW - age)
     assert (reading.value, reading.support) == (expected, 0), sentence
 
 
 async def test_freshness_is_that_of_the_slowest_partition() -> None:
-    center = Center()
-    reader = await read(center)
-    assert reader.fresh_s(NOW) is None
+    center = SmallCenter()
+    reader = await new_reader(center)
+    assert reader.data_age_s(NOW) is None
     await center.store.beat(
         {PARTITION: Heartbeat(NOW, 0, NOW), Partition("t", 1): Heartbeat(NOW - 2_500, 3, NOW)}
     )
     await reader.refresh(NOW)
-    assert reader.fresh_s(NOW) == 2.5
-    assert reader.fresh_s(NOW - HOUR) == 0
+    assert reader.data_age_s(NOW) == 2.5
+    assert reader.data_age_s(NOW - HOUR) == 0
 
 
 async def test_a_key_without_data_has_one_reading_without_a_value() -> None:
-    center = Center()
+    center = SmallCenter()
     await center.beat(NOW)
-    reader = await read(center)
-    assert one(reader, "nps_score", by="queue", key="nobody").value is None
-    assert one(reader, "contacts", by="queue", key="nobody").value == 0
+    reader = await new_reader(center)
+    assert single_reading(reader, "nps_score", by="queue", key="nobody").value is None
+    assert single_reading(reader, "contacts", by="queue", key="nobody").value == 0
 
 
 # Zones and moments.
 
 
 async def test_all_sums_each_queues_own_today() -> None:
-    center = Center()
+    center = SmallCenter()
     await center.beat(NOW)
-    own = {"tokyo": {"timezone": "Asia/Tokyo"}}
+    zone_settings = {"tokyo": {"timezone": "Asia/Tokyo"}}
     early, late = pane(11 * HOUR), pane(9 * HOUR)  # 23:00 and 01:00 UTC; Tokyo's day began at 15:00 UTC
     await center.add({(early, cell("tokyo")): answered(), (early, cell("madrid", "bob")): answered(10)})
     await center.add({(late, cell("tokyo")): answered(100), (late, cell("madrid", "bob")): answered(1000)})
-    reader = Reader(center.store, Settings(timezone="UTC", queues=own))  # type: ignore[arg-type]
+    reader = MetricsReader(center.store, Settings(timezone="UTC", queues=zone_settings))  # type: ignore[arg-type]
     await reader.refresh(NOW)
     today = {
         reading.key: reading
-        for reading in reader.readings(Query(now=NOW, metrics=("answered",), windows=("today",), by="queue"))
+        for reading in reader.readings(
+            MetricQuery(now=NOW, metrics=("answered",), windows=("today",), by="queue")
+        )
     }
     assert (today["tokyo"].value, today["tokyo"].from_) == (101, "2026-11-20T15:00:00Z")
     assert (today["madrid"].value, today["madrid"].from_) == (1000, "2026-11-21T00:00:00Z")
-    everywhere = one(reader, "answered", "today")
+    everywhere = single_reading(reader, "answered", "today")
     assert (everywhere.value, everywhere.from_) == (1101, "2026-11-20T15:00:00Z")
-    assert one(reader, "active_agents", "today").value == 2
+    assert single_reading(reader, "active_agents", "today").value == 2
 
 
 async def test_fcr_matures_and_becomes_final() -> None:
-    center = Center()
+    center = SmallCenter()
     await center.beat(NOW)
     await center.add({(pane(8 * DAY), cell()): answered(3), (pane(6 * DAY), cell()): answered(1)})
-    reader = await read(center)
-    assert one(reader, "fcr_maturity_ratio", "30d").value == 0.75
-    assert one(reader, "fcr_ratio", "30d").support == 4
-    assert one(reader, "fcr_ratio", "24h").value is None
-    final = one(reader, "fcr_final_ratio", "7d")
+    reader = await new_reader(center)
+    assert single_reading(reader, "fcr_maturity_ratio", "30d").value == 0.75
+    assert single_reading(reader, "fcr_ratio", "30d").support == 4
+    assert single_reading(reader, "fcr_ratio", "24h").value is None
+    final = single_reading(reader, "fcr_final_ratio", "7d")
     assert (final.support, final.from_, final.to) == (3, "2026-11-07T10:00:00Z", "2026-11-14T10:00:00Z")
 
 
 async def test_work_is_measured_over_the_time_that_has_passed() -> None:
-    center = Center()
+    center = SmallCenter()
     await center.beat(NOW)
     await center.add({(pane(MINUTE), cell()): answered(1, 606_000)})
-    reader = await read(center)
-    assert one(reader, "workload_erlangs", "5m").value == 2.0  # 303 s: 09:55:00 to 10:00:03
+    reader = await new_reader(center)
+    assert single_reading(reader, "workload_erlangs", "5m").value == 2.0  # 303 s: 09:55:00 to 10:00:03
 
 
 async def test_history_has_a_reading_at_each_step() -> None:
-    center = Center()
+    center = SmallCenter()
     await center.beat(NOW)
     await center.add({(pane(age * MINUTE), cell()): answered() for age in range(1, 200)})
-    reader = await read(center)
-    query = Query(now=NOW, metrics=("answered",), windows=("15m",), by="queue", key="billing")
+    reader = await new_reader(center)
+    query = MetricQuery(now=NOW, metrics=("answered",), windows=("15m",), by="queue", key="billing")
     first, step = NOW - 2 * HOUR, 5 * MINUTE
-    found = reader.history(query, first, NOW, step)
+    points = reader.history(query, first, NOW, step)
     moments = range(first, NOW + 1, step)
-    expected = [one(reader, "answered", "15m", by="queue", key="billing", at=at) for at in moments]
-    assert found == expected
-    assert len(found) == 25
+    expected = [single_reading(reader, "answered", "15m", by="queue", key="billing", at=at) for at in moments]
+    assert points == expected
+    assert len(points) == 25
 
 
 @pytest.mark.parametrize(
@@ -375,27 +397,27 @@ async def test_history_has_a_reading_at_each_step() -> None:
     ],
 )
 async def test_a_wrong_question(question: dict[str, object], error: str) -> None:
-    reader = await read(Center())
+    reader = await new_reader(SmallCenter())
     with pytest.raises(QueryError, match=f"^{error}"):
-        reader.readings(Query(now=NOW, **question))  # type: ignore[arg-type]
+        reader.readings(MetricQuery(now=NOW, **question))  # type: ignore[arg-type]
 
 
 async def test_all_metrics_are_those_that_can_be_read_so() -> None:
-    center = Center()
+    center = SmallCenter()
     await center.beat(NOW)
     await center.add({(pane(MINUTE), cell()): answered()})
-    reader = await read(center)
-    by_agent = {reading.metric for reading in reader.readings(Query(now=NOW, by="agent"))}
+    reader = await new_reader(center)
+    by_agent = {reading.metric for reading in reader.readings(MetricQuery(now=NOW, by="agent"))}
     unread = {"abandon_ratio", "service_level_ratio", "fcr_ratio", "fcr_maturity_ratio", "fcr_final_ratio"}
     assert by_agent == CATALOGUE.keys() - unread
 
 
 async def test_numbers_that_mean_something_else_are_not_read() -> None:
-    center = Center()
+    center = SmallCenter()
     await center.add({(pane(MINUTE), cell()): answered()})
-    reader = await read(center)
-    await center.store.set_rules(written(Rules(fcr_ms=3 * DAY, pairs=PAIRS)))
+    reader = await new_reader(center)
+    await center.store.set_rules(encode_rules(CountingRules(fcr_ms=3 * DAY, pairs=PAIRS)))
     await center.add({(pane(MINUTE), cell()): answered()})
-    with pytest.raises(OtherRules, match="fcr_ms: stored 259200000, set 604800000"):
+    with pytest.raises(CountingRulesMismatch, match="fcr_ms: stored 259200000, set 604800000"):
         await reader.refresh(NOW)
-    assert [one.value for one in reader.readings(Query(now=NOW, metrics=("answered",)))] == [1]
+    assert [reading.value for reading in reader.readings(MetricQuery(now=NOW, metrics=("answered",)))] == [1]

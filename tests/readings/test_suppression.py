@@ -9,8 +9,14 @@ from hypothesis import strategies as st
 
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.panes.pane_keys import ALL
-from streamer.readings.query import Query, Reading
-from streamer.readings.suppression import ANSWERS, FEWEST, of_many, questions, suppressed
+from streamer.readings.query import MetricQuery, Reading
+from streamer.readings.suppression import (
+    ANSWER_METRIC_OF,
+    MIN_ANSWERS,
+    required_queries,
+    suppress_history,
+    suppress_readings,
+)
 
 Counts = Mapping[str, int]
 BEGINS = {"15m": "2026-11-21T09:45:00Z", "1h": "2026-11-21T09:00:00Z", "today": "2026-11-21T00:00:00Z"}
@@ -30,9 +36,13 @@ def grouping(counts: Counts, by: str = "queue", window: str = "1h") -> list[Read
     return [reading(count, by, key, window) for key, count in counts.items()]
 
 
-def shown(readings: Iterable[Reading], by: str = "queue", window: str = "1h") -> dict[str, int]:
+def visible_counts(readings: Iterable[Reading], by: str = "queue", window: str = "1h") -> dict[str, int]:
     """Return the number of answers of each group that is not hidden."""
-    return {one.key: one.support for one in readings if (one.by, one.window) == (by, window) and one.support}
+    return {
+        survey_reading.key: survey_reading.support
+        for survey_reading in readings
+        if (survey_reading.by, survey_reading.window) == (by, window) and survey_reading.support
+    }
 
 
 @pytest.mark.parametrize(
@@ -51,11 +61,11 @@ def shown(readings: Iterable[Reading], by: str = "queue", window: str = "1h") ->
     ],
 )
 def test_in_a_grouping(sentence: str, counts: Counts, expected: Counts) -> None:
-    assert shown(suppressed(grouping(counts))) == expected, sentence
+    assert visible_counts(suppress_readings(grouping(counts))) == expected, sentence
 
 
 def test_what_is_hidden_says_nothing() -> None:
-    (hidden,) = suppressed([reading(4)])
+    (hidden,) = suppress_readings([reading(4)])
     assert (hidden.value, hidden.lower, hidden.upper, hidden.support) == (None, None, None, 0)
 
 
@@ -71,13 +81,13 @@ def test_what_is_hidden_says_nothing() -> None:
     ],
 )
 def test_by_what_a_figure_is_judged(sentence: str, readings: list[Reading], expected: list[int]) -> None:
-    assert [one.support for one in suppressed(readings)] == expected, sentence
+    assert [survey_reading.support for survey_reading in suppress_readings(readings)] == expected, sentence
 
 
 def test_every_figure_placed_by_an_answer_is_a_survey_figure() -> None:
     placed = {name for name, metric in CATALOGUE.items() if metric.placed in ("answered_at", "sent_at")}
-    assert set(ANSWERS) == placed
-    assert set(ANSWERS.values()) <= set(ANSWERS)
+    assert set(ANSWER_METRIC_OF) == placed
+    assert set(ANSWER_METRIC_OF.values()) <= set(ANSWER_METRIC_OF)
 
 
 @pytest.mark.parametrize(
@@ -90,8 +100,8 @@ def test_every_figure_placed_by_an_answer_is_a_survey_figure() -> None:
     ],
 )  # fmt: skip
 def test_in_a_pair(sentence: str, counts: Counts, expected: Counts) -> None:
-    found = suppressed([*grouping(counts, "queue,channel"), *sums(counts)])
-    assert shown(found, "queue,channel") == expected, sentence
+    readings = suppress_readings([*grouping(counts, "queue,channel"), *sums(counts)])
+    assert visible_counts(readings, "queue,channel") == expected, sentence
 
 
 def sums(counts: Counts, window: str = "1h") -> list[Reading]:
@@ -124,14 +134,14 @@ def test_in_windows_that_lie_in_one_another(
     sentence: str, quarter: int, hour: int, day: int, expected: tuple[int, int, int]
 ) -> None:
     counts = {"15m": quarter, "1h": hour, "today": day}
-    found = suppressed([reading(count, ALL, "", window) for window, count in counts.items()])
-    assert tuple(one.support for one in found) == expected, sentence
+    readings = suppress_readings([reading(count, ALL, "", window) for window, count in counts.items()])
+    assert tuple(survey_reading.support for survey_reading in readings) == expected, sentence
 
 
 def test_of_one_group_at_many_moments_only_those_of_enough_answers() -> None:
     figures = [reading(count, metric="detractors") for count in (1, 2, 3)]
     counted = [reading(count) for count in (4, 5, 0)]
-    assert [one.support for one in of_many(figures, counted)] == [0, 2, 3]
+    assert [survey_reading.support for survey_reading in suppress_history(figures, counted)] == [0, 2, 3]
 
 
 PAIRS = (("queue", "channel"), ("team", "channel"), ("site", "reason"))
@@ -148,9 +158,11 @@ PAIRS = (("queue", "channel"), ("team", "channel"), ("site", "reason"))
     ],
 )
 def test_a_question_needs_whole_groupings_and_what_they_are_linked_with(by: str, expected: list[str]) -> None:
-    asked = questions(Query(now=0, metrics=("detractors",), by=by, key="a", stat="*", at=7), PAIRS)
-    assert [one.by for one in asked] == expected
-    assert {(one.key, one.stat, one.at, "nps_score" in one.metrics) for one in asked} == {
+    queries = required_queries(
+        MetricQuery(now=0, metrics=("detractors",), by=by, key="a", stat="*", at=7), PAIRS
+    )
+    assert [query.by for query in queries] == expected
+    assert {(query.key, query.stat, query.at, "nps_score" in query.metrics) for query in queries} == {
         (None, None, 7, True)
     }
 
@@ -165,43 +177,53 @@ cells = st.dictionaries(keys, st.integers(0, 12), max_size=24)
 @given(st.dictionaries(st.text("abcdefgh", max_size=2), st.integers(0, 12), max_size=12))
 def test_within_a_grouping_no_hidden_count_can_be_computed(counts: Counts) -> None:
     total = sum(counts.values())
-    found = suppressed([reading(total, ALL, ""), *grouping(counts)])
-    left = shown(found)
-    assert all(count >= FEWEST for count in left.values())
-    assert shown(found, ALL) == ({"": total} if total >= FEWEST else {})
-    hidden = [count for key, count in counts.items() if count and key not in left]
-    if hidden and total >= FEWEST:
+    readings = suppress_readings([reading(total, ALL, ""), *grouping(counts)])
+    visible = visible_counts(readings)
+    assert all(count >= MIN_ANSWERS for count in visible.values())
+    assert visible_counts(readings, ALL) == ({"": total} if total >= MIN_ANSWERS else {})
+    hidden = [count for key, count in counts.items() if count and key not in visible]
+    if hidden and total >= MIN_ANSWERS:
         assert len(hidden) > 1
-        assert sum(hidden) == total - sum(left.values()) >= FEWEST
+        assert sum(hidden) == total - sum(visible.values()) >= MIN_ANSWERS
 
 
 @settings(max_examples=400, deadline=None)
 @given(cells)
 def test_no_count_of_a_few_follows_from_a_pair_its_dimensions_and_all(counts: Counts) -> None:
     readings = [*grouping(counts, "queue,channel"), *sums(counts)]
-    few = {(one.by, one.key) for one in readings if 0 < one.support < FEWEST}
-    told = {(one.by, one.key) for one in suppressed(readings) if one.support}
-    assert not few & told
-    assert not few & computable(readings, told)
+    few = {
+        (survey_reading.by, survey_reading.key)
+        for survey_reading in readings
+        if 0 < survey_reading.support < MIN_ANSWERS
+    }
+    visible = {
+        (survey_reading.by, survey_reading.key)
+        for survey_reading in suppress_readings(readings)
+        if survey_reading.support
+    }
+    assert not few & visible
+    assert not few & computable(readings, visible)
 
 
 Group = tuple[str, str]
 
 
-def computable(readings: Iterable[Reading], told: set[Group]) -> set[Group]:
+def computable(readings: Iterable[Reading], visible: set[Group]) -> set[Group]:
     """Return the hidden counts that linear algebra determines: those equal in every solution of all sums,
     given the visible counts."""
-    counts = {(one.by, one.key) for one in readings if one.support}
-    hidden = sorted(counts - told)
+    counts = {
+        (survey_reading.by, survey_reading.key) for survey_reading in readings if survey_reading.support
+    }
+    hidden = sorted(counts - visible)
     if not hidden:
         return set()
-    known = np.array([[weight(count, total) for count in hidden] for total in equations(counts)])
-    rank = np.linalg.matrix_rank(known)
-    own = np.eye(len(hidden))
+    coefficients = np.array([[weight(count, total) for count in hidden] for total in equations(counts)])
+    rank = np.linalg.matrix_rank(coefficients)
+    unit_rows = np.eye(len(hidden))
     return {
         count
-        for place, count in enumerate(hidden)
-        if np.linalg.matrix_rank(np.vstack([known, own[place]])) == rank
+        for index, count in enumerate(hidden)
+        if np.linalg.matrix_rank(np.vstack([coefficients, unit_rows[index]])) == rank
     }
 
 
@@ -225,7 +247,7 @@ def test_what_follows_is_what_linear_algebra_says() -> None:
         *grouping({"a,x": 4, "a,y": 9, "b,x": 9, "b,y": 9}, "queue,channel"),
         *sums({"a,x": 4, "a,y": 9, "b,x": 9, "b,y": 9}),
     ]
-    everything = {(one.by, one.key) for one in readings}
+    everything = {(survey_reading.by, survey_reading.key) for survey_reading in readings}
     cell = {("queue,channel", "a,x")}
     assert computable(readings, everything - cell) == cell
     line = cell | {("queue,channel", "a,y")}
@@ -236,14 +258,14 @@ def test_what_follows_is_what_linear_algebra_says() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(cells, st.fractions(0, 1))
-def test_what_a_longer_window_has_more_is_nothing_or_not_few(counts: Counts, part: float) -> None:
-    less = {key: int(count * part) for key, count in counts.items()}
-    found = suppressed([
+def test_what_a_longer_window_has_more_is_nothing_or_not_few(counts: Counts, fraction: float) -> None:
+    less = {key: int(count * fraction) for key, count in counts.items()}
+    readings = suppress_readings([
         *grouping(counts, "queue,channel", "1h"), *sums(counts, "1h"),
         *grouping(less, "queue,channel", "15m"), *sums(less, "15m"),
     ])  # fmt: skip
     for by in (ALL, "queue", "channel", "queue,channel"):
-        hour = shown(found, by)
-        for key, count in shown(found, by, "15m").items():
+        hour = visible_counts(readings, by)
+        for key, count in visible_counts(readings, by, "15m").items():
             assert key in hour
-            assert not 0 < hour[key] - count < FEWEST
+            assert not 0 < hour[key] - count < MIN_ANSWERS

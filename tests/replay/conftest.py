@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.settings import load
+from streamer.settings import load_settings
 from streamer.store.redis import RedisStore
 from streamer.worker import kafka
 from tests.faults.worker import Worker
@@ -20,7 +20,7 @@ async def live(fresh_broker: Broker, store_url: str, center: str, tmp_path: Path
     store = await RedisStore.connect(store_url, center)
     worker = Worker(parts, tmp_path / "worker.log")
     try:
-        yield Center(load(**parts), store, worker)
+        yield Center(load_settings(**parts), store, worker)
     finally:
         worker.kill()
         await store.close()

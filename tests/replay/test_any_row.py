@@ -9,16 +9,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from streamer.events.counting_rules import HOUR, CountingRules
 from streamer.events.decoding import TOPICS
-from streamer.events.forms import FORMS
-from streamer.events.models import Rejected
-from streamer.events.outgoing import Outgoing
-from streamer.events.rules import HOUR, Rules
-from streamer.replay.contract import Contract
-from streamer.replay.facts import TIMES, Fact, Skipped, ready, shifted
-from streamer.replay.mapfile import parsed
-from streamer.replay.mapping import Map
-from tests.replay.replays import MAPS
+from streamer.events.event_bodies import EVENT_BODIES
+from streamer.events.models import RejectedEvent
+from streamer.events.outgoing_records import OutgoingRecord
+from streamer.replay.contract_reader import ContractReader
+from streamer.replay.map_file import parse_map_file
+from streamer.replay.row_results import TIME_FIELDS, SkippedRow, SourcedEvent, prepare_record, shift_times
+from streamer.replay.table_map import TableMap
+from tests.replay.replay_command import MAPS
 
 PATIENT = settings(deadline=None)
 CELLS = st.one_of(
@@ -33,18 +33,18 @@ CELLS = st.one_of(
     st.lists(st.integers(), max_size=2),
     st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
 )
-NAMES = sorted({name for form in FORMS.values() for name in form.__struct_fields__} | {"topic", "key"})
+NAMES = sorted({name for form in EVENT_BODIES.values() for name in form.__struct_fields__} | {"topic", "key"})
 ROWS = st.dictionaries(st.sampled_from(NAMES), CELLS, max_size=8)
 
 
-def taken(said: Any) -> Outgoing | Rejected | Skipped:
-    if not isinstance(said, Fact):
-        assert isinstance(said, Rejected | Skipped)
-        return said
-    for fact in (said, shifted(said, HOUR)):
-        found = ready(fact, Rules(), 1_777_896_000_000)
-        assert isinstance(found, Outgoing | Rejected)
-    return found
+def prepare_result(result: Any) -> OutgoingRecord | RejectedEvent | SkippedRow:
+    if not isinstance(result, SourcedEvent):
+        assert isinstance(result, RejectedEvent | SkippedRow)
+        return result
+    for fact in (result, shift_times(result, HOUR)):
+        record = prepare_record(fact, CountingRules(), 1_777_896_000_000)
+        assert isinstance(record, OutgoingRecord | RejectedEvent)
+    return record
 
 
 @example({"answered_at": "9999-12-31T23:59:59-14:00"}, "survey-completed")
@@ -52,32 +52,32 @@ def taken(said: Any) -> Outgoing | Rejected | Skipped:
 @PATIENT
 @given(ROWS, st.sampled_from([None, *TOPICS]))
 def test_any_object_is_a_fact_or_rejected(row: dict[str, Any], topic: str | None) -> None:
-    taken(Contract(topic).read(json.dumps(row).encode()))
+    prepare_result(ContractReader(topic).read(json.dumps(row).encode()))
 
 
 @PATIENT
 @given(ROWS, st.sampled_from(TOPICS))
 def test_any_cloud_event_is_a_fact_or_rejected(row: dict[str, Any], topic: str) -> None:
     event = {"specversion": "1.0", "id": "1", "source": "s", "type": topic, "data": row}
-    taken(Contract().read(json.dumps(event).encode()))
+    prepare_result(ContractReader().read(json.dumps(event).encode()))
 
 
 @PATIENT
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_fact_or_rejected(line: bytes) -> None:
-    taken(Contract().read(line))
+    prepare_result(ContractReader().read(line))
 
 
 @pytest.mark.parametrize(
     "line", [b'{"contact_id":"\\ud800","outcome":1}', b'{"outcome":' + b"[" * 5000, b"\xff"]
 )
 def test_odd_bytes_are_rejected(line: bytes) -> None:
-    assert isinstance(taken(Contract().read(line)), Rejected)
+    assert isinstance(prepare_result(ContractReader().read(line)), RejectedEvent)
 
 
 @pytest.mark.parametrize("path", sorted(MAPS.glob("*.toml")), ids=lambda path: path.stem)
 def test_any_cells_are_mapped_or_rejected(path: Any) -> None:
-    mapped = Map(parsed(path.read_text(), path.name), path.name)
+    mapped = TableMap(parse_map_file(path.read_text(), path.name), path.name)
     names = ["vru+line", "call_id", "type", "q_time", "outcome", "ser_time", "ser_exit", "q_exit", "vru_exit"]
 
     @PATIENT
@@ -87,7 +87,7 @@ def test_any_cells_are_mapped_or_rejected(path: Any) -> None:
         )
     )
     def check(row: dict[str, Any]) -> None:
-        taken(mapped.read(row))
+        prepare_result(mapped.read(row))
 
     check()
 
@@ -134,9 +134,9 @@ TYPED = st.one_of(
 @PATIENT
 @given(st.dictionaries(st.sampled_from("abqefowtrvn"), TYPED))
 def test_any_typed_cells_are_mapped_or_rejected(row: dict[str, Any]) -> None:
-    taken(Map(parsed(OWN, "own"), "own").read(row))
+    prepare_result(TableMap(parse_map_file(OWN, "own"), "own").read(row))
 
 
 def test_all_times_of_the_contract_are_moved() -> None:
-    names = {name for form in FORMS.values() for name in form.__struct_fields__}
-    assert set(TIMES) == {name for name in names if name.endswith("_at")} | {"as_of"}
+    names = {name for form in EVENT_BODIES.values() for name in form.__struct_fields__}
+    assert set(TIME_FIELDS) == {name for name in names if name.endswith("_at")} | {"as_of"}

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from streamer.events.adapters.source import Sent
-from streamer.events.models import Rejected
-from streamer.replay.contract import Contract
-from streamer.replay.facts import Fact
-from tests.replay.replays import NOON, call, dry_run, ndjson
+from streamer.events.adapters.source import OutgoingEvent
+from streamer.events.models import RejectedEvent
+from streamer.replay.contract_reader import ContractReader
+from streamer.replay.row_results import SourcedEvent
+from tests.replay.replay_command import NOON, call, dry_run, ndjson
 
 SURVEY = {"response_id": "r1", "answered_at": NOON, "answers": {"nps": 9}}
 SENT = {"survey_id": "v1", "sent_at": NOON}
@@ -30,7 +30,7 @@ VALUE = {"customer_id": "k1", "value": 120.5, "as_of": NOON}
     ],
 )
 def test_fields_that_only_one_topic_has_tell_it(data: dict[str, Any], topic: str) -> None:
-    assert Contract().read(json.dumps(data).encode()) == Fact("", Sent(topic, data))
+    assert ContractReader().read(json.dumps(data).encode()) == SourcedEvent("", OutgoingEvent(topic, data))
 
 
 @pytest.mark.parametrize(
@@ -42,18 +42,20 @@ def test_fields_that_only_one_topic_has_tell_it(data: dict[str, Any], topic: str
     ],
 )
 def test_an_ambiguous_topic_is_said_to_be_so(data: dict[str, Any], told: str) -> None:
-    found = Contract().read(json.dumps(data).encode())
-    assert isinstance(found, Rejected)
+    found = ContractReader().read(json.dumps(data).encode())
+    assert isinstance(found, RejectedEvent)
     assert told in found.error
 
 
 def test_a_topic_that_is_said_beats_all_others() -> None:
     data = {"contact_id": "c1", "deleted": True, "version": 2}
-    assert Contract("call-completed").read(json.dumps(data).encode()) == Fact(
-        "", Sent("call-completed", data)
+    assert ContractReader("call-completed").read(json.dumps(data).encode()) == SourcedEvent(
+        "", OutgoingEvent("call-completed", data)
     )
     named = {**data, "topic": "call-completed"}
-    assert Contract().read(json.dumps(named).encode()) == Fact("", Sent("call-completed", data))
+    assert ContractReader().read(json.dumps(named).encode()) == SourcedEvent(
+        "", OutgoingEvent("call-completed", data)
+    )
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,9 @@ def test_a_topic_that_is_said_beats_all_others() -> None:
 )
 def test_a_cloud_event_tells_source_and_topic(type_: str) -> None:
     event = {"specversion": "1.0", "id": "1", "source": "/chat", "type": type_, "data": call()}
-    assert Contract().read(json.dumps(event).encode()) == Fact("/chat", Sent("call-completed", call()))
+    assert ContractReader().read(json.dumps(event).encode()) == SourcedEvent(
+        "/chat", OutgoingEvent("call-completed", call())
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,8 +84,8 @@ def test_a_cloud_event_that_a_worker_would_reject_is_rejected(changed: dict[str,
         "type": "call-completed",
         "data": call(),
     } | changed
-    found = Contract().read(json.dumps(event).encode())
-    assert isinstance(found, Rejected)
+    found = ContractReader().read(json.dumps(event).encode())
+    assert isinstance(found, RejectedEvent)
     assert found.reason == reason
 
 
@@ -119,15 +123,15 @@ def test_what_a_worker_would_reject_is_counted_by_reason_and_not_sent(tmp_path: 
     ]
     done = dry_run(ndjson(tmp_path / "events.ndjson", rows))
     assert (done.code, done.data) == (3, [call(2)])
-    assert "5 rows, 1 event printed" in done.told
-    assert "line 1: negative: wait_s is -1, expected 0 seconds or more" in done.told
-    counts = [line.split() for line in done.told.splitlines()]
+    assert "5 rows, 1 event printed" in done.stderr
+    assert "line 1: negative: wait_s is -1, expected 0 seconds or more" in done.stderr
+    counts = [line.split() for line in done.stderr.splitlines()]
     for count in (["unknown-value", "2"], ["negative", "1"], ["no-time", "1"], ["call-completed", "1"]):
         assert count in counts
 
 
 def test_only_the_first_errors_are_shown(tmp_path: Path) -> None:
     done = dry_run(ndjson(tmp_path / "events.ndjson", [call(n, outcome="lost") for n in range(1, 13)]))
-    assert "line 10: " in done.told
-    assert "line 11: " not in done.told
+    assert "line 10: " in done.stderr
+    assert "line 11: " not in done.stderr
     assert "… and 2 more" in done.told

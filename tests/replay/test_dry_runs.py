@@ -5,17 +5,17 @@ from typing import Any
 
 import pytest
 
-from streamer.events.adapters.source import Sent
-from streamer.events.outgoing import Outgoing
-from streamer.events.rules import DAY, HOUR
-from streamer.replay.account import Account
-from streamer.replay.facts import Fact, shifted
-from streamer.replay.files import Input
-from streamer.replay.pace import Pace
-from streamer.replay.position import Keeper, Position
-from streamer.replay.retention import Retention
-from streamer.replay.usage import WrongUseError
-from tests.replay.replays import call, dry_run, ndjson, replay
+from streamer.events.adapters.source import OutgoingEvent
+from streamer.events.counting_rules import DAY, HOUR
+from streamer.events.outgoing_records import OutgoingRecord
+from streamer.replay.input_files import InputFile
+from streamer.replay.pacing import ReplayPacer
+from streamer.replay.position import PositionFile, ReplayPosition
+from streamer.replay.retention_check import RetentionCheck
+from streamer.replay.row_results import SourcedEvent, shift_times
+from streamer.replay.summary import ReplaySummary
+from streamer.replay.usage_error import ReplayUsageError
+from tests.replay.replay_command import call, dry_run, ndjson, replay
 
 NEW_YEAR = "2027-01-01T00:00:00Z"
 NEW_YEAR_MS = 1_798_761_600_000
@@ -40,24 +40,24 @@ def test_standard_input_can_be_moved_too() -> None:
 
 def test_versions_that_are_times_move_along_and_what_is_no_time_stays() -> None:
     data = {"ended_at": 10, "updated_at": "2025-05-04T12:00:00Z", "queued_at": "noon", "wait_s": 3}
-    moved = shifted(Fact("", Sent("call-completed", data)), HOUR).sent.data
+    moved = shift_times(SourcedEvent("", OutgoingEvent("call-completed", data)), HOUR).event.data
     assert moved == {"ended_at": 3610, "updated_at": "2025-05-04T13:00:00Z", "queued_at": "noon", "wait_s": 3}
 
 
 def test_a_pace_is_that_of_the_events_times_as_much_faster() -> None:
-    pace = Pace(60)
+    pace = ReplayPacer(60)
     assert pace.wait_s(1_000_000, 5.0) == 0
     assert pace.wait_s(1_000_000 + HOUR, 5.0) == 60
     assert pace.wait_s(1_000_000 + HOUR, 60.0) == 5
     assert pace.wait_s(1_000_000 - HOUR, 6.0) < 0
-    assert Pace(None).wait_s(0, 5.0) == Pace(None).wait_s(HOUR, 5.0) == 0
+    assert ReplayPacer(None).wait_s(0, 5.0) == ReplayPacer(None).wait_s(HOUR, 5.0) == 0
 
 
 @pytest.mark.parametrize("speed", ["0", "-1", "fast", "nan", "inf"])
 def test_a_speed_that_cannot_be_meant_is_refused(speed: str, tmp_path: Path) -> None:
     done = dry_run("--speed", speed, ndjson(tmp_path / "a.ndjson", [call()]))
     assert done.code == 2
-    assert f"--speed = '{speed}': expected a number above 0" in done.told
+    assert f"--speed = '{speed}': expected a number above 0" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -74,27 +74,27 @@ def test_a_speed_that_cannot_be_meant_is_refused(speed: str, tmp_path: Path) -> 
 def test_what_is_wrong_in_the_line_exits_2_and_is_named(line: list[str], told: str, tmp_path: Path) -> None:
     done = dry_run(*line, ndjson(tmp_path / "a.ndjson", [call()]))
     assert done.code == 2
-    assert told in done.told
+    assert told in done.stderr
 
 
 def test_without_files_the_command_says_what_is_missing() -> None:
     done = replay("--dry-run")
     assert done.code == 2
-    assert "expected files to replay" in done.told
+    assert "expected files to replay" in done.stderr
 
 
 # The position.
 
 
-def position_of(path: Path, options: str = "o", folder: Path | None = None) -> Keeper:
-    return Keeper(Input(str(path)), str(folder) if folder else None, options)
+def position_file_of(path: Path, options: str = "o", folder: Path | None = None) -> PositionFile:
+    return PositionFile(InputFile(str(path)), str(folder) if folder else None, options)
 
 
-def kept(path: Path, entries: int = 7, **more: Any) -> Keeper:
-    keeper = position_of(path, **more)
-    begun = keeper.begin(restart=False)
-    account = Account(rows=7, sent={"call-completed": 6}, rejected={"negative": 1})
-    keeper.save(Position(begun.file, begun.options, shift_ms=5, entries=entries, account=account))
+def save_position(path: Path, entries: int = 7, **more: Any) -> PositionFile:
+    keeper = position_file_of(path, **more)
+    begun = keeper.load(restart=False)
+    account = ReplaySummary(rows=7, sent={"call-completed": 6}, rejected={"negative": 1})
+    keeper.save(ReplayPosition(begun.file, begun.options, shift_ms=5, entries=entries, account=account))
     return keeper
 
 
@@ -102,37 +102,37 @@ def test_a_position_is_kept_beside_the_file_or_in_a_folder(tmp_path: Path) -> No
     path = ndjson(tmp_path / "a.ndjson", [call()])
     (tmp_path / "state").mkdir()
     for folder, place in ((None, tmp_path), (tmp_path / "state", tmp_path / "state")):
-        keeper = kept(path, folder=folder)
+        keeper = save_position(path, folder=folder)
         assert (place / "a.ndjson.replayed").exists()
-        found = position_of(path, folder=folder).begin(restart=False)
+        found = position_file_of(path, folder=folder).load(restart=False)
         assert (found.entries, found.shift_ms, found.account.events) == (7, 5, 6)
-        assert position_of(path, folder=folder).begin(restart=True).entries == 0
-        keeper.forget()
+        assert position_file_of(path, folder=folder).load(restart=True).entries == 0
+        keeper.delete()
         assert not (place / "a.ndjson.replayed").exists()
 
 
 def test_another_file_or_other_options_do_not_go_on_there(tmp_path: Path) -> None:
     path = ndjson(tmp_path / "a.ndjson", [call()])
-    kept(path)
-    with pytest.raises(WrongUseError, match="other options or another map"):
-        position_of(path, options="p").begin(restart=False)
+    save_position(path)
+    with pytest.raises(ReplayUsageError, match="other options or another map"):
+        position_file_of(path, options="p").load(restart=False)
     ndjson(path, [call(), call()])
-    with pytest.raises(WrongUseError, match="is not the file that was interrupted"):
-        position_of(path).begin(restart=False)
+    with pytest.raises(ReplayUsageError, match="is not the file that was interrupted"):
+        position_file_of(path).load(restart=False)
     (tmp_path / "a.ndjson.replayed").write_text("{")
-    with pytest.raises(WrongUseError, match="--restart starts over"):
-        position_of(path).begin(restart=False)
+    with pytest.raises(ReplayUsageError, match="--restart starts over"):
+        position_file_of(path).load(restart=False)
 
 
 def test_a_position_that_cannot_be_kept_asks_for_a_folder(tmp_path: Path) -> None:
     path = ndjson(tmp_path / "a.ndjson", [call()])
-    with pytest.raises(WrongUseError, match="name a folder by --state"):
-        kept(path, folder=tmp_path / "nowhere")
+    with pytest.raises(ReplayUsageError, match="name a folder by --state"):
+        save_position(path, folder=tmp_path / "nowhere")
 
 
 def test_a_dry_run_keeps_no_position_and_asks_for_none(tmp_path: Path) -> None:
     path = ndjson(tmp_path / "a.ndjson", [call()])
-    kept(path, options="other")
+    save_position(path, options="other")
     before = (tmp_path / "a.ndjson.replayed").read_bytes()
     assert dry_run(path).code == 0
     assert (tmp_path / "a.ndjson.replayed").read_bytes() == before
@@ -143,10 +143,10 @@ def test_a_dry_run_keeps_no_position_and_asks_for_none(tmp_path: Path) -> None:
 
 def test_events_older_than_the_retention_are_warned_of_once_for_each_topic() -> None:
     now = 100 * DAY
-    retention = Retention({"call-completed": {"retention.ms": str(7 * DAY)}, "survey-sent": {}}, now)
+    retention = RetentionCheck({"call-completed": {"retention.ms": str(7 * DAY)}, "survey-sent": {}}, now)
 
     def warned(topic: str, at_ms: int) -> list[str]:
-        return list(retention.warnings(Outgoing(topic, b"k", b"v", (), at_ms)))
+        return list(retention.warnings(OutgoingRecord(topic, b"k", b"v", (), at_ms)))
 
     assert warned("call-completed", now - 7 * DAY) == []
     (told,) = warned("call-completed", now - 7 * DAY - 1)
@@ -156,11 +156,11 @@ def test_events_older_than_the_retention_are_warned_of_once_for_each_topic() -> 
 
 
 def test_a_topic_that_keeps_all_or_says_nothing_is_not_warned_of() -> None:
-    retention = Retention({"call-completed": {"retention.ms": "-1"}}, 100 * DAY)
-    assert retention.warnings(Outgoing("call-completed", b"k", b"v", (), 1)) == ()
+    retention = RetentionCheck({"call-completed": {"retention.ms": "-1"}}, 100 * DAY)
+    assert retention.warnings(OutgoingRecord("call-completed", b"k", b"v", (), 1)) == ()
 
 
 def test_a_topic_that_takes_the_time_of_arrival_is_warned_of() -> None:
-    retention = Retention({"call-completed": {"message.timestamp.type": "LogAppendTime"}}, 0)
-    (told,) = retention.warnings(Outgoing("call-completed", b"k", b"v", (), 1))
+    retention = RetentionCheck({"call-completed": {"message.timestamp.type": "LogAppendTime"}}, 0)
+    (told,) = retention.warnings(OutgoingRecord("call-completed", b"k", b"v", (), 1))
     assert "set it to CreateTime" in told

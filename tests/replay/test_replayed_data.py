@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from streamer.events.rules import HOUR, SECOND
+from streamer.events.counting_rules import HOUR, SECOND
 from tests.real_data import tables
-from tests.replay.replays import MAPS, begun, dry_run, guess
+from tests.replay.replay_command import MAPS, dry_run, guess, start_replay
 from tests.test_real_input import (
     TODAY,
     YESTERDAY,
@@ -27,28 +27,28 @@ BANK, SHOPS = tables().bank, tables().shops
 METRICS = sorted({metric for metric, _ in figures(())})
 
 
-def replayed(live: Center, state: Path, *arguments: str | Path) -> str:
+def replay_to_kafka(live: Center, state: Path, *arguments: str | Path) -> str:
     """Replay into Kafka and return the command's messages."""
-    process = begun({"kafka": live.settings.kafka}, "--state", state, *arguments)
+    process = start_replay({"kafka": live.settings.kafka}, "--state", state, *arguments)
     _, told = process.communicate()
     assert process.returncode == 0, told
     return told
 
 
-def check(told: list[dict[str, Any]], stat: str, wanted: dict[str, Figure]) -> None:
-    found = {one["key"]: one for one in told if one["stat"] == stat}
-    for key, (value, support) in wanted.items():
-        assert (found[key]["value"], found[key]["support"]) == (
+def check_readings(readings: list[dict[str, Any]], stat: str, expected: dict[str, Figure]) -> None:
+    readings_by_key = {reading["key"]: reading for reading in readings if reading["stat"] == stat}
+    for key, (value, support) in expected.items():
+        assert (readings_by_key[key]["value"], readings_by_key[key]["support"]) == (
             value if value is None else pytest.approx(value, rel=1e-12),
             support,
-        ), found[key]
-    assert not [key for key in found.keys() - wanted.keys() if found[key]["value"]]
+        ), readings_by_key[key]
+    assert not [key for key in readings_by_key.keys() - expected.keys() if readings_by_key[key]["value"]]
 
 
 async def test_a_day_of_a_bank(live: Center, tmp_path: Path) -> None:
     found = calls()
     last = YESTERDAY + max(call.end for call in found) * SECOND
-    told = replayed(live, tmp_path, "--map", MAPS / "bank.toml", "--shift-to", at_of(last), BANK)
+    told = replay_to_kafka(live, tmp_path, "--map", MAPS / "bank.toml", "--shift-to", at_of(last), BANK)
     assert f"{tables().calls:,} rows, {len(found):,} events sent" in told
     assert ["left", "in", "the", "menu,", "never", "offered", str(tables().menu_leavers)] in [
         line.split() for line in told.splitlines()
@@ -59,23 +59,23 @@ async def test_a_day_of_a_bank(live: Center, tmp_path: Path) -> None:
         asked = (metric, "--window", "24h", "--stat", "*", "--at", at_of(TODAY))
         own, whole = live.command(*asked, "--by", "queue"), live.command(*asked)
         for stat in (stat for name, stat in figures(()) if name == metric):
-            check(own, stat, {queue: one[metric, stat] for queue, one in queues.items()})
-            check(whole, stat, {"": figures(found)[metric, stat]})
+            check_readings(own, stat, {queue: one[metric, stat] for queue, one in queues.items()})
+            check_readings(whole, stat, {"": figures(found)[metric, stat]})
 
 
 async def test_survey_answers_of_a_shop_chain(live: Center, tmp_path: Path) -> None:
     found, at = answers(), YESTERDAY + 12 * HOUR
-    told = replayed(live, tmp_path, "--map", MAPS / "shops.toml", "--shift-to", at_of(at), SHOPS)
+    told = replay_to_kafka(live, tmp_path, "--map", MAPS / "shops.toml", "--shift-to", at_of(at), SHOPS)
     assert f"{len(found):,} rows, {len(found):,} events sent" in told
     await live.all_counted("survey-completed", len(found))
     asked = ("--window", "24h", "--at", at_of(TODAY))
     for metric, column in (("nps_score", "nps"), ("cnx_score", "satisfaction")):
         values = list(known(found, column))
         score = 100 * (sum(v >= 9 for v in values) - sum(v <= 6 for v in values)) / len(values)
-        check(live.command(metric, *asked), "", {"": (score, len(values))})
+        check_readings(live.command(metric, *asked), "", {"": (score, len(values))})
     detractors = sum(value <= 6 for value in known(found, "nps"))
-    check(live.command("detractors", *asked), "", {"": (detractors, detractors)})
-    check(live.command("comments", *asked), "", {"": (tables().comments, tables().comments)})
+    check_readings(live.command("detractors", *asked), "", {"": (detractors, detractors)})
+    check_readings(live.command("comments", *asked), "", {"": (tables().comments, tables().comments)})
 
 
 def test_the_guessed_map_of_the_bank_loads_and_reads_what_it_recognized(tmp_path: Path) -> None:
@@ -92,8 +92,8 @@ def test_the_guessed_map_of_the_bank_loads_and_reads_what_it_recognized(tmp_path
         if seconds(row["q_start"]) <= seconds(row["ser_exit"]) and row["outcome"] != "PHANTOM"
     ]
     assert (done.code, len(done.lines)) == (3, len(fit))
-    assert ["unknown-value", str(tables().noise)] in [line.split() for line in done.told.splitlines()]
-    assert "queued_at" in done.told
+    assert ["unknown-value", str(tables().noise)] in [line.split() for line in done.stderr.splitlines()]
+    assert "queued_at" in done.stderr
 
 
 def test_the_guessed_map_of_the_shops_takes_no_scale_for_a_question(tmp_path: Path) -> None:

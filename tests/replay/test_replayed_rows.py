@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from streamer.replay.files import Form, Input
-from streamer.replay.rows import Row, Shape, reading
-from streamer.replay.usage import WrongUseError
-from tests.replay.replays import call, dry_run, ndjson
+from streamer.replay.file_rows import FileFormat, FileRow, open_rows
+from streamer.replay.input_files import FileType, InputFile
+from streamer.replay.usage_error import ReplayUsageError
+from tests.replay.replay_command import call, dry_run, ndjson
 
 CALLS = [call(number, wait_s=number / 2) for number in range(1, 6)]
 
@@ -56,7 +56,7 @@ def test_a_file_of_any_form_gzip_or_not_says_the_same(name: str, tmp_path: Path)
 
 
 @pytest.mark.parametrize(("form", "name"), [("ndjson", "calls.ndjson"), ("csv", "calls.csv")])
-def test_standard_input_says_the_same(form: Form, name: str) -> None:
+def test_standard_input_says_the_same(form: FileType, name: str) -> None:
     assert dry_run("--as", form, "-", stdin=FORMS[name]).data == CALLS
     assert dry_run("--as", form, "-", stdin=gzip.compress(FORMS[name])).data == CALLS
 
@@ -76,22 +76,22 @@ def test_a_name_that_does_not_say_the_form_asks_for_it(tmp_path: Path) -> None:
     path.write_bytes(FORMS["calls.ndjson"])
     done = dry_run(path)
     assert done.code == 2
-    assert "add --as" in done.told
+    assert "add --as" in done.stderr
     assert dry_run("--as", "ndjson", path).data == CALLS
 
 
-def rows(content: bytes, shape: Shape, path: Path) -> list[Row]:
+def read_rows(content: bytes, shape: FileFormat, path: Path) -> list[FileRow]:
     path.write_bytes(content)
-    with reading(Input(str(path)), shape) as found:
+    with open_rows(InputFile(str(path)), shape) as found:
         return list(found.rows)
 
 
 def test_a_row_bears_the_line_where_it_begins(tmp_path: Path) -> None:
     content = b'a,b\n1,"two\nlines"\n\n3,4\n'
-    found = rows(content, Shape("csv"), tmp_path / "file.csv")
-    assert found == [Row(2, {"a": "1", "b": "two\nlines"}), Row(5, {"a": "3", "b": "4"})]
-    found = rows(b"one\n\n  \nfour\n", Shape("lines"), tmp_path / "queue_log")
-    assert found == [Row(1, b"one\n"), Row(4, b"four\n")]
+    found = read_rows(content, FileFormat("csv"), tmp_path / "file.csv")
+    assert found == [FileRow(2, {"a": "1", "b": "two\nlines"}), FileRow(5, {"a": "3", "b": "4"})]
+    found = read_rows(b"one\n\n  \nfour\n", FileFormat("lines"), tmp_path / "queue_log")
+    assert found == [FileRow(1, b"one\n"), FileRow(4, b"four\n")]
 
 
 def test_a_line_with_too_few_or_too_many_cells_is_rejected_alone(tmp_path: Path) -> None:
@@ -102,8 +102,8 @@ def test_a_line_with_too_few_or_too_many_cells_is_rejected_alone(tmp_path: Path)
     path.write_text(content)
     done = dry_run(path)
     assert (done.code, [one["contact_id"] for one in done.data]) == (3, ["2"])
-    assert "line 2: not-csv: the line has 2 cells, expected 4" in done.told
-    assert "line 4: not-csv: the line has 5 cells, expected 4" in done.told
+    assert "line 2: not-csv: the line has 2 cells, expected 4" in done.stderr
+    assert "line 4: not-csv: the line has 5 cells, expected 4" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,10 @@ def test_a_line_with_too_few_or_too_many_cells_is_rejected_alone(tmp_path: Path)
 def test_a_table_that_cannot_be_read_ends_the_command(content: bytes, told: str, tmp_path: Path) -> None:
     path = tmp_path / "calls.csv"
     path.write_bytes(content)
-    with pytest.raises(WrongUseError, match=told), reading(Input(str(path)), Shape("csv")) as found:
+    with (
+        pytest.raises(ReplayUsageError, match=told),
+        open_rows(InputFile(str(path)), FileFormat("csv")) as found,
+    ):
         list(found.rows)
 
 
@@ -126,15 +129,15 @@ def test_gzip_that_ends_early_ends_the_command(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress(b"\n".join([ndjson_of()] * 500))[:-20])
     done = dry_run(path)
     assert done.code == 2
-    assert "its gzip data is broken" in done.told
+    assert "its gzip data is broken" in done.stderr
 
 
 def test_what_is_no_json_is_told_by_its_line(tmp_path: Path) -> None:
     path = ndjson(tmp_path / "calls.ndjson", [call(1), '{"contact_id": ', "[1]", call(2)])
     done = dry_run(path)
     assert (done.code, [one["contact_id"] for one in done.data]) == (3, ["c1", "c2"])
-    assert "line 2: not-json" in done.told
-    assert "line 3: wrong-type: the line is not a JSON object" in done.told
+    assert "line 2: not-json" in done.stderr
+    assert "line 3: wrong-type: the line is not a JSON object" in done.stderr
 
 
 def test_joined_objects_are_whole_wherever_the_block_that_is_read_ends(
@@ -142,8 +145,8 @@ def test_joined_objects_are_whole_wherever_the_block_that_is_read_ends(
 ) -> None:
     content = FORMS["joined.json"] * 3
     for size in range(250, 500, 3):
-        monkeypatch.setattr("streamer.replay.rows._LONGEST_LINE", size)
-        found = rows(content, Shape("ndjson"), tmp_path / "calls.json")
+        monkeypatch.setattr("streamer.replay.file_rows._LONGEST_LINE", size)
+        found = read_rows(content, FileFormat("ndjson"), tmp_path / "calls.json")
         assert [json.loads(row.content) for row in found if isinstance(row.content, bytes)] == CALLS * 3
 
 

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 
 from streamer.events.adapters.delighted import SOURCE as DELIGHTED
-from streamer.events.adapters.source import Note, Options, Sent, Source
-from streamer.events.directory import Directory, Stay
-from streamer.events.envelopes import WrongError
-from streamer.events.models import Rejected
-from streamer.replay.facts import Entry, Fact
-from streamer.replay.rows import Row
-from streamer.replay.sources import Payloads
-from tests.replay.replays import dry_run, ndjson
+from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, SourceAdapter
+from streamer.events.agent_directory import AgentDirectory, TeamMembership
+from streamer.events.envelopes import InvalidEventError
+from streamer.events.models import RejectedEvent
+from streamer.replay.file_rows import FileRow
+from streamer.replay.payload_reader import PayloadReader
+from streamer.replay.row_results import ReplayEntry, SourcedEvent
+from tests.replay.replay_command import dry_run, ndjson
 
 ANSWERS = [
     {"id": "1", "person": "p1", "score": 9, "created_at": 1777896000},
@@ -25,38 +25,40 @@ ANSWERS = [
 MINUTE = 60_000
 
 
-def noted(payload: Any, _options: Options) -> Iterator[Note]:
+def parse_note(payload: Any, _options: Options) -> Iterator[Fragment]:
     word, contact, minute = str(payload).split()
     if word not in ("enter", "leave"):
-        raise WrongError("unknown-value", "the word is another one, expected enter or leave")
-    yield Note(contact, word, int(minute) * MINUTE, {})
+        raise InvalidEventError("unknown-value", "the word is another one, expected enter or leave")
+    yield Fragment(contact, word, int(minute) * MINUTE, {})
 
 
-def assembled(notes: Sequence[Note], _options: Options) -> Iterator[Sent]:
+def assemble_call(notes: Sequence[Fragment], _options: Options) -> Iterator[OutgoingEvent]:
     if len(notes) == 2:
         enter, leave = notes
         data = {"contact_id": enter.contact, "queue": "q", "agent_id": "ann", "outcome": "answered"}
-        yield Sent(
+        yield OutgoingEvent(
             "call-completed", {**data, "ended_at": leave.at / 1000, "wait_s": (leave.at - enter.at) / 1000}
         )
 
 
-DOOR = Source("door", "A door", "", noted, assembled, form="line")
+DOOR = SourceAdapter("door", "A door", "", parse_note, assemble_call, form="line")
 LINES = ["enter a 1", "enter b 2", "leave b 3", "nonsense a 4", "leave a 5", "enter c 6"]
 
 
-def entries(lines: Sequence[str], directory: Directory | None = None) -> list[Entry]:
-    rows = (Row(number, line.encode()) for number, line in enumerate(lines, 1))
-    payloads = Payloads(DOOR, {}, directory) if directory else Payloads(DOOR, {})
+def entries(lines: Sequence[str], directory: AgentDirectory | None = None) -> list[ReplayEntry]:
+    rows = (FileRow(number, line.encode()) for number, line in enumerate(lines, 1))
+    payloads = PayloadReader(DOOR, {}, directory) if directory else PayloadReader(DOOR, {})
     return list(payloads.assemble(rows))
 
 
-def facts(found: Sequence[Entry]) -> list[Sent]:
-    return [said.sent for entry in found for said in entry.said if isinstance(said, Fact)]
+def replayed_events(replay_entries: Sequence[ReplayEntry]) -> list[OutgoingEvent]:
+    return [
+        said.event for entry in replay_entries for said in entry.results if isinstance(said, SourcedEvent)
+    ]
 
 
 def test_several_payloads_make_one_contact_published_once_in_the_order_of_time() -> None:
-    found = facts(entries(LINES))
+    found = replayed_events(entries(LINES))
     assert [(sent.data["contact_id"], sent.data["wait_s"], sent.data["version"]) for sent in found] == [
         ("b", 60, 2),
         ("a", 240, 2),
@@ -67,18 +69,20 @@ def test_the_order_of_a_file_and_its_repetitions_change_nothing() -> None:
     for seed in range(20):
         lines = LINES * 3
         random.Random(seed).shuffle(lines)
-        assert facts(entries(lines)) == facts(entries(LINES))
+        assert replayed_events(entries(lines)) == replayed_events(entries(LINES))
 
 
 def test_what_a_stateful_source_rejects_is_told_by_its_line() -> None:
     found = entries(LINES)
-    assert [entry.line for entry in found if entry.said and isinstance(entry.said[0], Rejected)] == [4]
+    assert [
+        entry.line for entry in found if entry.results and isinstance(entry.results[0], RejectedEvent)
+    ] == [4]
     assert [entry.line for entry in found] == [1, 2, 3, 4, 5, 6, 0, 0]
 
 
 def test_the_team_of_an_agent_is_completed_where_settings_know_it() -> None:
-    directory = Directory({"ann": [Stay(team="north")]})
-    assert {sent.data["team"] for sent in facts(entries(LINES, directory))} == {"north"}
+    directory = AgentDirectory({"ann": [TeamMembership(team="north")]})
+    assert {sent.data["team"] for sent in replayed_events(entries(LINES, directory))} == {"north"}
 
 
 @pytest.mark.parametrize("name", ["answers.ndjson", "answers.json", "answers.csv"])
@@ -102,14 +106,14 @@ def test_what_a_source_cannot_read_is_rejected_by_line(tmp_path: Path) -> None:
     path = ndjson(tmp_path / "answers.ndjson", [ANSWERS[0], {**ANSWERS[1], "score": 11}, "nonsense"])
     done = dry_run("--format", DELIGHTED.name, path)
     assert (done.code, len(done.lines)) == (3, 1)
-    assert "line 2: off-scale" in done.told
-    assert "line 3: not-json" in done.told
+    assert "line 2: off-scale" in done.stderr
+    assert "line 3: not-json" in done.stderr
 
 
 def test_a_source_that_nobody_knows_names_what_is_near(tmp_path: Path) -> None:
     done = dry_run("--format", "deligted", ndjson(tmp_path / "answers.ndjson", ANSWERS))
     assert done.code == 2
-    assert "--format: there is no source 'deligted'; did you mean delighted" in done.told
+    assert "--format: there is no source 'deligted'; did you mean delighted" in done.stderr
 
 
 def test_a_log_of_lines_is_read_whatever_its_name(tmp_path: Path) -> None:
@@ -122,7 +126,7 @@ def test_a_log_of_lines_is_read_whatever_its_name(tmp_path: Path) -> None:
     ]
     (tmp_path / "queue_log.1").write_text("\n".join(lines))
     done = dry_run("--format", "asterisk-queue-log", tmp_path / "queue_log.1")
-    assert (done.code, done.told.splitlines()[0].split(";")[0]) == (
+    assert (done.code, done.stderr.splitlines()[0].split(";")[0]) == (
         0,
         "queue_log.1: 5 rows, 2 events printed",
     )

@@ -17,18 +17,18 @@ from redis.exceptions import OutOfMemoryError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 import streamer.store.redis.store as redis_store
-from streamer.comparison import hour_tallies
+from streamer.events.counting_rules import DAY, HOUR, CountingRules
 from streamer.events.models import DIMENSIONS
-from streamer.events.rules import DAY, HOUR, Rules
 from streamer.metrics.counters import pack_counters, sum_counters
 from streamer.metrics.tally import NUMBER, Tally
+from streamer.operations.comparison import sum_hour_tallies
 from streamer.panes.pane_keys import (
     COUNTERS,
     PANES_PER_HOUR,
     Family,
     PaneHour,
     StoredFamily,
-    kept_ms,
+    pane_retention_ms,
 )
 from streamer.panes.rollup import MERGE, merge_long
 from streamer.store.layout import document_ttl_ms, layout_key
@@ -36,16 +36,16 @@ from streamer.store.memory import MemoryStore
 from streamer.store.port import (
     EMPTY_STORE,
     TOKEN_BYTES,
-    Applied,
     ChangeCursor,
     Checkpoint,
     Commit,
+    CommitApplied,
     Heartbeat,
+    LogPosition,
     OffsetConflict,
     PaneChange,
     Partition,
-    Position,
-    Store,
+    StateStore,
     StoreVersion,
     VersionConflict,
 )
@@ -61,7 +61,7 @@ NOW = START + 20 * 365 * DAY
 NOW_H = NOW // HOUR
 CALLS = Partition("call-completed", 0)
 OTHERS = Partition("call-completed", 1)
-FIRST = Position("e1", 0, b"-" * TOKEN_BYTES)
+FIRST = LogPosition("e1", 0, b"-" * TOKEN_BYTES)
 
 Field = tuple[str, int, Any]
 """Family, pane and group; of the counters nothing else."""
@@ -76,7 +76,7 @@ class Follower:
         self.sums: Sums = {}
         self._hours: dict[PaneHour, Sums] = {}
 
-    async def read(self, store: Store) -> bool:
+    async def read(self, store: StateStore) -> bool:
         """One step; whether all that was read belongs to one moment."""
         changes = await store.changes(self.cursor)
         self.cursor = changes.cursor
@@ -88,15 +88,15 @@ class Follower:
             self.sums = {place: kept for sums in self._hours.values() for place, kept in _clean(sums)}
         return not changes.more
 
-    async def follow(self, store: Store) -> Sums:
+    async def follow(self, store: StateStore) -> Sums:
         while not await self.read(store):
             pass
         return self.sums
 
     def _put(self, change: PaneChange) -> None:
-        family, hour = change.place
-        sums = {} if change.whole else self._hours.get(change.place, {})
-        self._hours[change.place] = sums
+        family, hour = change.pane_hour
+        sums = {} if change.is_whole else self._hours.get(change.pane_hour, {})
+        self._hours[change.pane_hour] = sums
         for (pane, group), tally in tallies_of(family, hour, change.deltas).items():
             known = sums.setdefault((family, pane, group), {})
             for number, amount in tally.items():
@@ -106,7 +106,7 @@ class Follower:
 def tallies_of(family: StoredFamily, hour: int, deltas: Sequence[bytes]) -> Mapping[tuple[int, Any], Any]:
     if family == "counters":
         return {(0, ""): sum_counters(deltas)}
-    return hour_tallies(family, hour, deltas)
+    return sum_hour_tallies(family, hour, deltas)
 
 
 def _clean(sums: Sums) -> Iterator[tuple[Field, dict[Any, int]]]:
@@ -115,7 +115,7 @@ def _clean(sums: Sums) -> Iterator[tuple[Field, dict[Any, int]]]:
             yield place, kept
 
 
-async def whole(store: Store) -> Sums:
+async def whole(store: StateStore) -> Sums:
     return await Follower().follow(store)
 
 
@@ -158,7 +158,7 @@ IN_COUNTERS: Field = ("counters", 0, "")
 class Writer:
     """Commits to one partition of a store, one after the other."""
 
-    def __init__(self, store: Store, partition: Partition = CALLS) -> None:
+    def __init__(self, store: StateStore, partition: Partition = CALLS) -> None:
         self.store = store
         self.partition = partition
         self.position = FIRST
@@ -169,7 +169,7 @@ class Writer:
 
     def commit(self, **parts: Any) -> Commit:
         """The next one, of these parts."""
-        after = Position("e1", self.position.next + 1, secrets.token_bytes(TOKEN_BYTES))
+        after = LogPosition("e1", self.position.next + 1, secrets.token_bytes(TOKEN_BYTES))
         panes = {name: parts.pop(name) for name in ("fine", "long", "counts") if name in parts}
         usual = {
             "version": EMPTY_STORE,
@@ -180,9 +180,9 @@ class Writer:
         }
         return Commit(partition=self.partition, position=after, deltas=changed(**panes), **(usual | parts))
 
-    async def write(self, **parts: Any) -> Position:
+    async def write(self, **parts: Any) -> LogPosition:
         commit = self.commit(**parts)
-        assert await self.store.commit(commit, NOW) == Applied()
+        assert await self.store.commit(commit, NOW) == CommitApplied()
         self.position = commit.position
         return commit.position
 
@@ -195,15 +195,15 @@ EVERYTHING: dict[str, Any] = {
 }
 
 
-async def values(store: Store, *names: bytes) -> list[bytes | None]:
+async def values(store: StateStore, *names: bytes) -> list[bytes | None]:
     return [*(await store.read(names)).values]
 
 
-async def version(store: Store) -> StoreVersion:
+async def version(store: StateStore) -> StoreVersion:
     return (await store.read(())).version
 
 
-async def state(store: Store) -> tuple[Any, ...]:
+async def state(store: StateStore) -> tuple[Any, ...]:
     """All there is."""
     return (
         await store.positions([CALLS, OTHERS]),
@@ -219,7 +219,9 @@ def url(request: pytest.FixtureRequest) -> str | None:
 
 
 @asynccontextmanager
-async def opened(url: str | None, center: str, rules: Rules | None = None) -> AsyncIterator[Store]:
+async def opened(
+    url: str | None, center: str, rules: CountingRules | None = None
+) -> AsyncIterator[StateStore]:
     store = MemoryStore(rules) if url is None else await RedisStore.connect(url, center, rules)
     try:
         yield store
@@ -228,20 +230,20 @@ async def opened(url: str | None, center: str, rules: Rules | None = None) -> As
 
 
 @pytest.fixture
-async def store(url: str | None, center: str) -> AsyncIterator[Store]:
+async def store(url: str | None, center: str) -> AsyncIterator[StateStore]:
     async with opened(url, center) as store:
         yield store
 
 
 @pytest.fixture
-async def writer(store: Store) -> Writer:
+async def writer(store: StateStore) -> Writer:
     return await Writer(store).start()
 
 
 # One commit
 
 
-async def test_an_empty_store_holds_nothing(store: Store) -> None:
+async def test_an_empty_store_holds_nothing(store: StateStore) -> None:
     assert await values(store) == []
     assert await values(store, key("a"), key("b")) == [None, None]
     assert await store.positions([]) == []
@@ -252,7 +254,9 @@ async def test_an_empty_store_holds_nothing(store: Store) -> None:
     assert await whole(store) == {}
 
 
-async def test_a_commit_moves_numbers_documents_and_position_together(store: Store, writer: Writer) -> None:
+async def test_a_commit_moves_numbers_documents_and_position_together(
+    store: StateStore, writer: Writer
+) -> None:
     position = await writer.write(**EVERYTHING)
     assert await state(store) == (
         [position, None],
@@ -262,22 +266,22 @@ async def test_a_commit_moves_numbers_documents_and_position_together(store: Sto
     )
 
 
-async def test_a_position_is_kept_with_its_checkpoints(store: Store) -> None:
+async def test_a_position_is_kept_with_its_checkpoints(store: StateStore) -> None:
     points = (Checkpoint(0, NOW, 0), Checkpoint(2**40, NOW, 2**32 - 1))
-    position = Position("f00d", 2**40 + 1, b":\x00\xff\r\n:::", points)
+    position = LogPosition("f00d", 2**40 + 1, b":\x00\xff\r\n:::", points)
     assert await store.move(CALLS, None, position)
     assert await store.positions([OTHERS, CALLS]) == [None, position]
 
 
-async def test_the_same_commit_sent_again_is_applied_once(store: Store, writer: Writer) -> None:
+async def test_the_same_commit_sent_again_is_applied_once(store: StateStore, writer: Writer) -> None:
     commit = writer.commit(**EVERYTHING)
-    assert await store.commit(commit, NOW) == Applied()
+    assert await store.commit(commit, NOW) == CommitApplied()
     once = await state(store)
-    assert await store.commit(commit, NOW) == Applied()
+    assert await store.commit(commit, NOW) == CommitApplied()
     assert await state(store) == once
 
 
-async def test_a_commit_sent_again_after_the_next_one_is_refused(store: Store, writer: Writer) -> None:
+async def test_a_commit_sent_again_after_the_next_one_is_refused(store: StateStore, writer: Writer) -> None:
     late = writer.commit(**EVERYTHING)
     await store.commit(late, NOW)
     writer.position = late.position
@@ -287,14 +291,14 @@ async def test_a_commit_sent_again_after_the_next_one_is_refused(store: Store, w
     assert await state(store) == before
 
 
-async def test_a_commit_without_a_position_writes_nothing(store: Store) -> None:
+async def test_a_commit_without_a_position_writes_nothing(store: StateStore) -> None:
     assert await store.commit(Writer(store).commit(**EVERYTHING), NOW) == OffsetConflict(None)
     assert await state(store) == ([None, None], [None, None], {}, {})
 
 
 @pytest.mark.parametrize("other", [{"epoch": "e2"}, {"start": 0}, {"start": 2}])
 async def test_a_commit_that_starts_elsewhere_writes_nothing(
-    store: Store, writer: Writer, other: dict[str, Any]
+    store: StateStore, writer: Writer, other: dict[str, Any]
 ) -> None:
     present = await writer.write()
     before = await state(store)
@@ -307,7 +311,7 @@ async def test_a_commit_that_starts_elsewhere_writes_nothing(
 
 @pytest.mark.parametrize("value", [b"2", None], ids=["written", "deleted"])
 async def test_a_commit_that_read_what_was_written_since_writes_nothing(
-    store: Store, writer: Writer, value: bytes | None
+    store: StateStore, writer: Writer, value: bytes | None
 ) -> None:
     await writer.write(writes={key("same"): b"1", key("a"): b"1"})
     read = await version(store)
@@ -320,7 +324,7 @@ async def test_a_commit_that_read_what_was_written_since_writes_nothing(
 
 
 async def test_a_commit_that_read_as_absent_what_was_created_since_writes_nothing(
-    store: Store, writer: Writer
+    store: StateStore, writer: Writer
 ) -> None:
     read = await version(store)
     await writer.write(writes={key("a"): b"1"})
@@ -328,7 +332,7 @@ async def test_a_commit_that_read_as_absent_what_was_created_since_writes_nothin
     assert outcome == VersionConflict(frozenset([key("a")]), await version(store))
 
 
-async def test_all_documents_that_changed_are_named(store: Store, writer: Writer) -> None:
+async def test_all_documents_that_changed_are_named(store: StateStore, writer: Writer) -> None:
     read = await version(store)
     await writer.write(writes={key("a"): b"1"})
     await writer.write(writes={key("b"): b"1"})
@@ -337,7 +341,9 @@ async def test_all_documents_that_changed_are_named(store: Store, writer: Writer
     assert outcome == VersionConflict(frozenset([key("a"), key("b")]), await version(store))
 
 
-async def test_a_commit_that_read_what_nobody_wrote_since_is_applied(store: Store, writer: Writer) -> None:
+async def test_a_commit_that_read_what_nobody_wrote_since_is_applied(
+    store: StateStore, writer: Writer
+) -> None:
     await writer.write(writes={key("a"): b"1"})
     read = await version(store)
     await writer.write(writes={key("other"): b"1"})
@@ -345,7 +351,7 @@ async def test_a_commit_that_read_what_nobody_wrote_since_is_applied(store: Stor
     assert await values(store, key("a")) == [b"2"]
 
 
-async def test_a_conflict_says_since_when_the_others_hold(store: Store, writer: Writer) -> None:
+async def test_a_conflict_says_since_when_the_others_hold(store: StateStore, writer: Writer) -> None:
     read = await version(store)
     await writer.write(writes={key("a"): b"1"})
     reads = [key("a"), key("b")]
@@ -354,7 +360,7 @@ async def test_a_conflict_says_since_when_the_others_hold(store: Store, writer: 
     await writer.write(version=conflict.version, reads=reads)
 
 
-async def test_of_several_reads_the_oldest_version_counts(store: Store, writer: Writer) -> None:
+async def test_of_several_reads_the_oldest_version_counts(store: StateStore, writer: Writer) -> None:
     """Between them another commit wrote what was read first."""
     first = await store.read([key("a")])
     await writer.write(writes={key("a"): b"1"})
@@ -366,7 +372,7 @@ async def test_of_several_reads_the_oldest_version_counts(store: Store, writer: 
     await writer.write(version=second.version, reads=[key("b")])
 
 
-async def test_values_and_version_of_a_reading_are_of_one_moment(store: Store, writer: Writer) -> None:
+async def test_values_and_version_of_a_reading_are_of_one_moment(store: StateStore, writer: Writer) -> None:
     for number in range(3):
         await writer.write(writes={key("a"): b"%d" % number})
         snapshot = await store.read([key("a")])
@@ -375,7 +381,7 @@ async def test_values_and_version_of_a_reading_are_of_one_moment(store: Store, w
 
 
 async def test_a_version_older_than_what_is_remembered_is_of_before_everything(
-    store: Store, writer: Writer
+    store: StateStore, writer: Writer
 ) -> None:
     """No write is taken for none."""
     await writer.write(writes={key("a"): b"1"})
@@ -391,7 +397,7 @@ async def test_a_version_older_than_what_is_remembered_is_of_before_everything(
 
 @pytest.mark.parametrize("sequence", [1, 2, 3, 1_000])
 async def test_under_a_version_that_is_not_known_everything_changed(
-    store: Store, writer: Writer, sequence: int
+    store: StateStore, writer: Writer, sequence: int
 ) -> None:
     """The case after a failover: the number came back, the nonce did not."""
     await writer.write(writes={key("a"): b"1"})
@@ -402,7 +408,7 @@ async def test_under_a_version_that_is_not_known_everything_changed(
 
 
 async def test_after_a_failover_a_commit_that_read_what_was_lost_writes_nothing(
-    store: Store, writer: Writer, url: str | None, center: str
+    store: StateStore, writer: Writer, url: str | None, center: str
 ) -> None:
     backup = Backup(writer, url, center)
     await writer.write(writes={key("a"): b"lost"})
@@ -414,13 +420,13 @@ async def test_after_a_failover_a_commit_that_read_what_was_lost_writes_nothing(
     assert outcome == VersionConflict(frozenset([key("a")]), await version(store))
 
 
-async def test_a_deleted_document_is_absent(store: Store, writer: Writer) -> None:
+async def test_a_deleted_document_is_absent(store: StateStore, writer: Writer) -> None:
     await writer.write(writes={key("a"): b"1", key("b"): b"1"})
     await writer.write(writes={key("a"): None, key("never"): None})
     assert await values(store, key("a"), key("b")) == [None, b"1"]
 
 
-async def test_documents_are_replaced_without_counting(store: Store, writer: Writer) -> None:
+async def test_documents_are_replaced_without_counting(store: StateStore, writer: Writer) -> None:
     position = await writer.write(**EVERYTHING)
     writes = {key("a"): b"less", key("b", "c"): None, key("n"): b"seal"}
     assert await store.replace(await version(store), [key("a"), key("n")], writes, NOW)
@@ -429,7 +435,7 @@ async def test_documents_are_replaced_without_counting(store: Store, writer: Wri
     assert await store.counters() == {"events": 1}
 
 
-async def test_nothing_is_replaced_where_something_changed(store: Store, writer: Writer) -> None:
+async def test_nothing_is_replaced_where_something_changed(store: StateStore, writer: Writer) -> None:
     read = await version(store)
     await writer.write(**EVERYTHING)
     before = await state(store)
@@ -441,7 +447,7 @@ async def test_nothing_is_replaced_where_something_changed(store: Store, writer:
 
 
 async def test_a_commit_that_read_what_was_replaced_since_writes_nothing(
-    store: Store, writer: Writer
+    store: StateStore, writer: Writer
 ) -> None:
     await writer.write(**EVERYTHING)
     read = await version(store)
@@ -451,31 +457,31 @@ async def test_a_commit_that_read_what_was_replaced_since_writes_nothing(
 
 
 async def test_a_commit_that_read_what_was_forgotten_since_writes_nothing(
-    store: Store, writer: Writer
+    store: StateStore, writer: Writer
 ) -> None:
     await writer.write(**EVERYTHING)
     read = await version(store)
-    assert await forget_all(store, NOW + document_ttl_ms(Rules()) + 1_000) == 2
+    assert await forget_all(store, NOW + document_ttl_ms(CountingRules()) + 1_000) == 2
     commit = writer.commit(version=read, reads=[key("a")], writes={key("a"): b"more"})
     assert await store.commit(commit, NOW) == VersionConflict(frozenset([key("a")]), await version(store))
 
 
-async def test_moving_a_position_is_a_write_too(store: Store, writer: Writer) -> None:
+async def test_moving_a_position_is_a_write_too(store: StateStore, writer: Writer) -> None:
     before = await version(store)
-    assert await store.move(CALLS, FIRST, Position("e2", 0, b"otherone"))
+    assert await store.move(CALLS, FIRST, LogPosition("e2", 0, b"otherone"))
     assert await version(store) != before
 
 
-async def forget_all(store: Store, now_ms: int) -> int:
+async def forget_all(store: StateStore, now_ms: int) -> int:
     """One round over all documents."""
     return sum([await store.forget(now_ms, 1_000) for _ in range(32)])
 
 
 @pytest.mark.parametrize(("later_ms", "left"), [(0, 2), (2_000, 1)])
 async def test_documents_are_forgotten_when_they_outlived_their_time(
-    store: Store, writer: Writer, later_ms: int, left: int
+    store: StateStore, writer: Writer, later_ms: int, left: int
 ) -> None:
-    ttl_ms = document_ttl_ms(Rules())
+    ttl_ms = document_ttl_ms(CountingRules())
     await writer.write(writes={key("old"): b"1", key("again"): b"1"})
     commit = writer.commit(writes={key("again"): b"2"})
     await store.commit(commit, NOW + 60_000)
@@ -484,17 +490,17 @@ async def test_documents_are_forgotten_when_they_outlived_their_time(
     assert await values(store, key("again")) == [b"2"]
 
 
-async def test_a_year_of_forgetting_leaves_as_much_as_lives(store: Store, writer: Writer) -> None:
+async def test_a_year_of_forgetting_leaves_as_much_as_lives(store: StateStore, writer: Writer) -> None:
     """Forty new documents and an hour of panes a day: what is held grows until the first of them outlived
     their time, and no more."""
-    lives_days = document_ttl_ms(Rules()) // DAY
+    lives_days = document_ttl_ms(CountingRules()) // DAY
     held: list[tuple[int, int]] = []
     for day in range(365):
         now_ms = NOW + day * DAY
         writes = {key(f"{day} {number}"): b"journey" for number in range(40)}
         hour = now_ms // HOUR
         commit = writer.commit(writes=writes, fine={hour: {"a": {1: 1}}}, long={hour: {"all": {1: 1}}})
-        assert await store.commit(commit, now_ms) == Applied()
+        assert await store.commit(commit, now_ms) == CommitApplied()
         writer.position = commit.position
         for _ in range(32):
             await store.forget(now_ms, 1_000)
@@ -509,7 +515,7 @@ async def test_a_year_of_forgetting_leaves_as_much_as_lives(store: Store, writer
 # Documents
 
 
-async def test_documents_are_found_by_their_letters(store: Store, writer: Writer) -> None:
+async def test_documents_are_found_by_their_letters(store: StateStore, writer: Writer) -> None:
     many = {key(f"{number}", letter): letter.encode() for number in range(700) for letter in "ceo"}
     await writer.write(writes=many, counts={"events": 1}, fine={NOW_H: {"cell": {1: 1}}})
     found: dict[bytes, bytes] = {}
@@ -518,13 +524,13 @@ async def test_documents_are_found_by_their_letters(store: Store, writer: Writer
     assert found == {name: value for name, value in many.items() if name[:1] != b"e"}
 
 
-async def test_documents_are_read_in_the_order_asked_for(store: Store, writer: Writer) -> None:
+async def test_documents_are_read_in_the_order_asked_for(store: StateStore, writer: Writer) -> None:
     await writer.write(writes={key("a"): b"1", key("b"): b"\x00\xff" * 5})
     names = [key(name) for name in ("b", "never", "a", "b")]
     assert await values(store, *names) == [b"\x00\xff" * 5, None, b"1", b"\x00\xff" * 5]
 
 
-async def test_more_than_any_script_can_unpack_at_once(store: Store, writer: Writer) -> None:
+async def test_more_than_any_script_can_unpack_at_once(store: StateStore, writer: Writer) -> None:
     keys = [key(f"{number:05}") for number in range(9_001)]
     fine = {NOW_H + number: {"cell": {1: number + 1}} for number in range(300)}
     read = await version(store)
@@ -541,7 +547,7 @@ async def test_more_than_any_script_can_unpack_at_once(store: Store, writer: Wri
 # Numbers
 
 
-async def test_tallies_add_up_and_come_back_to_nothing(store: Store, writer: Writer) -> None:
+async def test_tallies_add_up_and_come_back_to_nothing(store: StateStore, writer: Writer) -> None:
     await writer.write(fine={NOW_H: {"a": {1: 2, 2: 3}, "b": {7: 1}}})
     await writer.write(fine={NOW_H: {"a": {1: 1, 3: -4}, "b": {7: -1}}})
     assert await whole(store) == {in_fine("a"): {1: 3, 2: 3, 3: -4}}
@@ -550,7 +556,7 @@ async def test_tallies_add_up_and_come_back_to_nothing(store: Store, writer: Wri
 
 
 @pytest.mark.parametrize("amount", [1, -1, 127, 128, -33, 2**31, 2**32, 2**53, -(2**53)])
-async def test_large_and_negative_numbers_are_exact(store: Store, writer: Writer, amount: int) -> None:
+async def test_large_and_negative_numbers_are_exact(store: StateStore, writer: Writer, amount: int) -> None:
     await writer.write(long={NOW_H: {"all": {0: amount - 1, 4000: amount}}})
     await writer.write(long={NOW_H: {"all": {0: 1}}}, counts={"ms": abs(amount)})
     await writer.write(counts={"ms": 1})
@@ -560,20 +566,22 @@ async def test_large_and_negative_numbers_are_exact(store: Store, writer: Writer
 
 @pytest.mark.parametrize("family", ["fine", "long"])
 async def test_hours_past_their_time_to_live_are_left_out(
-    store: Store, writer: Writer, family: Family
+    store: StateStore, writer: Writer, family: Family
 ) -> None:
-    keep = kept_ms(family, Rules().retention_ms)
+    keep = pane_retention_ms(family, CountingRules().retention_ms)
     oldest = (NOW - keep) // HOUR
     panes = {hour: {"a": {1: 1}} for hour in (oldest - 1, oldest, oldest + 1)}
     now_ms = (oldest + 1) * HOUR + keep - 1  # the last millisecond in which the oldest is kept
-    assert await store.commit(writer.commit(**{family: panes}, counts={"events": 1}), now_ms) == Applied()
+    assert (
+        await store.commit(writer.commit(**{family: panes}, counts={"events": 1}), now_ms) == CommitApplied()
+    )
     place = in_fine if family == "fine" else in_long
     kept = {place("a", hour): {1: 1} for hour in (oldest, oldest + 1)}
     assert await whole(store) == kept | {IN_COUNTERS: {"events": 1}}
 
 
 @pytest.mark.parametrize("times", [1, 2, 7, 200])
-async def test_compacting_changes_no_number(store: Store, writer: Writer, times: int) -> None:
+async def test_compacting_changes_no_number(store: StateStore, writer: Writer, times: int) -> None:
     follower = Follower()
     for number in range(1, times + 1):
         await writer.write(
@@ -596,25 +604,25 @@ async def test_compacting_changes_no_number(store: Store, writer: Writer, times:
 # Around it
 
 
-async def test_a_position_moves_only_from_where_it_is(store: Store, writer: Writer) -> None:
-    other = Position("e2", 7, b"otherone")
+async def test_a_position_moves_only_from_where_it_is(store: StateStore, writer: Writer) -> None:
+    other = LogPosition("e2", 7, b"otherone")
     assert not await store.move(CALLS, None, other)
-    assert not await store.move(CALLS, Position("e1", 0, b"different"[:8]), other)
+    assert not await store.move(CALLS, LogPosition("e1", 0, b"different"[:8]), other)
     assert await store.positions([CALLS]) == [FIRST]
     assert await store.move(CALLS, FIRST, other)
     assert not await store.move(CALLS, FIRST, FIRST)
     assert await store.positions([CALLS]) == [other]
 
 
-async def test_moving_a_position_changes_no_number(store: Store, writer: Writer) -> None:
+async def test_moving_a_position_changes_no_number(store: StateStore, writer: Writer) -> None:
     await writer.write(**EVERYTHING)
     follower = Follower()
     before = await follower.follow(store)
-    await store.move(CALLS, writer.position, Position("e2", 0, b"otherone"))
+    await store.move(CALLS, writer.position, LogPosition("e2", 0, b"otherone"))
     assert await follower.follow(store) == before == await whole(store)
 
 
-async def test_heartbeats_are_the_last_said_of_each_partition(store: Store) -> None:
+async def test_heartbeats_are_the_last_said_of_each_partition(store: StateStore) -> None:
     await store.beat({})
     await store.beat({CALLS: Heartbeat(1, 2, 3), OTHERS: Heartbeat(NOW, 0, NOW)})
     await store.beat({CALLS: Heartbeat(4, 5, 6)})
@@ -623,7 +631,7 @@ async def test_heartbeats_are_the_last_said_of_each_partition(store: Store) -> N
     assert (await store.changes(None)).heartbeats == known
 
 
-async def test_the_first_rules_stay(store: Store) -> None:
+async def test_the_first_rules_stay(store: StateStore) -> None:
     assert await store.set_rules(b"first") == b"first"
     assert await store.set_rules(b"second") == b"first"
     assert await store.rules() == b"first"
@@ -633,7 +641,7 @@ async def test_the_first_rules_stay(store: Store) -> None:
 # Following what changes
 
 
-async def test_only_what_changed_is_read_again(store: Store, writer: Writer) -> None:
+async def test_only_what_changed_is_read_again(store: StateStore, writer: Writer) -> None:
     await writer.write(fine={NOW_H: {"a": {1: 1}}, NOW_H + 1: {"a": {1: 1}}})
     follower = Follower()
     await follower.follow(store)
@@ -647,7 +655,7 @@ async def test_only_what_changed_is_read_again(store: Store, writer: Writer) -> 
     assert nothing[:4] == (changes.cursor, False, False, [])
 
 
-async def test_following_from_before_the_first_commit_misses_nothing(store: Store) -> None:
+async def test_following_from_before_the_first_commit_misses_nothing(store: StateStore) -> None:
     follower = Follower()
     assert await follower.follow(store) == {}
     writer = await Writer(store).start()
@@ -657,7 +665,7 @@ async def test_following_from_before_the_first_commit_misses_nothing(store: Stor
 
 @pytest.mark.parametrize("behind", [1, 200, 400])
 async def test_a_follower_that_was_away_for_many_commits_misses_none(
-    store: Store, writer: Writer, behind: int
+    store: StateStore, writer: Writer, behind: int
 ) -> None:
     follower = Follower()
     await writer.write(**EVERYTHING)
@@ -680,7 +688,7 @@ async def test_a_follower_that_was_away_for_many_commits_misses_none(
     ],
 )
 async def test_an_unknown_cursor_is_answered_from_the_beginning(
-    store: Store, writer: Writer, cursor: ChangeCursor
+    store: StateStore, writer: Writer, cursor: ChangeCursor
 ) -> None:
     await writer.write(fine={NOW_H: {"a": {1: 1}}})
     await writer.write(fine={NOW_H: {"a": {1: 1}}})
@@ -691,7 +699,7 @@ async def test_an_unknown_cursor_is_answered_from_the_beginning(
 
 
 async def test_a_cursor_of_a_known_commit_with_a_later_number_is_unknown(
-    store: Store, writer: Writer
+    store: StateStore, writer: Writer
 ) -> None:
     await writer.write(fine={NOW_H: {"a": {1: 1}}})
     now = await version(store)
@@ -699,7 +707,7 @@ async def test_a_cursor_of_a_known_commit_with_a_later_number_is_unknown(
 
 
 async def test_a_center_that_comes_back_empty_is_read_anew(
-    redis_kept: Store, store_url: str, center: str
+    redis_kept: StateStore, store_url: str, center: str
 ) -> None:
     store = redis_kept
     writer = await Writer(store).start()
@@ -869,7 +877,7 @@ async def test_what_two_merge_at_once_is_merged_once(
     assert await whole(redis_kept) == {in_long("all"): {1: 5}}
 
 
-async def test_lapsed_panes_are_forgotten_and_no_others(store: Store) -> None:
+async def test_lapsed_panes_are_forgotten_and_no_others(store: StateStore) -> None:
     writer = await Writer(store).start()
     for hour in range(NOW_H - 99, NOW_H + 1):
         await writer.write(long={hour: {"all": {1: 1}}})
@@ -908,7 +916,7 @@ async def test_of_a_lapsed_pane_nothing_is_left_in_redis(
     assert not [name for name in names if b":f:" in name]
 
 
-async def test_two_centers_do_not_see_each_other(redis_kept: Store, store_url: str, center: str) -> None:
+async def test_two_centers_do_not_see_each_other(redis_kept: StateStore, store_url: str, center: str) -> None:
     await serves_all(redis_kept)
     async with opened(store_url, f"{center}0") as other:
         await test_an_empty_store_holds_nothing(other)
@@ -984,7 +992,7 @@ async def test_what_another_writes_elsewhere_after_the_check_does_no_harm(
     assert (await version(redis_kept)).sequence == 4  # two moves, two commits
 
 
-async def store_sums(store: Store) -> dict[str, int]:
+async def store_sums(store: StateStore) -> dict[str, int]:
     return (await whole(store))[IN_COUNTERS]
 
 
@@ -995,12 +1003,12 @@ async def test_another_owner_after_the_check_is_an_offset_conflict(
 
     async def other() -> None:
         async with opened(store_url, center) as store:
-            assert await store.move(CALLS, FIRST, Position("e2", 7, b"otherone"))
+            assert await store.move(CALLS, FIRST, LogPosition("e2", 7, b"otherone"))
 
     Interrupted(redis_kept, other)
     before = await whole(redis_kept)
     outcome = await redis_kept.commit(mine.commit(**EVERYTHING), NOW)
-    assert outcome == OffsetConflict(Position("e2", 7, b"otherone"))
+    assert outcome == OffsetConflict(LogPosition("e2", 7, b"otherone"))
     assert await whole(redis_kept) == before
 
 
@@ -1016,11 +1024,11 @@ async def test_a_connection_lost_before_or_after_the_check_writes_nothing_and_is
         async with Redis.from_url(store_url) as client:
             await client.client_kill_filter(_type="normal", skipme=True)
         async with opened(store_url, center) as store:
-            assert await store.move(CALLS, FIRST, Position("e2", 7, b"otherone"))
+            assert await store.move(CALLS, FIRST, LogPosition("e2", 7, b"otherone"))
 
     Interrupted(redis_kept, cut, before=before)
     outcome = await redis_kept.commit(mine.commit(**EVERYTHING), NOW)
-    assert outcome == OffsetConflict(Position("e2", 7, b"otherone"))
+    assert outcome == OffsetConflict(LogPosition("e2", 7, b"otherone"))
     assert await whole(redis_kept) == {}
 
 
@@ -1047,7 +1055,7 @@ async def test_a_commit_whose_answer_was_lost_is_known_by_its_token(
         with pytest.raises(RedisTimeoutError):
             await redis_kept.commit(commit, NOW)
     once = await state(redis_kept)
-    assert await redis_kept.commit(commit, NOW) == Applied()
+    assert await redis_kept.commit(commit, NOW) == CommitApplied()
     assert await state(redis_kept) == once
     assert once[0] == [commit.position, None]
 
@@ -1103,7 +1111,7 @@ async def test_a_center_whose_slot_moves_to_another_node_goes_on_there(
             await retry_forever(lambda: whole(store))
             await asyncio.sleep(0.01)
         await moving
-        assert await written == Applied()
+        assert await written == CommitApplied()
         assert await retry_forever(lambda: store_sums(store)) == {"events": 2}
 
 
@@ -1115,9 +1123,9 @@ async def test_a_slot_that_moves_between_check_and_exec_refuses_the_commit_or_ta
         writer = await Writer(store).start()
         Interrupted(store, lambda: redis_cluster.move_slot(key_slot(layout_key(center))))
         commit = writer.commit(**EVERYTHING)
-        assert await retry_forever(lambda: store.commit(commit, NOW)) == Applied()
+        assert await retry_forever(lambda: store.commit(commit, NOW)) == CommitApplied()
         assert await retry_forever(lambda: store_sums(store)) == {"events": 1}
-        assert await store.commit(commit, NOW) == Applied()
+        assert await store.commit(commit, NOW) == CommitApplied()
         assert await store_sums(store) == {"events": 1}
 
 
@@ -1126,7 +1134,7 @@ async def holds(node: RedisServer, center: str) -> bool:
         return bool([name async for name in client.scan_iter(f"*{center}}}*")])
 
 
-async def serves_all(store: Store) -> None:
+async def serves_all(store: StateStore) -> None:
     writer = await Writer(store).start()
     await writer.write(**EVERYTHING)
     read = await version(store)

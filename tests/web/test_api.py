@@ -9,14 +9,14 @@ from typing import Any
 import httpx
 import pytest
 
-from streamer.events.rules import HOUR, MINUTE, SECOND
+from streamer.events.counting_rules import HOUR, MINUTE, SECOND
 from streamer.metrics.catalogue import CATALOGUE
-from streamer.readings.reader import Reader
+from streamer.readings.reader import MetricsReader
 from streamer.settings import Settings, SettingsError
 from streamer.store.memory import MemoryStore
-from streamer.store.port import ChangeCursor, Changes
+from streamer.store.port import ChangeCursor, StoreChanges
 from streamer.web.server import application, check_host, check_windows
-from tests.readings.center import NOW, PARTITION, SETTINGS, Center, answered, cell, pane
+from tests.readings.small_center import NOW, PARTITION, SETTINGS, SmallCenter, answered, cell, pane
 
 FIELDS = [
     "metric", "stat", "unit", "better", "window", "by", "key", "value", "lower", "upper", "support",
@@ -24,7 +24,7 @@ FIELDS = [
 ]  # fmt: skip
 
 
-class Clock:
+class SettableClock:
     def __init__(self) -> None:
         self.now = NOW
 
@@ -32,21 +32,23 @@ class Clock:
         return self.now
 
 
-class Away(MemoryStore):
+class UnreachableStore(MemoryStore):
     """A store that goes away and comes back."""
 
     away = False
 
-    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> Changes:
+    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> StoreChanges:
         if self.away:
             raise ConnectionError("gone")
         return await super().changes(since, positions=positions)
 
 
 @asynccontextmanager
-async def served(center: Center, clock: Clock | None = None) -> AsyncIterator[httpx.AsyncClient]:
-    clock = clock or Clock()
-    reader = Reader(center.store, SETTINGS)
+async def api_client(
+    center: SmallCenter, clock: SettableClock | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
+    clock = clock or SettableClock()
+    reader = MetricsReader(center.store, SETTINGS)
     app = application(reader, SETTINGS, clock)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with (
@@ -59,8 +61,8 @@ async def served(center: Center, clock: Clock | None = None) -> AsyncIterator[ht
         yield client
 
 
-async def busy(store: MemoryStore | None = None) -> Center:
-    center = Center(store)
+async def busy_center(store: MemoryStore | None = None) -> SmallCenter:
+    center = SmallCenter(store)
     await center.beat(NOW)
     await center.add(
         {
@@ -72,7 +74,7 @@ async def busy(store: MemoryStore | None = None) -> Center:
     return center
 
 
-async def answer(client: httpx.AsyncClient, path: str) -> Any:
+async def get_json(client: httpx.AsyncClient, path: str) -> Any:
     response = await client.get(path)
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/json"
@@ -80,7 +82,7 @@ async def answer(client: httpx.AsyncClient, path: str) -> Any:
 
 
 async def test_a_reading_has_exactly_the_fields_of_the_contract() -> None:
-    async with served(await busy()) as client:
+    async with api_client(await busy_center()) as client:
         response = await client.get("/api/v1/readings?metric=answered")
         (reading,) = json.loads(response.text)
     assert list(reading) == FIELDS
@@ -108,22 +110,22 @@ async def test_a_reading_has_exactly_the_fields_of_the_contract() -> None:
     ],
 )
 async def test_readings(sentence: str, query: str, expected: list[Any]) -> None:
-    async with served(await busy()) as client:
-        found = await answer(client, f"/api/v1/readings?{query}")
+    async with api_client(await busy_center()) as client:
+        found = await get_json(client, f"/api/v1/readings?{query}")
     assert [(one["window"], one["key"], one["value"]) for one in found] == expected, sentence
 
 
 async def test_without_parameters_all_metrics_of_the_last_hour_are_read() -> None:
-    async with served(await busy()) as client:
-        found = await answer(client, "/api/v1/readings")
+    async with api_client(await busy_center()) as client:
+        found = await get_json(client, "/api/v1/readings")
     assert {one["window"] for one in found} == {"1h"}
     unread = {"fcr_ratio", "fcr_maturity_ratio", "fcr_final_ratio"}
     assert {one["metric"] for one in found} == CATALOGUE.keys() - unread
 
 
 async def test_history() -> None:
-    async with served(await busy()) as client:
-        found = await answer(client, f"/api/v1/history?metric=answered&from={NOW // 1000 - 7200}&step=3600")
+    async with api_client(await busy_center()) as client:
+        found = await get_json(client, f"/api/v1/history?metric=answered&from={NOW // 1000 - 7200}&step=3600")
     assert [(one["to"], one["value"]) for one in found] == [
         ("2026-11-21T08:00:10Z", 10),
         ("2026-11-21T09:00:10Z", 10),
@@ -132,8 +134,8 @@ async def test_history() -> None:
 
 
 async def test_the_catalogue() -> None:
-    async with served(await busy()) as client:
-        found = {one["metric"]: one for one in await answer(client, "/api/v1/catalog")}
+    async with api_client(await busy_center()) as client:
+        found = {one["metric"]: one for one in await get_json(client, "/api/v1/catalog")}
     assert [*found] == [*CATALOGUE]
     assert found["fcr_ratio"]["window_at_least_s"] == 7 * 86400
     assert found["handle_time_seconds"]["stats"] == ["mean", "p50", "p90", "p95", "max"]
@@ -171,7 +173,7 @@ async def test_the_catalogue() -> None:
     ],
 )
 async def test_a_wrong_question_is_a_problem(path: str, status: int, detail: str) -> None:
-    async with served(await busy()) as client:
+    async with api_client(await busy_center()) as client:
         response = await client.get(path)
     assert response.status_code == status
     if status != 200:
@@ -181,7 +183,7 @@ async def test_a_wrong_question_is_a_problem(path: str, status: int, detail: str
 
 
 async def test_every_answer_carries_the_security_headers() -> None:
-    async with served(await busy()) as client:
+    async with api_client(await busy_center()) as client:
         for path in ("/", "/metrics", "/healthz", "/api/v1/readings", "/nothing"):
             response = await client.get(path)
             assert response.headers["content-security-policy"].startswith("default-src 'self'"), path
@@ -189,7 +191,7 @@ async def test_every_answer_carries_the_security_headers() -> None:
 
 
 async def test_metrics_are_the_exposition() -> None:
-    async with served(await busy()) as client:
+    async with api_client(await busy_center()) as client:
         response = await client.get("/metrics")
     assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert 'cx_answered{by="queue",queue="billing",window="1h"} 3.0' in response.text
@@ -206,10 +208,10 @@ async def test_metrics_are_the_exposition() -> None:
     ],
 )
 async def test_ready(caught_up_at: int | None, later: int, status: int, reason: str | None) -> None:
-    center, clock = Center(), Clock()
+    center, clock = SmallCenter(), SettableClock()
     if caught_up_at is not None:
         await center.beat(caught_up_at)
-    async with served(center, clock) as client:
+    async with api_client(center, clock) as client:
         clock.now += later
         response = await client.get("/readyz")
         assert (response.status_code, response.json().get("reason")) == (status, reason)
@@ -217,11 +219,11 @@ async def test_ready(caught_up_at: int | None, later: int, status: int, reason: 
 
 
 async def test_what_is_wrong_with_the_pipeline_is_an_alert() -> None:
-    store, clock = Away(), Clock()
-    async with served(await busy(store), clock) as client:
-        assert await answer(client, "/api/v1/alerts") == []
+    store, clock = UnreachableStore(), SettableClock()
+    async with api_client(await busy_center(store), clock) as client:
+        assert await get_json(client, "/api/v1/alerts") == []
         clock.now += 61 * SECOND
-        (alert,) = await answer(client, "/api/v1/alerts")
+        (alert,) = await get_json(client, "/api/v1/alerts")
         assert {name: one for name, one in alert.items() if one} == {
             "id": "pipeline/stale", "kind": "stale", "severity": "critical", "phase": "firing",
             "title": "The data itself", "text": "These numbers are older than a minute: no worker keeps up.",
@@ -230,15 +232,15 @@ async def test_what_is_wrong_with_the_pipeline_is_an_alert() -> None:
 
 
 async def test_it_survives_that_the_store_goes_away() -> None:
-    store, clock = Away(), Clock()
-    center = await busy(store)
-    async with served(center, clock) as client:
+    store, clock = UnreachableStore(), SettableClock()
+    center = await busy_center(store)
+    async with api_client(center, clock) as client:
         store.away = True
         await asyncio.sleep(0.3)
         clock.now += 61 * SECOND
         ready = await client.get("/readyz")
         assert ready.json()["reason"] == "the data is 61 s old (ConnectionError: gone)"
-        (reading,) = await answer(client, "/api/v1/readings?metric=answered")
+        (reading,) = await get_json(client, "/api/v1/readings?metric=answered")
         assert (reading["value"], reading["fresh_s"]) == (4, 61)
         store.away = False
         await center.beat(clock.now)
@@ -248,12 +250,12 @@ async def test_it_survives_that_the_store_goes_away() -> None:
         assert PARTITION in store._heartbeats
 
 
-class Stubborn(MemoryStore):
+class FailingStore(MemoryStore):
     """A store that turns a cancellation into an error of its own, as Redis clients may."""
 
     asked: asyncio.Event | None = None
 
-    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> Changes:
+    async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> StoreChanges:
         if self.asked is not None:
             self.asked.set()
             try:
@@ -264,18 +266,18 @@ class Stubborn(MemoryStore):
 
 
 async def test_it_ends_in_the_middle_of_a_refresh() -> None:
-    store = Stubborn()
+    store = FailingStore()
     async with asyncio.timeout(5) as limit:
-        async with served(await busy(store)):
+        async with api_client(await busy_center(store)):
             store.asked = asyncio.Event()
             await store.asked.wait()
     assert not limit.expired()
 
 
 async def test_before_the_store_was_read_it_is_not_ready() -> None:
-    store = Away()
+    store = UnreachableStore()
     store.away = True
-    async with served(Center(store)) as client:
+    async with api_client(SmallCenter(store)) as client:
         await asyncio.sleep(0.05)
         reason = (await client.get("/readyz")).json()["reason"]
         assert reason == "the store has not been read yet (ConnectionError: gone)"

@@ -4,25 +4,25 @@ import pytest
 from msgspec.structs import replace
 from starlette.applications import Starlette
 
-from streamer.alerts.message import Message
-from streamer.alerts.rules import rules
-from streamer.alerts.watch import Watch
-from streamer.delivery.bell import Bell
-from streamer.delivery.record import Record, turned
-from streamer.readings.reader import Reader
-from streamer.settings import DeliverySettings, PersonSettings, Settings
+from streamer.alerts.alert_message import AlertMessage
+from streamer.alerts.alert_rules import load_alert_rules
+from streamer.alerts.rule_evaluator import RuleEvaluator
+from streamer.delivery.alert_coordinator import AlertCoordinator
+from streamer.delivery.alert_state import AlertState, apply_evaluation
+from streamer.readings.reader import MetricsReader
+from streamer.settings import DeliverySettings, Settings, UserSettings
 from streamer.store.redis import LeasedDocument, RedisStore
 from streamer.web.credentials import token_hash
 from streamer.web.server import application
-from tests.delivery.said import alert, message, turn
-from tests.readings.center import NOW, Center
-from tests.web.visitor import visit
+from tests.delivery.alert_samples import alert, evaluation_round, message
+from tests.readings.small_center import NOW, SmallCenter
+from tests.web.asgi_client import send_request
 
 WHO = ("viewer", "viewer of agents", "admin")
 PEOPLE = {
-    "vera": PersonSettings(role="viewer", tokens=[token_hash("viewer")]),
-    "victor": PersonSettings(role="viewer", agent_names=True, tokens=[token_hash("viewer of agents")]),
-    "adam": PersonSettings(role="admin", tokens=[token_hash("admin")]),
+    "vera": UserSettings(role="viewer", tokens=[token_hash("viewer")]),
+    "victor": UserSettings(role="viewer", agent_names=True, tokens=[token_hash("viewer of agents")]),
+    "adam": UserSettings(role="admin", tokens=[token_hash("admin")]),
 }
 ALERTMANAGER = DeliverySettings(alertmanager="http://127.0.0.1:9093")
 BILLING = (
@@ -31,28 +31,34 @@ BILLING = (
 BOB = 'cx_alert_firing{agent="bob",alert="nps-drop",by="agent",metric="nps_score",severity="warning"} 1.0'
 
 
-async def nothing(*given: object) -> list[Message]:
+async def nothing(*given: object) -> list[AlertMessage]:
     return []
 
 
-def bell_of(store: RedisStore, reader: Reader, settings: Settings) -> Bell:
-    in_force = rules(settings)
-    return Bell(
-        LeasedDocument(store, "alerts"), Watch(reader, settings, in_force), reader, nothing, lambda: NOW
+def bell_of(store: RedisStore, reader: MetricsReader, settings: Settings) -> AlertCoordinator:
+    in_force = load_alert_rules(settings)
+    return AlertCoordinator(
+        LeasedDocument(store, "alerts"),
+        RuleEvaluator(reader, settings, in_force),
+        reader,
+        nothing,
+        lambda: NOW,
     )
 
 
-def served(bell: Bell, reader: Reader, settings: Settings) -> Starlette:
-    return application(reader, settings, lambda: NOW, bell=bell)
+def served(bell: AlertCoordinator, reader: MetricsReader, settings: Settings) -> Starlette:
+    return application(reader, settings, lambda: NOW, coordinator=bell)
 
 
-def two_fire(record: Record) -> Record:
+def two_fire(record: AlertState) -> AlertState:
     billing, bob = alert(), alert("bob")
-    return turned(record, turn(billing, bob, told=[message(billing), replace(message(bob), by="agent")]))
+    return apply_evaluation(
+        record, evaluation_round(billing, bob, messages=[message(billing), replace(message(bob), by="agent")])
+    )
 
 
 async def told(app: Starlette, who: str) -> list[str]:
-    answer = await visit(app, "/metrics", headers={"authorization": f"Bearer {who}"})
+    answer = await send_request(app, "/metrics", headers={"authorization": f"Bearer {who}"})
     return answer.body.decode().splitlines()
 
 
@@ -60,24 +66,24 @@ async def told(app: Starlette, who: str) -> list[str]:
 async def test_alerts_of_agents_are_told_to_whom_figures_of_agents_are(
     store: RedisStore, exported: bool, who_hears_of_bob: tuple[str, ...]
 ) -> None:
-    settings = Settings(people=PEOPLE, export_agents=exported)
-    reader = Reader(Center().store, settings)
+    settings = Settings(users=PEOPLE, export_agents=exported)
+    reader = MetricsReader(SmallCenter().store, settings)
     bell = bell_of(store, reader, settings)
-    await bell.change(two_fire)
+    await bell.update(two_fire)
     lines = {who: await told(served(bell, reader, settings), who) for who in WHO}
     assert {who for who in WHO if BILLING in lines[who]} == set(WHO)
     assert {who for who in WHO if BOB in lines[who]} == set(who_hears_of_bob)
 
 
 async def test_every_server_says_the_same_and_one_that_it_judges(store: RedisStore) -> None:
-    settings = Settings(people=PEOPLE, delivery=ALERTMANAGER)
-    reader = Reader(Center().store, settings)
+    settings = Settings(users=PEOPLE, delivery=ALERTMANAGER)
+    reader = MetricsReader(SmallCenter().store, settings)
     first, second = (bell_of(store, reader, settings) for _ in range(2))
-    await first.change(two_fire)
+    await first.update(two_fire)
     before = await told(served(second, reader, settings), "admin")
     assert BILLING not in before
     assert "streamer_tells_alertmanager 1.0" not in before  # who has not read the record says nothing of it
-    await second.change(lambda record: record)
+    await second.update(lambda record: record)
     for bell in (first, second):
         lines = await told(served(bell, reader, settings), "admin")
         assert {BILLING, "streamer_tells_alertmanager 1.0", "streamer_alerts_judging 0.0"} <= {*lines}

@@ -15,15 +15,15 @@ from starlette.applications import Starlette
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.panes.windows import WINDOWS
 from streamer.web import pages
-from streamer.web.pages import STATIC, File
+from streamer.web.pages import STATIC, StaticFile
 
 ROOT = Path(__file__).parents[2]
 VENDORS = [STATIC / "vendor", ROOT / "tests/browser/vendor"]
 LANGUAGES = ["en", "es", "zh"]
 
 
-def client(found: Mapping[str, File] | None = None) -> httpx.AsyncClient:
-    app = Starlette(routes=pages.routes(found or pages.files()))
+def client(found: Mapping[str, StaticFile] | None = None) -> httpx.AsyncClient:
+    app = Starlette(routes=pages.page_routes(found or pages.load_files()))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x")
 
 
@@ -80,11 +80,11 @@ async def test_what_did_not_change_is_not_sent_again() -> None:
 
 
 def test_the_version_changes_with_any_file_and_with_nothing_else() -> None:
-    found = pages.files()
-    assert pages.version(found) == pages.version(dict(reversed(found.items())))
-    changed = found | {"wall.css": File(b"", "text/css", '"0"')}
+    found = pages.load_files()
+    assert pages.files_version(found) == pages.files_version(dict(reversed(found.items())))
+    changed = found | {"wall.css": StaticFile(b"", "text/css", '"0"')}
     moved = found | {"wall2.css": found["wall.css"]}
-    assert len({pages.version(one) for one in (found, changed, moved)}) == 3
+    assert len({pages.files_version(one) for one in (found, changed, moved)}) == 3
 
 
 def vendored() -> Iterator[tuple[Path, dict[str, Any]]]:
@@ -179,5 +179,5 @@ def test_they_are_in_the_package(tmp_path: Path) -> None:
 
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     held = set(zipfile.ZipFile(wheel).namelist())
-    assert {f"streamer/web/static/{path}" for path in pages.files()} <= held
+    assert {f"streamer/web/static/{path}" for path in pages.load_files()} <= held
     assert "streamer/web/static/vendor/vendored.json" in held

@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from streamer.events.rules import MINUTE, SECOND
+from streamer.events.counting_rules import MINUTE, SECOND
 from streamer.metrics.tally import NUMBER, Tally
-from streamer.readings.query import Query, Reading
-from streamer.readings.reader import Reader
+from streamer.readings.query import MetricQuery, Reading
+from streamer.readings.reader import MetricsReader
 from streamer.settings import DisplaySettings, Settings
-from streamer.store.port import Store
+from streamer.store.port import StateStore
 from streamer.web import cookies
 from streamer.web.credentials import token_hash
-from streamer.web.stream import PIECE, WAITING, Client, Pace
-from tests.readings.center import NOW, Center, answered, cell, pane
-from tests.web.onlooker import NeverReads, Onlooker, Serving, serving
-from tests.web.test_api import Away, Clock
+from streamer.web.stream import MAX_CHUNK_BYTES, MAX_WAITING_EVENTS, StreamClient, StreamIntervals
+from tests.readings.small_center import NOW, SmallCenter, answered, cell, pane
+from tests.web.event_stream import EventStream, InLoopServer, StalledReader, running_server
+from tests.web.test_api import SettableClock, UnreachableStore
 
-QUICK = Pace(look=0.02)
+QUICK = StreamIntervals(min_poll_s=0.02)
 """No heartbeat is due within 15 s."""
 MANY = [f"queue-{number}" for number in range(30)]
 SETTINGS = Settings.model_validate(
@@ -39,25 +39,25 @@ SETTINGS = Settings.model_validate(
 )
 
 
-class Watched(Reader):
+class CountingReader(MetricsReader):
     """A reader that counts its reads of current numbers."""
 
     asked = 0
 
-    def readings(self, query: Query) -> list[Reading]:
+    def readings(self, query: MetricQuery) -> list[Reading]:
         self.asked += not query.week_before
         return super().readings(query)
 
 
-class Stuck(Reader):
+class StuckReader(MetricsReader):
     """A reader that answers only while it is free to."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: StateStore, settings: Settings) -> None:
         super().__init__(store, settings)
         self.free = Event()
         self.free.set()
 
-    def readings(self, query: Query) -> list[Reading]:
+    def readings(self, query: MetricQuery) -> list[Reading]:
         self.free.wait(10)
         return super().readings(query)
 
@@ -66,8 +66,8 @@ def surveyed(promoters: int, detractors: int = 0) -> Tally:
     return {NUMBER["nps_10"]: promoters, NUMBER["nps_0"]: detractors}
 
 
-async def busy(store: Away | None = None) -> Center:
-    center = Center(store)
+async def busy_center(store: UnreachableStore | None = None) -> SmallCenter:
+    center = SmallCenter(store)
     await center.beat(NOW)
     await center.add({(pane(MINUTE), cell()): answered(20, 90_000) | surveyed(20)})
     return center
@@ -75,11 +75,14 @@ async def busy(store: Away | None = None) -> Center:
 
 @asynccontextmanager
 async def served(
-    center: Center, pace: Pace = QUICK, clock: Clock | None = None, reader: Reader | None = None
-) -> AsyncIterator[Serving]:
-    reader = reader or Reader(center.store, SETTINGS)
+    center: SmallCenter,
+    pace: StreamIntervals = QUICK,
+    clock: SettableClock | None = None,
+    reader: MetricsReader | None = None,
+) -> AsyncIterator[InLoopServer]:
+    reader = reader or MetricsReader(center.store, SETTINGS)
     await reader.refresh(NOW)
-    async with serving(reader, SETTINGS, clock or Clock(), pace) as server:
+    async with running_server(reader, SETTINGS, clock or SettableClock(), pace) as server:
         yield server
 
 
@@ -88,7 +91,7 @@ def tiles(data: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 async def test_first_comes_the_whole() -> None:
-    async with served(await busy()) as server, await Onlooker.at(server.port) as onlooker:
+    async with served(await busy_center()) as server, await EventStream.at(server.port) as onlooker:
         told = await onlooker.next()
     assert onlooker.head[0] == "HTTP/1.1 200 OK"
     assert {"content-type: text/event-stream; charset=utf-8", "cache-control: no-store"} < {*onlooker.head}
@@ -112,7 +115,7 @@ async def test_first_comes_the_whole() -> None:
 
 async def test_a_view_has_a_page_for_each_queue() -> None:
     path = "/api/v1/stream?view=floor"
-    async with served(await busy()) as server, await Onlooker.at(server.port, path) as onlooker:
+    async with served(await busy_center()) as server, await EventStream.at(server.port, path) as onlooker:
         data = (await onlooker.next("snapshot")).data
     assert (data["view"], data["title"], data["rotate_s"]) == ("floor", "The floor", 7)
     assert [(page["by"], page["key"], page["name"]) for page in data["pages"]] == [
@@ -127,8 +130,8 @@ async def test_a_view_has_a_page_for_each_queue() -> None:
 
 
 async def test_a_commit_is_seen_within_a_second_and_only_what_it_changed() -> None:
-    center = await busy()
-    async with served(center, Pace()) as server, await Onlooker.at(server.port) as onlooker:
+    center = await busy_center()
+    async with served(center, StreamIntervals()) as server, await EventStream.at(server.port) as onlooker:
         await onlooker.next("snapshot")
         await center.add({(pane(MINUTE), cell()): surveyed(0, 5)})
         told = await onlooker.next(within_s=1)
@@ -140,10 +143,10 @@ async def test_a_commit_is_seen_within_a_second_and_only_what_it_changed() -> No
 
 
 async def test_a_commit_wakes_who_looks_at_nothing_new() -> None:
-    center = await busy()
+    center = await busy_center()
     async with (
-        served(center, Pace(look=0.02, idle=60)) as server,
-        await Onlooker.at(server.port) as onlooker,
+        served(center, StreamIntervals(min_poll_s=0.02, max_poll_s=60)) as server,
+        await EventStream.at(server.port) as onlooker,
     ):
         await onlooker.next("snapshot")
         await asyncio.sleep(0.2)
@@ -152,8 +155,8 @@ async def test_a_commit_wakes_who_looks_at_nothing_new() -> None:
 
 
 async def test_what_grows_old_leaves_the_window_without_any_event() -> None:
-    center, clock = await busy(), Clock()
-    async with served(center, clock=clock) as server, await Onlooker.at(server.port) as onlooker:
+    center, clock = await busy_center(), SettableClock()
+    async with served(center, clock=clock) as server, await EventStream.at(server.port) as onlooker:
         await onlooker.next("snapshot")
         clock.now += 60 * MINUTE
         told = await onlooker.next("change")
@@ -161,8 +164,8 @@ async def test_what_grows_old_leaves_the_window_without_any_event() -> None:
 
 
 async def test_heartbeats_come_while_nothing_happens() -> None:
-    pace = Pace(look=0.01, heartbeat=0.1)
-    async with served(await busy(), pace) as server, await Onlooker.at(server.port) as onlooker:
+    pace = StreamIntervals(min_poll_s=0.01, heartbeat_s=0.1)
+    async with served(await busy_center(), pace) as server, await EventStream.at(server.port) as onlooker:
         whole = await onlooker.next("snapshot")
         begun = time.monotonic()
         beats = [await onlooker.next() for _ in range(3)]
@@ -174,13 +177,16 @@ async def test_heartbeats_come_while_nothing_happens() -> None:
 
 @pytest.mark.parametrize(("later", "said"), [(2_999, False), (3_000, True)])
 async def test_data_that_grows_stale_is_said_to(later: int, said: bool) -> None:
-    clock = Clock()
-    async with served(await busy(), clock=clock) as server, await Onlooker.at(server.port) as onlooker:
+    clock = SettableClock()
+    async with (
+        served(await busy_center(), clock=clock) as server,
+        await EventStream.at(server.port) as onlooker,
+    ):
         await onlooker.next("snapshot")
         clock.now += later
         if said:
             assert await onlooker.next() == ("heartbeat", {
-                "now": NOW + 3_000, "fresh_s": 3, "version": (await whole(server))["version"]
+                "now": NOW + 3_000, "fresh_s": 3, "version": (await first_snapshot(server))["version"]
             })  # fmt: skip
         else:
             with pytest.raises(TimeoutError):
@@ -188,10 +194,10 @@ async def test_data_that_grows_stale_is_said_to(later: int, said: bool) -> None:
 
 
 async def test_it_is_said_even_while_the_numbers_cannot_be_read() -> None:
-    center, clock = await busy(), Clock()
-    reader = Stuck(center.store, SETTINGS)
-    pace = Pace(look=0.02, wait=0.05)
-    async with served(center, pace, clock, reader) as server, await Onlooker.at(server.port) as onlooker:
+    center, clock = await busy_center(), SettableClock()
+    reader = StuckReader(center.store, SETTINGS)
+    pace = StreamIntervals(min_poll_s=0.02, read_wait_s=0.05)
+    async with served(center, pace, clock, reader) as server, await EventStream.at(server.port) as onlooker:
         await onlooker.next("snapshot")
         reader.free.clear()
         clock.now += 5 * SECOND
@@ -202,15 +208,15 @@ async def test_it_is_said_even_while_the_numbers_cannot_be_read() -> None:
         assert (await onlooker.next("change")).data["tiles"][0]["support"] == 21
 
 
-async def whole(server: Serving) -> dict[str, Any]:
-    async with await Onlooker.at(server.port) as onlooker:
+async def first_snapshot(server: InLoopServer) -> dict[str, Any]:
+    async with await EventStream.at(server.port) as onlooker:
         return (await onlooker.next("snapshot")).data
 
 
 async def test_trouble_is_an_alert_until_it_is_over() -> None:
-    store, clock = Away(), Clock()
-    center = await busy(store)
-    async with served(center, clock=clock) as server, await Onlooker.at(server.port) as onlooker:
+    store, clock = UnreachableStore(), SettableClock()
+    center = await busy_center(store)
+    async with served(center, clock=clock) as server, await EventStream.at(server.port) as onlooker:
         await onlooker.next("snapshot")
         store.away = True
         await asyncio.sleep(0.3)
@@ -229,17 +235,17 @@ async def test_trouble_is_an_alert_until_it_is_over() -> None:
     assert [one["kind"] for one in stale] == ["store", "stale"]
 
 
-async def alerts(onlooker: Onlooker) -> list[dict[str, Any]]:
+async def alerts(onlooker: EventStream) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = (await onlooker.next("change")).data["alerts"]
     return found
 
 
 async def test_nobody_waits_for_one_who_never_reads_and_who_is_sent_away() -> None:
-    center, pace = await busy(), Pace(look=0.02, patience=0.5)
+    center, pace = await busy_center(), StreamIntervals(min_poll_s=0.02, send_timeout_s=0.5)
     path = "/api/v1/stream?view=many"
     async with served(center, pace) as server:
-        with NeverReads(server.port, path):
-            async with await Onlooker.at(server.port, path) as onlooker:
+        with StalledReader(server.port, path):
+            async with await EventStream.at(server.port, path) as onlooker:
                 await onlooker.next("snapshot")
                 assert server.connections == 2
                 begun = time.monotonic()
@@ -252,24 +258,24 @@ async def test_nobody_waits_for_one_who_never_reads_and_who_is_sent_away() -> No
 
 async def test_who_never_reads_costs_little_memory() -> None:
     """Unread data is at most one chunk beyond the server's buffers, however large the event."""
-    center = await busy()
+    center = await busy_center()
     path = "/api/v1/stream?view=many"
     async with served(center) as server:
-        with NeverReads(server.port, path):
-            async with await Onlooker.at(server.port, path) as onlooker:
-                for _ in range(3 * WAITING):
+        with StalledReader(server.port, path):
+            async with await EventStream.at(server.port, path) as onlooker:
+                for _ in range(3 * MAX_WAITING_EVENTS):
                     await onlooker.next()
                     await center.add({(pane(MINUTE), cell(queue)): surveyed(20) for queue in MANY})
                 sizes = server.unsent()
     assert len(sizes) == 2
-    assert 0 < max(sizes) <= 3 * PIECE
+    assert 0 < max(sizes) <= 3 * MAX_CHUNK_BYTES
 
 
 async def test_who_looks_at_the_same_shares_the_work_and_nobody_looking_is_none() -> None:
-    center = await busy()
-    reader = Watched(center.store, SETTINGS)
+    center = await busy_center()
+    reader = CountingReader(center.store, SETTINGS)
     async with served(center, reader=reader) as server:
-        onlookers = [await Onlooker.at(server.port) for _ in range(10)]
+        onlookers = [await EventStream.at(server.port) for _ in range(10)]
         for onlooker in onlookers:
             await onlooker.next("snapshot")
         assert reader.asked == 1
@@ -285,12 +291,12 @@ async def test_who_looks_at_the_same_shares_the_work_and_nobody_looking_is_none(
         await center.add({(pane(MINUTE), cell()): surveyed(1)})
         await asyncio.sleep(0.4)
         assert reader.asked == 2
-        assert tiles(await whole(server))["all//nps_score//1h"]["support"] == 22
+        assert tiles(await first_snapshot(server))["all//nps_score//1h"]["support"] == 22
 
 
 async def test_it_ends_at_once_when_the_server_does() -> None:
-    center = await busy()
-    async with served(center) as server, await Onlooker.at(server.port) as onlooker:
+    center = await busy_center()
+    async with served(center) as server, await EventStream.at(server.port) as onlooker:
         await onlooker.next("snapshot")
         begun = time.monotonic()
         await server.end()
@@ -299,9 +305,9 @@ async def test_it_ends_at_once_when_the_server_does() -> None:
 
 
 async def test_one_who_never_reads_does_not_keep_the_server_from_ending() -> None:
-    center = await busy()
+    center = await busy_center()
     async with served(center) as server:
-        with NeverReads(server.port, "/api/v1/stream?view=many"):
+        with StalledReader(server.port, "/api/v1/stream?view=many"):
             async with asyncio.timeout(5):
                 while not max(server.unsent(), default=0):  # noqa: ASYNC110 - until it is stuck
                     await asyncio.sleep(0.01)
@@ -320,7 +326,7 @@ async def test_one_who_never_reads_does_not_keep_the_server_from_ending() -> Non
     ],
 )
 async def test_which_view(path: str, head: str) -> None:
-    async with served(await busy()) as server, await Onlooker.at(server.port, path) as onlooker:
+    async with served(await busy_center()) as server, await EventStream.at(server.port, path) as onlooker:
         assert onlooker.head[0] == head
 
 
@@ -337,13 +343,13 @@ async def test_a_display_sees_its_own_view_and_as_a_viewer(path: str, head: str)
     settings = SETTINGS.model_copy(
         update={"displays": {"tv": DisplaySettings(token=token_hash("secret"), view="floor")}}
     )
-    center = await busy()
+    center = await busy_center()
     await center.add({(pane(MINUTE), cell("sales")): surveyed(0, 4)})
-    reader = Reader(center.store, settings)
+    reader = MetricsReader(center.store, settings)
     await reader.refresh(NOW)
     async with (
-        serving(reader, settings, Clock(), QUICK) as server,
-        await Onlooker.at(server.port, path, f"{cookies.DISPLAY}=secret") as onlooker,
+        running_server(reader, settings, SettableClock(), QUICK) as server,
+        await EventStream.at(server.port, path, f"{cookies.DISPLAY_COOKIE}=secret") as onlooker,
     ):
         assert onlooker.head[0] == head
         if head.endswith("OK"):
@@ -356,40 +362,45 @@ async def test_a_display_sees_its_own_view_and_as_a_viewer(path: str, head: str)
 
 
 def test_the_whole_at_first_and_then_what_is_new() -> None:
-    client = Client(lambda: b"whole ")
-    client.give(b"before ")
-    assert taken(client) == b"whole "
-    client.give(b"one ")
-    client.give(b"two ")
-    assert taken(client) == b"one two "
+    client = StreamClient(lambda: b"whole ")
+    client.push(b"before ")
+    assert pending_bytes(client) == b"whole "
+    client.push(b"one ")
+    client.push(b"two ")
+    assert pending_bytes(client) == b"one two "
 
 
 @pytest.mark.parametrize(
-    ("missed", "expected"), [(WAITING, b"." * WAITING), (WAITING + 1, b"whole"), (WAITING + 9, b"whole")]
+    ("missed", "expected"),
+    [
+        (MAX_WAITING_EVENTS, b"." * MAX_WAITING_EVENTS),
+        (MAX_WAITING_EVENTS + 1, b"whole"),
+        (MAX_WAITING_EVENTS + 9, b"whole"),
+    ],
 )
 def test_who_missed_much_gets_the_whole_anew(missed: int, expected: bytes) -> None:
-    client = Client(lambda: b"whole")
-    taken(client)
+    client = StreamClient(lambda: b"whole")
+    pending_bytes(client)
     for _ in range(missed):
-        client.give(b".")
-    assert taken(client) == expected
-    client.give(b"next")
-    assert taken(client) == b"next"
+        client.push(b".")
+    assert pending_bytes(client) == expected
+    client.push(b"next")
+    assert pending_bytes(client) == b"next"
 
 
 def test_nothing_is_handed_out_before_there_is_something() -> None:
     known: list[bytes] = []
-    client = Client(lambda: known[0] if known else None)
+    client = StreamClient(lambda: known[0] if known else None)
     with pytest.raises(TimeoutError):
-        taken(client)
+        pending_bytes(client)
     known.append(b"whole")
-    client.give(b"change")
-    assert taken(client) == b"whole"
+    client.push(b"change")
+    assert pending_bytes(client) == b"whole"
 
 
-def taken(client: Client) -> bytes | None:
+def pending_bytes(client: StreamClient) -> bytes | None:
     async def take() -> bytes | None:
         async with asyncio.timeout(0.05):
-            return await client.take()
+            return await client.next_bytes()
 
     return asyncio.run(take())

@@ -6,19 +6,19 @@ from typing import Any
 import httpx
 import pytest
 
-from streamer.events.rules import DAY, MINUTE
-from streamer.readings.reader import Reader
+from streamer.events.counting_rules import DAY, MINUTE
+from streamer.readings.reader import MetricsReader
 from streamer.settings import Settings
 from streamer.web.server import application
-from tests.readings.center import NOW, Center, answered, cell, pane
-from tests.web.test_api import answer, busy, served
+from tests.readings.small_center import NOW, SmallCenter, answered, cell, pane
+from tests.web.test_api import api_client, busy_center, get_json
 
 
 async def test_columns_say_what_the_list_says() -> None:
     asked = "/api/v1/readings?by=queue&metric=answered,handle_time_seconds&window=1h,4h"
-    async with served(await busy()) as client:
-        listed = await answer(client, asked)
-        columns = await answer(client, f"{asked}&form=columns")
+    async with api_client(await busy_center()) as client:
+        listed = await get_json(client, asked)
+        columns = await get_json(client, f"{asked}&form=columns")
     assert [(one["window"], one["metric"], one["keys"]) for one in columns] == [
         ("1h", "answered", ["billing", "sales"]), ("1h", "handle_time_seconds", ["billing", "sales"]),
         ("4h", "answered", ["billing", "sales"]), ("4h", "handle_time_seconds", ["billing", "sales"]),
@@ -37,7 +37,7 @@ def readings(column: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 async def test_a_column_has_exactly_these_fields() -> None:
-    async with served(await busy()) as client:
+    async with api_client(await busy_center()) as client:
         response = await client.get("/api/v1/readings?metric=answered&form=columns")
     (column,) = json.loads(response.text)
     assert list(column) == [
@@ -47,17 +47,17 @@ async def test_a_column_has_exactly_these_fields() -> None:
 
 
 async def test_nothing_is_no_column() -> None:
-    async with served(Center()) as client:
-        assert await answer(client, "/api/v1/readings?by=queue&metric=answered&form=columns") == []
+    async with api_client(SmallCenter()) as client:
+        assert await get_json(client, "/api/v1/readings?by=queue&metric=answered&form=columns") == []
 
 
 async def test_a_week_before_is_the_whole_hours_that_the_window_touches() -> None:
-    center = await busy()
+    center = await busy_center()
     await center.add({(pane(7 * DAY + 30 * MINUTE), cell()): answered(7)})
-    async with served(center) as client:
+    async with api_client(center) as client:
         asked = "/api/v1/readings?metric=answered"
-        (now,) = await answer(client, f"{asked}&week_before=false")
-        (then,) = await answer(client, f"{asked}&week_before=true")
+        (now,) = await get_json(client, f"{asked}&week_before=false")
+        (then,) = await get_json(client, f"{asked}&week_before=true")
     assert (now["value"], then["value"]) == (4, 7)
     assert (then["from"], then["to"]) == ("2026-11-14T09:00:00Z", "2026-11-14T11:00:00Z")
 
@@ -70,28 +70,28 @@ async def test_a_week_before_is_the_whole_hours_that_the_window_touches() -> Non
     ],
 )
 async def test_a_wrong_choice_is_a_problem(query: str, detail: str) -> None:
-    async with served(await busy()) as client:
+    async with api_client(await busy_center()) as client:
         response = await client.get(f"/api/v1/readings?{query}")
     assert (response.status_code, response.json()["detail"]) == (400, detail)
 
 
 SETTINGS = Settings(
-    pairs=["queue,channel"],
-    least_support=10,
+    dimension_pairs=["queue,channel"],
+    min_sample=10,
     targets={"nps_score": 40, "queues": {"vip": {"nps_score": 60}}},
     names={"queue": {"vip": "Very important"}, "agent": {"a7": "Ana Ruiz"}},
 )
 
 
-async def asked(path: str) -> Any:
-    app = application(Reader(Center().store, SETTINGS), SETTINGS, lambda: NOW)
+async def get_app_json(path: str) -> Any:
+    app = application(MetricsReader(SmallCenter().store, SETTINGS), SETTINGS, lambda: NOW)
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
-        return await answer(client, path)
+        return await get_json(client, path)
 
 
 async def test_the_catalogue_says_what_is_aimed_at_and_what_it_can_be_read_by() -> None:
-    found = {one["metric"]: one for one in await asked("/api/v1/catalog")}
+    found = {one["metric"]: one for one in await get_app_json("/api/v1/catalog")}
     nps, level, contacts = (found[name] for name in ("nps_score", "service_level_ratio", "contacts"))
     assert (nps["target"], nps["queue_targets"], nps["least_support"]) == (40, {"vip": 60}, 10)
     assert (level["target"], level["queue_targets"]) == (0.8, {})
@@ -105,7 +105,7 @@ async def test_the_catalogue_says_what_is_aimed_at_and_what_it_can_be_read_by() 
 
 
 async def test_names_are_those_of_the_settings() -> None:
-    assert await asked("/api/v1/names") == [
+    assert await get_app_json("/api/v1/names") == [
         {"by": "queue", "key": "vip", "name": "Very important"},
         {"by": "agent", "key": "a7", "name": "Ana Ruiz"},
     ]

@@ -19,22 +19,22 @@ from aiokafka import AIOKafkaConsumer
 from starlette.applications import Starlette
 
 from streamer.events.adapters import SOURCES
-from streamer.events.outgoing import Outgoing
-from streamer.events.rules import MINUTE, SECOND
-from streamer.ingest.serving import Door
-from streamer.readings.reader import Reader
-from streamer.settings import PersonSettings, Settings, SettingsError
-from streamer.web.connection import Http
+from streamer.events.counting_rules import MINUTE, SECOND
+from streamer.events.outgoing_records import OutgoingRecord
+from streamer.ingest.serve import LazyProducer
+from streamer.readings.reader import MetricsReader
+from streamer.settings import Settings, SettingsError, UserSettings
+from streamer.web.connection import TransportHttpProtocol
 from streamer.web.credentials import token_hash
-from streamer.web.server import Server, application
-from streamer.web.signatures import SCHEMES, Post, Proof
-from streamer.web.webhooks import MOST_FAILURES, Patience, Publish, check_secrets
-from tests.browser.house import Serve
+from streamer.web.server import SignalHandlingServer, application
+from streamer.web.signatures import SIGNATURE_SCHEMES, SignatureProof, SignedRequest
+from streamer.web.webhooks import MAX_FAILURES, PublishRecord, WebhookTimeouts, check_secrets
+from tests.browser.full_center import ServeProcess
 from tests.conftest import Parts
 from tests.parts.broker import Broker
 from tests.parts.server import free_port
-from tests.readings.center import NOW, Center
-from tests.web.onlooker import Serving
+from tests.readings.small_center import NOW, SmallCenter
+from tests.web.event_stream import InLoopServer
 
 SECRET = "a secret of some length"
 KEY = b"sixteen bytes xy"
@@ -49,15 +49,15 @@ FORM = "application/x-www-form-urlencoded; charset=utf-8"
 Headers = dict[str, str]
 
 
-class Kafka:
+class RecordingKafka:
     """A publisher that accepts everything at once, unless it is set to fail or to wait."""
 
     def __init__(self) -> None:
-        self.records: list[Outgoing] = []
+        self.records: list[OutgoingRecord] = []
         self.away = False
         self.held: asyncio.Event | None = None
 
-    async def publish(self, record: Outgoing) -> None:
+    async def publish(self, record: OutgoingRecord) -> None:
         if self.held is not None:
             await self.held.wait()
         if self.away:
@@ -65,7 +65,7 @@ class Kafka:
         self.records.append(record)
 
 
-class Clock:
+class SettableClock:
     def __init__(self) -> None:
         self.now = NOW
 
@@ -79,11 +79,18 @@ def settings(**more: Any) -> Settings:
 
 
 def app_of(
-    publish: Publish, clock: Callable[[], int] = lambda: NOW, patience: Patience | None = None, **more: Any
+    publish: PublishRecord,
+    clock: Callable[[], int] = lambda: NOW,
+    patience: WebhookTimeouts | None = None,
+    **more: Any,
 ) -> Starlette:
     ours = more.pop("ours", None) or settings(**more)
     return application(
-        Reader(Center().store, ours), ours, clock, publish=publish, patience=patience or Patience()
+        MetricsReader(SmallCenter().store, ours),
+        ours,
+        clock,
+        publish=publish,
+        timeouts=patience or WebhookTimeouts(),
     )
 
 
@@ -157,11 +164,11 @@ def problem(answer: httpx.Response, status: int) -> dict[str, Any]:
 
 @pytest.mark.parametrize("source", SOURCES)
 async def test_what_a_vendor_signs_goes_to_kafka_as_it_is(source: str) -> None:
-    kafka = Kafka()
+    kafka = RecordingKafka()
     answer = await post(app_of(kafka.publish), source)
     assert (answer.status_code, answer.content) == (202, b"")
     (record,) = kafka.records
-    assert record == Outgoing(
+    assert record == OutgoingRecord(
         topic=f"ingest-{source}",
         key=hashlib.sha256(BODY).hexdigest().encode(),
         value=BODY,
@@ -172,7 +179,7 @@ async def test_what_a_vendor_signs_goes_to_kafka_as_it_is(source: str) -> None:
 
 @pytest.mark.parametrize("source", SOURCES)
 async def test_a_wrong_signature_is_refused_and_nothing_says_what_is_wrong(source: str) -> None:
-    kafka = Kafka()
+    kafka = RecordingKafka()
     app = app_of(kafka.publish)
     path, headers = signed(source)
     details = set()
@@ -191,7 +198,7 @@ async def test_a_wrong_signature_is_refused_and_nothing_says_what_is_wrong(sourc
 
 @pytest.mark.parametrize("source", SIGNED)
 async def test_a_body_that_was_changed_is_refused(source: str) -> None:
-    kafka = Kafka()
+    kafka = RecordingKafka()
     path, headers = signed(source)
     async with calling(app_of(kafka.publish)) as client:
         problem(await client.post(path, content=BODY + b" ", headers=headers), 401)
@@ -202,7 +209,7 @@ async def test_a_body_that_was_changed_is_refused(source: str) -> None:
 @pytest.mark.parametrize("source", SIGNED)
 async def test_who_signs_need_not_and_must_not_bear_the_secret(source: str) -> None:
     headers = {"content-type": media(source), "authorization": f"Bearer {SECRET}", "x-api-key": SECRET}
-    async with calling(app_of(Kafka().publish)) as client:
+    async with calling(app_of(RecordingKafka().publish)) as client:
         problem(await client.post(f"/ingest/{source}", content=BODY, headers=headers), 401)
 
 
@@ -212,7 +219,7 @@ async def test_who_signs_need_not_and_must_not_bear_the_secret(source: str) -> N
 async def test_a_signed_time_holds_for_five_minutes_either_way(
     source: str, late_ms: int, status: int, sign: int
 ) -> None:
-    kafka = Kafka()
+    kafka = RecordingKafka()
     whole = NOW // SECOND * SECOND
     answer = await post(app_of(kafka.publish, lambda: whole), source, at=whole + sign * late_ms)
     assert (answer.status_code, len(kafka.records)) == (status, int(status == 202))
@@ -225,11 +232,11 @@ def test_a_time_that_is_none_does_not_fit_though_it_is_signed(at: str) -> None:
         "x-zendesk-webhook-signature-timestamp": time_.decode("latin-1"),
         "x-zendesk-webhook-signature": b64(SECRET.encode(), time_ + BODY),
     }
-    assert SCHEMES["zendesk"](Post((), headers, BODY), SECRET) is None
+    assert SIGNATURE_SCHEMES["zendesk"](SignedRequest((), headers, BODY), SECRET) is None
 
 
 async def test_the_secret_may_come_as_an_api_key() -> None:
-    kafka = Kafka()
+    kafka = RecordingKafka()
     headers = {"content-type": "application/json", "x-api-key": SECRET}
     async with calling(app_of(kafka.publish)) as client:
         answer = await client.post("/ingest/wootric", content=BODY, headers=headers)
@@ -239,7 +246,7 @@ async def test_the_secret_may_come_as_an_api_key() -> None:
 async def test_a_header_said_twice_does_not_count() -> None:
     path, headers = signed("delighted")
     another = ("x-delighted-webhook-signature", "sha256=00")
-    async with calling(app_of(Kafka().publish)) as client:
+    async with calling(app_of(RecordingKafka().publish)) as client:
         for twice in ([*headers.items(), another], [another, *headers.items()]):
             problem(await client.post(path, content=BODY, headers=twice), 401)
 
@@ -247,7 +254,7 @@ async def test_a_header_said_twice_does_not_count() -> None:
 async def test_after_a_change_of_the_secret_one_of_several_signatures_fits() -> None:
     path, headers = signed("formbricks")
     headers["webhook-signature"] = f"v1,AAAA {headers['webhook-signature']} v2,BBBB"
-    async with calling(app_of(Kafka().publish)) as client:
+    async with calling(app_of(RecordingKafka().publish)) as client:
         assert (await client.post(path, content=BODY, headers=headers)).status_code == 202
 
 
@@ -261,8 +268,10 @@ def test_the_example_of_standard_webhooks() -> None:
         "webhook-timestamp": "1731705121",
         "webhook-signature": "v1,rAvfW3dJ/X/qxhsaXPOyyCGmRKsaKWcsNccKXlIktD0=",
     }
-    found = SCHEMES["formbricks"](Post((), headers, body), "whsec_plJ3nmyCDGBKInavdOK15jsl")
-    assert found == Proof(1_731_705_121_000, "msg_loFOjxBNrRLzqYUf")
+    found = SIGNATURE_SCHEMES["formbricks"](
+        SignedRequest((), headers, body), "whsec_plJ3nmyCDGBKInavdOK15jsl"
+    )
+    assert found == SignatureProof(1_731_705_121_000, "msg_loFOjxBNrRLzqYUf")
 
 
 def test_the_example_of_twilios_library() -> None:
@@ -270,9 +279,12 @@ def test_the_example_of_twilios_library() -> None:
     digest = "0a1ff7634d9ab3b95db5c9a2dfe9416e41502b283a80c7cf19632632f96e6620"
     headers = {"x-twilio-signature": "a9nBmqA0ju/hNViExpshrM61xv4="}
     body = b'{"property": "value", "boolean": true}'
-    assert SCHEMES["twilio"](Post((url + digest,), headers, body), "12345") == Proof()
-    assert SCHEMES["twilio"](Post((url + digest,), headers, body + b" "), "12345") is None
-    assert SCHEMES["twilio"](Post((url + digest[:-1],), headers, body), "12345") is None
+    assert (
+        SIGNATURE_SCHEMES["twilio"](SignedRequest((url + digest,), headers, body), "12345")
+        == SignatureProof()
+    )
+    assert SIGNATURE_SCHEMES["twilio"](SignedRequest((url + digest,), headers, body + b" "), "12345") is None
+    assert SIGNATURE_SCHEMES["twilio"](SignedRequest((url + digest[:-1],), headers, body), "12345") is None
 
 
 def test_the_example_of_twilio_for_a_form() -> None:
@@ -283,14 +295,19 @@ def test_the_example_of_twilio_for_a_form() -> None:
     }  # fmt: skip
     headers = {"x-twilio-signature": "RSOYDt4T1cUTdK1PDd93/VVr8B8=", "content-type": FORM}
     body = urlencode(fields).encode()
-    assert SCHEMES["twilio"](Post((url,), headers, body), "12345") == Proof()
-    assert SCHEMES["twilio"](Post((url,), headers, body + b"&Digits=5678"), "12345") is None
+    assert SIGNATURE_SCHEMES["twilio"](SignedRequest((url,), headers, body), "12345") == SignatureProof()
     assert (
-        SCHEMES["twilio"](Post((url,), headers | {"content-type": "application/json"}, body), "12345") is None
+        SIGNATURE_SCHEMES["twilio"](SignedRequest((url,), headers, body + b"&Digits=5678"), "12345") is None
+    )
+    assert (
+        SIGNATURE_SCHEMES["twilio"](
+            SignedRequest((url,), headers | {"content-type": "application/json"}, body), "12345"
+        )
+        is None
     )
     again = headers | {"x-twilio-signature": "IK+Dwps556ElfBT0I3Rgjkr1wJU="}
     several = b"Sid=CA123&SidAccount=AC123&Digits=5678&Digits=1234"
-    assert SCHEMES["twilio"](Post((url,), again, several), "12345") == Proof()
+    assert SIGNATURE_SCHEMES["twilio"](SignedRequest((url,), again, several), "12345") == SignatureProof()
 
 
 def test_zendesk_signs_the_time_before_the_body() -> None:
@@ -303,8 +320,8 @@ def test_zendesk_signs_the_time_before_the_body() -> None:
     name = "x-zendesk-webhook-signature"
     for message, fits in ((at.encode() + body, True), (body + at.encode(), False)):
         headers = {name: b64(secret.encode(), message), f"{name}-timestamp": at}
-        found = SCHEMES["zendesk"](Post((), headers, body), secret)
-        assert found == (Proof(1_627_207_200_000) if fits else None)
+        found = SIGNATURE_SCHEMES["zendesk"](SignedRequest((), headers, body), secret)
+        assert found == (SignatureProof(1_627_207_200_000) if fits else None)
 
 
 @pytest.mark.parametrize(
@@ -312,7 +329,7 @@ def test_zendesk_signs_the_time_before_the_body() -> None:
 )
 async def test_twilio_may_have_called_us_by_another_name_than_the_one_that_came_through(called: str) -> None:
     path, headers = signed("twilio")  # the URL without a port, over TLS
-    async with calling(app_of(Kafka().publish), called) as client:
+    async with calling(app_of(RecordingKafka().publish), called) as client:
         assert (await client.post(path, content=BODY, headers=headers)).status_code == 202
         problem(await client.post(f"{path}&more=1", content=BODY, headers=headers), 401)
 
@@ -321,7 +338,7 @@ async def test_twilio_may_have_called_us_by_another_name_than_the_one_that_came_
 
 
 async def test_a_form_becomes_the_object_it_stands_for() -> None:
-    kafka = Kafka()
+    kafka = RecordingKafka()
     body = urlencode(
         {"EventType": "task.created", "TaskAttributes": '{"from": "+34 915"}', "Sid": ""}
     ).encode()
@@ -355,7 +372,7 @@ async def test_a_form_becomes_the_object_it_stands_for() -> None:
 async def test_of_an_array_each_element_is_a_payload_and_anything_else_stays_as_it_is(
     body: bytes, payloads: list[bytes]
 ) -> None:
-    kafka = Kafka()
+    kafka = RecordingKafka()
     app = app_of(kafka.publish)
     assert (await post(app, "twilio", body)).status_code == 202
     assert [record.value for record in kafka.records] == payloads
@@ -368,7 +385,7 @@ async def test_of_an_array_each_element_is_a_payload_and_anything_else_stays_as_
 
 @pytest.mark.parametrize("source", SOURCES)
 async def test_what_came_before_is_taken_again_and_published_once(source: str) -> None:
-    kafka, clock = Kafka(), Clock()
+    kafka, clock = RecordingKafka(), SettableClock()
     app = app_of(kafka.publish, clock)
     assert (await post(app, source)).status_code == 202
     clock.now += 3 * MINUTE
@@ -379,7 +396,7 @@ async def test_what_came_before_is_taken_again_and_published_once(source: str) -
 
 
 async def test_the_vendors_own_id_says_what_is_the_same() -> None:
-    kafka = Kafka()
+    kafka = RecordingKafka()
     app = app_of(kafka.publish)
     for id_ in ("msg_1", "msg_1", "msg_2"):
         assert (await post(app, "formbricks", id_=id_)).status_code == 202
@@ -388,7 +405,7 @@ async def test_the_vendors_own_id_says_what_is_the_same() -> None:
 
 @pytest.mark.parametrize(("later_ms", "published"), [(10 * MINUTE - 1, 1), (10 * MINUTE, 2)])
 async def test_after_a_while_the_same_is_published_again(later_ms: int, published: int) -> None:
-    kafka, clock = Kafka(), Clock()
+    kafka, clock = RecordingKafka(), SettableClock()
     app = app_of(kafka.publish, clock)
     for _ in range(2):
         assert (await post(app, "delighted")).status_code == 202
@@ -397,7 +414,7 @@ async def test_after_a_while_the_same_is_published_again(later_ms: int, publishe
 
 
 async def test_the_same_body_of_two_sources_is_two() -> None:
-    kafka = Kafka()
+    kafka = RecordingKafka()
     app = app_of(kafka.publish)
     for source in ("wootric", "asterisk-ami"):
         assert (await post(app, source)).status_code == 202
@@ -406,7 +423,7 @@ async def test_the_same_body_of_two_sources_is_two() -> None:
 
 @pytest.mark.parametrize(("away", "status"), [(False, 202), (True, 503)])
 async def test_who_sends_it_again_meanwhile_is_told_the_same(away: bool, status: int) -> None:
-    kafka = Kafka()
+    kafka = RecordingKafka()
     kafka.held, kafka.away = asyncio.Event(), away
     app = app_of(kafka.publish)
     both = [asyncio.create_task(post(app, "delighted")) for _ in range(2)]
@@ -421,7 +438,7 @@ async def test_who_sends_it_again_meanwhile_is_told_the_same(away: bool, status:
 
 
 async def test_what_kafka_does_not_take_is_to_be_sent_again_and_then_counts() -> None:
-    kafka = Kafka()
+    kafka = RecordingKafka()
     kafka.away = True
     app = app_of(kafka.publish)
     answer = await post(app, "delighted")
@@ -433,10 +450,10 @@ async def test_what_kafka_does_not_take_is_to_be_sent_again_and_then_counts() ->
 
 
 async def test_a_kafka_that_does_not_answer_is_not_waited_for() -> None:
-    kafka = Kafka()
+    kafka = RecordingKafka()
     kafka.held = asyncio.Event()
     async with asyncio.timeout(5):
-        problem(await post(app_of(kafka.publish, patience=Patience(publish_s=0.01)), "delighted"), 503)
+        problem(await post(app_of(kafka.publish, patience=WebhookTimeouts(publish_s=0.01)), "delighted"), 503)
 
 
 # What others may try.
@@ -459,7 +476,7 @@ async def test_a_kafka_that_does_not_answer_is_not_waited_for() -> None:
 )
 async def test_only_what_can_be_read_is_taken(source: str, type_: str, status: int) -> None:
     path, headers = signed(source)
-    async with calling(app_of(Kafka().publish)) as client:
+    async with calling(app_of(RecordingKafka().publish)) as client:
         answer = await client.post(path, content=BODY, headers=headers | {"content-type": type_})
         assert answer.status_code == status
         if status == 415:
@@ -470,7 +487,7 @@ async def test_only_what_can_be_read_is_taken(source: str, type_: str, status: i
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
 async def test_only_posts_are_taken(method: str) -> None:
-    async with calling(app_of(Kafka().publish)) as client:
+    async with calling(app_of(RecordingKafka().publish)) as client:
         answer = await client.request(method, "/ingest/delighted", headers=signed("delighted")[1])
     problem(answer, 405)
     assert "POST" in answer.headers["allow"]
@@ -479,13 +496,13 @@ async def test_only_posts_are_taken(method: str) -> None:
 @pytest.mark.parametrize("source", ["nothing", "wootric", "Delighted", "delighted%2f..", "delighted/x"])
 async def test_only_sources_with_a_secret_are_there(source: str) -> None:
     ours = Settings(sources={"delighted": {"secret": SECRET}, "wootric": {}})
-    async with calling(app_of(Kafka().publish, ours=ours), "http://localhost") as client:
+    async with calling(app_of(RecordingKafka().publish, ours=ours), "http://localhost") as client:
         answer = await client.post(f"/ingest/{source}", content=BODY, headers=signed("delighted")[1])
     problem(answer, 404)
 
 
 async def test_without_any_secret_there_is_no_such_page() -> None:
-    app = app_of(Kafka().publish, ours=Settings(sources={"wootric": {}}))
+    app = app_of(RecordingKafka().publish, ours=Settings(sources={"wootric": {}}))
     assert not [route for route in app.routes if "ingest" in getattr(route, "path", "")]
 
 
@@ -501,14 +518,14 @@ async def test_a_body_has_a_limit_whether_its_length_is_declared_or_not(
             yield body[start : start + 5_000]
 
     path, headers = signed("delighted", body)
-    async with calling(app_of(Kafka().publish)) as client:
+    async with calling(app_of(RecordingKafka().publish)) as client:
         answer = await client.post(path, content=body if declared else pieces(), headers=headers)
     assert answer.status_code == status
     assert answer.headers.get("connection") == (None if status == 202 else "close")
 
 
 async def test_a_source_has_a_rate() -> None:
-    kafka, clock = Kafka(), Clock()
+    kafka, clock = RecordingKafka(), SettableClock()
     ours = Settings(sources={"delighted": {"secret": SECRET, "rate": 2}, "wootric": {"secret": SECRET}})
     app = app_of(kafka.publish, clock, ours=ours)
     for body in (b"1", b"2", b"2", b"1"):  # what came before is not counted again
@@ -526,11 +543,11 @@ async def test_a_source_has_a_rate() -> None:
 
 
 async def test_who_keeps_on_without_a_signature_is_not_listened_to_and_takes_nobody_elses_rate() -> None:
-    clock = Clock()
-    app = app_of(Kafka().publish, clock)
+    clock = SettableClock()
+    app = app_of(RecordingKafka().publish, clock)
     path, headers = signed("delighted")
     async with calling(app) as client:
-        for _ in range(MOST_FAILURES):
+        for _ in range(MAX_FAILURES):
             problem(await client.post(path, content=BODY + b"!", headers=headers), 401)
         answer = await client.post(path, content=BODY + b"!", headers=headers)
         problem(answer, 429)
@@ -543,11 +560,11 @@ async def test_who_keeps_on_without_a_signature_is_not_listened_to_and_takes_nob
 
 
 async def test_where_vendors_come_from_others_cannot_shut_them_out() -> None:
-    app = app_of(Kafka().publish)
+    app = app_of(RecordingKafka().publish)
     path, headers = signed("delighted")
     async with calling(app) as client:
         assert (await client.post(path, content=BODY, headers=headers)).status_code == 202
-        for _ in range(2 * MOST_FAILURES):
+        for _ in range(2 * MAX_FAILURES):
             problem(await client.post(path, content=BODY + b"!", headers=headers), 401)
         assert (await client.post(path, content=BODY, headers=headers)).status_code == 202
 
@@ -560,26 +577,26 @@ async def calling_from(address: str, app: Starlette, path: str, headers: Headers
 
 # The guard lets vendors through, and nobody else.
 
-PEOPLE = {"adam": PersonSettings(role="admin", tokens=[token_hash("of adam")])}
+PEOPLE = {"adam": UserSettings(role="admin", tokens=[token_hash("of adam")])}
 
 
 @pytest.mark.parametrize("people", [{}, PEOPLE])
 @pytest.mark.parametrize("source", ["delighted", "wootric"])
 async def test_a_vendor_is_nobody_of_ours_and_calls_us_by_any_name(people: Any, source: str) -> None:
-    kafka = Kafka()
-    answer = await post(app_of(kafka.publish, people=people), source)
+    kafka = RecordingKafka()
+    answer = await post(app_of(kafka.publish, users=people), source)
     assert (answer.status_code, len(kafka.records)) == (202, 1)
 
 
 async def test_a_vendors_secret_opens_nothing_else_and_a_persons_token_no_webhook() -> None:
-    app = app_of(Kafka().publish, people=PEOPLE)
+    app = app_of(RecordingKafka().publish, users=PEOPLE)
     as_vendor = {"authorization": f"Bearer {SECRET}", "content-type": "application/json"}
     as_person = as_vendor | {"authorization": "Bearer of adam"}
     async with calling(app) as client:
         for path in ("/", "/api/v1/readings", "/metrics", "/supervisor"):
             assert (await client.get(path, headers=as_vendor)).status_code == 401
         problem(await client.post("/ingest/wootric", content=BODY, headers=as_person), 401)
-    async with calling(app_of(Kafka().publish)) as client:
+    async with calling(app_of(RecordingKafka().publish)) as client:
         assert (await client.get("/api/v1/readings")).status_code == 421  # by that name not even an open one
         assert (await client.post("/ingest/", content=BODY)).status_code == 421
 
@@ -615,9 +632,14 @@ def test_a_secret_that_cannot_be_meant_stops_the_start_and_is_not_shown(
 @asynccontextmanager
 async def serving(app: Starlette) -> AsyncIterator[int]:
     config = uvicorn.Config(
-        app, http=Http, host="127.0.0.1", port=0, log_config=None, timeout_graceful_shutdown=2
+        app,
+        http=TransportHttpProtocol,
+        host="127.0.0.1",
+        port=0,
+        log_config=None,
+        timeout_graceful_shutdown=2,
     )
-    one = Serving(Server(config, app.state.streams.end))
+    one = InLoopServer(SignalHandlingServer(config, app.state.streams.end))
     await one.started()
     try:
         yield one.port
@@ -633,7 +655,7 @@ def head(*lines: str) -> bytes:
 
 async def test_ten_megabytes_are_refused_unread() -> None:
     size = 10_000_000
-    async with serving(app_of(Kafka().publish)) as port, asyncio.timeout(10):
+    async with serving(app_of(RecordingKafka().publish)) as port, asyncio.timeout(10):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(head(f"content-length: {size}"))
         answer = await reader.read()  # to the end: the server closes without a byte of the body
@@ -649,8 +671,11 @@ async def test_ten_megabytes_are_refused_unread() -> None:
 
 
 async def test_a_slow_body_is_refused_and_holds_nobody_up() -> None:
-    kafka = Kafka()
-    async with serving(app_of(kafka.publish, patience=Patience(body_s=1.0))) as port, asyncio.timeout(20):
+    kafka = RecordingKafka()
+    async with (
+        serving(app_of(kafka.publish, patience=WebhookTimeouts(body_s=1.0))) as port,
+        asyncio.timeout(20),
+    ):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(head("content-length: 100") + b"{")
         path, headers = signed("delighted")
@@ -664,7 +689,7 @@ async def test_a_slow_body_is_refused_and_holds_nobody_up() -> None:
 
 
 async def test_who_goes_away_in_the_middle_leaves_nothing_behind() -> None:
-    kafka = Kafka()
+    kafka = RecordingKafka()
     async with serving(app_of(kafka.publish)) as port, asyncio.timeout(10):
         _, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(head("content-length: 100") + b"{")
@@ -699,7 +724,7 @@ async def test_streamer_serve_passes_a_signed_webhook_on_to_kafka(
 ) -> None:
     body = json.dumps({"event_id": center, "event_data": {"comment": "personal words"}}).encode()
     toml = f'[sources.delighted]\nsecret = "{SECRET}"'
-    serve = Serve({"kafka": broker.address, "redis": store_url, "center": center}, toml)
+    serve = ServeProcess({"kafka": broker.address, "redis": store_url, "center": center}, toml)
     await serve.start()
     try:
         path, headers = signed("delighted", body)
@@ -728,7 +753,7 @@ async def test_streamer_serve_shows_numbers_while_kafka_is_away(
     parts: Parts, store_url: str, center: str
 ) -> None:
     toml = f'[sources.delighted]\nsecret = "{SECRET}"'
-    serve = Serve({"kafka": f"127.0.0.1:{free_port()}", "redis": store_url, "center": center}, toml)
+    serve = ServeProcess({"kafka": f"127.0.0.1:{free_port()}", "redis": store_url, "center": center}, toml)
     await serve.start()
     try:
         path, headers = signed("delighted")
@@ -745,8 +770,8 @@ async def test_streamer_serve_shows_numbers_while_kafka_is_away(
 
 async def test_a_door_that_was_shut_opens_once_kafka_is_there(fresh_broker: Broker) -> None:
     await fresh_broker.stop()
-    door = Door(fresh_broker.address, ["ingest-delighted"])
-    record = Outgoing("ingest-delighted", b"k", BODY, (("content-type", b"application/json"),), NOW)
+    door = LazyProducer(fresh_broker.address, ["ingest-delighted"])
+    record = OutgoingRecord("ingest-delighted", b"k", BODY, (("content-type", b"application/json"),), NOW)
     try:
         with pytest.raises(ConnectionError):
             await door.publish(record)

@@ -19,9 +19,9 @@ from streamer.events.adapters import (
     wootric,
     zendesk,
 )
-from streamer.events.adapters.source import Source
+from streamer.events.adapters.source import SourceAdapter
 
-SOURCES: Final[Mapping[str, Source]] = {
+SOURCES: Final[Mapping[str, SourceAdapter]] = {
     source.name: source
     for source in (
         amazon_connect.SOURCE,

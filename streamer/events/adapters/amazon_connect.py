@@ -3,19 +3,19 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from streamer.events.adapters.callers import caller
+from streamer.events.adapters.caller_ids import read_caller_id
 from streamer.events.adapters.fields import (
-    Field,
-    at,
-    flag,
-    mapped,
-    one_of,
-    seconds,
-    text,
-    time,
-    wrong,
+    FieldReader,
+    choice_reader,
+    map_fields,
+    payload_error,
+    read_flag,
+    read_seconds,
+    read_text,
+    read_time,
+    value_at,
 )
-from streamer.events.adapters.source import Options, Sent, Source
+from streamer.events.adapters.source import Options, OutgoingEvent, SourceAdapter
 
 CHANNELS: Final = {"voice": "voice", "chat": "chat", "task": "task", "email": "email"}
 SUBTYPES: Final = {"connect:sms": "sms", "connect:whatsapp": "message", "connect:apple": "message"}
@@ -41,57 +41,61 @@ _LEAVING: Final = {"callback": "callback", "overflow": "overflow"}
 _ENDPOINTS_OUTSIDE: Final = ("TELEPHONE_NUMBER", "VOIP", "EMAIL_ADDRESS")
 _LEVELS: Final = 5
 _FIELDS: Final = {
-    "contact_id": Field(text, "InitialContactId", "ContactId"),
-    "segment_id": Field(text, "ContactId"),
-    "updated_at": Field(time, "LastUpdateTimestamp"),
-    "agent_id": Field(text, "Agent.Username", "Agent.ARN"),
-    "queue": Field(text, "Queue.Name", "Queue.ARN"),
-    "queued_at": Field(time, "Queue.EnqueueTimestamp"),
-    "ended_at": Field(time, "Agent.AfterContactWorkEndTimestamp", "DisconnectTimestamp"),
-    "talk_s": Field(seconds, "Agent.AgentInteractionDuration"),
-    "hold_s": Field(seconds, "Agent.CustomerHoldDuration"),
-    "acw_s": Field(seconds, "Agent.AfterContactWorkDuration"),
+    "contact_id": FieldReader(read_text, "InitialContactId", "ContactId"),
+    "segment_id": FieldReader(read_text, "ContactId"),
+    "updated_at": FieldReader(read_time, "LastUpdateTimestamp"),
+    "agent_id": FieldReader(read_text, "Agent.Username", "Agent.ARN"),
+    "queue": FieldReader(read_text, "Queue.Name", "Queue.ARN"),
+    "queued_at": FieldReader(read_time, "Queue.EnqueueTimestamp"),
+    "ended_at": FieldReader(read_time, "Agent.AfterContactWorkEndTimestamp", "DisconnectTimestamp"),
+    "talk_s": FieldReader(read_seconds, "Agent.AgentInteractionDuration"),
+    "hold_s": FieldReader(read_seconds, "Agent.CustomerHoldDuration"),
+    "acw_s": FieldReader(read_seconds, "Agent.AfterContactWorkDuration"),
 }
 
 
-def read(payload: Any, options: Options) -> Iterator[Sent]:
-    method = (text("InitiationMethod", payload.get("InitiationMethod")) or "inbound").lower()
-    direction = one_of(METHODS)("InitiationMethod", method)
-    data = mapped(payload, _FIELDS, **_chosen(payload, options), **_line(payload, method))
+def read_contact_record(payload: Any, options: Options) -> Iterator[OutgoingEvent]:
+    method = (read_text("InitiationMethod", payload.get("InitiationMethod")) or "inbound").lower()
+    direction = choice_reader(METHODS)("InitiationMethod", method)
+    data = map_fields(
+        payload, _FIELDS, **_optional_fields(payload, options), **_channel_and_wait(payload, method)
+    )
     if "segment_id" not in data:
-        raise wrong("missing", "ContactId", None, "the contact's id")
-    ended = time("DisconnectTimestamp", payload.get("DisconnectTimestamp"))
-    handled = "agent_id" in data or at(payload, "Agent.ConnectedToAgentTimestamp") is not None
+        raise payload_error("missing", "ContactId", None, "the contact's id")
+    ended = read_time("DisconnectTimestamp", payload.get("DisconnectTimestamp"))
+    handled = "agent_id" in data or value_at(payload, "Agent.ConnectedToAgentTimestamp") is not None
     if not direction or ended is None or not (handled or "queue" in data):
         return
     dialled = direction == "outbound" or method == "callback"
     outcome = _outcome(payload, handled, dialled, options)
     transfer = _transfer(payload, options) if outcome == "answered" else "none"
     stated = {"direction": direction, "outcome": outcome, "transfer": transfer}
-    yield Sent("call-completed", {"queue": UNKNOWN_QUEUE, **data, **stated})
+    yield OutgoingEvent("call-completed", {"queue": UNKNOWN_QUEUE, **data, **stated})
 
 
-def _line(record: Any, method: str) -> dict[str, Any]:
+def _channel_and_wait(record: Any, method: str) -> dict[str, Any]:
     """Return channel and wait. A callback has no wait: the customer did not wait on the line."""
     if method == "callback":
         return {"channel": "callback"}
-    subtype = at(record, "SegmentAttributes.connect:Subtype.ValueString")
+    subtype = value_at(record, "SegmentAttributes.connect:Subtype.ValueString")
     kind = SUBTYPES.get(subtype.lower()) if isinstance(subtype, str) else None
     return {
-        "channel": kind or one_of(CHANNELS)("Channel", record.get("Channel")),
-        "wait_s": seconds("Queue.Duration", at(record, "Queue.Duration")),
+        "channel": kind or choice_reader(CHANNELS)("Channel", record.get("Channel")),
+        "wait_s": read_seconds("Queue.Duration", value_at(record, "Queue.Duration")),
     }
 
 
-def _chosen(record: Any, options: Options) -> dict[str, str | None]:
+def _optional_fields(record: Any, options: Options) -> dict[str, str | None]:
     """Return the fields whose place in the record the options set."""
-    named = options.get("customer_attribute")
-    address = caller("CustomerEndpoint.Address", at(record, "CustomerEndpoint.Address"))
+    attribute_name = options.get("customer_attribute")
+    address = read_caller_id("CustomerEndpoint.Address", value_at(record, "CustomerEndpoint.Address"))
     return {
-        "customer_id": _attribute(record, options, "customer_attribute") if named else address,
+        "customer_id": _attribute(record, options, "customer_attribute") if attribute_name else address,
         "reason": _attribute(record, options, "reason_attribute"),
         "language": _attribute(record, options, "language_attribute"),
-        "team": team("Agent.HierarchyGroups", at(record, "Agent.HierarchyGroups"), options),
+        "team": read_hierarchy_team(
+            "Agent.HierarchyGroups", value_at(record, "Agent.HierarchyGroups"), options
+        ),
     }
 
 
@@ -99,20 +103,26 @@ def _attribute(record: Any, options: Options, option: str) -> str | None:
     name, attributes = options.get(option), record.get("Attributes")
     if not isinstance(name, str) or not isinstance(attributes, Mapping):
         return None
-    return text(f"Attributes.{name}", attributes.get(name))
+    return read_text(f"Attributes.{name}", attributes.get(name))
 
 
-def team(path: str, groups: Any, options: Options, leaf: str = "GroupName") -> str | None:
+def read_hierarchy_team(path: str, groups: Any, options: Options, leaf: str = "GroupName") -> str | None:
     """Return the name of the deepest group of the hierarchy, or of the level that the option sets."""
     level = options.get("team_level", 0)
     if not isinstance(level, int) or not 0 <= level <= _LEVELS:
-        raise wrong("wrong-type", "the setting team_level", level, f"1 to {_LEVELS}, or 0 for the deepest")
+        raise payload_error(
+            "wrong-type", "the setting team_level", level, f"1 to {_LEVELS}, or 0 for the deepest"
+        )
     if not isinstance(groups, Mapping):
         return None
-    named = {name.lower(): group for name, group in groups.items()}
-    for number in [level] if level else range(_LEVELS, 0, -1):
-        if (found := text(f"{path}.Level{number}.{leaf}", at(named, f"level{number}.{leaf}"))) is not None:
-            return found
+    groups_by_name = {name.lower(): group for name, group in groups.items()}
+    for level_number in [level] if level else range(_LEVELS, 0, -1):
+        if (
+            group_name := read_text(
+                f"{path}.Level{level_number}.{leaf}", value_at(groups_by_name, f"level{level_number}.{leaf}")
+            )
+        ) is not None:
+            return group_name
     return None
 
 
@@ -121,21 +131,21 @@ def _outcome(record: Any, handled: bool, dialled: bool, options: Options) -> str
         # null, and not merely absent: the customer was dialled and did not answer
         unanswered = dialled and record.get("ConnectedToSystemTimestamp", "") is None
         return "timeout" if unanswered and record.get("Channel") == "VOICE" else "answered"
-    if text("NextContactId", record.get("NextContactId")) is None:
+    if read_text("NextContactId", record.get("NextContactId")) is None:
         return "abandoned"
-    return one_of(_LEAVING)("the setting left_queue", options.get("left_queue")) or "callback"
+    return choice_reader(_LEAVING)("the setting left_queue", options.get("left_queue")) or "callback"
 
 
 def _transfer(record: Any, options: Options) -> str:
-    completed = time("TransferCompletedTimestamp", record.get("TransferCompletedTimestamp"))
-    if completed and at(record, "TransferredToEndpoint.Type") in _ENDPOINTS_OUTSIDE:
+    completed = read_time("TransferCompletedTimestamp", record.get("TransferCompletedTimestamp"))
+    if completed and value_at(record, "TransferredToEndpoint.Type") in _ENDPOINTS_OUTSIDE:
         return "external"
-    following = flag("the setting next_is_transfer", options.get("next_is_transfer", True))
-    followed = following and text("NextContactId", record.get("NextContactId"))
+    following = read_flag("the setting next_is_transfer", options.get("next_is_transfer", True))
+    followed = following and read_text("NextContactId", record.get("NextContactId"))
     return "queue" if completed or followed else "none"
 
 
-SOURCE: Final = Source(
+SOURCE: Final = SourceAdapter(
     name="amazon-connect",
     title="Amazon Connect contact records",
     help="""\
@@ -201,7 +211,7 @@ How to connect it
   Connect's Kinesis source or an EventBridge pipe does. Then `streamer ingest amazon-connect`.
   Records that Firehose wrote to S3: `streamer replay FILE --format amazon-connect`.
 """,
-    read=read,
+    read=read_contact_record,
     options={
         "customer_attribute": "",
         "reason_attribute": "",

@@ -3,13 +3,28 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from streamer.events.adapters.amazon_connect import CHANNELS, METHODS, SUBTYPES, UNKNOWN_QUEUE, team
-from streamer.events.adapters.callers import caller
-from streamer.events.adapters.fields import Field, at, instant, mapped, one_of, seconds, text, wrong
-from streamer.events.adapters.source import Note, Options, Sent, Source
+from streamer.events.adapters.amazon_connect import (
+    CHANNELS,
+    METHODS,
+    SUBTYPES,
+    UNKNOWN_QUEUE,
+    read_hierarchy_team,
+)
+from streamer.events.adapters.caller_ids import read_caller_id
+from streamer.events.adapters.fields import (
+    FieldReader,
+    choice_reader,
+    map_fields,
+    payload_error,
+    read_instant_ms,
+    read_seconds,
+    read_text,
+    value_at,
+)
+from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, SourceAdapter
 
 _DETAIL_TYPES: Final = ("Amazon Connect Contact Event", "Connect Customer Contact Event")
-_READ: Final = (
+_EVENT_TYPES: Final = (
     "INITIATED",
     "CONNECTED_TO_SYSTEM",
     "QUEUED",
@@ -17,132 +32,144 @@ _READ: Final = (
     "DISCONNECTED",
     "COMPLETED",
 )
-_NEXT: Final = "NEXT"
+_SUCCESSOR: Final = "NEXT"
 """Kind of the fragment that a contact's successor adds to it."""
-_MOMENTS: Final = {"QUEUED": "queued", "CONNECTED_TO_AGENT": "connected", "DISCONNECTED": "disconnected"}
+_TIME_FIELDS: Final = {"QUEUED": "queued", "CONNECTED_TO_AGENT": "connected", "DISCONNECTED": "disconnected"}
 """Field that gets the event's own time, where the event does not state one."""
 _FIELDS: Final = {
-    "initial": Field(text, "initialContactId"),
-    "customer_id": Field(caller, "customerEndpoint.address"),
-    "agent_id": Field(text, "agentInfo.agentArn"),
-    "queue": Field(text, "queueInfo.queueArn"),
-    "channel": Field(one_of(CHANNELS), "channel"),
-    "queued": Field(instant, "queueInfo.enqueueTimestamp"),
-    "dequeued": Field(instant, "queueInfo.dequeueTimestamp"),
-    "connected": Field(instant, "agentInfo.connectedToAgentTimestamp"),
-    "disconnected": Field(instant, "disconnectTimestamp"),
-    "worked": Field(instant, "agentInfo.afterContactWorkEndTimestamp"),
-    "hold_s": Field(seconds, "agentInfo.agentInitiatedHoldDuration"),
-    "acw_s": Field(seconds, "agentInfo.afterContactWorkDuration"),
+    "initial": FieldReader(read_text, "initialContactId"),
+    "customer_id": FieldReader(read_caller_id, "customerEndpoint.address"),
+    "agent_id": FieldReader(read_text, "agentInfo.agentArn"),
+    "queue": FieldReader(read_text, "queueInfo.queueArn"),
+    "channel": FieldReader(choice_reader(CHANNELS), "channel"),
+    "queued": FieldReader(read_instant_ms, "queueInfo.enqueueTimestamp"),
+    "dequeued": FieldReader(read_instant_ms, "queueInfo.dequeueTimestamp"),
+    "connected": FieldReader(read_instant_ms, "agentInfo.connectedToAgentTimestamp"),
+    "disconnected": FieldReader(read_instant_ms, "disconnectTimestamp"),
+    "worked": FieldReader(read_instant_ms, "agentInfo.afterContactWorkEndTimestamp"),
+    "hold_s": FieldReader(read_seconds, "agentInfo.agentInitiatedHoldDuration"),
+    "acw_s": FieldReader(read_seconds, "agentInfo.afterContactWorkDuration"),
 }
 
 
-def read(payload: Any, options: Options) -> Iterator[Note]:
+def read_contact_event(payload: Any, options: Options) -> Iterator[Fragment]:
     if payload.get("detail-type") not in _DETAIL_TYPES:
         return  # the same bus carries events of many kinds
-    detail, kind = payload.get("detail"), text("detail.eventType", at(payload, "detail.eventType"))
+    detail, kind = payload.get("detail"), read_text("detail.eventType", value_at(payload, "detail.eventType"))
     if not isinstance(detail, Mapping):
-        raise wrong("wrong-type", "detail", detail, "an object")
-    contact, when = text("detail.contactId", detail.get("contactId")), instant("time", payload.get("time"))
+        raise payload_error("wrong-type", "detail", detail, "an object")
+    contact, time_ms = (
+        read_text("detail.contactId", detail.get("contactId")),
+        read_instant_ms("time", payload.get("time")),
+    )
     if contact is None:
-        raise wrong("missing", "detail.contactId", None, "the contact's id")
-    if when is None:
-        raise wrong("no-time", "time", None, "when it happened")
-    if kind in _READ:
-        data = {_MOMENTS[kind]: when} if kind in _MOMENTS else {}
-        data |= _told(detail, options)
-        yield Note(contact, kind, when, data)
-        yield from _for_the_one_before(detail, data, when)
+        raise payload_error("missing", "detail.contactId", None, "the contact's id")
+    if time_ms is None:
+        raise payload_error("no-time", "time", None, "when it happened")
+    if kind in _EVENT_TYPES:
+        data = {_TIME_FIELDS[kind]: time_ms} if kind in _TIME_FIELDS else {}
+        data |= _contact_facts(detail, options)
+        yield Fragment(contact, kind, time_ms, data)
+        yield from _predecessor_fragments(detail, data, time_ms)
 
 
-def _told(detail: Mapping[str, Any], options: Options) -> dict[str, Any]:
-    method = (text("initiationMethod", detail.get("initiationMethod")) or "").lower() or None
-    one_of(METHODS)("initiationMethod", method)
-    subtype = at(detail, "segmentAttributes.connect:Subtype.valueString")
+def _contact_facts(detail: Mapping[str, Any], options: Options) -> dict[str, Any]:
+    method = (read_text("initiationMethod", detail.get("initiationMethod")) or "").lower() or None
+    choice_reader(METHODS)("initiationMethod", method)
+    subtype = value_at(detail, "segmentAttributes.connect:Subtype.valueString")
     kind = SUBTYPES.get(subtype.lower()) if isinstance(subtype, str) else None
-    groups = at(detail, "agentInfo.hierarchyGroups")
-    told = mapped(detail, _FIELDS, method=method, team=team("hierarchyGroups", groups, options, "arn"))
-    return told | ({"channel": kind} if kind else {})
+    groups = value_at(detail, "agentInfo.hierarchyGroups")
+    facts = map_fields(
+        detail, _FIELDS, method=method, team=read_hierarchy_team("hierarchyGroups", groups, options, "arn")
+    )
+    return facts | ({"channel": kind} if kind else {})
 
 
-def _for_the_one_before(detail: Mapping[str, Any], data: Mapping[str, Any], when: int) -> Iterator[Note]:
+def _predecessor_fragments(
+    detail: Mapping[str, Any], data: Mapping[str, Any], time_ms: int
+) -> Iterator[Fragment]:
     """Yield a fragment for the previous contact: only its successor shows a transfer or a callback."""
-    before = text("previousContactId", detail.get("previousContactId"))
-    if before is not None and data.get("method") in ("transfer", "queue_transfer", "callback"):
-        kind = (text("queueType", at(detail, "queueInfo.queueType")) or "").lower()
-        began = instant(
+    predecessor = read_text("previousContactId", detail.get("previousContactId"))
+    if predecessor is not None and data.get("method") in ("transfer", "queue_transfer", "callback"):
+        kind = (read_text("queueType", value_at(detail, "queueInfo.queueType")) or "").lower()
+        initiated_ms = read_instant_ms(
             "initiationTimestamp", detail.get("initiationTimestamp")
         )  # the same in all its events
-        to = {"standard": "queue", "agent": "agent"}.get(kind)
-        yield Note(before, _NEXT, when if began is None else began, {"method": data["method"], "to": to})
+        target = {"standard": "queue", "agent": "agent"}.get(kind)
+        yield Fragment(
+            predecessor,
+            _SUCCESSOR,
+            time_ms if initiated_ms is None else initiated_ms,
+            {"method": data["method"], "to": target},
+        )
 
 
-def assemble(notes: Sequence[Note], options: Options) -> Iterator[Sent]:
-    told: dict[str, Any] = {}
-    for note in notes:
-        if note.kind != _NEXT:
-            told |= note.data
-    handled = "connected" in told
-    direction = METHODS[told.get("method", "inbound")]
-    if not direction or "disconnected" not in told or not (handled or "queue" in told):
+def assemble_contact(fragments: Sequence[Fragment], options: Options) -> Iterator[OutgoingEvent]:
+    facts: dict[str, Any] = {}
+    for fragment in fragments:
+        if fragment.kind != _SUCCESSOR:
+            facts |= fragment.data
+    handled = "connected" in facts
+    direction = METHODS[facts.get("method", "inbound")]
+    if not direction or "disconnected" not in facts or not (handled or "queue" in facts):
         return
-    following = [note.data for note in notes if note.kind == _NEXT]
-    outcome = "answered" if handled else _left(following)
-    contact = next(note.contact for note in notes)
+    successors = [fragment.data for fragment in fragments if fragment.kind == _SUCCESSOR]
+    outcome = "answered" if handled else _outcome_without_agent(successors)
+    contact = next(fragment.contact for fragment in fragments)
     data: dict[str, Any] = {
-        "contact_id": told.get("initial", contact),
+        "contact_id": facts.get("initial", contact),
         "segment_id": contact,
         "queue": _outbound_queue(options) if direction == "outbound" else UNKNOWN_QUEUE,
-        **{name: told[name] for name in _SAME if name in told},
-        **_times(told, outcome),
+        **{name: facts[name] for name in _COPIED_FIELDS if name in facts},
+        **_times(facts, outcome),
         "direction": direction,
         "outcome": outcome,
-        "transfer": _transfer(following) if handled else "none",
+        "transfer": _transfer(successors) if handled else "none",
     }
-    yield Sent("call-completed", data)
+    yield OutgoingEvent("call-completed", data)
 
 
-_SAME: Final = ("customer_id", "agent_id", "team", "queue", "channel", "hold_s", "acw_s")
+_COPIED_FIELDS: Final = ("customer_id", "agent_id", "team", "queue", "channel", "hold_s", "acw_s")
 
 
 def _outbound_queue(options: Options) -> str:
-    named = options.get("outbound_queue")
-    return named if isinstance(named, str) and named.strip() else UNKNOWN_QUEUE
+    queue = options.get("outbound_queue")
+    return queue if isinstance(queue, str) and queue.strip() else UNKNOWN_QUEUE
 
 
-def _left(following: Sequence[Mapping[str, Any]]) -> str:
+def _outcome_without_agent(successors: Sequence[Mapping[str, Any]]) -> str:
     """Return the outcome of a contact that left its queue without an agent."""
-    methods = {data["method"] for data in following}
+    methods = {data["method"] for data in successors}
     if "callback" in methods:
         return "callback"
     return "overflow" if methods else "abandoned"
 
 
-def _transfer(following: Sequence[Mapping[str, Any]]) -> str:
-    moved = [data for data in following if data["method"] != "callback"]
-    if not moved:
+def _transfer(successors: Sequence[Mapping[str, Any]]) -> str:
+    transfers = [data for data in successors if data["method"] != "callback"]
+    if not transfers:
         return "none"
-    return "agent" if any(data["to"] == "agent" for data in moved) else "queue"
+    return "agent" if any(data["to"] == "agent" for data in transfers) else "queue"
 
 
-def _times(told: Mapping[str, Any], outcome: str) -> dict[str, Any]:
+def _times(facts: Mapping[str, Any], outcome: str) -> dict[str, Any]:
     """Return times and wait. A negative wait or a queue after the end is unknown: several clocks differ."""
-    ended = max(told["disconnected"], told.get("worked", 0))
-    found: dict[str, Any] = {"ended_at": ended / 1000}
-    queued = told.get("queued")
-    if queued is not None and queued <= ended:
-        found["queued_at"] = queued / 1000
-    if told.get("method") == "callback":  # nobody waited on the line
-        return found | {"channel": "callback"}
-    until = told.get("connected") if outcome == "answered" else told.get("dequeued")
-    if until is None and outcome == "abandoned":
-        until = told["disconnected"]
-    if queued is not None and until is not None and until >= queued:
-        found["wait_s"] = (until - queued) / 1000
-    return found
+    ended_ms = max(facts["disconnected"], facts.get("worked", 0))
+    times: dict[str, Any] = {"ended_at": ended_ms / 1000}
+    queued_ms = facts.get("queued")
+    if queued_ms is not None and queued_ms <= ended_ms:
+        times["queued_at"] = queued_ms / 1000
+    if facts.get("method") == "callback":  # nobody waited on the line
+        return times | {"channel": "callback"}
+    until_ms = facts.get("connected") if outcome == "answered" else facts.get("dequeued")
+    if until_ms is None and outcome == "abandoned":
+        until_ms = facts["disconnected"]
+    if queued_ms is not None and until_ms is not None and until_ms >= queued_ms:
+        times["wait_s"] = (until_ms - queued_ms) / 1000
+    return times
 
 
-SOURCE: Final = Source(
+SOURCE: Final = SourceAdapter(
     name="amazon-connect-events",
     title="Amazon Connect contact events (EventBridge)",
     help="""\
@@ -197,7 +224,7 @@ How to connect it
   value. The whole event is expected, detail-type, time and detail; other detail types are passed
   over. For a test: `streamer replay FILE --format amazon-connect-events`, an event per line.
 """,
-    read=read,
-    assemble=assemble,
+    read=read_contact_event,
+    assemble=assemble_contact,
     options={"team_level": 0, "outbound_queue": "outbound"},
 )

@@ -3,69 +3,81 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from streamer.events.adapters.fields import Field, at, epoch_s, mapped, required, score, text, wrong
-from streamer.events.adapters.source import Options, Sent, Source
+from streamer.events.adapters.fields import (
+    FieldReader,
+    map_fields,
+    payload_error,
+    read_epoch_s,
+    read_score,
+    read_text,
+    require_fields,
+    value_at,
+)
+from streamer.events.adapters.source import Options, OutgoingEvent, SourceAdapter
 from streamer.events.decoding import SCALES
 
 _SETTING: Final = "questions of [sources.amazon-connect-survey]"
 _QUESTIONS: Final = (*SCALES, "resolved_first")
 _FIELDS: Final = {
-    "contact_id": Field(text, "initialContactId", "contactId"),
-    "answered_at": Field(epoch_s, "timestamp"),
-    "updated_at": Field(epoch_s, "timestamp"),
+    "contact_id": FieldReader(read_text, "initialContactId", "contactId"),
+    "answered_at": FieldReader(read_epoch_s, "timestamp"),
+    "updated_at": FieldReader(read_epoch_s, "timestamp"),
 }
 
 
-def read(payload: Any, options: Options) -> Iterator[Sent]:
+def read_survey_record(payload: Any, options: Options) -> Iterator[OutgoingEvent]:
     if payload.get("eventName") == "REMOVE":
         return  # the record expired; its answers still count
-    record = _plain(payload)
-    contact = text("contactId", record.get("contactId"))
+    record = _plain_record(payload)
+    contact = read_text("contactId", record.get("contactId"))
     if contact is None:
-        raise wrong("missing", "contactId", None, "the contact's id")
-    survey = text("surveyId", record.get("surveyId"))
+        raise payload_error("missing", "contactId", None, "the contact's id")
+    survey = read_text("surveyId", record.get("surveyId"))
     if survey is None:
-        raise wrong("missing", "surveyId", None, "the survey's id")
-    data = mapped(record, _FIELDS)
-    required(data, "answered_at")
-    asked = _asked(options, survey)
+        raise payload_error("missing", "surveyId", None, "the survey's id")
+    data = map_fields(record, _FIELDS)
+    require_fields(data, "answered_at")
+    question_by_result = _configured_results(options, survey)
     answers = {
-        question: _answer(name, record.get(name), question, options) for name, question in asked.items()
+        question: _answer(name, record.get(name), question, options)
+        for name, question in question_by_result.items()
     }
-    yield Sent(
+    yield OutgoingEvent(
         "survey-completed",
         # The contract's survey_id is one customer's survey; this one is the same for everybody.
         {"response_id": f"{contact}:{survey}", **data, "answers": answers},
     )
 
 
-def _plain(payload: Any) -> dict[str, Any]:
+def _plain_record(payload: Any) -> dict[str, Any]:
     """Return the record, also from a DynamoDB stream, where a value has its type: {"S": "text"}."""
-    image = at(payload, "dynamodb.NewImage") or payload
+    image = value_at(payload, "dynamodb.NewImage") or payload
     if not isinstance(image, Mapping):
-        raise wrong("wrong-type", "dynamodb.NewImage", image, "an object")
-    return {name: _untyped(value) for name, value in image.items()}
+        raise payload_error("wrong-type", "dynamodb.NewImage", image, "an object")
+    return {name: _untyped_value(value) for name, value in image.items()}
 
 
-def _untyped(value: Any) -> Any:
+def _untyped_value(value: Any) -> Any:
     if not isinstance(value, Mapping) or len(value) != 1:
         return value
-    ((kind, found),) = value.items()
-    return None if kind == "NULL" else found if kind in ("S", "N", "BOOL") else value
+    ((kind, inner_value),) = value.items()
+    return None if kind == "NULL" else inner_value if kind in ("S", "N", "BOOL") else value
 
 
-def _asked(options: Options, survey: str) -> dict[str, str]:
+def _configured_results(options: Options, survey: str) -> dict[str, str]:
     """Return the contract's question for each result, as set for this survey or for all."""
-    said = options.get("questions")
-    if isinstance(said, Mapping) and any(isinstance(found, Mapping) for found in said.values()):
-        said = said.get(survey)
-    if not isinstance(said, Mapping) or not said:
+    question_by_result = options.get("questions")
+    if isinstance(question_by_result, Mapping) and any(
+        isinstance(table, Mapping) for table in question_by_result.values()
+    ):
+        question_by_result = question_by_result.get(survey)
+    if not isinstance(question_by_result, Mapping) or not question_by_result:
         expected = 'a table such as questions = {survey_result_1 = "csat"} in streamer.toml'
-        raise wrong("missing", f"{_SETTING} for this survey", None, expected)
-    for question in said.values():
+        raise payload_error("missing", f"{_SETTING} for this survey", None, expected)
+    for question in question_by_result.values():
         if question not in _QUESTIONS:
-            raise wrong("unknown-value", _SETTING, _word(question), f"one of {', '.join(_QUESTIONS)}")
-    return dict(said)
+            raise payload_error("unknown-value", _SETTING, _word(question), f"one of {', '.join(_QUESTIONS)}")
+    return dict(question_by_result)
 
 
 def _word(value: Any) -> str:
@@ -74,17 +86,19 @@ def _word(value: Any) -> str:
 
 def _answer(name: str, value: Any, question: str, options: Options) -> int | bool | None:
     if question != "resolved_first":
-        return score(name, value, SCALES[question])
-    pressed = text(name, str(value).lower() if isinstance(value, bool) else value)
+        return read_score(name, value, SCALES[question])
+    pressed = read_text(name, str(value).lower() if isinstance(value, bool) else value)
     if pressed is None:
         return None
     for setting, meaning in (("yes", True), ("no", False)):
         if pressed.lower() == str(options.get(setting, "")).lower():
             return meaning
-    raise wrong("unknown-value", name, value, "what yes and no of [sources.amazon-connect-survey] say")
+    raise payload_error(
+        "unknown-value", name, value, "what yes and no of [sources.amazon-connect-survey] say"
+    )
 
 
-SOURCE: Final = Source(
+SOURCE: Final = SourceAdapter(
     name="amazon-connect-survey",
     title="Amazon Connect post-call survey (AWS's sample)",
     help="""\
@@ -130,6 +144,6 @@ How to connect it
   secret. A table's export:
   `streamer replay FILE --format amazon-connect-survey`.
 """,
-    read=read,
+    read=read_survey_record,
     options={"questions": {}, "yes": "1", "no": "2"},
 )

@@ -3,108 +3,125 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from streamer.events.adapters import telephone
+from streamer.events.adapters import phone_customers
 from streamer.events.adapters.fields import (
-    Field,
-    epoch_s,
-    first,
-    mapped,
-    required,
-    seconds,
-    since_epoch,
-    text,
-    wrong,
+    FieldReader,
+    epoch_seconds,
+    first_known,
+    map_fields,
+    payload_error,
+    read_epoch_s,
+    read_seconds,
+    read_text,
+    require_fields,
 )
-from streamer.events.adapters.source import Note, Options, Sent, Source
-from streamer.events.adapters.stays import Stay, stays
+from streamer.events.adapters.queue_visits import QueueVisit, queue_visits
+from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, SourceAdapter
 
 ENTRY: Final = "QueueCallerJoin"
 _ANSWERED: Final = frozenset({"AgentComplete"})
 _ABANDONED: Final = frozenset({"QueueCallerAbandon"})
 _LEFT: Final = frozenset({"QueueCallerLeave"})
 _TRANSFERS: Final = frozenset({"BlindTransfer", "AttendedTransfer"})
-_IN_QUEUE: Final[Mapping[str, Field]] = {
-    "call": Field(text, "Uniqueid"),
-    "queue": Field(text, "Queue"),
+_IN_QUEUE: Final[Mapping[str, FieldReader]] = {
+    "call": FieldReader(read_text, "Uniqueid"),
+    "queue": FieldReader(read_text, "Queue"),
 }
-_AGENT: Final = {**_IN_QUEUE, "agent_id": Field(text, "Interface", "MemberName")}
-_FIELDS: Final[Mapping[str, Mapping[str, Field]]] = {
+_AGENT: Final = {**_IN_QUEUE, "agent_id": FieldReader(read_text, "Interface", "MemberName")}
+_FIELDS: Final[Mapping[str, Mapping[str, FieldReader]]] = {
     ENTRY: _IN_QUEUE,
     "QueueCallerLeave": _IN_QUEUE,
-    "QueueCallerAbandon": {**_IN_QUEUE, "wait_s": Field(seconds, "HoldTime")},
-    "AgentConnect": {**_AGENT, "wait_s": Field(seconds, "HoldTime")},
+    "QueueCallerAbandon": {**_IN_QUEUE, "wait_s": FieldReader(read_seconds, "HoldTime")},
+    "AgentConnect": {**_AGENT, "wait_s": FieldReader(read_seconds, "HoldTime")},
     "AgentComplete": {
         **_AGENT,
-        "wait_s": Field(seconds, "HoldTime"),
-        "talk_s": Field(seconds, "TalkTime"),
-        "why": Field(text, "Reason"),
+        "wait_s": FieldReader(read_seconds, "HoldTime"),
+        "talk_s": FieldReader(read_seconds, "TalkTime"),
+        "why": FieldReader(read_text, "Reason"),
     },
-    "BlindTransfer": {"call": Field(text, "TransfereeUniqueid"), "context": Field(text, "Context")},
-    "AttendedTransfer": {"call": Field(text, "TransfereeUniqueid")},
+    "BlindTransfer": {
+        "call": FieldReader(read_text, "TransfereeUniqueid"),
+        "context": FieldReader(read_text, "Context"),
+    },
+    "AttendedTransfer": {"call": FieldReader(read_text, "TransfereeUniqueid")},
 }
-_CONTACT: Final = Field(text, "Linkedid", "TransfereeLinkedid", "OrigTransfererLinkedid")
-_LATE_MS: Final = 2_000
+_CONTACT: Final = FieldReader(read_text, "Linkedid", "TransfereeLinkedid", "OrigTransfererLinkedid")
+_TRANSFER_LAG_MS: Final = 2_000
 """Lag (ms) of a transfer behind the end of the visit: different parts of Asterisk report the two."""
 
 
-def read(payload: Any, options: Options) -> Iterator[Note]:
-    event = text("Event", payload.get("Event"))
+def read_ami_event(payload: Any, options: Options) -> Iterator[Fragment]:
+    event = read_text("Event", payload.get("Event"))
     if event is None or event not in _FIELDS or (event in _TRANSFERS and payload.get("Result") != "Success"):
         return
-    data = mapped(payload, _FIELDS[event])
+    data = map_fields(payload, _FIELDS[event])
     if event == ENTRY:
-        number = telephone.customer("CallerIDNum", payload.get("CallerIDNum"), options)
+        number = phone_customers.read_phone_customer("CallerIDNum", payload.get("CallerIDNum"), options)
         data |= {"customer_id": number} if number else {}
-    contact, at = _CONTACT(payload), _moment(payload)
-    required({"Linkedid": contact}, "Linkedid")
+    contact, time_ms = _CONTACT(payload), _event_time_ms(payload)
+    require_fields({"Linkedid": contact}, "Linkedid")
     if event not in _TRANSFERS:
-        required({"Uniqueid": data.get("call"), "Queue": data.get("queue")}, "Uniqueid", "Queue")
+        require_fields({"Uniqueid": data.get("call"), "Queue": data.get("queue")}, "Uniqueid", "Queue")
     assert contact is not None
-    yield Note(contact, event, at, data)
+    yield Fragment(contact, event, time_ms, data)
 
 
-def _moment(payload: Any) -> int:
-    found = epoch_s("Timestamp", payload.get("Timestamp"))
-    if found is None:
-        raise wrong("no-time", "Timestamp", None, "a time: set timestampevents = yes in manager.conf")
-    return round(found * 1000)
+def _event_time_ms(payload: Any) -> int:
+    time_s = read_epoch_s("Timestamp", payload.get("Timestamp"))
+    if time_s is None:
+        raise payload_error("no-time", "Timestamp", None, "a time: set timestampevents = yes in manager.conf")
+    return round(time_s * 1000)
 
 
-def assemble(notes: Sequence[Note], options: Options) -> Iterator[Sent]:
-    in_queue = [note for note in notes if "queue" in note.data]
-    transfers = [note for note in notes if note.kind in _TRANSFERS]
-    for call, queue in dict.fromkeys((note.data["call"], note.data["queue"]) for note in in_queue):
-        own = [note for note in in_queue if (note.data["call"], note.data["queue"]) == (call, queue)]
-        for stay in stays(own, ENTRY, _ends(own, in_queue)):
-            data = _segment(stay, in_queue, transfers, options)
-            customer = first(note.data.get("customer_id") for note in notes)
-            yield Sent("call-completed", data if customer is None else {**data, "customer_id": customer})
+def assemble_ami_call(fragments: Sequence[Fragment], options: Options) -> Iterator[OutgoingEvent]:
+    in_queue = [fragment for fragment in fragments if "queue" in fragment.data]
+    transfers = [fragment for fragment in fragments if fragment.kind in _TRANSFERS]
+    for call, queue in dict.fromkeys(
+        (fragment.data["call"], fragment.data["queue"]) for fragment in in_queue
+    ):
+        visit_fragments = [
+            fragment
+            for fragment in in_queue
+            if (fragment.data["call"], fragment.data["queue"]) == (call, queue)
+        ]
+        for visit in queue_visits(visit_fragments, ENTRY, _end_kinds(visit_fragments, in_queue)):
+            data = _segment(visit, in_queue, transfers, options)
+            customer = first_known(fragment.data.get("customer_id") for fragment in fragments)
+            yield OutgoingEvent(
+                "call-completed", data if customer is None else {**data, "customer_id": customer}
+            )
 
 
-def _ends(own: Sequence[Note], all_of_them: Sequence[Note]) -> frozenset[str]:
+def _end_kinds(visit_fragments: Sequence[Fragment], queue_fragments: Sequence[Fragment]) -> frozenset[str]:
     """Return the kinds of fragment that end a visit.
 
     A caller leaves the queue for an agent too. Leaving ends the visit only if no agent took the call and
     the caller entered a queue again.
     """
-    taken = any(note.kind in ("AgentConnect", "AgentComplete", "QueueCallerAbandon") for note in own)
-    last = max(note.at for note in own)
-    again = any(note.kind == ENTRY and note.at >= last and note not in own for note in all_of_them)
-    return _ANSWERED | _ABANDONED | (_LEFT if again and not taken else frozenset())
+    is_taken = any(
+        fragment.kind in ("AgentConnect", "AgentComplete", "QueueCallerAbandon")
+        for fragment in visit_fragments
+    )
+    last_ms = max(fragment.at for fragment in visit_fragments)
+    reentered = any(
+        fragment.kind == ENTRY and fragment.at >= last_ms and fragment not in visit_fragments
+        for fragment in queue_fragments
+    )
+    return _ANSWERED | _ABANDONED | (_LEFT if reentered and not is_taken else frozenset())
 
 
 def _segment(
-    stay: Stay, notes: Sequence[Note], transfers: Sequence[Note], options: Options
+    visit: QueueVisit, fragments: Sequence[Fragment], transfers: Sequence[Fragment], options: Options
 ) -> dict[str, Any]:
-    end, entry = stay.end, stay.entry
+    end, entry = visit.end, visit.entry
     call, queue = end.data["call"], end.data["queue"]
     data = {
         "contact_id": end.contact,
-        "segment_id": f"{call}/{queue}/{stay.order}",
+        "segment_id": f"{call}/{queue}/{visit.visit_number}",
         "queue": queue,
-        "queued_at": since_epoch(entry.at) if entry else None,
-        "ended_at": since_epoch(end.at),
-        "wait_s": first(note.data.get("wait_s") for note in (*stay.within, end)),
+        "queued_at": epoch_seconds(entry.at) if entry else None,
+        "ended_at": epoch_seconds(end.at),
+        "wait_s": first_known(fragment.data.get("wait_s") for fragment in (*visit.other_fragments, end)),
         "outcome": "overflow" if end.kind in _LEFT else "abandoned",
     }
     if end.kind in _ANSWERED:
@@ -113,25 +130,35 @@ def _segment(
             "talk_s": end.data.get("talk_s"),
             "outcome": "answered",
         }
-        data["transfer"] = _transfer(stay, notes, transfers, options)
+        data["transfer"] = _transfer(visit, fragments, transfers, options)
     return {name: value for name, value in data.items() if value is not None}
 
 
-def _transfer(stay: Stay, notes: Sequence[Note], transfers: Sequence[Note], options: Options) -> str | None:
-    end, start = stay.end, stay.entry.at if stay.entry else 0
-    if any(note.kind == ENTRY and note.at >= end.at for note in notes if note is not stay.entry):
+def _transfer(
+    visit: QueueVisit, fragments: Sequence[Fragment], transfers: Sequence[Fragment], options: Options
+) -> str | None:
+    end, start_ms = visit.end, visit.entry.at if visit.entry else 0
+    if any(
+        fragment.kind == ENTRY and fragment.at >= end.at
+        for fragment in fragments
+        if fragment is not visit.entry
+    ):
         return "queue"
-    own = [note for note in transfers if start <= note.at <= end.at + _LATE_MS and _of(note, end)]
-    if any(note.data.get("context") in options["external_contexts"] for note in own):
+    visit_transfers = [
+        fragment
+        for fragment in transfers
+        if start_ms <= fragment.at <= end.at + _TRANSFER_LAG_MS and _concerns_call(fragment, end)
+    ]
+    if any(fragment.data.get("context") in options["external_contexts"] for fragment in visit_transfers):
         return "external"
-    return "agent" if own or end.data.get("why") == "transfer" else None
+    return "agent" if visit_transfers or end.data.get("why") == "transfer" else None
 
 
-def _of(transfer: Note, end: Note) -> bool:
+def _concerns_call(transfer: Fragment, end: Fragment) -> bool:
     return transfer.data.get("call") in (None, end.data["call"])
 
 
-SOURCE: Final = Source(
+SOURCE: Final = SourceAdapter(
     name="asterisk-ami",
     title="Asterisk manager (AMI) queue events",
     help=f"""\
@@ -165,10 +192,10 @@ What to know
   A stay without an end, as after a crash, is not counted.
 
 Options of [sources.asterisk-ami]
-{telephone.HELP}
+{phone_customers.HELP}
   external_contexts = []   contexts of the dial plan that lead outside, such as ["outbound"]
 """,
-    read=read,
-    assemble=assemble,
-    options={**telephone.OPTIONS, "external_contexts": []},
+    read=read_ami_event,
+    assemble=assemble_ami_call,
+    options={**phone_customers.OPTIONS, "external_contexts": []},
 )

@@ -3,11 +3,18 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from streamer.events.adapters import telephone
-from streamer.events.adapters.fields import epoch_s, first, required, seconds, since_epoch, text
-from streamer.events.adapters.source import Note, Options, Sent, Source
-from streamer.events.adapters.stays import Stay, stays
-from streamer.events.envelopes import WrongError
+from streamer.events.adapters import phone_customers
+from streamer.events.adapters.fields import (
+    epoch_seconds,
+    first_known,
+    read_epoch_s,
+    read_seconds,
+    read_text,
+    require_fields,
+)
+from streamer.events.adapters.queue_visits import QueueVisit, queue_visits
+from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, SourceAdapter
+from streamer.events.envelopes import InvalidEventError
 
 ENTRY: Final = "ENTERQUEUE"
 ANSWERED: Final = frozenset(
@@ -23,7 +30,7 @@ OUTCOMES: Final[Mapping[str, str]] = {
 _ENDS: Final = ANSWERED | OUTCOMES.keys()
 _TALK: Final = {"wait_s": 0, "talk_s": 1}
 _TRANSFER: Final = {"context": 1, "wait_s": 2, "talk_s": 3}
-_DATA: Final[Mapping[str, Mapping[str, int]]] = {
+_DETAIL_POSITIONS: Final[Mapping[str, Mapping[str, int]]] = {
     ENTRY: {},
     "CONNECT": {"wait_s": 0},
     "COMPLETEAGENT": _TALK,
@@ -41,60 +48,62 @@ _DATA: Final[Mapping[str, Mapping[str, int]]] = {
 _NO_CALL: Final = frozenset({"", "NONE", "REALTIME"})
 
 
-def read(line: str, options: Options) -> Iterator[Note]:
+def read_queue_log_line(line: str, options: Options) -> Iterator[Fragment]:
     if not line.strip():
         return
     fields = [field.strip() for field in line.rstrip("|\r\n ").split("|")]
     if len(fields) < 5:
-        raise WrongError("wrong-type", f"the line has {len(fields)} fields, expected 5 or more, divided by |")
-    moment, call, queue, agent, event, *own = fields
-    if event not in _DATA or call in _NO_CALL:
+        raise InvalidEventError(
+            "wrong-type", f"the line has {len(fields)} fields, expected 5 or more, divided by |"
+        )
+    time_text, call, queue, agent, event, *details = fields
+    if event not in _DETAIL_POSITIONS or call in _NO_CALL:
         return
-    at = epoch_s("time", moment)
-    data = {"queue": _known(queue), "agent_id": _known(agent), **_own(event, own)}
+    time_s = read_epoch_s("time", time_text)
+    data = {"queue": _known_name(queue), "agent_id": _known_name(agent), **_event_details(event, details)}
     if event == ENTRY:
-        data["customer_id"] = telephone.customer("callerid", _place(own, 1), options)
-    required({**data, "time": at}, "time", "queue")
-    assert at is not None
-    yield Note(
-        call, event, round(at * 1000), {name: value for name, value in data.items() if value is not None}
+        data["customer_id"] = phone_customers.read_phone_customer("callerid", _detail_at(details, 1), options)
+    require_fields({**data, "time": time_s}, "time", "queue")
+    assert time_s is not None
+    yield Fragment(
+        call, event, round(time_s * 1000), {name: value for name, value in data.items() if value is not None}
     )
 
 
-def _own(event: str, own: Sequence[str]) -> dict[str, Any]:
-    found = {name: _place(own, place) for name, place in _DATA[event].items()}
+def _event_details(event: str, details: Sequence[str]) -> dict[str, Any]:
+    texts = {name: _detail_at(details, position) for name, position in _DETAIL_POSITIONS[event].items()}
     return {
-        name: seconds(name, value) if name.endswith("_s") else text(name, value)
-        for name, value in found.items()
+        name: read_seconds(name, value) if name.endswith("_s") else read_text(name, value)
+        for name, value in texts.items()
     }
 
 
-def _place(own: Sequence[str], place: int) -> str | None:
-    return own[place] if -len(own) <= place < len(own) else None
+def _detail_at(details: Sequence[str], position: int) -> str | None:
+    return details[position] if -len(details) <= position < len(details) else None
 
 
-def _known(name: str) -> str | None:
+def _known_name(name: str) -> str | None:
     return None if name in ("", "NONE") else name
 
 
-def assemble(notes: Sequence[Note], options: Options) -> Iterator[Sent]:
-    for queue in dict.fromkeys(note.data["queue"] for note in notes):
-        of_queue = [note for note in notes if note.data["queue"] == queue]
-        for stay in stays(of_queue, ENTRY, _ENDS):
-            yield Sent("call-completed", _segment(stay, notes, options))
+def assemble_queue_log_call(fragments: Sequence[Fragment], options: Options) -> Iterator[OutgoingEvent]:
+    for queue in dict.fromkeys(fragment.data["queue"] for fragment in fragments):
+        queue_fragments = [fragment for fragment in fragments if fragment.data["queue"] == queue]
+        for visit in queue_visits(queue_fragments, ENTRY, _ENDS):
+            yield OutgoingEvent("call-completed", _segment(visit, fragments, options))
 
 
-def _segment(stay: Stay, notes: Sequence[Note], options: Options) -> dict[str, Any]:
-    end, entry = stay.end, stay.entry
+def _segment(visit: QueueVisit, fragments: Sequence[Fragment], options: Options) -> dict[str, Any]:
+    end, entry = visit.end, visit.entry
     queue = end.data["queue"]
     data = {
         "contact_id": end.contact,
-        "segment_id": f"{end.contact}/{queue}/{stay.order}",
-        "customer_id": first(note.data.get("customer_id") for note in notes),
+        "segment_id": f"{end.contact}/{queue}/{visit.visit_number}",
+        "customer_id": first_known(fragment.data.get("customer_id") for fragment in fragments),
         "queue": queue,
-        "queued_at": since_epoch(entry.at) if entry else None,
-        "ended_at": since_epoch(end.at),
-        "wait_s": _wait(stay),
+        "queued_at": epoch_seconds(entry.at) if entry else None,
+        "ended_at": epoch_seconds(end.at),
+        "wait_s": _wait_s(visit),
     }
     if end.kind in ANSWERED:
         data |= {
@@ -102,37 +111,41 @@ def _segment(stay: Stay, notes: Sequence[Note], options: Options) -> dict[str, A
             "talk_s": end.data.get("talk_s"),
             "outcome": "answered",
         }
-        data["transfer"] = _transfer(stay, notes, options)
+        data["transfer"] = _transfer(visit, fragments, options)
     else:
         data["outcome"] = _outcome(end, options)
     return {name: value for name, value in data.items() if value is not None}
 
 
-def _wait(stay: Stay) -> float | int | None:
-    said: float | int | None = first(note.data.get("wait_s") for note in (*stay.within, stay.end))
-    if said is None and stay.end.kind in OUTCOMES and stay.entry:  # old versions leave it out
-        return since_epoch(stay.end.at - stay.entry.at)
-    return said
+def _wait_s(visit: QueueVisit) -> float | int | None:
+    wait_s: float | int | None = first_known(
+        fragment.data.get("wait_s") for fragment in (*visit.other_fragments, visit.end)
+    )
+    if wait_s is None and visit.end.kind in OUTCOMES and visit.entry:  # old versions leave it out
+        return epoch_seconds(visit.end.at - visit.entry.at)
+    return wait_s
 
 
-def _outcome(end: Note, options: Options) -> str:
+def _outcome(end: Fragment, options: Options) -> str:
     words: Mapping[str, str] = {**OUTCOMES, **options["outcomes"]}
     return words.get(f"{end.kind} {end.data.get('key')}") or words[end.kind]
 
 
-def _transfer(stay: Stay, notes: Sequence[Note], options: Options) -> str | None:
-    later = (
-        note for note in notes if note.kind == ENTRY and note.at >= stay.end.at and note is not stay.entry
+def _transfer(visit: QueueVisit, fragments: Sequence[Fragment], options: Options) -> str | None:
+    later_entries = (
+        fragment
+        for fragment in fragments
+        if fragment.kind == ENTRY and fragment.at >= visit.end.at and fragment is not visit.entry
     )
-    if any(later):
+    if any(later_entries):
         return "queue"
-    for note in (stay.end, *stay.within):
-        if note.kind in TRANSFERRED:
-            return "external" if note.data.get("context") in options["external_contexts"] else "agent"
+    for fragment in (visit.end, *visit.other_fragments):
+        if fragment.kind in TRANSFERRED:
+            return "external" if fragment.data.get("context") in options["external_contexts"] else "agent"
     return None
 
 
-SOURCE: Final = Source(
+SOURCE: Final = SourceAdapter(
     name="asterisk-queue-log",
     title="Asterisk queue_log, line by line",
     help=f"""\
@@ -165,13 +178,13 @@ What to know
   that both belong together. A stay without an end, as after a crash, is not counted.
 
 Options of [sources.asterisk-queue-log]
-{telephone.HELP}
+{phone_customers.HELP}
   outcomes = {{}}            other outcomes by event, or by event and key, such as
                            {{ EXITEMPTY = "timeout", "EXITWITHKEY 1" = "callback" }}
   external_contexts = []   contexts of the dial plan that lead outside, such as ["outbound"]
 """,
-    read=read,
-    assemble=assemble,
+    read=read_queue_log_line,
+    assemble=assemble_queue_log_call,
     form="line",
-    options={**telephone.OPTIONS, "outcomes": {}, "external_contexts": []},
+    options={**phone_customers.OPTIONS, "outcomes": {}, "external_contexts": []},
 )

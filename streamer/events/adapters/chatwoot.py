@@ -3,62 +3,76 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from streamer.events.adapters.fields import Field, at, epoch_s, mapped, required, score, text, time, wrong
-from streamer.events.adapters.source import Options, Sent, Source
+from streamer.events.adapters.fields import (
+    FieldReader,
+    map_fields,
+    payload_error,
+    read_epoch_s,
+    read_score,
+    read_text,
+    read_time,
+    require_fields,
+    value_at,
+)
+from streamer.events.adapters.source import Options, OutgoingEvent, SourceAdapter
 from streamer.events.decoding import SCALES
 
 
-def _moment(path: str, value: Any) -> Any:
-    return time(path, value) if isinstance(value, str) else epoch_s(path, value)
+def _read_time(path: str, value: Any) -> Any:
+    return read_time(path, value) if isinstance(value, str) else read_epoch_s(path, value)
 
 
 _ROW: Final = {
-    "response_id": Field(text, "message_id"),
-    "survey_id": Field(text, "message_id"),
-    "answered_at": Field(_moment, "created_at"),
-    "updated_at": Field(_moment, "updated_at"),
-    "customer_id": Field(text, "contact.identifier", "contact_id", "contact.id"),
-    "contact_id": Field(text, "conversation_id"),
-    "comment": Field(text, "feedback_message"),
+    "response_id": FieldReader(read_text, "message_id"),
+    "survey_id": FieldReader(read_text, "message_id"),
+    "answered_at": FieldReader(_read_time, "created_at"),
+    "updated_at": FieldReader(_read_time, "updated_at"),
+    "customer_id": FieldReader(read_text, "contact.identifier", "contact_id", "contact.id"),
+    "contact_id": FieldReader(read_text, "conversation_id"),
+    "comment": FieldReader(read_text, "feedback_message"),
 }
 _MESSAGE: Final = {
-    "survey_id": Field(text, "id"),
-    "customer_id": Field(text, "conversation.meta.sender.identifier", "conversation.meta.sender.id"),
-    "contact_id": Field(text, "conversation.id", "conversation_id"),
+    "survey_id": FieldReader(read_text, "id"),
+    "customer_id": FieldReader(
+        read_text, "conversation.meta.sender.identifier", "conversation.meta.sender.id"
+    ),
+    "contact_id": FieldReader(read_text, "conversation.id", "conversation_id"),
 }
-_SENT: Final = {**_MESSAGE, "sent_at": Field(_moment, "created_at")}
-_RATED: Final = {
+_SENT: Final = {**_MESSAGE, "sent_at": FieldReader(_read_time, "created_at")}
+_RATING: Final = {
     **_MESSAGE,
-    "response_id": Field(text, "id"),
-    "answered_at": Field(_moment, "created_at"),
-    "updated_at": Field(_moment, "conversation.updated_at"),
+    "response_id": FieldReader(read_text, "id"),
+    "answered_at": FieldReader(_read_time, "created_at"),
+    "updated_at": FieldReader(_read_time, "conversation.updated_at"),
 }
 _RESPONSE: Final = "content_attributes.submitted_values.csat_survey_response"
 
 
-def read(payload: Any, options: Options) -> Iterator[Sent]:
+def read_csat_survey(payload: Any, options: Options) -> Iterator[OutgoingEvent]:
     if "event" not in payload:
-        yield _answer(payload, _ROW, payload, "")
+        yield _survey_response(payload, _ROW, payload, "")
     elif payload.get("content_type") == "input_csat":  # other messages are not surveys
-        sent = mapped(payload, _SENT)
-        required(sent, "survey_id", "sent_at")
-        yield Sent("survey-sent", sent)
-        if (rated := at(payload, _RESPONSE)) is not None:
-            if not isinstance(rated, dict):
-                raise wrong("wrong-type", _RESPONSE, rated, "an object")
-            yield _answer(payload, _RATED, rated, f"{_RESPONSE}.")
+        invitation = map_fields(payload, _SENT)
+        require_fields(invitation, "survey_id", "sent_at")
+        yield OutgoingEvent("survey-sent", invitation)
+        if (rating := value_at(payload, _RESPONSE)) is not None:
+            if not isinstance(rating, dict):
+                raise payload_error("wrong-type", _RESPONSE, rating, "an object")
+            yield _survey_response(payload, _RATING, rating, f"{_RESPONSE}.")
 
 
-def _answer(body: Any, fields: dict[str, Field], rated: dict[str, Any], path: str) -> Sent:
-    data = mapped(body, fields)
-    if (comment := text(f"{path}feedback_message", rated.get("feedback_message"))) is not None:
+def _survey_response(
+    body: Any, fields: dict[str, FieldReader], rating: dict[str, Any], path: str
+) -> OutgoingEvent:
+    data = map_fields(body, fields)
+    if (comment := read_text(f"{path}feedback_message", rating.get("feedback_message"))) is not None:
         data["comment"] = comment
-    required(data, "response_id", "answered_at")
-    answer = score(f"{path}rating", rated.get("rating"), SCALES["csat"])
-    return Sent("survey-completed", {**data, "answers": {"csat": answer}})
+    require_fields(data, "response_id", "answered_at")
+    points = read_score(f"{path}rating", rating.get("rating"), SCALES["csat"])
+    return OutgoingEvent("survey-completed", {**data, "answers": {"csat": points}})
 
 
-SOURCE: Final = Source(
+SOURCE: Final = SourceAdapter(
     name="chatwoot",
     title="Chatwoot satisfaction surveys (CSAT)",
     help="""\
@@ -85,5 +99,5 @@ What to know
   A webhook does not say when the rating was given: it is placed when the survey was sent, and a
   changed rating replaces the former. A row says when, but not that it was changed.
 """,
-    read=read,
+    read=read_csat_survey,
 )

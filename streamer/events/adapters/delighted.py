@@ -4,52 +4,54 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from streamer.events.adapters.fields import (
-    Field,
-    at,
-    epoch_s,
-    first,
-    mapped,
-    required,
-    score,
-    text,
-    wrong,
+    FieldReader,
+    first_known,
+    map_fields,
+    payload_error,
+    read_epoch_s,
+    read_score,
+    read_text,
+    require_fields,
+    value_at,
 )
-from streamer.events.adapters.source import Options, Sent, Source
+from streamer.events.adapters.source import Options, OutgoingEvent, SourceAdapter
 from streamer.events.decoding import SCALES
 
 _SURVEYS: Final = {"nps": "nps", "csat": "csat", "ces": "ces", "5star": "csat"}
 """The contract's question by survey type; other types have other scales."""
 _NO_RESPONSES: Final = ("unsubscribe", "survey_response.unsubscribed")
 _FIELDS: Final = {
-    "response_id": Field(text, "id"),
-    "answered_at": Field(epoch_s, "created_at"),
-    "updated_at": Field(epoch_s, "updated_at"),
-    "comment": Field(text, "comment"),
-    "contact_id": Field(text, "person_properties.contact_id"),
-    "queue": Field(text, "person_properties.queue"),
-    "language": Field(text, "person_properties.locale"),
+    "response_id": FieldReader(read_text, "id"),
+    "answered_at": FieldReader(read_epoch_s, "created_at"),
+    "updated_at": FieldReader(read_epoch_s, "updated_at"),
+    "comment": FieldReader(read_text, "comment"),
+    "contact_id": FieldReader(read_text, "person_properties.contact_id"),
+    "queue": FieldReader(read_text, "person_properties.queue"),
+    "language": FieldReader(read_text, "person_properties.locale"),
 }
 
 
-def read(payload: Any, options: Options) -> Iterator[Sent]:
+def read_delighted_response(payload: Any, options: Options) -> Iterator[OutgoingEvent]:
     if payload.get("event_type") in _NO_RESPONSES:
         return
     response = payload.get("event_data") or payload  # a webhook's envelope, or the API's bare response
     if not isinstance(response, dict):
-        raise wrong("wrong-type", "event_data", response, "an object")
-    kind = text("survey_type", response.get("survey_type")) or "nps"
+        raise payload_error("wrong-type", "event_data", response, "an object")
+    kind = read_text("survey_type", response.get("survey_type")) or "nps"
     question = _SURVEYS.get(kind)
     if question is None:
-        raise wrong("unknown-value", "survey_type", kind, f"one of {', '.join(_SURVEYS)}")
+        raise payload_error("unknown-value", "survey_type", kind, f"one of {', '.join(_SURVEYS)}")
     person = response.get("person")  # its id; expanded, an object
-    customer = text("person", first([at(person, "id"), None if isinstance(person, dict) else person]))
-    data = mapped(response, _FIELDS, customer_id=customer)
-    required(data, "response_id", "answered_at")
-    answer = score("score", at(response, "score"), SCALES[question])
-    yield Sent("survey-completed", {**data, "answers": {question: answer}})
+    customer = read_text(
+        "person", first_known([value_at(person, "id"), None if isinstance(person, dict) else person])
+    )
+    data = map_fields(response, _FIELDS, customer_id=customer)
+    require_fields(data, "response_id", "answered_at")
+    points = read_score("score", value_at(response, "score"), SCALES[question])
+    yield OutgoingEvent("survey-completed", {**data, "answers": {question: points}})
 
 
-SOURCE: Final = Source(
+SOURCE: Final = SourceAdapter(
     name="delighted",
     title="Delighted survey responses",
     help="""\
@@ -75,5 +77,5 @@ What to know
   Delighted does not tell how many were asked, so there is no response_ratio of this source.
   Unsubscriptions are ignored.
 """,
-    read=read,
+    read=read_delighted_response,
 )

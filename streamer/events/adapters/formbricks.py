@@ -3,45 +3,56 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from streamer.events.adapters import questions
-from streamer.events.adapters.fields import Field, flag, mapped, required, text, time, wrong
-from streamer.events.adapters.source import Options, Sent, Source
+from streamer.events.adapters import survey_questions
+from streamer.events.adapters.fields import (
+    FieldReader,
+    map_fields,
+    payload_error,
+    read_flag,
+    read_text,
+    read_time,
+    require_fields,
+)
+from streamer.events.adapters.source import Options, OutgoingEvent, SourceAdapter
 
 _FIELDS: Final = {
-    "response_id": Field(text, "id"),
-    "answered_at": Field(time, "createdAt"),
-    "updated_at": Field(time, "updatedAt"),
-    "customer_id": Field(
-        text, "data.customer_id", "contactAttributes.userId", "contact.userId", "contact.id"
+    "response_id": FieldReader(read_text, "id"),
+    "answered_at": FieldReader(read_time, "createdAt"),
+    "updated_at": FieldReader(read_time, "updatedAt"),
+    "customer_id": FieldReader(
+        read_text, "data.customer_id", "contactAttributes.userId", "contact.userId", "contact.id"
     ),
-    "contact_id": Field(text, "data.contact_id"),
-    "queue": Field(text, "data.queue"),
-    "language": Field(text, "language"),
+    "contact_id": FieldReader(read_text, "data.contact_id"),
+    "queue": FieldReader(read_text, "data.queue"),
+    "language": FieldReader(read_text, "language"),
 }
 
 
-def read(payload: Any, options: Options) -> Iterator[Sent]:
+def read_formbricks_response(payload: Any, options: Options) -> Iterator[OutgoingEvent]:
     if payload.get("event") == "testEndpoint":  # sent when a webhook is set up
         return
     response = payload.get("data") if "event" in payload else payload  # the API gives the bare response
     if not isinstance(response, dict):
-        raise wrong("wrong-type", "data", response, "an object")
-    if not flag("data.finished", response.get("finished")):
+        raise payload_error("wrong-type", "data", response, "an object")
+    if not read_flag("data.finished", response.get("finished")):
         return  # sent again once it is finished
-    given = response.get("data")
-    if not isinstance(given, dict):
-        raise wrong("wrong-type", "data.data", given, "an object of answers")
-    if not questions.said("formbricks", options):
-        raise questions.unsaid("formbricks", given)
-    data = mapped(response, _FIELDS)
+    raw_answers = response.get("data")
+    if not isinstance(raw_answers, dict):
+        raise payload_error("wrong-type", "data.data", raw_answers, "an object of answers")
+    if not survey_questions.configured_questions("formbricks", options):
+        raise survey_questions.unmapped_question_error("formbricks", raw_answers)
+    data = map_fields(response, _FIELDS)
     if data.get("language") == "default":
         del data["language"]
-    required(data, "response_id", "answered_at")
-    found = {name: (f"data.data.{name}", value) for name, value in given.items()}
-    yield Sent("survey-completed", {**data, **questions.answers("formbricks", found, options)})
+    require_fields(data, "response_id", "answered_at")
+    located_answers = {name: (f"data.data.{name}", value) for name, value in raw_answers.items()}
+    yield OutgoingEvent(
+        "survey-completed",
+        {**data, **survey_questions.mapped_answers("formbricks", located_answers, options)},
+    )
 
 
-SOURCE: Final = Source(
+SOURCE: Final = SourceAdapter(
     name="formbricks",
     title="Formbricks survey responses",
     help=f"""\
@@ -60,7 +71,7 @@ What is read (of `data`)
   language                      language
 
 Options
-{questions.HELP}
+{survey_questions.HELP}
 
   [sources.formbricks]
   secret = "whsec_…"            # shown when the webhook is made: its signatures are checked with it
@@ -75,6 +86,6 @@ What to know
   Without `questions` every answer is refused, and the reason says which questions were asked.
   Hidden fields are how an answer finds its contact, and by it the agent who had it.
 """,
-    read=read,
-    options=questions.OPTIONS,
+    read=read_formbricks_response,
+    options=survey_questions.OPTIONS,
 )

@@ -3,18 +3,18 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from streamer.events.adapters import telephone
+from streamer.events.adapters import phone_customers
 from streamer.events.adapters.fields import (
-    Field,
-    epoch_s,
-    epoch_us,
-    first,
-    mapped,
-    required,
-    since_epoch,
-    text,
+    FieldReader,
+    epoch_seconds,
+    first_known,
+    map_fields,
+    read_epoch_s,
+    read_epoch_us,
+    read_text,
+    require_fields,
 )
-from streamer.events.adapters.source import Note, Options, Sent, Source
+from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, SourceAdapter
 
 START: Final = "member-queue-start"
 RESUME: Final = "member-queue-resume"
@@ -27,93 +27,113 @@ OUTCOMES: Final[Mapping[str, str]] = {
     "NO_AGENT_TIMEOUT": "overflow",
     "EXIT_WITH_KEY": "overflow",
 }
-_FIELDS: Final[Mapping[str, Field]] = {
-    "member": Field(text, "CC-Member-UUID"),
-    "queue": Field(text, "CC-Queue"),
-    "agent_id": Field(text, "CC-Agent"),
-    "cause": Field(text, "CC-Cause"),
-    "why": Field(text, "CC-Cancel-Reason"),
-    "joined": Field(epoch_s, "CC-Member-Joined-Time"),
-    "answered": Field(epoch_s, "CC-Agent-Answered-Time"),
-    "terminated": Field(epoch_s, "CC-Bridge-Terminated-Time"),
-    "left": Field(epoch_s, "CC-Member-Leaving-Time"),
+_FIELDS: Final[Mapping[str, FieldReader]] = {
+    "member": FieldReader(read_text, "CC-Member-UUID"),
+    "queue": FieldReader(read_text, "CC-Queue"),
+    "agent_id": FieldReader(read_text, "CC-Agent"),
+    "cause": FieldReader(read_text, "CC-Cause"),
+    "why": FieldReader(read_text, "CC-Cancel-Reason"),
+    "joined": FieldReader(read_epoch_s, "CC-Member-Joined-Time"),
+    "answered": FieldReader(read_epoch_s, "CC-Agent-Answered-Time"),
+    "terminated": FieldReader(read_epoch_s, "CC-Bridge-Terminated-Time"),
+    "left": FieldReader(read_epoch_s, "CC-Member-Leaving-Time"),
 }
-_CONTACT: Final = Field(text, "CC-Member-Session-UUID")
-_FIRED: Final = Field(epoch_us, "Event-Date-Timestamp")
+_CONTACT: Final = FieldReader(read_text, "CC-Member-Session-UUID")
+_EVENT_TIME: Final = FieldReader(read_epoch_us, "Event-Date-Timestamp")
 
 
-def read(payload: Any, options: Options) -> Iterator[Note]:
-    action = text("CC-Action", payload.get("CC-Action"))
+def read_callcenter_event(payload: Any, options: Options) -> Iterator[Fragment]:
+    action = read_text("CC-Action", payload.get("CC-Action"))
     if action not in _ACTIONS:
         return
-    data, contact = mapped(payload, _FIELDS), _CONTACT(payload)
-    number = telephone.customer("CC-Member-CID-Number", payload.get("CC-Member-CID-Number"), options)
+    data, contact = map_fields(payload, _FIELDS), _CONTACT(payload)
+    number = phone_customers.read_phone_customer(
+        "CC-Member-CID-Number", payload.get("CC-Member-CID-Number"), options
+    )
     data |= {"customer_id": number} if number else {}
     times = (data.get(name) for name in ("left", "terminated", "answered", "joined"))
-    moment = first((_FIRED(payload), *times))
-    found = {
+    time_s = first_known((_EVENT_TIME(payload), *times))
+    required_values = {
         "CC-Member-Session-UUID": contact,
         "CC-Member-UUID": data.get("member"),
         "CC-Queue": data.get("queue"),
-        "Event-Date-Timestamp": moment,
+        "Event-Date-Timestamp": time_s,
     }
-    required(found, *found)
-    yield Note(contact, action, round(moment * 1000), data)
+    require_fields(required_values, *required_values)
+    yield Fragment(contact, action, round(time_s * 1000), data)
 
 
-def assemble(notes: Sequence[Note], options: Options) -> Iterator[Sent]:
-    for member in dict.fromkeys(note.data["member"] for note in notes):
-        own = [note for note in notes if note.data["member"] == member]
-        if data := _segment(own, notes, options):
-            yield Sent("call-completed", data)
+def assemble_callcenter_call(fragments: Sequence[Fragment], options: Options) -> Iterator[OutgoingEvent]:
+    for member in dict.fromkeys(fragment.data["member"] for fragment in fragments):
+        member_fragments = [fragment for fragment in fragments if fragment.data["member"] == member]
+        if data := _segment(member_fragments, fragments, options):
+            yield OutgoingEvent("call-completed", data)
 
 
-def _segment(own: Sequence[Note], notes: Sequence[Note], options: Options) -> dict[str, Any] | None:
-    def said(name: str) -> Any:
-        return first(note.data.get(name) for note in own)
+def _segment(
+    member_fragments: Sequence[Fragment], fragments: Sequence[Fragment], options: Options
+) -> dict[str, Any] | None:
+    def first_value(name: str) -> Any:
+        return first_known(fragment.data.get(name) for fragment in member_fragments)
 
-    ended_at = first((said("terminated"), said("left")))
+    ended_at = first_known((first_value("terminated"), first_value("left")))
     if ended_at is None:
         return None
-    answered = any(note.kind == _BRIDGE_END or note.data.get("cause") == "Terminated" for note in own)
-    joined = first((*_started(own, RESUME), said("joined"), *_started(own, START)))
+    answered = any(
+        fragment.kind == _BRIDGE_END or fragment.data.get("cause") == "Terminated"
+        for fragment in member_fragments
+    )
+    joined = first_known(
+        (
+            *_start_times_s(member_fragments, RESUME),
+            first_value("joined"),
+            *_start_times_s(member_fragments, START),
+        )
+    )
     data = {
-        "contact_id": own[0].contact,
-        "segment_id": said("member"),
-        "customer_id": first(note.data.get("customer_id") for note in notes),
-        "queue": said("queue"),
+        "contact_id": member_fragments[0].contact,
+        "segment_id": first_value("member"),
+        "customer_id": first_known(fragment.data.get("customer_id") for fragment in fragments),
+        "queue": first_value("queue"),
         "queued_at": joined,
         "ended_at": ended_at,
-        "wait_s": _between(joined, said("answered") if answered else ended_at),
+        "wait_s": _elapsed_s(joined, first_value("answered") if answered else ended_at),
     }
     if answered:
-        data |= {"agent_id": said("agent_id"), "talk_s": _between(said("answered"), ended_at)}
-        data |= {"outcome": "answered", "transfer": "queue" if _again(own, notes, ended_at) else None}
+        data |= {"agent_id": first_value("agent_id"), "talk_s": _elapsed_s(first_value("answered"), ended_at)}
+        data |= {
+            "outcome": "answered",
+            "transfer": "queue" if _entered_another_queue(member_fragments, fragments, ended_at) else None,
+        }
     else:
-        data["outcome"] = {**OUTCOMES, **options["outcomes"]}.get(said("why"), "abandoned")
+        data["outcome"] = {**OUTCOMES, **options["outcomes"]}.get(first_value("why"), "abandoned")
     return {name: value for name, value in data.items() if value is not None}
 
 
-def _started(own: Sequence[Note], kind: str) -> list[int]:
+def _start_times_s(member_fragments: Sequence[Fragment], kind: str) -> list[int]:
     """Return the times of these fragments in whole seconds, as all other times are.
 
     A fraction could make a short wait negative.
     """
-    return [note.at // 1000 for note in own if note.kind == kind]
+    return [fragment.at // 1000 for fragment in member_fragments if fragment.kind == kind]
 
 
-def _between(start: float | None, end: float | None) -> float | None:
-    return None if start is None or end is None else end - start
+def _elapsed_s(start_s: float | None, end_s: float | None) -> float | None:
+    return None if start_s is None or end_s is None else end_s - start_s
 
 
-def _again(own: Sequence[Note], notes: Sequence[Note], ended_at: float) -> bool:
+def _entered_another_queue(
+    member_fragments: Sequence[Fragment], fragments: Sequence[Fragment], ended_at: float
+) -> bool:
     """Tell whether the caller entered another queue after speaking to an agent."""
     return any(
-        note.kind in (START, RESUME) and since_epoch(note.at) >= ended_at for note in notes if note not in own
+        fragment.kind in (START, RESUME) and epoch_seconds(fragment.at) >= ended_at
+        for fragment in fragments
+        if fragment not in member_fragments
     )
 
 
-SOURCE: Final = Source(
+SOURCE: Final = SourceAdapter(
     name="freeswitch",
     title="FreeSWITCH mod_callcenter events",
     help=f"""\
@@ -148,10 +168,10 @@ What to know
   answered one.
 
 Options of [sources.freeswitch]
-{telephone.HELP}
+{phone_customers.HELP}
   outcomes = {{}}            other outcomes by CC-Cancel-Reason: {{ EXIT_WITH_KEY = "callback" }}
 """,
-    read=read,
-    assemble=assemble,
-    options={**telephone.OPTIONS, "outcomes": {}},
+    read=read_callcenter_event,
+    assemble=assemble_callcenter_call,
+    options={**phone_customers.OPTIONS, "outcomes": {}},
 )

@@ -3,19 +3,19 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from streamer.events.adapters.callers import caller
+from streamer.events.adapters.caller_ids import read_caller_id
 from streamer.events.adapters.fields import (
-    Field,
-    at,
-    mapped,
-    milliseconds,
-    number,
-    one_of,
-    text,
-    wrong,
+    FieldReader,
+    choice_reader,
+    map_fields,
+    payload_error,
+    read_milliseconds,
+    read_number,
+    read_text,
+    value_at,
 )
-from streamer.events.adapters.genesys_conversation import ACD, CUSTOMER, USER, assemble
-from streamer.events.adapters.source import Note, Options, Source
+from streamer.events.adapters.genesys_conversation import ACD, CUSTOMER, USER, assemble_conversation
+from streamer.events.adapters.source import Fragment, Options, SourceAdapter
 
 _TOPIC: Final = "v2.detail.events.conversation."
 _MEDIA: Final = {
@@ -36,69 +36,74 @@ _DIRECTIONS: Final = {"inbound": "inbound", "outbound": "outbound", "unknown": "
 _OUTCOMES: Final = {"abandon": "abandoned", "answered": "answered", "flow_out": "overflow", "unknown": ""}
 _CUSTOMERS: Final = {"address": "address", "external_contact": "external_contact"}
 _FIELDS: Final = {
-    "participant": Field(text, "participantId"),
-    "session": Field(text, "sessionId"),
-    "channel": Field(one_of(_MEDIA), "mediaType"),
-    "direction": Field(one_of(_DIRECTIONS), "direction"),
-    "queue": Field(text, "queueId"),
-    "team": Field(text, "divisionId"),
-    "user": Field(text, "userId"),
-    "answered_by": Field(text, "answeredUserId"),
-    "outcome": Field(one_of(_OUTCOMES), "acdOutcome"),
-    "disconnect": Field(text, "disconnectType"),
-    "waited_s": Field(milliseconds, "connectedDurationMs"),
-    "talk_s": Field(milliseconds, "interactingDurationMs"),
-    "hold_s": Field(milliseconds, "heldDurationMs"),
-    "acw_s": Field(milliseconds, "wrapupDurationMs"),
-    "wrapup": Field(text, "wrapupCode"),
+    "participant": FieldReader(read_text, "participantId"),
+    "session": FieldReader(read_text, "sessionId"),
+    "channel": FieldReader(choice_reader(_MEDIA), "mediaType"),
+    "direction": FieldReader(choice_reader(_DIRECTIONS), "direction"),
+    "queue": FieldReader(read_text, "queueId"),
+    "team": FieldReader(read_text, "divisionId"),
+    "user": FieldReader(read_text, "userId"),
+    "answered_by": FieldReader(read_text, "answeredUserId"),
+    "outcome": FieldReader(choice_reader(_OUTCOMES), "acdOutcome"),
+    "disconnect": FieldReader(read_text, "disconnectType"),
+    "waited_s": FieldReader(read_milliseconds, "connectedDurationMs"),
+    "talk_s": FieldReader(read_milliseconds, "interactingDurationMs"),
+    "hold_s": FieldReader(read_milliseconds, "heldDurationMs"),
+    "acw_s": FieldReader(read_milliseconds, "wrapupDurationMs"),
+    "wrapup": FieldReader(read_text, "wrapupCode"),
 }
 
 
-def read(payload: Any, options: Options) -> Iterator[Note]:
+def read_conversation_event(payload: Any, options: Options) -> Iterator[Fragment]:
     event = payload.get("detail", payload)
-    topic = text("topicName", at(event, "topicName") or payload.get("detail-type"))
+    topic = read_text("topicName", value_at(event, "topicName") or payload.get("detail-type"))
     if topic is None:
-        raise wrong("missing", "topicName", None, f"{_TOPIC}{{id}}.acd.start and the like")
+        raise payload_error("missing", "topicName", None, f"{_TOPIC}{{id}}.acd.start and the like")
     kind = topic.removeprefix(_TOPIC).partition(".")[2] if topic.startswith(_TOPIC) else ""
     if kind not in (*ACD, *USER, *CUSTOMER):
         return  # a heartbeat, a flow, an attribute
-    body = at(event, "eventBody")
+    body = value_at(event, "eventBody")
     if not isinstance(body, Mapping):
-        raise wrong("wrong-type", "eventBody", body, "an object")
-    conversation, when = text("conversationId", body.get("conversationId")), _moment(body.get("eventTime"))
-    told = _told(body, options)
+        raise payload_error("wrong-type", "eventBody", body, "an object")
+    conversation, time_ms = (
+        read_text("conversationId", body.get("conversationId")),
+        _event_time_ms(body.get("eventTime")),
+    )
+    facts = _participant_facts(body, options)
     for path, name in (("participantId", "participant"), ("sessionId", "session")):
-        if told.get(name) is None:
-            raise wrong("missing", path, None, "the participant's id and its session's")
+        if facts.get(name) is None:
+            raise payload_error("missing", path, None, "the participant's id and its session's")
     if conversation is None:
-        raise wrong("missing", "conversationId", None, "the conversation's id")
-    yield Note(conversation, kind, when, told)
+        raise payload_error("missing", "conversationId", None, "the conversation's id")
+    yield Fragment(conversation, kind, time_ms, facts)
 
 
-def _moment(value: Any) -> int:
-    found = number("eventTime", value)
-    if found is None or not 0 < found < 253_402_300_799_000:
-        raise wrong("no-time", "eventTime", value, "milliseconds since the epoch")
-    return round(found)
+def _event_time_ms(value: Any) -> int:
+    time_ms = read_number("eventTime", value)
+    if time_ms is None or not 0 < time_ms < 253_402_300_799_000:
+        raise payload_error("no-time", "eventTime", value, "milliseconds since the epoch")
+    return round(time_ms)
 
 
-def _told(body: Mapping[str, Any], options: Options) -> dict[str, Any]:
-    told = mapped(body, _FIELDS, customer_id=_customer(body, options))
-    if told.get("channel") == "message":
-        kind = text("messageType", body.get("messageType"))
-        told["channel"] = _MESSAGES.get((kind or "").lower(), "message")
-    return {name: value for name, value in told.items() if value != ""}
+def _participant_facts(body: Mapping[str, Any], options: Options) -> dict[str, Any]:
+    facts = map_fields(body, _FIELDS, customer_id=_customer_id(body, options))
+    if facts.get("channel") == "message":
+        kind = read_text("messageType", body.get("messageType"))
+        facts["channel"] = _MESSAGES.get((kind or "").lower(), "message")
+    return {name: value for name, value in facts.items() if value != ""}
 
 
-def _customer(body: Mapping[str, Any], options: Options) -> Any:
+def _customer_id(body: Mapping[str, Any], options: Options) -> Any:
     """Return the customer's id: the caller, or the called party of an outbound call."""
-    if one_of(_CUSTOMERS)("the setting customer", options.get("customer")) == "external_contact":
-        return Field(text, "externalContactId", "conversationExternalContactIds.0")(body)
-    out = str(body.get("direction")).upper() == "OUTBOUND"
-    return Field(caller, *(("dnis", "addressTo") if out else ("ani", "addressFrom")))(body)
+    if choice_reader(_CUSTOMERS)("the setting customer", options.get("customer")) == "external_contact":
+        return FieldReader(read_text, "externalContactId", "conversationExternalContactIds.0")(body)
+    is_outbound = str(body.get("direction")).upper() == "OUTBOUND"
+    return FieldReader(read_caller_id, *(("dnis", "addressTo") if is_outbound else ("ani", "addressFrom")))(
+        body
+    )
 
 
-SOURCE: Final = Source(
+SOURCE: Final = SourceAdapter(
     name="genesys-cloud",
     title="Genesys Cloud conversation detail events",
     help="""\
@@ -155,7 +160,7 @@ How to connect it
   and the secret as its value. Messages of the notification API's WebSocket have the same topicName
   and eventBody, and are read as they are; heartbeats are ignored.
 """,
-    read=read,
-    assemble=assemble,
+    read=read_conversation_event,
+    assemble=assemble_conversation,
     options={"customer": "address", "wrapup_is_reason": False},
 )

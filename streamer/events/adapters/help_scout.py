@@ -4,38 +4,46 @@ import hashlib
 from collections.abc import Iterator
 from typing import Any, Final
 
-from streamer.events.adapters import questions
-from streamer.events.adapters.fields import Field, at, mapped, required, text, time, wrong
-from streamer.events.adapters.source import Options, Sent, Source
+from streamer.events.adapters import survey_questions
+from streamer.events.adapters.fields import (
+    FieldReader,
+    map_fields,
+    payload_error,
+    read_text,
+    read_time,
+    require_fields,
+    value_at,
+)
+from streamer.events.adapters.source import Options, OutgoingEvent, SourceAdapter
 
 _FIELDS: Final = {
-    "answered_at": Field(time, "response.timestamp"),
-    "comment": Field(text, "response.comment"),
-    "customer_id": Field(text, "_embedded.customer.id"),
+    "answered_at": FieldReader(read_time, "response.timestamp"),
+    "comment": FieldReader(read_text, "response.comment"),
+    "customer_id": FieldReader(read_text, "_embedded.customer.id"),
 }
-_SURVEY: Final = Field(text, "_links.message:dashboard.href", "message.id")
+_SURVEY: Final = FieldReader(read_text, "_links.message:dashboard.href", "message.id")
 
 
-def read(payload: Any, options: Options) -> Iterator[Sent]:
+def read_help_scout_response(payload: Any, options: Options) -> Iterator[OutgoingEvent]:
     response = payload.get("response")
     if not isinstance(response, dict):
-        raise wrong("wrong-type", "response", response, "an object")
-    name = text("message.name", at(payload, "message.name")) or ""
-    asked = questions.said("help-scout", options).get(name)
-    if asked is None and response.get("category") is not None:  # only NPS surveys have it
-        asked = "nps"
-    data = mapped(payload, _FIELDS)
-    required(data, "answered_at")
-    if asked is None:
-        raise questions.unsaid("help-scout", [name])
-    answer = questions.answer(asked, "response.value", response.get("value"), options)
-    data["response_id"] = _identity(payload, name, data, answer)
-    found = {"comment": answer} if asked == "comment" and answer is not None else {}
-    answers = {} if asked == "comment" else {asked: answer}
-    yield Sent("survey-completed", {**data, **found, "answers": answers})
+        raise payload_error("wrong-type", "response", response, "an object")
+    name = read_text("message.name", value_at(payload, "message.name")) or ""
+    question = survey_questions.configured_questions("help-scout", options).get(name)
+    if question is None and response.get("category") is not None:  # only NPS surveys have it
+        question = "nps"
+    data = map_fields(payload, _FIELDS)
+    require_fields(data, "answered_at")
+    if question is None:
+        raise survey_questions.unmapped_question_error("help-scout", [name])
+    answer = survey_questions.read_answer(question, "response.value", response.get("value"), options)
+    data["response_id"] = _response_id(payload, name, data, answer)
+    comment_data = {"comment": answer} if question == "comment" and answer is not None else {}
+    answers = {} if question == "comment" else {question: answer}
+    yield OutgoingEvent("survey-completed", {**data, **comment_data, "answers": answers})
 
 
-def _identity(payload: Any, name: str, data: dict[str, Any], answer: int | bool | str | None) -> str:
+def _response_id(payload: Any, name: str, data: dict[str, Any], answer: int | bool | str | None) -> str:
     """Return an id for a response, which has none of its own.
 
     A response that is sent again has the same time and customer; with an unknown customer, the same words.
@@ -43,11 +51,11 @@ def _identity(payload: Any, name: str, data: dict[str, Any], answer: int | bool 
     survey = _SURVEY(payload) or name
     customer = data.get("customer_id")
     words = "" if customer is not None else f"{answer}\n{data.get('comment')}"
-    told = "\n".join((survey, str(customer), data["answered_at"], words))
-    return hashlib.sha256(told.encode()).hexdigest()[:32]
+    fingerprint = "\n".join((survey, str(customer), data["answered_at"], words))
+    return hashlib.sha256(fingerprint.encode()).hexdigest()[:32]
 
 
-SOURCE: Final = Source(
+SOURCE: Final = SourceAdapter(
     name="help-scout",
     title="Help Scout survey responses",
     help=f"""\
@@ -65,7 +73,7 @@ What is read
   message.name                  the survey's name, to be found in `questions`
 
 Options
-{questions.HELP}
+{survey_questions.HELP}
 
   [sources.help-scout]
   secret = "…"                  # the webhook's secret key: its signatures are checked with it
@@ -82,6 +90,6 @@ What to know
   It names no conversation: the score is the customer's, and of no agent. Help Scout does not
   tell how many were asked, so there is no response_ratio of this source.
 """,
-    read=read,
-    options=questions.OPTIONS,
+    read=read_help_scout_response,
+    options=survey_questions.OPTIONS,
 )

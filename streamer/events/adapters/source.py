@@ -9,8 +9,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from streamer.events.envelopes import WrongError
-from streamer.events.models import Rejected
+from streamer.events.envelopes import InvalidEventError
+from streamer.events.models import RejectedEvent
 
 LONGEST_KEY: Final = 256
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -18,7 +18,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 Options = Mapping[str, Any]
 
 
-class Sent(msgspec.Struct, frozen=True):
+class OutgoingEvent(msgspec.Struct, frozen=True):
     """An event to publish: a topic of the contract, and the event's data.
 
     The data are JSON values; times are RFC 3339 with a zone, or epoch seconds; unknown fields are absent,
@@ -29,7 +29,7 @@ class Sent(msgspec.Struct, frozen=True):
     data: Mapping[str, Any]
 
 
-class Note(msgspec.Struct, frozen=True, array_like=True):
+class Fragment(msgspec.Struct, frozen=True, array_like=True):
     """A raw event's part of a contact that is assembled from several.
 
     `contact` is the contact's id, `at` the time in ms since the epoch; `data` has JSON values. Equal
@@ -41,15 +41,15 @@ class Note(msgspec.Struct, frozen=True, array_like=True):
     at: int
     data: dict[str, Any]
 
-    def written(self) -> bytes:
+    def encode(self) -> bytes:
         """Encode as JSON; equal fragments give equal bytes."""
         return _encode(self)
 
 
-Read = Sent | Note | Rejected
+PayloadItem = OutgoingEvent | Fragment | RejectedEvent
 
 
-class Source(NamedTuple):
+class SourceAdapter(NamedTuple):
     """Adapter of one source. `form`: a payload is a JSON object, or a line of text.
 
     `read` takes a payload (a dict, or a str without its line end) and the options in force, and yields
@@ -62,84 +62,90 @@ class Source(NamedTuple):
     name: str
     title: str
     help: str
-    read: Callable[[Any, Options], Iterable[Read]]
-    assemble: Callable[[Sequence[Note], Options], Iterable[Sent]] | None = None
+    read: Callable[[Any, Options], Iterable[PayloadItem]]
+    assemble: Callable[[Sequence[Fragment], Options], Iterable[OutgoingEvent]] | None = None
     form: Literal["object", "line"] = "object"
     options: Mapping[str, Any] = {}
     """Defaults by name; a setting of another name is refused. `help` explains each."""
 
 
-_KINDS: Final = (bool, (int, float), str, Mapping, (list, tuple))
+_OPTION_KINDS: Final = (bool, (int, float), str, Mapping, (list, tuple))
 
 
-def unfit(source: Source, options: Options) -> str | None:
+def invalid_option(source: SourceAdapter, options: Options) -> str | None:
     """Return the name of an option of another type than its default, or None if all types fit.
 
-    >>> source = Source("acme", "", "", read=list, options={"least_digits": 7})
-    >>> unfit(source, {"least_digits": "seven"})
+    >>> source = SourceAdapter("acme", "", "", read=list, options={"least_digits": 7})
+    >>> invalid_option(source, {"least_digits": "seven"})
     'least_digits'
     """
     for name, value in options.items():
-        kind = next((kind for kind in _KINDS if isinstance(source.options[name], kind)), object)
+        kind = next((kind for kind in _OPTION_KINDS if isinstance(source.options[name], kind)), object)
         if not isinstance(value, kind) or (isinstance(value, bool) and kind not in (bool, object)):
             return name
     return None
 
 
-def read(source: Source, payload: bytes | str, options: Options) -> list[Read]:
+def read_payload(source: SourceAdapter, payload: bytes | str, options: Options) -> list[PayloadItem]:
     """Read a raw payload of a source. Never raises: unreadable bytes give a RejectedEvent.
 
     Options that are not given have the source's defaults.
 
     >>> def start(line, options):
-    ...     yield Note(line, "start", 0, {})
-    >>> source = Source("acme", "", "", start, form="line")
-    >>> [item.contact for item in read(source, b"c-81231\\n", {})]
+    ...     yield Fragment(line, "start", 0, {})
+    >>> source = SourceAdapter("acme", "", "", start, form="line")
+    >>> [item.contact for item in read_payload(source, b"c-81231\\n", {})]
     ['c-81231']
-    >>> [(item.reason, item.error) for item in read(source, b"\\xff", {})]
+    >>> [(item.reason, item.error) for item in read_payload(source, b"\\xff", {})]
     [('not-json', 'the payload is not UTF-8 from byte 0 on')]
     """
     try:
-        found = list(source.read(_parsed(source, payload), {**source.options, **options}))
-        for note in found:
-            if isinstance(note, Note):
-                _check_key(note.contact)
-        return found
-    except WrongError as error:
-        return [Rejected(error.reason, error.error)]
+        items = list(source.read(_parse_payload(source, payload), {**source.options, **options}))
+        for item in items:
+            if isinstance(item, Fragment):
+                _check_key(item.contact)
+        return items
+    except InvalidEventError as error:
+        return [RejectedEvent(error.reason, error.error)]
 
 
 def _check_key(contact: str) -> None:
     if not 0 < len(contact) <= LONGEST_KEY:
-        raise WrongError(
+        raise InvalidEventError(
             "too-long", f"the contact's id has {len(contact)} characters, expected 1 to {LONGEST_KEY}"
         )
 
 
-def _parsed(source: Source, payload: bytes | str) -> Any:
+def _parse_payload(source: SourceAdapter, payload: bytes | str) -> Any:
     try:
         text = payload if isinstance(payload, str) else payload.decode()
     except UnicodeDecodeError as error:
-        raise WrongError("not-json", f"the payload is not UTF-8 from byte {error.start} on") from None
+        raise InvalidEventError("not-json", f"the payload is not UTF-8 from byte {error.start} on") from None
     if source.form == "line":
         return text.rstrip("\r\n")
     try:
-        found = msgspec.json.decode(text)
+        body = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise WrongError("not-json", f"{error or 'nested too deeply'}, expected a JSON object") from None
-    if not isinstance(found, dict):
-        raise WrongError("wrong-type", "the payload is not a JSON object")
-    return found
+        raise InvalidEventError(
+            "not-json", f"{error or 'nested too deeply'}, expected a JSON object"
+        ) from None
+    if not isinstance(body, dict):
+        raise InvalidEventError("wrong-type", "the payload is not a JSON object")
+    return body
 
 
-def known(source: Source, notes: Iterable[Note], options: Options) -> list[Sent]:
+def assemble_events(
+    source: SourceAdapter, fragments: Iterable[Fragment], options: Options
+) -> list[OutgoingEvent]:
     """Return the events to publish for one contact, from all its fragments in any order, repeated or not.
 
     The version of each event is the number of distinct fragments, so that events from more fragments
     replace events from fewer.
     """
     assert source.assemble is not None
-    different = {note.written(): note for note in notes}
-    ordered = sorted(different.items(), key=lambda item: (item[1].at, item[1].kind, item[0]))
-    found = source.assemble([note for _, note in ordered], {**source.options, **options})
-    return [Sent(sent.topic, {**sent.data, "version": len(different)}) for sent in found]
+    fragments_by_encoding = {fragment.encode(): fragment for fragment in fragments}
+    ordered = sorted(fragments_by_encoding.items(), key=lambda item: (item[1].at, item[1].kind, item[0]))
+    events = source.assemble([fragment for _, fragment in ordered], {**source.options, **options})
+    return [
+        OutgoingEvent(event.topic, {**event.data, "version": len(fragments_by_encoding)}) for event in events
+    ]

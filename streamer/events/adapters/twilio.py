@@ -6,20 +6,20 @@ from typing import Any, Final
 
 import msgspec
 
-from streamer.events.adapters.callers import caller
+from streamer.events.adapters.caller_ids import read_caller_id
 from streamer.events.adapters.fields import (
-    Field,
-    at,
-    epoch_ms,
-    epoch_s,
-    instant,
-    mapped,
-    one_of,
-    text,
-    wrong,
+    FieldReader,
+    choice_reader,
+    map_fields,
+    payload_error,
+    read_epoch_ms,
+    read_epoch_s,
+    read_instant_ms,
+    read_text,
+    value_at,
 )
-from streamer.events.adapters.source import Note, Options, Source
-from streamer.events.adapters.twilio_task import READ, assemble
+from streamer.events.adapters.source import Fragment, Options, SourceAdapter
+from streamer.events.adapters.twilio_task import TASK_EVENTS, assemble_task
 from streamer.events.models import CHANNELS, OUTCOMES
 
 _PREFIX: Final = "com.twilio.taskrouter."
@@ -35,104 +35,106 @@ _CHANNELS: Final = {name: name for name in CHANNELS} | {
 }
 _LEFT: Final = {name: name for name in OUTCOMES if name != "answered"}
 _FIELDS: Final = {
-    "queue": Field(text, "task_queue_name", "task_queue_sid"),
-    "agent_id": Field(text, "worker_name", "worker_sid"),
-    "reservation": Field(text, "reservation_sid"),
-    "mover": Field(text, "transfer_initiating_reservation_sid"),
-    "to": Field(text, "transfer_to", "transfer_type"),
+    "queue": FieldReader(read_text, "task_queue_name", "task_queue_sid"),
+    "agent_id": FieldReader(read_text, "worker_name", "worker_sid"),
+    "reservation": FieldReader(read_text, "reservation_sid"),
+    "mover": FieldReader(read_text, "transfer_initiating_reservation_sid"),
+    "to": FieldReader(read_text, "transfer_to", "transfer_type"),
 }
 
 
-def read(payload: Any, options: Options) -> Iterator[Note]:
+def read_taskrouter_event(payload: Any, options: Options) -> Iterator[Fragment]:
     kind, event = _event(payload)
-    if kind not in READ:
+    if kind not in TASK_EVENTS:
         return  # events of workers, activities and workflows, or of another product
-    task, when = text("task_sid", event.get("task_sid")), _time(event, "timestamp")
+    task, time_ms = read_text("task_sid", event.get("task_sid")), _time_ms(event, "timestamp")
     if task is None:
-        raise wrong("missing", "task_sid", None, "the task's id")
-    if when is None:
-        raise wrong("no-time", "timestamp", None, "when it happened")
-    told = mapped(
+        raise payload_error("missing", "task_sid", None, "the task's id")
+    if time_ms is None:
+        raise payload_error("no-time", "timestamp", None, "when it happened")
+    facts = map_fields(
         event,
         _FIELDS,
         channel=_channel(event, options),
-        created=_time(event, "task_date_created"),
-        left=_left(event, options) if kind == "task.canceled" else None,
-        team=_attribute(_parsed(event, "worker_attributes"), options, "team_attribute"),
-        **_of_attributes(_parsed(event, "task_attributes"), options),
+        created=_time_ms(event, "task_date_created"),
+        left=_canceled_outcome(event, options) if kind == "task.canceled" else None,
+        team=_attribute(_json_object(event, "worker_attributes"), options, "team_attribute"),
+        **_attribute_facts(_json_object(event, "task_attributes"), options),
     )
-    yield Note(task, kind, when, told)
+    yield Fragment(task, kind, time_ms, facts)
 
 
 def _event(payload: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     """Return the type of an event and its fields, named as in Event Streams."""
     if "specversion" in payload:
-        kind = text("type", payload.get("type")) or ""
+        kind = read_text("type", payload.get("type")) or ""
         if not kind.startswith(_PREFIX):
             return "", {}
-        return kind.removeprefix(_PREFIX), _parsed(at(payload, "data") or {}, "payload")
+        return kind.removeprefix(_PREFIX), _json_object(value_at(payload, "data") or {}, "payload")
     fields = {_WORD.sub("_", name).lower(): value for name, value in payload.items()}
-    named = text("EventType", fields.get("event_type", fields.get("eventtype")))
-    if named is None:
-        raise wrong("missing", "EventType", None, "a TaskRouter event, or a CloudEvent of Event Streams")
-    return named, fields
+    event_type = read_text("EventType", fields.get("event_type", fields.get("eventtype")))
+    if event_type is None:
+        raise payload_error(
+            "missing", "EventType", None, "a TaskRouter event, or a CloudEvent of Event Streams"
+        )
+    return event_type, fields
 
 
-def _parsed(event: Any, name: str) -> Mapping[str, Any]:
+def _json_object(event: Any, name: str) -> Mapping[str, Any]:
     """Return the object in a field, also one written as JSON text."""
-    found = at(event, name)
-    if isinstance(found, str) and found.strip():
+    value = value_at(event, name)
+    if isinstance(value, str) and value.strip():
         try:
-            found = msgspec.json.decode(found)
+            value = msgspec.json.decode(value)
         except (msgspec.DecodeError, RecursionError):
-            raise wrong("not-json", name, found, "an object, or its JSON as text") from None
-    if found is None or found == "":
+            raise payload_error("not-json", name, value, "an object, or its JSON as text") from None
+    if value is None or value == "":
         return {}
-    if not isinstance(found, Mapping):
-        raise wrong("wrong-type", name, found, "an object, or its JSON as text")
-    return found
+    if not isinstance(value, Mapping):
+        raise payload_error("wrong-type", name, value, "an object, or its JSON as text")
+    return value
 
 
-def _time(event: Mapping[str, Any], name: str) -> int | None:
+def _time_ms(event: Mapping[str, Any], name: str) -> int | None:
     """Return a time in ms: Event Streams has a text, a callback has seconds and ms."""
-    exact, value = epoch_ms(f"{name}_ms", event.get(f"{name}_ms")), event.get(name)
-    if exact is None and isinstance(value, str) and not value.strip().replace(".", "", 1).isdecimal():
-        return instant(name, value)
-    found = epoch_s(name, value) if exact is None else exact
-    return None if found is None else round(found * 1000)
+    exact_s, value = read_epoch_ms(f"{name}_ms", event.get(f"{name}_ms")), event.get(name)
+    if exact_s is None and isinstance(value, str) and not value.strip().replace(".", "", 1).isdecimal():
+        return read_instant_ms(name, value)
+    time_s = read_epoch_s(name, value) if exact_s is None else exact_s
+    return None if time_s is None else round(time_s * 1000)
 
 
 def _channel(event: Mapping[str, Any], options: Options) -> str | None:
-    word = text("task_channel_unique_name", event.get("task_channel_unique_name"))
-    meant = _setting(options, "channels").get((word or "").lower())
-    said: str | None = one_of({name: name for name in CHANNELS})("the setting channels", meant)
-    found: str | None = said or one_of(_CHANNELS)("task_channel_unique_name", word)
-    return found
+    word = read_text("task_channel_unique_name", event.get("task_channel_unique_name"))
+    setting = _setting_table(options, "channels").get((word or "").lower())
+    configured: str | None = choice_reader({name: name for name in CHANNELS})("the setting channels", setting)
+    channel: str | None = configured or choice_reader(_CHANNELS)("task_channel_unique_name", word)
+    return channel
 
 
-def _left(event: Mapping[str, Any], options: Options) -> str:
+def _canceled_outcome(event: Mapping[str, Any], options: Options) -> str:
     """Return the outcome of a canceled task that nobody had accepted."""
-    reason = Field(text, "task_canceled_reason", "reason")(event) or ""
-    meant = _setting(options, "outcomes").get(reason.lower())
-    return one_of(_LEFT)("the setting outcomes", meant) or "abandoned"
+    reason = FieldReader(read_text, "task_canceled_reason", "reason")(event) or ""
+    setting = _setting_table(options, "outcomes").get(reason.lower())
+    return choice_reader(_LEFT)("the setting outcomes", setting) or "abandoned"
 
 
-def _setting(options: Options, name: str) -> dict[str, Any]:
-    found = options.get(name, {})
-    if not isinstance(found, Mapping):
-        raise wrong("wrong-type", f"the setting {name}", found, "a table")
-    return {str(word).lower(): meant for word, meant in found.items()}
+def _setting_table(options: Options, name: str) -> dict[str, Any]:
+    table = options.get(name, {})
+    if not isinstance(table, Mapping):
+        raise payload_error("wrong-type", f"the setting {name}", table, "a table")
+    return {str(word).lower(): value for word, value in table.items()}
 
 
-def _of_attributes(attributes: Mapping[str, Any], options: Options) -> dict[str, str | None]:
-    direction = (text("task_attributes.direction", attributes.get("direction")) or "").lower()
-    out = direction.startswith("outbound")
-    address = caller("task_attributes.from", attributes.get("outbound_to" if out else "from"))
-    named = options.get("customer_attribute")
+def _attribute_facts(attributes: Mapping[str, Any], options: Options) -> dict[str, str | None]:
+    direction = (read_text("task_attributes.direction", attributes.get("direction")) or "").lower()
+    is_outbound = direction.startswith("outbound")
+    address = read_caller_id("task_attributes.from", attributes.get("outbound_to" if is_outbound else "from"))
+    attribute_name = options.get("customer_attribute")
     return {
-        "conversation": text("conversation_id", at(attributes, "conversations.conversation_id")),
-        "customer_id": _attribute(attributes, options, "customer_attribute") if named else address,
-        "direction": "outbound" if out else "inbound" if direction else None,
+        "conversation": read_text("conversation_id", value_at(attributes, "conversations.conversation_id")),
+        "customer_id": _attribute(attributes, options, "customer_attribute") if attribute_name else address,
+        "direction": "outbound" if is_outbound else "inbound" if direction else None,
         "reason": _attribute(attributes, options, "reason_attribute"),
         "language": _attribute(attributes, options, "language_attribute"),
     }
@@ -140,10 +142,10 @@ def _of_attributes(attributes: Mapping[str, Any], options: Options) -> dict[str,
 
 def _attribute(attributes: Mapping[str, Any], options: Options, option: str) -> str | None:
     path = options.get(option)
-    return text(path, at(attributes, path)) if isinstance(path, str) and path else None
+    return read_text(path, value_at(attributes, path)) if isinstance(path, str) and path else None
 
 
-SOURCE: Final = Source(
+SOURCE: Final = SourceAdapter(
     name="twilio",
     title="Twilio TaskRouter (Flex)",
     help="""\
@@ -199,8 +201,8 @@ How to connect it
   workspace's event callback to /ingest/twilio. One of the two, not both: their times may differ.
   The secret is the account's auth token.
 """,
-    read=read,
-    assemble=assemble,
+    read=read_taskrouter_event,
+    assemble=assemble_task,
     options={
         "customer_attribute": "",
         "reason_attribute": "",

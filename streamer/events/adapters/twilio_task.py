@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from streamer.events.adapters.source import Note, Options, Sent
+from streamer.events.adapters.source import Fragment, Options, OutgoingEvent
 
-READ: Final = frozenset(
+TASK_EVENTS: Final = frozenset(
     {
         "task.created",
         "task-queue.entered",
@@ -19,135 +19,180 @@ READ: Final = frozenset(
         "task.transfer-completed",
     }
 )
-_SAME: Final = ("customer_id", "channel", "direction", "reason", "language")
+_COPIED_FIELDS: Final = ("customer_id", "channel", "direction", "reason", "language")
 
 
-class _Part(NamedTuple):
+class _AcceptedReservation(NamedTuple):
     """An accepted reservation: one agent's part of a task. Times in ms, None if unknown."""
 
-    accepted: Note
-    since: int | None
-    wrapped: int | None
-    ended: int | None
+    accepted: Fragment
+    since_ms: int | None
+    wrapped_ms: int | None
+    ended_ms: int | None
 
 
-def assemble(notes: Sequence[Note], options: Options) -> Iterator[Sent]:
-    parts = _parts(notes)
-    for place, part in enumerate(parts):
-        if part.ended is not None:
-            yield _answered(notes, parts, place, options)
-    canceled = _first(notes, "task.canceled")
-    told = _told(notes)
-    if not parts and canceled is not None and "queue" in told:
-        created = _created(notes)
-        waited = None if created is None else canceled.at - created
-        left = {"outcome": canceled.data["left"], "wait_s": _seconds(waited), "ended_at": canceled.at / 1000}
-        yield _sent(notes, told, notes[0].contact, created, left)
+def assemble_task(fragments: Sequence[Fragment], options: Options) -> Iterator[OutgoingEvent]:
+    reservations = _accepted_reservations(fragments)
+    for reservation_index, reservation in enumerate(reservations):
+        if reservation.ended_ms is not None:
+            yield _answered_event(fragments, reservations, reservation_index, options)
+    canceled = _first_of_kind(fragments, "task.canceled")
+    facts = _merged_facts(fragments)
+    if not reservations and canceled is not None and "queue" in facts:
+        created_ms = _created_ms(fragments)
+        waited_ms = None if created_ms is None else canceled.at - created_ms
+        outcome_data = {
+            "outcome": canceled.data["left"],
+            "wait_s": _seconds(waited_ms),
+            "ended_at": canceled.at / 1000,
+        }
+        yield _completed_event(fragments, facts, fragments[0].contact, created_ms, outcome_data)
 
 
-def _parts(notes: Sequence[Note]) -> list[_Part]:
-    accepted: dict[str, Note] = {}
-    for note in notes:
-        if note.kind == "reservation.accepted":
-            accepted.setdefault(note.data.get("reservation", ""), note)
+def _accepted_reservations(fragments: Sequence[Fragment]) -> list[_AcceptedReservation]:
+    accepted: dict[str, Fragment] = {}
+    for fragment in fragments:
+        if fragment.kind == "reservation.accepted":
+            accepted.setdefault(fragment.data.get("reservation", ""), fragment)
     order = list(accepted.items())
     return [
-        _part(notes, reservation, note, order[place + 1][1] if place + 1 < len(order) else None, place == 0)
-        for place, (reservation, note) in enumerate(order)
+        _accepted_reservation(
+            fragments,
+            reservation_id,
+            fragment,
+            order[reservation_index + 1][1] if reservation_index + 1 < len(order) else None,
+            reservation_index == 0,
+        )
+        for reservation_index, (reservation_id, fragment) in enumerate(order)
     ]
 
 
-def _part(
-    notes: Sequence[Note], reservation: str, accepted: Note, following: Note | None, first: bool
-) -> _Part:
-    last = following is None
-    wrapped, ended = (_when(notes, f"reservation.{kind}", reservation) for kind in ("wrapup", "completed"))
-    if last:  # events of the task apply to its last agent
-        wrapped = _when(notes, "task.wrapup") if wrapped is None else wrapped
-        ended = _when(notes, "task.completed", None, "task.canceled") if ended is None else ended
-    elif ended is None and following is not None:
-        ended = following.at  # handed over
-    moves = [note.at for note in notes if note.kind == "task.transfer-initiated" and note.at <= accepted.at]
-    since = _created(notes) if first else max(moves, default=None)
-    return _Part(accepted, since, wrapped, ended)
+def _accepted_reservation(
+    fragments: Sequence[Fragment],
+    reservation_id: str,
+    accepted: Fragment,
+    following: Fragment | None,
+    is_first: bool,
+) -> _AcceptedReservation:
+    is_last = following is None
+    wrapped_ms, ended_ms = (
+        _event_time_ms(fragments, f"reservation.{kind}", reservation_id) for kind in ("wrapup", "completed")
+    )
+    if is_last:  # events of the task apply to its last agent
+        wrapped_ms = _event_time_ms(fragments, "task.wrapup") if wrapped_ms is None else wrapped_ms
+        ended_ms = (
+            _event_time_ms(fragments, "task.completed", None, "task.canceled")
+            if ended_ms is None
+            else ended_ms
+        )
+    elif ended_ms is None and following is not None:
+        ended_ms = following.at  # handed over
+    transfer_times_ms = [
+        fragment.at
+        for fragment in fragments
+        if fragment.kind == "task.transfer-initiated" and fragment.at <= accepted.at
+    ]
+    since_ms = _created_ms(fragments) if is_first else max(transfer_times_ms, default=None)
+    return _AcceptedReservation(accepted, since_ms, wrapped_ms, ended_ms)
 
 
-def _when(notes: Sequence[Note], kind: str, reservation: str | None = None, *others: str) -> int | None:
-    for wanted in (kind, *others):
-        for note in notes:
-            if note.kind == wanted and (reservation is None or note.data.get("reservation") == reservation):
-                return note.at
+def _event_time_ms(
+    fragments: Sequence[Fragment], kind: str, reservation_id: str | None = None, *others: str
+) -> int | None:
+    for wanted_kind in (kind, *others):
+        for fragment in fragments:
+            if fragment.kind == wanted_kind and (
+                reservation_id is None or fragment.data.get("reservation") == reservation_id
+            ):
+                return fragment.at
     return None
 
 
-def _first(notes: Sequence[Note], kind: str) -> Note | None:
-    return next((note for note in notes if note.kind == kind), None)
+def _first_of_kind(fragments: Sequence[Fragment], kind: str) -> Fragment | None:
+    return next((fragment for fragment in fragments if fragment.kind == kind), None)
 
 
-def _created(notes: Sequence[Note]) -> int | None:
+def _created_ms(fragments: Sequence[Fragment]) -> int | None:
     """Return the task's creation time: its event's, which is finer than the field, at times whole seconds."""
-    note = _first(notes, "task.created")
-    known = [note.data["created"] for note in notes if "created" in note.data]
-    return note.at if note is not None else min(known, default=None)
+    fragment = _first_of_kind(fragments, "task.created")
+    created_times_ms = [fragment.data["created"] for fragment in fragments if "created" in fragment.data]
+    return fragment.at if fragment is not None else min(created_times_ms, default=None)
 
 
-def _told(notes: Sequence[Note]) -> dict[str, Any]:
-    return {name: value for note in notes for name, value in note.data.items()}
+def _merged_facts(fragments: Sequence[Fragment]) -> dict[str, Any]:
+    return {name: value for fragment in fragments for name, value in fragment.data.items()}
 
 
-def _answered(notes: Sequence[Note], parts: Sequence[_Part], place: int, options: Options) -> Sent:
-    part, task = parts[place], notes[0].contact
-    assert part.ended is not None
-    own = part.accepted.data
-    found: dict[str, Any] = {
+def _answered_event(
+    fragments: Sequence[Fragment],
+    reservations: Sequence[_AcceptedReservation],
+    reservation_index: int,
+    options: Options,
+) -> OutgoingEvent:
+    reservation, task = reservations[reservation_index], fragments[0].contact
+    assert reservation.ended_ms is not None
+    accepted_facts = reservation.accepted.data
+    outcome_data: dict[str, Any] = {
         "outcome": "answered",
-        "ended_at": part.ended / 1000,
-        "agent_id": own.get("agent_id"),
-        "team": own.get("team"),
-        "transfer": _transfer(notes, parts, place),
-        "wait_s": None if part.since is None else _seconds(part.accepted.at - part.since),
+        "ended_at": reservation.ended_ms / 1000,
+        "agent_id": accepted_facts.get("agent_id"),
+        "team": accepted_facts.get("team"),
+        "transfer": _transfer(fragments, reservations, reservation_index),
+        "wait_s": None
+        if reservation.since_ms is None
+        else _seconds(reservation.accepted.at - reservation.since_ms),
     }
-    if part.wrapped is not None:
-        found["acw_s"] = _seconds(part.ended - part.wrapped)
+    if reservation.wrapped_ms is not None:
+        outcome_data["acw_s"] = _seconds(reservation.ended_ms - reservation.wrapped_ms)
         if options.get("talk_with_hold") is True:
-            found["talk_s"] = _seconds(part.wrapped - part.accepted.at)
-    segment = task if place == 0 else f"{task}:{own.get('reservation', '')}"
-    told = _told(notes) | own
-    return _sent(notes, told, segment, part.since, found)
+            outcome_data["talk_s"] = _seconds(reservation.wrapped_ms - reservation.accepted.at)
+    segment = task if reservation_index == 0 else f"{task}:{accepted_facts.get('reservation', '')}"
+    facts = _merged_facts(fragments) | accepted_facts
+    return _completed_event(fragments, facts, segment, reservation.since_ms, outcome_data)
 
 
-def _transfer(notes: Sequence[Note], parts: Sequence[_Part], place: int) -> str:
+def _transfer(
+    fragments: Sequence[Fragment], reservations: Sequence[_AcceptedReservation], reservation_index: int
+) -> str:
     """Return the target of a transfer that was completed, or after which another agent had the task."""
-    accepted = parts[place].accepted
-    until = parts[place + 1].accepted.at if place + 1 < len(parts) else None
-    for note in notes:
-        if note.kind not in ("task.transfer-initiated", "task.transfer-completed"):
+    accepted = reservations[reservation_index].accepted
+    until_ms = (
+        reservations[reservation_index + 1].accepted.at if reservation_index + 1 < len(reservations) else None
+    )
+    for fragment in fragments:
+        if fragment.kind not in ("task.transfer-initiated", "task.transfer-completed"):
             continue
-        mover = note.data.get("mover")
-        own = mover == accepted.data.get("reservation")
+        mover = fragment.data.get("mover")
+        is_own = mover == accepted.data.get("reservation")
         if mover is None:
-            own = note.kind == "task.transfer-initiated" and accepted.at <= note.at
-        done = until is not None and note.at <= until
-        if own and (done or note.kind == "task.transfer-completed"):
-            return "queue" if note.data.get("to", "").upper().startswith(("WQ", "QUEUE")) else "agent"
+            is_own = fragment.kind == "task.transfer-initiated" and accepted.at <= fragment.at
+        is_done = until_ms is not None and fragment.at <= until_ms
+        if is_own and (is_done or fragment.kind == "task.transfer-completed"):
+            return "queue" if fragment.data.get("to", "").upper().startswith(("WQ", "QUEUE")) else "agent"
     return "none"
 
 
-def _seconds(ms: int | None) -> float | None:
+def _seconds(duration_ms: int | None) -> float | None:
     """Convert ms to seconds; a negative duration, from clocks that differ, is unknown."""
-    return None if ms is None or ms < 0 else ms / 1000
+    return None if duration_ms is None or duration_ms < 0 else duration_ms / 1000
 
 
-def _sent(
-    notes: Sequence[Note], told: Mapping[str, Any], segment: str, queued: int | None, found: Mapping[str, Any]
-) -> Sent:
-    everything = _told(notes)
+def _completed_event(
+    fragments: Sequence[Fragment],
+    facts: Mapping[str, Any],
+    segment: str,
+    queued_ms: int | None,
+    outcome_data: Mapping[str, Any],
+) -> OutgoingEvent:
+    all_facts = _merged_facts(fragments)
     data = {
-        "contact_id": everything.get("conversation", notes[0].contact),
+        "contact_id": all_facts.get("conversation", fragments[0].contact),
         "segment_id": segment,
-        "queue": told.get("queue", "unknown"),
-        "queued_at": None if queued is None or queued / 1000 > found["ended_at"] else queued / 1000,
-        **{name: everything.get(name) for name in _SAME},
-        **found,
+        "queue": facts.get("queue", "unknown"),
+        "queued_at": None
+        if queued_ms is None or queued_ms / 1000 > outcome_data["ended_at"]
+        else queued_ms / 1000,
+        **{name: all_facts.get(name) for name in _COPIED_FIELDS},
+        **outcome_data,
     }
-    return Sent("call-completed", {name: value for name, value in data.items() if value is not None})
+    return OutgoingEvent("call-completed", {name: value for name, value in data.items() if value is not None})

@@ -4,85 +4,96 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from streamer.events.adapters import questions
-from streamer.events.adapters.fields import Field, epoch_s, flag, mapped, required, text, time, wrong
-from streamer.events.adapters.source import Options, Sent, Source
+from streamer.events.adapters import survey_questions
+from streamer.events.adapters.fields import (
+    FieldReader,
+    map_fields,
+    payload_error,
+    read_epoch_s,
+    read_flag,
+    read_text,
+    read_time,
+    require_fields,
+)
+from streamer.events.adapters.source import Options, OutgoingEvent, SourceAdapter
 
-_RUBY = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?) (?:UTC|([+-]\d\d):?(\d\d))")
+_RUBY_TIME = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d(?:\.\d+)?) (?:UTC|([+-]\d\d):?(\d\d))")
 
 
-def _moment(path: str, value: Any) -> Any:
+def _read_time(path: str, value: Any) -> Any:
     """Read a time: seconds since the epoch (API), or a text such as `2018-03-28 15:06:20 -0700` (webhooks).
 
-    >>> _moment("created_at", "2018-03-28 15:06:20 -0700")
+    >>> _read_time("created_at", "2018-03-28 15:06:20 -0700")
     '2018-03-28T15:06:20-07:00'
     """
     if isinstance(value, int | float) and not isinstance(value, bool):
-        return epoch_s(path, value)
-    if isinstance(value, str) and (parts := _RUBY.fullmatch(value.strip())):
+        return read_epoch_s(path, value)
+    if isinstance(value, str) and (parts := _RUBY_TIME.fullmatch(value.strip())):
         day, hour, east, minutes = parts.groups()
         value = f"{day}T{hour}{f'{east}:{minutes}' if east else 'Z'}"
-    return time(path, value)
+    return read_time(path, value)
 
 
 _PERSON: Final = {
-    "customer_id": Field(text, "external_id", "end_user_id", "end_user.id"),
-    "contact_id": Field(text, "end_user_properties.contact_id", "end_user.properties.contact_id"),
-    "queue": Field(text, "end_user_properties.queue", "end_user.properties.queue"),
+    "customer_id": FieldReader(read_text, "external_id", "end_user_id", "end_user.id"),
+    "contact_id": FieldReader(read_text, "end_user_properties.contact_id", "end_user.properties.contact_id"),
+    "queue": FieldReader(read_text, "end_user_properties.queue", "end_user.properties.queue"),
 }
 _FIELDS: Final = {
     **_PERSON,
-    "response_id": Field(text, "id"),
-    "survey_id": Field(text, "survey_id"),
-    "answered_at": Field(_moment, "created_at"),
-    "updated_at": Field(_moment, "updated_at"),
-    "comment": Field(text, "text"),
-    "excluded": Field(flag, "excluded_from_calculations"),
+    "response_id": FieldReader(read_text, "id"),
+    "survey_id": FieldReader(read_text, "survey_id"),
+    "answered_at": FieldReader(_read_time, "created_at"),
+    "updated_at": FieldReader(_read_time, "updated_at"),
+    "comment": FieldReader(read_text, "text"),
+    "excluded": FieldReader(read_flag, "excluded_from_calculations"),
 }
 _SENT: Final = {
     **_PERSON,
-    "sent_at": Field(_moment, "created_at"),
-    "updated_at": Field(_moment, "updated_at"),
+    "sent_at": FieldReader(_read_time, "created_at"),
+    "updated_at": FieldReader(_read_time, "updated_at"),
 }
 
 
-def read(payload: Any, options: Options) -> Iterator[Sent]:
+def read_wootric_webhook(payload: Any, options: Options) -> Iterator[OutgoingEvent]:
     for name in ("response", "decline"):
         if (body := payload.get(name)) is not None:
             if not isinstance(body, dict):
-                raise wrong("wrong-type", name, body, "an object")
+                raise payload_error("wrong-type", name, body, "an object")
             yield _invitation(name, body)
             if name == "response":
-                yield _answer(body, options)
+                yield _response_event(body, options)
             return
-    raise wrong("missing", "response", None, "a response or a decline")
+    raise payload_error("missing", "response", None, "a response or a decline")
 
 
-def _invitation(name: str, body: dict[str, Any]) -> Sent:
+def _invitation(name: str, body: dict[str, Any]) -> OutgoingEvent:
     """Return the event for the invitation, which a response and a decline both imply."""
-    data = mapped(body, _SENT, survey_id=_survey(name, body))
-    required(data, "survey_id", "sent_at")
-    return Sent("survey-sent", data)
+    data = map_fields(body, _SENT, survey_id=_survey_id(name, body))
+    require_fields(data, "survey_id", "sent_at")
+    return OutgoingEvent("survey-sent", data)
 
 
-def _answer(body: dict[str, Any], options: Options) -> Sent:
-    if "score" not in (asked := questions.said("wootric", options)):
-        raise questions.unsaid("wootric", ["score"])
-    data = mapped(body, _FIELDS) | {"survey_id": _survey("response", body)}
-    required(data, "response_id", "answered_at")
-    score = questions.answer(asked["score"], "response.score", body.get("score"), options)
-    return Sent("survey-completed", {**data, "answers": {asked["score"]: score}})
+def _response_event(body: dict[str, Any], options: Options) -> OutgoingEvent:
+    if "score" not in (question_by_name := survey_questions.configured_questions("wootric", options)):
+        raise survey_questions.unmapped_question_error("wootric", ["score"])
+    data = map_fields(body, _FIELDS) | {"survey_id": _survey_id("response", body)}
+    require_fields(data, "response_id", "answered_at")
+    points = survey_questions.read_answer(
+        question_by_name["score"], "response.score", body.get("score"), options
+    )
+    return OutgoingEvent("survey-completed", {**data, "answers": {question_by_name["score"]: points}})
 
 
-def _survey(name: str, body: dict[str, Any]) -> str | None:
+def _survey_id(name: str, body: dict[str, Any]) -> str | None:
     """Return the survey's id: one showing to one person, as in the contract."""
-    if (own := text(f"{name}.survey_id", body.get("survey_id"))) is not None:
-        return own
-    number = text(f"{name}.id", body.get("id"))
+    if (survey_id := read_text(f"{name}.survey_id", body.get("survey_id"))) is not None:
+        return survey_id
+    number = read_text(f"{name}.id", body.get("id"))
     return None if number is None else f"{name}-{number}"
 
 
-SOURCE: Final = Source(
+SOURCE: Final = SourceAdapter(
     name="wootric",
     title="Wootric (InMoment) responses and declines",
     help=f"""\
@@ -100,7 +111,7 @@ What is read (of `response` and of `decline`)
   end_user_properties           contact_id, queue, where you send them along
 
 Options
-{questions.HELP}
+{survey_questions.HELP}
 
   [sources.wootric]
   secret = "…"                  # let the webhook bear it: Authorization: Bearer …
@@ -115,6 +126,6 @@ What to know
   else.
   Wootric does not sign its webhooks. Let it send the secret, or put what checks it in between.
 """,
-    read=read,
-    options=questions.OPTIONS,
+    read=read_wootric_webhook,
+    options=survey_questions.OPTIONS,
 )

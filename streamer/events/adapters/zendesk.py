@@ -3,11 +3,22 @@
 from collections.abc import Iterator
 from typing import Any, Final
 
-from streamer.events.adapters import questions
-from streamer.events.adapters.fields import Field, at, instant, mapped, required, text, wrong
-from streamer.events.adapters.source import Options, Sent, Source
+from streamer.events.adapters import survey_questions
+from streamer.events.adapters.fields import (
+    FieldReader,
+    map_fields,
+    payload_error,
+    read_instant_ms,
+    read_text,
+    require_fields,
+    value_at,
+)
+from streamer.events.adapters.source import Options, OutgoingEvent, SourceAdapter
 
-_FIELDS: Final = {"response_id": Field(text, "id"), "customer_id": Field(text, "responder_id")}
+_FIELDS: Final = {
+    "response_id": FieldReader(read_text, "id"),
+    "customer_id": FieldReader(read_text, "responder_id"),
+}
 _VALUES: Final = {
     "rating_scale": "rating",
     "closed_ended": "selections.0.option_id",
@@ -17,72 +28,84 @@ _VALUES: Final = {
 """Path of the value, by type of answer."""
 
 
-def read(payload: Any, options: Options) -> Iterator[Sent]:
+def read_zendesk_responses(payload: Any, options: Options) -> Iterator[OutgoingEvent]:
     """Yield the event of a response, bare or as `survey_response`, or of each in a page of the API's list."""
     page = payload.get("survey_responses")
     if page is not None and not isinstance(page, list):
-        raise wrong("wrong-type", "survey_responses", page, "an array")
+        raise payload_error("wrong-type", "survey_responses", page, "an array")
     for response in [payload.get("survey_response", payload)] if page is None else page:
         if not isinstance(response, dict):
-            raise wrong("wrong-type", "survey_response", response, "an object")
-        given = _given(response)
-        if given:  # no answers: the survey was offered, and is not answered yet
-            yield _sent(response, given, options)
+            raise payload_error("wrong-type", "survey_response", response, "an object")
+        answers = _response_answers(response)
+        if answers:  # no answers: the survey was offered, and is not answered yet
+            yield _completed_event(response, answers, options)
 
 
-def _sent(response: dict[str, Any], given: list[dict[str, Any]], options: Options) -> Sent:
-    found: dict[str, tuple[str, Any]] = {}
+def _completed_event(
+    response: dict[str, Any], answers: list[dict[str, Any]], options: Options
+) -> OutgoingEvent:
+    located_answers: dict[str, tuple[str, Any]] = {}
     texts: list[str] = []
-    for place, one in enumerate(given):
-        kind, path = _kind(place, one)
-        value = at(one, path) if path else None
-        if kind == "open_ended" and (words := text(f"answers.{place}.value", value)) is not None:
+    for answer_index, answer in enumerate(answers):
+        kind, path = _answer_kind(answer_index, answer)
+        value = value_at(answer, path) if path else None
+        if kind == "open_ended" and (words := read_text(f"answers.{answer_index}.value", value)) is not None:
             texts.append(words)
         for name in ("question.id", "question.alias"):
-            if (asked := text(f"answers.{place}.{name}", at(one, name))) is not None:
-                found[asked] = (f"answers.{place}.{path}", value)
-    if not questions.said("zendesk", options):
-        raise questions.unsaid("zendesk", found)
-    data = mapped(response, _FIELDS, contact_id=_ticket(response), comment="\n".join(texts) or None)
-    data |= _times(given)
-    required(data, "response_id", "answered_at")
-    return Sent("survey-completed", {**data, **questions.answers("zendesk", found, options)})
+            if (
+                question_name := read_text(f"answers.{answer_index}.{name}", value_at(answer, name))
+            ) is not None:
+                located_answers[question_name] = (f"answers.{answer_index}.{path}", value)
+    if not survey_questions.configured_questions("zendesk", options):
+        raise survey_questions.unmapped_question_error("zendesk", located_answers)
+    data = map_fields(response, _FIELDS, contact_id=_ticket_id(response), comment="\n".join(texts) or None)
+    data |= _times(answers)
+    require_fields(data, "response_id", "answered_at")
+    return OutgoingEvent(
+        "survey-completed", {**data, **survey_questions.mapped_answers("zendesk", located_answers, options)}
+    )
 
 
-def _given(response: dict[str, Any]) -> list[dict[str, Any]]:
-    given = response.get("answers")
-    if not isinstance(given, list) or not all(isinstance(one, dict) for one in given):
-        raise wrong("wrong-type", "answers", given, "an array of objects")
-    return given
+def _response_answers(response: dict[str, Any]) -> list[dict[str, Any]]:
+    answers = response.get("answers")
+    if not isinstance(answers, list) or not all(isinstance(answer, dict) for answer in answers):
+        raise payload_error("wrong-type", "answers", answers, "an array of objects")
+    return answers
 
 
-def _kind(place: int, one: dict[str, Any]) -> tuple[str, str]:
-    kind = text(f"answers.{place}.type", one.get("type"))
+def _answer_kind(answer_index: int, answer: dict[str, Any]) -> tuple[str, str]:
+    kind = read_text(f"answers.{answer_index}.type", answer.get("type"))
     if kind not in _VALUES:
-        raise wrong("unknown-value", f"answers.{place}.type", kind, f"one of {', '.join(_VALUES)}")
+        raise payload_error(
+            "unknown-value", f"answers.{answer_index}.type", kind, f"one of {', '.join(_VALUES)}"
+        )
     return kind, _VALUES[kind]
 
 
-def _ticket(response: dict[str, Any]) -> str | None:
+def _ticket_id(response: dict[str, Any]) -> str | None:
     """Return the id of the rated ticket, else of the conversation."""
-    named = at(response, "subject_zrns")
-    parts = [zrn.split(":") for zrn in named if isinstance(zrn, str)] if isinstance(named, list) else []
-    by_kind = {part[1]: part[2] for part in parts if len(part) == 3 and part[2].strip()}
+    zrns = value_at(response, "subject_zrns")
+    split_zrns = [zrn.split(":") for zrn in zrns if isinstance(zrn, str)] if isinstance(zrns, list) else []
+    by_kind = {
+        zrn_fields[1]: zrn_fields[2]
+        for zrn_fields in split_zrns
+        if len(zrn_fields) == 3 and zrn_fields[2].strip()
+    }
     return next((by_kind[kind] for kind in ("ticket", "request", "conversation") if kind in by_kind), None)
 
 
-def _times(given: list[dict[str, Any]]) -> dict[str, float]:
+def _times(answers: list[dict[str, Any]]) -> dict[str, float]:
     """Return the time of the first answer and of the last change, in seconds."""
-    begun = [instant("answers.created_at", one.get("created_at")) for one in given]
-    changed = [instant("answers.updated_at", one.get("updated_at")) for one in given]
+    created_ms = [read_instant_ms("answers.created_at", answer.get("created_at")) for answer in answers]
+    updated_ms = [read_instant_ms("answers.updated_at", answer.get("updated_at")) for answer in answers]
     return {
-        name: choose(known) / 1000
-        for name, choose, times in (("answered_at", min, begun), ("updated_at", max, changed))
-        if (known := [time for time in times if time is not None])
+        name: choose(known_ms) / 1000
+        for name, choose, times_ms in (("answered_at", min, created_ms), ("updated_at", max, updated_ms))
+        if (known_ms := [time_ms for time_ms in times_ms if time_ms is not None])
     }
 
 
-SOURCE: Final = Source(
+SOURCE: Final = SourceAdapter(
     name="zendesk",
     title="Zendesk survey responses (CSAT)",
     help=f"""\
@@ -103,7 +126,7 @@ What is read
   answers[] skipped             an answer skipped: it enters no denominator
 
 Options
-{questions.HELP}
+{survey_questions.HELP}
 
   [sources.zendesk]
   secret = "…"                  # the webhook's signing secret: its signatures are checked with it
@@ -121,6 +144,6 @@ What to know
   is not answered yet says nothing here.
   rating_category (good, bad) is the source's own view of the rating and is not read.
 """,
-    read=read,
-    options=questions.OPTIONS,
+    read=read_zendesk_responses,
+    options=survey_questions.OPTIONS,
 )

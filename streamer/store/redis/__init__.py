@@ -1,21 +1,21 @@
 """State store in Redis or Valkey."""
 
 from streamer.store.redis.connection import FormerLayout, StoreUnfit, connect
-from streamer.store.redis.former import FormerNumbers, SupersedingGeneration
-from streamer.store.redis.generations import StagedGeneration
-from streamer.store.redis.shared import CustomerRegistry, LeasedDocument, TokenDocument
-from streamer.store.redis.store import RedisStore, ServerFacts, Superseded
+from streamer.store.redis.former_layout import FormerLayoutStore, SupersedingGeneration
+from streamer.store.redis.shared_documents import CustomerRegistry, LeasedDocument, TokenDocument
+from streamer.store.redis.staged_generation import StagedGeneration
+from streamer.store.redis.store import GenerationSuperseded, RedisStore, ServerInfo
 
 __all__ = [
     "CustomerRegistry",
     "FormerLayout",
-    "FormerNumbers",
+    "FormerLayoutStore",
+    "GenerationSuperseded",
     "LeasedDocument",
     "RedisStore",
-    "ServerFacts",
+    "ServerInfo",
     "StagedGeneration",
     "StoreUnfit",
-    "Superseded",
     "SupersedingGeneration",
     "TokenDocument",
     "connect",

@@ -11,13 +11,13 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, NoScriptError, TryAgainError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from streamer.store.layout import FIRST, VERSION, layout_key
+from streamer.store.layout import FIRST_GENERATION, LAYOUT_VERSION, layout_key
 
-OLDEST: Final = (7, 0)
+MIN_VERSION: Final = (7, 0)
 TIMEOUT_S: Final = 5.0
-SUPERSEDED: Final = b"2"
+SUPERSEDED_GENERATION: Final = b"2"
 """The former layout's name of the current generation once this layout replaced it."""
-Address = tuple[str, int]
+NodeAddress = tuple[str, int]
 
 
 class StoreUnfit(Exception):  # noqa: N818 - names the state, like the message
@@ -34,12 +34,12 @@ class FormerLayout(StoreUnfit):
         )
 
 
-class Script:
+class LuaScript:
     """Lua script, concatenated from files of `scripts/` and called by its digest."""
 
-    def __init__(self, *parts: str) -> None:
+    def __init__(self, *names: str) -> None:
         folder = files("streamer.store.redis").joinpath("scripts")
-        self._text = "".join(folder.joinpath(f"{part}.lua").read_text() for part in parts)
+        self._text = "".join(folder.joinpath(f"{name}.lua").read_text() for name in names)
         self._digest = sha1(self._text.encode(), usedforsecurity=False).hexdigest()
 
     async def __call__(self, client: Any, keys: Sequence[bytes], *args: Any) -> Any:
@@ -53,10 +53,10 @@ async def connect(url: str, center: str) -> Redis:
     """Return a client of the server that holds the center; of a cluster, the node that does. Raises
     StoreUnfit for a Redis that is too old or evicts keys."""
     client: Redis = Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
-    _pack_in_c(client.connection_pool)
+    _use_hiredis_packer(client.connection_pool)
     try:
         info = await client.info()
-        _check_fitness(info)
+        _require_fitness(info)
     except BaseException:
         await client.aclose()
         raise
@@ -66,19 +66,21 @@ async def connect(url: str, center: str) -> Redis:
     options = client.connection_pool.connection_kwargs
     owner = SlotOwner(key_slot(layout_key(center)), options)
     pool = ConnectionPool(SlotConnection, **{**options, "owner": owner})
-    _pack_in_c(pool)
+    _use_hiredis_packer(pool)
     return Redis.from_pool(pool)
 
 
-def _pack_in_c(pool: ConnectionPool) -> None:
+def _use_hiredis_packer(pool: ConnectionPool) -> None:
     """Make the pool pack commands with hiredis, which redis-py does by itself only without asyncio."""
-    kind, pack = pool.connection_class, HiredisRespSerializer().pack
-    pool.connection_class = type(kind.__name__, (kind,), {"pack_command": staticmethod(pack)})
+    connection_class, pack = pool.connection_class, HiredisRespSerializer().pack
+    pool.connection_class = type(
+        connection_class.__name__, (connection_class,), {"pack_command": staticmethod(pack)}
+    )
 
 
-def _check_fitness(info: Mapping[str, Any]) -> None:
+def _require_fitness(info: Mapping[str, Any]) -> None:
     version = str(info["redis_version"])
-    if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
+    if tuple(int(number) for number in version.split(".")[:2]) < MIN_VERSION:
         raise StoreUnfit(f"Redis {version} is too old: expected 7.0 or later, or Valkey")
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
@@ -88,17 +90,17 @@ def _check_fitness(info: Mapping[str, Any]) -> None:
         )
 
 
-async def former_generation(client: Redis, center: str) -> str | None:
+async def find_former_generation(client: Redis, center: str) -> str | None:
     """Return the name of the current generation in the former layout; None if there is none."""
     current: Any = await client.get(former_key(center, "current"))
-    if current == SUPERSEDED:
+    if current == SUPERSEDED_GENERATION:
         return None
-    generation = current.decode() if current else FIRST
+    generation = current.decode() if current else FIRST_GENERATION
     return generation if await client.exists(former_key(center, f"{generation}:positions")) else None
 
 
 def former_key(center: str, name: str) -> bytes:
-    return layout_key(center, name, VERSION - 1)
+    return layout_key(center, name, LAYOUT_VERSION - 1)
 
 
 # Clusters. redis-py's own cluster client cannot run transactions under WATCH in one event loop. A center
@@ -110,41 +112,45 @@ class SlotOwner:
 
     def __init__(self, slot: int, options: Mapping[str, Any]) -> None:
         self._slot, self._options = slot, dict(options)
-        self._nodes: list[Address] = [(options["host"], options["port"])]
-        self._owner: Address | None = None
+        self._nodes: list[NodeAddress] = [(options["host"], options["port"])]
+        self._owner: NodeAddress | None = None
 
-    async def address(self) -> Address:
+    async def address(self) -> NodeAddress:
         """Return the owner, from the first node that answers. Raises redis-py's ConnectionError."""
         error = RedisConnectionError(f"no node of the cluster holds slot {self._slot}")
         for node in [*self._nodes]:
             if self._owner is not None:
                 break
             try:
-                self._owner = await self._ask(node)
-            except (RedisConnectionError, OSError) as one:
-                error = RedisConnectionError(str(one))
+                self._owner = await self._query_owner(node)
+            except (RedisConnectionError, OSError) as failure:
+                error = RedisConnectionError(str(failure))
         if self._owner is None:
             raise error
         return self._owner
 
-    def forget(self) -> None:
+    def invalidate(self) -> None:
         """Forget the owner: the slot moved, or its node is unreachable."""
         self._owner = None
 
-    async def _ask(self, node: Address) -> Address | None:
+    async def _query_owner(self, node: NodeAddress) -> NodeAddress | None:
         host, port = node
         client: Any = Redis.from_pool(ConnectionPool(**{**self._options, "host": host, "port": port}))
         try:
             ranges = await client.execute_command("CLUSTER", "SLOTS")
         finally:
             await client.aclose()
-        found: Address | None = None
-        for low, high, (at, number, *_), *_ in ranges:  # for each range of slots: its primary, then replicas
-            primary = at.decode() or host, int(number)
+        owner: NodeAddress | None = None
+        for low, high, (
+            node_host,
+            node_port,
+            *_,
+        ), *_ in ranges:  # for each range of slots: its primary, then replicas
+            primary = node_host.decode() or host, int(node_port)
             self._nodes = [*dict.fromkeys([primary, *self._nodes])]
             if low <= self._slot <= high:
-                found = primary
-        return found
+                owner = primary
+        return owner
 
 
 class SlotConnection(Connection):
@@ -159,7 +165,7 @@ class SlotConnection(Connection):
         try:
             await super()._connect()  # type: ignore[no-untyped-call]
         except (RedisConnectionError, OSError):
-            self._slot_owner.forget()
+            self._slot_owner.invalidate()
             raise
 
     async def read_response(self, *args: Any, **options: Any) -> Any:
@@ -168,10 +174,12 @@ class SlotConnection(Connection):
         try:
             return await super().read_response(*args, **options)
         except (AskError, TryAgainError, ClusterDownError) as error:  # MovedError is an AskError
-            self._slot_owner.forget()
+            self._slot_owner.invalidate()
             await self.disconnect(nowait=True)
-            kind = type(error).__name__
-            raise RedisConnectionError(f"the cluster is moving the center's slot: {kind} {error}") from error
+            error_name = type(error).__name__
+            raise RedisConnectionError(
+                f"the cluster is moving the center's slot: {error_name} {error}"
+            ) from error
         except RedisConnectionError:
-            self._slot_owner.forget()
+            self._slot_owner.invalidate()
             raise

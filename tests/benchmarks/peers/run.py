@@ -12,7 +12,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-from streamer.events.rules import HOUR
+from streamer.events.counting_rules import HOUR
 from streamer.store.redis import RedisStore
 from streamer.worker.engine import wall_clock_ms
 from streamer.worker.kafka import ensure_topics

@@ -36,10 +36,10 @@ _TEXTS: Final = (
 )  # fmt: skip
 _SHAPES: Final = (None, True, False, [], {}, [[]], [None], {"": {"": []}}, [1] * 50)
 ODD: Final = (*_NUMBERS, *_TEXTS, *_SHAPES, *SECRETS, *SECRETS)
-Place = tuple[Any, Any]
+Location = tuple[Any, Any]
 
 
-def nonsense(seed: str, told: Sequence[str], form: str, times: int) -> Iterator[bytes]:
+def nonsense_payloads(seed: str, samples: Sequence[str], form: str, times: int) -> Iterator[bytes]:
     """Yield spoiled payloads, the same for the same seed, made from valid samples of the source."""
     chance = Random(seed)
     spoiled: Callable[[Random, str], bytes] = _spoiled_line if form == "line" else _spoiled_object
@@ -48,11 +48,11 @@ def nonsense(seed: str, told: Sequence[str], form: str, times: int) -> Iterator[
         if kind < 0.03:
             yield chance.randbytes(chance.randrange(40))
         elif kind < 0.06:
-            yield _torn(chance, chance.choice(told).encode())
+            yield _torn(chance, chance.choice(samples).encode())
         elif kind < 0.09:
-            yield _written(chance.choice(ODD))
+            yield _encode(chance.choice(ODD))
         else:
-            yield spoiled(chance, chance.choice(told))
+            yield spoiled(chance, chance.choice(samples))
 
 
 def _torn(chance: Random, payload: bytes) -> bytes:
@@ -63,63 +63,63 @@ def _torn(chance: Random, payload: bytes) -> bytes:
     return payload[:where] + chance.randbytes(1) + payload[where + 1 :]
 
 
-def _written(value: Any) -> bytes:
+def _encode(value: Any) -> bytes:
     return json.dumps(value).encode()
 
 
 def _spoiled_line(chance: Random, line: str) -> bytes:
     fields = line.split("|")
     for _ in range(chance.randint(1, 3)):
-        place, odd = chance.randrange(len(fields)), str(chance.choice(ODD))
+        field_index, odd = chance.randrange(len(fields)), str(chance.choice(ODD))
         choice = chance.random()
         if choice < 0.7:
-            fields[place] = odd
+            fields[field_index] = odd
         elif choice < 0.8:
-            fields.insert(place, odd)
+            fields.insert(field_index, odd)
         elif len(fields) > 1:
-            del fields[place]
+            del fields[field_index]
     return "|".join(fields).encode(errors="surrogatepass")
 
 
 def _spoiled_object(chance: Random, written: str) -> bytes:
     payload = json.loads(written)
     for _ in range(chance.randint(1, 3)):
-        if found := list(_places(payload)):
-            _spoil(chance, *chance.choice(found), found)
-    again = _written(payload)
+        if locations := list(_locations(payload)):
+            _spoil(chance, *chance.choice(locations), locations)
+    again = _encode(payload)
     if chance.random() < 0.05:  # a field that is there twice
         return b'{"' + chance.choice([*payload, "id"]).encode() + b'": 7, ' + again[1:]
     return again
 
 
-def _places(body: Any) -> Iterator[Place]:
+def _locations(body: Any) -> Iterator[Location]:
     """Yield each container and key in the body, at any depth."""
     for key in list(body) if isinstance(body, dict) else range(len(body)):
         yield body, key
         if isinstance(body[key], dict | list):
-            yield from _places(body[key])
+            yield from _locations(body[key])
 
 
-def _spoil(chance: Random, body: Any, key: Any, places: Sequence[Place]) -> None:
+def _spoil(chance: Random, body: Any, key: Any, locations: Sequence[Location]) -> None:
     choice, value = chance.random(), body[key]
     if choice < 0.15:
         del body[key]
     elif choice < 0.65:
         body[key] = copy.deepcopy(chance.choice(ODD))
     elif choice < 0.75:
-        other, at = chance.choice(places)
+        other, at = chance.choice(locations)
         body[key] = copy.deepcopy(other[at])
     elif choice < 0.85:
         body[key] = [value] if chance.random() < 0.5 else {"value": value}
     elif choice < 0.92:
-        body[key] = _otherwise(value)
+        body[key] = _respelled(value)
     elif isinstance(body, dict):
         body[str(chance.choice(SECRETS))] = value
     else:
         body.append(value)
 
 
-def _otherwise(value: Any) -> Any:
+def _respelled(value: Any) -> Any:
     """Return the same value in another notation."""
     if isinstance(value, str):
         return value.swapcase() if not value.isdecimal() else int(value)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from streamer.events.adapters import SOURCES
-from streamer.events.adapters.source import Read, Sent, read
-from streamer.events.models import Rejected, Segment
-from tests.events.adapters.stating import stated
+from streamer.events.adapters.source import OutgoingEvent, PayloadItem, read_payload
+from streamer.events.models import RejectedEvent, Segment
+from tests.events.adapters.decoded_facts import decoded_fact
 
 SOURCE = SOURCES["amazon-connect"]
 ARN = "arn:aws:connect:eu-central-1:111122223333:instance/0000"
@@ -101,27 +101,27 @@ DIALLED = RECORD | {"ContactId": "aaaa0000-0000-4000-8000-000000000007", "Initia
 PAYLOADS = [TRANSFERRED, NEXT, GAVE_UP, MOVED, CALLED_BACK, IN_THE_MENU, DIALLED]
 
 
-def all_of(record: dict[str, Any], **options: Any) -> list[Read]:
-    return read(SOURCE, json.dumps(record), dict(SOURCE.options) | options)
+def all_of(record: dict[str, Any], **options: Any) -> list[PayloadItem]:
+    return read_payload(SOURCE, json.dumps(record), dict(SOURCE.options) | options)
 
 
-def of(record: dict[str, Any], **options: Any) -> dict[str, Any]:
-    (found,) = all_of(record, **options)
-    assert isinstance(found, Sent), found
-    return dict(found.data)
+def only_event_data(record: dict[str, Any], **options: Any) -> dict[str, Any]:
+    (event,) = all_of(record, **options)
+    assert isinstance(event, OutgoingEvent), event
+    return dict(event.data)
 
 
 def segment(record: dict[str, Any], **options: Any) -> Segment:
-    (found,) = all_of(record, **options)
-    assert isinstance(found, Sent), found
-    fact = stated(found, SOURCE.name)
+    (event,) = all_of(record, **options)
+    assert isinstance(event, OutgoingEvent), event
+    fact = decoded_fact(event, SOURCE.name)
     assert isinstance(fact, Segment)
     return fact
 
 
 def test_a_record_is_a_segment() -> None:
     (found,) = all_of(RECORD)
-    assert found == Sent(
+    assert found == OutgoingEvent(
         "call-completed",
         {
             "contact_id": FIRST,
@@ -165,7 +165,7 @@ def test_a_transfer_is_a_segment_of_the_same_contact() -> None:
 
 
 def test_a_transfer_does_not_lengthen_the_first_agents_talk_time() -> None:
-    first, alone = of(TRANSFERRED), of(RECORD)
+    first, alone = only_event_data(TRANSFERRED), only_event_data(RECORD)
     assert first["talk_s"] == alone["talk_s"] == 240
     assert first["ended_at"] == "2026-03-02T09:05:50Z"  # its own after-contact work, not the second agent's
 
@@ -190,27 +190,27 @@ def test_a_transfer_does_not_lengthen_the_first_agents_talk_time() -> None:
 def test_where_a_contact_was_transferred_to(
     changed: dict[str, Any], options: dict[str, Any], transfer: str
 ) -> None:
-    assert of(RECORD | changed, **options)["transfer"] == transfer
+    assert only_event_data(RECORD | changed, **options)["transfer"] == transfer
 
 
 def test_a_queue_without_an_agent_is_an_abandoned_contact() -> None:
-    found = of(GAVE_UP)
+    found = only_event_data(GAVE_UP)
     assert (found["outcome"], found["wait_s"], found["transfer"]) == ("abandoned", 35, "none")
     assert found["ended_at"] == "2026-03-02T09:05:20Z"
     assert not {"talk_s", "hold_s", "acw_s", "agent_id"} & found.keys()
 
 
 def test_who_was_moved_to_a_callback_has_not_abandoned() -> None:
-    assert of(MOVED)["outcome"] == "callback"
-    assert of(MOVED, left_queue="overflow")["outcome"] == "overflow"
+    assert only_event_data(MOVED)["outcome"] == "callback"
+    assert only_event_data(MOVED, left_queue="overflow")["outcome"] == "overflow"
 
 
 def test_a_callback_is_a_leg_of_the_contact_whose_wait_was_not_on_the_line() -> None:
-    found = of(CALLED_BACK)
-    assert found["contact_id"] == of(MOVED)["contact_id"]
+    found = only_event_data(CALLED_BACK)
+    assert found["contact_id"] == only_event_data(MOVED)["contact_id"]
     assert (found["channel"], found["direction"], found["outcome"]) == ("callback", "inbound", "answered")
     assert "wait_s" not in found
-    assert of(CALLED_BACK | {"ConnectedToSystemTimestamp": None})["outcome"] == "timeout"
+    assert only_event_data(CALLED_BACK | {"ConnectedToSystemTimestamp": None})["outcome"] == "timeout"
 
 
 @pytest.mark.parametrize(
@@ -227,10 +227,13 @@ def test_what_is_no_finished_stay_of_a_customer_is_not_published(record: dict[st
 
 
 def test_an_outbound_call_that_nobody_took_is_not_answered() -> None:
-    assert (of(DIALLED)["direction"], of(DIALLED)["outcome"]) == ("outbound", "answered")
-    assert of(DIALLED | {"ConnectedToSystemTimestamp": None})["outcome"] == "timeout"
+    assert (only_event_data(DIALLED)["direction"], only_event_data(DIALLED)["outcome"]) == (
+        "outbound",
+        "answered",
+    )
+    assert only_event_data(DIALLED | {"ConnectedToSystemTimestamp": None})["outcome"] == "timeout"
     del (unsaid := dict(DIALLED))["ConnectedToSystemTimestamp"]
-    assert of(unsaid)["outcome"] == "answered"
+    assert only_event_data(unsaid)["outcome"] == "answered"
 
 
 @pytest.mark.parametrize(
@@ -238,28 +241,28 @@ def test_an_outbound_call_that_nobody_took_is_not_answered() -> None:
 )
 def test_a_duration_that_is_not_there_is_unknown_and_never_0(name: str) -> None:
     ours = {"CustomerHoldDuration": "hold_s", "AgentInteractionDuration": "talk_s"}.get(name, "acw_s")
-    assert ours in of(RECORD)
-    assert ours not in of(RECORD | {"Agent": agent("maria", **{name: None})})
-    assert of(RECORD | {"Agent": agent("maria", **{name: 0})})[ours] == 0
+    assert ours in only_event_data(RECORD)
+    assert ours not in only_event_data(RECORD | {"Agent": agent("maria", **{name: None})})
+    assert only_event_data(RECORD | {"Agent": agent("maria", **{name: 0})})[ours] == 0
 
 
 def test_the_team_is_the_deepest_group_or_the_level_that_is_set() -> None:
-    assert of(RECORD, team_level=1)["team"] == "Madrid"
-    assert "team" not in of(RECORD, team_level=3)
-    assert "team" not in of(RECORD | {"Agent": agent("maria", HierarchyGroups=None)})
+    assert only_event_data(RECORD, team_level=1)["team"] == "Madrid"
+    assert "team" not in only_event_data(RECORD, team_level=3)
+    assert "team" not in only_event_data(RECORD | {"Agent": agent("maria", HierarchyGroups=None)})
 
 
 def test_contact_attributes_tell_what_the_options_name() -> None:
     options = {"customer_attribute": "CrmId", "reason_attribute": "Topic", "language_attribute": "Lang"}
-    found = of(RECORD, **options)
+    found = only_event_data(RECORD, **options)
     assert (found["customer_id"], found["reason"], found["language"]) == ("c-17", "invoice", "es")
-    assert "customer_id" not in of(RECORD, customer_attribute="blank")
-    assert "customer_id" not in of(RECORD | {"Attributes": None}, customer_attribute="CrmId")
+    assert "customer_id" not in only_event_data(RECORD, customer_attribute="blank")
+    assert "customer_id" not in only_event_data(RECORD | {"Attributes": None}, customer_attribute="CrmId")
 
 
 @pytest.mark.parametrize("address", ["anonymous", "Restricted", "+266696687", None, ""])
 def test_callers_who_hide_their_number_are_not_one_customer(address: str | None) -> None:
-    assert "customer_id" not in of(RECORD | {"CustomerEndpoint": {"Address": address}})
+    assert "customer_id" not in only_event_data(RECORD | {"CustomerEndpoint": {"Address": address}})
 
 
 @pytest.mark.parametrize(
@@ -280,7 +283,7 @@ def test_channels(changed: dict[str, Any], channel: str) -> None:
 
 
 def test_an_agent_without_a_queue_has_handled_a_contact_of_a_queue_unknown() -> None:
-    assert of(RECORD | {"Queue": None})["queue"] == "unknown"
+    assert only_event_data(RECORD | {"Queue": None})["queue"] == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -297,7 +300,7 @@ def test_an_agent_without_a_queue_has_handled_a_contact_of_a_queue_unknown() -> 
 )
 def test_what_cannot_be_meant_is_rejected(changed: dict[str, Any], reason: str) -> None:
     (found,) = all_of(RECORD | changed)
-    assert isinstance(found, Rejected)
+    assert isinstance(found, RejectedEvent)
     assert found.reason == reason
 
 
@@ -308,11 +311,11 @@ def test_what_cannot_be_meant_is_rejected(changed: dict[str, Any], reason: str) 
 def test_a_setting_that_cannot_be_meant_is_named(options: dict[str, Any]) -> None:
     record = TRANSFERRED if "next_is_transfer" in options else MOVED
     (found,) = all_of(record, **options)
-    assert isinstance(found, Rejected)
+    assert isinstance(found, RejectedEvent)
     assert f"the setting {next(iter(options))}" in found.error
 
 
 def test_nothing_of_the_customer_shows_in_an_error() -> None:
     (found,) = all_of(RECORD | {"CustomerEndpoint": {"Address": ["+34915550123"]}})
-    assert isinstance(found, Rejected)
+    assert isinstance(found, RejectedEvent)
     assert "3491" not in found.error

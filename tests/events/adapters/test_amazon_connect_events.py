@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.events.adapters import SOURCES
-from streamer.events.adapters.source import Note, known, read
-from streamer.events.models import Rejected, Segment
-from tests.events.adapters.assembling import applied, published
-from tests.events.adapters.stating import stated
+from streamer.events.adapters.source import Fragment, assemble_events, read_payload
+from streamer.events.models import RejectedEvent, Segment
+from tests.events.adapters.decoded_facts import decoded_fact
+from tests.events.adapters.published_events import latest_facts, published_events
 
 SOURCE = SOURCES["amazon-connect-events"]
 OPTIONS = dict(SOURCE.options)
@@ -151,28 +151,28 @@ def lines(payloads: Sequence[dict[str, Any]]) -> list[str]:
     return [json.dumps(payload) for payload in payloads]
 
 
-def held(payloads: Sequence[dict[str, Any]], **options: Any) -> dict[str, dict[str, Any]]:
+def latest_by_segment(payloads: Sequence[dict[str, Any]], **options: Any) -> dict[str, dict[str, Any]]:
     """Return the latest data by segment, without versions."""
-    facts = applied(published(SOURCE, lines(payloads), OPTIONS | options)).values()
+    facts = latest_facts(published_events(SOURCE, lines(payloads), OPTIONS | options)).values()
     return {fact["segment_id"]: {name: fact[name] for name in fact if name != "version"} for fact in facts}
 
 
-def one(payloads: Sequence[dict[str, Any]], **options: Any) -> dict[str, Any]:
-    (found,) = held(payloads, **options).values()
-    return found
+def only_segment(payloads: Sequence[dict[str, Any]], **options: Any) -> dict[str, Any]:
+    (data,) = latest_by_segment(payloads, **options).values()
+    return data
 
 
 @given(st.permutations([*ANSWERED, *TRANSFER]), st.lists(st.sampled_from([*ANSWERED, *TRANSFER]), max_size=6))
 def test_any_order_and_any_doubles_say_the_same(
     order: list[dict[str, Any]], again: list[dict[str, Any]]
 ) -> None:
-    assert held([*order, *again]) == {FIRST: FIRST_STAY, SECOND: SECOND_STAY}
-    assert held([*again, *order]) == {FIRST: FIRST_STAY, SECOND: SECOND_STAY}
+    assert latest_by_segment([*order, *again]) == {FIRST: FIRST_STAY, SECOND: SECOND_STAY}
+    assert latest_by_segment([*again, *order]) == {FIRST: FIRST_STAY, SECOND: SECOND_STAY}
 
 
 @given(st.permutations([*GAVE_UP, *CALLED_BACK]))
 def test_a_callback_is_known_in_any_order(order: list[dict[str, Any]]) -> None:
-    found = held(order)
+    found = latest_by_segment(order)
     assert (found[THIRD]["outcome"], found[THIRD]["channel"], found[THIRD]["wait_s"]) == (
         "callback",
         "voice",
@@ -185,22 +185,27 @@ def test_a_callback_is_known_in_any_order(order: list[dict[str, Any]]) -> None:
 
 @given(st.lists(st.sampled_from(PAYLOADS), unique_by=id))
 def test_whatever_is_lost_the_order_of_the_rest_does_not_matter(some: list[dict[str, Any]]) -> None:
-    assert held(some) == held([payload for payload in PAYLOADS if any(payload is one for one in some)])
+    assert latest_by_segment(some) == latest_by_segment(
+        [payload for payload in PAYLOADS if any(payload is one for one in some)]
+    )
 
 
 @given(st.lists(st.sampled_from(PAYLOADS), unique_by=id))
 def test_whatever_is_lost_what_is_published_would_be_counted(some: list[dict[str, Any]]) -> None:
-    for sent in published(SOURCE, lines(some), OPTIONS):
-        assert isinstance(stated(sent, SOURCE.name), Segment)
+    for sent in published_events(SOURCE, lines(some), OPTIONS):
+        assert isinstance(decoded_fact(sent, SOURCE.name), Segment)
 
 
 def test_a_later_version_is_published_whenever_more_is_known() -> None:
     notes = [
-        note for line in lines(ANSWERED) for note in read(SOURCE, line, OPTIONS) if isinstance(note, Note)
+        note
+        for line in lines(ANSWERED)
+        for note in read_payload(SOURCE, line, OPTIONS)
+        if isinstance(note, Fragment)
     ]
-    versions = [known(SOURCE, notes[:count], OPTIONS)[0].data["version"] for count in (4, 5)]
+    versions = [assemble_events(SOURCE, notes[:count], OPTIONS)[0].data["version"] for count in (4, 5)]
     assert versions == [4, 5]
-    assert known(SOURCE, [*notes, *notes], OPTIONS) == known(SOURCE, notes, OPTIONS)
+    assert assemble_events(SOURCE, [*notes, *notes], OPTIONS) == assemble_events(SOURCE, notes, OPTIONS)
 
 
 @pytest.mark.parametrize("count", range(len(ANSWERED) - 1))
@@ -208,19 +213,19 @@ def test_nothing_is_published_before_the_disconnect(count: int) -> None:
     before = [
         event for event in ANSWERED if event["detail"]["eventType"] not in ("DISCONNECTED", "COMPLETED")
     ]
-    assert held(before[:count]) == {}
+    assert latest_by_segment(before[:count]) == {}
 
 
 def test_talk_is_unknown_and_hold_and_after_contact_work_until_completed() -> None:
-    found = one(ANSWERED[:-1])
+    found = only_segment(ANSWERED[:-1])
     assert not {"talk_s", "hold_s", "acw_s"} & found.keys()
     assert found["ended_at"] == NINE + 320
-    assert (one(ANSWERED)["hold_s"], one(ANSWERED)["acw_s"]) == (12, 30)
-    assert "talk_s" not in one(ANSWERED)
+    assert (only_segment(ANSWERED)["hold_s"], only_segment(ANSWERED)["acw_s"]) == (12, 30)
+    assert "talk_s" not in only_segment(ANSWERED)
 
 
 def test_a_disconnect_alone_tells_of_the_agent_who_was_connected() -> None:
-    found = one([ANSWERED[4]])
+    found = only_segment([ANSWERED[4]])
     assert (found["outcome"], found["wait_s"]) == ("answered", 35.25)
 
 
@@ -230,68 +235,70 @@ def test_an_event_without_times_happened_when_it_was_sent() -> None:
         event("CONNECTED_TO_AGENT", 22, agentInfo={"agentArn": "a"}),
         event("DISCONNECTED", 100),
     ]
-    found = one(bare)
+    found = only_segment(bare)
     assert (found["queued_at"], found["wait_s"], found["ended_at"]) == (NINE + 10, 12, NINE + 100)
 
 
 def test_a_queue_without_an_agent_is_abandoned_and_its_wait_ends_with_the_queue() -> None:
-    found = one(GAVE_UP)
+    found = only_segment(GAVE_UP)
     assert (found["outcome"], found["wait_s"], found["ended_at"]) == ("abandoned", 30, NINE + 431)
-    found = one([GAVE_UP[1], event("DISCONNECTED", 431, THIRD, disconnectTimestamp=clock(431))])
+    found = only_segment([GAVE_UP[1], event("DISCONNECTED", 431, THIRD, disconnectTimestamp=clock(431))])
     assert (found["outcome"], found["wait_s"]) == ("abandoned", 31)
 
 
 def test_who_was_moved_to_another_queue_has_not_abandoned() -> None:
     onward = {"previousContactId": THIRD, "initiationMethod": "QUEUE_TRANSFER"}
-    found = held([event("INITIATED", 430, FOURTH, **onward), *GAVE_UP])
+    found = latest_by_segment([event("INITIATED", 430, FOURTH, **onward), *GAVE_UP])
     assert found[THIRD]["outcome"] == "overflow"
 
 
 def test_a_transfer_without_a_word_on_the_kind_of_queue_goes_to_a_queue() -> None:
-    assert held([*ANSWERED, TRANSFER[0]])[FIRST]["transfer"] == "queue"
-    assert held(ANSWERED)[FIRST]["transfer"] == "none"
+    assert latest_by_segment([*ANSWERED, TRANSFER[0]])[FIRST]["transfer"] == "queue"
+    assert latest_by_segment(ANSWERED)[FIRST]["transfer"] == "none"
 
 
 def test_what_a_successor_tells_again_is_the_same_note() -> None:
-    notes = [item for line in lines(TRANSFER) for item in read(SOURCE, line, OPTIONS)]
-    told = {note.written() for note in notes if isinstance(note, Note) and note.contact == FIRST}
+    notes = [item for line in lines(TRANSFER) for item in read_payload(SOURCE, line, OPTIONS)]
+    told = {note.encode() for note in notes if isinstance(note, Fragment) and note.contact == FIRST}
     assert len(told) == 2  # before its queue was known, and after
 
 
 def test_a_callback_that_the_agent_arranged_is_no_transfer() -> None:
     back = {"previousContactId": FIRST, "initiationMethod": "CALLBACK"}
-    found = held([*ANSWERED, event("INITIATED", 400, SECOND, **back)])[FIRST]
+    found = latest_by_segment([*ANSWERED, event("INITIATED", 400, SECOND, **back)])[FIRST]
     assert (found["outcome"], found["transfer"]) == ("answered", "none")
 
 
 def test_a_survey_flow_after_the_call_is_no_transfer() -> None:
     after = {"previousContactId": FIRST, "initiationMethod": "DISCONNECT"}
-    assert held([*ANSWERED, event("INITIATED", 321, SECOND, **after)])[FIRST]["transfer"] == "none"
+    assert (
+        latest_by_segment([*ANSWERED, event("INITIATED", 321, SECOND, **after)])[FIRST]["transfer"] == "none"
+    )
 
 
 def test_who_left_from_the_menu_is_not_published() -> None:
-    assert held(MENU) == {}
+    assert latest_by_segment(MENU) == {}
 
 
 @pytest.mark.parametrize("method", ["MONITOR", "EXTERNAL_OUTBOUND"])
 def test_nobodys_contact_is_not_published(method: str) -> None:
-    assert held([event("DISCONNECTED", 320, **MARIA, **ENDED, initiationMethod=method)]) == {}
+    assert latest_by_segment([event("DISCONNECTED", 320, **MARIA, **ENDED, initiationMethod=method)]) == {}
 
 
 def test_an_outbound_contact_has_no_queue_of_its_own() -> None:
     out = {"initiationMethod": "OUTBOUND", "agentInfo": connected("maria", 50)}
     dialled = [event("DISCONNECTED", 320, **out, **ENDED)]
-    assert (one(dialled)["queue"], one(dialled)["direction"]) == ("outbound", "outbound")
-    assert one(dialled, outbound_queue="campaign")["queue"] == "campaign"
+    assert (only_segment(dialled)["queue"], only_segment(dialled)["direction"]) == ("outbound", "outbound")
+    assert only_segment(dialled, outbound_queue="campaign")["queue"] == "campaign"
 
 
 def test_clocks_that_differ_make_no_negative_wait() -> None:
-    found = one(
+    found = only_segment(
         [event("DISCONNECTED", 320, queueInfo=queued("q", 60), agentInfo=connected("a", 59), **ENDED)]
     )
     assert "wait_s" not in found
     late = event("DISCONNECTED", 320, queueInfo=queued("q", 321), **ENDED)
-    assert not {"queued_at", "wait_s"} & one([late]).keys()
+    assert not {"queued_at", "wait_s"} & only_segment([late]).keys()
 
 
 @pytest.mark.parametrize(
@@ -303,7 +310,7 @@ def test_clocks_that_differ_make_no_negative_wait() -> None:
     ],
 )
 def test_what_is_of_no_concern_is_passed_over(payload: dict[str, Any]) -> None:
-    assert read(SOURCE, json.dumps(payload), OPTIONS) == []
+    assert read_payload(SOURCE, json.dumps(payload), OPTIONS) == []
 
 
 @pytest.mark.parametrize(
@@ -318,6 +325,6 @@ def test_what_is_of_no_concern_is_passed_over(payload: dict[str, Any]) -> None:
     ],
 )
 def test_what_cannot_be_meant_is_rejected(payload: dict[str, Any], reason: str) -> None:
-    (found,) = read(SOURCE, json.dumps(payload), OPTIONS)
-    assert isinstance(found, Rejected)
+    (found,) = read_payload(SOURCE, json.dumps(payload), OPTIONS)
+    assert isinstance(found, RejectedEvent)
     assert found.reason == reason

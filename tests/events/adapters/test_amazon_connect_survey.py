@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from streamer.events.adapters import SOURCES
-from streamer.events.adapters.source import Read, Sent, read
-from streamer.events.models import Rejected, Response
-from tests.events.adapters.stating import stated
+from streamer.events.adapters.source import OutgoingEvent, PayloadItem, read_payload
+from streamer.events.models import RejectedEvent, SurveyResponse
+from tests.events.adapters.decoded_facts import decoded_fact
 
 SOURCE = SOURCES["amazon-connect-survey"]
 QUESTIONS = {"survey_result_1": "nps", "survey_result_2": "resolved_first"}
@@ -25,28 +25,28 @@ OTHER = RECORD | {"surveyId": "77aa01", "survey_result_1": "4", "timestamp": 1_7
 PAYLOADS = [RECORD, OTHER, RECORD | {"contactId": "c-2", "survey_result_1": ""}]
 
 
-def of(record: dict[str, Any], **options: Any) -> Read:
-    (found,) = read(SOURCE, json.dumps(record), OPTIONS | options)
-    return found
+def only_item(record: dict[str, Any], **options: Any) -> PayloadItem:
+    (item,) = read_payload(SOURCE, json.dumps(record), OPTIONS | options)
+    return item
 
 
 def answers(record: dict[str, Any], **options: Any) -> dict[str, Any]:
-    found = of(record, **options)
-    assert isinstance(found, Sent), found
-    said: dict[str, Any] = found.data["answers"]
-    return said
+    event = only_item(record, **options)
+    assert isinstance(event, OutgoingEvent), event
+    answer_data: dict[str, Any] = event.data["answers"]
+    return answer_data
 
 
-def response(record: dict[str, Any], **options: Any) -> Response:
-    found = of(record, **options)
-    assert isinstance(found, Sent), found
-    fact = stated(found, SOURCE.name)
-    assert isinstance(fact, Response)
+def response(record: dict[str, Any], **options: Any) -> SurveyResponse:
+    event = only_item(record, **options)
+    assert isinstance(event, OutgoingEvent), event
+    fact = decoded_fact(event, SOURCE.name)
+    assert isinstance(fact, SurveyResponse)
     return fact
 
 
 def test_a_record_is_a_response_of_its_contact() -> None:
-    assert of(RECORD) == Sent(
+    assert only_item(RECORD) == OutgoingEvent(
         "survey-completed",
         {
             "response_id": f"{CONTACT}:5c2f4a",
@@ -69,8 +69,8 @@ def test_the_same_survey_asked_twice_is_one_response_and_the_later_counts() -> N
 
 
 def test_without_a_word_on_the_questions_nothing_is_guessed() -> None:
-    found = of(RECORD, questions={})
-    assert isinstance(found, Rejected)
+    found = only_item(RECORD, questions={})
+    assert isinstance(found, RejectedEvent)
     assert found.reason == "missing"
     assert "questions of [sources.amazon-connect-survey]" in found.error
     assert "streamer.toml" in found.error
@@ -84,8 +84,8 @@ def test_the_results_that_the_survey_before_left_behind_are_not_of_this_one() ->
     by_survey = {"5c2f4a": QUESTIONS, "77aa01": {"survey_result_1": "csat"}}
     assert answers(RECORD, questions=by_survey) == {"nps": 9, "resolved_first": True}
     assert answers(OTHER, questions=by_survey) == {"csat": 4}
-    found = of(RECORD | {"surveyId": "new"}, questions=by_survey)
-    assert isinstance(found, Rejected)
+    found = only_item(RECORD | {"surveyId": "new"}, questions=by_survey)
+    assert isinstance(found, RejectedEvent)
 
 
 @pytest.mark.parametrize("blank", ["", "  ", None])
@@ -116,13 +116,13 @@ def test_dynamodbs_stream_has_the_same_record_with_types() -> None:
         "survey_result_2": {"S": "1"},
         "timestamp": {"N": "1772442400.125"},
     }
-    assert of(typed) == of(RECORD)
-    assert of({"eventName": "INSERT", "dynamodb": {"NewImage": typed}}) == of(RECORD)
+    assert only_item(typed) == only_item(RECORD)
+    assert only_item({"eventName": "INSERT", "dynamodb": {"NewImage": typed}}) == only_item(RECORD)
 
 
 def test_a_record_that_its_table_drops_is_still_an_answer() -> None:
     removed = {"eventName": "REMOVE", "dynamodb": {"Keys": {"contactId": {"S": CONTACT}}}}
-    assert read(SOURCE, json.dumps(removed), OPTIONS) == []
+    assert read_payload(SOURCE, json.dumps(removed), OPTIONS) == []
 
 
 @pytest.mark.parametrize(
@@ -139,13 +139,13 @@ def test_a_record_that_its_table_drops_is_still_an_answer() -> None:
     ],
 )
 def test_what_cannot_be_meant_is_rejected(changed: dict[str, Any], reason: str) -> None:
-    found = of(RECORD | changed)
-    assert isinstance(found, Rejected)
+    found = only_item(RECORD | changed)
+    assert isinstance(found, RejectedEvent)
     assert found.reason == reason
 
 
 @pytest.mark.parametrize("questions", [{"survey_result_1": "mood"}, {"survey_result_1": 1}, "nps", ["nps"]])
 def test_questions_that_are_none_of_ours_are_refused(questions: object) -> None:
-    found = of(RECORD, questions=questions)
-    assert isinstance(found, Rejected)
+    found = only_item(RECORD, questions=questions)
+    assert isinstance(found, RejectedEvent)
     assert "questions of [sources.amazon-connect-survey]" in found.error

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.events.adapters import SOURCES
-from streamer.events.adapters.source import read
-from streamer.events.decoding import Record, decode
-from streamer.events.models import Rejected, Segment
-from streamer.events.rules import Rules
-from tests.events.adapters.assembling import applied, data_of, published
+from streamer.events.adapters.source import read_payload
+from streamer.events.counting_rules import CountingRules
+from streamer.events.decoding import KafkaRecord, decode
+from streamer.events.models import RejectedEvent, Segment
+from tests.events.adapters.published_events import latest_data, latest_facts, published_events
 
 SOURCE = SOURCES["asterisk-ami"]
 T = 1_700_000_000
@@ -71,17 +71,17 @@ def lines(payloads: list[dict[str, Any]]) -> list[str]:
     return [json.dumps(payload) for payload in payloads]
 
 
-def of(*payloads: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
-    return data_of(SOURCE, lines([*payloads]), options)
+def call_data(*payloads: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
+    return latest_data(SOURCE, lines([*payloads]), options)
 
 
-def one(*payloads: dict[str, Any], **options: Any) -> dict[str, Any]:
-    (found,) = of(*payloads, **options)
-    return found
+def only_call(*payloads: dict[str, Any], **options: Any) -> dict[str, Any]:
+    (data,) = call_data(*payloads, **options)
+    return data
 
 
 def test_a_call_put_through_to_another_queue_is_two_segments_of_one_contact() -> None:
-    first, second = of(*FIRST)
+    first, second = call_data(*FIRST)
     assert first == {
         "contact_id": CALL,
         "segment_id": f"{CALL}/billing/1",
@@ -112,23 +112,23 @@ def test_a_call_put_through_to_another_queue_is_two_segments_of_one_contact() ->
 
 
 def test_hold_and_after_call_work_are_unknown_and_not_0() -> None:
-    for data in of(*FIRST):
+    for data in call_data(*FIRST):
         assert not {"hold_s", "acw_s"} & data.keys()
 
 
 def test_who_gave_up_was_abandoned_once_though_the_queue_also_tells_that_they_left() -> None:
-    (found,) = of(*SECOND)
+    (found,) = call_data(*SECOND)
     assert (found["outcome"], found["wait_s"], found["ended_at"]) == ("abandoned", 30, T + 50)
 
 
 def test_who_leaves_the_queue_for_an_agent_did_not_overflow() -> None:
-    assert of(JOINED, LEFT) == []
-    assert of(JOINED, LEFT, CONNECTED) == []
-    assert one(JOINED, LEFT, CONNECTED, COMPLETE)["outcome"] == "answered"
+    assert call_data(JOINED, LEFT) == []
+    assert call_data(JOINED, LEFT, CONNECTED) == []
+    assert only_call(JOINED, LEFT, CONNECTED, COMPLETE)["outcome"] == "answered"
 
 
 def test_who_leaves_without_an_agent_and_comes_into_another_queue_overflowed() -> None:
-    found = one(JOINED, LEFT, event("QueueCallerJoin", 13, Queue="sales"))
+    found = only_call(JOINED, LEFT, event("QueueCallerJoin", 13, Queue="sales"))
     assert (found["queue"], found["outcome"], found["ended_at"]) == ("billing", "overflow", T + 12)
     assert "transfer" not in found
 
@@ -149,19 +149,19 @@ def test_who_leaves_without_an_agent_and_comes_into_another_queue_overflowed() -
     ],
 )
 def test_how_a_call_was_put_through(told: list[dict[str, Any]], transfer: str | None) -> None:
-    assert one(JOINED, CONNECTED, *told, external_contexts=["out"]).get("transfer") == transfer
+    assert only_call(JOINED, CONNECTED, *told, external_contexts=["out"]).get("transfer") == transfer
 
 
 def test_an_attended_transfer_may_name_the_call_by_its_transferer_alone() -> None:
     roles = {"TransfereeUniqueid": "", "TransfereeLinkedid": "", "OrigTransfererLinkedid": CALL}
-    assert one(JOINED, COMPLETE, transfer("AttendedTransfer", 72, **roles))["transfer"] == "agent"
+    assert only_call(JOINED, COMPLETE, transfer("AttendedTransfer", 72, **roles))["transfer"] == "agent"
 
 
 def test_a_consultation_call_in_a_queue_belongs_to_the_contact_that_it_was_joined_to() -> None:
     own = f"{T}.5"  # the agent's own channel, which then takes the caller's Linkedid
     joined = event("QueueCallerJoin", 60, Uniqueid=own, Linkedid=own, Queue="sales", CallerIDNum="8008")
     ended = event("AgentComplete", 200, Uniqueid=own, Queue="sales", HoldTime="5", TalkTime="90")
-    first, second = of(JOINED, joined, COMPLETE | {"Reason": "transfer"}, ended)
+    first, second = call_data(JOINED, joined, COMPLETE | {"Reason": "transfer"}, ended)
     assert {first["contact_id"], second["contact_id"]} == {CALL}
     assert {first["customer_id"], second["customer_id"]} == {CALLER}
     assert (second["segment_id"], second["wait_s"]) == (f"{own}/sales/1", 5)
@@ -170,25 +170,25 @@ def test_a_consultation_call_in_a_queue_belongs_to_the_contact_that_it_was_joine
 def test_who_comes_into_one_queue_twice_was_there_twice() -> None:
     gave_up = event("QueueCallerAbandon", 40, HoldTime="30")
     again = event("QueueCallerJoin", 50), event("QueueCallerAbandon", 60, HoldTime="10")
-    first, second = of(JOINED, gave_up, *again)
+    first, second = call_data(JOINED, gave_up, *again)
     assert (first["segment_id"], first["wait_s"]) == (f"{CALL}/billing/1", 30)
     assert (second["segment_id"], second["wait_s"]) == (f"{CALL}/billing/2", 10)
 
 
 def test_the_agent_is_named_by_the_interface_which_is_an_id() -> None:
-    assert one(COMPLETE)["agent_id"] == "PJSIP/8008"
-    assert one(COMPLETE | {"Interface": ""})["agent_id"] == "Bob Example"
+    assert only_call(COMPLETE)["agent_id"] == "PJSIP/8008"
+    assert only_call(COMPLETE | {"Interface": ""})["agent_id"] == "Bob Example"
 
 
 @pytest.mark.parametrize("number", ["", "<unknown>", "Anonymous", "8008", "0000000000"])
 def test_a_withheld_number_and_an_extension_are_no_customer(number: str) -> None:
-    assert "customer_id" not in one(JOINED | {"CallerIDNum": number}, COMPLETE)
+    assert "customer_id" not in only_call(JOINED | {"CallerIDNum": number}, COMPLETE)
 
 
 def test_that_callers_are_no_customers_can_be_said() -> None:
-    assert one(JOINED, COMPLETE)["customer_id"] == CALLER
-    assert "customer_id" not in one(JOINED, COMPLETE, customers=False)
-    assert "customer_id" not in one(JOINED, COMPLETE, least_digits=12)
+    assert only_call(JOINED, COMPLETE)["customer_id"] == CALLER
+    assert "customer_id" not in only_call(JOINED, COMPLETE, customers=False)
+    assert "customer_id" not in only_call(JOINED, COMPLETE, least_digits=12)
 
 
 @pytest.mark.parametrize(
@@ -207,23 +207,25 @@ def test_that_callers_are_no_customers_can_be_said() -> None:
 def test_what_cannot_be_meant_is_rejected_with_what_to_change(
     changed: dict[str, Any], reason: str, word: str
 ) -> None:
-    (found,) = read(SOURCE, json.dumps(COMPLETE | changed), {})
-    assert isinstance(found, Rejected)
+    (found,) = read_payload(SOURCE, json.dumps(COMPLETE | changed), {})
+    assert isinstance(found, RejectedEvent)
     assert found.reason == reason
     assert word in found.error
 
 
 def test_names_of_people_are_not_read() -> None:
-    found = [item for payload in FIRST for item in read(SOURCE, json.dumps(payload), {})]
+    found = [item for payload in FIRST for item in read_payload(SOURCE, json.dumps(payload), {})]
     assert "Example" not in repr(found)
 
 
 @given(st.permutations(lines(PAYLOADS)), st.lists(st.sampled_from(lines(PAYLOADS)), max_size=8))
 def test_in_any_order_and_however_often_it_comes_to_the_same(order: list[str], again: list[str]) -> None:
-    assert applied(published(SOURCE, [*order, *again])) == applied(published(SOURCE, lines(PAYLOADS)))
+    assert latest_facts(published_events(SOURCE, [*order, *again])) == latest_facts(
+        published_events(SOURCE, lines(PAYLOADS))
+    )
 
 
 def test_all_that_is_published_is_accepted() -> None:
-    for sent in published(SOURCE, lines(PAYLOADS)):
-        record = Record(sent.topic, 0, 0, (T + 300) * 1000, None, msgspec.json.encode(sent.data), ())
-        assert isinstance(decode(record, Rules()), Segment)
+    for sent in published_events(SOURCE, lines(PAYLOADS)):
+        record = KafkaRecord(sent.topic, 0, 0, (T + 300) * 1000, None, msgspec.json.encode(sent.data), ())
+        assert isinstance(decode(record, CountingRules()), Segment)

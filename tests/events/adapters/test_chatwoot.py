@@ -4,8 +4,14 @@ from typing import Any
 
 import pytest
 
-from streamer.events.models import Response, SurveySent
-from tests.events.adapters.surveying import facts, given, one, refused, sent
+from streamer.events.models import SurveyResponse, SurveySent
+from tests.events.adapters.survey_results import (
+    only_event_data,
+    only_rejection,
+    read_items,
+    sent_events,
+    stated_facts,
+)
 
 SOURCE = "chatwoot"
 ROW: dict[str, Any] = {
@@ -48,7 +54,7 @@ PAYLOADS: list[Any] = [ROW, MESSAGE, ASKED, rated(2), rated(4, 1_795_212_460.0, 
 
 
 def test_a_row_is_an_answer_of_its_conversation() -> None:
-    assert one(SOURCE, ROW) == {
+    assert only_event_data(SOURCE, ROW) == {
         "response_id": "901",
         "survey_id": "901",
         "answered_at": 1_795_212_380,
@@ -63,15 +69,18 @@ def test_a_row_is_an_answer_of_its_conversation() -> None:
     "agent", [{"assigned_agent": {"id": 8}}, {"assigned_agent_id": 8}, {"assigned_agent_id": None}]
 )
 def test_the_score_is_not_credited_to_who_has_the_conversation_today(agent: dict[str, Any]) -> None:
-    assert one(SOURCE, ROW | agent) == one(
+    assert only_event_data(SOURCE, ROW | agent) == only_event_data(
         SOURCE, {name: ROW[name] for name in ROW if name != "assigned_agent"}
     )
-    for data in (one(SOURCE, ROW | agent), *(item.data for item in sent(SOURCE, rated(2)))):
+    for data in (
+        only_event_data(SOURCE, ROW | agent),
+        *(item.data for item in sent_events(SOURCE, rated(2))),
+    ):
         assert "agent_id" not in data
 
 
 def test_a_message_that_asks_is_a_survey_that_was_sent() -> None:
-    (found,) = sent(SOURCE, ASKED)
+    (found,) = sent_events(SOURCE, ASKED)
     assert found.topic == "survey-sent"
     assert found.data == {
         "survey_id": "902",
@@ -82,13 +91,13 @@ def test_a_message_that_asks_is_a_survey_that_was_sent() -> None:
 
 
 def test_other_messages_say_nothing() -> None:
-    assert given(SOURCE, MESSAGE) == []
+    assert read_items(SOURCE, MESSAGE) == []
 
 
 def test_a_changed_rating_replaces_the_former() -> None:
-    found = facts(SOURCE, PAYLOADS[2:])
+    found = stated_facts(SOURCE, PAYLOADS[2:])
     invitations = [fact for fact in found if isinstance(fact, SurveySent)]
-    first, second = [fact for fact in found if isinstance(fact, Response)]
+    first, second = [fact for fact in found if isinstance(fact, SurveyResponse)]
     assert invitations[0] == invitations[1] == invitations[2]
     assert (first.csat, second.csat, second.comment) == (2, 4, "better now")
     assert second.version > first.version
@@ -97,12 +106,12 @@ def test_a_changed_rating_replaces_the_former() -> None:
 
 
 def test_every_payload_is_accepted() -> None:
-    assert len(facts(SOURCE, PAYLOADS)) == 6
+    assert len(stated_facts(SOURCE, PAYLOADS)) == 6
 
 
 @pytest.mark.parametrize(("rating", "csat"), [(1, 1), (5, 5), ("3", 3), (None, None)])
 def test_a_rating_is_of_one_to_five(rating: Any, csat: int | None) -> None:
-    assert one(SOURCE, ROW | {"rating": rating})["answers"] == {"csat": csat}
+    assert only_event_data(SOURCE, ROW | {"rating": rating})["answers"] == {"csat": csat}
 
 
 @pytest.mark.parametrize(
@@ -120,9 +129,9 @@ def test_a_rating_is_of_one_to_five(rating: Any, csat: int | None) -> None:
     ],
 )
 def test_what_cannot_be_meant_is_rejected(payload: Any, reason: str) -> None:
-    assert refused(SOURCE, payload).reason == reason
+    assert only_rejection(SOURCE, payload).reason == reason
 
 
 def test_nothing_of_the_person_shows_in_an_error() -> None:
     for payload in (ROW | {"rating": "ann@example.org"}, ROW | {"contact": {"identifier": ["ann"]}}):
-        assert "ann" not in refused(SOURCE, payload).error
+        assert "ann" not in only_rejection(SOURCE, payload).error

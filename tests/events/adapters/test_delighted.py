@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from streamer.events.adapters import SOURCES
-from streamer.events.adapters.source import Read, Sent, read
-from streamer.events.models import Rejected, Response
-from tests.events.adapters.surveying import facts
+from streamer.events.adapters.source import OutgoingEvent, PayloadItem, read_payload
+from streamer.events.models import RejectedEvent, SurveyResponse
+from tests.events.adapters.survey_results import stated_facts
 
 RESPONSE: dict[str, Any] = {
     "id": "5435",
@@ -31,13 +31,13 @@ PAYLOADS: list[Any] = [
 ]
 
 
-def of(**changed: Any) -> Read:
-    (found,) = read(SOURCES["delighted"], json.dumps(RESPONSE | changed), {})
-    return found
+def only_item(**changed: Any) -> PayloadItem:
+    (item,) = read_payload(SOURCES["delighted"], json.dumps(RESPONSE | changed), {})
+    return item
 
 
 def test_a_response_is_an_answer_of_its_contact() -> None:
-    assert of() == Sent(
+    assert only_item() == OutgoingEvent(
         "survey-completed",
         {
             "response_id": "5435",
@@ -55,13 +55,13 @@ def test_a_response_is_an_answer_of_its_contact() -> None:
 
 def test_a_webhook_has_the_response_inside() -> None:
     payload = {"event_type": "survey_response.created", "event_id": "1", "event_data": RESPONSE}
-    assert read(SOURCES["delighted"], json.dumps(payload), {}) == [of()]
+    assert read_payload(SOURCES["delighted"], json.dumps(payload), {}) == [only_item()]
 
 
 def test_a_newer_update_replaces_the_answer() -> None:
-    first, second, again = facts("delighted", PAYLOADS)
-    assert isinstance(first, Response)
-    assert isinstance(second, Response)
+    first, second, again = stated_facts("delighted", PAYLOADS)
+    assert isinstance(first, SurveyResponse)
+    assert isinstance(second, SurveyResponse)
     assert first == again
     assert second.identity == first.identity
     assert second.version > first.version
@@ -69,7 +69,7 @@ def test_a_newer_update_replaces_the_answer() -> None:
 
 
 def test_that_somebody_unsubscribed_says_nothing() -> None:
-    assert read(SOURCES["delighted"], json.dumps(UNSUBSCRIBED), {}) == []
+    assert read_payload(SOURCES["delighted"], json.dumps(UNSUBSCRIBED), {}) == []
 
 
 @pytest.mark.parametrize(
@@ -84,18 +84,18 @@ def test_that_somebody_unsubscribed_says_nothing() -> None:
     ],
 )
 def test_what_cannot_be_meant_is_rejected(changed: dict[str, Any], reason: str) -> None:
-    found = of(**changed)
-    assert isinstance(found, Rejected)
+    found = only_item(**changed)
+    assert isinstance(found, RejectedEvent)
     assert found.reason == reason
 
 
 def test_a_missing_score_is_a_skipped_answer() -> None:
-    found = of(score=None)
-    assert isinstance(found, Sent)
+    found = only_item(score=None)
+    assert isinstance(found, OutgoingEvent)
     assert found.data["answers"] == {"nps": None}
 
 
 def test_nothing_of_the_person_shows_in_an_error() -> None:
-    found = of(person={"id": ["ann@example.org"]})
-    assert isinstance(found, Rejected)
+    found = only_item(person={"id": ["ann@example.org"]})
+    assert isinstance(found, RejectedEvent)
     assert "ann" not in found.error

@@ -9,14 +9,20 @@ from random import Random
 import pytest
 
 from streamer.events.adapters import SOURCES
-from streamer.events.adapters.source import Note, Sent, Source, known, read
-from streamer.events.decoding import REASONS, Record, decode
-from streamer.events.models import Rejected
-from streamer.events.outgoing import outgoing
-from streamer.events.rules import HOUR, Rules
-from streamer.ingest.assembly import Assembly, pack, unpack
-from tests.events.adapters import fuzzing, told
-from tests.events.adapters.whole_way import counted, figures, records
+from streamer.events.adapters.source import (
+    Fragment,
+    OutgoingEvent,
+    SourceAdapter,
+    assemble_events,
+    read_payload,
+)
+from streamer.events.counting_rules import HOUR, CountingRules
+from streamer.events.decoding import REASONS, KafkaRecord, decode
+from streamer.events.models import RejectedEvent
+from streamer.events.outgoing_records import outgoing_record
+from streamer.ingest.assembly import ContactAssembly, decode_assembly, encode_assembly
+from tests.events.adapters import fuzzing, sample_payloads
+from tests.events.adapters.end_to_end import counted_reader, published_records, read_figures
 
 every_source = pytest.mark.parametrize("name", SOURCES)
 
@@ -45,21 +51,25 @@ def test_these_are_the_known_sources() -> None:
 TIMES = 10_000
 TOGETHER = 20
 """Payloads whose notes are assembled with each other; more only make the same contacts larger."""
-RULES = Rules()
+RULES = CountingRules()
 
 
 @every_source
 def test_of_10_000_spoiled_payloads_each_is_refused_with_a_reason_or_accepted(name: str) -> None:
     source, found = SOURCES[name], Counter[str]()
-    spoiled = fuzzing.nonsense(1, told.payloads(name), source.form, TIMES)
+    spoiled = fuzzing.nonsense_payloads(1, sample_payloads.sample_lines(name), source.form, TIMES)
     for chunk in _chunks(spoiled, TOGETHER):
-        said = [item for payload in chunk for item in read(source, payload, told.options(name))]
+        said = [
+            item
+            for payload in chunk
+            for item in read_payload(source, payload, sample_payloads.sample_options(name))
+        ]
         for item in said:
-            if isinstance(item, Rejected):
+            if isinstance(item, RejectedEvent):
                 _has_a_reason_and_nothing_personal(item)
                 found["refused"] += 1
-        sent = [item for item in said if isinstance(item, Sent)]
-        for one in [*sent, *_assembled(source, [item for item in said if isinstance(item, Note)])]:
+        sent = [item for item in said if isinstance(item, OutgoingEvent)]
+        for one in [*sent, *_assembled(source, [item for item in said if isinstance(item, Fragment)])]:
             found["counted" if _is_counted(one, name) else "not counted"] += 1
     # Else this would be a test of noise: what is refused for its first byte, or hardly changed.
     assert found["refused"] >= TIMES / 10, found
@@ -71,33 +81,35 @@ def _chunks(payloads: Iterator[bytes], size: int) -> Iterator[list[bytes]]:
         yield chunk
 
 
-def _has_a_reason_and_nothing_personal(refused: Rejected) -> None:
+def _has_a_reason_and_nothing_personal(refused: RejectedEvent) -> None:
     assert refused.reason in REASONS
     assert not [trace for trace in fuzzing.TRACES if trace in refused.error], refused.error
 
 
-def _assembled(source: Source, notes: Sequence[Note]) -> Iterable[Sent]:
+def _assembled(source: SourceAdapter, notes: Sequence[Fragment]) -> Iterable[OutgoingEvent]:
     """Assemble by contact, from fragments as the worker keeps them; fail if the reverse order differs."""
-    contacts: dict[str, list[Note]] = {}
+    contacts: dict[str, list[Fragment]] = {}
     for note in notes:
         contacts.setdefault(note.contact, []).append(note)
     for own in contacts.values():
-        kept = unpack(pack(Assembly(tuple(own)))).notes
-        found = known(source, kept, told.options(source.name))
-        assert found == known(source, [*own[::-1], *own], told.options(source.name))
+        kept = decode_assembly(encode_assembly(ContactAssembly(tuple(own)))).notes
+        found = assemble_events(source, kept, sample_payloads.sample_options(source.name))
+        assert found == assemble_events(
+            source, [*own[::-1], *own], sample_payloads.sample_options(source.name)
+        )
         yield from found
 
 
-def _is_counted(sent: Sent, name: str) -> bool:
-    record = outgoing(sent, name)
-    if isinstance(record, Rejected):
+def _is_counted(sent: OutgoingEvent, name: str) -> bool:
+    record = outgoing_record(sent, name)
+    if isinstance(record, RejectedEvent):
         _has_a_reason_and_nothing_personal(record)
         return False
-    came = Record(record.topic, 0, 0, record.timestamp_ms, record.key, record.value, record.headers)
+    came = KafkaRecord(record.topic, 0, 0, record.timestamp_ms, record.key, record.value, record.headers)
     fact = decode(came, RULES)
-    if isinstance(fact, Rejected):
+    if isinstance(fact, RejectedEvent):
         assert fact.reason in REASONS
-    return not isinstance(fact, Rejected)
+    return not isinstance(fact, RejectedEvent)
 
 
 # The whole way to readings. The figures are counted by hand from the payloads of each source's own tests:
@@ -151,14 +163,14 @@ def test_every_source_has_its_expected_figures() -> None:
 
 
 async def _figures(name: str, payloads: Sequence[str]) -> dict[str, tuple[float | None, int]]:
-    log = records(name, payloads)
+    log = published_records(name, payloads)
     now = max(record.timestamp for record in log) + HOUR
-    return dict(figures(await counted(log), now))
+    return dict(read_figures(await counted_reader(log), now))
 
 
 @every_source
 async def test_payloads_come_out_in_the_readings(name: str) -> None:
-    found = await _figures(name, told.payloads(name))
+    found = await _figures(name, sample_payloads.sample_lines(name))
     counts = CONTACTS.get(name, (0,) * len(COUNTS))
     assert tuple(found[metric][0] for metric in COUNTS) == counts
     assert tuple(found[metric] for metric in TIMES_OF) == SECONDS.get(name, (UNKNOWN,) * len(TIMES_OF))
@@ -170,9 +182,9 @@ async def test_payloads_come_out_in_the_readings(name: str) -> None:
 
 @every_source
 async def test_delivered_three_times_and_shuffled_they_read_the_same(name: str) -> None:
-    payloads = told.payloads(name) * 3
+    payloads = sample_payloads.sample_lines(name) * 3
     Random(2).shuffle(payloads)
-    assert await _figures(name, payloads) == await _figures(name, told.payloads(name))
+    assert await _figures(name, payloads) == await _figures(name, sample_payloads.sample_lines(name))
 
 
 # What people are told.
@@ -199,6 +211,10 @@ def test_its_help_names_every_option(name: str) -> None:
 
 @every_source
 def test_it_assembles_if_it_sends_notes(name: str) -> None:
-    source, payloads = SOURCES[name], told.payloads(name)
-    said = [item for payload in payloads for item in read(source, payload, told.options(name))]
-    assert (source.assemble is not None) == any(isinstance(item, Note) for item in said)
+    source, payloads = SOURCES[name], sample_payloads.sample_lines(name)
+    said = [
+        item
+        for payload in payloads
+        for item in read_payload(source, payload, sample_payloads.sample_options(name))
+    ]
+    assert (source.assemble is not None) == any(isinstance(item, Fragment) for item in said)

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.events.adapters import SOURCES
-from streamer.events.adapters.source import read
-from streamer.events.decoding import Record, decode
-from streamer.events.models import Rejected, Segment
-from streamer.events.rules import Rules
-from tests.events.adapters.assembling import applied, data_of, published
+from streamer.events.adapters.source import read_payload
+from streamer.events.counting_rules import CountingRules
+from streamer.events.decoding import KafkaRecord, decode
+from streamer.events.models import RejectedEvent, Segment
+from tests.events.adapters.published_events import latest_data, latest_facts, published_events
 
 SOURCE = SOURCES["freeswitch"]
 T = 1_700_000_000
@@ -78,17 +78,17 @@ def lines(payloads: list[dict[str, Any]]) -> list[str]:
     return [json.dumps(payload) for payload in payloads]
 
 
-def of(*payloads: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
-    return data_of(SOURCE, lines([*payloads]), options)
+def call_data(*payloads: dict[str, Any], **options: Any) -> list[dict[str, Any]]:
+    return latest_data(SOURCE, lines([*payloads]), options)
 
 
-def one(*payloads: dict[str, Any], **options: Any) -> dict[str, Any]:
-    (found,) = of(*payloads, **options)
-    return found
+def only_call(*payloads: dict[str, Any], **options: Any) -> dict[str, Any]:
+    (data,) = call_data(*payloads, **options)
+    return data
 
 
 def test_a_stay_in_a_queue_is_a_segment_of_its_session() -> None:
-    assert one(START, BRIDGED, UNBRIDGED, ENDED) == {
+    assert only_call(START, BRIDGED, UNBRIDGED, ENDED) == {
         "contact_id": SESSION,
         "segment_id": MEMBER,
         "customer_id": CALLER,
@@ -105,7 +105,7 @@ def test_a_stay_in_a_queue_is_a_segment_of_its_session() -> None:
 
 @pytest.mark.parametrize("told", [[ENDED], [UNBRIDGED]])
 def test_one_end_is_enough(told: list[dict[str, Any]]) -> None:
-    found = one(*told)
+    found = only_call(*told)
     assert (found["outcome"], found["wait_s"], found["talk_s"]) == (
         "answered",
         12,
@@ -124,76 +124,76 @@ def test_one_end_is_enough(told: list[dict[str, Any]]) -> None:
     ],
 )
 def test_who_was_not_answered_says_how_they_left_and_after_how_long(reason: str, outcome: str) -> None:
-    found = one(START, cancelled(30, reason))
+    found = only_call(START, cancelled(30, reason))
     assert (found["outcome"], found["wait_s"], found["ended_at"]) == (outcome, 30, T + 30)
     assert not {"agent_id", "talk_s", "transfer"} & found.keys()
 
 
 def test_what_a_cancel_reason_means_can_be_said() -> None:
     meant = {"EXIT_WITH_KEY": "callback"}
-    assert one(cancelled(30, "EXIT_WITH_KEY"), outcomes=meant)["outcome"] == "callback"
-    assert one(cancelled(30, "TIMEOUT"), outcomes=meant)["outcome"] == "timeout"
+    assert only_call(cancelled(30, "EXIT_WITH_KEY"), outcomes=meant)["outcome"] == "callback"
+    assert only_call(cancelled(30, "TIMEOUT"), outcomes=meant)["outcome"] == "timeout"
 
 
 def test_a_time_of_0_means_that_it_never_happened() -> None:
     never = {"CC-Agent-Answered-Time": "0", "CC-Agent-Called-Time": "0"}
-    found = one(ENDED | never)
+    found = only_call(ENDED | never)
     assert not {"wait_s", "talk_s"} & found.keys()
-    assert "wait_s" not in one(cancelled(30, "BREAK_OUT") | {"CC-Member-Joined-Time": "0"})
+    assert "wait_s" not in only_call(cancelled(30, "BREAK_OUT") | {"CC-Member-Joined-Time": "0"})
 
 
 def test_who_hangs_up_at_once_did_not_wait_less_than_0() -> None:
-    found = one(START, cancelled(0, "BREAK_OUT") | {"CC-Member-Joined-Time": "0"})
+    found = only_call(START, cancelled(0, "BREAK_OUT") | {"CC-Member-Joined-Time": "0"})
     assert (found["queued_at"], found["wait_s"]) == (T, 0)
 
 
 def test_hold_and_after_call_work_are_unknown_and_not_0() -> None:
-    assert not {"hold_s", "acw_s"} & one(START, BRIDGED, UNBRIDGED, ENDED).keys()
+    assert not {"hold_s", "acw_s"} & only_call(START, BRIDGED, UNBRIDGED, ENDED).keys()
 
 
 def test_who_enters_another_queue_after_an_agent_was_put_through() -> None:
-    answered, gave_up = of(*PAYLOADS[:8])
+    answered, gave_up = call_data(*PAYLOADS[:8])
     assert (answered["segment_id"], answered["transfer"]) == (MEMBER, "queue")
     assert (gave_up["segment_id"], gave_up["outcome"]) == (SECOND_MEMBER, "timeout")
     assert answered["contact_id"] == gave_up["contact_id"] == SESSION
 
 
 def test_who_was_not_answered_before_another_queue_was_not_put_through() -> None:
-    first, _ = of(START, cancelled(30, "TIMEOUT"), *PAYLOADS[6:8])
+    first, _ = call_data(START, cancelled(30, "TIMEOUT"), *PAYLOADS[6:8])
     assert "transfer" not in first
 
 
 def test_who_was_in_another_queue_before_the_agent_was_not_put_through() -> None:
-    assert "transfer" not in one(event("member-queue-start", -60, **AGAIN), START, ENDED)
+    assert "transfer" not in only_call(event("member-queue-start", -60, **AGAIN), START, ENDED)
 
 
 def test_a_bridge_that_has_not_ended_is_no_segment_yet() -> None:
-    assert of(START, BRIDGED) == []
+    assert call_data(START, BRIDGED) == []
 
 
 def test_who_calls_again_and_keeps_the_place_waited_since_the_second_call() -> None:
     second = {"CC-Member-Session-UUID": "second-call", "CC-Agent-Answered-Time": str(T + 310)}
     resumed = event("member-queue-resume", 300.5) | second
     ended = UNBRIDGED | second | {"CC-Bridge-Terminated-Time": str(T + 400)}
-    found = one(START, cancelled(30, "BREAK_OUT"), resumed, BRIDGED | second, ended)
+    found = only_call(START, cancelled(30, "BREAK_OUT"), resumed, BRIDGED | second, ended)
     assert (found["contact_id"], found["outcome"]) == ("second-call", "answered")
     assert (found["queued_at"], found["wait_s"], found["talk_s"]) == (T + 300, 10, 90)
 
 
 @pytest.mark.parametrize("number", ["", "anonymous", "Unknown", "1001", "0000000000"])
 def test_a_withheld_number_and_an_extension_are_no_customer(number: str) -> None:
-    assert "customer_id" not in one(ENDED | {"CC-Member-CID-Number": number})
+    assert "customer_id" not in only_call(ENDED | {"CC-Member-CID-Number": number})
 
 
 def test_that_callers_are_no_customers_can_be_said() -> None:
-    assert one(ENDED)["customer_id"] == CALLER
-    assert "customer_id" not in one(ENDED, customers=False)
-    assert "customer_id" not in one(ENDED, least_digits=12)
+    assert only_call(ENDED)["customer_id"] == CALLER
+    assert "customer_id" not in only_call(ENDED, customers=False)
+    assert "customer_id" not in only_call(ENDED, least_digits=12)
 
 
 @pytest.mark.parametrize("action", ["members-count", "bridge-agent-fail", "agent-status-change", "", None])
 def test_what_is_of_no_concern_is_passed_over(action: str | None) -> None:
-    assert read(SOURCE, json.dumps(START | {"CC-Action": action}), {}) == []
+    assert read_payload(SOURCE, json.dumps(START | {"CC-Action": action}), {}) == []
 
 
 @pytest.mark.parametrize(
@@ -209,26 +209,28 @@ def test_what_is_of_no_concern_is_passed_over(action: str | None) -> None:
     ],
 )
 def test_what_cannot_be_meant_is_rejected(changed: dict[str, Any], reason: str) -> None:
-    (found,) = read(SOURCE, json.dumps(ENDED | changed), {})
-    assert isinstance(found, Rejected)
+    (found,) = read_payload(SOURCE, json.dumps(ENDED | changed), {})
+    assert isinstance(found, RejectedEvent)
     assert found.reason == reason
     assert "ann" not in found.error
 
 
 def test_without_the_time_of_the_event_that_of_what_it_tells_will_do() -> None:
-    assert one(ENDED | {"Event-Date-Timestamp": None})["ended_at"] == T + 73
+    assert only_call(ENDED | {"Event-Date-Timestamp": None})["ended_at"] == T + 73
 
 
 def test_names_of_people_are_not_read() -> None:
-    assert "Example" not in repr([read(SOURCE, line, {}) for line in lines(PAYLOADS)])
+    assert "Example" not in repr([read_payload(SOURCE, line, {}) for line in lines(PAYLOADS)])
 
 
 @given(st.permutations(lines(PAYLOADS)), st.lists(st.sampled_from(lines(PAYLOADS)), max_size=8))
 def test_in_any_order_and_however_often_it_comes_to_the_same(order: list[str], again: list[str]) -> None:
-    assert applied(published(SOURCE, [*order, *again])) == applied(published(SOURCE, lines(PAYLOADS)))
+    assert latest_facts(published_events(SOURCE, [*order, *again])) == latest_facts(
+        published_events(SOURCE, lines(PAYLOADS))
+    )
 
 
 def test_all_that_is_published_is_accepted() -> None:
-    for sent in published(SOURCE, lines(PAYLOADS)):
-        record = Record(sent.topic, 0, 0, (T + 300) * 1000, None, msgspec.json.encode(sent.data), ())
-        assert isinstance(decode(record, Rules()), Segment)
+    for sent in published_events(SOURCE, lines(PAYLOADS)):
+        record = KafkaRecord(sent.topic, 0, 0, (T + 300) * 1000, None, msgspec.json.encode(sent.data), ())
+        assert isinstance(decode(record, CountingRules()), Segment)

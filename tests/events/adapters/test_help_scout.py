@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from streamer.events.models import Response
-from tests.events.adapters.surveying import facts, one, refused
+from streamer.events.models import SurveyResponse
+from tests.events.adapters.survey_results import only_event_data, only_rejection, stated_facts
 
 SOURCE = "help-scout"
 OPTIONS: dict[str, Any] = {
@@ -17,10 +17,10 @@ CUSTOMER = {
 }
 
 
-def response(survey: str, customer: Any = CUSTOMER, **given: Any) -> dict[str, Any]:
+def response(survey: str, customer: Any = CUSTOMER, **response_fields: Any) -> dict[str, Any]:
     return {
         "message": {"name": survey},
-        "response": {"timestamp": "2026-11-20T13:43:12Z", **given},
+        "response": {"timestamp": "2026-11-20T13:43:12Z", **response_fields},
         "_embedded": customer,
         "_links": {"message:dashboard": {"href": f"https://secure.helpscout.net/messages/{len(survey)}"}},
     }
@@ -34,7 +34,7 @@ PAYLOADS: list[Any] = [NINE, NINE, THUMB, TEXT]
 
 
 def test_a_response_is_an_answer_of_its_customer() -> None:
-    found = dict(one(SOURCE, NINE))
+    found = dict(only_event_data(SOURCE, NINE))
     assert len(found.pop("response_id")) == 32
     assert found == {
         "answered_at": "2026-11-20T13:43:12Z",
@@ -46,31 +46,38 @@ def test_a_response_is_an_answer_of_its_customer() -> None:
 
 @pytest.mark.parametrize("category", ["promoter", "passive", "detractor", "PASSIVE", 3])
 def test_its_category_is_not_read_only_that_there_is_one(category: Any) -> None:
-    assert one(SOURCE, response("Any", value="9", category=category))["answers"] == {"nps": 9}
+    assert only_event_data(SOURCE, response("Any", value="9", category=category))["answers"] == {"nps": 9}
 
 
 def test_what_a_survey_asks_is_found_by_its_name() -> None:
-    assert one(SOURCE, THUMB, **OPTIONS)["answers"] == {"resolved_first": True}
-    assert one(SOURCE, response("Was it solved?", value="👎"), **OPTIONS)["answers"] == {
+    assert only_event_data(SOURCE, THUMB, **OPTIONS)["answers"] == {"resolved_first": True}
+    assert only_event_data(SOURCE, response("Was it solved?", value="👎"), **OPTIONS)["answers"] == {
         "resolved_first": False
     }
-    assert one(SOURCE, response("Monthly NPS", value="0"), **OPTIONS)["answers"] == {"nps": 0}
-    words = one(SOURCE, TEXT, **OPTIONS)
+    assert only_event_data(SOURCE, response("Monthly NPS", value="0"), **OPTIONS)["answers"] == {"nps": 0}
+    words = only_event_data(SOURCE, TEXT, **OPTIONS)
     assert (words["answers"], words["comment"]) == ({}, "It was quick.")
 
 
 def test_a_survey_that_nothing_is_said_of_is_refused_and_the_reason_says_where_to_say_it() -> None:
-    found = refused(SOURCE, response("faces", value="😀"))
+    found = only_rejection(SOURCE, response("faces", value="😀"))
     assert found.reason == "missing"
     assert 'set questions = { "faces" = "nps" } in [sources.help-scout]' in found.error
 
 
 def test_a_response_that_is_sent_twice_is_the_same() -> None:
-    first, second, *_ = facts(SOURCE, PAYLOADS, **OPTIONS)
-    assert isinstance(first, Response)
+    first, second, *_ = stated_facts(SOURCE, PAYLOADS, **OPTIONS)
+    assert isinstance(first, SurveyResponse)
     assert first == second
     assert (
-        len({fact.identity for fact in facts(SOURCE, PAYLOADS, **OPTIONS) if isinstance(fact, Response)}) == 3
+        len(
+            {
+                fact.identity
+                for fact in stated_facts(SOURCE, PAYLOADS, **OPTIONS)
+                if isinstance(fact, SurveyResponse)
+            }
+        )
+        == 3
     )
 
 
@@ -87,7 +94,7 @@ def test_responses_of_others_of_other_surveys_and_times_are_others() -> None:
         response("Any", {}, value="8", category="x"),
         response("Any", {}, value="8", category="x", comment="!"),
     ]
-    assert len({one(SOURCE, other)["response_id"] for other in others}) == len(others)
+    assert len({only_event_data(SOURCE, other)["response_id"] for other in others}) == len(others)
 
 
 @pytest.mark.parametrize(
@@ -103,9 +110,9 @@ def test_responses_of_others_of_other_surveys_and_times_are_others() -> None:
     ],
 )
 def test_what_cannot_be_meant_is_rejected(payload: Any, reason: str) -> None:
-    assert refused(SOURCE, payload, **OPTIONS).reason == reason
+    assert only_rejection(SOURCE, payload, **OPTIONS).reason == reason
 
 
 def test_nothing_of_the_person_shows_in_an_error() -> None:
     for payload in (response("Any", value="ann@example.org", category="x"), {"response": "ann@example.org"}):
-        assert "ann" not in refused(SOURCE, payload, **OPTIONS).error
+        assert "ann" not in only_rejection(SOURCE, payload, **OPTIONS).error

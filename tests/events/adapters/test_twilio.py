@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.events.adapters import SOURCES
-from streamer.events.adapters.source import read
-from streamer.events.models import Rejected, Segment
-from tests.events.adapters.assembling import applied, published
-from tests.events.adapters.stating import stated
+from streamer.events.adapters.source import read_payload
+from streamer.events.models import RejectedEvent, Segment
+from tests.events.adapters.decoded_facts import decoded_fact
+from tests.events.adapters.published_events import latest_facts, published_events
 
 SOURCE = SOURCES["twilio"]
 OPTIONS = dict(SOURCE.options)
@@ -147,17 +147,17 @@ SECOND_STAY = {
 }
 
 
-def held(payloads: Sequence[Event], **options: Any) -> list[Event]:
+def latest_data(payloads: Sequence[Event], **options: Any) -> list[Event]:
     """Return the latest data, in the order of time, without versions."""
     lines = [json.dumps(payload) for payload in payloads]
-    facts = applied(published(SOURCE, lines, OPTIONS | options)).values()
-    kept = [{name: fact[name] for name in fact if name != "version"} for fact in facts]
-    return sorted(kept, key=lambda fact: (fact["ended_at"], fact["segment_id"]))
+    facts = latest_facts(published_events(SOURCE, lines, OPTIONS | options)).values()
+    unversioned = [{name: fact[name] for name in fact if name != "version"} for fact in facts]
+    return sorted(unversioned, key=lambda fact: (fact["ended_at"], fact["segment_id"]))
 
 
-def one(payloads: Sequence[Event], **options: Any) -> Event:
-    (found,) = held(payloads, **options)
-    return found
+def only_data(payloads: Sequence[Event], **options: Any) -> Event:
+    (data,) = latest_data(payloads, **options)
+    return data
 
 
 def callback(payload: Event) -> Event:
@@ -172,52 +172,54 @@ def callback(payload: Event) -> Event:
 
 @given(st.permutations(TRANSFERRED), st.lists(st.sampled_from(TRANSFERRED), max_size=6))
 def test_any_order_and_any_doubles_say_the_same(order: list[Event], again: list[Event]) -> None:
-    assert held([*order, *again]) == [FIRST_STAY, SECOND_STAY]
-    assert held([*again, *order]) == [FIRST_STAY, SECOND_STAY]
+    assert latest_data([*order, *again]) == [FIRST_STAY, SECOND_STAY]
+    assert latest_data([*again, *order]) == [FIRST_STAY, SECOND_STAY]
 
 
 @given(st.lists(st.sampled_from(PAYLOADS), unique_by=id))
 def test_whatever_is_lost_the_order_of_the_rest_does_not_matter(some: list[Event]) -> None:
-    assert held(some) == held([payload for payload in PAYLOADS if any(payload is one for one in some)])
+    assert latest_data(some) == latest_data(
+        [payload for payload in PAYLOADS if any(payload is one for one in some)]
+    )
 
 
 @given(st.lists(st.sampled_from(PAYLOADS), unique_by=id))
 def test_whatever_is_lost_what_is_published_would_be_counted(some: list[Event]) -> None:
-    for sent in published(SOURCE, [json.dumps(payload) for payload in some], OPTIONS):
-        assert isinstance(stated(sent, SOURCE.name), Segment)
+    for sent in published_events(SOURCE, [json.dumps(payload) for payload in some], OPTIONS):
+        assert isinstance(decoded_fact(sent, SOURCE.name), Segment)
 
 
 def test_a_task_that_one_agent_handled_is_one_segment() -> None:
-    assert one(ANSWERED) == FIRST_STAY | {"acw_s": 30, "transfer": "none"}
+    assert only_data(ANSWERED) == FIRST_STAY | {"acw_s": 30, "transfer": "none"}
 
 
 def test_the_callbacks_of_the_workspace_say_the_same() -> None:
-    assert held([callback(payload) for payload in TRANSFERRED]) == [FIRST_STAY, SECOND_STAY]
+    assert latest_data([callback(payload) for payload in TRANSFERRED]) == [FIRST_STAY, SECOND_STAY]
 
 
 def test_a_callback_without_ms_is_of_its_second() -> None:
     bare = [callback(payload) for payload in ANSWERED]
     for payload in bare:
         del payload["TimestampMs"]
-    assert one(bare)["wait_s"] == 32
+    assert only_data(bare)["wait_s"] == 32
 
 
 def test_the_tasks_own_end_is_its_only_agents() -> None:
     lost = ("reservation.wrapup", "reservation.completed")
-    found = one([payload for payload in ANSWERED if not payload["type"].endswith(lost)])
+    found = only_data([payload for payload in ANSWERED if not payload["type"].endswith(lost)])
     assert (found["acw_s"], found["ended_at"]) == (30.5, NINE + 330.5)
 
 
 def test_a_transfer_does_not_lengthen_the_first_agents_time() -> None:
-    first, second = held(TRANSFERRED, talk_with_hold=True)
+    first, second = latest_data(TRANSFERRED, talk_with_hold=True)
     assert (first["talk_s"], second["talk_s"]) == (268.25, 590)
     assert first["ended_at"] == NINE + 330
 
 
 def test_an_agent_whose_end_was_lost_was_done_when_the_next_took_over() -> None:
     lost = [payload for payload in TRANSFERRED if not payload["type"].endswith("reservation.completed")]
-    assert held(lost)[0]["ended_at"] == NINE + 310
-    assert held(lost)[1]["ended_at"] == NINE + 941
+    assert latest_data(lost)[0]["ended_at"] == NINE + 310
+    assert latest_data(lost)[1]["ended_at"] == NINE + 941
 
 
 def test_each_of_three_agents_has_an_own_wait_and_an_own_transfer() -> None:
@@ -226,19 +228,19 @@ def test_each_of_three_agents_has_an_own_wait_and_an_own_transfer() -> None:
     unnamed = {"transfer_to": "WK3"}
     ends = [event("reservation.accepted", 820, **third), event("reservation.completed", 960, **third)]
     for told in (onward, unnamed):
-        found = held([*ends, event("task.transfer-initiated", 800, **told), *TRANSFERRED])
+        found = latest_data([*ends, event("task.transfer-initiated", 800, **told), *TRANSFERRED])
         assert [fact["wait_s"] for fact in found] == [32.5, 10, 20]
         assert [fact["transfer"] for fact in found] == ["queue", "agent", "none"]
 
 
 def test_clocks_that_differ_make_no_negative_wait() -> None:
-    assert "wait_s" not in one([event("task.created", 33), *START[1:], event("task.completed", 90)])
+    assert "wait_s" not in only_data([event("task.created", 33), *START[1:], event("task.completed", 90)])
 
 
 @pytest.mark.parametrize("to", ["WK2", "WORKER"])
 def test_a_transfer_to_a_worker_goes_to_an_agent(to: str) -> None:
     moved = event("task.transfer-completed", 311, transfer_to=to, transfer_initiating_reservation_sid=ONE)
-    assert one([*ANSWERED, moved])["transfer"] == "agent"
+    assert only_data([*ANSWERED, moved])["transfer"] == "agent"
 
 
 def test_a_transfer_that_led_to_nobody_is_none() -> None:
@@ -246,24 +248,24 @@ def test_a_transfer_that_led_to_nobody_is_none() -> None:
         event("task.transfer-initiated", 200, **TO_SALES),
         event("task.transfer-failed", 220, **TO_SALES),
     ]
-    assert one([*ANSWERED, *failed])["transfer"] == "none"
+    assert only_data([*ANSWERED, *failed])["transfer"] == "none"
 
 
 def test_a_transfer_that_does_not_name_who_began_it_is_of_who_had_the_task() -> None:
     unsaid = [event("task.transfer-initiated", 300, transfer_to="WQ2")]
     kept = [payload for payload in TRANSFERRED if "transfer" not in payload["type"]]
-    assert [fact["transfer"] for fact in held([*kept, *unsaid])] == ["queue", "none"]
+    assert [fact["transfer"] for fact in latest_data([*kept, *unsaid])] == ["queue", "none"]
 
 
 def test_a_canceled_task_that_nobody_accepted_is_abandoned() -> None:
-    found = one(GAVE_UP)
+    found = only_data(GAVE_UP)
     assert (found["outcome"], found["wait_s"], found["ended_at"]) == ("abandoned", 35.5, NINE + 95.5)
     assert not {"agent_id", "talk_s", "hold_s", "acw_s"} & found.keys()
 
 
 def test_a_canceled_task_that_was_accepted_is_answered() -> None:
     canceled = event("task.canceled", 200, **BILLING, task_canceled_reason="hangup")
-    assert (one([canceled, *START])["outcome"], one([canceled, *START])["ended_at"]) == (
+    assert (only_data([canceled, *START])["outcome"], only_data([canceled, *START])["ended_at"]) == (
         "answered",
         NINE + 200,
     )
@@ -281,26 +283,29 @@ def test_a_canceled_task_that_was_accepted_is_answered() -> None:
 )
 def test_what_the_reason_of_canceling_means(reason: str | None, options: Event, outcome: str) -> None:
     canceled = event("task.canceled", 95, OTHER, **BILLING, task_canceled_reason=reason)
-    assert one([canceled], **options)["outcome"] == outcome
+    assert only_data([canceled], **options)["outcome"] == outcome
 
 
 def test_who_left_before_any_queue_is_not_published() -> None:
-    assert held([event("task.created", 0), event("task.canceled", 9, task_canceled_reason="hangup")]) == []
+    assert (
+        latest_data([event("task.created", 0), event("task.canceled", 9, task_canceled_reason="hangup")])
+        == []
+    )
 
 
 def test_nothing_is_published_before_the_end() -> None:
-    assert held(START) == []
+    assert latest_data(START) == []
 
 
 def test_hold_and_talk_are_unknown_and_never_0() -> None:
-    assert not {"hold_s", "talk_s"} & one(ANSWERED).keys()
-    assert one(ANSWERED, talk_with_hold=True)["talk_s"] == 267.25
-    assert "hold_s" not in one(ANSWERED, talk_with_hold=True)
+    assert not {"hold_s", "talk_s"} & only_data(ANSWERED).keys()
+    assert only_data(ANSWERED, talk_with_hold=True)["talk_s"] == 267.25
+    assert "hold_s" not in only_data(ANSWERED, talk_with_hold=True)
 
 
 def test_without_a_wrap_up_its_length_is_unknown() -> None:
     kept = [payload for payload in ANSWERED if not payload["type"].endswith("wrapup")]
-    assert not {"acw_s", "talk_s"} & one(kept, talk_with_hold=True).keys()
+    assert not {"acw_s", "talk_s"} & only_data(kept, talk_with_hold=True).keys()
 
 
 def test_attributes_tell_what_the_options_name() -> None:
@@ -310,16 +315,16 @@ def test_attributes_tell_what_the_options_name() -> None:
         "language_attribute": "conversations.language",
         "team_attribute": "email",
     }
-    found = one(ANSWERED, **named)
+    found = only_data(ANSWERED, **named)
     assert (found["customer_id"], found["reason"], found["language"]) == ("c-17", "invoice", "es")
     assert found["team"] == "maria@example.org"
-    assert "customer_id" not in one(ANSWERED, customer_attribute="nobody")
+    assert "customer_id" not in only_data(ANSWERED, customer_attribute="nobody")
 
 
 def test_an_outbound_task_is_of_whom_was_called() -> None:
     out = json.dumps({"direction": "outbound", "from": "+34910000000", "outbound_to": "+34915550123"})
     accepted = event("reservation.accepted", 1, **MARIA, task_attributes=out)
-    found = one([accepted, event("task.completed", 90, task_attributes=out)])
+    found = only_data([accepted, event("task.completed", 90, task_attributes=out)])
     assert (found["direction"], found["customer_id"], found["contact_id"]) == (
         "outbound",
         "+34915550123",
@@ -330,7 +335,7 @@ def test_an_outbound_task_is_of_whom_was_called() -> None:
 @pytest.mark.parametrize("number", ["anonymous", "+266696687", "", None])
 def test_callers_who_hide_their_number_are_not_one_customer(number: str | None) -> None:
     hidden = {"task_attributes": json.dumps({"from": number})}
-    assert "customer_id" not in one([event("task.canceled", 9, **BILLING, **hidden)])
+    assert "customer_id" not in only_data([event("task.canceled", 9, **BILLING, **hidden)])
 
 
 @pytest.mark.parametrize(
@@ -344,7 +349,7 @@ def test_callers_who_hide_their_number_are_not_one_customer(number: str | None) 
 )
 def test_channels(unique_name: str, options: Event, channel: str) -> None:
     canceled = event("task.canceled", 9, **BILLING, task_channel_unique_name=unique_name)
-    assert one([canceled], **options)["channel"] == channel
+    assert only_data([canceled], **options)["channel"] == channel
 
 
 @pytest.mark.parametrize(
@@ -356,7 +361,7 @@ def test_channels(unique_name: str, options: Event, channel: str) -> None:
     ],
 )
 def test_what_is_of_no_concern_is_passed_over(payload: Event) -> None:
-    assert read(SOURCE, json.dumps(payload), OPTIONS) == []
+    assert read_payload(SOURCE, json.dumps(payload), OPTIONS) == []
 
 
 @pytest.mark.parametrize(
@@ -373,8 +378,8 @@ def test_what_is_of_no_concern_is_passed_over(payload: Event) -> None:
     ],
 )
 def test_what_cannot_be_meant_is_rejected(payload: Event, reason: str) -> None:
-    (found,) = read(SOURCE, json.dumps(payload), OPTIONS)
-    assert isinstance(found, Rejected)
+    (found,) = read_payload(SOURCE, json.dumps(payload), OPTIONS)
+    assert isinstance(found, RejectedEvent)
     assert found.reason == reason
 
 
@@ -383,6 +388,6 @@ def test_what_cannot_be_meant_is_rejected(payload: Event, reason: str) -> None:
     [{"channels": {"voice": "telepathy"}}, {"outcomes": {"hangup": "answered"}}, {"outcomes": "hangup"}],
 )
 def test_a_setting_that_cannot_be_meant_is_named(options: Event) -> None:
-    (found,) = read(SOURCE, json.dumps(GAVE_UP[-1]), OPTIONS | options)
-    assert isinstance(found, Rejected)
+    (found,) = read_payload(SOURCE, json.dumps(GAVE_UP[-1]), OPTIONS | options)
+    assert isinstance(found, RejectedEvent)
     assert f"the setting {next(iter(options))}" in found.error

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from streamer.events.models import Response, SurveySent
-from tests.events.adapters.surveying import facts, one, refused, sent
+from streamer.events.models import SurveyResponse, SurveySent
+from tests.events.adapters.survey_results import only_event_data, only_rejection, sent_events, stated_facts
 
 SOURCE = "wootric"
 NPS = {"score": "nps"}
@@ -48,12 +48,12 @@ COMMENTED = responded("updated", text="quick", updated_at="2026-11-20 15:25:03 -
 PAYLOADS: list[Any] = [responded(), COMMENTED, declined()]
 
 
-def answer(**changed: Any) -> Any:
-    return sent(SOURCE, responded(**changed), questions=NPS)[1].data
+def answer_data(**changed: Any) -> Any:
+    return sent_events(SOURCE, responded(**changed), questions=NPS)[1].data
 
 
 def test_a_response_is_a_survey_that_was_sent_and_its_answer() -> None:
-    invitation, answered = sent(SOURCE, responded(), questions=NPS)
+    invitation, answered = sent_events(SOURCE, responded(), questions=NPS)
     assert (invitation.topic, answered.topic) == ("survey-sent", "survey-completed")
     person = {"customer_id": "c-17", "contact_id": "call-1", "queue": "billing"}
     at = "2026-11-20T15:06:20-07:00"
@@ -70,7 +70,7 @@ def test_a_response_is_a_survey_that_was_sent_and_its_answer() -> None:
 
 
 def test_a_decline_is_a_survey_that_was_sent_and_not_answered() -> None:
-    assert one(SOURCE, declined()) == {
+    assert only_event_data(SOURCE, declined()) == {
         "survey_id": "20760",
         "customer_id": "6271",
         "sent_at": "2026-11-20T15:10:20-07:00",
@@ -80,21 +80,23 @@ def test_a_decline_is_a_survey_that_was_sent_and_not_answered() -> None:
 
 def test_the_response_ratio_counts_each_survey_once_and_each_answer_in_its_survey() -> None:
     changed_mind = responded(survey_id="20760", id="1519", external_id=None, end_user_id="6271")
-    found = facts(SOURCE, [*PAYLOADS, declined(survey_id="20761", id="78"), changed_mind], questions=NPS)
+    found = stated_facts(
+        SOURCE, [*PAYLOADS, declined(survey_id="20761", id="78"), changed_mind], questions=NPS
+    )
     asked = {fact.survey_id for fact in found if isinstance(fact, SurveySent)}
-    answered = {fact.survey_id for fact in found if isinstance(fact, Response)}
+    answered = {fact.survey_id for fact in found if isinstance(fact, SurveyResponse)}
     assert asked == {"20759", "20760", "20761"}
     assert answered == {"20759", "20760"}
 
 
 def test_without_an_id_of_the_survey_response_and_decline_stand_for_themselves() -> None:
-    assert answer(survey_id=None)["survey_id"] == "response-1518"
-    assert one(SOURCE, declined(survey_id=""))["survey_id"] == "decline-77"
+    assert answer_data(survey_id=None)["survey_id"] == "response-1518"
+    assert only_event_data(SOURCE, declined(survey_id=""))["survey_id"] == "decline-77"
 
 
 def test_an_update_is_a_higher_version_of_the_same_answer() -> None:
-    found = facts(SOURCE, PAYLOADS[:2], **OPTIONS)
-    first, second = [fact for fact in found if isinstance(fact, Response)]
+    found = stated_facts(SOURCE, PAYLOADS[:2], **OPTIONS)
+    first, second = [fact for fact in found if isinstance(fact, SurveyResponse)]
     assert (second.identity, second.comment, second.nps) == (first.identity, "quick", 10)
     assert second.version > first.version
 
@@ -103,12 +105,12 @@ def test_an_update_is_a_higher_version_of_the_same_answer() -> None:
     ("written", "excluded"), [("true", True), ("false", False), (True, True), (None, None)]
 )
 def test_the_exclusion_is_honoured_as_it_is_written(written: Any, excluded: bool | None) -> None:
-    assert answer(excluded_from_calculations=written).get("excluded") is excluded
+    assert answer_data(excluded_from_calculations=written).get("excluded") is excluded
 
 
 @pytest.mark.parametrize(("score", "read"), [("10", 10), ("0", 0), (7, 7), ("", None), (None, None)])
 def test_a_score_is_a_text_and_a_missing_one_is_skipped(score: Any, read: int | None) -> None:
-    assert answer(score=score)["answers"] == {"nps": read}
+    assert answer_data(score=score)["answers"] == {"nps": read}
 
 
 @pytest.mark.parametrize(
@@ -121,16 +123,18 @@ def test_a_score_is_a_text_and_a_missing_one_is_skipped(score: Any, read: int | 
     ],
 )
 def test_times_are_read_as_webhooks_and_api_write_them(written: Any, read: Any) -> None:
-    assert answer(created_at=written)["answered_at"] == read
+    assert answer_data(created_at=written)["answered_at"] == read
 
 
 def test_what_the_account_asks_is_said_not_guessed() -> None:
     said = 'questions = { "score" = "nps" } in [sources.wootric]'
-    assert refused(SOURCE, responded()).error == (
+    assert only_rejection(SOURCE, responded()).error == (
         f"the survey's questions are not mapped (asked here: score): set {said}"
     )
-    assert sent(SOURCE, responded(score="5"), questions={"score": "csat"})[1].data["answers"] == {"csat": 5}
-    assert refused(SOURCE, responded(score="6"), questions={"score": "csat"}).reason == "off-scale"
+    assert sent_events(SOURCE, responded(score="5"), questions={"score": "csat"})[1].data["answers"] == {
+        "csat": 5
+    }
+    assert only_rejection(SOURCE, responded(score="6"), questions={"score": "csat"}).reason == "off-scale"
 
 
 @pytest.mark.parametrize(
@@ -148,7 +152,7 @@ def test_what_the_account_asks_is_said_not_guessed() -> None:
     ],
 )
 def test_what_cannot_be_meant_is_rejected(payload: Any, reason: str) -> None:
-    assert refused(SOURCE, payload, questions=NPS).reason == reason
+    assert only_rejection(SOURCE, payload, questions=NPS).reason == reason
 
 
 def test_nothing_of_the_person_shows_in_an_error() -> None:
@@ -157,4 +161,4 @@ def test_nothing_of_the_person_shows_in_an_error() -> None:
         declined(end_user_id=["ann"]),
         {"response": "ann@example.org"},
     ):
-        assert "ann" not in refused(SOURCE, payload, questions=NPS).error
+        assert "ann" not in only_rejection(SOURCE, payload, questions=NPS).error

@@ -1,0 +1,145 @@
+"""Figures, times and groups formatted for use in a sentence."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from streamer.metrics.catalogue import Metric
+from streamer.panes.pane_keys import ALL
+from streamer.panes.windows import TODAY
+from streamer.readings.query import dimension_values
+
+_ACRONYMS: Final = ("nps", "cnx", "csat", "ces", "fcr", "qa")
+_SUFFIXES: Final = ("_seconds", "_ratio", "_score")
+_RATES: Final = ("abandon_ratio", "transfer_ratio", "repeat_ratio", "response_ratio")
+_EVENTS: Final = {
+    "offered": "contacts",
+    "contacts": "contacts",
+    "answered": "answered contacts",
+    "abandoned": "abandoned contacts",
+    "short_abandoned": "contacts abandoned at once",
+    "outbound": "outbound contacts",
+    "surveys": "answers to surveys",
+    "detractors": "detractors",
+}
+"""Noun for the events that a metric counts; other metrics use their own name."""
+_UNITS: Final = {"m": "minute", "h": "hour", "d": "day"}
+_OBSERVATION_NOUNS: Final = {"answered_at": "answers", "evaluated_at": "evaluations", "sent_at": "surveys"}
+
+
+def metric_label(metric: Metric) -> str:
+    """Return a metric's display name: NPS, Handle time, Service level, Abandon rate."""
+    name = metric.name.replace("_ratio", "_rate") if metric.name in _RATES else metric.name
+    for suffix in _SUFFIXES:
+        name = name.removesuffix(suffix)
+    first, *others = [word.upper() if word in _ACRONYMS else word for word in name.split("_")]
+    return " ".join([first[:1].upper() + first[1:], *others])
+
+
+def format_metric(metric: Metric, value: float) -> str:
+    """Format a value in the metric's unit: 81 %, 4:05 min, 31."""
+    return format_in_unit(metric.unit, value)
+
+
+def format_in_unit(unit: str, value: float) -> str:
+    """Format a value in this unit.
+
+    >>> format_in_unit("ratio", 0.81), format_in_unit("seconds", 245), format_in_unit("points", -9.2)
+    ('81 %', '4:05 min', '−9')
+    """
+    match unit:
+        case "ratio":
+            return f"{100 * value:.1f} %".replace(".0 %", " %")
+        case "seconds" if value >= 60:
+            minutes, seconds = divmod(round(value), 60)
+            return f"{minutes}:{seconds:02d} min"
+        case "seconds":
+            return f"{value:.0f} s"
+        case "points":
+            return f"{value:.0f}".replace("-", "−")
+        case _:
+            return f"{value:.2f}".rstrip("0").rstrip(".")
+
+
+def format_difference(unit: str, value: float) -> str:
+    """Format a difference with its sign and unit.
+
+    >>> format_difference("points", -9), format_difference("seconds", 45), format_difference("ratio", -0.065)
+    ('−9 points', '+45 s', '−6.5 percentage points')
+    """
+    sign = "−" if value < 0 else "+"
+    match unit:
+        case "ratio":
+            return f"{sign}{100 * abs(value):.1f} percentage points".replace(".0 ", " ")
+        case "points":
+            return f"{sign}{abs(value):.0f} {'point' if round(abs(value)) == 1 else 'points'}"
+        case _:
+            return f"{sign}{format_in_unit(unit, abs(value))}"
+
+
+def window_text(window: str) -> str:
+    """Return a window as a phrase.
+
+    >>> window_text("today"), window_text("1h"), window_text("7d")
+    ('today', 'in the last hour', 'in the last 7 days')
+    """
+    if window == TODAY:
+        return TODAY
+    number, unit = int(window[:-1]), _UNITS[window[-1]]
+    return f"in the last {unit}" if number == 1 else f"in the last {number} {unit}s"
+
+
+def event_noun(metric: Metric) -> str:
+    """Return the noun for the events of a count: contacts, callbacks."""
+    return _EVENTS.get(metric.name, metric_label(metric).lower())
+
+
+def observations(metric: Metric, number: int) -> str:
+    """Return the number of observations behind a figure, with its noun: 64 answers, 1 contact."""
+    noun = observation_noun(metric)
+    return f"{number:,} {noun if number != 1 else noun.removesuffix('s')}"
+
+
+def observation_noun(metric: Metric) -> str:
+    return _OBSERVATION_NOUNS.get(metric.placed, "contacts")
+
+
+def group_name(names: Mapping[str, Mapping[str, str]], by: str, key: str) -> str:
+    """Return the display name of a group from the names set for each dimension: Billing, or Billing · Chat
+    for a pair.
+
+    >>> group_name({"queue": {"billing": "Billing"}}, "queue,channel", "billing,chat")
+    'Billing · chat'
+    """
+    values = dimension_values(by, key).items()
+    return " · ".join(names.get(dimension, {}).get(value, value) for dimension, value in values)
+
+
+def arrivals_phrase(metric: Metric, by: str, name: str) -> str:
+    """Return the events and their group as a phrase: contacts from Billing."""
+    return f"{event_noun(metric)} {'in' if by == ALL else 'from'} {group_noun(by, name)}"
+
+
+def group_noun(by: str, name: str) -> str:
+    return "the whole center" if by == ALL else name
+
+
+def clock(time_ms: int, at_ms: int, zone: str) -> str:
+    """Format a time of day, with the date if it is not the day of `at_ms`: 10:35, or Fri 20 Nov 10:35."""
+    moment = datetime.fromtimestamp(time_ms // 1000, UTC).astimezone(ZoneInfo(zone))
+    today = datetime.fromtimestamp(at_ms // 1000, UTC).astimezone(ZoneInfo(zone)).date()
+    return f"{moment:%H:%M}" if moment.date() == today else f"{moment:%a %d %b %H:%M}"
+
+
+def duration(duration_ms: float) -> str:
+    """Format a duration in the largest unit that fits twice.
+
+    >>> [duration(seconds * 1000) for seconds in (45, 720, 10_800, 172_800)]
+    ['45 s', '12 min', '3 h', '2 days']
+    """
+    seconds = duration_ms / 1000
+    for unit_s, unit in ((31_557_600, "years"), (86_400, "days"), (3600, "h"), (60, "min")):
+        if seconds >= 2 * unit_s:
+            return f"{seconds / unit_s:.0f} {unit}"
+    return f"{seconds:.0f} s"

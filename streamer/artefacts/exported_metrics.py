@@ -1,0 +1,32 @@
+"""Select the metrics, windows, targets and names that Prometheus and Grafana get from the settings."""
+
+from streamer.metrics.catalogue import CATALOGUE, Metric, WindowSpans
+from streamer.panes.windows import window_length_ms
+from streamer.settings import Settings
+
+
+def exported_metrics(settings: Settings) -> list[Metric]:
+    """List the metrics that have data in at least one exported window."""
+    rules = settings.counting_rules()
+    spans = WindowSpans(
+        rules.fcr_ms, rules.horizon_ms, round(settings.survey_response_delay.total_seconds() * 1000)
+    )
+    lengths = [window_length_ms(window) for window in settings.export_windows]
+    return [m for m in CATALOGUE.values() if any(m.windows.allows(ms, spans) for ms in lengths)]
+
+
+def default_window(settings: Settings) -> str:
+    """Return "1h" if it is exported, else the first exported window."""
+    return "1h" if "1h" in settings.export_windows else settings.export_windows[0]
+
+
+def queue_targets(metric: Metric, settings: Settings) -> dict[str, float | None]:
+    """Return the targets of queues that differ from the metric's common target."""
+    common_target = settings.target(metric.name)
+    targets = {queue: settings.target(metric.name, queue) for queue in sorted(settings.targets.queues)}
+    return {queue: target for queue, target in targets.items() if target != common_target}
+
+
+def display_names(settings: Settings) -> dict[str, str]:
+    """Return display names by id, of all ids that have one."""
+    return {key: name for values in settings.names.values() for key, name in sorted(values.items())}

@@ -1,0 +1,61 @@
+"""Construction and check of the receivers configured in [receivers.NAME]."""
+
+from collections.abc import Callable
+
+from pydantic import SecretStr
+
+from streamer.delivery import slack, webhook
+from streamer.delivery.http_client import HttpClient
+from streamer.delivery.receiver import Receiver
+from streamer.delivery.webhook import MessageFormat, WebhookEndpoint, WebhookReceiver, signing_key
+from streamer.settings import Settings, SettingsError
+
+MIN_KEY_BYTES = 24
+"""Shortest signing key in bytes, as Standard Webhooks requires."""
+
+
+def check_receivers(settings: Settings) -> None:
+    """Raise SettingsError if a secret is malformed or too short. The message never shows it."""
+    for name, receiver in settings.receivers.items():
+        try:
+            is_valid = (
+                receiver.secret is None
+                or len(signing_key(receiver.secret.get_secret_value())) >= MIN_KEY_BYTES
+            )
+        except ValueError:
+            is_valid = False
+        if not is_valid:
+            raise SettingsError(
+                f"receivers.{name}.secret: expected whsec_ and base64 of {MIN_KEY_BYTES} bytes or more "
+                "(`streamer secret webhook`)"
+            )
+
+
+def build_receivers(settings: Settings, http: HttpClient, clock: Callable[[], int]) -> dict[str, Receiver]:
+    """Return the configured receivers by name."""
+    formats = _message_formats(settings)
+    return {
+        name: WebhookReceiver(
+            WebhookEndpoint(
+                receiver.url.get_secret_value(),
+                _decode_key(receiver.secret),
+                receiver.timeout.total_seconds(),
+            ),
+            formats[receiver.form],
+            http,
+            settings.center,
+            clock,
+        )
+        for name, receiver in settings.receivers.items()
+    }
+
+
+def _message_formats(settings: Settings) -> dict[str, MessageFormat]:
+    return {
+        "json": webhook.json_format(settings.center),
+        "slack": slack.slack_format(settings.timezone),
+    }
+
+
+def _decode_key(secret: SecretStr | None) -> bytes | None:
+    return None if secret is None else signing_key(secret.get_secret_value())

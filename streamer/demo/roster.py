@@ -1,0 +1,111 @@
+"""Roster of the simulated center: queues, sites, teams, agents and their shifts."""
+
+from itertools import accumulate
+from random import Random
+from typing import NamedTuple
+
+
+class Queue(NamedTuple):
+    """Queue with its share of all contacts, typical wait and talk (s), and effect on customers' mood."""
+
+    name: str
+    share: float
+    wait_s: float
+    talk_s: float
+    mood: float
+    reasons: tuple[str, ...]
+
+
+class Agent(NamedTuple):
+    """Agent of a team.
+
+    `pace` multiplies handle times; `skill` (about -1 to 1) shifts resolution and scores; `load` is the
+    relative share of contacts; the shift begins at the local hour `shift_start_h`.
+    """
+
+    id: str
+    team: str
+    site: str
+    shift_start_h: int
+    pace: float
+    skill: float
+    load: float
+
+
+class QueueRota(NamedTuple):
+    """Agents of a queue on shift at an hour, and their cumulative loads, for random.choices."""
+
+    agents: tuple[Agent, ...]
+    loads: tuple[float, ...]
+
+
+QUEUES = (
+    Queue("billing", 0.22, 8, 250, -0.02, ("invoice", "refund", "payment")),
+    Queue("support", 0.20, 8, 310, 0.02, ("how-to", "account", "outage")),
+    Queue("orders", 0.16, 7, 190, 0.12, ("status", "change", "delivery")),
+    Queue("technical", 0.12, 8, 480, 0.02, ("fault", "installation", "outage")),
+    Queue("sales", 0.11, 6, 340, 0.20, ("offer", "upgrade", "contract")),
+    Queue("returns", 0.09, 8, 210, 0.00, ("return", "refund", "damage")),
+    Queue("retention", 0.06, 7, 420, -0.05, ("cancel", "offer", "complaint")),
+    Queue("premium", 0.04, 4, 300, 0.28, ("account", "advice", "complaint")),
+)
+SITES = {"north": "madrid", "south": "lisbon", "east": "manila"}
+TEAMS = tuple(f"{side}-{number}" for side in SITES for number in (1, 2, 3, 4))
+CHANNELS = {"voice": 0.56, "chat": 0.22, "email": 0.12, "message": 0.10}
+LANGUAGES = {"es": 0.52, "en": 0.27, "pt": 0.21}
+AGENTS_PER_TEAM = 10
+_SHIFT_H = 9
+_SHIFTS = (0, 6, 7, 8, 9, 10, 12, 14, 15, 22)
+
+_HOURS = (3, 2, 2, 2, 2, 3, 5, 8, 12, 15, 16, 15, 13, 12, 12, 13, 14, 14, 13, 11, 9, 7, 5, 4)
+DAY_SHAPE = tuple(0.3 + 0.7 * 24 * hour / sum(_HOURS) for hour in _HOURS)
+"""Relative volume of each local hour; the mean is 1. Nights are busier than real ones, for demos at night."""
+
+
+def create_agents(random: Random) -> tuple[Agent, ...]:
+    """Return 120 agents with lasting differences: some between teams, more between agents."""
+    return tuple(
+        agent for team_index, team in enumerate(TEAMS) for agent in _create_team(random, team_index, team)
+    )
+
+
+def _create_team(random: Random, team_index: int, team: str) -> list[Agent]:
+    pace, skill = random.gauss(0, 0.08), random.gauss(0, 0.2)
+    return [
+        Agent(
+            id=f"a-{team_index * AGENTS_PER_TEAM + seat_index + 1:03d}",
+            team=team,
+            site=SITES[team.partition("-")[0]],
+            shift_start_h=_SHIFTS[(seat_index + team_index) % len(_SHIFTS)],
+            pace=min(1.9, max(0.55, random.lognormvariate(pace, 0.18))),
+            skill=max(-1.2, min(1.2, random.gauss(skill, 0.35))),
+            load=random.uniform(0.5, 1.5),
+        )
+        for seat_index in range(AGENTS_PER_TEAM)
+    ]
+
+
+def queues_of_team(team: str) -> frozenset[str]:
+    """Return the queues of a team, about three.
+
+    >>> sorted(queues_of_team("north-1"))
+    ['billing', 'orders', 'support']
+    """
+    team_index = TEAMS.index(team)
+    return frozenset(
+        QUEUES[queue_index % len(QUEUES)].name
+        for queue_index in (team_index, 3 * team_index + 1, 5 * team_index + 2)
+    )
+
+
+def build_rotas(agents: tuple[Agent, ...]) -> dict[tuple[str, int], QueueRota]:
+    """Return the rota of each queue and local hour."""
+    return {
+        (queue.name, hour): _build_rota(agents, queue.name, hour) for queue in QUEUES for hour in range(24)
+    }
+
+
+def _build_rota(agents: tuple[Agent, ...], queue: str, hour: int) -> QueueRota:
+    qualified = [agent for agent in agents if queue in queues_of_team(agent.team)]
+    on_shift = [agent for agent in qualified if (hour - agent.shift_start_h) % 24 < _SHIFT_H] or qualified
+    return QueueRota(tuple(on_shift), tuple(accumulate(agent.load for agent in on_shift)))

@@ -1,0 +1,79 @@
+"""Texts of `streamer sources`: the list of known sources, and the page of each."""
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from streamer.events.adapters.source import SourceAdapter
+from streamer.events.raw_topics import raw_topic
+
+
+def sources_table(sources: Mapping[str, SourceAdapter]) -> str:
+    """Return the list of sources by name and title, with the next commands to run."""
+    width = max(map(len, sources)) + 2
+    rows = "\n".join(f"  {source.name:<{width}}{source.title}" for source in sources.values())
+    return f"""\
+Known sources
+
+{rows}
+
+The fields, caveats and options of a source:
+  streamer sources NAME
+Check a file of payloads, without sending anything:
+  streamer replay --format NAME FILE --dry-run
+Live: send the payloads as they are to the Kafka topic {raw_topic("NAME")}, or let
+the vendor post them to /ingest/NAME of `streamer serve`, and start
+  streamer ingest NAME
+
+Not supported: Qualtrics and SurveyMonkey. Their webhooks carry only ids;
+the answers must be fetched by API. Fetch them yourself and publish
+survey-completed, or replay an export with --map.
+"""
+
+
+def source_page(source: SourceAdapter) -> str:
+    """Return the page of a source: help, default options, topic and commands."""
+    kind = "a line of text" if source.form == "line" else "a JSON object"
+    return f"""\
+{source.name}: {source.title}
+
+{source.help.rstrip()}
+
+In streamer.toml, with the defaults
+  [sources.{source.name}]
+{_options_toml(source.options)}
+
+Raw topic    {raw_topic(source.name)}, each record {kind}
+Dry run      streamer replay --format {source.name} FILE --dry-run
+Webhooks     POST /ingest/{source.name} of `streamer serve`, once [sources.{source.name}] has a secret
+Live         streamer ingest {source.name}
+"""
+
+
+def _options_toml(options: Mapping[str, Any]) -> str:
+    lines = [f"  {name} = {_toml_value(value)}" for name, value in options.items()]
+    return "\n".join(lines) or "  # this source has no options of its own"
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, Mapping):
+        inside = ", ".join(f"{json.dumps(name)} = {_toml_value(of)}" for name, of in value.items())
+        return f"{{ {inside} }}" if inside else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml_value, value))}]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def unknown_source_message(name: str, sources: Mapping[str, SourceAdapter]) -> str:
+    """Return one line for an unknown source name, with similar names, or all.
+
+    >>> sources = {name: SourceAdapter(name, "", "", read=list) for name in ("twilio", "zendesk")}
+    >>> unknown_source_message("twillio", sources)
+    "there is no source 'twillio'; did you mean twilio"
+    """
+    word = name.strip().lower().replace("_", "-")
+    near_names = [source_name for source_name in sources if word and source_name.startswith(word)]
+    near_names = near_names or difflib.get_close_matches(word, sources, n=3, cutoff=0.5)
+    names = ", ".join(near_names or sources)
+    return f"there is no source {name!r}; {'did you mean' if near_names else 'known are'} {names}"

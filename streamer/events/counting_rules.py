@@ -1,0 +1,90 @@
+"""Counting rules: the settings that change numbers.
+
+They are stored beside the numbers. A worker that finds other counting rules in the store asks for a
+`rebuild` instead of mixing two meanings in one tally.
+"""
+
+from collections.abc import Mapping
+
+import msgspec
+
+SECOND = 1_000
+MINUTE = 60 * SECOND
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+
+SERVICE_LEVEL_FORMULAS = ("negative", "exclude_short", "ignore", "positive", "answered_only")
+UNKNOWN = "unknown"
+
+
+class ServiceLevel(msgspec.Struct, frozen=True):
+    """A queue's target: answered within `within_ms` (equal is within); an abandonment within
+    `short_ms` is short; `formula` is one of SERVICE_LEVEL_FORMULAS."""
+
+    within_ms: int = 20 * SECOND
+    short_ms: int = 5 * SECOND
+    formula: str = "negative"
+
+
+class CountingRules(msgspec.Struct, frozen=True):
+    """The settings that change numbers. Times are in milliseconds.
+
+    `pairs` are the configured pairs of dimensions, such as ("queue", "channel"). A customer id with more
+    than `crowd` claims on it counts as shared by many customers.
+    """
+
+    horizon_ms: int = 35 * DAY
+    retention_ms: int = 100 * DAY
+    """Retention of hourly panes: the limit of the windows 7d, 30d, 90d and of history."""
+    fcr_ms: int = 7 * DAY
+    fcr_same_reason: bool = False
+    crowd: int = 500
+    currency: str = "EUR"
+    offered_counts_overflow: bool = False
+    offered_counts_callback: bool = False
+    service_level: ServiceLevel = ServiceLevel()
+    queues: Mapping[str, ServiceLevel] = {}
+    pairs: tuple[tuple[str, ...], ...] = ()
+    customer_key: str = "0"
+    """Id of the key that makes the customers' pseudonyms."""
+
+    def service_level_of(self, queue: str | None) -> ServiceLevel:
+        """Return the service level target of a queue, or the general one.
+
+        >>> rules = CountingRules(queues={"billing": ServiceLevel(within_ms=60_000)})
+        >>> rules.service_level_of("billing").within_ms, rules.service_level_of("sales").within_ms
+        (60000, 20000)
+        """
+        return self.queues.get(queue or UNKNOWN, self.service_level)
+
+
+class CountingRulesMismatch(Exception):  # noqa: N818 - names the state, like the message
+    """The stored numbers were made with other counting rules; the message lists the differences."""
+
+
+def encode_rules(rules: CountingRules) -> bytes:
+    """Encode counting rules as JSON, in the deterministic form that the store keeps."""
+    return msgspec.json.encode(rules, order="deterministic")
+
+
+def diff_rules(stored: bytes, configured: bytes) -> list[str]:
+    """Describe each rule whose stored value differs from the configured one.
+
+    >>> diff_rules(encode_rules(CountingRules(currency="EUR")), encode_rules(CountingRules(currency="USD")))
+    ['currency: stored EUR, set USD']
+    """
+    stored_values, configured_values = msgspec.json.decode(stored), msgspec.json.decode(configured)
+    return [
+        f"{name}: stored {stored_values.get(name)}, set {configured_values[name]}"
+        for name in configured_values
+        if stored_values.get(name) != configured_values[name]
+    ]
+
+
+def require_same_rules(stored: bytes, configured: bytes) -> None:
+    """Raise CountingRulesMismatch if the stored rules differ from the configured ones."""
+    if stored != configured:
+        raise CountingRulesMismatch(
+            "the settings that change numbers differ from those of the stored numbers "
+            f"({'; '.join(diff_rules(stored, configured))}): restore them, or run `streamer rebuild`"
+        )

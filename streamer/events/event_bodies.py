@@ -1,0 +1,289 @@
+"""JSON bodies of the events: their fields, meanings and limits.
+
+A field takes any type: its reader in `decoding` checks the value and says what is wrong. The expected type
+is annotated for `schema`, from the same limits that the readers use; a test compares the two.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, Final
+
+import msgspec
+from msgspec import Meta
+
+from streamer.events.counting_rules import DAY, SECOND
+from streamer.events.models import CHANNELS, DIRECTIONS, OUTCOMES, TRANSFERS
+
+LONGEST_TEXT: Final = 256
+LONGEST_DURATION_MS: Final = 7 * DAY
+LARGEST_ID: Final = 10**40
+LARGEST_VERSION: Final = 2**53 - 1  # what JSON's and Lua's numbers carry exactly
+LARGEST_VALUE: Final = 1_000_000_000
+LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
+SCORE_RANGE: Final = (0, 100)
+SCALES: Final[Mapping[str, tuple[int, int]]] = {
+    "nps": (0, 10),
+    "csat": (1, 5),
+    "ces": (1, 7),
+    "effort": (1, 5),
+    "cnx": (1, 10),
+}
+CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+NOT_BLANK: Final = r"[^\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+"""A pattern of JSON Schema: any character that Python does not strip."""
+_RFC_3339: Final = (
+    r"^[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])[Tt ]"
+    r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]+)?"
+    r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])$"
+)
+
+# Schemas of known values. Null means unknown; with `blank`, a text of nothing but blanks does too.
+
+_BLANK: Final = {"blank": True}
+_TEXT: Final = {
+    "maxLength": LONGEST_TEXT,
+    "pattern": NOT_BLANK,
+    "not": {"type": "string", "pattern": CONTROL_CHARACTERS.pattern},
+}
+_WHOLE_ID: Final = {"exclusiveMinimum": -LARGEST_ID, "exclusiveMaximum": LARGEST_ID}
+
+
+def _schema_meta(schema: Mapping[str, Any], **extra: object) -> Meta:
+    return Meta(extra_json_schema=dict(schema), extra=extra)
+
+
+def _words_meta(words: tuple[str, ...]) -> Meta:
+    any_case = "|".join("".join(map(_either_case, word)) for word in words)
+    return _schema_meta(
+        {"anyOf": [{"enum": list(words)}, {"type": "string", "pattern": f"^(?:{any_case})$"}]}, **_BLANK
+    )
+
+
+def _either_case(letter: str) -> str:
+    variants = {letter, letter.upper(), "\u212a"}  # the Kelvin sign is a k in lower case
+    return "[" + "".join(sorted(variant for variant in variants if variant.lower() == letter)) + "]"
+
+
+def digits_schema(low: int, high: int) -> dict[str, Any]:
+    """Return the schema of a whole number within these limits, written as a text of digits.
+
+    >>> digits_schema(1, 3)["pattern"]
+    '^0*(?:1|2|3)$'
+    """
+    numbers = "|".join(map(str, range(low, high + 1)))
+    return {"type": "string", "pattern": f"^0*(?:{numbers})$", "maxLength": 9}
+
+
+def _seconds_schema(longest_ms: int) -> dict[str, Any]:
+    return {"type": "number", "minimum": 0, "maximum": longest_ms / SECOND}
+
+
+Text = Annotated[Any, _schema_meta({"type": "string", **_TEXT}, **_BLANK)]
+Id = Annotated[Any, _schema_meta({"type": ["string", "integer"], **_TEXT, **_WHOLE_ID}, **_BLANK)]
+Time = Annotated[
+    Any,
+    _schema_meta(
+        {
+            "anyOf": [
+                {"type": "string", "format": "date-time", "pattern": _RFC_3339},
+                {"type": "number", "minimum": -LAST_SECOND, "maximum": LAST_SECOND},
+            ]
+        },
+        **_BLANK,
+    ),
+]
+Seconds = Annotated[Any, _schema_meta(_seconds_schema(LONGEST_DURATION_MS))]
+WaitSeconds = Annotated[Any, _schema_meta(_seconds_schema(LONGEST_DURATION_MS), horizon=True)]
+Money = Annotated[Any, _schema_meta({"type": "number", "minimum": -LARGEST_VALUE, "maximum": LARGEST_VALUE})]
+Version = Annotated[Any, _schema_meta({"type": "integer", "minimum": 0, "maximum": LARGEST_VERSION})]
+Points = Annotated[
+    Any,
+    _schema_meta(
+        {
+            "anyOf": [
+                {"type": "number", "minimum": SCORE_RANGE[0], "maximum": SCORE_RANGE[1]},
+                digits_schema(*SCORE_RANGE),
+            ]
+        }
+    ),
+]
+Flag = Annotated[Any, _schema_meta({"type": "boolean"})]
+Channel = Annotated[Any, _words_meta(CHANNELS)]
+Direction = Annotated[Any, _words_meta(DIRECTIONS)]
+Outcome = Annotated[Any, _words_meta(OUTCOMES)]
+Transfer = Annotated[Any, _words_meta(TRANSFERS)]
+Comment = Annotated[Any, _schema_meta({"type": "string"})]
+Answers = Annotated[
+    Any,
+    _schema_meta(
+        {
+            "type": "object",
+            "properties": {
+                **{
+                    question: {
+                        "anyOf": [
+                            {"type": "integer", "minimum": low, "maximum": high},
+                            digits_schema(low, high),
+                            {"type": ["string", "null"], "not": {"type": "string", "pattern": NOT_BLANK}},
+                        ]
+                    }
+                    for question, (low, high) in SCALES.items()
+                },
+                "resolved_first": {"type": ["boolean", "null"]},
+            },
+        }
+    ),
+]
+Scale = Annotated[
+    Any,
+    _schema_meta(
+        {
+            "type": ["string", "object"],
+            "properties": {
+                question: {"enum": [[low, high], high, f"{low}-{high}", None]}
+                for question, (low, high) in SCALES.items()
+            },
+        }
+    ),
+]
+
+
+def described(description: str, **extra: object) -> Meta:
+    """Return the description of an optional field.
+
+    `unless` names a field: this one is read only where that one is unknown. `beside` names one too: this
+    one is read only where that one is known.
+    """
+    return Meta(description=description, extra=extra)
+
+
+def required(description: str) -> Meta:
+    """Return the description of a required field."""
+    return described(description, needed=True)
+
+
+class EventBody(msgspec.Struct, gc=False):
+    """Fields that any event body may hold, those of its envelope included.
+
+    One decoding of the bytes thus tells a structured CloudEvent from a bare object. `ids` are the fields
+    that may name the fact: the first one known does.
+    """
+
+    ids: ClassVar[tuple[str, ...]] = ()
+    versions: ClassVar[tuple[str, ...]] = ("version", "updated_at")
+
+    specversion: Any = None
+    id: Any = None
+    type: Any = None
+    source: Any = None
+    dataschema: Any = None
+    data: msgspec.Raw = msgspec.Raw()
+    data_base64: Any = None
+    deleted: Annotated[Flag, described("true takes the fact back")] = None
+    version: Annotated[Version, described("the higher replaces; absent: updated_at, else 0")] = None
+    updated_at: Annotated[Time, described("stands for the version", unless="version")] = None
+    customer_id: Annotated[Id, described("the customer, over all contacts and channels")] = None
+
+
+ENVELOPE_FIELDS: Final = frozenset(
+    {"specversion", "id", "type", "source", "dataschema", "data", "data_base64"}
+)
+"""Fields of an EventBody that belong to the envelope."""
+
+
+class DimensionedBody(EventBody, gc=False):
+    site: Annotated[Text, described("where the agent works")] = None
+    queue: Annotated[Text, described("the queue")] = None
+    team: Annotated[Text, described("the agent's team")] = None
+    agent_id: Annotated[Id, described("the agent, never by name")] = None
+    channel: Annotated[Channel, described("the channel")] = None
+    reason: Annotated[Text, described("why the customer turned to the center")] = None
+    language: Annotated[Text, described("the language, such as es")] = None
+
+
+class CallCompletedBody(DimensionedBody, gc=False):
+    """One stay of a contact in one queue, with the agent who took it if any."""
+
+    ids: ClassVar[tuple[str, ...]] = ("segment_id", "contact_id")
+
+    queue: Annotated[Text, required("the queue the contact waited in")] = None
+    channel: Annotated[Channel, described("the channel; absent: voice")] = None
+    contact_id: Annotated[Id, required("the contact; a transfer keeps it")] = None
+    segment_id: Annotated[Id, described("this stay in one queue; absent: the contact's only one")] = None
+    direction: Annotated[Direction, described("who began; absent: inbound")] = None
+    queued_at: Annotated[Time, described("when the contact entered the queue")] = None
+    ended_at: Annotated[Time, required("the end of after-call work, where there is none of the contact")] = (
+        None
+    )
+    wait_s: Annotated[WaitSeconds, described("seconds in the queue, at most the horizon")] = None
+    talk_s: Annotated[Seconds, described("seconds with the agent, hold aside")] = None
+    hold_s: Annotated[Seconds, described("seconds on hold")] = None
+    acw_s: Annotated[Seconds, described("seconds of after-call work")] = None
+    outcome: Annotated[Outcome, required("how it ended")] = None
+    transfer: Annotated[Transfer, described("to whom it was passed on; absent: none")] = None
+    resolved: Annotated[Flag, described("the agent's disposition: is the matter settled?")] = None
+    customer_value: Annotated[Money, described("what the customer is worth, in `currency`")] = None
+    currency: Annotated[Text, described("the configured one, such as EUR", beside="customer_value")] = None
+
+
+class SurveySentBody(DimensionedBody, gc=False):
+    """An invitation to a survey."""
+
+    ids: ClassVar[tuple[str, ...]] = ("survey_id",)
+
+    survey_id: Annotated[Id, required("the invitation")] = None
+    contact_id: Annotated[Id, described("the contact it asks about")] = None
+    sent_at: Annotated[Time, required("when it was sent")] = None
+
+
+class SurveyCompletedBody(DimensionedBody, gc=False):
+    """Answers to a survey."""
+
+    ids: ClassVar[tuple[str, ...]] = ("response_id",)
+
+    response_id: Annotated[Id, required("the response")] = None
+    survey_id: Annotated[Id, described("the invitation it answers")] = None
+    contact_id: Annotated[Id, described("the contact it is about")] = None
+    answered_at: Annotated[Time, required("when it was answered")] = None
+    answers: Annotated[Answers, required("by question; absent, null or blank: skipped")] = None
+    scale: Annotated[Scale, described("the scales in use, to be refused where they are not ours")] = None
+    comment: Annotated[Comment, described("the customer's own words")] = None
+    excluded: Annotated[Flag, described("true keeps it out of all figures")] = None
+
+
+class ContactEvaluatedBody(EventBody, gc=False):
+    """A quality evaluation of a contact."""
+
+    ids: ClassVar[tuple[str, ...]] = ("evaluation_id",)
+
+    evaluation_id: Annotated[Id, required("the evaluation")] = None
+    contact_id: Annotated[Id, described("the contact it is about")] = None
+    agent_id: Annotated[Id, described("the agent it is about")] = None
+    score: Annotated[Points, required("points from 0 to 100")] = None
+    evaluated_at: Annotated[Time, required("when it was evaluated")] = None
+    form: Annotated[Text, described("the form that was filled in")] = None
+
+
+class CustomerValuedBody(EventBody, gc=False):
+    """Value of a customer."""
+
+    ids: ClassVar[tuple[str, ...]] = ("customer_id",)
+    versions: ClassVar[tuple[str, ...]] = ("as_of", "version", "updated_at")
+
+    version: Annotated[Any, described("of a deletion without as_of; else as_of is the version")] = None
+    updated_at: Annotated[Any, described("stands for the version")] = None
+    customer_id: Annotated[Id, required("the customer")] = None
+    value: Annotated[Money, required("the value, in `currency`")] = None
+    currency: Annotated[Text, described("the configured one, such as EUR")] = None
+    as_of: Annotated[Time, required("as of when; the newest counts")] = None
+
+
+EVENT_BODIES: Final[Mapping[str, type[EventBody]]] = {
+    "call-completed": CallCompletedBody,
+    "survey-sent": SurveySentBody,
+    "survey-completed": SurveyCompletedBody,
+    "contact-evaluated": ContactEvaluatedBody,
+    "customer-valued": CustomerValuedBody,
+}
+KNOWN_FIELDS: Final = frozenset(name for form in EVENT_BODIES.values() for name in form.__struct_fields__)
+"""Names of all fields in the contract, of any event and of its envelope."""

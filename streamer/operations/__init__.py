@@ -1,0 +1,1 @@
+"""Running a center: the doctor, rebuilding and comparing, forgetting a customer."""

@@ -1,0 +1,276 @@
+"""The `streamer check` command: check settings, Kafka, Redis, clock, workers and receivers, a line each."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from typing import Final, Literal, NamedTuple
+
+import click
+from aiokafka.errors import KafkaError
+from redis.exceptions import RedisError
+
+from streamer.alerts.alert_rules import load_alert_rules
+from streamer.delivery.alertmanager_client import (
+    AlertmanagerClient,
+    AlertmanagerUnavailable,
+    check_alertmanager,
+)
+from streamer.delivery.configured_receivers import check_receivers
+from streamer.delivery.connectivity import connection_error
+from streamer.delivery.http_client import HttpClient
+from streamer.events.counting_rules import (
+    DAY,
+    MINUTE,
+    CountingRules,
+    CountingRulesMismatch,
+    encode_rules,
+    require_same_rules,
+)
+from streamer.events.decoding import TOPICS
+from streamer.privacy.pseudonyms import key_id_of
+from streamer.settings import CENTER_KEY_ID, Settings, SettingsError
+from streamer.store.port import Heartbeat, Partition
+from streamer.store.redis import CustomerRegistry, RedisStore, StoreUnfit
+from streamer.web.wallboard_view import check_targets, check_views
+from streamer.worker.kafka import count_partitions, describe_topic_configs, topic_retention_ms
+
+MAX_CLOCK_SKEW_S: Final = 2.0
+STALE_AFTER_MS: Final = MINUTE
+_KAFKA_TIMEOUT_S: Final = 10.0
+_ALTER_COMMAND: Final = "kafka-configs.sh --alter --entity-type topics --entity-name {} --add-config {}"
+
+
+class CheckFinding(NamedTuple):
+    """Result of one check. It prints as one line: verdict, message and, if something is wrong, the fix.
+
+    >>> print(CheckFinding("warn", "workers: no heartbeat ever received", "start `streamer worker`"))
+    warn  workers: no heartbeat ever received  — start `streamer worker`
+    """
+
+    verdict: Literal["ok", "warn", "fail"]
+    message: str
+    fix: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.verdict:<4}  {self.message}{f'  — {self.fix}' if self.fix else ''}"
+
+
+def run_check(load: Callable[[], Settings]) -> int:
+    """Print all findings. Return the exit code: 1 if any check fails, else 0."""
+    # An unreachable broker is reported below, once; aiokafka would log it again and again.
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    try:
+        settings = load()
+        check_targets(settings)
+        check_views(settings)
+        load_alert_rules(settings)
+        check_receivers(settings)
+        check_alertmanager(settings)
+    except SettingsError as error:
+        click.echo(CheckFinding("fail", f"settings: {error}"))
+        return 1
+    return asyncio.run(_print_findings(settings))
+
+
+async def _print_findings(settings: Settings) -> int:
+    failed = False
+    async for finding in check_infrastructure(settings):
+        failed |= finding.verdict == "fail"
+        click.echo(finding)
+    return int(failed)
+
+
+async def check_infrastructure(settings: Settings) -> AsyncIterator[CheckFinding]:
+    """Yield the findings on Kafka, then Redis and its contents, then receivers and Alertmanager."""
+    yield CheckFinding("ok", "settings: valid")
+    async for finding in _check_kafka(settings):
+        yield finding
+    async for finding in _check_redis(settings):
+        yield finding
+    async for finding in _check_notifications(settings):
+        yield finding
+
+
+# Kafka.
+
+
+async def _check_kafka(settings: Settings) -> AsyncIterator[CheckFinding]:
+    try:
+        async with asyncio.timeout(_KAFKA_TIMEOUT_S):
+            partition_counts = await count_partitions(settings.kafka)
+            configs = await describe_topic_configs(
+                settings.kafka, [topic for topic in TOPICS if partition_counts[topic]]
+            )
+    except (KafkaError, OSError, TimeoutError) as error:
+        reason = str(error) or type(error).__name__
+        yield CheckFinding("fail", f"Kafka at {settings.kafka}: {reason}", "start it, or set STREAMER_KAFKA")
+        return
+    yield CheckFinding("ok", f"Kafka at {settings.kafka}: reachable")
+    yield _topics_finding(partition_counts)
+    if not configs:
+        yield CheckFinding("ok", "topics: this broker does not report topic settings; retention not checked")
+    for topic, config in configs.items():
+        yield _timestamps_finding(topic, config)
+        yield _retention_finding(topic, config, settings.counting_rules())
+
+
+def _topics_finding(partition_counts: Mapping[str, int]) -> CheckFinding:
+    missing = [topic for topic, count in partition_counts.items() if not count]
+    if missing:
+        return CheckFinding(
+            "warn", f"topics: {', '.join(missing)} do not exist", "`streamer worker` creates them"
+        )
+    summary = ", ".join(f"{topic} {count}" for topic, count in partition_counts.items())
+    return CheckFinding("ok", f"topics: all exist; partitions: {summary}")
+
+
+def _timestamps_finding(topic: str, config: Mapping[str, str]) -> CheckFinding:
+    timestamp_type = config.get("message.timestamp.type", "CreateTime")
+    if timestamp_type == "CreateTime":
+        return CheckFinding("ok", f"{topic}: record timestamps are set by the producer")
+    fix = _ALTER_COMMAND.format(topic, "message.timestamp.type=CreateTime")
+    return CheckFinding(
+        "fail", f"{topic}: record timestamps are set on arrival by the broker ({timestamp_type})", fix
+    )
+
+
+def _retention_finding(topic: str, config: Mapping[str, str], rules: CountingRules) -> CheckFinding:
+    retention_ms = int(config.get("retention.ms", -1))
+    message = f"{topic}: retention is {'unlimited' if retention_ms < 0 else f'{retention_ms / DAY:.3g} days'}"
+    needed_ms = topic_retention_ms(rules)
+    fix = _ALTER_COMMAND.format(topic, f"retention.ms={needed_ms}")
+    if 0 <= retention_ms < rules.horizon_ms:
+        return CheckFinding(
+            "fail", f"{message}, less than the horizon of {rules.horizon_ms / DAY:.3g} days", fix
+        )
+    if 0 <= retention_ms < needed_ms:
+        return CheckFinding("warn", f"{message}; a full rebuild needs {needed_ms / DAY:.3g} days", fix)
+    return CheckFinding("ok", message)
+
+
+# Redis and the data stored there.
+
+
+async def _check_redis(settings: Settings) -> AsyncIterator[CheckFinding]:
+    try:
+        store = await RedisStore.connect(settings.redis, settings.center)
+    except StoreUnfit as error:
+        yield CheckFinding("fail", f"Redis: {error}")
+        return
+    except (RedisError, OSError) as error:
+        yield CheckFinding("fail", f"Redis: {error}", "start it, or set STREAMER_REDIS")
+        return
+    try:
+        async for finding in _check_stored_state(store, settings):
+            yield finding
+    except (RedisError, OSError) as error:
+        yield CheckFinding("fail", f"Redis: {error}", "see the log of Redis")
+    finally:
+        await store.close()
+
+
+async def _check_stored_state(store: RedisStore, settings: Settings) -> AsyncIterator[CheckFinding]:
+    server = await store.server_info()
+    yield CheckFinding("ok", f"Redis: version {server.version}, no eviction")
+    if server.has_aof:
+        yield CheckFinding("ok", "Redis: persistent (AOF is on)")
+    else:
+        fix = "CONFIG SET appendonly yes, and set it in redis.conf"
+        yield CheckFinding(
+            "warn", "Redis: a restart loses all data and counts again from Kafka (AOF is off)", fix
+        )
+    yield _clock_finding((time.time_ns() // 1_000_000 - server.time_ms) / 1000)
+    yield _rules_finding(await store.rules(), encode_rules(settings.counting_rules()))
+    yield _customer_keys_finding(settings, await CustomerRegistry(store, settings.center).forgotten())
+    yield _workers_finding(await store.heartbeats(), server.time_ms)
+
+
+def _clock_finding(skew_s: float) -> CheckFinding:
+    message = f"clock: {abs(skew_s):.1f} s {'behind' if skew_s < 0 else 'ahead of'} the clock of Redis"
+    if abs(skew_s) <= MAX_CLOCK_SKEW_S:
+        return CheckFinding("ok", message)
+    return CheckFinding("warn", message, "synchronize both with chrony or ntpd")
+
+
+def _rules_finding(stored: bytes | None, configured: bytes) -> CheckFinding:
+    if stored is None:
+        return CheckFinding("ok", "rules: nothing counted yet")
+    try:
+        require_same_rules(stored, configured)
+    except CountingRulesMismatch as error:
+        return CheckFinding("fail", f"rules: {error}")
+    return CheckFinding("ok", "rules: the settings match the stored numbers")
+
+
+def _customer_keys_finding(settings: Settings, forgotten: Iterable[str]) -> CheckFinding:
+    if not settings.customer_keys:
+        fix = 'set STREAMER_CUSTOMER_KEYS=\'{"1": "…"}\' (`streamer secret key`), then `streamer rebuild`'
+        return CheckFinding(
+            "warn", "customers: the pseudonym key is stored in Redis, beside the pseudonyms", fix
+        )
+    key_ids = {CENTER_KEY_ID, *settings.customer_keys}
+    if lost_key_ids := {key_id_of(name) for name in forgotten} - key_ids:
+        message = (
+            f"customers: some were forgotten under key {', '.join(sorted(lost_key_ids))}, which is not set"
+        )
+        return CheckFinding("warn", message, "add it to customer_keys, else a rebuild brings them back")
+    return CheckFinding(
+        "ok", f"customers: pseudonyms are made with key {settings.counting_rules().customer_key}"
+    )
+
+
+def _workers_finding(heartbeats: Mapping[Partition, Heartbeat], now_ms: int) -> CheckFinding:
+    if not heartbeats:
+        return CheckFinding("warn", "workers: no heartbeat ever received", "start `streamer worker`")
+    late_heartbeats = {
+        partition: heartbeat
+        for partition, heartbeat in heartbeats.items()
+        if now_ms - heartbeat.caught_up_at > STALE_AFTER_MS
+    }
+    if not late_heartbeats:
+        return CheckFinding("ok", f"workers: {len(heartbeats)} partitions are up to date")
+    partition, heartbeat = min(late_heartbeats.items(), key=lambda item: item[1].caught_up_at)
+    last_seen = f"{(now_ms - heartbeat.caught_up_at) // 1000} s ago" if heartbeat.caught_up_at else "never"
+    message = (
+        f"workers: {len(late_heartbeats)} of {len(heartbeats)} partitions are not up to date; "
+        f"{partition}: {last_seen}"
+    )
+    return CheckFinding(
+        "warn", f"{message}, {heartbeat.lag} records behind", "start `streamer worker`, or more of them"
+    )
+
+
+# Where alerts are sent.
+
+
+async def _check_notifications(settings: Settings) -> AsyncIterator[CheckFinding]:
+    """Check the receivers by connecting to them; nothing is sent. `streamer alerts try` sends a test."""
+    if not settings.receivers and not settings.delivery.alertmanager:
+        yield CheckFinding("ok", "alerts: shown on the pages only, no [receivers] or [delivery] is set")
+    for name, receiver in settings.receivers.items():
+        reason = await connection_error(receiver.url.get_secret_value())
+        if reason is None:
+            yield CheckFinding(
+                "ok", f"receiver {name}: can be reached (`streamer alerts try {name}` tells it)"
+            )
+        else:
+            yield CheckFinding(
+                "fail", f"receiver {name}: {reason}", f"correct receivers.{name}.url, or start it"
+            )
+    if settings.delivery.alertmanager:
+        yield await _alertmanager_finding(settings)
+
+
+async def _alertmanager_finding(settings: Settings) -> CheckFinding:
+    http_client = HttpClient()
+    try:
+        version = await AlertmanagerClient(settings.delivery.alertmanager, http_client).version()
+    except AlertmanagerUnavailable as error:
+        return CheckFinding("fail", f"Alertmanager: {error}", "correct delivery.alertmanager, or start it")
+    finally:
+        await http_client.close()
+    senders = {"api": "`streamer serve`", "prometheus": "Prometheus, by the derived rules"}
+    return CheckFinding(
+        "ok", f"Alertmanager: version {version}, alerts sent by {senders[settings.delivery.alertmanager_via]}"
+    )

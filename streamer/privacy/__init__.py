@@ -1,0 +1,1 @@
+"""Pseudonyms of customers, and the redaction of comments."""

@@ -1,0 +1,67 @@
+"""Group readings into columns: one for each metric, stat and window, with the keys and values as lists.
+
+Meant for tables of thousands of groups: what a list of readings would repeat for each is said once.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+
+import msgspec
+
+from streamer.readings.query import Reading
+
+
+class ReadingColumn(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """The readings of one metric over one window, in the order of `keys`. `from` is the earliest and `to` the
+    latest edge; edges differ by key only for `today` of queues in several time zones."""
+
+    metric: str
+    stat: str
+    unit: str
+    better: str
+    window: str
+    by: str
+    from_: str
+    to: str
+    fresh_s: float | None
+    keys: list[str]
+    values: list[float | None]
+    lower: list[float | None]
+    upper: list[float | None]
+    supports: list[int]
+
+
+def group_into_columns(readings: Iterable[Reading]) -> Iterator[ReadingColumn]:
+    """Yield a column for each run of readings that differ only in their key.
+
+    >>> window = ("2026-11-21T09:00:00Z", "2026-11-21T10:00:00Z")
+    >>> readings = [
+    ...     Reading("offered", "", "count", "higher", "1h", "queue", key, n, None, None, n, *window, 2.5)
+    ...     for key, n in (("billing", 120), ("sales", 80))
+    ... ]
+    >>> (column,) = group_into_columns(readings)
+    >>> column.metric, column.keys, column.values
+    ('offered', ['billing', 'sales'], [120, 80])
+    """
+    for _, run in groupby(readings, lambda reading: (reading.window, reading.metric, reading.stat)):
+        yield _reading_column(list(run))
+
+
+def _reading_column(readings: list[Reading]) -> ReadingColumn:
+    first = readings[0]
+    return ReadingColumn(
+        metric=first.metric,
+        stat=first.stat,
+        unit=first.unit,
+        better=first.better,
+        window=first.window,
+        by=first.by,
+        from_=min(reading.from_ for reading in readings),
+        to=max(reading.to for reading in readings),
+        fresh_s=first.fresh_s,
+        keys=[reading.key for reading in readings],
+        values=[reading.value for reading in readings],
+        lower=[reading.lower for reading in readings],
+        upper=[reading.upper for reading in readings],
+        supports=[reading.support for reading in readings],
+    )

@@ -1,0 +1,51 @@
+"""Value types of settings that are no plain text or number: durations, time zones, formulas."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BeforeValidator
+
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+class SettingsError(Exception):
+    """A setting is wrong: one line that names it, its value and what was expected."""
+
+
+def _parse_duration(value: object) -> object:
+    """Parse a duration such as "90s" or a number of seconds.
+
+    >>> _parse_duration("1.5h")
+    datetime.timedelta(seconds=5400)
+    """
+    if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", value.strip())):
+        return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return timedelta(seconds=value)
+    if isinstance(value, timedelta):
+        return value
+    raise ValueError("a duration such as 20s, 15m, 24h or 35d")
+
+
+def _check_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("a time zone of the IANA data base such as Europe/Madrid") from None
+    return name
+
+
+Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
+Zone = Annotated[str, BeforeValidator(_check_zone)]
+Formula = Literal["negative", "exclude_short", "ignore", "positive", "answered_only"]
+
+
+def duration_ms(duration: timedelta) -> int:
+    """Return a duration in ms, rounded.
+
+    >>> duration_ms(timedelta(seconds=1.5))
+    1500
+    """
+    return round(duration.total_seconds() * 1000)

@@ -1,0 +1,89 @@
+"""Settings of wallboards and pages: targets and views."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from types import MappingProxyType
+from typing import Annotated, Final
+
+from pydantic import BaseModel, BeforeValidator, FiniteFloat, field_validator
+
+from streamer.settings.value_types import Duration
+
+DEFAULT_TARGETS: Final[Mapping[str, float]] = MappingProxyType(
+    {
+        "nps_score": 30,
+        "cnx_score": 30,
+        "csat_ratio": 0.8,
+        "csat_mean": 4.2,
+        "ces_score": 5.5,
+        "ces_easy_ratio": 0.8,
+        "effort_score": 2,
+        "fcr_survey_ratio": 0.7,
+        "fcr_agent_ratio": 0.75,
+        "fcr_ratio": 0.7,
+        "fcr_final_ratio": 0.7,
+        "repeat_ratio": 0.2,
+        "wait_time_seconds": 30,
+        "service_level_ratio": 0.8,
+        "abandon_ratio": 0.05,
+        "transfer_ratio": 0.1,
+        "response_ratio": 0.15,
+        "qa_score": 85,
+    }
+)
+"""Default targets, as is usual in the trade."""
+MAX_TILES: Final = 6
+DEFAULT_TILES: Final = (
+    "nps_score", "csat_ratio", "service_level_ratio",
+    "wait_time_seconds", "abandon_ratio", "handle_time_seconds",
+)  # fmt: skip
+
+
+def _parse_target(value: object) -> object:
+    return None if value == "none" else value
+
+
+Target = Annotated[FiniteFloat | None, BeforeValidator(_parse_target)]
+"""None: "none", there is to be no target."""
+
+
+class TargetSettings(BaseModel, extra="allow"):
+    """[targets]: by metric, and [targets.queues.NAME]: other ones for one queue."""
+
+    __pydantic_extra__: dict[str, Target]
+    queues: dict[str, dict[str, Target]] = {}
+
+    @property
+    def by_metric(self) -> Mapping[str, float | None]:
+        return self.__pydantic_extra__
+
+
+class ViewSettings(BaseModel, extra="forbid"):
+    """[views.NAME]: what a wallboard shows, `all` or one page for each of `queues` in turn."""
+
+    title: str = ""
+    tiles: list[str] = [*DEFAULT_TILES]
+    queues: list[str] = []
+    rotate: Duration = timedelta(seconds=20)
+    window: str = "1h"
+
+    @field_validator("tiles")
+    @classmethod
+    def _check_tiles(cls, tiles: list[str]) -> list[str]:
+        if not 1 <= len(tiles) <= MAX_TILES or len(set(tiles)) < len(tiles):
+            raise ValueError(f"one to {MAX_TILES} different metrics")
+        return tiles
+
+    @field_validator("queues")
+    @classmethod
+    def _check_queues(cls, queues: list[str]) -> list[str]:
+        if len(set(queues)) < len(queues) or "" in queues:
+            raise ValueError("different queues")
+        return queues
+
+    @field_validator("rotate")
+    @classmethod
+    def _check_rotate(cls, rotate: timedelta) -> timedelta:
+        if rotate < timedelta(seconds=2):
+            raise ValueError("2s or more")
+        return rotate

@@ -1,0 +1,171 @@
+"""Routes below `/api/v1/alerts`: list alerts, acknowledge them, explain why they fire."""
+
+from collections.abc import Collection, Iterator
+from http import HTTPStatus
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from streamer.alerts.alert_rules import AlertRule
+from streamer.alerts.reports.explanation import explain_rule
+from streamer.alerts.states import Phase
+from streamer.delivery.alert_coordinator import AlertCoordinator
+from streamer.delivery.alert_state import NOTIFIED_PHASES, Acknowledgement, AlertState, set_acknowledgement
+from streamer.readings.query import QueryError
+from streamer.readings.query_times import parse_query_time_ms
+from streamer.readings.reader import MetricsReader
+from streamer.web.alert_actions import AcknowledgeAction, author_name, parse_action, run_alert_action
+from streamer.web.alert_view import (
+    ALERT_PHASES,
+    AlertView,
+    AlertViewSource,
+    NamesByDimension,
+    alert_views,
+    pipeline_alert_view,
+    restrict_to_scope,
+    worst_first,
+)
+from streamer.web.api import (
+    check_parameters,
+    json_response,
+    list_parameter,
+    require_data_scope,
+    single_parameter,
+)
+from streamer.web.permissions import DataScope
+from streamer.web.pipeline_health import PipelineHealth
+from streamer.web.reader_refresher import Clock
+
+PATH: Final = "/api/v1/alerts"
+
+
+class AlertRoutes:
+    """List, acknowledge and explain alerts. Without an AlertCoordinator (`bell` None) only pipeline problems
+    are listed, and the other routes answer 503."""
+
+    def __init__(
+        self,
+        reader: MetricsReader,
+        pipeline_health: PipelineHealth,
+        coordinator: AlertCoordinator | None,
+        names: NamesByDimension,
+        clock: Clock,
+    ) -> None:
+        self._reader, self._pipeline_health, self._coordinator = reader, pipeline_health, coordinator
+        self._names, self._clock = names, clock
+
+    def routes(self) -> list[Route]:
+        return [
+            Route(PATH, self._list_alerts),
+            Route(f"{PATH}/acknowledge", self._acknowledge, methods=["POST"]),
+            Route(f"{PATH}/explain", self._explain),
+        ]
+
+    async def _list_alerts(self, request: Request) -> Response:
+        """Answer with all visible alerts, worst first. Pipeline problems come even before the first read."""
+        check_parameters(request, ("phase",))
+        phases, now_ms = _requested_phases(request), self._clock()
+        data_scope = DataScope(request.scope["person"], self._reader, now_ms)
+        return json_response(sorted(self._visible_views(data_scope, phases, now_ms), key=worst_first))
+
+    def _visible_views(
+        self, data_scope: DataScope, phases: Collection[Phase], now_ms: int
+    ) -> Iterator[AlertView]:
+        """Yield pipeline problems, then alerts, without alerts that repeat a current pipeline problem."""
+        if "firing" in phases:
+            yield from map(pipeline_alert_view, self._pipeline_health.alerts(now_ms))
+        is_unhealthy = self._pipeline_health.was_troubled_recently(now_ms)
+        for view in alert_views(AlertViewSource.of(self._coordinator, self._names), phases, now_ms):
+            is_redundant = is_unhealthy and view.what == "odd" and view.phase in NOTIFIED_PHASES
+            if not is_redundant and (visible := restrict_to_scope(view, data_scope)) is not None:
+                yield visible
+
+    async def _acknowledge(self, request: Request) -> Response:
+        """Acknowledge an alert or take that back; answer with a list of the one alert as it is afterwards."""
+        check_parameters(request, ())
+        coordinator, action, now_ms = (
+            require_coordinator(self._coordinator),
+            await parse_action(request, AcknowledgeAction),
+            self._clock(),
+        )
+        data_scope, source = (
+            require_data_scope(request, self._reader, now_ms),
+            AlertViewSource.of(coordinator, self._names),
+        )
+        acknowledgement = Acknowledgement(author_name(data_scope.user), now_ms, action.comment)
+
+        def apply_action(record: AlertState) -> AlertState:
+            view = _visible_view(source._replace(record=record), action.id, data_scope, now_ms)
+            if action.acknowledged and view.phase == "resolved":
+                raise HTTPException(HTTPStatus.CONFLICT, f"id = {action.id!r}: this alert is resolved")
+            return set_acknowledgement(record, action.id, acknowledgement if action.acknowledged else None)
+
+        record = await run_alert_action(coordinator.update(apply_action))
+        return json_response([_visible_view(source._replace(record=record), action.id, data_scope, now_ms)])
+
+    async def _explain(self, request: Request) -> Response:
+        check_parameters(request, ("name", "key", "at"))
+        coordinator, now_ms = require_coordinator(self._coordinator), self._clock()
+        rule, key = (
+            requested_rule(coordinator, "name", single_parameter(request, "name")),
+            single_parameter(request, "key"),
+        )
+        at_ms, data_scope = (
+            _past_time_ms(single_parameter(request, "at"), now_ms),
+            require_data_scope(request, self._reader, now_ms),
+        )
+        data_scope.require_access(rule.by, key)
+        explanations = await coordinator.run_with_evaluator(
+            lambda evaluator: explain_rule(evaluator, rule, key, now_ms, at_ms)
+        )
+        return json_response(
+            [
+                group_explanation
+                for group_explanation in explanations
+                if data_scope.covers(group_explanation.by, group_explanation.key)
+            ]
+        )
+
+
+def require_coordinator(coordinator: AlertCoordinator | None) -> AlertCoordinator:
+    """Return the coordinator. Raise HTTPException (503) where this server evaluates no alert rules."""
+    if coordinator is None:
+        raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "nobody judges alerts here")
+    return coordinator
+
+
+def requested_rule(coordinator: AlertCoordinator, field: str, name: str | None) -> AlertRule:
+    """Find a rule by name. Raise QueryError that names the request's `field` and the known rules."""
+    for rule in coordinator.rules:
+        if rule.name == name:
+            return rule
+    rule_names = (
+        ", ".join(rule.name for rule in coordinator.rules) or "the alert rules, but none is configured"
+    )
+    raise QueryError(f"{field} = {name!r}: expected one of {rule_names}")
+
+
+def _visible_view(source: AlertViewSource, alert_id: str, data_scope: DataScope, now_ms: int) -> AlertView:
+    """Find an alert by its episode. Raise HTTPException (404) if this user sees no such alert."""
+    for view in alert_views(source, ALERT_PHASES, now_ms):
+        if view.id == alert_id and (visible := restrict_to_scope(view, data_scope)) is not None:
+            return visible
+    raise HTTPException(HTTPStatus.NOT_FOUND, f"id = {alert_id!r}: no such alert")
+
+
+def _requested_phases(request: Request) -> Collection[Phase]:
+    phases = list_parameter(request, "phase")
+    for phase in phases:
+        if phase not in ALERT_PHASES:
+            raise QueryError(f"phase = {phase!r}: expected some of {', '.join(ALERT_PHASES)}")
+    return [phase for phase in ALERT_PHASES if phase in (phases or NOTIFIED_PHASES)]
+
+
+def _past_time_ms(text: str | None, now_ms: int) -> int | None:
+    at_ms = parse_query_time_ms("at", text) if text else None
+    if at_ms is not None and at_ms > now_ms:
+        raise QueryError(f"at = {text!r}: expected a time that is not in the future")
+    return at_ms

@@ -1,0 +1,203 @@
+"""Reading of a wallboard view as time goes on, with a cache for what hardly changes; checks of its settings.
+
+Current figures are read each time. What they are compared with, the same hours last week and the hours
+before now, is read once a minute, and when an hour or a point of history is over.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from streamer.events.counting_rules import DAY, HOUR, MINUTE, SECOND
+from streamer.metrics.catalogue import CATALOGUE, WindowSpans
+from streamer.panes.pane_keys import ALL
+from streamer.panes.windows import WINDOWS, window_length_ms
+from streamer.readings.query import MetricQuery, Reading
+from streamer.readings.reader import MetricsReader, window_spans
+from streamer.readings.suppression import ANSWER_METRIC_OF, suppress_history
+from streamer.settings import Settings, SettingsError, ViewSettings
+from streamer.web.permissions import DataScope
+from streamer.web.users import User
+from streamer.web.wallboard import Tile, TileReadings, TileTargets, WallboardPage, build_tile
+
+HISTORY_POINTS: Final = 60
+MIN_HISTORY_MS: Final = 4 * HOUR
+
+
+class WallboardGroup(NamedTuple):
+    """The group of a page: its dimension and key."""
+
+    by: str
+    key: str
+
+
+class ComparisonReadings(NamedTuple):
+    """Readings to compare a page with, in the order of its tiles, as of `read_at_ms`: those of last week, and
+    for each tile the history as (ms since the epoch, reading)."""
+
+    read_at_ms: int
+    last_week: Sequence[Reading]
+    history: Sequence[Sequence[tuple[int, Reading]]]
+
+
+WALLBOARD_VIEWER: Final = User("", "viewer", agent_names=False)
+
+
+class WallboardView:
+    """A view of the wallboard: one page for each of its queues, or one of the whole center.
+
+    `as_viewer`: without figures that would reveal single customers."""
+
+    def __init__(
+        self, reader: MetricsReader, settings: Settings, view: ViewSettings, as_viewer: bool
+    ) -> None:
+        self._reader, self._settings, self.view, self._as_viewer = reader, settings, view, as_viewer
+        self._groups = [WallboardGroup("queue", key) for key in view.queues] or [WallboardGroup(ALL, "")]
+        self._comparisons: dict[WallboardGroup, ComparisonReadings] = {}
+        self._is_complete = False
+
+    def read_pages(self, now_ms: int) -> list[WallboardPage]:
+        """Read all pages as of `now_ms`. It blocks, so call it in a thread."""
+        if not self._is_complete:  # readings from before the first complete read are void
+            self._comparisons, self._is_complete = {}, self._reader.ready
+        self._data_scope = DataScope(WALLBOARD_VIEWER, self._reader, now_ms)
+        return [self._read_page(group, now_ms) for group in self._groups]
+
+    def _read_page(self, group: WallboardGroup, now_ms: int) -> WallboardPage:
+        query = self._query(group, now_ms)
+        readings = self._readings(query)
+        unsuppressed_readings = self._reader.readings(query) if self._as_viewer else readings
+        comparison = self._comparison(group, now_ms)
+        figures = zip(readings, unsuppressed_readings, comparison.last_week, comparison.history, strict=True)
+        tiles = [
+            self._build_tile(
+                group,
+                TileReadings(
+                    reading,
+                    last_week,
+                    [*history, (now_ms, reading)],
+                    is_hidden=_is_suppressed(reading, unsuppressed),
+                ),
+            )
+            for reading, unsuppressed, last_week, history in figures
+        ]
+        names: Mapping[str, str] = self._settings.names.get(group.by, {})
+        return WallboardPage(group.by, group.key, names.get(group.key, group.key), tiles)
+
+    def _build_tile(self, group: WallboardGroup, readings: TileReadings) -> Tile:
+        queue = group.key if group.by == "queue" else None
+        settings = self._settings
+        target = settings.target(readings.current.metric, queue)
+        return build_tile(readings, TileTargets(target, settings.min_sample, settings.currency))
+
+    def _readings(self, query: MetricQuery) -> list[Reading]:
+        return self._data_scope.readings(query) if self._as_viewer else self._reader.readings(query)
+
+    def _query(self, group: WallboardGroup, now_ms: int, week_before: bool = False) -> MetricQuery:
+        return MetricQuery(
+            now=now_ms,
+            metrics=tuple(self.view.tiles),
+            windows=(self.view.window,),
+            by=group.by,
+            key=group.key,
+            week_before=week_before,
+        )
+
+    def _comparison(self, group: WallboardGroup, now_ms: int) -> ComparisonReadings:
+        comparison = self._comparisons.get(group)
+        if comparison is None or comparison.read_at_ms // MINUTE != now_ms // MINUTE:
+            last_week = self._readings(self._query(group, now_ms, week_before=True))
+            comparison = self._comparisons[group] = ComparisonReadings(
+                now_ms, last_week, [*self._histories(group, now_ms)]
+            )
+        return comparison
+
+    def _histories(self, group: WallboardGroup, now_ms: int) -> Iterator[list[tuple[int, Reading]]]:
+        """Yield for each tile the history without its newest point, which is the figure itself.
+
+        Viewers get no history of survey figures of a queue: differences between points would reveal single
+        answers."""
+        interval_ms = history_step_ms(self.view.window)
+        last_ms = now_ms // interval_ms * interval_ms
+        times_ms = range(last_ms - (HISTORY_POINTS - 2) * interval_ms, last_ms + 1, interval_ms)
+        answers = [
+            ANSWER_METRIC_OF[metric]
+            for metric in self.view.tiles
+            if metric in ANSWER_METRIC_OF and self._as_viewer
+        ]
+        metrics = tuple(dict.fromkeys([*self.view.tiles, *answers]))
+        query = msgspec.structs.replace(self._query(group, now_ms), metrics=metrics)
+        readings_by_metric = dict(zip(metrics, self._reader.histories(query, times_ms), strict=True))
+        for metric in self.view.tiles:
+            points = readings_by_metric[metric]
+            if self._as_viewer and metric in ANSWER_METRIC_OF:
+                points = (
+                    suppress_history(points, readings_by_metric[ANSWER_METRIC_OF[metric]])
+                    if group.by == ALL
+                    else []
+                )
+            yield [*zip(times_ms, points, strict=False)]
+
+
+def _is_suppressed(reading: Reading, unsuppressed: Reading) -> bool:
+    return reading.value is None and unsuppressed.value is not None
+
+
+def history_step_ms(window: str) -> int:
+    """Return the ms between two points of history: a sixtieth of the span, in whole hours for long windows.
+
+    >>> history_step_ms("1h"), history_step_ms("7d")
+    (240000, 10800000)
+    """
+    span_ms = max(MIN_HISTORY_MS, window_length_ms(window))
+    unit_ms = HOUR if span_ms > DAY else 10 * SECOND
+    return -(-span_ms // (HISTORY_POINTS * unit_ms)) * unit_ms
+
+
+def check_views(settings: Settings) -> None:
+    """Raise SettingsError for a view that cannot be read, or a display without its view."""
+    for name, view in settings.all_views().items():
+        _check_view(f"views.{name}", view, window_spans(settings))
+    for name, display in settings.displays.items():
+        if display.view not in settings.all_views():
+            view_names = ", ".join(settings.all_views())
+            raise SettingsError(f"displays.{name}.view = {display.view!r}: expected one of {view_names}")
+
+
+def _check_view(name: str, view: ViewSettings, metric_spans: WindowSpans) -> None:
+    if view.window not in WINDOWS:
+        raise SettingsError(f"{name}.window = {view.window!r}: expected one of {', '.join(WINDOWS)}")
+    by = "queue" if view.queues else ALL
+    for metric in view.tiles:
+        _check_metric(f"{name}.tiles", metric)
+        windows = [
+            window
+            for window in WINDOWS
+            if CATALOGUE[metric].windows.allows(window_length_ms(window), metric_spans)
+        ]
+        if view.window not in windows:
+            raise SettingsError(
+                f"{name}.window = {view.window!r}: {metric} is read over {', '.join(windows) or 'none'}"
+            )
+        if not CATALOGUE[metric].can_group_by(by):
+            raise SettingsError(f"{name}.tiles: {metric!r} cannot be read by {by}")
+
+
+def check_targets(settings: Settings) -> None:
+    """Raise SettingsError for a target of an unknown metric, or a ratio outside 0 to 1."""
+    _check_targets("targets", settings.targets.by_metric)
+    for queue, targets in settings.targets.queues.items():
+        _check_targets(f"targets.queues.{queue}", targets)
+
+
+def _check_targets(name: str, targets: Mapping[str, float | None]) -> None:
+    for metric, target in targets.items():
+        _check_metric(name, metric)
+        if CATALOGUE[metric].unit == "ratio" and target is not None and not 0 <= target <= 1:
+            raise SettingsError(f"{name}.{metric} = {target:g}: expected a ratio from 0 to 1")
+
+
+def _check_metric(name: str, metric: str) -> None:
+    if metric not in CATALOGUE:
+        raise SettingsError(f"{name}: {metric!r}: expected metrics such as {', '.join([*CATALOGUE][:3])}")

@@ -1,0 +1,105 @@
+"""`streamer derive` writes all generated files, and `--check` reports every difference."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from streamer.artefacts.metric_reference import BEGIN, END
+from streamer.cli import main
+
+DERIVED = {
+    "README.md",
+    "grafana/dashboards/pipeline.json",
+    "grafana/dashboards/supervisor.json",
+    "grafana/dashboards/wall.json",
+    "grafana/prometheus/alertmanager.yml",
+    "grafana/prometheus/alerts.yml",
+    "grafana/prometheus/prometheus.yml",
+    "grafana/prometheus/recording.yml",
+    "grafana/prometheus/tests/alerts.yml",
+    "grafana/prometheus/tests/audit.yml",
+    "grafana/prometheus/tests/pipeline.yml",
+    "grafana/provisioning/dashboards/streamer.yml",
+    "grafana/provisioning/datasources/streamer.yml",
+}
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "README.md").write_text(f"{BEGIN}\n{END}\n")
+    return tmp_path
+
+
+def run_derive(*options: str) -> Result:
+    return CliRunner().invoke(main, ["derive", *options])
+
+
+def test_all_is_written_and_then_nothing_differs(project: Path) -> None:
+    assert run_derive().exit_code == 0
+    assert {str(path.relative_to(project)) for path in project.rglob("*") if path.is_file()} == DERIVED
+    again = run_derive("--check")
+    assert (again.exit_code, again.output) == (0, "")
+
+
+@pytest.mark.parametrize("name", sorted(DERIVED - {"README.md"}))
+def test_a_change_by_hand_is_shown(project: Path, name: str) -> None:
+    run_derive()
+    path = project / name
+    path.write_text(path.read_text() + "changed\n")
+    result = run_derive("--check")
+    assert result.exit_code == 1
+    assert f"--- {name}" in result.output
+    assert "-changed" in result.output
+
+
+def test_a_file_that_is_missing_is_shown(project: Path) -> None:
+    run_derive()
+    (project / "grafana/dashboards/wall.json").unlink()
+    result = run_derive("--check")
+    assert result.exit_code == 1
+    assert "+++ grafana/dashboards/wall.json (derived)" in result.output
+
+
+def test_a_file_that_nothing_derives_is_named(project: Path) -> None:
+    run_derive()
+    (project / "grafana/dashboards/mine.json").write_text("{}")
+    result = run_derive("--check")
+    assert (result.exit_code, result.output) == (1, "grafana/dashboards/mine.json: not derived; delete it\n")
+
+
+def test_other_settings_are_shown(project: Path) -> None:
+    run_derive()
+    (project / "streamer.toml").write_text("targets.nps_score = 44\n")
+    result = run_derive("--check")
+    assert result.exit_code == 1
+    assert '+                "value": 44' in result.output
+
+
+@pytest.mark.parametrize("options", [(), ("--check",)])
+def test_an_alert_that_cannot_work_is_named(project: Path, options: tuple[str, ...]) -> None:
+    (project / "streamer.toml").write_text('alerts.mine = {kind = "silence", metric = "happiness"}\n')
+    result = run_derive(*options)
+    assert result.exit_code == 2
+    assert "alerts.mine.metric = 'happiness'" in result.output
+
+
+def test_a_readme_without_its_markers_is_named(project: Path) -> None:
+    (project / "README.md").write_text("")
+    for options in ((), ("--check",)):
+        result = run_derive(*options)
+        assert result.exit_code == 1
+        assert "README.md: expected the lines" in result.output
+
+
+def test_without_its_extra_it_says_what_to_install() -> None:
+    without = "import sys; sys.modules['yaml'] = None; from streamer.cli import main; main(['derive'])"
+    process = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True)
+    assert (process.returncode, process.stderr) == (
+        1,
+        "streamer: derive: yaml is missing; install streamer with its extra: 'streamer[derive]'\n",
+    )
