@@ -280,7 +280,7 @@ def _forget_earlier_by(ms: Callable[[CountingRules], int], patch: pytest.MonkeyP
     exact = ProcessingContext.forget_before_ms
     assert exact is not None
     patch.setattr(
-        ProcessingContext, "forget_before", lambda own, records: exact(own, records) + ms(own.rules)
+        ProcessingContext, "forget_before_ms", lambda own, records: exact(own, records) + ms(own.rules)
     )
 
 

@@ -87,7 +87,7 @@ class RetryProducer:
             lambda letter_partition: self._kafka_producer.send(
                 DEAD_LETTER_TOPIC,
                 None,
-                key=str(letter_partition[0].place).encode(),
+                key=str(letter_partition[0].coordinates).encode(),
                 partition=letter_partition[1],
             ),
             letter_partitions,

@@ -96,7 +96,7 @@ TARGET = {"kind": "target", "metric": "csat_ratio"}
         ),
         (
             TARGET | {"min_sample": 3},
-            "alerts.one.target = 0.8: the rule would never fire; set least_support",
+            "alerts.one.target = 0.8: the rule would never fire; set min_sample",
         ),
         (TARGET | {"window": "2h"}, "alerts.one.window = '2h': expected one of 5m, 15m"),
         ({"kind": "target", "metric": "fcr_ratio"}, "alerts.one.window = 'today': fcr_ratio is read over 7d"),

@@ -9,7 +9,7 @@ from prometheus_client.samples import Sample
 
 from streamer.alerts.alert_message import AlertMessage
 from streamer.alerts.states import Alert, Phase
-from streamer.delivery import alert_coordinator as bells
+from streamer.delivery import alert_coordinator
 from streamer.delivery.alert_coordinator import AlertCoordinator
 from streamer.delivery.alert_metrics import AlertMetricsSnapshot, metric_families, take_metrics_snapshot
 from streamer.delivery.alert_state import EMPTY_STATE, AlertState, add_silence, apply_evaluation
@@ -176,7 +176,7 @@ async def test_a_record_is_known_once_it_was_read_and_as_long_as_that_was_not_lo
     before = take_metrics_snapshot(bell, Settings(), shows_agents=False)
     await bell.update(lambda record: told(alert()))
     after = take_metrics_snapshot(bell, Settings(), shows_agents=False)
-    monkeypatch.setattr(bells, "INFORMED_S", 0)
+    monkeypatch.setattr(alert_coordinator, "STATE_VALID_S", 0)
     later = take_metrics_snapshot(bell, Settings(), shows_agents=False)
     await store.close()
     assert before.state is None

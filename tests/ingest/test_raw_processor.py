@@ -145,7 +145,7 @@ def said(at: int) -> bytes:
 async def test_beyond_the_most_notes_the_earliest_stay_and_the_version_still_grows(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(assembly, "MOST", 3)
+    monkeypatch.setattr(assembly, "MAX_FRAGMENTS", 3)
 
     def assemble(notes: Any, options: Any) -> list[OutgoingEvent]:
         times = [note.at for note in notes]
@@ -166,7 +166,7 @@ async def test_beyond_the_most_notes_the_earliest_stay_and_the_version_still_gro
 @given(st.permutations([said(at) for at in range(6)]))
 def test_which_notes_stay_does_not_depend_on_the_order(order: list[bytes]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(assembly, "MOST", 3)
+        patch.setattr(assembly, "MAX_FRAGMENTS", 3)
         store = MemoryStore()
         at_once(MemoryIngest(said_by(lambda notes, options: []), store).take(*order[:4]))
         at_once(MemoryIngest(said_by(lambda notes, options: []), store, number=1).take(*order[4:]))
