@@ -106,7 +106,7 @@ class AlertCenter(SupervisedCenter):
         }
         messages = [self._message(alert, **more) for alert in alerts if alert.phase != "pending"]
         await self.coordinator.update(
-            partial(apply_evaluation, turn=EvaluationRound(alerts_by_group, messages, {}, self.now))
+            partial(apply_evaluation, evaluation=EvaluationRound(alerts_by_group, messages, {}, self.now))
         )
 
     async def clear_alerts(self) -> None:

@@ -39,7 +39,7 @@ async def fire_alerts(
     await coordinator.update(
         partial(
             apply_evaluation,
-            turn=evaluation_round(*alerts_by_group.values(), messages=messages, now=at, to=to),
+            evaluation=evaluation_round(*alerts_by_group.values(), messages=messages, now=at, to=to),
         )
     )
     return [item.id for item in messages]
@@ -56,7 +56,7 @@ async def resolve_alert(
     await coordinator.update(
         partial(
             apply_evaluation,
-            turn=evaluation_round(*others, resolved_alert, messages=[resolved_message], now=at, to=to),
+            evaluation=evaluation_round(*others, resolved_alert, messages=[resolved_message], now=at, to=to),
         )
     )
     return resolved_message.id

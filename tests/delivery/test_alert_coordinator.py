@@ -191,7 +191,7 @@ async def test_many_who_change_at_once_all_leave_their_mark(store: RedisStore, n
     episodes = [alert.id for alert in bells[0].state.alerts]
 
     def seen(episode: str, by: str) -> partial[AlertState]:
-        return partial(set_acknowledgement, episode=episode, how=Acknowledgement(by, NOW))
+        return partial(set_acknowledgement, episode=episode, acknowledgement=Acknowledgement(by, NOW))
 
     marks = [silence(f"s{number}") for number in range(8)]
     await asyncio.gather(
