@@ -176,8 +176,11 @@ def _csv_rows(reader: Any, columns: Sequence[str]) -> Iterator[FileRow]:
 
 
 def _open_parquet(name: str, opened: OpenedInput, _file_format: FileFormat) -> FileRows:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError:
+        raise ReplayUsageError(f"{name}: reading Parquet needs pyarrow: pip install '.[parquet]'") from None
 
     # A Parquet file has its metadata at the end: a stream that cannot seek is read whole.
     seekable = opened.content is opened.raw and opened.size is not None

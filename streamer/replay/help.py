@@ -7,7 +7,8 @@ Publish the events of FILES to Kafka, each with its own time.
 
 \b
 FILE is NDJSON (.ndjson, .jsonl, .json; also one JSON array), CSV (.csv, .tsv) or
-Parquet (.parquet, .pq). It may be gzipped whatever its name. - is standard input.
+Parquet (.parquet, .pq; needs pip install '.[parquet]').
+It may be gzipped whatever its name. - is standard input.
 Choose how rows are read:
 \b
   no option       contract events: bare data or CloudEvents as JSON, the output of

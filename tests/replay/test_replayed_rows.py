@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import sys
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,7 +13,7 @@ import pytest
 from streamer.replay.file_rows import FileFormat, FileRow, open_rows
 from streamer.replay.input_files import FileType, InputFile
 from streamer.replay.usage_error import ReplayUsageError
-from tests.replay.replay_command import call, dry_run, ndjson
+from tests.replay.replay_command import call, dry_run, ndjson, replay
 
 CALLS = [call(number, wait_s=number / 2) for number in range(1, 6)]
 
@@ -69,6 +70,18 @@ def test_parquet_is_known_without_a_name_that_says_so(tmp_path: Path) -> None:
     path = tmp_path / "export"
     path.write_bytes(FORMS["calls.parquet"])
     assert dry_run(path).data == CALLS
+
+
+def test_parquet_without_pyarrow_ends_with_a_line_that_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "calls.parquet"
+    path.write_bytes(FORMS[path.name])
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    line = "streamer replay: calls.parquet: reading Parquet needs pyarrow: pip install '.[parquet]'\n"
+    for arguments in (["--dry-run", path], ["--guess", path]):
+        result = replay(*arguments)
+        assert (result.code, result.lines, result.stderr) == (2, [], line)
 
 
 def test_a_name_that_does_not_say_the_form_asks_for_it(tmp_path: Path) -> None:
