@@ -2,7 +2,6 @@
 
 import asyncio
 import sys
-import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from streamer.replay import help as replay_help
+from streamer.runtime.clock import wall_clock_ms
 
 if TYPE_CHECKING:
     from streamer.readings.query import MetricQuery, Reading
@@ -156,7 +156,7 @@ def query(
     async def ask(settings: "Settings") -> None:
         end_ms = parse_query_time_ms("at", at) if at else None
         reading_query = MetricQuery(
-            now=_now_ms(), metrics=(metric,), windows=(window,), by=by, key=key, stat=stat, at=end_ms
+            now=wall_clock_ms(), metrics=(metric,), windows=(window,), by=by, key=key, stat=stat, at=end_ms
         )
         readings = await _query_readings(settings, reading_query)
         _print_json(readings) if as_json else _print_table(readings, settings)
@@ -209,7 +209,7 @@ def print_alerts(at: str | None, as_json: bool) -> None:
     """List open alerts, then each rule's verdict on each group, worst first."""
     from streamer.delivery import commands
 
-    click.echo(_run(lambda settings: commands.run_list(settings, _now_ms(), at, as_json)))
+    click.echo(_run(lambda settings: commands.run_list(settings, wall_clock_ms(), at, as_json)))
 
 
 @alerts.command("explain")
@@ -221,7 +221,7 @@ def explain_alert(name: str, key: str | None, at: str | None, as_json: bool) -> 
     """Explain why rule NAME fires or not: its evidence, what would make it fire, and a small chart."""
     from streamer.delivery import commands
 
-    click.echo(_run(lambda settings: commands.run_explain(settings, _now_ms(), name, key, at, as_json)))
+    click.echo(_run(lambda settings: commands.run_explain(settings, wall_clock_ms(), name, key, at, as_json)))
 
 
 @alerts.command("test")
@@ -239,7 +239,7 @@ def test_alerts(since: str | None, until: str | None, names: tuple[str, ...], as
     from streamer.delivery import commands
 
     click.echo(
-        _run(lambda settings: commands.run_backtest(settings, _now_ms(), since, until, names, as_json))
+        _run(lambda settings: commands.run_backtest(settings, wall_clock_ms(), since, until, names, as_json))
     )
 
 
@@ -250,7 +250,7 @@ def try_receiver(receiver: str) -> None:
     from streamer.delivery.receiver import DeliveryFailed
     from streamer.delivery.test_notification import send_test_notification
 
-    outcome = _run(lambda settings: send_test_notification(settings, receiver, _now_ms))
+    outcome = _run(lambda settings: send_test_notification(settings, receiver, wall_clock_ms))
     if isinstance(outcome, DeliveryFailed):
         _exit(1, f"{receiver}: {outcome.reason}")
     click.echo(f"{receiver}: has it, and answered {outcome.status}")
@@ -428,10 +428,6 @@ def derive(check: bool) -> None:
 
 
 # Running a command, and its errors.
-
-
-def _now_ms() -> int:
-    return round(time.time() * 1000)  # noqa: TID251 - the edge of the commands
 
 
 def _run(command: "Callable[[Settings], Coroutine[Any, Any, T]]") -> T:

@@ -57,6 +57,11 @@ def test_an_import_the_design_allows_breaks_none(file: str, line: str, tmp_path:
     assert lint(tmp_path) == ""
 
 
+def test_replay_imports_no_faust() -> None:
+    code = "import sys, streamer.replay.command; sys.exit('faust' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
+
+
 def copied(folder: Path) -> Path:
     """A copy of the package."""
     shutil.copy(ROOT / "pyproject.toml", folder)

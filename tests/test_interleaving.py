@@ -21,6 +21,7 @@ from streamer.events.decoding import KafkaRecord, decode
 from streamer.events.models import RejectedEvent, Segment
 from streamer.panes.pane_keys import PaneHour
 from streamer.panes.rollup import MERGE
+from streamer.runtime.retry import retry_forever
 from streamer.store.memory import MemoryStore
 from streamer.store.port import (
     TOKEN_BYTES,
@@ -39,7 +40,6 @@ from streamer.worker import partitions, pipeline
 from streamer.worker.log_identity import LogSnapshot, record_checkpoint, resolve_start_position
 from streamer.worker.partitions import AssignedPartitions, ConsumerProgress
 from streamer.worker.pipeline import DeadLetter, PartitionFenced, PartitionProcessor, ProcessingContext
-from streamer.worker.retry import retry_forever
 from tests import strategies
 from tests.counting import (
     NullObserver,

@@ -21,6 +21,7 @@ from streamer.panes.pane_delta import LongSums
 from streamer.panes.pane_keys import FINE_MS, PaneHour
 from streamer.panes.rollup import Rollup
 from streamer.privacy.pseudonyms import Pseudonymizer
+from streamer.runtime.retry import retry_forever
 from streamer.store.memory import MemoryStore
 from streamer.store.port import (
     ChangeCursor,
@@ -34,7 +35,6 @@ from streamer.store.port import (
 from streamer.worker import pipeline
 from streamer.worker.partitions import AssignedPartition, AssignedPartitions
 from streamer.worker.pipeline import PartitionProcessor, ProcessingContext, UnitOfWork
-from streamer.worker.retry import retry_forever
 from tests import strategies, test_exactness
 from tests.pane_deltas import row_sums
 from tests.store import test_store

@@ -28,6 +28,8 @@ from streamer.delivery.alert_state import (
     encode_state,
 )
 from streamer.readings.reader import MetricsReader
+from streamer.runtime.clock import Clock
+from streamer.runtime.retry import RetryBackoff
 from streamer.store.redis import LeasedDocument, TokenDocument
 
 MAX_RETRY_DELAY_S: Final = 30.0
@@ -38,7 +40,6 @@ STATE_VALID_S: Final = 300.0
 """Age up to which the state read last is used: in a large center a round and the pause after it take
 minutes."""
 
-Clock = Callable[[], int]
 ComposeMessages = Callable[
     [Sequence[AlertNotice], Mapping[str, AlertMessage], int], Awaitable[list[AlertMessage]]
 ]
@@ -118,7 +119,7 @@ class AlertCoordinator:
             asyncio.create_task(background_loop())
             for background_loop in (self._renew_lease, self._follow_state)
         ]
-        wait_s = 0.0
+        backoff, wait_s = RetryBackoff(self._schedule.interval_s, MAX_RETRY_DELAY_S), 0.0
         try:
             while not await self._wait_for_stop(wait_s):
                 started_s = asyncio.get_running_loop().time()
@@ -127,8 +128,9 @@ class AlertCoordinator:
                 except Exception as error:  # whatever the store raises
                     reason = f"{type(error).__name__}: {error}"
                     _log.warning("evaluating or storing alerts failed, retrying", error=reason)
-                    wait_s = min(MAX_RETRY_DELAY_S, max(self._schedule.interval_s, 2 * wait_s))
+                    wait_s = backoff.after_failure()
                 else:
+                    backoff.reset()
                     duration_s = asyncio.get_running_loop().time() - started_s
                     wait_s = max(self._schedule.interval_s, self._schedule.duration_factor * duration_s)
         finally:

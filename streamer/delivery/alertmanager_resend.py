@@ -8,7 +8,7 @@ import structlog
 from streamer.delivery.alert_coordinator import AlertCoordinator
 from streamer.delivery.alert_state import NOTIFIED_PHASES, AlertState
 from streamer.delivery.alertmanager_client import AlertmanagerClient, AlertmanagerUnavailable, alert_payload
-from streamer.delivery.retry import DeliveryTiming, RetryBackoff
+from streamer.delivery.timing import DeliveryTiming
 from streamer.events.counting_rules import MINUTE
 
 RESEND_INTERVAL_S: Final = 30.0
@@ -39,7 +39,7 @@ class AlertmanagerResender:
         self, coordinator: AlertCoordinator, alertmanager: AlertmanagerClient, timing: DeliveryTiming
     ) -> None:
         self._coordinator, self._alertmanager, self._timing = coordinator, alertmanager, timing
-        self._backoff = RetryBackoff(timing.jitter)
+        self._backoff = timing.backoff()
         self._last_sent: object = None
         self.failure: str | None = None
 

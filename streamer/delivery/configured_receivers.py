@@ -1,13 +1,12 @@
 """Construction and check of the receivers configured in [receivers.NAME]."""
 
-from collections.abc import Callable
-
 from pydantic import SecretStr
 
 from streamer.delivery import slack, webhook
 from streamer.delivery.http_client import HttpClient
 from streamer.delivery.receiver import Receiver
 from streamer.delivery.webhook import MessageFormat, WebhookEndpoint, WebhookReceiver, signing_key
+from streamer.runtime.clock import Clock
 from streamer.settings import Settings, SettingsError
 
 MIN_KEY_BYTES = 24
@@ -31,7 +30,7 @@ def check_receivers(settings: Settings) -> None:
             )
 
 
-def build_receivers(settings: Settings, http: HttpClient, clock: Callable[[], int]) -> dict[str, Receiver]:
+def build_receivers(settings: Settings, http: HttpClient, clock: Clock) -> dict[str, Receiver]:
     """Return the configured receivers by name."""
     formats = _message_formats(settings)
     return {

@@ -20,10 +20,12 @@ from streamer.alerts.alert_message import AlertMessage
 from streamer.delivery.alert_coordinator import AlertCoordinator
 from streamer.delivery.alert_state import AlertState, give_up_expired, mark_sent
 from streamer.delivery.receiver import DeliveryFailed, DeliverySucceeded, Receiver
-from streamer.delivery.retry import DeliveryTiming, RetryBackoff, run_with_timeout
+from streamer.delivery.timing import DeliveryTiming, run_with_timeout
 from streamer.events.counting_rules import DAY
 
 MAX_REMEMBERED_IDS: Final = 20_000
+MAX_REQUESTED_DELAY_S: Final = 3600.0
+"""Upper limit of any delay, whatever Retry-After asks for."""
 _log = structlog.get_logger(__name__)
 
 
@@ -66,7 +68,7 @@ class MessageSender:
     ) -> None:
         self._name, self._receiver, self._coordinator = name, receiver, coordinator
         self._timing, self._limits = timing, limits
-        self._backoff, self._max_batch = RetryBackoff(timing.jitter), receiver.max_alerts
+        self._backoff, self._max_batch = timing.backoff(), receiver.max_alerts
         self._sent_ids: set[str] = set()
         self._unconfirmed_ids: frozenset[str] = frozenset()
         self._deferred_episodes: set[str] = set()
@@ -175,4 +177,4 @@ class MessageSender:
             _log.warning("sending alerts to a receiver failed", receiver=self._name, reason=failure.reason)
             since_ms = self._timing.clock() if self.failure is None else self.failure.since_ms
             self.failure = ReceiverFailure(failure.reason, since_ms)
-        return self._backoff.after_failure(failure.wait_s)
+        return min(max(self._backoff.after_failure(), failure.wait_s or 0.0), MAX_REQUESTED_DELAY_S)

@@ -14,8 +14,8 @@ from streamer.delivery.alertmanager_resend import AlertmanagerResender
 from streamer.delivery.configured_receivers import build_receivers
 from streamer.delivery.http_client import HttpClient
 from streamer.delivery.message_sender import DEFAULT_LIMITS, DeliveryLimits, MessageSender
-from streamer.delivery.retry import DeliveryTiming
 from streamer.delivery.silencing import AlertmanagerTarget, SilenceService, SilenceSync
+from streamer.delivery.timing import DeliveryTiming
 from streamer.settings import Settings
 
 CLEANUP_INTERVAL_S: Final = 60.0

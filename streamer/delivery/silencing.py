@@ -5,7 +5,7 @@ so here a few seconds later.
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from hashlib import sha256
 from typing import Final, NamedTuple
@@ -20,11 +20,11 @@ from streamer.delivery.alertmanager_client import (
     AlertmanagerSilence,
     AlertmanagerUnavailable,
 )
-from streamer.delivery.retry import DeliveryTiming, RetryBackoff
 from streamer.delivery.silence_matching import CoveredGroup, Via, build_matchers, covered_groups, is_supported
+from streamer.delivery.timing import DeliveryTiming
+from streamer.runtime.clock import Clock
 
 SYNC_INTERVAL_S: Final = 10.0
-Clock = Callable[[], int]
 _log = structlog.get_logger(__name__)
 
 
@@ -114,7 +114,7 @@ class SilenceSync:
         self, coordinator: AlertCoordinator, target: AlertmanagerTarget, timing: DeliveryTiming
     ) -> None:
         self._coordinator, self._target, self._timing = coordinator, target, timing
-        self._backoff = RetryBackoff(timing.jitter)
+        self._backoff = timing.backoff()
         self._unsupported_ids: set[str] = set()
         self.failure: str | None = None
 

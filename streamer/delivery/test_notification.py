@@ -1,20 +1,20 @@
 """Test notification: sends one receiver a message that says it is a test, and returns the outcome."""
 
 import asyncio
-from collections.abc import Callable
 
 from streamer.alerts.alert_message import AlertMessage
 from streamer.alerts.verdict import VerdictFigures
 from streamer.delivery.configured_receivers import build_receivers, check_receivers
 from streamer.delivery.http_client import HttpClient
 from streamer.delivery.receiver import DeliveryFailed, DeliverySucceeded
+from streamer.runtime.clock import Clock
 from streamer.settings import Settings, SettingsError
 
 TEST_RULE = "test"
 
 
 async def send_test_notification(
-    settings: Settings, name: str, clock: Callable[[], int]
+    settings: Settings, name: str, clock: Clock
 ) -> DeliverySucceeded | DeliveryFailed:
     """Send the test to one receiver of [receivers]. Raises SettingsError if there is none of that name."""
     check_receivers(settings)

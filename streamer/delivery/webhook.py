@@ -26,6 +26,7 @@ import msgspec
 from streamer.alerts.alert_message import AlertMessage
 from streamer.delivery.http_client import HttpClient, HttpResponse
 from streamer.delivery.receiver import DeliveryFailed, DeliverySucceeded
+from streamer.runtime.clock import Clock
 
 VERSION: Final = 1
 MAX_ALERTS: Final = 50
@@ -87,7 +88,7 @@ class WebhookReceiver:
         message_format: MessageFormat,
         http: HttpClient,
         center: str,
-        clock: Callable[[], int],
+        clock: Clock,
     ) -> None:
         self._endpoint, self._format, self._http = endpoint, message_format, http
         self._center, self._clock = center, clock

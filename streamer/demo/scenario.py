@@ -11,6 +11,7 @@ from streamer.demo import roster
 from streamer.demo.event_encoding import SimulatedMessage
 from streamer.demo.simulator import CenterPlan, Incident, SimulatedCenter, publish_messages
 from streamer.events.counting_rules import DAY, HOUR, SECOND
+from streamer.runtime.clock import wall_clock_ms
 from streamer.settings import Settings, SettingsError
 from streamer.settings.value_types import Duration
 from streamer.worker import kafka
@@ -44,7 +45,7 @@ async def run_simulation(settings: Settings, scenario: DemoScenario) -> None:
     await kafka.ensure_topics(
         settings.kafka, retention_ms=kafka.topic_retention_ms(settings.counting_rules())
     )
-    start_ms = round(time.time() * SECOND)  # noqa: TID251 - the edge that may read the clock
+    start_ms = wall_clock_ms()
     plan = CenterPlan(
         scenario.seed, start_ms, scenario.rate, settings.timezone, settings.currency, scenario.incident
     )

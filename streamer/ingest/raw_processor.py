@@ -19,6 +19,7 @@ from streamer.ingest.assembly import (
 from streamer.ingest.enricher import Enricher
 from streamer.metrics.counters import pack_counters
 from streamer.panes.pane_keys import COUNTERS
+from streamer.runtime.retry import retry_forever
 from streamer.store.port import Commit, DocumentSnapshot, LogPosition, Partition, StoreVersion
 from streamer.worker.arrival_counters import ArrivalCounters
 from streamer.worker.pipeline import (
@@ -27,7 +28,6 @@ from streamer.worker.pipeline import (
     ProcessingContext,
     position_after,
 )
-from streamer.worker.retry import retry_forever
 
 DROPPED: Final = "notes_dropped"
 

@@ -12,9 +12,10 @@ from streamer.events.raw_topics import RAW_RETENTION_MS, raw_topic
 from streamer.ingest.enricher import Enricher
 from streamer.ingest.event_publisher import KafkaEventPublisher
 from streamer.ingest.raw_processor import EventPublisher, RawPartitionProcessor, SourcePipeline
+from streamer.runtime.clock import wall_clock_ms
 from streamer.settings import Settings, SettingsError
 from streamer.store.redis import RedisStore
-from streamer.worker.engine import WorkerApp, wall_clock_ms
+from streamer.worker.engine import WorkerApp
 from streamer.worker.forgotten_customers import ForgottenCustomersSync, load_pseudonymizer
 from streamer.worker.kafka import KafkaDeadLetterSink, ensure_topics, topic_retention_ms
 from streamer.worker.partitions import AssignedPartitions

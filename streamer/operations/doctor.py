@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Final, Literal, NamedTuple
 
@@ -29,6 +28,7 @@ from streamer.events.counting_rules import (
 )
 from streamer.events.decoding import TOPICS
 from streamer.privacy.pseudonyms import key_id_of
+from streamer.runtime.clock import wall_clock_ms
 from streamer.settings import CENTER_KEY_ID, Settings, SettingsError
 from streamer.store.port import Heartbeat, Partition
 from streamer.store.redis import CustomerRegistry, RedisStore, StoreUnfit
@@ -180,7 +180,7 @@ async def _check_stored_state(store: RedisStore, settings: Settings) -> AsyncIte
         yield CheckFinding(
             "warn", "Redis: a restart loses all data and counts again from Kafka (AOF is off)", fix
         )
-    yield _clock_finding((time.time_ns() // 1_000_000 - server.time_ms) / 1000)
+    yield _clock_finding((wall_clock_ms() - server.time_ms) / 1000)
     yield _rules_finding(await store.rules(), encode_rules(settings.counting_rules()))
     yield _customer_keys_finding(settings, await CustomerRegistry(store, settings.center).forgotten())
     yield _workers_finding(await store.heartbeats(), server.time_ms)

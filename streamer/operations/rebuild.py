@@ -20,6 +20,8 @@ from streamer.ingest.assembly import ASSEMBLIES
 from streamer.ingest.run import ingest_center
 from streamer.operations.comparison import ChangeSource, CountDifference, diff_states, read_store_state
 from streamer.privacy.pseudonyms import Pseudonymizer
+from streamer.runtime.clock import wall_clock_ms
+from streamer.runtime.retry import retry_forever
 from streamer.settings import Settings
 from streamer.store.port import LogPosition, Partition
 from streamer.store.redis import (
@@ -39,7 +41,6 @@ from streamer.worker.forgotten_customers import (
 from streamer.worker.kafka import KafkaLogProbe, KafkaRecordReader, count_partitions
 from streamer.worker.log_identity import LogSnapshot, resolve_start_position
 from streamer.worker.pipeline import DeadLetter, PartitionProcessor, ProcessingContext
-from streamer.worker.retry import retry_forever
 
 PARALLEL_PARTITIONS: Final = 4
 """Partitions counted at a time: those furthest behind in event time."""
@@ -116,7 +117,7 @@ class RebuildJob:
             rules,
             NullDeadLetterSink(),
             NullObserver(),
-            current_time_ms,
+            wall_clock_ms,
             pseudonymizer=pseudonymizer,
         )
         self._begin_offsets: Mapping[Partition, int] = {}
@@ -154,7 +155,7 @@ class RebuildJob:
         }
         await self._count_up_to(await self._ensure_processors(end_offsets))
         rebuilt = await read_store_state(self.staged.store)
-        differences = diff_states(live, rebuilt, current_time_ms(), self._rules.retention_ms)
+        differences = diff_states(live, rebuilt, wall_clock_ms(), self._rules.retention_ms)
         examples = list(islice(differences, SHOWN_DIFFERENCES))
         return ComparisonResult(examples, len(examples) + sum(1 for _ in differences))
 
@@ -162,9 +163,7 @@ class RebuildJob:
         """Put the new numbers in force. Where commits never cease, they are paused for a moment. Raises
         RebuildError after `_PROMOTE_ATTEMPTS`."""
         await retry_forever(
-            lambda: erase_everywhere(
-                self.staged.store, self._pseudonymizer.forgotten_at_ms, current_time_ms()
-            )
+            lambda: erase_everywhere(self.staged.store, self._pseudonymizer.forgotten_at_ms, wall_clock_ms())
         )
         for attempt in range(_PROMOTE_ATTEMPTS):
             if attempt:
@@ -172,7 +171,7 @@ class RebuildJob:
             await self._count_up_to(await self._live_offsets())
             await retry_forever(
                 lambda: erase_forgotten(
-                    self.staged.store, self._pseudonymizer.forgotten_at_ms, current_time_ms()
+                    self.staged.store, self._pseudonymizer.forgotten_at_ms, wall_clock_ms()
                 )
             )
             if await self.staged.promote():
@@ -189,7 +188,7 @@ class RebuildJob:
             f"{f' ({_format_utc(self._first_ms[partition])})' if partition in self._first_ms else ''}; "
             "earlier records are missing in the new numbers"
             for partition, begin_offset in self._begin_offsets.items()
-            if begin_offset and self._first_ms.get(partition, current_time_ms()) > before_ms
+            if begin_offset and self._first_ms.get(partition, wall_clock_ms()) > before_ms
         ]
 
     async def _live_offsets(self) -> dict[Partition, int]:
@@ -247,7 +246,7 @@ class RebuildJob:
             for name, at_ms in forgotten.items()
             if name not in self._erased_pseudonyms and at_ms == erasure_ms
         ]
-        await retry_forever(lambda: erase_forgotten(self.staged.store, due_pseudonyms, current_time_ms()))
+        await retry_forever(lambda: erase_forgotten(self.staged.store, due_pseudonyms, wall_clock_ms()))
         self._erased_pseudonyms.update(due_pseudonyms)
         self._paused.clear()
 
@@ -357,7 +356,7 @@ async def _convert_assemblies(store: RedisStore, center: str) -> None:
     if (former_store := await FormerLayoutStore.find(store.client, center)) is None:
         return
     if not await former_store.convert_documents(
-        RedisStore(store.client, center, CountingRules()), ASSEMBLIES, current_time_ms()
+        RedisStore(store.client, center, CountingRules()), ASSEMBLIES, wall_clock_ms()
     ):
         raise RebuildError(
             "a `streamer ingest` of an earlier release is still writing: stop it, and run the rebuild again"
@@ -405,7 +404,7 @@ def _print_report(
     for rule in changed_rules:
         click.echo(f"changed setting: {rule}")
     lasting_ms = max(rules.retention_ms, 2 * rules.horizon_ms + rules.fcr_ms)
-    lost_records = job.describe_lost_records(current_time_ms() - lasting_ms)
+    lost_records = job.describe_lost_records(wall_clock_ms() - lasting_ms)
     for sentence in lost_records:
         click.echo(sentence)
     for difference in comparison.examples:
@@ -424,7 +423,3 @@ def _print_report(
 
 def _format_utc(ms: int) -> str:
     return f"{datetime.fromtimestamp(ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def current_time_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -8,8 +8,8 @@ from streamer.readings.query_times import parse_query_time_ms
 from streamer.replay.file_reader import ReadOptions
 from streamer.replay.map_inference import run_guess
 from streamer.replay.run import ReplayOptions, run_replay
+from streamer.runtime.clock import wall_clock_ms
 from streamer.settings import Settings, SettingsError
-from streamer.worker.engine import wall_clock_ms
 
 
 def run_command(

@@ -20,7 +20,7 @@ from streamer.replay.retention_check import RetentionCheck
 from streamer.replay.row_results import ReplayEntry, SkippedRow, SourcedEvent, prepare_record, shift_times
 from streamer.replay.stdout_sink import StdoutSink
 from streamer.replay.summary import ReplaySummary
-from streamer.worker.engine import wall_clock_ms
+from streamer.runtime.clock import wall_clock_ms
 
 _BATCH_ENTRIES: Final = 2_000
 _SAVE_INTERVAL_S: Final = 1.0

@@ -17,9 +17,9 @@ from streamer.replay.position import PositionFile
 from streamer.replay.retention_check import RetentionCheck
 from streamer.replay.stdout_sink import StdoutSink
 from streamer.replay.usage_error import ReplayUsageError
+from streamer.runtime.clock import wall_clock_ms
 from streamer.settings import Settings
 from streamer.worker import kafka
-from streamer.worker.engine import wall_clock_ms
 
 ALL_SENT: Final = 0
 WRONG_USE: Final = 2

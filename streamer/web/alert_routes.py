@@ -17,6 +17,7 @@ from streamer.delivery.alert_state import NOTIFIED_PHASES, Acknowledgement, Aler
 from streamer.readings.query import QueryError
 from streamer.readings.query_times import parse_query_time_ms
 from streamer.readings.reader import MetricsReader
+from streamer.runtime.clock import Clock
 from streamer.web.alert_actions import AcknowledgeAction, author_name, parse_action, run_alert_action
 from streamer.web.alert_view import (
     ALERT_PHASES,
@@ -37,7 +38,6 @@ from streamer.web.api import (
 )
 from streamer.web.permissions import DataScope
 from streamer.web.pipeline_health import PipelineHealth
-from streamer.web.reader_refresher import Clock
 
 PATH: Final = "/api/v1/alerts"
 

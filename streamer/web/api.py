@@ -22,10 +22,10 @@ from streamer.readings.query import MetricQuery, QueryError, Reading
 from streamer.readings.query_times import parse_query_time_ms
 from streamer.readings.reader import MetricsReader
 from streamer.readings.reading_columns import group_into_columns
+from streamer.runtime.clock import Clock
 from streamer.settings import Settings
 from streamer.web.event_loop_yield import EventLoopYield
 from streamer.web.permissions import DataScope
-from streamer.web.reader_refresher import Clock
 
 _encode_json = msgspec.json.Encoder().encode
 _READINGS_PARAMETERS: Final = ("window", "by", "key", "metric", "stat", "at", "week_before", "form")

@@ -10,6 +10,7 @@ from starlette.routing import Route
 from streamer.readings.drill_down import Order
 from streamer.readings.query import QueryError
 from streamer.readings.reader import MetricsReader
+from streamer.runtime.clock import Clock
 from streamer.web.api import (
     check_parameters,
     choice_parameter,
@@ -18,7 +19,6 @@ from streamer.web.api import (
     require_data_scope,
     single_parameter,
 )
-from streamer.web.reader_refresher import Clock
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
 _CONTACTS_PARAMETERS = ("metric", "window", "by", "key", "stat", "at", "limit", "order")

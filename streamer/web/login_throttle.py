@@ -1,11 +1,11 @@
 """A limit on log-in attempts, per address and per user name."""
 
 from collections import OrderedDict
-from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from streamer.events.counting_rules import MINUTE
+from streamer.runtime.clock import Clock
 
 ATTEMPT_WINDOW_MS: Final = 5 * MINUTE
 MAX_PER_ADDRESS: Final = 20
@@ -31,7 +31,7 @@ class LoginThrottle:
     0
     """
 
-    def __init__(self, clock: Callable[[], int]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._attempts: OrderedDict[AttemptKey, list[int]] = OrderedDict()
 

@@ -1,19 +1,18 @@
 """Refresh a reader at regular intervals, also while the store fails, and wake those who wait for changes."""
 
 import asyncio
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
 import structlog
 
 from streamer.readings.reader import MetricsReader
+from streamer.runtime.clock import Clock
+from streamer.runtime.retry import RetryBackoff
 
-Clock = Callable[[], int]
-"""Returns the current time in ms since the epoch."""
 REFRESH_INTERVAL_S: Final = 0.05
 MAX_RETRY_PAUSE_S: Final = 5.0
-"""Longest pause between two attempts while the store fails; the pause doubles up to it."""
+"""Longest pause between two attempts while the store fails."""
 
 _log = structlog.get_logger(__name__)
 
@@ -43,6 +42,7 @@ class ReaderRefresher:
     def __init__(self, reader: MetricsReader, clock: Clock) -> None:
         self._reader, self._clock = reader, clock
         self._pause_s = REFRESH_INTERVAL_S
+        self._backoff = RetryBackoff(2 * REFRESH_INTERVAL_S, MAX_RETRY_PAUSE_S)
         self._ended = asyncio.Event()
         self.change_notifier = ChangeNotifier()
         self.failure: str | None = None
@@ -75,9 +75,10 @@ class ReaderRefresher:
             _log.warning("reading from Redis failed, serving stale data", error=failure)
             self.failed_at = self._clock()
         self.failure = failure
-        self._pause_s = min(MAX_RETRY_PAUSE_S, 2 * self._pause_s)
+        self._pause_s = self._backoff.after_failure()
 
     def _record_success(self) -> None:
         if self.failure is not None:
             _log.info("reading from Redis works again")
         self.failure, self.failed_at, self._pause_s = None, None, REFRESH_INTERVAL_S
+        self._backoff.reset()

@@ -3,7 +3,7 @@
 from collections import OrderedDict, deque
 
 from streamer.events.counting_rules import MINUTE
-from streamer.web.reader_refresher import Clock
+from streamer.runtime.clock import Clock
 
 
 class MinuteCounter:

@@ -15,10 +15,10 @@ from streamer.alerts.verdict import RuleKind
 from streamer.delivery.alert_coordinator import AlertCoordinator
 from streamer.events.counting_rules import MINUTE
 from streamer.readings.reader import MetricsReader
+from streamer.runtime.clock import Clock
 from streamer.settings import Severity
 from streamer.web.alert_routes import require_coordinator
 from streamer.web.api import check_parameters, json_response, require_data_scope
-from streamer.web.reader_refresher import Clock
 
 
 class RuleStatus(msgspec.Struct, frozen=True, kw_only=True):

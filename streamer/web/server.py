@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
@@ -25,14 +24,15 @@ from streamer.delivery.alert_metrics import metric_families, take_metrics_snapsh
 from streamer.delivery.alertmanager_client import check_alertmanager
 from streamer.delivery.configured_receivers import check_receivers
 from streamer.delivery.notification_dispatcher import NotificationDispatcher
-from streamer.delivery.retry import DeliveryTiming
 from streamer.delivery.silencing import SilenceService
-from streamer.gc_tuning import freeze_startup_objects
+from streamer.delivery.timing import DeliveryTiming
 from streamer.panes.windows import WINDOWS
 from streamer.readings import prometheus
 from streamer.readings.prometheus import ExportSelection, PrometheusExporter
 from streamer.readings.query import QueryError
 from streamer.readings.reader import MetricsReader
+from streamer.runtime.clock import Clock, wall_clock_ms
+from streamer.runtime.gc_tuning import freeze_startup_objects
 from streamer.settings import Settings, SettingsError
 from streamer.store.redis import LeasedDocument, RedisStore
 from streamer.web import api, drill_down, login, pages, problems
@@ -44,7 +44,7 @@ from streamer.web.login_throttle import LoginThrottle
 from streamer.web.permissions import ROUTE_PERMISSIONS
 from streamer.web.pipeline_health import PipelineHealth, not_ready_reason
 from streamer.web.proxy import TrustedProxy
-from streamer.web.reader_refresher import Clock, ReaderRefresher
+from streamer.web.reader_refresher import ReaderRefresher
 from streamer.web.rule_status import RuleStatusRoutes
 from streamer.web.sessions import SessionStore
 from streamer.web.silence_routes import SilenceRoutes
@@ -66,11 +66,6 @@ SECURITY_HEADERS: Final = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",  # without any, forms would send no Origin to check
 }
-
-
-def wall_clock() -> int:
-    """Return the current time in ms since the epoch."""
-    return round(time.time() * 1000)  # noqa: TID251 - the edge of the server
 
 
 def application(
@@ -243,13 +238,13 @@ async def run_server(settings: Settings, publish: PublishRecord | None = None) -
             MessageComposer(reader, settings, alert_rules),
         )
         coordinator = AlertCoordinator(
-            LeasedDocument(store, "alerts"), evaluator, reader, composer.compose, wall_clock
+            LeasedDocument(store, "alerts"), evaluator, reader, composer.compose, wall_clock_ms
         )
-        dispatcher = NotificationDispatcher(coordinator, settings, DeliveryTiming(wall_clock))
+        dispatcher = NotificationDispatcher(coordinator, settings, DeliveryTiming(wall_clock_ms))
         app = application(
             reader,
             settings,
-            wall_clock,
+            wall_clock_ms,
             publish=publish,
             coordinator=coordinator,
             silencing=dispatcher.silencing,

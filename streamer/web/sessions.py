@@ -1,10 +1,10 @@
 """Log-in sessions in memory: random ids, kept as hashes, until they expire. A restart ends all."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Final
 
 from streamer.events.counting_rules import HOUR
+from streamer.runtime.clock import Clock
 from streamer.web.credentials import new_token, token_hash
 
 SESSION_LIFETIME_MS: Final = 12 * HOUR
@@ -33,7 +33,7 @@ class SessionStore:
     True
     """
 
-    def __init__(self, clock: Callable[[], int]) -> None:
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._sessions: dict[str, Session] = {}
 

@@ -17,13 +17,13 @@ from streamer.delivery.silencing import SilenceService, linked_silences
 from streamer.panes.pane_keys import ALL
 from streamer.readings.query import QueryError, key_values
 from streamer.readings.reader import MetricsReader
+from streamer.runtime.clock import Clock
 from streamer.web import alert_actions
 from streamer.web.alert_actions import author_name, parse_action, run_alert_action
 from streamer.web.alert_routes import requested_rule, require_coordinator
 from streamer.web.alert_view import NamesByDimension
 from streamer.web.api import check_parameters, json_response, require_data_scope
 from streamer.web.permissions import DataScope, Forbidden
-from streamer.web.reader_refresher import Clock
 
 SILENCES_PATH: Final = "/api/v1/silences"
 

@@ -25,11 +25,12 @@ from streamer.delivery.alert_coordinator import AlertCoordinator
 from streamer.panes.pane_keys import FINE_MS
 from streamer.readings.query import QueryError
 from streamer.readings.reader import MetricsReader
+from streamer.runtime.clock import Clock
 from streamer.settings import Settings
 from streamer.web.alert_banner import AlertBanner, WallboardAudience
 from streamer.web.connection import limit_send_buffer, transport_of
 from streamer.web.pipeline_health import PipelineHealth
-from streamer.web.reader_refresher import ChangeNotifier, Clock
+from streamer.web.reader_refresher import ChangeNotifier
 from streamer.web.wallboard import (
     WallboardAlert,
     WallboardChange,

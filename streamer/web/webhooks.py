@@ -18,10 +18,10 @@ from streamer.events.adapters import SOURCES
 from streamer.events.counting_rules import MINUTE
 from streamer.events.outgoing_records import OutgoingRecord
 from streamer.events.raw_topics import raw_topic
+from streamer.runtime.clock import Clock
 from streamer.settings import Settings, SettingsError
 from streamer.web.login_throttle import address_block
 from streamer.web.proxy import TrustedProxy
-from streamer.web.reader_refresher import Clock
 from streamer.web.recent_activity import ExpiringKeys, MinuteCounter
 from streamer.web.request_body import (
     check_content_type,

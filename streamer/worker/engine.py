@@ -5,7 +5,6 @@ message to it. Its own commits to Kafka are for information only.
 """
 
 import asyncio
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from tempfile import gettempdir
 from typing import Any
@@ -242,8 +241,3 @@ class WorkerApp(faust.App):
 
     def _create_directories(self) -> None:
         """Do nothing: nothing is kept on disk."""
-
-
-def wall_clock_ms() -> int:
-    """Return the wall clock in ms since the epoch."""
-    return time.time_ns() // 1_000_000

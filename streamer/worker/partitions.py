@@ -11,6 +11,7 @@ from typing import Final, NamedTuple, Protocol
 import structlog
 
 from streamer.events.decoding import KafkaRecord
+from streamer.runtime.retry import retry_forever
 from streamer.store.port import Heartbeat, LogPosition, Partition
 from streamer.worker.log_identity import LogProbe, LogSnapshot, resolve_start_position
 from streamer.worker.pipeline import (
@@ -19,7 +20,6 @@ from streamer.worker.pipeline import (
     PartitionProcessor,
     ProcessingContext,
 )
-from streamer.worker.retry import retry_forever
 
 BUFFERED: Final = 2
 CONCURRENT_BATCHES: Final = 2

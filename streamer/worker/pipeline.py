@@ -9,7 +9,7 @@ never from an offset read anew: a batch after a refused one would else be counte
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 import structlog
@@ -25,6 +25,8 @@ from streamer.panes.fold import CommitDelta, add_delta
 from streamer.panes.pane_keys import COUNTERS, PaneHour, oldest_pane
 from streamer.panes.rollup import MERGE, Rollup
 from streamer.privacy.pseudonyms import NO_PSEUDONYMS, Pseudonymizer
+from streamer.runtime.clock import Clock
+from streamer.runtime.retry import retry_forever
 from streamer.store.port import (
     EMPTY_STORE,
     TOKEN_BYTES,
@@ -40,7 +42,6 @@ from streamer.store.port import (
 )
 from streamer.worker.arrival_counters import ArrivalCounters
 from streamer.worker.log_identity import record_checkpoint
-from streamer.worker.retry import retry_forever
 
 COMMIT_EVENTS: Final = 1000
 HOURS_PER_COMPACTION: Final = 2
@@ -86,7 +87,7 @@ class ProcessingContext:
         rules: CountingRules,
         dead_letters: DeadLetterSink,
         observer: PipelineObserver,
-        clock_ms: Callable[[], int],
+        clock_ms: Clock,
         *,
         pseudonymizer: Pseudonymizer = NO_PSEUDONYMS,
     ) -> None:

@@ -12,10 +12,12 @@ from aiokafka import AIOKafkaProducer
 from prometheus_client import start_http_server
 
 from streamer.events.counting_rules import encode_rules, require_same_rules
-from streamer.gc_tuning import freeze_startup_objects
+from streamer.runtime.clock import wall_clock_ms
+from streamer.runtime.gc_tuning import freeze_startup_objects
+from streamer.runtime.retry import retry_forever
 from streamer.settings import Settings
 from streamer.store.redis import RedisStore
-from streamer.worker.engine import WorkerApp, wall_clock_ms
+from streamer.worker.engine import WorkerApp
 from streamer.worker.forgotten_customers import ForgottenCustomersSync, load_pseudonymizer
 from streamer.worker.kafka import (
     KafkaDeadLetterSink,
@@ -27,7 +29,6 @@ from streamer.worker.kafka import (
 from streamer.worker.metrics import WorkerMetrics
 from streamer.worker.partitions import HEARTBEAT_S, AssignedPartitions
 from streamer.worker.pipeline import ProcessingContext
-from streamer.worker.retry import retry_forever
 
 DRAIN_TIMEOUT_S = 8.0
 ERASE_EVERY_S = 600

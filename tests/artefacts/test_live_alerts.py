@@ -13,9 +13,9 @@ import yaml
 from streamer.artefacts import generated_files
 from streamer.artefacts.alert_routing import alertmanager_config
 from streamer.delivery.alert_coordinator import AlertCoordinator
+from streamer.runtime.clock import wall_clock_ms
 from streamer.settings import Settings
 from streamer.store.redis import RedisStore
-from streamer.web.server import wall_clock
 from tests.artefacts.live_services import ConfiguredAlertmanager, PrometheusServer, ScrapeTargets, wait_until
 from tests.browser.full_center import ServeProcess
 from tests.delivery.coordinators import fire_alerts, resolve_alert
@@ -81,7 +81,7 @@ async def alerting_setup(store_url: str, center: str, via: str) -> AsyncIterator
         prometheus = await stack.enter_async_context(PrometheusServer(prometheus_files(), watched))
         store = await RedisStore.connect(store_url, center)
         stack.push_async_callback(store.close)
-        setup = AlertingSetup(servers, prometheus, manager, desk, bell_of(store, Settings(), wall_clock))
+        setup = AlertingSetup(servers, prometheus, manager, desk, bell_of(store, Settings(), wall_clock_ms))
         await setup.wait_for_series(KNOWS, 2)
         yield setup
 
@@ -107,7 +107,7 @@ async def test_an_alert_in_the_record_rings_once_through_restarts_and_is_over_on
     store_url: str, center: str
 ) -> None:
     async with alerting_setup(store_url, center, "prometheus") as setup:
-        await fire_alerts(setup.coordinator, "billing", at=wall_clock())
+        await fire_alerts(setup.coordinator, "billing", at=wall_clock_ms())
         await setup.wait_for_series(FIRES, 2)
         await setup.wait_for_series(PASSED_ON, 1)
         await asyncio.wait_for(setup.desk.heard(1), PATIENCE_S)
@@ -130,7 +130,7 @@ async def test_an_alert_in_the_record_rings_once_through_restarts_and_is_over_on
         assert setup.notices() == [("firing", "nps-drop")]
 
         await setup.coordinator.update(lambda record: record)
-        await resolve_alert(setup.coordinator, "billing", at=wall_clock())
+        await resolve_alert(setup.coordinator, "billing", at=wall_clock_ms())
         await setup.wait_for_series(PASSED_ON, 0)
         await asyncio.wait_for(setup.desk.heard(2), PATIENCE_S)
         assert setup.notices() == [("firing", "nps-drop"), ("resolved", "nps-drop")]
@@ -142,7 +142,7 @@ async def test_where_servers_tell_alertmanager_themselves_prometheus_does_not(
 ) -> None:
     """The files do not depend on that setting."""
     async with alerting_setup(store_url, center, "api") as setup:
-        await fire_alerts(setup.coordinator, "billing", at=wall_clock())
+        await fire_alerts(setup.coordinator, "billing", at=wall_clock_ms())
         await setup.wait_for_series(FIRES, 2)
         await wait_for(lambda: len(setup.manager.alerts()) == 1, "told by itself")
         before = setup.last_evaluation()

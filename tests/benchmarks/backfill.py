@@ -16,9 +16,9 @@ from typing import Any
 from streamer.events.counting_rules import DAY, HOUR
 from streamer.readings.query import MetricQuery
 from streamer.readings.reader import MetricsReader
+from streamer.runtime.clock import wall_clock_ms
 from streamer.settings import Settings
 from streamer.store.redis import RedisStore
-from streamer.worker.engine import wall_clock_ms
 from streamer.worker.kafka import ensure_topics
 from tests.benchmarks.center import Center, messages
 from tests.benchmarks.machine import busy_times, facts, peak_bytes, reset_busy_times, resident_bytes

@@ -10,10 +10,10 @@ from typing import Any
 from streamer.events.counting_rules import SECOND
 from streamer.readings.query import MetricQuery
 from streamer.readings.reader import MetricsReader
+from streamer.runtime.clock import wall_clock_ms
 from streamer.settings import Settings
 from streamer.store.redis import RedisStore
 from streamer.web.reader_refresher import REFRESH_INTERVAL_S
-from streamer.worker.engine import wall_clock_ms
 from tests.benchmarks.center import Center, messages
 from tests.benchmarks.records import publish_in_time
 

@@ -20,9 +20,9 @@ from redis.asyncio import Redis
 
 from streamer.demo.event_encoding import SimulatedMessage
 from streamer.events.counting_rules import HOUR
+from streamer.runtime.clock import wall_clock_ms
 from streamer.store.layout import FIRST_GENERATION, LAYOUT_VERSION, layout_key
 from streamer.store.redis import RedisStore
-from streamer.worker.engine import wall_clock_ms
 from streamer.worker.kafka import ensure_topics, start_producer
 from tests.benchmarks import center
 from tests.benchmarks.machine import facts

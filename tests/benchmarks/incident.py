@@ -21,7 +21,7 @@ from streamer.demo.event_encoding import SimulatedMessage
 from streamer.demo.scenario import DemoScenario, HistoryPlan
 from streamer.demo.simulator import CenterPlan, Incident, SimulatedCenter
 from streamer.events.counting_rules import SECOND
-from streamer.web.server import wall_clock
+from streamer.runtime.clock import wall_clock_ms
 from tests.benchmarks.machine import facts
 from tests.browser.conftest import chromium
 from tests.conftest import PARTS
@@ -55,7 +55,7 @@ class Simulated:
     def __init__(self, alarmed: AlertingCenter, rate: float) -> None:
         self._alarmed, self._number = alarmed, -1
         self._bad: list[int] = []
-        self._start = wall_clock()
+        self._start = wall_clock_ms()
         plan = CenterPlan(1, self._start, rate, ZONE, incident=INCIDENT)
         told = scenario.scenario_messages(
             SimulatedCenter(plan), DemoScenario(rate, 1, HistoryPlan(contacts=6_000), INCIDENT)
@@ -65,13 +65,13 @@ class Simulated:
     async def begin(self) -> int:
         self._number += 1
         began = self._start + round((INCIDENT.after_s + self._number * INCIDENT.every_s) * SECOND)
-        await asyncio.sleep((began - wall_clock()) / SECOND)
+        await asyncio.sleep((began - wall_clock_ms()) / SECOND)
         return began
 
     async def end(self) -> int:
         began = self._start + round((INCIDENT.after_s + self._number * INCIDENT.every_s) * SECOND)
         ended = began + round(INCIDENT.lasts_s * SECOND)
-        await asyncio.sleep((ended - wall_clock()) / SECOND)
+        await asyncio.sleep((ended - wall_clock_ms()) / SECOND)
         return ended
 
     def first_bad(self, began: int) -> int:

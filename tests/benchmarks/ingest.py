@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from streamer.panes.pane_keys import SEPARATOR
+from streamer.runtime.clock import wall_clock_ms
 from streamer.store.redis import RedisStore
-from streamer.worker.engine import wall_clock_ms
 from streamer.worker.kafka import ensure_topics, start_producer
 from tests.benchmarks.machine import cpu_seconds, facts
 from tests.conftest import PARTS

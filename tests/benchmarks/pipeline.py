@@ -22,10 +22,10 @@ from typing import Any, NamedTuple
 
 from streamer.events.counting_rules import HOUR, CountingRules
 from streamer.events.decoding import KafkaRecord
-from streamer.gc_tuning import freeze_startup_objects
 from streamer.privacy.pseudonyms import Pseudonymizer
+from streamer.runtime.clock import wall_clock_ms
+from streamer.runtime.gc_tuning import freeze_startup_objects
 from streamer.store.redis import RedisStore
-from streamer.worker.engine import wall_clock_ms
 from streamer.worker.metrics import WorkerMetrics
 from streamer.worker.partitions import COMPACT_FROM_DELTAS
 from streamer.worker.pipeline import PartitionProcessor, ProcessingContext

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
-from streamer.worker.engine import wall_clock_ms
+from streamer.runtime.clock import wall_clock_ms
 from streamer.worker.kafka import start_producer
 from tests.benchmarks.center import Message
 

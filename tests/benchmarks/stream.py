@@ -29,8 +29,8 @@ import msgspec
 import numpy as np
 
 from streamer.events.counting_rules import HOUR, SECOND
+from streamer.runtime.clock import wall_clock_ms
 from streamer.store.redis import RedisStore
-from streamer.worker.engine import wall_clock_ms
 from streamer.worker.kafka import ensure_topics
 from tests.benchmarks.center import Center, messages
 from tests.benchmarks.large import reading

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from streamer.worker.engine import wall_clock_ms
+from streamer.runtime.clock import wall_clock_ms
 
 _VALUE: Final = re.compile(rb'"id":"all//offered//15m".*?"value":(\d+)')
 _NOW: Final = re.compile(rb'"now":(\d+)')

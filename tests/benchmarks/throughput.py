@@ -23,9 +23,9 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from streamer.events.counting_rules import HOUR
+from streamer.runtime.clock import wall_clock_ms
 from streamer.settings import Settings
 from streamer.store.redis import RedisStore
-from streamer.worker.engine import wall_clock_ms
 from streamer.worker.kafka import ensure_topics
 from tests.benchmarks import pipeline
 from tests.benchmarks.center import CALLS, Center, Message, mean_bytes, messages

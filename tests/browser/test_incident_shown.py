@@ -9,7 +9,7 @@ import pytest_asyncio
 from playwright.async_api import Page, expect
 
 from streamer.events.counting_rules import HOUR, MINUTE
-from streamer.web.server import wall_clock
+from streamer.runtime.clock import wall_clock_ms
 from tests.browser.conftest import Opened
 from tests.delivery.alerting_center import AlertingCenter, AlertPlace
 from tests.delivery.incident_timeline import IncidentPages, IncidentTimeline, run_incident
@@ -40,13 +40,13 @@ class BadAnswers:
         self._alarmed = alarmed
 
     async def begin(self) -> int:
-        began = wall_clock()
+        began = wall_clock_ms()
         others = several("fair", 12, began, nps=10, ago=AGO, team=OTHER_TEAM)
         await self._alarmed.publish([*several("bad", 60, began, nps=0, ago=AGO), *others])
         return began
 
     async def end(self) -> int:
-        ended = wall_clock()
+        ended = wall_clock_ms()
         await self._alarmed.publish(several("good", 400, ended, nps=10))
         return ended
 
@@ -57,7 +57,7 @@ class BadAnswers:
 async def test_an_incident_is_told_to_all_who_are_to_know_once_and_so_is_its_end(
     alarmed: AlertingCenter, opened: Opened
 ) -> None:
-    await alarmed.publish(weeks(wall_clock()))
+    await alarmed.publish(weeks(wall_clock_ms()))
     desk = await opened(f"{alarmed.servers[0].url}/supervisor", viewport=DESK)
     wall = await opened(f"{alarmed.servers[1].url}/")
     found = await run_incident(alarmed, NPS, BadAnswers(alarmed), IncidentPages(wall, desk))

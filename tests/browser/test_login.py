@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager
 import pytest
 import uvicorn
 
+from streamer.runtime.clock import wall_clock_ms
 from streamer.settings import DisplaySettings, Settings, UserSettings
 from streamer.web.credentials import password_hash, token_hash
-from streamer.web.server import application, wall_clock
+from streamer.web.server import application
 from tests.browser.conftest import Opened, overflowing, violations
 from tests.parts.server import free_port
 from tests.readings.small_center import SmallCenter, new_reader
@@ -25,7 +26,7 @@ SETTINGS = Settings(
 
 @asynccontextmanager
 async def served() -> AsyncIterator[str]:
-    app = application(await new_reader(SmallCenter()), SETTINGS, wall_clock)
+    app = application(await new_reader(SmallCenter()), SETTINGS, wall_clock_ms)
     config = uvicorn.Config(app, port=free_port(), log_level="error", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)
     task = asyncio.create_task(server._serve())

@@ -14,7 +14,7 @@ import httpx
 from streamer.alerts.alert_rules import DEFAULT_RULES
 from streamer.demo.event_encoding import SimulatedMessage
 from streamer.demo.simulator import publish_messages
-from streamer.web.server import wall_clock
+from streamer.runtime.clock import wall_clock_ms
 from streamer.worker import kafka
 from tests.browser.full_center import ServeProcess
 from tests.delivery.recording_webhook import RecordingWebhook
@@ -91,7 +91,7 @@ class AlertingCenter:
         """Publish each message at its time; those of the past at once."""
         producer = await kafka.start_producer(self._broker.address)
         try:
-            await publish_messages(messages, producer, lambda: wall_clock() / 1000)
+            await publish_messages(messages, producer, lambda: wall_clock_ms() / 1000)
         finally:
             await producer.stop()
 
@@ -100,7 +100,7 @@ class AlertingCenter:
         async with asyncio.timeout(PATIENCE_S):
             while not await holds(*given):  # noqa: ASYNC110 - it is other processes that get there
                 await asyncio.sleep(_POLL_S)
-        return wall_clock()
+        return wall_clock_ms()
 
     async def alarm(self, server: ServeProcess, place: AlertPlace) -> dict[str, Any]:
         """Return the newest alert of that group that has fired, as a server shows it; {} if there is none."""

@@ -5,7 +5,7 @@ import sys
 
 from streamer.delivery.message_sender import DeliveryLimits
 from streamer.delivery.notification_dispatcher import NotificationDispatcher
-from streamer.delivery.retry import DeliveryTiming
+from streamer.delivery.timing import DeliveryTiming
 from streamer.settings import Settings
 from streamer.store.redis import RedisStore
 from tests.delivery.alert_samples import NOW

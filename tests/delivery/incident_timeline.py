@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, Protocol
 
 from playwright.async_api import Page
 
-from streamer.web.server import wall_clock
+from streamer.runtime.clock import wall_clock_ms
 from tests.delivery.alerting_center import AlertingCenter, AlertPlace
 
 _WATCH = """() => {
@@ -117,6 +117,6 @@ async def _has_no_banner(wall: Page) -> bool:
 async def _acknowledge(desk: Page) -> int:
     """Acknowledge as a supervisor does, by mouse and keyboard; return when (ms)."""
     await desk.get_by_role("button", name="Acknowledge").first.click()
-    clicked = wall_clock()
+    clicked = wall_clock_ms()
     await desk.keyboard.press("Enter")
     return clicked

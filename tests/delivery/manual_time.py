@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import NamedTuple
 
-from streamer.delivery.retry import DeliveryTiming
+from streamer.delivery.timing import DeliveryTiming
 from tests.delivery.alert_samples import NOW
 
 

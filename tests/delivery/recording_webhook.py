@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from aiohttp import web
 
-from streamer.web.server import wall_clock
+from streamer.runtime.clock import wall_clock_ms
 from tests.delivery.http_listener import HttpListener
 
 
@@ -37,7 +37,7 @@ class RecordingWebhook(HttpListener):
         return [one for one in self.told if _named(one.message) == wanted]
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        at, status = wall_clock(), self.status
+        at, status = wall_clock_ms(), self.status
         await asyncio.sleep(self.slow_s)
         if status == 200:
             self.told += [

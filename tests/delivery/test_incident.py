@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from streamer.web.server import wall_clock
+from streamer.runtime.clock import wall_clock_ms
 from tests.delivery.alerting_center import AlertingCenter, AlertPlace, freeze, thaw
 from tests.delivery.survey_answers import QUEUE, corrected, several, weeks
 from tests.parts.broker import Broker
@@ -28,11 +28,11 @@ async def test_answers_that_are_corrected_take_an_alert_back_and_that_is_said(
     alarmed: AlertingCenter,
 ) -> None:
     await alarmed.open(RULES, servers=1)
-    await alarmed.publish(weeks(wall_clock()))
-    bad = several("bad", BAD, wall_clock(), nps=0)
+    await alarmed.publish(weeks(wall_clock_ms()))
+    bad = several("bad", BAD, wall_clock_ms(), nps=0)
     await alarmed.publish(bad)
     await alarmed.until(alarmed.is_told, NPS, "firing")
-    await alarmed.publish(corrected(bad, wall_clock(), nps=10))
+    await alarmed.publish(corrected(bad, wall_clock_ms(), nps=10))
     await alarmed.until(alarmed.is_told, NPS, "resolved")
     (over,) = alarmed.hook.find(*NPS, "resolved")
     assert over.message["why"] == "corrected"
@@ -43,14 +43,14 @@ async def test_answers_that_are_corrected_take_an_alert_back_and_that_is_said(
 async def test_a_frozen_and_a_killed_server_make_nothing_told_twice_or_never(alarmed: AlertingCenter) -> None:
     await alarmed.open(RULES)
     first, second = alarmed.servers
-    await alarmed.publish(weeks(wall_clock()))
+    await alarmed.publish(weeks(wall_clock_ms()))
     freeze(first)
-    await alarmed.publish(several("bad", BAD, wall_clock(), nps=0))
+    await alarmed.publish(several("bad", BAD, wall_clock_ms(), nps=0))
     await alarmed.until(alarmed.is_told, NPS, "firing")
     thaw(first)
     await alarmed.until(alarmed.has, first, NPS, "firing")
     await second.kill()
-    await alarmed.publish(several("good", GOOD, wall_clock(), nps=10))
+    await alarmed.publish(several("good", GOOD, wall_clock_ms(), nps=10))
     await alarmed.until(alarmed.is_told, NPS, "resolved")
     await second.start()
     await alarmed.until(alarmed.has, second, NPS, "resolved")
@@ -64,11 +64,11 @@ async def test_a_receiver_that_fails_is_away_and_is_slow_is_told_all_once_and_ke
     await alarmed.open(RULES, servers=1)
     server, hook = alarmed.servers[0], alarmed.hook
     hook.status = 500
-    await alarmed.publish([*weeks(wall_clock()), *several("bad", BAD, wall_clock(), nps=0)])
+    await alarmed.publish([*weeks(wall_clock_ms()), *several("bad", BAD, wall_clock_ms(), nps=0)])
     await alarmed.until(alarmed.has, server, NPS, "firing")
     await hook.heard(2)
     await hook.stop()
-    await alarmed.publish(several("good", GOOD, wall_clock(), nps=10))
+    await alarmed.publish(several("good", GOOD, wall_clock_ms(), nps=10))
     await alarmed.until(alarmed.has, server, NPS, "resolved")
     assert not hook.told
     hook.status, hook.slow_s = 200, 3.0

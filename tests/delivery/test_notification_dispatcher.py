@@ -12,7 +12,7 @@ from streamer.alerts.messages.composer import MessageComposer
 from streamer.delivery.alert_coordinator import AlertCoordinator, EvaluationSchedule
 from streamer.delivery.alert_state import AlertState
 from streamer.delivery.notification_dispatcher import CLEANUP_INTERVAL_S, NotificationDispatcher
-from streamer.delivery.retry import DeliveryTiming
+from streamer.delivery.timing import DeliveryTiming
 from streamer.events.counting_rules import DAY
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from streamer.events.decoding import DEAD_LETTER_TOPIC, TOPICS, KafkaRecord
 from streamer.panes.pane_keys import SEPARATOR
+from streamer.runtime.retry import retry_forever
 from streamer.settings import load_settings
 from streamer.store.redis import RedisStore
 from streamer.worker import kafka
-from streamer.worker.retry import retry_forever
 from tests.counting import stored_tallies
 from tests.faults import kafka_log
 from tests.faults.kafka_log import Publisher

@@ -31,11 +31,11 @@ from streamer.ingest.raw_processor import (
     RawPartitionProcessor,
     SourcePipeline,
 )
+from streamer.runtime.retry import retry_forever
 from streamer.store.memory import MemoryStore
 from streamer.store.port import Commit, DocumentSnapshot, Partition
 from streamer.worker import pipeline
 from streamer.worker.pipeline import ProcessingContext
-from streamer.worker.retry import retry_forever
 from tests.counting import NullObserver
 from tests.ingest.memory_ingest import PLAIN, QUEUE_LOG, CollectedEvents, clean, counted, raw, stated
 from tests.strategies import START

@@ -31,6 +31,7 @@ from streamer.panes.pane_keys import (
     pane_retention_ms,
 )
 from streamer.panes.rollup import MERGE, merge_long
+from streamer.runtime.retry import retry_forever
 from streamer.store.layout import document_ttl_ms, layout_key
 from streamer.store.memory import MemoryStore
 from streamer.store.port import (
@@ -50,7 +51,6 @@ from streamer.store.port import (
     VersionConflict,
 )
 from streamer.store.redis import RedisStore, StoreUnfit
-from streamer.worker.retry import retry_forever
 from tests.pane_deltas import deltas, row_sums
 from tests.parts.redis_cluster import RedisCluster
 from tests.parts.redis_server import RedisServer

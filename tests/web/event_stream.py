@@ -13,9 +13,9 @@ import uvicorn
 
 from streamer.delivery.alert_coordinator import AlertCoordinator
 from streamer.readings.reader import MetricsReader
+from streamer.runtime.clock import Clock
 from streamer.settings import Settings
 from streamer.web.connection import TransportHttpProtocol
-from streamer.web.reader_refresher import Clock
 from streamer.web.server import SignalHandlingServer, application
 from streamer.web.stream import StreamIntervals
 

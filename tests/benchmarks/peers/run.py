@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from streamer.events.counting_rules import HOUR
+from streamer.runtime.clock import wall_clock_ms
 from streamer.store.redis import RedisStore
-from streamer.worker.engine import wall_clock_ms
 from streamer.worker.kafka import ensure_topics
 from tests.benchmarks.center import CALLS, Center, messages
 from tests.benchmarks.machine import facts

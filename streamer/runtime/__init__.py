@@ -1,0 +1,1 @@
+"""Services of a running process: the clock, retries, and the garbage collector."""
