@@ -14,11 +14,10 @@ from streamer.delivery.silencing import SilencingUnavailable
 from streamer.events.counting_rules import DAY, MINUTE
 from streamer.readings.query import QueryError
 from streamer.readings.query_times import parse_query_time_ms
-from streamer.web.request_body import media_type, read_body, refuse_and_close
+from streamer.web.request_body import BODY_TIMEOUT_S, media_type, read_body, refuse_and_close
 from streamer.web.users import User
 
 MAX_ACTION_BYTES: Final = 8_192
-BODY_TIMEOUT_S: Final = 10.0
 MAX_SILENCE_MS: Final = 30 * DAY
 """Longest silence; a rule that should never fire again is removed from the settings instead."""
 _log = structlog.get_logger(__name__)

@@ -3,7 +3,7 @@
 from html import escape
 from http import HTTPStatus
 from typing import Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -11,8 +11,8 @@ from starlette.routing import Route
 
 from streamer.web import cookies
 from streamer.web.login_throttle import LoginThrottle
-from streamer.web.problems import problem_response
 from streamer.web.proxy import TrustedProxy
+from streamer.web.request_body import BODY_TIMEOUT_S, read_body
 from streamer.web.sessions import SESSION_LIFETIME_MS, SessionStore
 from streamer.web.users import User, UserDirectory
 
@@ -76,11 +76,8 @@ def login_routes(
         return _login_response(request, "", next_path)
 
     async def log_in(request: Request) -> Response:
-        form = await _read_form(request)
-        if form is None:
-            return problem_response(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"expected at most {_MAX_FORM_BYTES} bytes"
-            )
+        body = await read_body(request, BODY_TIMEOUT_S, _MAX_FORM_BYTES)
+        form = dict(parse_qsl(body.decode("utf-8", "replace")))
         name, next_path = form.get("name", "")[:200], _local_path(form.get("next", ""))
         wait_s = throttle.register_attempt(proxy.client_address(request), name)
         if wait_s:
@@ -142,13 +139,3 @@ def _local_path(address: str) -> str:
     """
     is_plain = address.isascii() and address.isprintable() and "\\" not in address
     return address if is_plain and address.startswith("/") and not address.startswith("//") else "/"
-
-
-async def _read_form(request: Request) -> dict[str, str] | None:
-    """Read a form: the last value of each name. None if it has more than _MAX_FORM_BYTES."""
-    body = b""
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > _MAX_FORM_BYTES:
-            return None
-    return {name: values[-1] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}

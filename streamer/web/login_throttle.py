@@ -1,20 +1,17 @@
 """A limit on log-in attempts, per address and per user name."""
 
-from collections import OrderedDict
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from streamer.events.counting_rules import MINUTE
 from streamer.runtime.clock import Clock
+from streamer.web.recent_activity import RecentCounter
 
 ATTEMPT_WINDOW_MS: Final = 5 * MINUTE
 MAX_PER_ADDRESS: Final = 20
 MAX_PER_NAME: Final = 10
 MAX_REMEMBERED: Final = 10_000
-"""Addresses and names remembered; beyond it the oldest are dropped."""
-
-AttemptKey = tuple[str, str]
-"""The key of a count: ("address", …) or ("name", …)."""
+"""Addresses remembered, and names; beyond it the oldest are dropped."""
 
 
 class LoginThrottle:
@@ -32,38 +29,23 @@ class LoginThrottle:
     """
 
     def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._attempts: OrderedDict[AttemptKey, list[int]] = OrderedDict()
+        self._by_address, self._by_name = (
+            RecentCounter(clock, ATTEMPT_WINDOW_MS, MAX_REMEMBERED) for _ in range(2)
+        )
 
     def register_attempt(self, address: str, name: str) -> int:
         """Count an attempt and return 0, or return the seconds to wait if it is refused."""
-        limits: dict[AttemptKey, int] = {
-            ("address", address_block(address)): MAX_PER_ADDRESS,
-            ("name", name): MAX_PER_NAME,
-        }
-        waits_ms = [self._wait_ms(attempt_key, limit) for attempt_key, limit in limits.items()]
-        if any(waits_ms):
-            return -(-max(waits_ms) // 1000)
-        for attempt_key in limits:
-            self._count(attempt_key)
-        return 0
+        block = address_block(address)
+        wait_s = max(
+            self._by_address.wait_s(block, MAX_PER_ADDRESS), self._by_name.wait_s(name, MAX_PER_NAME)
+        )
+        if not wait_s:
+            self._by_address.count(block)
+            self._by_name.count(name)
+        return wait_s
 
     def record_success(self, name: str) -> None:
-        self._attempts.pop(("name", name), None)
-
-    def _wait_ms(self, attempt_key: AttemptKey, limit: int) -> int:
-        since_ms = self._clock() - ATTEMPT_WINDOW_MS
-        recent_ms = [at_ms for at_ms in self._attempts.get(attempt_key, []) if at_ms > since_ms]
-        return recent_ms[-limit] - since_ms if len(recent_ms) >= limit else 0
-
-    def _count(self, attempt_key: AttemptKey) -> None:
-        now_ms = self._clock()
-        recent_ms = [
-            at_ms for at_ms in self._attempts.pop(attempt_key, []) if at_ms > now_ms - ATTEMPT_WINDOW_MS
-        ]
-        self._attempts[attempt_key] = [*recent_ms, now_ms]
-        while len(self._attempts) > MAX_REMEMBERED:
-            self._attempts.popitem(last=False)
+        self._by_name.clear(name)
 
 
 def address_block(address: str) -> str:

@@ -1,40 +1,42 @@
-"""Counters of the last minute, and keys that expire, both of limited size."""
+"""Counters of recent events, and keys that expire, both of limited size."""
 
 from collections import OrderedDict, deque
 
-from streamer.events.counting_rules import MINUTE
 from streamer.runtime.clock import Clock
 
 
-class MinuteCounter:
-    """Count events of the last minute by name; beyond `max_names` the longest unused names are dropped.
+class RecentCounter:
+    """Count events of the last `window_ms` by name; beyond `max_names` the longest unused names are dropped.
 
-    >>> counter = MinuteCounter(lambda: 0, 100)
+    >>> counter = RecentCounter(lambda: 0, 60_000, 100)
     >>> counter.count("zendesk")
     >>> counter.wait_s("zendesk", limit=2), counter.wait_s("zendesk", limit=1)
     (0, 60)
     """
 
-    def __init__(self, clock: Clock, max_names: int) -> None:
-        self._clock, self._max_names = clock, max_names
+    def __init__(self, clock: Clock, window_ms: int, max_names: int) -> None:
+        self._clock, self._window_ms, self._max_names = clock, window_ms, max_names
         self._times: OrderedDict[str, deque[int]] = OrderedDict()
 
     def wait_s(self, name: str, limit: int) -> int:
-        """Return the seconds until one more event is within the limit per minute; 0: it is now."""
-        times = self._times_within_minute(name)
-        return 0 if len(times) < limit else -(-(times[-limit] + MINUTE - self._clock()) // 1000)
+        """Return the seconds until one more event is within the limit; 0: it is now."""
+        times = self._recent_times(name)
+        return 0 if len(times) < limit else -(-(times[-limit] + self._window_ms - self._clock()) // 1000)
 
     def count(self, name: str) -> None:
-        times = self._times_within_minute(name)
+        times = self._recent_times(name)
         times.append(self._clock())
         self._times[name] = times
         self._times.move_to_end(name)
         while len(self._times) > self._max_names:
             self._times.popitem(last=False)
 
-    def _times_within_minute(self, name: str) -> deque[int]:
+    def clear(self, name: str) -> None:
+        self._times.pop(name, None)
+
+    def _recent_times(self, name: str) -> deque[int]:
         times = self._times.get(name, deque())
-        while times and times[0] <= self._clock() - MINUTE:
+        while times and times[0] <= self._clock() - self._window_ms:
             times.popleft()
         return times
 

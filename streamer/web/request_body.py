@@ -13,6 +13,8 @@ from starlette.requests import ClientDisconnect, Request
 from streamer.events.adapters import SOURCES
 from streamer.events.envelopes import MAX_RECORD_BYTES
 
+BODY_TIMEOUT_S: Final = 10.0
+
 
 async def read_body(request: Request, timeout_s: float, max_bytes: int = MAX_RECORD_BYTES) -> bytes:
     """Read a body of at most `max_bytes` within `timeout_s`. Raise HTTPException (400, 408 or 413)."""

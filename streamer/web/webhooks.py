@@ -22,8 +22,9 @@ from streamer.runtime.clock import Clock
 from streamer.settings import Settings, SettingsError
 from streamer.web.login_throttle import address_block
 from streamer.web.proxy import TrustedProxy
-from streamer.web.recent_activity import ExpiringKeys, MinuteCounter
+from streamer.web.recent_activity import ExpiringKeys, RecentCounter
 from streamer.web.request_body import (
+    BODY_TIMEOUT_S,
     check_content_type,
     is_form,
     possible_urls,
@@ -55,7 +56,7 @@ PublishRecord = Callable[[OutgoingRecord], Awaitable[None]]
 class WebhookTimeouts(NamedTuple):
     """Timeouts for reading a body and for publishing, in seconds. Vendors wait about 5 s for an answer."""
 
-    body_s: float = 10.0
+    body_s: float = BODY_TIMEOUT_S
     publish_s: float = 4.0
 
 
@@ -97,8 +98,8 @@ class WebhookRoutes:
         self._limits_per_minute = {name: settings.sources[name].rate for name in self._secrets}
         self._publish, self._clock, self._proxy, self._timeouts = publish, clock, proxy, timeouts
         self._publish_counter, self._failure_counter = (
-            MinuteCounter(clock, len(SOURCES)),
-            MinuteCounter(clock, MAX_ADDRESSES),
+            RecentCounter(clock, MINUTE, len(SOURCES)),
+            RecentCounter(clock, MINUTE, MAX_ADDRESSES),
         )
         self._published_keys, self._trusted_addresses = (
             ExpiringKeys(clock, REPLAY_WINDOW_MS, MAX_REPLAY_KEYS),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from starlette.applications import Starlette
+from starlette.types import Message
 
 from streamer.cli import main
 from streamer.events.counting_rules import HOUR, MINUTE, SECOND
@@ -210,6 +211,22 @@ async def test_after_ten_tries_a_name_has_to_wait() -> None:
     assert (await log_in(app, address="192.0.2.99")).status == 429
     clock.now += 1
     assert (await log_in(app, address="192.0.2.99")).status == 303
+
+
+async def test_a_form_that_does_not_arrive_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamer.web.login.BODY_TIMEOUT_S", 0.01)
+    answers: list[Message] = []
+
+    async def receive() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        answers.append(message)
+
+    async with asyncio.timeout(5):
+        await login_app()(scope("/login", "POST", {}, {}, "127.0.0.1", "http"), receive, send)
+    assert answers[0]["status"] == 408
 
 
 def attempt_waits(throttle: LoginThrottle, addresses: Iterable[str], name: str = "") -> list[int]:
