@@ -86,13 +86,6 @@ class GroupContext(NamedTuple):
     risk: SurveyResponse | None = None
 
 
-class GroupInContext(NamedTuple):
-    """A group together with its place in the journey."""
-
-    group: FactGroup
-    context: GroupContext
-
-
 NO_CONTEXT: Final = GroupContext()
 
 
@@ -148,13 +141,13 @@ def add_delta(delta: CommitDelta, key: Key, before: Journey, after: Journey, rul
 
 def fold(
     key: Key, journey: Journey, rules: CountingRules
-) -> Iterator[tuple[GroupInContext, list[Contribution]]]:
-    """Yield each group of a journey, in its context, with the rows that it adds.
+) -> Iterator[tuple[FactGroup, GroupContext, list[Contribution]]]:
+    """Yield each group of a journey, its place there, and the rows that it adds.
 
     >>> from streamer.journeys.journey import NO_FACTS, contact_key
     >>> call = Segment(contact_id="c1", ended_at=1_750_000_000_000, outcome="answered", wait_ms=9_000)
     >>> group = FactGroup.from_facts(contact_key("c1"), NO_FACTS.added(call))
-    >>> [(_, rows)] = fold(customer_key("ann"), Journey({group.key: group}), CountingRules())
+    >>> [(_, _, rows)] = fold(customer_key("ann"), Journey({group.key: group}), CountingRules())
     >>> tallies = [row.tally() for row in rows]
     >>> [sum(tally.get(NUMBER[name], 0) for tally in tallies) for name in ("answered", "contacts", "wait_ms")]
     [1, 1, 9000]
@@ -162,7 +155,7 @@ def fold(
     context_by_group = group_contexts(key, journey, rules)
     for group_key, group in journey.groups.items():
         context = context_by_group.get(group_key, NO_CONTEXT)
-        yield GroupInContext(group, context), contributions(group, context, rules)
+        yield group, context, contributions(group, context, rules)
 
 
 def contributions(group: FactGroup, context: GroupContext, rules: CountingRules) -> list[Contribution]:

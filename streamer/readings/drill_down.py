@@ -13,11 +13,11 @@ import msgspec
 
 from streamer.events.counting_rules import UNKNOWN, CountingRules
 from streamer.events.models import DIMENSIONS, QUESTIONS, SurveyResponse
-from streamer.journeys.journey import Journey, Key, last_segment
+from streamer.journeys.journey import FactGroup, Journey, Key, last_segment
 from streamer.metrics.catalogue import Metric, evaluate_metric
 from streamer.metrics.formulas import MetricFigure, ReadingContext, TallyCounts
 from streamer.metrics.tally import NUMBER, Tally
-from streamer.panes.fold import Contribution, GroupInContext, fold, handle_ms
+from streamer.panes.fold import Contribution, GroupContext, fold, handle_ms
 from streamer.panes.pane_keys import ALL, FINE_MS, Cell
 from streamer.readings.pane_families import FinePanes, PaneView, QueueZones
 from streamer.readings.window_query import WindowQuery, rfc3339_from_ms
@@ -228,21 +228,21 @@ def _contacts_of_journey(
     target: DrillDown, key: Key, journey: Journey, order: Order, source: JourneySource
 ) -> dict[Key, RankedContact]:
     contacts_by_group = {}
-    for group_in_context, rows in fold(key, journey, source.rules):
+    for group, context, rows in fold(key, journey, source.rules):
         rows_in_scope = [row for row in rows if target.includes(row, source.zones)]
         figures = [(row, target.figure(row.tally())) for row in rows_in_scope]
         sampled = [(row, figure) for row, figure in figures if figure.support > 0]
         if sampled:
             badness = max(target.badness(figure) for _, figure in sampled) if order == "worst" else 0.0
             time_ms = max(row.time_ms for row, _ in sampled)
-            contacts_by_group[group_in_context.group.key] = RankedContact(
-                badness, time_ms, _contact_details(group_in_context, time_ms, sampled[0][0].cell)
+            contacts_by_group[group.key] = RankedContact(
+                badness, time_ms, _contact_details(group, context, time_ms, sampled[0][0].cell)
             )
     return contacts_by_group
 
 
-def _contact_details(group_in_context: GroupInContext, time_ms: int, cell: Cell) -> ContactDetails:
-    context, facts = group_in_context.context, group_in_context.group.facts
+def _contact_details(group: FactGroup, context: GroupContext, time_ms: int, cell: Cell) -> ContactDetails:
+    facts = group.facts
     last = last_segment(facts.segments)
     response = max(
         facts.responses, key=lambda record: (not record.excluded, record.answered_at), default=None
@@ -251,7 +251,7 @@ def _contact_details(group_in_context: GroupInContext, time_ms: int, cell: Cell)
     site, queue, team, agent, channel, reason, language = cell
     return ContactDetails(
         contact_id=last.contact_id if last else response.contact_id if response else None,
-        customer_id=group_in_context.group.customer_id(),
+        customer_id=group.customer_id(),
         time=rfc3339_from_ms(time_ms),
         ended_at=rfc3339_from_ms(last.ended_at) if last else None,
         site=site, queue=queue, team=team, agent=agent, channel=channel, reason=reason, language=language,
