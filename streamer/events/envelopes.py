@@ -65,6 +65,24 @@ class InvalidEventError(Exception):
         self.error = error
 
 
+def decode_json_object(value: bytes | str, noun: str) -> dict[str, Any]:
+    """Decode a JSON object. `noun` names the value in errors. Raises InvalidEventError.
+
+    >>> decode_json_object('{"contact_id": "c1"}', "line")
+    {'contact_id': 'c1'}
+    """
+    try:
+        json_object = msgspec.json.decode(value)
+    except UnicodeDecodeError as error:
+        raise InvalidEventError("not-json", f"the {noun} is not UTF-8 from byte {error.start} on") from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        problem = f"{error or 'nested too deeply'}, expected a JSON object"
+        raise InvalidEventError("not-json", problem) from None
+    if not isinstance(json_object, dict):
+        raise InvalidEventError("wrong-type", f"the {noun} is not a JSON object")
+    return json_object
+
+
 F = TypeVar("F", bound=EventBody)
 
 

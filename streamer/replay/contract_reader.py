@@ -10,7 +10,7 @@ import msgspec
 
 from streamer.events.adapters.source import OutgoingEvent
 from streamer.events.decoding import TOPICS, KafkaRecord
-from streamer.events.envelopes import InvalidEventError, unwrap
+from streamer.events.envelopes import InvalidEventError, decode_json_object, unwrap
 from streamer.events.event_bodies import ENVELOPE_FIELDS, EVENT_BODIES, CallCompletedBody
 from streamer.events.models import RejectedEvent
 from streamer.replay.row_results import SourcedEvent
@@ -66,7 +66,7 @@ class ContractReader:
 
     def read(self, line: bytes) -> SourcedEvent | RejectedEvent:
         try:
-            return self._parse_event(line, _decode_object(line))
+            return self._parse_event(line, decode_json_object(line, "line"))
         except InvalidEventError as error:
             return RejectedEvent(error.reason, error.error)
 
@@ -83,24 +83,10 @@ class ContractReader:
         source, _ = unwrap(KafkaRecord("", 0, 0, 0, None, line, ()), _DECODER)
         data = body.get("data")
         if data is None:
-            data = _decode_object(base64.b64decode(body["data_base64"]))
+            data = decode_json_object(base64.b64decode(body["data_base64"]), "line")
         if not isinstance(data, dict):
             raise InvalidEventError("wrong-type", "data is not a JSON object")
         return SourcedEvent(source, OutgoingEvent(self._topic or _topic_of_type(body["type"], data), data))
-
-
-def _decode_object(line: bytes) -> dict[str, Any]:
-    try:
-        value = msgspec.json.decode(line)
-    except UnicodeDecodeError as error:
-        raise InvalidEventError("not-json", f"the line is not UTF-8 at byte {error.start}") from None
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidEventError(
-            "not-json", f"{error or 'nested too deeply'}, expected a JSON object"
-        ) from None
-    if not isinstance(value, dict):
-        raise InvalidEventError("wrong-type", "the line is not a JSON object")
-    return value
 
 
 def _require_known_topic(topic: Any) -> str:

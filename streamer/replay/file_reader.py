@@ -7,10 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
 from streamer.events.agent_directory import AgentDirectory
-from streamer.events.envelopes import InvalidEventError
+from streamer.events.envelopes import InvalidEventError, decode_json_object
 from streamer.events.models import RejectedEvent
 from streamer.replay.contract_reader import ContractReader, check_topic_option, topic_of_fields
 from streamer.replay.file_rows import FileFormat, FileRow, FileRows, open_rows
@@ -90,11 +88,8 @@ class FileReader:
     ) -> Iterator[ReplayEntry]:
         if self._payload_reader is not None:
             return map(self._payload_reader.read, remaining_rows)
-        read = self._map_reader(source, rows) or self._contract_reader()
+        read = self._map_reader(source, rows) or ContractReader(self._topic).read
         return (ReplayEntry(row.line, (_read_row(read, row),)) for row in remaining_rows)
-
-    def _contract_reader(self) -> Callable[[Any], RowResult]:
-        return ContractReader(self._topic).read
 
     def _map_reader(self, source: InputFile, rows: FileRows) -> Callable[[Any], RowResult] | None:
         """Return the reader of rows by a map; None for JSON objects without a map."""
@@ -105,7 +100,7 @@ class FileReader:
         if self._table_map is None:
             return None
         read = self._with_team(self._table_map.read)
-        return lambda line: read(_decode_object(line))
+        return lambda line: read(decode_json_object(line, "line"))
 
     def _map_by_names(self, source: InputFile, columns: Any) -> TableMap:
         try:
@@ -137,12 +132,3 @@ def _read_row(read: Callable[[Any], RowResult], row: FileRow) -> RowResult:
         return read(row.content)
     except InvalidEventError as error:
         return RejectedEvent(error.reason, error.error)
-
-
-def _decode_object(line: bytes) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(line, type=dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidEventError(
-            "not-json", f"{error or 'nested too deeply'}, expected a JSON object"
-        ) from None

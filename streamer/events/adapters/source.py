@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import msgspec
 
-from streamer.events.envelopes import InvalidEventError
+from streamer.events.envelopes import InvalidEventError, decode_json_object
 from streamer.events.models import RejectedEvent
 
 LONGEST_KEY: Final = 256
@@ -123,15 +123,7 @@ def _parse_payload(source: SourceAdapter, payload: bytes | str) -> Any:
         raise InvalidEventError("not-json", f"the payload is not UTF-8 from byte {error.start} on") from None
     if source.form == "line":
         return text.rstrip("\r\n")
-    try:
-        body = msgspec.json.decode(text)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise InvalidEventError(
-            "not-json", f"{error or 'nested too deeply'}, expected a JSON object"
-        ) from None
-    if not isinstance(body, dict):
-        raise InvalidEventError("wrong-type", "the payload is not a JSON object")
-    return body
+    return decode_json_object(text, "payload")
 
 
 def assemble_events(
