@@ -10,7 +10,7 @@ from streamer.panes.pane_keys import ALL
 from streamer.panes.windows import TODAY
 from streamer.readings.query import dimension_values
 
-_ACRONYMS: Final = ("nps", "cnx", "csat", "ces", "fcr", "qa")
+_ACRONYMS: Final = ("nps", "cnx", "csat", "ces", "fcr", "acw", "qa")
 _SUFFIXES: Final = ("_seconds", "_ratio", "_score")
 _RATES: Final = ("abandon_ratio", "transfer_ratio", "repeat_ratio", "response_ratio")
 _EVENTS: Final = {
@@ -33,6 +33,15 @@ def metric_label(metric: Metric) -> str:
     name = metric.name.replace("_ratio", "_rate") if metric.name in _RATES else metric.name
     for suffix in _SUFFIXES:
         name = name.removesuffix(suffix)
+    return spell_out(name)
+
+
+def spell_out(name: str) -> str:
+    """Return the words of a metric's name, abbreviations in capitals.
+
+    >>> spell_out("nps_score"), spell_out("handle_time")
+    ('NPS score', 'Handle time')
+    """
     first, *others = [word.upper() if word in _ACRONYMS else word for word in name.split("_")]
     return " ".join([first[:1].upper() + first[1:], *others])
 

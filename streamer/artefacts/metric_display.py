@@ -5,6 +5,7 @@ from typing import Final, NamedTuple
 from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
 from grafana_foundation_sdk.models.dashboard import Threshold, ThresholdsMode
 
+from streamer.alerts.formatting import spell_out
 from streamer.metrics.catalogue import Metric
 from streamer.metrics.formulas import NetScore, ScaleMean
 from streamer.metrics.tally import SCALES
@@ -22,7 +23,6 @@ _UNITS: Final = {
     "score": ("none", 2),
     "erlangs": ("suffix: erl", 1),
 }
-_ACRONYMS: Final = ("nps", "cnx", "csat", "ces", "fcr", "acw", "qa")
 _SUFFIXES: Final = ("_seconds", "_erlangs")
 
 
@@ -45,8 +45,7 @@ def metric_title(metric: Metric) -> str:
     name = metric.name
     for suffix in _SUFFIXES:
         name = name.removesuffix(suffix)
-    first, *others = [word.upper() if word in _ACRONYMS else word for word in name.split("_")]
-    return " ".join([first[:1].upper() + first[1:], *others])
+    return spell_out(name)
 
 
 def metric_description(metric: Metric, settings: Settings) -> str:

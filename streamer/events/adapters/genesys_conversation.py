@@ -258,10 +258,7 @@ def _outbound_event(
     assert ended_ms is not None
     data = _common_data(conversation, agent_leg, agent_leg, options) | {"ended_at": ended_ms / 1000}
     if answered_queue:
-        names = ("contact_id", "segment_id", "customer_id", "ended_at")
-        return OutgoingEvent(
-            "call-completed", {name: data[name] for name in names if name in data} | {"deleted": True}
-        )
+        return _retraction(data)
     return OutgoingEvent(
         "call-completed", data | {"outcome": "answered" if data.get("talk_s") else "timeout"}
     )
