@@ -193,7 +193,8 @@ class RuleEvaluator:
     ) -> Iterator[RuleVerdict]:
         counts_by_key = self.window_counts(rule, moment)
         if counts_by_key is None:
-            for key in self._known_keys(rule, series_by_name):
+            series = series_by_name.get(rule.metric.name)
+            for key in self._selected_keys(rule, series.keys if series else ()):
                 yield RuleVerdict(rule, _forgotten_verdict(rule, key))
             return
         streams = self.streams(rule, series_by_name, counts_by_key)
@@ -228,10 +229,6 @@ class RuleEvaluator:
         return threshold.evaluate_threshold(
             rule, self.subject(rule, key), target, observed, streams.for_key(key)
         )
-
-    def _known_keys(self, rule: AlertRule, series_by_name: Mapping[str, MetricSeries]) -> Sequence[str]:
-        series = series_by_name.get(rule.metric.name)
-        return self._selected_keys(rule, series.keys if series else ())
 
     def _state_at_firing(
         self, rule: AlertRule, key: str, streams: "ObservationStreams", moment: EvaluationMoment

@@ -108,7 +108,8 @@ def apply_limit(panel: P, steps: ThresholdsConfig, limit: float | None) -> P:
     """Set the colours of the steps; panels over time also get a line at the limit."""
     panel.thresholds(steps)
     if isinstance(panel, timeseries.Panel) and limit is not None:
-        panel.thresholds_style(_dashed_thresholds())
+        style = common.GraphThresholdsStyleConfig().mode(choices.GraphThresholdsStyleMode.DASHED)
+        panel.thresholds_style(style)
     return panel
 
 
@@ -184,10 +185,6 @@ def _last_value() -> common.ReduceDataOptions:
 
 def _by_thresholds() -> FieldColor:
     return FieldColor().mode(FieldColorModeId.THRESHOLDS)
-
-
-def _dashed_thresholds() -> common.GraphThresholdsStyleConfig:
-    return common.GraphThresholdsStyleConfig().mode(choices.GraphThresholdsStyleMode.DASHED)
 
 
 def _legend() -> common.VizLegendOptions:

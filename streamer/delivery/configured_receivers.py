@@ -1,7 +1,5 @@
 """Construction and check of the receivers configured in [receivers.NAME]."""
 
-from pydantic import SecretStr
-
 from streamer.delivery import slack, webhook
 from streamer.delivery.http_client import HttpClient
 from streamer.delivery.receiver import Receiver
@@ -37,7 +35,7 @@ def build_receivers(settings: Settings, http: HttpClient, clock: Clock) -> dict[
         name: WebhookReceiver(
             WebhookEndpoint(
                 receiver.url.get_secret_value(),
-                _decode_key(receiver.secret),
+                None if receiver.secret is None else signing_key(receiver.secret.get_secret_value()),
                 receiver.timeout.total_seconds(),
             ),
             formats[receiver.form],
@@ -54,7 +52,3 @@ def _message_formats(settings: Settings) -> dict[str, MessageFormat]:
         "json": webhook.json_format(settings.center),
         "slack": slack.slack_format(settings.timezone),
     }
-
-
-def _decode_key(secret: SecretStr | None) -> bytes | None:
-    return None if secret is None else signing_key(secret.get_secret_value())

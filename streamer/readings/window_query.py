@@ -69,7 +69,9 @@ class WindowQuery:
     def required_variants(self) -> Mapping[WindowVariant, bool]:
         """Return the variants to read, and for each whether its agents must be counted."""
         agents_by_variant: dict[WindowVariant, bool] = {WindowVariant(): False}
-        for metric in self._served_metrics():
+        for metric, _ in self.validated.metrics:
+            if not self._serves(metric):
+                continue
             variant = self.variant_of(metric)
             agents_by_variant[variant] = (
                 agents_by_variant.get(variant, False) or metric.measure.needs == "agents"
@@ -110,9 +112,6 @@ class WindowQuery:
             yield ScoreDistribution(
                 question, self.window, self.validated.query.by, key, start, end, answers, counted_scores
             )
-
-    def _served_metrics(self) -> list[Metric]:
-        return [metric for metric, _ in self.validated.metrics if self._serves(metric)]
 
     def _serves(self, metric: Metric) -> bool:
         return metric.windows.allows(window_length_ms(self.window), self._query_context.spans)

@@ -44,7 +44,10 @@ class TableMap:
         self._file, self._name = file, name
         self._refuse_placeholders()
         self._parsers = {field: _cell_parser(field, file) for field in mappable_fields(file.topic)}
-        self._columns = [(field, _as_list(column_spec)) for field, column_spec in file.columns.items()]
+        self._columns = [
+            (field, columns if isinstance(columns, list) else [columns])
+            for field, columns in file.columns.items()
+        ]
         self._constants = self._parse_constants("constants", file.constants)
         self._rules = [
             self._compile_rule(rule_number, row_rule) for rule_number, row_rule in enumerate(file.rows, 1)
@@ -194,10 +197,6 @@ def _time_parser(file: MapFile) -> value_parsers.TimeParser:
         None if times.zone is None else ZoneInfo(times.zone),
         day,
     )
-
-
-def _as_list(columns: str | list[str]) -> list[str]:
-    return columns if isinstance(columns, list) else [columns]
 
 
 def _map_word(cell: Any) -> str:

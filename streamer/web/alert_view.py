@@ -131,6 +131,7 @@ def alert_views(source: AlertViewSource, phases: Collection[Phase], now_ms: int)
 
 
 def _notified_view(alert: Alert, message: AlertMessage) -> AlertView:
+    firing_figures = message.figures if alert.fired is None else alert.fired.figures
     return AlertView(
         id=alert.id,
         rule=alert.rule,
@@ -154,12 +155,8 @@ def _notified_view(alert: Alert, message: AlertMessage) -> AlertView:
         interval=message.interval,
         contributors=message.contributors,
         links=message.links,
-        what=_symptom(message.kind, message.better, _firing_figures(alert, message)),
+        what=_symptom(message.kind, message.better, firing_figures),
     )
-
-
-def _firing_figures(alert: Alert, message: AlertMessage) -> VerdictFigures:
-    return message.figures if alert.fired is None else alert.fired.figures
 
 
 def _pending_view(alert: Alert, rule: AlertRule, names: NamesByDimension) -> AlertView:

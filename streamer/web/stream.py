@@ -193,7 +193,8 @@ class Hub:
             while self._clients:
                 await self._poll_once()
                 await asyncio.sleep(self._context.intervals.min_poll_s)
-                if self._read_task is None and not self._has_new_data():
+                is_unchanged = self._data_version == self._data_version_at(self._context.clock())
+                if self._read_task is None and is_unchanged:
                     await self._context.change_notifier.wait(self._context.intervals.max_poll_s)
         except Exception:
             _log.exception("reading a view failed, disconnecting its clients", view=self._view_name)
@@ -201,10 +202,6 @@ class Hub:
         finally:
             self._task = None
             self._reset()
-
-    def _has_new_data(self) -> bool:
-        """Tell whether numbers changed since they were looked at."""
-        return self._data_version != self._data_version_at(self._context.clock())
 
     def _data_version_at(self, now_ms: int) -> tuple[object, ...]:
         reader = self._context.reader

@@ -117,10 +117,11 @@ def build_tile(readings: TileReadings, targets: TileTargets) -> Tile:
         target=targets.target,
         state="few" if is_withheld else _state(reading, targets.target),
         trend=trend,
-        trend_is_good=_is_good(trend, reading.better),
+        trend_is_good=_IS_GOOD.get((trend, reading.better)),
         last_week=last_week,
         history=[
-            (at_ms, _value_if_sufficient(point, targets.least_support)) for at_ms, point in readings.history
+            (at_ms, None if has_small_sample(point, targets.least_support) else point.value)
+            for at_ms, point in readings.history
         ],
     )
 
@@ -132,10 +133,6 @@ def has_small_sample(reading: Reading, least_support: int) -> bool:
 
 def _has_interval(reading: Reading) -> bool:
     return bool(CATALOGUE[reading.metric].measure.interval)
-
-
-def _value_if_sufficient(reading: Reading, least_support: int) -> float | None:
-    return None if has_small_sample(reading, least_support) else reading.value
 
 
 def _state(reading: Reading, target: float | None) -> TileState:
@@ -178,10 +175,6 @@ _IS_GOOD: Final = {
     ("down", "higher"): False,
     ("up", "lower"): False,
 }
-
-
-def _is_good(trend: TileTrend, better: str) -> bool | None:
-    return _IS_GOOD.get((trend, better))
 
 
 def _history_before_now(tile: Tile) -> TileHistory:

@@ -77,7 +77,7 @@ class WallboardView:
                     reading,
                     last_week,
                     [*history, (now_ms, reading)],
-                    is_hidden=_is_suppressed(reading, unsuppressed),
+                    is_hidden=reading.value is None and unsuppressed.value is not None,
                 ),
             )
             for reading, unsuppressed, last_week, history in figures
@@ -138,10 +138,6 @@ class WallboardView:
                     else []
                 )
             yield [*zip(times_ms, points, strict=False)]
-
-
-def _is_suppressed(reading: Reading, unsuppressed: Reading) -> bool:
-    return reading.value is None and unsuppressed.value is not None
 
 
 def history_step_ms(window: str) -> int:

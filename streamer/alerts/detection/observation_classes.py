@@ -4,7 +4,6 @@ A share has hits and misses, a net score detractors, passives and promoters, a s
 are cut into BINS classes, equally likely in the baseline of a group.
 """
 
-from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import msgspec
@@ -95,7 +94,7 @@ def _net(formula: NetScore, sign: int) -> ObservationClasses:
 
 
 def _share(formula: CountRatio, sign: int) -> ObservationClasses:
-    counts = _distinct((*formula.hits, *formula.of, *formula.less))
+    counts = tuple(dict.fromkeys((*formula.hits, *formula.of, *formula.less)))
 
     def weights(name: str) -> tuple[int, int]:
         hits = formula.hits.count(name)
@@ -114,10 +113,6 @@ def _scale(formula: ScaleMean, sign: int) -> ObservationClasses:
     return ObservationClasses(
         tuple(map(str, scale)), counts, weights, tuple(sign * value for value in values), values
     )
-
-
-def _distinct(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(names))
 
 
 _SECONDS: Final = np.array([bucket_value(number) / 1000 for number in range(BUCKETS)])

@@ -1,6 +1,6 @@
 """Counts by time step, kept up to date with a reader; only changed steps are counted again."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -100,15 +100,14 @@ class StepCounter:
         return totals.astype(np.int64).reshape(shape)
 
     def _join_steps(self, name: str, first: int, last: int) -> tuple[tuple[Integers, ...], Integers]:
-        step_entries = [*self._steps_between(name, first, last)]
+        step_entries = [
+            (step, step_counts.counts[name])
+            for step, step_counts in self._steps.items()
+            if first <= step < last
+        ]
         steps = np.repeat(
             [step - first for step, _ in step_entries], [len(entries.keys) for _, entries in step_entries]
         )
         keys, values = concatenate_counts([entries for _, entries in step_entries])
         rows, columns = np.divmod(keys, self._columns[name].width)
         return (steps.astype(np.int64), rows, columns), values
-
-    def _steps_between(self, name: str, first: int, last: int) -> Iterator[tuple[int, SparseCounts]]:
-        for step, step_counts in self._steps.items():
-            if first <= step < last:
-                yield step, step_counts.counts[name]

@@ -70,7 +70,8 @@ class MessageComposer:
             None if figure.lower is None or figure.upper is None else Interval(figure.lower, figure.upper)
         )
         since = verdict.figures.since or alert.began_at
-        contributors = self._contributors(case, observed) if notice.id in explained else ()
+        subgroups = observed.largest_contributors(case) if notice.id in explained else ()
+        contributors = tuple(self._contributor(rule, subgroup) for subgroup in subgroups)
         return AlertMessage(
             id=notice.id,
             episode=alert.id,
@@ -117,11 +118,6 @@ class MessageComposer:
     def _sentence_context(self, by: str, key: str, now_ms: int) -> SentenceContext:
         zone = self._zones.get(queue_of(by, key), self._settings.timezone)
         return SentenceContext(group_name(self._settings.names, by, key), zone, now_ms)
-
-    def _contributors(self, case: AlertCase, observed: AlertObservations) -> tuple[Contributor, ...]:
-        return tuple(
-            self._contributor(case.rule, subgroup) for subgroup in observed.largest_contributors(case)
-        )
 
     def _contributor(self, rule: AlertRule, named_subgroup: NamedSubgroup) -> Contributor:
         subgroup = named_subgroup.effect.subgroup

@@ -29,7 +29,8 @@ def summarize_rule(rule: AlertRule, target: float | None) -> tuple[RuleTerm, ...
 
 def _rule_terms(rule: AlertRule, target: float | None) -> Iterator[tuple[str, str]]:
     if target is not None:
-        yield "target", f"{_target_side(rule)} {format_metric(rule.metric, target)}"
+        side = "at least" if rule.metric.better == "higher" else "at most"
+        yield "target", f"{side} {format_metric(rule.metric, target)}"
     if rule.kind == "target":
         yield "window", "today, since midnight" if rule.window == TODAY else f"the last {rule.window}"
         yield (
@@ -42,10 +43,6 @@ def _rule_terms(rule: AlertRule, target: float | None) -> Iterator[tuple[str, st
     yield "hours", format_hours(rule.hours)
     yield "severity", rule.severity
     yield "tell", ", ".join(rule.tell) or "no webhook: the pages, and an Alertmanager if there is one"
-
-
-def _target_side(rule: AlertRule) -> str:
-    return "at least" if rule.metric.better == "higher" else "at most"
 
 
 def false_alarm_promise(rule: AlertRule) -> str:

@@ -147,15 +147,12 @@ def _transfer(
     visit_transfers = [
         fragment
         for fragment in transfers
-        if start_ms <= fragment.at <= end.at + _TRANSFER_LAG_MS and _concerns_call(fragment, end)
+        if start_ms <= fragment.at <= end.at + _TRANSFER_LAG_MS
+        and fragment.data.get("call") in (None, end.data["call"])
     ]
     if any(fragment.data.get("context") in options["external_contexts"] for fragment in visit_transfers):
         return "external"
     return "agent" if visit_transfers or end.data.get("why") == "transfer" else None
-
-
-def _concerns_call(transfer: Fragment, end: Fragment) -> bool:
-    return transfer.data.get("call") in (None, end.data["call"])
 
 
 SOURCE: Final = SourceAdapter(
