@@ -19,13 +19,8 @@ from streamer.events.counting_rules import (
 )
 from streamer.events.models import (
     DIMENSIONS,
-    CustomerValuation,
     Event,
     FactIdentity,
-    QualityEvaluation,
-    Segment,
-    SurveyResponse,
-    SurveySent,
     Tombstone,
 )
 from streamer.metrics.catalogue import CATALOGUE, WindowSpans, evaluate_metric
@@ -33,6 +28,7 @@ from streamer.metrics.formulas import ReadingContext, TallyCounts
 from streamer.metrics.tally import BUCKETS, DURATIONS, FIRST_BUCKET_OF, NUMBER, SCALES
 from streamer.panes.pane_keys import FINE_MS, Cell, groupings, row_field
 from tests import strategies
+from tests.facts import NOON, answer, call, evaluation, invitation, valuation
 from tests.oracle import (
     Counts,
     Reading,
@@ -45,32 +41,9 @@ from tests.oracle import (
     tallies,
 )
 
-NOON = strategies.START + 12 * HOUR
 PANE = NOON // FINE_MS
 RULES = CountingRules()
 SLOW = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-
-
-def call(contact_id: str = "c1", ended_at: int = NOON, outcome: str = "answered", **more: object) -> Segment:
-    return Segment(contact_id=contact_id, ended_at=ended_at, outcome=outcome, **more)
-
-
-def answer(response_id: str = "r1", answered_at: int = NOON, **more: object) -> SurveyResponse:
-    return SurveyResponse(response_id=response_id, answered_at=answered_at, **more)
-
-
-def invitation(survey_id: str = "v1", sent_at: int = NOON, **more: object) -> SurveySent:
-    return SurveySent(survey_id=survey_id, sent_at=sent_at, **more)
-
-
-def evaluation(
-    score: int, evaluation_id: str = "e1", evaluated_at: int = NOON, **more: object
-) -> QualityEvaluation:
-    return QualityEvaluation(evaluation_id=evaluation_id, score=score, evaluated_at=evaluated_at, **more)
-
-
-def valuation(customer_id: str, value: int, as_of: int = NOON, **more: object) -> CustomerValuation:
-    return CustomerValuation(customer_id=customer_id, value=value, as_of=as_of, version=as_of, **more)
 
 
 def cell(**dimensions: str) -> Cell:
