@@ -7,6 +7,7 @@ import pytest
 
 from streamer.events.counting_rules import DAY, HOUR, MINUTE, SECOND
 from streamer.panes.windows import (
+    LENGTHS_MS,
     TODAY,
     WINDOWS,
     PaneRange,
@@ -15,6 +16,7 @@ from streamer.panes.windows import (
     local_midnight_ms,
     week_before_panes,
     week_earlier_ms,
+    window_length_ms,
     window_panes,
 )
 
@@ -42,6 +44,7 @@ def test_the_windows_are_those_of_the_contract() -> None:
         ("edges snap outward to 10 s", "5m", "2026-11-21T10:00:03Z", ("fine", "21 09:55:00", "21 10:00:10")),
         ("edges on the grid stay", "5m", "2026-11-21T10:00:00Z", ("fine", "21 09:55:00", "21 10:00:00")),
         ("just past the grid", "5m", "2026-11-21T10:00:00.001Z", ("fine", "21 09:55:00", "21 10:00:10")),
+        ("just before it", "5m", "2026-11-21T09:59:59.999Z", ("fine", "21 09:54:50", "21 10:00:00")),
         ("24 h is fine now", "24h", "2026-11-21T10:00:03Z", ("fine", "20 10:00:00", "21 10:00:10")),
         ("fine a day back", "1h", "2026-11-20T10:00:03Z", ("fine", "20 09:00:00", "20 10:00:10")),
         ("24 h a day back", "24h", "2026-11-20T10:00:03Z", ("fine", "19 10:00:00", "20 10:00:10")),
@@ -63,6 +66,8 @@ def test_the_windows_are_those_of_the_contract() -> None:
         ),
         ("7 d in whole hours", "7d", "2026-11-21T10:00:03Z", ("long", "14 10:00:00", "21 11:00:00")),
         ("7 d on the hour", "7d", "2026-11-21T10:00:00Z", ("long", "14 10:00:00", "21 10:00:00")),
+        ("just past the hour", "7d", "2026-11-21T10:00:00.001Z", ("long", "14 10:00:00", "21 11:00:00")),
+        ("just before it", "7d", "2026-11-21T09:59:59.999Z", ("long", "14 09:00:00", "21 10:00:00")),
         ("the future is fine", "5m", "2026-11-21T10:02:00Z", ("fine", "21 09:57:00", "21 10:02:00")),
         ("the oldest hour kept", "90d", "2026-11-11T10:00:00Z", ("long", "13 10:00:00", "11 10:00:00")),
         ("older than kept", "90d", "2026-11-11T09:59:59Z", None),
@@ -70,6 +75,29 @@ def test_the_windows_are_those_of_the_contract() -> None:
 )
 def test_a_window(sentence: str, window: str, at: str, expected: tuple[str, str, str] | None) -> None:
     assert edges(window_panes(window, ms(at), QueryClock(NOW))) == expected, sentence
+
+
+@pytest.mark.parametrize("window", LENGTHS_MS)
+@pytest.mark.parametrize(
+    ("sentence", "off_ms"), [("on the hour", 0), ("1 ms later", 1), ("1 ms earlier", -1)]
+)
+def test_a_window_is_half_open_and_holds_all_of_its_length(window: str, sentence: str, off_ms: int) -> None:
+    at_ms = ms("2026-11-21T10:00Z") + off_ms
+    start_ms = at_ms - window_length_ms(window)
+    panes = window_panes(window, at_ms, QueryClock(NOW))
+    assert panes is not None
+    width = panes.end_ms // panes.last
+    assert panes.first == start_ms // width, "the instant at its start belongs to it"
+    assert panes.last == (at_ms - 1) // width + 1, "the instant before its end is the last that does"
+
+
+def test_windows_that_follow_each_other_on_the_grid_share_no_pane() -> None:
+    for window in ("5m", "1h", "4h", "7d"):
+        later = window_panes(window, ms("2026-11-21T10:00Z"), QueryClock(NOW))
+        earlier = window_panes(window, ms("2026-11-21T10:00Z") - window_length_ms(window), QueryClock(NOW))
+        assert later is not None
+        assert earlier is not None
+        assert earlier.last == later.first
 
 
 WEEK_BEFORE = WindowShift(7 * DAY, hours=True)
