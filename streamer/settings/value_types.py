@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BeforeValidator
+from pydantic import AfterValidator, BeforeValidator
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -38,7 +38,7 @@ def _check_zone(name: str) -> str:
 
 
 Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
-Zone = Annotated[str, BeforeValidator(_check_zone)]
+Zone = Annotated[str, AfterValidator(_check_zone)]
 Formula = Literal["negative", "exclude_short", "ignore", "positive", "answered_only"]
 
 
