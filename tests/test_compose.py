@@ -24,7 +24,7 @@ from streamer.web.users import UserDirectory
 from streamer.worker.forgotten_customers import new_customer_key
 from streamer.worker.kafka import count_partitions, ensure_topics
 from tests.parts import apache_kafka
-from tests.parts.apache_kafka import ApacheKafka
+from tests.parts.apache_kafka import ApacheKafka, format_folder
 from tests.parts.redis_server import RedisServer
 from tests.parts.server import free_port, run
 
@@ -343,8 +343,8 @@ async def test_redis_starts_as_it_is_configured(parts: Any) -> None:
 class Composed(ApacheKafka):
     """Kafka with the properties that its image makes of the environment, on ports and in a folder of ours."""
 
-    def formatting(self) -> list[str]:
-        return [f"--cluster-id={SERVICES['kafka']['environment']['CLUSTER_ID']}"]
+    def _format(self) -> None:
+        format_folder(self._properties, SERVICES["kafka"]["environment"]["CLUSTER_ID"])
 
     def properties(self) -> str:
         own = {"9092": str(free_port()), "29092": str(self.port), "9093": str(free_port())}

@@ -1,11 +1,14 @@
 """Apache Kafka, the real one: fetched by Maven, one node that is broker and controller."""
 
+import atexit
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import uuid
 from base64 import urlsafe_b64encode
+from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -15,6 +18,8 @@ from tests.parts.server import free_port
 _POM = Path(__file__).with_name("pom.xml")
 _ROOT = _POM.parents[2]
 _JVM = ["java", "-Xms128m", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+_TERMINATED = 128 + signal.SIGTERM
+"""Exit code of Java after SIGTERM."""
 
 
 class ApacheKafka(Broker):
@@ -23,25 +28,53 @@ class ApacheKafka(Broker):
 
     def __init__(self) -> None:
         super().__init__()
-        self._jars = f"{libraries()}/*"
+        libs = libraries()
+        self._jars = f"{libs}/*"
+        self._archive = libs.with_name("classes.jsa")
+        self._new_archive = self._archive.with_suffix(f".{self.port}")
         self._properties = self.folder / "server.properties"
         self._properties.write_text(self.properties())
         self._format()
 
     def command(self) -> list[str]:
-        return [*_JVM, "-cp", self._jars, "kafka.Kafka", str(self._properties)]
+        """The command line. The first broker that is stopped leaves an archive of its classes, with which
+        all later ones start in half the time."""
+        if self._archive.exists():
+            sharing = f"-XX:SharedArchiveFile={self._archive}"
+        else:
+            sharing = f"-XX:ArchiveClassesAtExit={self._new_archive}"
+        return [*_JVM, sharing, "-cp", self._jars, "kafka.Kafka", str(self._properties)]
+
+    async def stop(self) -> None:
+        process = self.process
+        await super().stop()
+        if process is not None and self._new_archive.exists():
+            if process.returncode == _TERMINATED:  # else it may be half written
+                os.replace(self._new_archive, self._archive)
+            self._new_archive.unlink(missing_ok=True)
 
     def properties(self) -> str:
         return _properties(self.port, free_port(), self.folder / "data")
 
-    def formatting(self) -> list[str]:
-        """Arguments of the tool that prepares its folder."""
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        return ["--standalone", f"--cluster-id={cluster}"]
-
     def _format(self) -> None:
-        arguments = ["format", *self.formatting(), "--config", str(self._properties)]
-        _succeed([*_JVM, "-cp", self._jars, "kafka.tools.StorageTool", *arguments])
+        """Prepare the folder as Kafka's tool did once: a copy, since the tool needs as long as a start."""
+        shutil.copytree(_formatted_data(), self.folder / "data")
+
+
+@cache
+def _formatted_data() -> Path:
+    """A folder that Kafka's tool has prepared for any broker of these tests; removed with the process."""
+    folder = Path(tempfile.mkdtemp(prefix="streamer-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    (folder / "server.properties").write_text(_properties(free_port(), free_port(), folder / "data"))
+    format_folder(folder / "server.properties", urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode())
+    return folder / "data"
+
+
+def format_folder(properties: Path, cluster_id: str) -> None:
+    """Prepare the folder of a broker with Kafka's own tool."""
+    arguments = ["format", f"--cluster-id={cluster_id}", "--config", str(properties)]
+    _succeed([*_JVM, "-cp", f"{libraries()}/*", "kafka.tools.StorageTool", *arguments])
 
 
 def version() -> str:
@@ -89,7 +122,7 @@ advertised.listeners=BROKER://127.0.0.1:{port}
 listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT
 inter.broker.listener.name=BROKER
 controller.listener.names=CONTROLLER
-controller.quorum.bootstrap.servers=127.0.0.1:{controller}
+controller.quorum.voters=1@127.0.0.1:{controller}
 log.dirs={data}
 log.retention.ms=-1
 auto.create.topics.enable=false
