@@ -7,17 +7,18 @@ import signal
 from tests.faults.trial import Trial
 from tests.parts.broker import Broker
 
+SESSION_S = 3
 OUTAGE_S = os.environ.get("STREAMER_TEST_OUTAGE_S")
 
 
 async def test_a_worker_that_was_frozen_while_another_took_over_does_no_harm(trial: Trial) -> None:
-    awake, frozen = trial.worker(), trial.worker()
+    awake, frozen = (trial.worker(session_timeout=f"{SESSION_S}s") for _ in range(2))
     async with trial.load(per_s=150):
         await trial.progress(300)
         for _ in range(2):
             awake, frozen = frozen, awake
             frozen.freeze()
-            await asyncio.sleep(7)
+            await asyncio.sleep(SESSION_S + 1)
             await trial.progress(300)
             frozen.thaw()
             await trial.progress(300)

@@ -8,7 +8,9 @@ from tests.faults.trial import Trial
 from tests.faults.worker import Worker
 from tests.parts.server import free_port
 
-SHIFT_S = 10
+SESSION_S = 3
+SHIFT_S = 5
+"""Longer than SESSION_S: the partitions of a killed worker are given to others meanwhile."""
 
 
 async def test_one_worker_then_three_then_one_again(trial: Trial) -> None:
@@ -28,7 +30,7 @@ async def test_one_worker_then_three_then_one_again(trial: Trial) -> None:
 
 
 def measured(trial: Trial) -> Worker:
-    return trial.worker(metrics_port=str(free_port()))
+    return trial.worker(metrics_port=str(free_port()), session_timeout=f"{SESSION_S}s")
 
 
 def is_shared(workers: list[Worker]) -> bool:
