@@ -143,7 +143,7 @@ async def test_who_is_dead_is_followed_when_its_lease_is_over(
         while not other.is_leader:
             await news.wait()
             news.clear()
-    assert not dead.mine
+    assert not dead.is_leader
 
 
 async def test_a_turn_is_void_where_another_server_took_one_meanwhile(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamer.alerts.alert_message import AlertMessage
 from streamer.alerts.states import Alert
-from streamer.delivery import alert_state as records
 from streamer.delivery.alert_state import (
     EMPTY_STATE,
     MAX_WAITING,
@@ -185,7 +185,7 @@ class Model:
         self.got += ids
         self.record = mark_sent(decode_state(encode_state(self.record)), "desk", ids)
 
-    def _turn(self, one: Alert | None, told: list[records.AlertMessage]) -> None:
+    def _turn(self, one: Alert | None, told: list[AlertMessage]) -> None:
         known = (one,) if one else ()
         self.record = apply_evaluation(
             self.record, evaluation_round(*known, messages=told, now=self.now, to=("desk",))

@@ -137,7 +137,7 @@ async def test_what_a_receiver_did_not_take_comes_again_the_same_and_then_no_mor
         )
         assert await case.time.wait_for_sleep(paused) == APART
         assert case.sender.failure is None
-        case.time.passes(APART)
+        case.time.advance(APART)
         await case.told(3)
         assert [post.ids for post in listener.posts] == [ids[:1], ids[:1], ids[1:]]
         first, again, _ = listener.posts

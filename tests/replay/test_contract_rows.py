@@ -134,4 +134,4 @@ def test_only_the_first_errors_are_shown(tmp_path: Path) -> None:
     done = dry_run(ndjson(tmp_path / "events.ndjson", [call(n, outcome="lost") for n in range(1, 13)]))
     assert "line 10: " in done.stderr
     assert "line 11: " not in done.stderr
-    assert "… and 2 more" in done.told
+    assert "… and 2 more" in done.stderr
