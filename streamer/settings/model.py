@@ -1,0 +1,237 @@
+"""Settings of a center: its fields, their defaults, and what follows from them."""
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo
+
+from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from streamer.events.adapters import SOURCES
+from streamer.events.adapters.source import invalid_option
+from streamer.events.agent_directory import AgentDirectory
+from streamer.events.counting_rules import CountingRules, ServiceLevel
+from streamer.events.models import DIMENSIONS
+from streamer.privacy.pseudonyms import KEY_ID_PATTERN
+from streamer.settings.access import DisplaySettings, ProxySettings, UserSettings
+from streamer.settings.agent_teams import AgentSettings, load_agents_file
+from streamer.settings.former_names import FORMER_NAMES, read_former_environment, rename_former
+from streamer.settings.named_tables import (
+    AlertSettings,
+    DeliverySettings,
+    QueueSettings,
+    ReceiverSettings,
+    SourceSettings,
+)
+from streamer.settings.value_types import Duration, Formula, Zone, duration_ms
+from streamer.settings.wallboard import DEFAULT_TARGETS, TargetSettings, ViewSettings
+
+CENTER_KEY_ID: Final = "0"
+"""Id of the pseudonym key that a center makes for itself if none is set."""
+
+
+class Settings(BaseSettings):
+    """All settings, with the defaults of the public contract."""
+
+    model_config = SettingsConfigDict(env_prefix="STREAMER_", env_nested_delimiter="__", extra="forbid")
+
+    kafka: str = "127.0.0.1:9092"
+    redis: str = "redis://127.0.0.1:6379/0"
+    center: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "default"
+    consumer_group: str = "streamer"
+    session_timeout: Duration = timedelta(seconds=6)
+    """How soon a dead worker's partitions are given to others; Kafka allows 6 s and more."""
+    timezone: Zone = "UTC"
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+
+    horizon: Duration = timedelta(days=35)
+    """How long after its contact a survey still finds it, and how late an event may come: later ones are
+    rejected. Contacts with all that is personal are kept two horizons and a fortnight of outage beyond."""
+    retention: Duration = timedelta(days=100)
+    """How long hours are kept: how far back `--at`, history and rebuilds reach. Costs memory in Redis and in
+    whoever reads. Topics that `streamer worker` creates keep records as long, and at least 100 days."""
+    fcr_window: Duration = timedelta(days=7)
+    fcr_same_reason: bool = False
+    shared_id_limit: Annotated[int, Field(ge=1)] = 500
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
+    offered_counts_overflow: bool = False
+    offered_counts_callback: bool = False
+    service_level: Duration = timedelta(seconds=20)
+    short_abandon: Duration = timedelta(seconds=5)
+    service_level_formula: Formula = "negative"
+    survey_response_delay: Duration = timedelta(hours=24)
+    dimension_pairs: list[str] = ["queue,channel"]
+    export_windows: list[str] = ["15m", "1h", "today"]
+    export_agents: bool = False
+    queues: dict[str, QueueSettings] = {}
+    names: dict[str, dict[str, str]] = {}
+    """Display names: names.queue.Q17 = "Billing"."""
+
+    targets: TargetSettings = TargetSettings.model_validate({})
+    min_sample: Annotated[int, Field(ge=1)] = 20
+    """A figure with an interval but from a smaller sample is not shown on the wall."""
+    views: dict[str, ViewSettings] = {}
+    alerts: dict[str, AlertSettings] = {}
+    receivers: dict[str, ReceiverSettings] = {}
+    delivery: DeliverySettings = DeliverySettings()
+
+    customer_keys: dict[
+        Annotated[str, Field(pattern=rf"^{KEY_ID_PATTERN}$")], Annotated[SecretStr, Field(min_length=32)]
+    ] = {}
+    """By id: what customers' pseudonyms are made with (`streamer secret key`)."""
+    customer_key: str = ""
+    """The id of the key in force; else the greatest."""
+
+    sources: dict[str, SourceSettings] = {}
+    agents: dict[str, AgentSettings] = {}
+    agents_file: Path | None = None
+    """The same as a table: CSV with a header, columns agent, team, site, from, to; a row for each stay."""
+
+    users: dict[str, UserSettings] = {}
+    displays: dict[str, DisplaySettings] = {}
+    proxy: ProxySettings | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_former_names(cls, values: object) -> object:
+        return rename_former(FORMER_NAMES, values)
+
+    @field_validator("dimension_pairs")
+    @classmethod
+    def _known_dimensions(cls, pairs: list[str]) -> list[str]:
+        for pair in pairs:
+            parts = pair.split(",")
+            if len(parts) != 2 or len(set(parts)) != 2 or not set(parts) <= set(DIMENSIONS):
+                raise ValueError(f"pairs of two of {', '.join(DIMENSIONS)}, such as queue,channel")
+        return pairs
+
+    @field_validator("customer_keys")
+    @classmethod
+    def _reserved_key_id(cls, keys: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        if CENTER_KEY_ID in keys:
+            raise ValueError(f"another id than {CENTER_KEY_ID}, which is the center's own key's")
+        return keys
+
+    @field_validator("customer_key")
+    @classmethod
+    def _known_key(cls, key: str, info: ValidationInfo) -> str:
+        keys = info.data.get("customer_keys", {})
+        if key and key not in keys:
+            raise ValueError(f"one of {', '.join(keys) or 'the ids in customer_keys, where there is none'}")
+        return key
+
+    @field_validator("sources")
+    @classmethod
+    def _known_sources(cls, sources: dict[str, SourceSettings]) -> dict[str, SourceSettings]:
+        for name, source in sources.items():
+            if name not in SOURCES:
+                raise ValueError(f"sources among {', '.join(SOURCES)}")
+            if unknown := source.options.keys() - SOURCES[name].options.keys():
+                raise ValueError(f"{name} without {min(unknown)}: see `streamer sources {name}`")
+            if option := invalid_option(SOURCES[name], source.options):
+                raise ValueError(f"{name}.{option} as in `streamer sources {name}`, which has the default")
+        return sources
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        path = Path(os.environ.get("STREAMER_CONFIG", "streamer.toml"))
+        return (
+            init_settings,
+            env_settings,
+            InitSettingsSource(settings_cls, read_former_environment()),
+            TomlConfigSettingsSource(settings_cls, path),
+        )
+
+    def counting_rules(self) -> CountingRules:
+        """Return the counting rules: the settings that change numbers."""
+        default = ServiceLevel(
+            duration_ms(self.service_level), duration_ms(self.short_abandon), self.service_level_formula
+        )
+        return CountingRules(
+            horizon_ms=duration_ms(self.horizon),
+            retention_ms=duration_ms(self.retention),
+            fcr_ms=duration_ms(self.fcr_window),
+            fcr_same_reason=self.fcr_same_reason,
+            crowd=self.shared_id_limit,
+            currency=self.currency,
+            offered_counts_overflow=self.offered_counts_overflow,
+            offered_counts_callback=self.offered_counts_callback,
+            service_level=default,
+            queues={
+                name: _queue_service_level(queue, default) for name, queue in sorted(self.queues.items())
+            },
+            pairs=tuple(sorted(tuple(pair.split(",")) for pair in self.dimension_pairs)),
+            customer_key=self.customer_key
+            or max(self.customer_keys, key=_key_id_order, default=CENTER_KEY_ID),
+        )
+
+    def target(self, metric: str, queue: str | None = None) -> float | None:
+        """Return the target of a metric: that of the queue, else that of [targets], else the default. Which
+        side of it is good follows from the catalogue's `better`.
+
+        >>> settings = Settings(targets={"queues": {"vip": {"abandon_ratio": 0.02}}})
+        >>> settings.target("abandon_ratio", "vip")
+        0.02
+        """
+        queue_targets = self.targets.queues.get(queue, {}) if queue is not None else {}
+        for targets in (queue_targets, self.targets.by_metric, DEFAULT_TARGETS):
+            if metric in targets:
+                return targets[metric]
+        return None
+
+    def source_options(self, name: str) -> Mapping[str, object]:
+        """Return the options of a known source: its defaults, overridden by [sources.NAME]."""
+        set_options = self.sources[name].options if name in self.sources else {}
+        return {**SOURCES[name].options, **set_options}
+
+    def directory(self) -> AgentDirectory:
+        """Return the teams and sites of agents over time. Raises SettingsError for an invalid
+        `agents_file`."""
+        zone = ZoneInfo(self.timezone)
+        agents = {**(load_agents_file(self.agents_file) if self.agents_file else {}), **self.agents}
+        return AgentDirectory(
+            {name: [team.membership(zone) for team in agent.teams] for name, agent in agents.items()}
+        )
+
+    def all_views(self) -> Mapping[str, ViewSettings]:
+        """Return the views by name; there is always a "default"."""
+        return {"default": ViewSettings(), **self.views}
+
+    def zones(self) -> Mapping[str, str]:
+        """Return the time zones of queues that have their own."""
+        return {name: queue.timezone for name, queue in self.queues.items() if queue.timezone}
+
+
+def _key_id_order(key: str) -> tuple[int, str]:
+    """Return the sort key of a key id, by which 10 is greater than 9.
+
+    >>> max(["9", "10"], key=_key_id_order)
+    '10'
+    """
+    return len(key), key
+
+
+def _queue_service_level(queue: QueueSettings, default: ServiceLevel) -> ServiceLevel:
+    return ServiceLevel(
+        within_ms=default.within_ms if queue.service_level is None else duration_ms(queue.service_level),
+        short_ms=default.short_ms if queue.short_abandon is None else duration_ms(queue.short_abandon),
+        formula=queue.service_level_formula or default.formula,
+    )
