@@ -483,7 +483,7 @@ async def _query_readings(settings: "Settings", reading_query: "MetricQuery") ->
     from streamer.readings.reader import MetricsReader
     from streamer.store.redis import RedisStore
 
-    validate_query(reading_query, settings.counting_rules().pairs)
+    validate_query(reading_query, settings.counting_rules().dimension_pairs)
     store = await RedisStore.connect(settings.redis, settings.center)
     try:
         reader = MetricsReader(store, settings)

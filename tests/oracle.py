@@ -72,9 +72,11 @@ def contacts_by_customer(events: Iterable[Event]) -> dict[str, set[Hashable]]:
 
 
 def shared_ids(events: Iterable[Event], rules: CountingRules) -> set[str]:
-    """Return the shared customer ids: those named for more than `rules.crowd` contacts."""
+    """Return the shared customer ids: those named for more than `rules.shared_id_limit` contacts."""
     return {
-        customer for customer, contacts in contacts_by_customer(events).items() if len(contacts) > rules.crowd
+        customer
+        for customer, contacts in contacts_by_customer(events).items()
+        if len(contacts) > rules.shared_id_limit
     }
 
 
@@ -456,7 +458,7 @@ def by_hour_and_row(events: Iterable[Event], rules: CountingRules) -> dict[tuple
     return _summed(
         ((c.time // LONG_MS, row_field(by, c.cell)), c.counts)
         for c in contributions(events, rules)
-        for by in groupings(rules.pairs)
+        for by in groupings(rules.dimension_pairs)
     )
 
 

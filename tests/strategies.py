@@ -341,10 +341,12 @@ def rules() -> st.SearchStrategy[CountingRules]:
         horizon_ms=st.sampled_from((35 * DAY, 35 * DAY, 14 * DAY, 12 * DAY)),
         fcr_ms=st.sampled_from((7 * DAY, 7 * DAY, 7 * DAY, DAY, 10 * MINUTE)),
         fcr_same_reason=st.sampled_from((False, False, True)),
-        crowd=st.sampled_from((500, 500, 500, 500, 500, 3, 2, 1)),
+        shared_id_limit=st.sampled_from((500, 500, 500, 500, 500, 3, 2, 1)),
         offered_counts_overflow=st.booleans(),
         offered_counts_callback=st.booleans(),
         service_level=service_levels(),
         queues=st.dictionaries(st.sampled_from(("billing", "unknown")), service_levels()),
-        pairs=st.sampled_from(((), (("queue", "channel"),), (("agent", "queue"), ("queue", "channel")))),
+        dimension_pairs=st.sampled_from(
+            ((), (("queue", "channel"),), (("agent", "queue"), ("queue", "channel")))
+        ),
     )

@@ -102,7 +102,7 @@ def _agent_links(events: Iterable[Event], rules: CountingRules) -> Tallies:
         cell = oracle.cell_of(fact)
         agent_row = row_field(("agent",), cell)
         rows = links.setdefault(("long", fact.ended_at // LONG_MS, agent_row), {})
-        for name in (row_field(by, cell) for by in groupings(rules.pairs)):
+        for name in (row_field(by, cell) for by in groupings(rules.dimension_pairs)):
             if name != agent_row:
                 rows[name] = rows.get(name, 0) + 1
     return links
@@ -148,7 +148,7 @@ def test_any_order_duplication_and_batching_gives_the_oracles_tallies(delivery: 
 
 
 def crowded() -> st.SearchStrategy[CountingRules]:
-    return st.builds(replace, strategies.rules(), crowd=st.integers(1, 4))
+    return st.builds(replace, strategies.rules(), shared_id_limit=st.integers(1, 4))
 
 
 @settings(SLOW, max_examples=60)

@@ -34,7 +34,7 @@ from streamer.worker.pipeline import ProcessingContext
 from tests.counting import NullObserver, RecordedDeadLetters, Tallies, partition_processor, stored_tallies
 
 NOW = 1_760_000_000_000
-RULES = CountingRules(crowd=3)
+RULES = CountingRules(shared_id_limit=3)
 KEYS = {"1": b"a key of the thirty-two bytes or more"}
 
 

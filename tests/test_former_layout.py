@@ -142,7 +142,7 @@ async def pseudonymizer_of(client: Redis, name: bytes) -> Pseudonymizer:
 
 async def counted(dump: Dump, veil: Pseudonymizer) -> MemoryStore:
     """All records of the dump, counted today."""
-    rules = CountingRules(retention_ms=10**15, pairs=(("queue", "channel"),))
+    rules = CountingRules(retention_ms=10**15, dimension_pairs=(("queue", "channel"),))
     store = MemoryStore(rules)
     shared = ProcessingContext(
         store, rules, RecordedDeadLetters(), NullObserver(), lambda: dump.now_ms, pseudonymizer=veil

@@ -471,16 +471,16 @@ def test_whose_contact_it_is(sentence: str, more: list[Event], contacts_of_ann: 
 def test_a_customer_named_for_more_contacts_than_a_crowd_needs_is_none() -> None:
     events = [call(f"c{n}", ended_at=NOON + n, customer_id="ann", customer_value=n * 100) for n in range(3)]
     events += [valuation("ann", 99_900), answer(contact_id="c1", nps=0)]
-    assert shared_ids(events, CountingRules(crowd=3)) == set()
-    customer_counts = total(events, CountingRules(crowd=3))
+    assert shared_ids(events, CountingRules(shared_id_limit=3)) == set()
+    customer_counts = total(events, CountingRules(shared_id_limit=3))
     assert (
         customer_counts["fcr_contacts"],
         customer_counts["fcr_repeats"],
         customer_counts["risk_customers"],
     ) == (3, 2, 1)
     assert customer_counts["valued_sum"] == 3 * 200, "the value that was known last"
-    assert shared_ids(events, CountingRules(crowd=2)) == {"ann"}
-    crowd = total(events, CountingRules(crowd=2))
+    assert shared_ids(events, CountingRules(shared_id_limit=2)) == {"ann"}
+    crowd = total(events, CountingRules(shared_id_limit=2))
     assert crowd["contacts"] == 3
     assert crowd["nps_0"] == 1
     assert not crowd.keys() & {"fcr_contacts", "risk_customers"}
@@ -490,7 +490,7 @@ def test_a_customer_named_for_more_contacts_than_a_crowd_needs_is_none() -> None
 def test_a_crowd_stays_one_when_its_contacts_move_away_or_are_deleted() -> None:
     events: list[Event] = [call(f"c{n}", customer_id="ann") for n in range(3)]
     events += [call("c1", customer_id="bob", version=1), Tombstone(FactIdentity("s", "", "c2"), 1)]
-    assert shared_ids(events, CountingRules(crowd=2)) == {"ann"}
+    assert shared_ids(events, CountingRules(shared_id_limit=2)) == {"ann"}
     assert contacts_by_customer(events)["bob"] == {("contact", "c1")}
 
 
@@ -852,7 +852,7 @@ def test_only_counts_that_have_a_number_are_counted_and_none_is_0(
 def test_hours_and_rows_are_the_sums_of_the_panes(events: list[Event], rules: CountingRules) -> None:
     sums: dict[tuple[int, str], Counter[str]] = {}
     for (pane, of_cell), counts in tallies(events, rules).items():
-        for by in groupings(rules.pairs):
+        for by in groupings(rules.dimension_pairs):
             sums.setdefault((pane * FINE_MS // HOUR, row_field(by, of_cell)), Counter()).update(counts)
     clean = {hour_row: {name: n for name, n in counts.items() if n} for hour_row, counts in sums.items()}
     assert by_hour_and_row(events, rules) == {
@@ -883,7 +883,7 @@ def windows(draw: st.DrawFn, rules: CountingRules) -> Window:
     unit = draw(st.sampled_from((HOUR, FINE_MS)))
     start = (strategies.START + draw(st.sampled_from((-8, -1, 0, 1, 7))) * DAY) // unit * unit
     length = draw(st.sampled_from((unit, HOUR, DAY, 7 * DAY, 30 * DAY)))
-    by = draw(st.sampled_from(groupings(rules.pairs)))
+    by = draw(st.sampled_from(groupings(rules.dimension_pairs)))
     keys = {
         "queue": ("billing", "tech", "unknown"),
         "agent": ("anna", "ben", "unknown"),

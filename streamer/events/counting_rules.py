@@ -5,6 +5,7 @@ They are stored beside the numbers. A worker that finds other counting rules in 
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -29,8 +30,9 @@ class ServiceLevel(msgspec.Struct, frozen=True):
 class CountingRules(msgspec.Struct, frozen=True):
     """The settings that change numbers. Times are in milliseconds.
 
-    `pairs` are the configured pairs of dimensions, such as ("queue", "channel"). A customer id with more
-    than `crowd` claims on it counts as shared by many customers.
+    `dimension_pairs` are configured, such as ("queue", "channel"). A customer id with more than
+    `shared_id_limit` claims on it counts as shared by many customers. Fields are stored under the names that
+    they had first: another name or order in the stored bytes would ask every center for a rebuild.
     """
 
     horizon_ms: int = 35 * DAY
@@ -38,13 +40,13 @@ class CountingRules(msgspec.Struct, frozen=True):
     """Retention of hourly panes: the limit of the windows 7d, 30d, 90d and of history."""
     fcr_ms: int = 7 * DAY
     fcr_same_reason: bool = False
-    crowd: int = 500
+    shared_id_limit: int = msgspec.field(default=500, name="crowd")
     currency: str = "EUR"
     offered_counts_overflow: bool = False
     offered_counts_callback: bool = False
     service_level: ServiceLevel = ServiceLevel()
     queues: Mapping[str, ServiceLevel] = {}
-    pairs: tuple[tuple[str, ...], ...] = ()
+    dimension_pairs: tuple[tuple[str, ...], ...] = msgspec.field(default=(), name="pairs")
     customer_key: str = "0"
     """Id of the key that makes the customers' pseudonyms."""
 
@@ -56,6 +58,9 @@ class CountingRules(msgspec.Struct, frozen=True):
         (60000, 20000)
         """
         return self.queues.get(queue or UNKNOWN, self.service_level)
+
+
+_FIELD_NAMES: Final = {field.encode_name: field.name for field in msgspec.structs.fields(CountingRules)}
 
 
 class CountingRulesMismatch(Exception):  # noqa: N818 - names the state, like the message
@@ -75,7 +80,7 @@ def diff_rules(stored: bytes, configured: bytes) -> list[str]:
     """
     stored_values, configured_values = msgspec.json.decode(stored), msgspec.json.decode(configured)
     return [
-        f"{name}: stored {stored_values.get(name)}, set {configured_values[name]}"
+        f"{_FIELD_NAMES.get(name, name)}: stored {stored_values.get(name)}, set {configured_values[name]}"
         for name in configured_values
         if stored_values.get(name) != configured_values[name]
     ]

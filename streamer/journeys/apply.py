@@ -336,7 +336,7 @@ def _split_if_shared(transaction: Transaction, planned: PlannedEvent, rules: Cou
     if fact is None or fact.customer_id is None or key is None:
         return
     journey = transaction.journey(key)
-    if not journey.is_shared and _is_shared(journey, fact.customer_id, rules.crowd):
+    if not journey.is_shared and _is_shared(journey, fact.customer_id, rules.shared_id_limit):
         _split(transaction, key)
 
 

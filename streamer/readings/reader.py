@@ -82,7 +82,7 @@ class MetricsReader:
     def __init__(self, store: StateStore, settings: Settings) -> None:
         self._rules = settings.counting_rules()
         self._encoded_rules = encode_rules(self._rules)
-        self.pairs: tuple[Grouping, ...] = self._rules.pairs
+        self.pairs: tuple[Grouping, ...] = self._rules.dimension_pairs
         self._store = store
         self._zones = QueueZones(settings.timezone, settings.zones())
         self.spans = window_spans(settings)

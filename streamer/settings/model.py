@@ -170,7 +170,7 @@ class Settings(BaseSettings):
             retention_ms=duration_ms(self.retention),
             fcr_ms=duration_ms(self.fcr_window),
             fcr_same_reason=self.fcr_same_reason,
-            crowd=self.shared_id_limit,
+            shared_id_limit=self.shared_id_limit,
             currency=self.currency,
             offered_counts_overflow=self.offered_counts_overflow,
             offered_counts_callback=self.offered_counts_callback,
@@ -178,7 +178,7 @@ class Settings(BaseSettings):
             queues={
                 name: _queue_service_level(queue, default) for name, queue in sorted(self.queues.items())
             },
-            pairs=tuple(sorted(tuple(pair.split(",")) for pair in self.dimension_pairs)),
+            dimension_pairs=tuple(sorted(tuple(pair.split(",")) for pair in self.dimension_pairs)),
             customer_key=self.customer_key
             or max(self.customer_keys, key=_key_id_order, default=CENTER_KEY_ID),
         )

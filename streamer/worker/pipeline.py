@@ -98,7 +98,7 @@ class ProcessingContext:
         self.observer = observer
         self.clock_ms = clock_ms
         self.watermark_ms = 0
-        self.rollup = Rollup(rules.pairs)
+        self.rollup = Rollup(rules.dimension_pairs)
         self.commit_lock = asyncio.Lock()
         self._delta_counts: Counter[PaneHour] = Counter()
 

@@ -416,7 +416,7 @@ async def test_numbers_that_mean_something_else_are_not_read() -> None:
     center = SmallCenter()
     await center.add({(pane(MINUTE), cell()): answered()})
     reader = await new_reader(center)
-    await center.store.set_rules(encode_rules(CountingRules(fcr_ms=3 * DAY, pairs=PAIRS)))
+    await center.store.set_rules(encode_rules(CountingRules(fcr_ms=3 * DAY, dimension_pairs=PAIRS)))
     await center.add({(pane(MINUTE), cell()): answered()})
     with pytest.raises(CountingRulesMismatch, match="fcr_ms: stored 259200000, set 604800000"):
         await reader.refresh(NOW)
