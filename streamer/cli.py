@@ -46,7 +46,7 @@ def worker() -> None:
     """Count events. Start up to as many workers as there are partitions."""
     from streamer.worker.run import run_worker
 
-    sys.exit(_run(run_worker))
+    sys.exit(_run_valid(run_worker))
 
 
 @main.command()
@@ -56,7 +56,7 @@ def ingest(source: tuple[str, ...]) -> None:
     [sources]."""
     from streamer.ingest.run import run_ingest
 
-    sys.exit(_run(lambda settings: run_ingest(settings, source)))
+    sys.exit(_run_valid(lambda settings: run_ingest(settings, source)))
 
 
 @main.command()
@@ -78,7 +78,7 @@ def serve() -> None:
     """Serve wallboard, supervisor's page, API, /metrics, and webhooks of [sources] that have a secret."""
     from streamer.ingest.serve import run_serve
 
-    _run(run_serve)
+    _run_valid(run_serve)
 
 
 @main.command()
@@ -417,7 +417,7 @@ def derive(check: bool) -> None:
         from streamer.artefacts import generated_files as files
     except ModuleNotFoundError as error:
         _exit(1, f"derive: {error.name} is missing; install streamer with its extra: 'streamer[derive]'")
-    root, settings = Path.cwd(), _exit_on_error(_load_settings)
+    root, settings = Path.cwd(), _exit_on_error(_load_valid_settings)
     if check:
         differences = _exit_on_error(lambda: files.diff_files(root, settings))
         click.echo("\n".join(differences)) if differences else None
@@ -432,6 +432,19 @@ def derive(check: bool) -> None:
 
 def _run(command: "Callable[[Settings], Coroutine[Any, Any, T]]") -> T:
     return _exit_on_error(lambda: asyncio.run(command(_load_settings())))
+
+
+def _run_valid(command: "Callable[[Settings], Coroutine[Any, Any, T]]") -> T:
+    """Run a command if all settings are valid, also those that only other commands use."""
+    return _exit_on_error(lambda: asyncio.run(command(_load_valid_settings())))
+
+
+def _load_valid_settings() -> "Settings":
+    from streamer.operations.validation import validate
+
+    settings = _load_settings()
+    validate(settings)
+    return settings
 
 
 def _load_settings() -> "Settings":

@@ -17,9 +17,10 @@ import pytest
 import redis.asyncio
 import yaml
 
+from streamer.operations.validation import validate
 from streamer.settings import Settings, load_settings
+from streamer.web.access_checks import check_host
 from streamer.web.credentials import password_hash, token_hash
-from streamer.web.server import check_host
 from streamer.web.users import UserDirectory
 from streamer.worker.forgotten_customers import new_customer_key
 from streamer.worker.kafka import count_partitions, ensure_topics
@@ -213,6 +214,13 @@ def test_every_variable_is_a_setting(name: str, monkeypatch: pytest.MonkeyPatch,
     assert {one.partition("__")[0] for one in variables} <= known
     settings = settings_of(name, monkeypatch, tmp_path)
     assert (settings.kafka, settings.redis) == ("kafka:9092", "redis://:a1b2c3@redis:6379/0")
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_service_accepts_its_settings(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    validate(settings_of(name, monkeypatch, tmp_path))
 
 
 async def test_the_server_lets_in_its_admin_and_prometheus(

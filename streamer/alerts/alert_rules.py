@@ -27,8 +27,8 @@ from streamer.metrics.formulas import CountRatio, NetScore, ScaleMean, TallyCoun
 from streamer.metrics.tally import SCALES
 from streamer.panes.pane_keys import ALL
 from streamer.panes.windows import TODAY, WINDOWS, window_length_ms
+from streamer.readings.metric_spans import window_spans
 from streamer.readings.query import key_values
-from streamer.readings.reader import window_spans
 from streamer.settings import AlertSettings, Settings, SettingsError, Severity
 
 TYPICAL_PER_MONTH: Final = 6_000

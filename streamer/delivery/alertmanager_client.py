@@ -14,7 +14,6 @@ from streamer.alerts.alert_message import AlertMessage
 from streamer.alerts.states import Alert
 from streamer.delivery.http_client import HttpClient, HttpResponse
 from streamer.readings.query import dimension_values
-from streamer.settings import Settings, SettingsError
 
 TIMEOUT_S: Final = 10.0
 MAX_RESPONSE_BYTES: Final = 8_000_000
@@ -59,18 +58,6 @@ class AlertmanagerInfo(msgspec.Struct, frozen=True, rename="camel"):
 
 class CreatedSilence(msgspec.Struct, frozen=True):
     id: str = msgspec.field(name="silenceID")
-
-
-def check_alertmanager(settings: Settings) -> None:
-    """Raise SettingsError if delivery.alertmanager is not an http or https URL.
-
-    The address may hold a password: the message does not show it.
-    """
-    address = settings.delivery.alertmanager
-    if address and not address.startswith(("http://", "https://")):
-        raise SettingsError(
-            "delivery.alertmanager: expected an address such as http://127.0.0.1:9093, without /api"
-        )
 
 
 class AlertmanagerClient:

@@ -5,27 +5,7 @@ from streamer.delivery.http_client import HttpClient
 from streamer.delivery.receiver import Receiver
 from streamer.delivery.webhook import MessageFormat, WebhookEndpoint, WebhookReceiver, signing_key
 from streamer.runtime.clock import Clock
-from streamer.settings import Settings, SettingsError
-
-MIN_KEY_BYTES = 24
-"""Shortest signing key in bytes, as Standard Webhooks requires."""
-
-
-def check_receivers(settings: Settings) -> None:
-    """Raise SettingsError if a secret is malformed or too short. The message never shows it."""
-    for name, receiver in settings.receivers.items():
-        try:
-            is_valid = (
-                receiver.secret is None
-                or len(signing_key(receiver.secret.get_secret_value())) >= MIN_KEY_BYTES
-            )
-        except ValueError:
-            is_valid = False
-        if not is_valid:
-            raise SettingsError(
-                f"receivers.{name}.secret: expected whsec_ and base64 of {MIN_KEY_BYTES} bytes or more "
-                "(`streamer secret webhook`)"
-            )
+from streamer.settings import Settings
 
 
 def build_receivers(settings: Settings, http: HttpClient, clock: Clock) -> dict[str, Receiver]:

@@ -4,7 +4,8 @@ import asyncio
 
 from streamer.alerts.alert_message import AlertMessage
 from streamer.alerts.verdict import VerdictFigures
-from streamer.delivery.configured_receivers import build_receivers, check_receivers
+from streamer.delivery.configured_receivers import build_receivers
+from streamer.delivery.endpoint_checks import check_receivers
 from streamer.delivery.http_client import HttpClient
 from streamer.delivery.receiver import DeliveryFailed, DeliverySucceeded
 from streamer.runtime.clock import Clock

@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 async def run_serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT. Raises SettingsError, and what connecting to the store raises."""
+    """Serve until SIGTERM or SIGINT. Raises what connecting to the store raises."""
     webhook_names = [name for name, source in settings.sources.items() if source.secret is not None]
     if not webhook_names:
         await run_server(settings)

@@ -9,13 +9,7 @@ import click
 from aiokafka.errors import KafkaError
 from redis.exceptions import RedisError
 
-from streamer.alerts.alert_rules import load_alert_rules
-from streamer.delivery.alertmanager_client import (
-    AlertmanagerClient,
-    AlertmanagerUnavailable,
-    check_alertmanager,
-)
-from streamer.delivery.configured_receivers import check_receivers
+from streamer.delivery.alertmanager_client import AlertmanagerClient, AlertmanagerUnavailable
 from streamer.delivery.connectivity import connection_error
 from streamer.delivery.http_client import HttpClient
 from streamer.events.counting_rules import (
@@ -27,12 +21,12 @@ from streamer.events.counting_rules import (
     require_same_rules,
 )
 from streamer.events.decoding import TOPICS
+from streamer.operations.validation import validate
 from streamer.privacy.pseudonyms import key_id_of
 from streamer.runtime.clock import wall_clock_ms
 from streamer.settings import CENTER_KEY_ID, Settings, SettingsError
 from streamer.store.port import Heartbeat, Partition
 from streamer.store.redis import CustomerRegistry, RedisStore, StoreUnfit
-from streamer.web.wallboard_view import check_targets, check_views
 from streamer.worker.kafka import count_partitions, describe_topic_configs, topic_retention_ms
 
 MAX_CLOCK_SKEW_S: Final = 2.0
@@ -62,11 +56,7 @@ def run_check(load: Callable[[], Settings]) -> int:
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     try:
         settings = load()
-        check_targets(settings)
-        check_views(settings)
-        load_alert_rules(settings)
-        check_receivers(settings)
-        check_alertmanager(settings)
+        validate(settings)
     except SettingsError as error:
         click.echo(CheckFinding("fail", f"settings: {error}"))
         return 1

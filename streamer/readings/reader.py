@@ -13,7 +13,6 @@ import numpy as np
 
 from streamer.events.counting_rules import HOUR, MINUTE, encode_rules, require_same_rules
 from streamer.journeys.journey import Key
-from streamer.metrics.catalogue import WindowSpans
 from streamer.metrics.formulas import WindowCounts
 from streamer.panes.pane_delta import split_keys
 from streamer.panes.pane_keys import ALL, WIDTH, Family, Grouping, oldest_pane
@@ -25,6 +24,7 @@ from streamer.readings.drill_down import (
     Order,
     drill_down,
 )
+from streamer.readings.metric_spans import window_spans
 from streamer.readings.pane_families import AGENT_WIDTH, PaneView, QueueZones, ReaderState, WindowSums
 from streamer.readings.pane_sums import Integers, Projection, SparseCounts, merge_sums
 from streamer.readings.query import MetricQuery, QueryError, Reading, validate_query
@@ -40,16 +40,6 @@ MAX_POINTS: Final = 1_000
 """How many points a history may have."""
 MEMBERSHIP_H: Final = 7 * 24
 """An agent belongs to each team for which they answered a segment within so many hours."""
-
-
-def window_spans(settings: Settings) -> WindowSpans:
-    """Return the spans that the windows of metrics may refer to, in ms."""
-    rules = settings.counting_rules()
-    return WindowSpans(
-        fcr_ms=rules.fcr_ms,
-        horizon_ms=rules.horizon_ms,
-        response_age_ms=round(settings.survey_response_delay.total_seconds() * 1000),
-    )
 
 
 class RollingSlot(NamedTuple):

@@ -215,6 +215,11 @@ class Settings(BaseSettings):
         """Return the views by name; there is always a "default"."""
         return {"default": ViewSettings(), **self.views}
 
+    @property
+    def is_open(self) -> bool:
+        """Tell whether nobody has to log in: no users, displays or proxy are configured."""
+        return not (self.users or self.displays or self.proxy)
+
     def zones(self) -> Mapping[str, str]:
         """Return the time zones of queues that have their own."""
         return {name: queue.timezone for name, queue in self.queues.items() if queue.timezone}

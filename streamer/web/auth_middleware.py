@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import Final, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
@@ -14,6 +12,7 @@ from starlette.routing import BaseRoute, Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamer.web import cookies
+from streamer.web.access_checks import is_loopback
 from streamer.web.permissions import is_signed_route, may_use_route
 from streamer.web.problems import problem_response
 from streamer.web.proxy import TrustedProxy
@@ -182,19 +181,6 @@ def _is_same_origin(request: Request) -> bool:
         return site in ("same-origin", "none")
     origin = request.headers.get("origin")
     return origin is None or urlsplit(origin).netloc == request.headers.get("host")
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether a Host header, or an address to listen on, names this machine itself.
-
-    >>> [is_loopback(host) for host in ("localhost:8080", "[::1]:8080", "127.0.0.1", "wall.example.com")]
-    [True, True, True, False]
-    """
-    with suppress(ValueError):
-        is_bare_ipv6 = host.count(":") > 1 and "[" not in host
-        name = host if is_bare_ipv6 else urlsplit(f"//{host}").hostname or ""
-        return name == "localhost" or name.endswith(".localhost") or ip_address(name).is_loopback
-    return False
 
 
 async def _run_until_session_ends(

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from types import FrameType
 from typing import Final
@@ -21,23 +21,20 @@ from streamer.alerts.messages.composer import MessageComposer
 from streamer.alerts.rule_evaluator import RuleEvaluator
 from streamer.delivery.alert_coordinator import AlertCoordinator
 from streamer.delivery.alert_metrics import metric_families, take_metrics_snapshot
-from streamer.delivery.alertmanager_client import check_alertmanager
-from streamer.delivery.configured_receivers import check_receivers
 from streamer.delivery.notification_dispatcher import NotificationDispatcher
 from streamer.delivery.silencing import SilenceService
 from streamer.delivery.timing import DeliveryTiming
-from streamer.panes.windows import WINDOWS
 from streamer.readings import prometheus
 from streamer.readings.prometheus import ExportSelection, PrometheusExporter
 from streamer.readings.query import QueryError
 from streamer.readings.reader import MetricsReader
 from streamer.runtime.clock import Clock, wall_clock_ms
 from streamer.runtime.gc_tuning import freeze_startup_objects
-from streamer.settings import Settings, SettingsError
+from streamer.settings import Settings
 from streamer.store.redis import LeasedDocument, RedisStore
 from streamer.web import api, drill_down, login, pages, problems
 from streamer.web.alert_routes import AlertRoutes
-from streamer.web.auth_middleware import AuthMiddleware, is_loopback
+from streamer.web.auth_middleware import AuthMiddleware
 from streamer.web.connection import TransportHttpProtocol
 from streamer.web.event_loop_yield import EventLoopYield
 from streamer.web.login_throttle import LoginThrottle
@@ -49,14 +46,12 @@ from streamer.web.rule_status import RuleStatusRoutes
 from streamer.web.sessions import SessionStore
 from streamer.web.silence_routes import SilenceRoutes
 from streamer.web.stream import STREAM_INTERVALS, StreamContext, StreamIntervals, StreamRoutes
-from streamer.web.users import User, UserDirectory, check_users
-from streamer.web.wallboard_view import check_targets, check_views
+from streamer.web.users import User, UserDirectory
 from streamer.web.webhooks import (
     WEBHOOK_TIMEOUTS,
     PublishRecord,
     WebhookRoutes,
     WebhookTimeouts,
-    check_secrets,
 )
 
 SECURITY_HEADERS: Final = {
@@ -197,38 +192,10 @@ class SecurityHeaders:
         await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
-def check_host(settings: Settings) -> None:
-    """Raise SettingsError if the server would listen on the network while no users are configured."""
-    if UserDirectory(settings).is_open and not is_loopback(settings.host):
-        raise SettingsError(
-            f"host = {settings.host!r}: expected a loopback address such as 127.0.0.1, "
-            "or access control: set [users], [displays] or [proxy]"
-        )
-
-
-def check_windows(windows: Iterable[str]) -> None:
-    """Raise SettingsError for an unknown window.
-
-    >>> check_windows(["15m", "1h", "today"])
-    """
-    for window in windows:
-        if window not in WINDOWS:
-            raise SettingsError(f"export_windows: {window!r}: expected some of {', '.join(WINDOWS)}")
-
-
 async def run_server(settings: Settings, publish: PublishRecord | None = None) -> None:
-    """Check the settings and serve until SIGTERM or SIGINT; webhooks go to `publish`.
-
-    Raise SettingsError, and the store's own errors if it cannot be reached at the start."""
-    check_host(settings)
-    check_windows(settings.export_windows)
-    check_targets(settings)
-    check_views(settings)
-    check_users(settings)
+    """Serve until SIGTERM or SIGINT; webhooks go to `publish`. Expects settings that operations/validation.py
+    accepts. Raise the store's own errors if it cannot be reached at the start."""
     alert_rules = load_alert_rules(settings)
-    check_secrets(settings)
-    check_receivers(settings)
-    check_alertmanager(settings)
     freeze_startup_objects()
     store = await RedisStore.connect(settings.redis, settings.center)
     try:

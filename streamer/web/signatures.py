@@ -17,6 +17,7 @@ import msgspec
 
 from streamer.events.adapters import SOURCES
 from streamer.web.request_body import is_form, parse_form
+from streamer.web.webhook_secrets import decode_whsec
 
 
 class SignedRequest(NamedTuple):
@@ -44,15 +45,6 @@ SignatureScheme = Callable[[SignedRequest, str], SignatureProof | None]
 
 def _utf8_key(secret: str) -> bytes:
     return secret.encode()
-
-
-def decode_whsec(secret: str) -> bytes:
-    """Decode a key of Standard Webhooks: base64 after "whsec_". Raise ValueError.
-
-    >>> decode_whsec("whsec_MDEyMzQ1Njc4OWFiY2RlZg==")
-    b'0123456789abcdef'
-    """
-    return base64.b64decode(secret.removeprefix("whsec_"), validate=True)
 
 
 class HmacScheme(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from streamer.settings import Settings, SettingsError, UserSettings
+from streamer.settings import Settings, UserSettings
 from streamer.web.credentials import PasswordVerifier, matching_hash
 
 Role = Literal["viewer", "supervisor", "admin"]
@@ -36,7 +36,7 @@ class UserDirectory:
     """The users, displays and proxy of the settings. Without any of them everything is open (`is_open`)."""
 
     def __init__(self, settings: Settings) -> None:
-        self.is_open = not (settings.users or settings.displays or settings.proxy)
+        self.is_open = settings.is_open
         self._users = settings.users
         self._passwords = PasswordVerifier()
         self._tokens = {token_hash: name for name, user in self._users.items() for token_hash in user.tokens}
@@ -67,13 +67,6 @@ class UserDirectory:
             return None
         name, view = self._displays[token_hash]
         return User(name, "viewer", view=view, agent_names=False)
-
-
-def check_users(settings: Settings) -> None:
-    """Raise SettingsError for a user who could never log in."""
-    for name, user in settings.users.items():
-        if not (user.password or user.tokens or settings.proxy):
-            raise SettingsError(f"users.{name}: expected a password or tokens, as there is no proxy")
 
 
 def _user_from_settings(name: str, settings: UserSettings) -> User:

@@ -10,13 +10,12 @@ from typing import Final, NamedTuple
 import msgspec
 
 from streamer.events.counting_rules import DAY, HOUR, MINUTE, SECOND
-from streamer.metrics.catalogue import CATALOGUE, WindowSpans
 from streamer.panes.pane_keys import ALL
-from streamer.panes.windows import WINDOWS, window_length_ms
+from streamer.panes.windows import window_length_ms
 from streamer.readings.query import MetricQuery, Reading
-from streamer.readings.reader import MetricsReader, window_spans
+from streamer.readings.reader import MetricsReader
 from streamer.readings.suppression import ANSWER_METRIC_OF, suppress_history
-from streamer.settings import Settings, SettingsError, ViewSettings
+from streamer.settings import Settings, ViewSettings
 from streamer.web.permissions import DataScope
 from streamer.web.users import User
 from streamer.web.wallboard import Tile, TileReadings, TileTargets, WallboardPage, build_tile
@@ -149,51 +148,3 @@ def history_step_ms(window: str) -> int:
     span_ms = max(MIN_HISTORY_MS, window_length_ms(window))
     unit_ms = HOUR if span_ms > DAY else 10 * SECOND
     return -(-span_ms // (HISTORY_POINTS * unit_ms)) * unit_ms
-
-
-def check_views(settings: Settings) -> None:
-    """Raise SettingsError for a view that cannot be read, or a display without its view."""
-    for name, view in settings.all_views().items():
-        _check_view(f"views.{name}", view, window_spans(settings))
-    for name, display in settings.displays.items():
-        if display.view not in settings.all_views():
-            view_names = ", ".join(settings.all_views())
-            raise SettingsError(f"displays.{name}.view = {display.view!r}: expected one of {view_names}")
-
-
-def _check_view(name: str, view: ViewSettings, metric_spans: WindowSpans) -> None:
-    if view.window not in WINDOWS:
-        raise SettingsError(f"{name}.window = {view.window!r}: expected one of {', '.join(WINDOWS)}")
-    by = "queue" if view.queues else ALL
-    for metric in view.tiles:
-        _check_metric(f"{name}.tiles", metric)
-        windows = [
-            window
-            for window in WINDOWS
-            if CATALOGUE[metric].windows.allows(window_length_ms(window), metric_spans)
-        ]
-        if view.window not in windows:
-            raise SettingsError(
-                f"{name}.window = {view.window!r}: {metric} is read over {', '.join(windows) or 'none'}"
-            )
-        if not CATALOGUE[metric].can_group_by(by):
-            raise SettingsError(f"{name}.tiles: {metric!r} cannot be read by {by}")
-
-
-def check_targets(settings: Settings) -> None:
-    """Raise SettingsError for a target of an unknown metric, or a ratio outside 0 to 1."""
-    _check_targets("targets", settings.targets.by_metric)
-    for queue, targets in settings.targets.queues.items():
-        _check_targets(f"targets.queues.{queue}", targets)
-
-
-def _check_targets(name: str, targets: Mapping[str, float | None]) -> None:
-    for metric, target in targets.items():
-        _check_metric(name, metric)
-        if CATALOGUE[metric].unit == "ratio" and target is not None and not 0 <= target <= 1:
-            raise SettingsError(f"{name}.{metric} = {target:g}: expected a ratio from 0 to 1")
-
-
-def _check_metric(name: str, metric: str) -> None:
-    if metric not in CATALOGUE:
-        raise SettingsError(f"{name}: {metric!r}: expected metrics such as {', '.join([*CATALOGUE][:3])}")

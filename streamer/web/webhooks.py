@@ -19,7 +19,7 @@ from streamer.events.counting_rules import MINUTE
 from streamer.events.outgoing_records import OutgoingRecord
 from streamer.events.raw_topics import raw_topic
 from streamer.runtime.clock import Clock
-from streamer.settings import Settings, SettingsError
+from streamer.settings import Settings
 from streamer.web.login_throttle import address_block
 from streamer.web.proxy import TrustedProxy
 from streamer.web.recent_activity import ExpiringKeys, RecentCounter
@@ -33,7 +33,8 @@ from streamer.web.request_body import (
     split_payloads,
     unique_headers,
 )
-from streamer.web.signatures import SIGNATURE_SCHEMES, SignedRequest, decode_whsec
+from streamer.web.signatures import SIGNATURE_SCHEMES, SignedRequest
+from streamer.web.webhook_secrets import webhook_secrets
 
 INGEST_PATH: Final = "/ingest/{source}"
 MAX_SKEW_MS: Final = 5 * MINUTE
@@ -46,7 +47,6 @@ MAX_FAILURES: Final = 60
 it within TRUST_MS: vendors may share a proxy with others."""
 TRUST_MS: Final = 60 * MINUTE
 MAX_ADDRESSES: Final = 10_000
-MIN_SECRET_LENGTH: Final = 16
 RETRY_S: Final = 5
 
 PublishRecord = Callable[[OutgoingRecord], Awaitable[None]]
@@ -63,26 +63,6 @@ class WebhookTimeouts(NamedTuple):
 WEBHOOK_TIMEOUTS: Final = WebhookTimeouts()
 
 
-def check_secrets(settings: Settings) -> None:
-    """Raise SettingsError for a secret that is too short or malformed; the error never shows the secret."""
-    for name, secret in _secrets(settings).items():
-        setting = f"sources.{name}.secret"
-        if len(secret) < MIN_SECRET_LENGTH:
-            raise SettingsError(f"{setting}: expected at least {MIN_SECRET_LENGTH} characters")
-        if name == "formbricks":
-            try:
-                decode_whsec(secret)
-            except ValueError:
-                raise SettingsError(f"{setting}: expected one that starts with whsec_") from None
-
-
-def _secrets(settings: Settings) -> dict[str, str]:
-    secrets_by_source = {name: source.secret for name, source in settings.sources.items()}
-    return {
-        name: secret.get_secret_value() for name, secret in secrets_by_source.items() if secret is not None
-    }
-
-
 class WebhookRoutes:
     """Verify webhooks and publish each to Kafka once, with rate limits per source and per address."""
 
@@ -94,7 +74,7 @@ class WebhookRoutes:
         proxy: TrustedProxy,
         timeouts: WebhookTimeouts,
     ) -> None:
-        self._secrets = _secrets(settings)
+        self._secrets = webhook_secrets(settings)
         self._limits_per_minute = {name: settings.sources[name].rate for name in self._secrets}
         self._publish, self._clock, self._proxy, self._timeouts = publish, clock, proxy, timeouts
         self._publish_counter, self._failure_counter = (

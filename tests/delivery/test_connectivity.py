@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from streamer.delivery.configured_receivers import check_receivers
 from streamer.delivery.connectivity import connection_error
+from streamer.delivery.endpoint_checks import check_receivers
 from streamer.delivery.webhook import new_secret
 from streamer.operations.doctor import CheckFinding, _check_notifications
 from streamer.settings import Settings

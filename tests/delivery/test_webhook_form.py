@@ -13,7 +13,8 @@ from msgspec.structs import replace
 
 from streamer.alerts.alert_message import AlertMessage, Contributor
 from streamer.alerts.verdict import VerdictFigures
-from streamer.delivery.configured_receivers import build_receivers, check_receivers
+from streamer.delivery.configured_receivers import build_receivers
+from streamer.delivery.endpoint_checks import check_receivers
 from streamer.delivery.http_client import HttpClient, HttpResponse, NoResponse
 from streamer.delivery.receiver import DeliveryFailed, DeliverySucceeded
 from streamer.settings import Settings, SettingsError

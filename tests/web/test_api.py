@@ -15,7 +15,9 @@ from streamer.readings.reader import MetricsReader
 from streamer.settings import Settings, SettingsError
 from streamer.store.memory import MemoryStore
 from streamer.store.port import ChangeCursor, StoreChanges
-from streamer.web.server import application, check_host, check_windows
+from streamer.web.access_checks import check_host
+from streamer.web.server import application
+from streamer.web.view_checks import check_windows
 from tests.readings.small_center import NOW, PARTITION, SETTINGS, SmallCenter, answered, cell, pane
 
 FIELDS = [

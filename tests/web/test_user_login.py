@@ -22,12 +22,11 @@ from streamer.settings import (
     load_settings,
 )
 from streamer.web import credentials
-from streamer.web.auth_middleware import is_loopback
+from streamer.web.access_checks import check_users, is_loopback
 from streamer.web.credentials import new_token, password_hash, token_hash
 from streamer.web.login_throttle import LoginThrottle
 from streamer.web.server import application
 from streamer.web.sessions import MAX_SESSIONS, SessionStore
-from streamer.web.users import check_users
 from tests.readings.small_center import NOW, SmallCenter
 from tests.web.asgi_client import AsgiResponse, Headers, scope, send_request
 

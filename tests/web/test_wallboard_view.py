@@ -11,8 +11,9 @@ from streamer.metrics.tally import NUMBER, Tally
 from streamer.readings.reader import MetricsReader
 from streamer.settings import DEFAULT_TARGETS, Settings, SettingsError, ViewSettings, load_settings
 from streamer.web.credentials import token_hash
+from streamer.web.view_checks import check_targets, check_views
 from streamer.web.wallboard import Tile, WallboardPage
-from streamer.web.wallboard_view import WallboardView, check_targets, check_views, history_step_ms
+from streamer.web.wallboard_view import WallboardView, history_step_ms
 from tests.readings.small_center import NOW, SmallCenter, cell, pane
 
 SETTINGS = Settings(dimension_pairs=["queue,channel"], timezone="Europe/Madrid")

@@ -28,7 +28,8 @@ from streamer.web.connection import TransportHttpProtocol
 from streamer.web.credentials import token_hash
 from streamer.web.server import SignalHandlingServer, application
 from streamer.web.signatures import SIGNATURE_SCHEMES, SignatureProof, SignedRequest
-from streamer.web.webhooks import MAX_FAILURES, PublishRecord, WebhookTimeouts, check_secrets
+from streamer.web.webhook_secrets import check_secrets
+from streamer.web.webhooks import MAX_FAILURES, PublishRecord, WebhookTimeouts
 from tests.browser.full_center import ServeProcess
 from tests.conftest import Parts
 from tests.parts.broker import Broker

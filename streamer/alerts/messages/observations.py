@@ -15,8 +15,9 @@ from streamer.metrics.catalogue import Metric
 from streamer.metrics.formulas import NO_DATA, MetricFigure
 from streamer.panes.pane_keys import FINE_MS, oldest_pane
 from streamer.panes.windows import QueryClock
+from streamer.readings.metric_spans import window_spans
 from streamer.readings.query import MetricQuery
-from streamer.readings.reader import MetricsReader, window_spans
+from streamer.readings.reader import MetricsReader
 from streamer.settings import Settings
 
 

@@ -1,0 +1,29 @@
+"""The one check of all settings, before anything runs. The checks themselves are with what they are about."""
+
+from streamer.alerts.alert_rules import load_alert_rules
+from streamer.delivery.endpoint_checks import check_alertmanager, check_receivers
+from streamer.settings import Settings
+from streamer.web.access_checks import check_host, check_users
+from streamer.web.view_checks import check_targets, check_views, check_windows
+from streamer.web.webhook_secrets import check_secrets
+
+
+def validate(settings: Settings) -> None:
+    """Raise SettingsError, one line about the first setting that cannot work.
+
+    Every command that runs or generates something for the center refuses the same settings: those of one
+    process are read by the others too.
+
+    >>> validate(Settings(export_windows=["2h"]))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    streamer.settings.value_types.SettingsError: export_windows: '2h': expected some of 5m, ...
+    """
+    check_host(settings)
+    check_windows(settings.export_windows)
+    check_targets(settings)
+    check_views(settings)
+    check_users(settings)
+    load_alert_rules(settings)
+    check_secrets(settings)
+    check_receivers(settings)
+    check_alertmanager(settings)

@@ -1,0 +1,67 @@
+"""Checks of the settings of what is shown and exported: views, displays, targets and windows."""
+
+from collections.abc import Iterable, Mapping
+
+from streamer.metrics.catalogue import CATALOGUE, WindowSpans
+from streamer.panes.pane_keys import ALL
+from streamer.panes.windows import WINDOWS, window_length_ms
+from streamer.readings.metric_spans import window_spans
+from streamer.settings import Settings, SettingsError, ViewSettings
+
+
+def check_windows(windows: Iterable[str]) -> None:
+    """Raise SettingsError for an unknown window.
+
+    >>> check_windows(["15m", "1h", "today"])
+    """
+    for window in windows:
+        if window not in WINDOWS:
+            raise SettingsError(f"export_windows: {window!r}: expected some of {', '.join(WINDOWS)}")
+
+
+def check_views(settings: Settings) -> None:
+    """Raise SettingsError for a view that cannot be read, or a display without its view."""
+    for name, view in settings.all_views().items():
+        _check_view(f"views.{name}", view, window_spans(settings))
+    for name, display in settings.displays.items():
+        if display.view not in settings.all_views():
+            view_names = ", ".join(settings.all_views())
+            raise SettingsError(f"displays.{name}.view = {display.view!r}: expected one of {view_names}")
+
+
+def _check_view(name: str, view: ViewSettings, metric_spans: WindowSpans) -> None:
+    if view.window not in WINDOWS:
+        raise SettingsError(f"{name}.window = {view.window!r}: expected one of {', '.join(WINDOWS)}")
+    by = "queue" if view.queues else ALL
+    for metric in view.tiles:
+        _check_metric(f"{name}.tiles", metric)
+        windows = [
+            window
+            for window in WINDOWS
+            if CATALOGUE[metric].windows.allows(window_length_ms(window), metric_spans)
+        ]
+        if view.window not in windows:
+            raise SettingsError(
+                f"{name}.window = {view.window!r}: {metric} is read over {', '.join(windows) or 'none'}"
+            )
+        if not CATALOGUE[metric].can_group_by(by):
+            raise SettingsError(f"{name}.tiles: {metric!r} cannot be read by {by}")
+
+
+def check_targets(settings: Settings) -> None:
+    """Raise SettingsError for a target of an unknown metric, or a ratio outside 0 to 1."""
+    _check_targets("targets", settings.targets.by_metric)
+    for queue, targets in settings.targets.queues.items():
+        _check_targets(f"targets.queues.{queue}", targets)
+
+
+def _check_targets(name: str, targets: Mapping[str, float | None]) -> None:
+    for metric, target in targets.items():
+        _check_metric(name, metric)
+        if CATALOGUE[metric].unit == "ratio" and target is not None and not 0 <= target <= 1:
+            raise SettingsError(f"{name}.{metric} = {target:g}: expected a ratio from 0 to 1")
+
+
+def _check_metric(name: str, metric: str) -> None:
+    if metric not in CATALOGUE:
+        raise SettingsError(f"{name}: {metric!r}: expected metrics such as {', '.join([*CATALOGUE][:3])}")
