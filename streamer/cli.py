@@ -411,12 +411,12 @@ def export_letters(file: str, original: bool, **filters: Any) -> None:
 
 @main.command()
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 if a file differs.")
-def derive(check: bool) -> None:
+def generate(check: bool) -> None:
     """Generate the files that follow from catalogue and settings: dashboards, rules, reference."""
     try:
         from streamer.artefacts import generated_files as files
     except ModuleNotFoundError as error:
-        _exit(1, f"derive: {error.name} is missing; install streamer with its extra: 'streamer[derive]'")
+        _exit(1, f"generate: {error.name} is missing; install streamer with its extra: 'streamer[generate]'")
     root, settings = Path.cwd(), _exit_on_error(_load_valid_settings)
     if check:
         differences = _exit_on_error(lambda: files.diff_files(root, settings))
@@ -426,6 +426,12 @@ def derive(check: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
+
+main.add_command(  # its former name
+    click.Command(
+        "derive", callback=generate.callback, params=generate.params, help=generate.help, hidden=True
+    )
+)
 
 # Running a command, and its errors.
 

@@ -1,4 +1,4 @@
-"""Generate the content of all derived files, and compare it with the files on disk."""
+"""Generate the content of all generated files, and compare it with the files on disk."""
 
 from collections.abc import Mapping
 from difflib import unified_diff
@@ -18,7 +18,7 @@ from streamer.artefacts.supervisor_dashboard import supervisor_page
 from streamer.artefacts.wall_dashboard import wall_page
 from streamer.settings import Settings
 
-HEADER: Final = "# Written by `streamer derive` from the catalogue and the settings; changes here are lost.\n"
+HEADER: Final = "# Do not edit: `streamer generate` writes this file from the catalogue and the settings.\n"
 WIDTH: Final = 110
 
 
@@ -36,7 +36,7 @@ def diff_files(root: Path, settings: Settings) -> list[str]:
         return [str(error)]
     differing = [line for path, text in contents.items() for line in _diff_file(root, path, text)]
     return differing + [
-        f"{path.relative_to(root)}: not derived; delete it" for path in _orphaned_files(root, contents)
+        f"{path.relative_to(root)}: not generated; delete it" for path in _orphaned_files(root, contents)
     ]
 
 
@@ -97,7 +97,7 @@ def _diff_file(root: Path, path: Path, content: str) -> list[str]:
     current_lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     name = str(path.relative_to(root))
     return list(
-        unified_diff(current_lines, content.splitlines(), name, f"{name} (derived)", lineterm="", n=0)
+        unified_diff(current_lines, content.splitlines(), name, f"{name} (generated)", lineterm="", n=0)
     )
 
 

@@ -260,7 +260,7 @@ async def _alertmanager_finding(settings: Settings) -> CheckFinding:
         return CheckFinding("fail", f"Alertmanager: {error}", "correct delivery.alertmanager, or start it")
     finally:
         await http_client.close()
-    senders = {"api": "`streamer serve`", "prometheus": "Prometheus, by the derived rules"}
+    senders = {"api": "`streamer serve`", "prometheus": "Prometheus, by the generated rules"}
     return CheckFinding(
         "ok", f"Alertmanager: version {version}, alerts sent by {senders[settings.delivery.alertmanager_via]}"
     )

@@ -104,7 +104,7 @@ class DeliverySettings(BaseModel, extra="forbid"):
     alertmanager: str = ""
     """The address of one that is told, and asked for silences."""
     alertmanager_via: Literal["api", "prometheus"] = "api"
-    """Who tells it: `serve`, or Prometheus by the derived rules on cx_alert_firing. Never both."""
+    """Who tells it: `serve`, or Prometheus by the generated rules on cx_alert_firing. Never both."""
     retry_for: Duration = timedelta(hours=24)
     """How long what could not be sent is tried again."""
 

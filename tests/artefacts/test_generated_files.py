@@ -1,4 +1,4 @@
-"""`streamer derive` writes all generated files, and `--check` reports every difference."""
+"""`streamer generate` writes all generated files, and `--check` reports every difference."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from streamer.artefacts.metric_reference import BEGIN, END
 from streamer.cli import main
 
-DERIVED = {
+GENERATED = {
     "README.md",
     "grafana/dashboards/pipeline.json",
     "grafana/dashboards/supervisor.json",
@@ -35,47 +35,50 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     return tmp_path
 
 
-def run_derive(*options: str) -> Result:
-    return CliRunner().invoke(main, ["derive", *options])
+def run_generate(*options: str) -> Result:
+    return CliRunner().invoke(main, ["generate", *options])
 
 
 def test_all_is_written_and_then_nothing_differs(project: Path) -> None:
-    assert run_derive().exit_code == 0
-    assert {str(path.relative_to(project)) for path in project.rglob("*") if path.is_file()} == DERIVED
-    again = run_derive("--check")
+    assert run_generate().exit_code == 0
+    assert {str(path.relative_to(project)) for path in project.rglob("*") if path.is_file()} == GENERATED
+    again = run_generate("--check")
     assert (again.exit_code, again.output) == (0, "")
 
 
-@pytest.mark.parametrize("name", sorted(DERIVED - {"README.md"}))
+@pytest.mark.parametrize("name", sorted(GENERATED - {"README.md"}))
 def test_a_change_by_hand_is_shown(project: Path, name: str) -> None:
-    run_derive()
+    run_generate()
     path = project / name
     path.write_text(path.read_text() + "changed\n")
-    result = run_derive("--check")
+    result = run_generate("--check")
     assert result.exit_code == 1
     assert f"--- {name}" in result.output
     assert "-changed" in result.output
 
 
 def test_a_file_that_is_missing_is_shown(project: Path) -> None:
-    run_derive()
+    run_generate()
     (project / "grafana/dashboards/wall.json").unlink()
-    result = run_derive("--check")
+    result = run_generate("--check")
     assert result.exit_code == 1
-    assert "+++ grafana/dashboards/wall.json (derived)" in result.output
+    assert "+++ grafana/dashboards/wall.json (generated)" in result.output
 
 
-def test_a_file_that_nothing_derives_is_named(project: Path) -> None:
-    run_derive()
+def test_a_file_that_nothing_generates_is_named(project: Path) -> None:
+    run_generate()
     (project / "grafana/dashboards/mine.json").write_text("{}")
-    result = run_derive("--check")
-    assert (result.exit_code, result.output) == (1, "grafana/dashboards/mine.json: not derived; delete it\n")
+    result = run_generate("--check")
+    assert (result.exit_code, result.output) == (
+        1,
+        "grafana/dashboards/mine.json: not generated; delete it\n",
+    )
 
 
 def test_other_settings_are_shown(project: Path) -> None:
-    run_derive()
+    run_generate()
     (project / "streamer.toml").write_text("targets.nps_score = 44\n")
-    result = run_derive("--check")
+    result = run_generate("--check")
     assert result.exit_code == 1
     assert '+                "value": 44' in result.output
 
@@ -83,7 +86,7 @@ def test_other_settings_are_shown(project: Path) -> None:
 @pytest.mark.parametrize("options", [(), ("--check",)])
 def test_an_alert_that_cannot_work_is_named(project: Path, options: tuple[str, ...]) -> None:
     (project / "streamer.toml").write_text('alerts.mine = {kind = "silence", metric = "happiness"}\n')
-    result = run_derive(*options)
+    result = run_generate(*options)
     assert result.exit_code == 2
     assert "alerts.mine.metric = 'happiness'" in result.output
 
@@ -91,15 +94,26 @@ def test_an_alert_that_cannot_work_is_named(project: Path, options: tuple[str, .
 def test_a_readme_without_its_markers_is_named(project: Path) -> None:
     (project / "README.md").write_text("")
     for options in ((), ("--check",)):
-        result = run_derive(*options)
+        result = run_generate(*options)
         assert result.exit_code == 1
         assert "README.md: expected the lines" in result.output
 
 
 def test_without_its_extra_it_says_what_to_install() -> None:
-    without = "import sys; sys.modules['yaml'] = None; from streamer.cli import main; main(['derive'])"
+    without = "import sys; sys.modules['yaml'] = None; from streamer.cli import main; main(['generate'])"
     process = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True)
     assert (process.returncode, process.stderr) == (
         1,
-        "streamer: derive: yaml is missing; install streamer with its extra: 'streamer[derive]'\n",
+        "streamer: generate: yaml is missing; install streamer with its extra: 'streamer[generate]'\n",
     )
+
+
+def test_the_former_name_of_the_command_does_the_same_but_is_not_listed(project: Path) -> None:
+    assert CliRunner().invoke(main, ["derive"]).exit_code == 0
+    again = run_generate("--check")
+    assert (again.exit_code, again.output) == (0, "")
+    (project / "grafana/dashboards/wall.json").unlink()
+    assert CliRunner().invoke(main, ["derive", "--check"]).exit_code == 1
+    commands = CliRunner().invoke(main, ["--help"]).output
+    assert "  generate " in commands
+    assert "derive" not in commands

@@ -55,7 +55,7 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMER_KAFKA", f"127.0.0.1:{free_port()}")
 
 
-@pytest.mark.parametrize("command", ["serve", "worker", "ingest", "derive"])
+@pytest.mark.parametrize("command", ["serve", "worker", "ingest", "generate"])
 @pytest.mark.parametrize(("setting", "sentence"), ROWS, ids=[setting for setting, _ in ROWS])
 def test_every_command_refuses_what_the_server_refuses(setting: str, sentence: str, command: str) -> None:
     Path("streamer.toml").write_text(setting)
