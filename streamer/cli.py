@@ -529,7 +529,7 @@ def _print_table(readings: "list[Reading]", settings: "Settings") -> None:
         click.echo("no group has data in this window")
         return
     first = readings[0]
-    table = Table(title=f"{first.metric}, {first.window}", caption=display.format_data_age(first.fresh_s))
+    table = Table(title=f"{first.metric}, {first.window}", caption=display.format_data_age(first.data_age_s))
     for name in (first.by, "stat", "value", "95 % interval", "support", "from", "to"):
         table.add_column(name, justify="right" if name in ("value", "95 % interval", "support") else "left")
     for reading in readings:

@@ -53,7 +53,7 @@ class Center:
                 assert self.worker.runs, self.worker.log()
                 await asyncio.sleep(0.1)
             # Until the worker says that it is up to date: only then is none 0.
-            while (fresh_s := self.reader.data_age_s(now())) is None or fresh_s > 5:
+            while (data_age_s := self.reader.data_age_s(now())) is None or data_age_s > 5:
                 await self.reader.refresh(now())
                 await asyncio.sleep(0.1)
         assert counted == {"applied": number}

@@ -30,8 +30,9 @@ class MetricQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 class Reading(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
     """A metric of one window, for one group, at one moment. `value` None: no data. `lower` and `upper`: the
-    95 % interval. `support`: the sample size. `from` and `to`: RFC 3339, half open. `fresh_s`: age of the
-    data in seconds; None: no worker has reported yet."""
+    95 % interval. `support`: the sample size. `from` and `to`: RFC 3339, half open. `data_age_s`: age of
+    the data in seconds; None: no worker has reported yet. `fresh_s`: the same, a former
+    name until 0.3."""
 
     metric: str
     stat: str
@@ -46,6 +47,7 @@ class Reading(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
     support: int
     from_: str
     to: str
+    data_age_s: float | None
     fresh_s: float | None
 
 

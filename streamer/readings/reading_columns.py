@@ -23,7 +23,9 @@ class ReadingColumn(msgspec.Struct, frozen=True, rename={"from_": "from"}):
     by: str
     from_: str
     to: str
+    data_age_s: float | None
     fresh_s: float | None
+    """The same under its former name, until 0.3."""
     keys: list[str]
     values: list[float | None]
     lower: list[float | None]
@@ -36,7 +38,7 @@ def group_into_columns(readings: Iterable[Reading]) -> Iterator[ReadingColumn]:
 
     >>> window = ("2026-11-21T09:00:00Z", "2026-11-21T10:00:00Z")
     >>> readings = [
-    ...     Reading("offered", "", "count", "higher", "1h", "queue", key, n, None, None, n, *window, 2.5)
+    ...     Reading("offered", "", "count", "higher", "1h", "queue", key, n, None, None, n, *window, 2.5, 2.5)
     ...     for key, n in (("billing", 120), ("sales", 80))
     ... ]
     >>> (column,) = group_into_columns(readings)
@@ -58,7 +60,8 @@ def _reading_column(readings: list[Reading]) -> ReadingColumn:
         by=first.by,
         from_=min(reading.from_ for reading in readings),
         to=max(reading.to for reading in readings),
-        fresh_s=first.fresh_s,
+        data_age_s=first.data_age_s,
+        fresh_s=first.data_age_s,
         keys=[reading.key for reading in readings],
         values=[reading.value for reading in readings],
         lower=[reading.lower for reading in readings],

@@ -73,7 +73,7 @@ def suppress_readings(readings: Sequence[Reading]) -> list[Reading]:
     >>> def nps(queue, answers):
     ...     return Reading(
     ...         "nps_score", "", "points", "higher", "1h", "queue", queue, 50.0, 20.0, 70.0, answers,
-    ...         "2026-11-21T09:00:00Z", "2026-11-21T10:00:00Z", 0.0,
+    ...         "2026-11-21T09:00:00Z", "2026-11-21T10:00:00Z", 0.0, 0.0,
     ...     )
     >>> readings = suppress_readings([nps("billing", 4), nps("sales", 6), nps("tech", 9)])
     >>> [reading.support for reading in readings]

@@ -238,7 +238,7 @@ class WindowQuery:
         # Positional arguments are faster: there may be a hundred thousand readings.
         return Reading(
             metric.name, stat, metric.unit, metric.better, self.window, self._by, key,
-            *figure, *self._edge_texts_of(variant, key), self._data_age_s,
+            *figure, *self._edge_texts_of(variant, key), self._data_age_s, self._data_age_s,
         )  # fmt: skip
 
     def _edge_texts_of(self, variant: WindowVariant, key: str) -> tuple[str, str]:

@@ -21,14 +21,14 @@ def not_ready_reason(reader: MetricsReader, refresher: ReaderRefresher, now_ms: 
         return f"the store has not been read yet ({refresher.failure or 'reading'})"
     if not reader.heartbeats:
         return "no worker has sent a heartbeat yet"
-    fresh_s = reader.data_age_s(now_ms)
-    if fresh_s is None:
+    data_age_s = reader.data_age_s(now_ms)
+    if data_age_s is None:
         lagging_partitions = [
             str(partition) for partition, beat in reader.heartbeats.items() if not beat.caught_up_at
         ]
         return f"not caught up yet: {', '.join(sorted(lagging_partitions))}"
-    if fresh_s >= STALE_AFTER_S:
-        return f"the data is {fresh_s:.0f} s old ({refresher.failure or 'no worker keeps up'})"
+    if data_age_s >= STALE_AFTER_S:
+        return f"the data is {data_age_s:.0f} s old ({refresher.failure or 'no worker keeps up'})"
     return None
 
 
@@ -69,10 +69,10 @@ class PipelineHealth:
         if reader.ready and not reader.heartbeats:
             yield "worker"
         elif reader.ready:
-            fresh_s = reader.data_age_s(now_ms)
-            if fresh_s is None:
+            data_age_s = reader.data_age_s(now_ms)
+            if data_age_s is None:
                 yield "behind"
-            elif fresh_s >= STALE_AFTER_S:
+            elif data_age_s >= STALE_AFTER_S:
                 yield "stale"
 
 

@@ -166,7 +166,8 @@ def _monitoring_routes(
     async def readyz(request: Request) -> Response:
         reason = not_ready_reason(reader, refresher, clock())
         if reason is None:
-            return JSONResponse({"ready": True, "fresh_s": reader.data_age_s(clock())})
+            data_age_s = reader.data_age_s(clock())
+            return JSONResponse({"ready": True, "data_age_s": data_age_s, "fresh_s": data_age_s})
         details = {"reason": reason} if request.scope["person"] else {}
         return JSONResponse({"ready": False, **details}, 503)
 

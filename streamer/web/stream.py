@@ -229,29 +229,35 @@ class Hub:
         tiles = [] if pages_before is None else changed_tiles(pages_before, pages)
         has_changed = pages_before is None or bool(tiles) or alerts != self._alerts
         self._pages, self._alerts, self._snapshot_bytes = pages, alerts, None
-        fresh_s = self._context.reader.data_age_s(now_ms)
+        data_age_s = self._context.reader.data_age_s(now_ms)
         if has_changed:
-            self._broadcast(encode_sse("change", WallboardChange(now_ms, fresh_s, tiles, alerts)), fresh_s)
-        if self._is_heartbeat_due() or self._is_age_due(fresh_s):
+            self._broadcast(
+                encode_sse("change", WallboardChange(now_ms, data_age_s, data_age_s, tiles, alerts)),
+                data_age_s,
+            )
+        if self._is_heartbeat_due() or self._is_age_due(data_age_s):
             self._heartbeat_at_s = asyncio.get_running_loop().time()
             self._broadcast(
-                encode_sse("heartbeat", WallboardHeartbeat(now_ms, fresh_s, self._context.files_version)),
-                fresh_s,
+                encode_sse(
+                    "heartbeat",
+                    WallboardHeartbeat(now_ms, data_age_s, data_age_s, self._context.files_version),
+                ),
+                data_age_s,
             )
 
-    def _broadcast(self, event_bytes: bytes, fresh_s: float | None) -> None:
-        self._announced_age_s = fresh_s
+    def _broadcast(self, event_bytes: bytes, data_age_s: float | None) -> None:
+        self._announced_age_s = data_age_s
         for client in self._clients:
             client.push(event_bytes)
 
     def _is_heartbeat_due(self) -> bool:
         return asyncio.get_running_loop().time() - self._heartbeat_at_s >= self._context.intervals.heartbeat_s
 
-    def _is_age_due(self, fresh_s: float | None) -> bool:
+    def _is_age_due(self, data_age_s: float | None) -> bool:
         """Tell whether the data's age differs enough from the last one sent, or became known or unknown."""
-        if fresh_s is None or self._announced_age_s is None:
-            return fresh_s is not self._announced_age_s
-        return abs(fresh_s - self._announced_age_s) >= self._context.intervals.age_step_s
+        if data_age_s is None or self._announced_age_s is None:
+            return data_age_s is not self._announced_age_s
+        return abs(data_age_s - self._announced_age_s) >= self._context.intervals.age_step_s
 
     def _encoded_snapshot(self) -> bytes | None:
         if self._snapshot_bytes is None and self._pages is not None:
@@ -260,13 +266,15 @@ class Hub:
 
     def _build_snapshot(self, pages: list[WallboardPage]) -> WallboardSnapshot:
         context, view, now_ms = self._context, self._wallboard_view.view, self._context.clock()
+        data_age_s = context.reader.data_age_s(now_ms)
         return WallboardSnapshot(
             version=context.files_version,
             view=self._view_name,
             title=view.title,
             timezone=context.settings.timezone,
             now=now_ms,
-            fresh_s=context.reader.data_age_s(now_ms),
+            data_age_s=data_age_s,
+            fresh_s=data_age_s,
             rotate_s=view.rotate.total_seconds() if len(pages) > 1 else None,
             pages=pages,
             alerts=self._alerts,

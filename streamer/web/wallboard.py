@@ -207,13 +207,15 @@ class WallboardAlert(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WallboardSnapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """The complete state of a view. `version` is that of the page's files; `now` in ms since the epoch."""
+    """The complete state of a view. `version` is that of the page's files; `now` in ms since the epoch;
+    `fresh_s` is `data_age_s` under its former name, until 0.3, here and in the other messages."""
 
     version: str
     view: str
     title: str
     timezone: str
     now: int
+    data_age_s: float | None
     fresh_s: float | None
     rotate_s: float | None
     pages: list[WallboardPage]
@@ -224,6 +226,7 @@ class WallboardChange(msgspec.Struct, frozen=True):
     """The tiles that changed since the last message, and all alerts."""
 
     now: int
+    data_age_s: float | None
     fresh_s: float | None
     tiles: list[Tile]
     alerts: list[WallboardAlert]
@@ -233,6 +236,7 @@ class WallboardHeartbeat(msgspec.Struct, frozen=True):
     """A sign of life while nothing changes: the data's age (s) and the version of the page's files."""
 
     now: int
+    data_age_s: float | None
     fresh_s: float | None
     version: str
 

@@ -73,16 +73,16 @@ def snapshot(**more: Any) -> dict[str, Any]:
     """A snapshot."""
     return {
         "version": "1", "view": "default", "title": "", "timezone": "Europe/Madrid", "now": NOW,
-        "fresh_s": 0.2, "rotate_s": None, "pages": [page()], "alerts": [],
+        "data_age_s": 0.2, "rotate_s": None, "pages": [page()], "alerts": [],
     } | more  # fmt: skip
 
 
 def heartbeat(**more: Any) -> dict[str, Any]:
-    return {"now": NOW, "fresh_s": 0.1, "version": "1"} | more
+    return {"now": NOW, "data_age_s": 0.1, "version": "1"} | more
 
 
 def change(*changed: dict[str, Any], **more: Any) -> dict[str, Any]:
-    return {"now": NOW, "fresh_s": 0.1, "tiles": list(changed), "alerts": []} | more
+    return {"now": NOW, "data_age_s": 0.1, "tiles": list(changed), "alerts": []} | more
 
 
 def alert(

@@ -23,7 +23,7 @@ async def shown(scripted_server: ScriptedServer, opened: Opened, query: str = ""
     page = await opened(f"{scripted_server.url}/{query}", before=by_hand)
     await expect(page.locator(".tile").first).to_be_visible()
     await page.clock.pause_at(snapshots.NOW / 1000 + 15)
-    scripted_server.send_event("heartbeat", snapshots.heartbeat(fresh_s=0))
+    scripted_server.send_event("heartbeat", snapshots.heartbeat(data_age_s=0))
     await expect(page.locator(".fresh span")).to_contain_text("0 s")
     return page
 
@@ -68,7 +68,7 @@ async def test_a_quiet_night_is_fresh(scripted_server: ScriptedServer, opened: O
     page = await shown(scripted_server, opened)
     for minute in range(4 * 60):
         await page.clock.run_for(15_000)
-        scripted_server.send_event("heartbeat", snapshots.heartbeat(fresh_s=0.01 * minute))
+        scripted_server.send_event("heartbeat", snapshots.heartbeat(data_age_s=0.01 * minute))
         await expect(page.locator(".fresh")).to_contain_text(f"{int(0.01 * minute)} s old")
     await is_live(page)
 
@@ -78,20 +78,20 @@ async def test_data_that_is_not_new_grows_old_though_the_server_is_there(
 ) -> None:
     scripted_server.snapshot = snapshots.snapshot()
     page = await shown(scripted_server, opened)
-    scripted_server.send_event("heartbeat", snapshots.heartbeat(fresh_s=29.5))
+    scripted_server.send_event("heartbeat", snapshots.heartbeat(data_age_s=29.5))
     await expect(page.locator(".fresh")).to_contain_text("29 s old")
     await is_live(page)
-    scripted_server.send_event("heartbeat", snapshots.heartbeat(fresh_s=31))
+    scripted_server.send_event("heartbeat", snapshots.heartbeat(data_age_s=31))
     await is_old(page, "31 s old")
     await expect(page.locator(".not-live")).to_contain_text("The server is there, but its data is not new.")
-    scripted_server.send_event("heartbeat", snapshots.heartbeat(fresh_s=0.3))
+    scripted_server.send_event("heartbeat", snapshots.heartbeat(data_age_s=0.3))
     await is_live(page)
 
 
 async def test_what_was_never_complete_is_not_live(scripted_server: ScriptedServer, opened: Opened) -> None:
     scripted_server.snapshot = snapshots.snapshot()
     page = await shown(scripted_server, opened)
-    scripted_server.send_event("change", snapshots.change(fresh_s=None))
+    scripted_server.send_event("change", snapshots.change(data_age_s=None))
     await is_old(page, "")
     await expect(page.locator(".not-live")).to_contain_text("It is not known how old these numbers are.")
 
@@ -227,7 +227,7 @@ async def test_nobody_looks_nothing_is_sent_and_who_looks_again_sees_no_old_numb
     await page.clock.pause_at(snapshots.NOW / 1000 + 15)
     await page.evaluate("hide(true)")
     for second in range(4):
-        scripted_server.send_event("heartbeat", snapshots.heartbeat(fresh_s=second))
+        scripted_server.send_event("heartbeat", snapshots.heartbeat(data_age_s=second))
         await expect(page.locator(".fresh span")).to_have_text(f"{second} s old")
         await page.clock.run_for(14_000)
     assert scripted_server.clients == 1

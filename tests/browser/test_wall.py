@@ -143,7 +143,7 @@ async def test_on_a_television_digits_are_at_least_12_percent_of_the_height(
     warnings = [snapshots.alert(f"other-{place}") for place in range(4)]
     scripted_server.snapshot = snapshots.snapshot(pages=[snapshots.page(shown=tiles)])
     page = await shown(scripted_server, opened, viewport=size)
-    for event in (snapshots.change(alerts=warnings), snapshots.change(alerts=warnings, fresh_s=99)):
+    for event in (snapshots.change(alerts=warnings), snapshots.change(alerts=warnings, data_age_s=99)):
         digits = await page.locator(".number").evaluate_all(f"numbers => numbers.map({DIGITS})")
         assert len(digits) == count
         assert min(digits) >= 0.12
@@ -199,7 +199,7 @@ async def test_nothing_is_cut_off_at_any_size(
     )
     page = await shown(scripted_server, opened, f"?lang={language}", viewport=size)
     assert await overflowing(page) == []
-    scripted_server.send_event("heartbeat", snapshots.heartbeat(fresh_s=31))
+    scripted_server.send_event("heartbeat", snapshots.heartbeat(data_age_s=31))
     await expect(page.locator(".not-live")).to_be_visible()
     assert await overflowing(page) == []
     assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
@@ -299,12 +299,16 @@ async def test_walls_are_dark_and_what_is_held_in_the_hand_follows_the_device(
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
 @pytest.mark.parametrize("size", [TELEVISIONS[0], PHONE], ids=["television", "phone"])
-@pytest.mark.parametrize("fresh_s", [0.2, 45, None], ids=["live", "old", "unknown"])
+@pytest.mark.parametrize("data_age_s", [0.2, 45, None], ids=["live", "old", "unknown"])
 async def test_axe_finds_nothing(
-    fresh_s: float | None, size: dict[str, int], theme: str, scripted_server: ScriptedServer, opened: Opened
+    data_age_s: float | None,
+    size: dict[str, int],
+    theme: str,
+    scripted_server: ScriptedServer,
+    opened: Opened,
 ) -> None:
     scripted_server.snapshot = snapshots.snapshot(
-        fresh_s=fresh_s, rotate_s=600, title="Customer care",
+        data_age_s=data_age_s, rotate_s=600, title="Customer care",
         pages=[snapshots.page("Billing", "billing"), snapshots.page("Support", "support")],
         alerts=[snapshots.alert(), snapshots.alert("store", "The store is away.", severity="critical")],
     )  # fmt: skip
@@ -451,7 +455,7 @@ async def test_the_view_of_the_address_is_asked_for_once_and_nothing_is_polled(
     page = await shown(scripted_server, opened, query, before=listening)
     loaded = len(asked)
     for minute in range(20):
-        scripted_server.send_event("heartbeat", snapshots.heartbeat(fresh_s=minute % 9))
+        scripted_server.send_event("heartbeat", snapshots.heartbeat(data_age_s=minute % 9))
         await expect(page.locator(".fresh span")).to_have_text(f"{minute % 9} s old")
         await page.clock.run_for(15_000)
     assert scripted_server.queries == [asked_for]

@@ -27,11 +27,11 @@ def test_a_value(number: float | None, unit: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fresh_s", "expected"),
+    ("data_age_s", "expected"),
     [
         (None, "data age unknown: no worker has caught up yet"),
         (2.4, "complete as of 2 s ago"),
     ],
 )
-def test_freshness(fresh_s: float | None, expected: str) -> None:
-    assert display.format_data_age(fresh_s) == expected
+def test_freshness(data_age_s: float | None, expected: str) -> None:
+    assert display.format_data_age(data_age_s) == expected

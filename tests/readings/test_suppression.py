@@ -28,7 +28,7 @@ def reading(
     value = 50.0 if count else None
     return Reading(
         metric, "", "points", "higher", window, by, key, value, value, value, count,
-        BEGINS[window], "2026-11-21T10:00:00Z", 0.0,
+        BEGINS[window], "2026-11-21T10:00:00Z", 0.0, 0.0,
     )  # fmt: skip
 
 

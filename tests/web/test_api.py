@@ -22,7 +22,7 @@ from tests.readings.small_center import NOW, PARTITION, SETTINGS, SmallCenter, a
 
 FIELDS = [
     "metric", "stat", "unit", "better", "window", "by", "key", "value", "lower", "upper", "support",
-    "from", "to", "fresh_s",
+    "from", "to", "data_age_s", "fresh_s",
 ]  # fmt: skip
 
 
@@ -91,7 +91,8 @@ async def test_a_reading_has_exactly_the_fields_of_the_contract() -> None:
     assert reading == {
         "metric": "answered", "stat": "", "unit": "count", "better": "higher", "window": "1h", "by": "all",
         "key": "", "value": 4, "lower": None, "upper": None, "support": 4,
-        "from": "2026-11-21T09:00:00Z", "to": "2026-11-21T10:00:10Z", "fresh_s": 0.0,
+        "from": "2026-11-21T09:00:00Z", "to": "2026-11-21T10:00:10Z", "data_age_s": 0.0,
+        "fresh_s": 0.0,
     }  # fmt: skip
 
 
@@ -217,6 +218,8 @@ async def test_ready(caught_up_at: int | None, later: int, status: int, reason: 
         clock.now += later
         response = await client.get("/readyz")
         assert (response.status_code, response.json().get("reason")) == (status, reason)
+        if status == 200:
+            assert response.json() == {"ready": True, "data_age_s": later / 1000, "fresh_s": later / 1000}
         assert (await client.get("/healthz")).text == "ok"
 
 
@@ -243,7 +246,7 @@ async def test_it_survives_that_the_store_goes_away() -> None:
         ready = await client.get("/readyz")
         assert ready.json()["reason"] == "the data is 61 s old (ConnectionError: gone)"
         (reading,) = await get_json(client, "/api/v1/readings?metric=answered")
-        assert (reading["value"], reading["fresh_s"]) == (4, 61)
+        assert (reading["value"], reading["data_age_s"], reading["fresh_s"]) == (4, 61, 61)
         store.away = False
         await center.beat(clock.now)
         async with asyncio.timeout(5):

@@ -97,10 +97,11 @@ async def test_first_comes_the_whole() -> None:
     assert {"content-type: text/event-stream; charset=utf-8", "cache-control: no-store"} < {*onlooker.head}
     assert told.event == "snapshot"
     assert [*told.data] == [
-        "version", "view", "title", "timezone", "now", "fresh_s", "rotate_s", "pages", "alerts"
+        "version", "view", "title", "timezone", "now", "data_age_s", "fresh_s", "rotate_s", "pages", "alerts"
     ]  # fmt: skip
     assert (told.data["view"], told.data["timezone"], told.data["now"]) == ("default", "Europe/Madrid", NOW)
-    assert (told.data["fresh_s"], told.data["rotate_s"], told.data["alerts"]) == (0, None, [])
+    assert (told.data["data_age_s"], told.data["fresh_s"]) == (0, 0)
+    assert (told.data["rotate_s"], told.data["alerts"]) == (None, [])
     (page,) = told.data["pages"]
     assert (page["by"], page["key"], page["name"]) == ("all", "", "")
     assert [one["metric"] for one in page["tiles"]] == [
@@ -136,7 +137,7 @@ async def test_a_commit_is_seen_within_a_second_and_only_what_it_changed() -> No
         await center.add({(pane(MINUTE), cell()): surveyed(0, 5)})
         told = await onlooker.next(within_s=1)
     assert told.event == "change"
-    assert [*told.data] == ["now", "fresh_s", "tiles", "alerts"]
+    assert [*told.data] == ["now", "data_age_s", "fresh_s", "tiles", "alerts"]
     assert [(one["id"], one["value"], one["support"]) for one in told.data["tiles"]] == [
         ("all//nps_score//1h", 60, 25)
     ]
@@ -171,7 +172,7 @@ async def test_heartbeats_come_while_nothing_happens() -> None:
         beats = [await onlooker.next() for _ in range(3)]
         took = time.monotonic() - begun
     assert [beat.event for beat in beats] == ["heartbeat"] * 3
-    assert beats[0].data == {"now": NOW, "fresh_s": 0, "version": whole.data["version"]}
+    assert beats[0].data == {"now": NOW, "data_age_s": 0, "fresh_s": 0, "version": whole.data["version"]}
     assert took > 0.2
 
 
@@ -186,7 +187,8 @@ async def test_data_that_grows_stale_is_said_to(later: int, said: bool) -> None:
         clock.now += later
         if said:
             assert await onlooker.next() == ("heartbeat", {
-                "now": NOW + 3_000, "fresh_s": 3, "version": (await first_snapshot(server))["version"]
+                "now": NOW + 3_000, "data_age_s": 3, "fresh_s": 3,
+                "version": (await first_snapshot(server))["version"]
             })  # fmt: skip
         else:
             with pytest.raises(TimeoutError):
@@ -203,7 +205,7 @@ async def test_it_is_said_even_while_the_numbers_cannot_be_read() -> None:
         clock.now += 5 * SECOND
         await center.add({(pane(MINUTE), cell()): surveyed(1)})
         told = await onlooker.next()
-        assert (told.event, told.data["fresh_s"]) == ("heartbeat", 5)
+        assert (told.event, told.data["data_age_s"], told.data["fresh_s"]) == ("heartbeat", 5, 5)
         reader.free.set()
         assert (await onlooker.next("change")).data["tiles"][0]["support"] == 21
 

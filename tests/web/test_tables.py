@@ -27,7 +27,7 @@ async def test_columns_say_what_the_list_says() -> None:
 
 
 def readings(column: dict[str, Any]) -> list[dict[str, Any]]:
-    shared = ("metric", "stat", "unit", "better", "window", "by", "from", "to", "fresh_s")
+    shared = ("metric", "stat", "unit", "better", "window", "by", "from", "to", "data_age_s", "fresh_s")
     figures = zip(*(column[name] for name in ("keys", "values", "lower", "upper", "supports")), strict=True)
     return [
         {name: column[name] for name in shared}
@@ -41,7 +41,7 @@ async def test_a_column_has_exactly_these_fields() -> None:
         response = await client.get("/api/v1/readings?metric=answered&form=columns")
     (column,) = json.loads(response.text)
     assert list(column) == [
-        "metric", "stat", "unit", "better", "window", "by", "from", "to", "fresh_s",
+        "metric", "stat", "unit", "better", "window", "by", "from", "to", "data_age_s", "fresh_s",
         "keys", "values", "lower", "upper", "supports",
     ]  # fmt: skip
 

@@ -32,7 +32,7 @@ def reading(
 ) -> Reading:
     return Reading(
         metric, "", unit, better, "1h", "queue", "billing", value, lower, upper, support,
-        "2026-11-21T09:00:00Z", "2026-11-21T10:00:10Z", 0.2,
+        "2026-11-21T09:00:00Z", "2026-11-21T10:00:10Z", 0.2, 0.2,
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ export class Stream {
     this.url = url;
     this.heard = heard;
     this.connected = false;
-    this.confirmed = null; // { fresh_s, wall, steady } of the last event
+    this.confirmed = null; // { data_age_s, wall, steady } of the last event
     this.failures = 0;
     this.source = null;
     this.timer = null; // of the next attempt, or of the silence that ends this one
@@ -35,9 +35,9 @@ export class Stream {
   // Seconds since the data was known to be complete; null if it never was. Two clocks: one may be set
   // back, the other may stand still while the machine sleeps.
   age() {
-    if (this.confirmed === null || this.confirmed.fresh_s === null) return null;
-    const { fresh_s, wall, steady } = this.confirmed;
-    return fresh_s + Math.max(0, Date.now() - wall, performance.now() - steady) / 1000;
+    if (this.confirmed === null || this.confirmed.data_age_s === null) return null;
+    const { data_age_s, wall, steady } = this.confirmed;
+    return data_age_s + Math.max(0, Date.now() - wall, performance.now() - steady) / 1000;
   }
 
   get live() {
@@ -69,7 +69,7 @@ export class Stream {
   take(name, data) {
     this.connected = true;
     if (name === "snapshot") this.failures = 0;
-    this.confirmed = { fresh_s: data.fresh_s, wall: Date.now(), steady: performance.now() };
+    this.confirmed = { data_age_s: data.data_age_s, wall: Date.now(), steady: performance.now() };
     this.wait(SILENT_S, () => this.failed());
     this.heard(name, data);
   }

@@ -82,7 +82,7 @@ function Table({ me, ...shared }) {
   const served = useMemo(() => chosen.filter((metric) => known.get(metric).windows.includes(window)), [chosen, window]);
   const asked = { metric: served.join(","), window, by, compare };
   const { answer, problem, at } = useAnswer(served.length ? JSON.stringify(asked) : null, (signal) => figures(asked, signal), stream.news);
-  const age = useAge(answer?.fresh_s, at);
+  const age = useAge(answer?.data_age_s, at);
   const close = useClose(go);
   const picked = told.metric && known.get(told.metric)?.by.includes(told.key === ALL ? "all" : by) ? told : null;
   const why = told.alert && !picked;
@@ -126,7 +126,7 @@ async function figures({ metric, window, by, compare }, signal) {
   const [first, all, firstOfAll, secondOfAll] = await Promise.all([
     columns({}), second && columns(second), columns({ by: "all" }), second && columns({ by: "all", ...second }),
   ]);
-  return { sheet: sheet(first, all), total: sheet(firstOfAll, secondOfAll), fresh_s: (first[0] ?? firstOfAll[0])?.fresh_s ?? null };
+  return { sheet: sheet(first, all), total: sheet(firstOfAll, secondOfAll), data_age_s: (first[0] ?? firstOfAll[0])?.data_age_s ?? null };
 }
 
 function Rows({ told, go, known, named, linked, readable, chosen, served, answer, problem, picked, close }) {
@@ -248,13 +248,13 @@ function Legend() {
 
 function Agent({ me, ...shared }) {
   const { told, go, stream, zone, known, named, linked } = shared;
-  const [seen, setSeen] = useState({ fresh_s: null, at: null });
-  const age = useAge(seen.fresh_s, seen.at);
+  const [seen, setSeen] = useState({ data_age_s: null, at: null });
+  const age = useAge(seen.data_age_s, seen.at);
   const metrics = usualMetrics("agent").filter((metric) => known.get(metric)?.windows.includes(told.window));
   const metric = metrics.includes(told.metric) ? told.metric : "nps_score";
   useTitle(`${named("agent", told.agent)} – ${tell("supervisor")}`);
   const noted = (readings) => {
-    setSeen({ fresh_s: readings[0]?.fresh_s ?? null, at: performance.now() });
+    setSeen({ data_age_s: readings[0]?.data_age_s ?? null, at: performance.now() });
     return readings;
   };
   return html`

@@ -27,8 +27,8 @@ function after(before, [name, data]) {
   return { news: before.news + 1, rung, alerts: alerts || before.alerts, zone: data.timezone ?? before.zone, ahead_ms: data.now - Date.now(), refused: null, connected: true };
 }
 
-/** Seconds since what is shown was whole: `fresh_s` when it was answered `at`, and the time since. Null: never. */
-export function useAge(fresh_s, at) {
+/** Seconds since what is shown was whole: `data_age_s` when it was answered `at`, and the time since. Null: never. */
+export function useAge(data_age_s, at) {
   const [, tick] = useReducer((count) => (count + 1) % 3600, 0);
   const wall = useRef({ at: null, wall: 0 });
   if (wall.current.at !== at) wall.current = { at, wall: Date.now() };
@@ -36,8 +36,8 @@ export function useAge(fresh_s, at) {
     const timer = setInterval(tick, 1000);
     return () => clearInterval(timer);
   }, []);
-  if (at === null || fresh_s === null || fresh_s === undefined) return null;
-  return fresh_s + Math.max(0, performance.now() - at, Date.now() - wall.current.wall) / 1000;
+  if (at === null || data_age_s === null || data_age_s === undefined) return null;
+  return data_age_s + Math.max(0, performance.now() - at, Date.now() - wall.current.wall) / 1000;
 }
 
 export function isLive(age) {

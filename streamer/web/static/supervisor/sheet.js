@@ -59,8 +59,8 @@ function placed(column, keys, places) {
 }
 
 // A group that has no reading had nothing to count, if all is known.
-function counted({ unit, fresh_s }) {
-  return unit === "count" && fresh_s !== null && fresh_s < FRESH_S;
+function counted({ unit, data_age_s }) {
+  return unit === "count" && data_age_s !== null && data_age_s < FRESH_S;
 }
 
 function measured({ first, second }, part, metric) {
