@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
+ORDER_IN_WEB = "Pages and routes are above what they show and who may see it"
+ORDER_IN_ALERTS = "Alerts are reported after they are detected"
+ORDER_IN_DELIVERY = "Delivery decides above what it sends with"
+ORDER_IN_REPLAY = "Replay reads files before it publishes rows"
 LINT = """
 import sys
 from importlinter.cli import lint_imports
@@ -27,10 +31,38 @@ def test_every_import_goes_upstream_and_only_files_named_after_a_technology_do_i
         ("store/port.py", "import streamer.settings", "A stage imports only from upstream"),
         ("novel.py", "", "A stage imports only from upstream"),
         ("settings.py", "import streamer.metrics", "Settings know only the vocabulary of events"),
-        ("web/page.py", "import streamer.worker.kafka", "Who reads numbers does not know who writes them"),
+        ("web/pages.py", "import streamer.worker.kafka", "Who reads numbers does not know who writes them"),
         ("metrics/tally.py", "import prometheus_client", "Only files named after a technology do I/O"),
         ("store/port.py", "import redis.asyncio", "Only files named after a technology do I/O"),
         ("panes/windows.py", "import socket", "Only files named after a technology do I/O"),
+        *[
+            (f"{room}/{file}", "import aiokafka", "Only files named after a technology do I/O")
+            for room, file in {
+                "events": "models.py",
+                "privacy": "redaction.py",
+                "journeys": "apply.py",
+                "panes": "fold.py",
+                "settings": "access.py",
+                "readings": "query.py",
+                "alerts": "states.py",
+                "artefacts": "promql.py",
+            }.items()
+        ],
+        *[
+            ("alerts/states.py", f"import {library}", "Only files named after a technology do I/O")
+            for library in ("redis", "faust", "aiohttp", "socket", "http", "starlette", "uvicorn")
+        ],
+        ("web/users.py", "import streamer.web.server", ORDER_IN_WEB),
+        ("web/permissions.py", "import streamer.web.stream", ORDER_IN_WEB),
+        ("web/novel.py", "", ORDER_IN_WEB),
+        ("alerts/detection/drops.py", "import streamer.alerts.reports.charts", ORDER_IN_ALERTS),
+        ("alerts/statistics/bounds.py", "import streamer.alerts.alert_rules", ORDER_IN_ALERTS),
+        ("alerts/messages/links.py", "import streamer.alerts.reports.charts", ORDER_IN_ALERTS),
+        ("alerts/novel.py", "", ORDER_IN_ALERTS),
+        ("delivery/webhook.py", "import streamer.delivery.message_sender", ORDER_IN_DELIVERY),
+        ("delivery/novel.py", "", ORDER_IN_DELIVERY),
+        ("replay/file_rows.py", "import streamer.replay.file_replay", ORDER_IN_REPLAY),
+        ("replay/novel.py", "", ORDER_IN_REPLAY),
         ("readings/novel.py", "import streamer.store.memory", "No stage knows which store it is"),
         ("readings/novel.py", "import streamer.store.redis", "No stage knows which store it is"),
     ],
@@ -49,7 +81,7 @@ def test_an_import_the_design_forbids_breaks_its_contract(
         ("store/redis/novel.py", "import redis.asyncio"),
         ("readings/prometheus.py", "import prometheus_client"),
         ("worker/kafka.py", "import aiokafka"),
-        ("web/page.py", "import starlette, streamer.settings, streamer.readings"),
+        ("web/pages.py", "import starlette, streamer.settings, streamer.readings"),
     ],
 )
 def test_an_import_the_design_allows_breaks_none(file: str, line: str, tmp_path: Path) -> None:

@@ -1,13 +1,16 @@
 """Alert messages: everything a person is told about an alert, complete in itself, as stored, sent and
 shown."""
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 from streamer.alerts.states import NoticeReason
 from streamer.alerts.verdict import RuleKind, VerdictFigures
 from streamer.settings import Severity
+
+PROMETHEUS_ALERTNAME: Final = "ContactCenterAlert"
+"""Name of the one alert that the generated Prometheus rules make of all alerts."""
 
 
 class Contributor(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,16 +10,16 @@ from typing import Any, Final
 import msgspec
 from pydantic import ValidationError
 
-from streamer.alerts.detection.bounds import (
+from streamer.alerts.opening_hours import HoursError, OpeningHours, parse_hours
+from streamer.alerts.statistics.bounds import (
     MeanSample,
     NetScoreSample,
     ProportionSample,
     Sample,
     build_sample,
 )
-from streamer.alerts.detection.confidence import growing_z, rolling_z
-from streamer.alerts.detection.observation_classes import ObservationClasses, event_classes, metric_classes
-from streamer.alerts.opening_hours import HoursError, OpeningHours, parse_hours
+from streamer.alerts.statistics.confidence import growing_z, rolling_z
+from streamer.alerts.statistics.observation_classes import ObservationClasses, event_classes, metric_classes
 from streamer.alerts.verdict import RuleKind
 from streamer.events.models import DIMENSIONS
 from streamer.metrics.catalogue import CATALOGUE, Metric

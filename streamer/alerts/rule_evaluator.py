@@ -8,16 +8,16 @@ import numpy as np
 
 from streamer.alerts.alert_rules import AlertRule
 from streamer.alerts.detection import drops, no_data, threshold
-from streamer.alerts.detection.bounds import build_sample
 from streamer.alerts.detection.data_quality import NO_ISSUES, DataIssues, DataQualityMonitor
 from streamer.alerts.detection.drops import DropEvidence
 from streamer.alerts.detection.evidence_replay import EvidenceReplay
-from streamer.alerts.detection.observation_classes import ObservationClasses, metric_classes
 from streamer.alerts.detection.series import MetricSeries, SeriesBuilder, queue_of
 from streamer.alerts.detection.threshold import ObservationStream
 from streamer.alerts.detection.window_samples import WindowSampler
 from streamer.alerts.formatting import group_name
 from streamer.alerts.states import Alert
+from streamer.alerts.statistics.bounds import build_sample
+from streamer.alerts.statistics.observation_classes import ObservationClasses, metric_classes
 from streamer.alerts.subject import AlertSubject
 from streamer.alerts.verdict import Verdict, VerdictFigures, VerdictState
 from streamer.metrics.catalogue import WindowLimits

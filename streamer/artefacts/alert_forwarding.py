@@ -8,10 +8,10 @@ Alertmanager is never notified twice, whatever settings these files were generat
 from collections.abc import Iterator
 from typing import Final
 
+from streamer.alerts.alert_message import PROMETHEUS_ALERTNAME as PASSED_ON
 from streamer.alerts.messages import links
 from streamer.artefacts import promql
 from streamer.artefacts.prometheus_rules import AlertingRule, RuleGroup, RuleTest
-from streamer.delivery.silence_matching import PROMETHEUS_ALERTNAME as PASSED_ON
 from streamer.settings import Settings
 
 _SENDS_DIRECTLY: Final = "streamer_tells_alertmanager"

@@ -8,14 +8,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
+from streamer.alerts.alert_message import PROMETHEUS_ALERTNAME
 from streamer.alerts.alert_rules import AlertRule
 from streamer.delivery.alertmanager_client import AlertmanagerSilence, SilenceMatcher
 from streamer.events.models import DIMENSIONS
 from streamer.panes.pane_keys import ALL
 from streamer.readings.query import dimension_values
 
-PROMETHEUS_ALERTNAME: Final = "ContactCenterAlert"
-"""Name of the one alert that the generated Prometheus rules make of all alerts."""
 MAX_REPEATS: Final = 3
 _BODY: Final = r"(?:[^\\.*+?{}\[\]()|^$]|\\[^\w\s]|\.[*+]?|\|)*"
 _PLAIN: Final = re.compile(rf"\^?(?:{_BODY}|\((?:\?:)?{_BODY}\))\$?")

@@ -10,7 +10,7 @@ from streamer.alerts.detection.baseline import (
     fit_baseline,
     shrink_towards,
 )
-from streamer.alerts.detection.evidence import LEAST_PROBABILITY
+from streamer.alerts.statistics.evidence import LEAST_PROBABILITY
 
 HOURS = np.tile(np.arange(WEEK_H), 8)[:, None]
 NIGHT = (np.arange(WEEK_H) % 24 < 6)[:, None, None]

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from streamer.alerts.detection.bounds import (
+from streamer.alerts.statistics.bounds import (
     MeanSample,
     NetScoreSample,
     ProportionSample,
     Sample,
     build_sample,
 )
-from streamer.alerts.detection.confidence import rolling_z
+from streamer.alerts.statistics.confidence import rolling_z
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.formulas import TallyCounts
 from streamer.metrics.intervals import wilson

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from streamer.alerts.detection.confidence import growing_z, rolling_z, skewed_z, skewness_of_share
+from streamer.alerts.statistics.confidence import growing_z, rolling_z, skewed_z, skewness_of_share
 
 MONTH = 6_000
 SERIES, MONTHS = 250, 2

@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from streamer.alerts.detection.evidence import Floats
 from streamer.alerts.messages.compared_panes import ComparedPanes
 from streamer.alerts.messages.contributors import SubgroupSums
 from streamer.alerts.messages.divisions import DIVIDING_DIMENSIONS, AlertGroup, CellDivisions, HourDivisions
 from streamer.alerts.messages.observation_sum import ObservationSum, count_weights
+from streamer.alerts.statistics.evidence import Floats
 from streamer.events import models
 from streamer.events.counting_rules import HOUR, UNKNOWN
 from streamer.metrics.catalogue import CATALOGUE

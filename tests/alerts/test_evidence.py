@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from streamer.alerts.detection.evidence import (
+from streamer.alerts.statistics.evidence import (
     DROP_DISTANCES,
     LEAST_PROBABILITY,
     Floats,

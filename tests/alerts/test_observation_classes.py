@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.alerts.detection.observation_classes import (
+from streamer.alerts.statistics.observation_classes import (
     BINS,
     ObservationClasses,
     cut_bins,

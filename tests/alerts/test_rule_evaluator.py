@@ -6,10 +6,10 @@ import pytest
 from streamer.alerts.alert_rules import load_alert_rules
 from streamer.alerts.detection import feed_health
 from streamer.alerts.detection.feed_health import FeedHealth, TopicCounts
-from streamer.alerts.detection.observation_classes import ObservationClasses, metric_classes
 from streamer.alerts.detection.series import SeriesBuilder, hours_of_week
 from streamer.alerts.rule_evaluator import RuleEvaluator
 from streamer.alerts.states import advance_alerts
+from streamer.alerts.statistics.observation_classes import ObservationClasses, metric_classes
 from streamer.events.counting_rules import DAY, HOUR, MINUTE
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.tally import NUMBER

@@ -27,9 +27,9 @@ from numpy.typing import NDArray
 
 from streamer.alerts.detection import dependence
 from streamer.alerts.detection.baseline import WEEK_H, Baseline
-from streamer.alerts.detection.evidence import Floats, decision_line, tilt_distribution
 from streamer.alerts.detection.evidence_replay import ReplayState
 from streamer.alerts.detection.likelihood import DropLikelihoods
+from streamer.alerts.statistics.evidence import Floats, decision_line, tilt_distribution
 
 DAY: Final = 200
 MONTH: Final = 30 * DAY

@@ -20,7 +20,7 @@ from streamer.alerts.detection.baseline_uncertainty import (
     ShrinkageWeights,
     estimate_uncertainty,
 )
-from streamer.alerts.detection.evidence import LEAST_PROBABILITY, Floats, Integers
+from streamer.alerts.statistics.evidence import LEAST_PROBABILITY, Floats, Integers
 
 WEEK_H: Final = 7 * 24
 MONTH_H: Final = 730.5

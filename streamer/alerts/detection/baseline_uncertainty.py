@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from streamer.alerts.detection.evidence import Floats, Integers
+from streamer.alerts.statistics.evidence import Floats, Integers
 
 NEIGHBOUR_HOURS: Final = 1
 """Neighbours on each side that an hour of the day is shrunk towards."""

@@ -10,8 +10,8 @@ from typing import Final
 import numpy as np
 
 from streamer.alerts.detection.baseline import Baseline, fit_baseline
-from streamer.alerts.detection.evidence import Floats, Integers
 from streamer.alerts.detection.likelihood import DropLikelihoods
+from streamer.alerts.statistics.evidence import Floats, Integers
 
 STRETCHES_H: Final = (1, 4, 24)
 _MAX_SPREAD: Final = 20.0

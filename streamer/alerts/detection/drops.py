@@ -11,10 +11,10 @@ import numpy as np
 
 from streamer.alerts.alert_rules import AlertRule
 from streamer.alerts.detection.baseline import MONTH_H
-from streamer.alerts.detection.evidence import Floats, Integers, decision_line
 from streamer.alerts.detection.evidence_replay import Bools, EvidenceReplay
 from streamer.alerts.detection.series import MetricSeries
 from streamer.alerts.formatting import clock, duration, format_metric, group_noun, metric_label, observations
+from streamer.alerts.statistics.evidence import Floats, Integers, decision_line
 from streamer.alerts.subject import AlertSubject
 from streamer.alerts.verdict import Verdict, VerdictFigures, VerdictState
 from streamer.events.counting_rules import HOUR

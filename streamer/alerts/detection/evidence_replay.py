@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamer.alerts.detection.baseline import Baseline
-from streamer.alerts.detection.evidence import DROP_DISTANCES, Floats, Integers, ShiryaevRoberts
 from streamer.alerts.detection.likelihood import DropLikelihoods
 from streamer.alerts.detection.series import MetricSeries
+from streamer.alerts.statistics.evidence import DROP_DISTANCES, Floats, Integers, ShiryaevRoberts
 
 Bools = NDArray[np.bool_]
 OVER_SHARE: Final = 0.6

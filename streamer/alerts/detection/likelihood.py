@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from streamer.alerts.detection.baseline import Baseline
-from streamer.alerts.detection.evidence import DROP_DISTANCES, Floats, Integers, tilt_strengths
+from streamer.alerts.statistics.evidence import DROP_DISTANCES, Floats, Integers, tilt_strengths
 
 
 class DropLikelihoods(NamedTuple):

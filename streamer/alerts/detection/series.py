@@ -15,15 +15,15 @@ import numpy as np
 
 from streamer.alerts.detection.baseline import Baseline
 from streamer.alerts.detection.dependence import learn_baseline
-from streamer.alerts.detection.evidence import Floats, Integers
-from streamer.alerts.detection.observation_classes import (
+from streamer.alerts.detection.step_counts import ColumnMap, StepCounter
+from streamer.alerts.statistics.evidence import Floats, Integers
+from streamer.alerts.statistics.observation_classes import (
     ABSENT,
     BINS,
     DurationBins,
     ObservationClasses,
     cut_bins,
 )
-from streamer.alerts.detection.step_counts import ColumnMap, StepCounter
 from streamer.events.counting_rules import DAY, HOUR, MINUTE
 from streamer.metrics.tally import BUCKETS, FIRST_BUCKET_OF, NUMBERS
 from streamer.panes.pane_keys import FINE_MS, FINE_RETENTION_MS

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streamer.alerts.detection.evidence import Integers
-from streamer.alerts.detection.observation_classes import ABSENT
+from streamer.alerts.statistics.evidence import Integers
+from streamer.alerts.statistics.observation_classes import ABSENT
 from streamer.metrics.tally import NUMBERS
 from streamer.panes.pane_keys import WIDTH, Family
 from streamer.readings.pane_sums import SparseCounts, concatenate_counts, sum_counts

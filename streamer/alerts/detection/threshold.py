@@ -9,9 +9,9 @@ from math import log10, sqrt
 from typing import Final, NamedTuple
 
 from streamer.alerts.alert_rules import AlertRule
-from streamer.alerts.detection.bounds import Sample
-from streamer.alerts.detection.confidence import growing_z, rolling_z
 from streamer.alerts.formatting import format_metric, group_noun, metric_label, observations, window_text
+from streamer.alerts.statistics.bounds import Sample
+from streamer.alerts.statistics.confidence import growing_z, rolling_z
 from streamer.alerts.subject import AlertSubject
 from streamer.alerts.verdict import Verdict, VerdictFigures, VerdictState
 from streamer.panes.windows import TODAY

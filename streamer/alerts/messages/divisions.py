@@ -9,10 +9,10 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from streamer.alerts.detection.evidence import Floats, Integers
 from streamer.alerts.messages.compared_panes import ComparedPanes
 from streamer.alerts.messages.contributors import SubgroupSums
 from streamer.alerts.messages.observation_sum import NO_OBSERVATIONS, ObservationSum
+from streamer.alerts.statistics.evidence import Floats, Integers
 from streamer.metrics.tally import FIRST_BUCKET, NUMBERS
 from streamer.panes.pane_keys import ALL
 from streamer.readings.pane_sums import SparseCounts, concatenate_counts

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from streamer.alerts.detection.evidence import Floats
+from streamer.alerts.statistics.evidence import Floats
 from streamer.metrics.catalogue import Metric
 from streamer.metrics.formulas import CountRatio, DurationMean, NetScore, ScaleMean, qa_score
 from streamer.metrics.intervals import Interval, adjusted_wald, normal, wilson

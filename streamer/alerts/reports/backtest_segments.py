@@ -11,10 +11,10 @@ import numpy as np
 
 from streamer.alerts.alert_rules import AlertRule
 from streamer.alerts.detection import drops
-from streamer.alerts.detection.bounds import build_sample
 from streamer.alerts.detection.drops import DropEvidence
 from streamer.alerts.detection.series import FINE_STEPS_MS, STEP_MS, MetricSeries, queue_of
 from streamer.alerts.rule_evaluator import EvaluationMoment, RuleEvaluator, rule_series_name
+from streamer.alerts.statistics.bounds import build_sample
 from streamer.alerts.verdict import Verdict, VerdictState
 from streamer.events.counting_rules import DAY, HOUR
 from streamer.metrics.formulas import WindowCounts

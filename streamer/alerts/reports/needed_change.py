@@ -6,11 +6,11 @@ import numpy as np
 
 from streamer.alerts.alert_rules import AlertRule
 from streamer.alerts.detection.drops import DropEvidence
-from streamer.alerts.detection.evidence import DROP_DISTANCES, tilt_distribution
 from streamer.alerts.detection.evidence_replay import OVER_SHARE
 from streamer.alerts.detection.series import MetricSeries, hours_of_week
 from streamer.alerts.formatting import clock, event_noun, format_metric, observations
 from streamer.alerts.reports.rule_summary import format_hours
+from streamer.alerts.statistics.evidence import DROP_DISTANCES, tilt_distribution
 from streamer.alerts.subject import AlertSubject
 from streamer.alerts.verdict import Verdict, VerdictFigures
 from streamer.events.counting_rules import HOUR, MINUTE

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
-from streamer.alerts.detection.evidence import Floats, Integers
+from streamer.alerts.statistics.evidence import Floats, Integers
 from streamer.metrics.catalogue import Metric, WindowLimits
 from streamer.metrics.formulas import CountRatio, CountTotal, DurationMean, NetScore, ScaleMean
 from streamer.metrics.tally import BUCKETS, FIRST_BUCKET_OF, NUMBER, NUMBERS, SCALES, bucket_value

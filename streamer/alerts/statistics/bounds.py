@@ -7,7 +7,7 @@ ones. The interval lies beyond the target only where samples that are on target 
 from math import sqrt
 from typing import NamedTuple
 
-from streamer.alerts.detection.confidence import skewed_z, skewness_of_share
+from streamer.alerts.statistics.confidence import skewed_z, skewness_of_share
 from streamer.metrics.catalogue import Metric
 from streamer.metrics.formulas import CountRatio, DurationMean, NetScore, ScaleMean, WindowCounts, qa_score
 from streamer.metrics.intervals import Interval

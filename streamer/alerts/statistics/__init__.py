@@ -1,0 +1,1 @@
+"""Statistics that rules and detectors share: classes of observations, evidence, intervals, confidence."""
