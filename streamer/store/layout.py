@@ -1,4 +1,4 @@
-"""Key layout in Redis, version 2. All keys of a center carry the hash tag {center}.
+"""Key layout in Redis, version 2: every name and width. All keys of a center carry the hash tag {center}.
 
 Numbers belong to a generation: a rebuild makes another one beside the one in force. Keys without a version
 outlive every layout. They are, after `s{center}`:
@@ -7,7 +7,7 @@ outlive every layout. They are, after `s{center}`:
 | --- | --- | --- |
 | customer-key | string | the key of pseudonyms, made here where none is set |
 | forgotten | hash | pseudonyms of erased customers, and when, in ms |
-| alerts | string | 8 bytes token, then msgpack (delivery/record.py) |
+| alerts | string | 8 bytes token, then msgpack (delivery/alert_state.py) |
 | alerts:holder | string | which server evaluates rules and notifies |
 
 After `s2{center}` follow `current` (the name of the generation in force; absent: 0), `rebuilding` (the
@@ -29,9 +29,13 @@ name of the staged one), `current:held` (for moments: commits are paused), and e
 Documents are spread over 16 hashes, since moving a slot of a cluster blocks for the largest key.
 """  # noqa: E501 - a table
 
+from collections.abc import Mapping
 from typing import Final
 
 from streamer.events.counting_rules import DAY, CountingRules
+from streamer.journeys.journey import KEY_BYTES
+from streamer.panes.pane_keys import COUNTERS, PaneHour, StoredFamily
+from streamer.store.port import TOKEN_BYTES
 
 LAYOUT_VERSION: Final = 2
 MAX_OUTAGE_MS: Final = 30 * DAY
@@ -39,6 +43,43 @@ MAX_OUTAGE_MS: Final = 30 * DAY
 
 FIRST_GENERATION: Final = "0"
 """The generation of a center that was never rebuilt."""
+
+# Names after `s{center}`.
+CUSTOMER_KEY_NAME: Final = "customer-key"
+FORGOTTEN_NAME: Final = "forgotten"
+ALERTS_NAME: Final = "alerts"
+HOLDER_SUFFIX: Final = ":holder"
+
+# Names after `s2{center}`.
+CURRENT_NAME: Final = "current"
+STAGED_NAME: Final = "rebuilding"
+PAUSED_SUFFIX: Final = b":held"
+
+# Names after the prefix of a generation.
+SEQUENCE: Final = b"sequence"
+NONCES: Final = b"nonces"
+WRITES: Final = b"writes"
+TOUCHED: Final = b"touched"
+CHANGES: Final = b"changes"
+POSITIONS: Final = b"positions"
+HEARTBEATS: Final = b"beats"
+RULES: Final = b"rules"
+DOCUMENT_HASHES: Final = [f"d:{digit}".encode() for digit in "0123456789abcdef"]
+PANE_LETTERS: Final[Mapping[StoredFamily, str]] = {"fine": "f", "long": "l", "counters": "c"}
+_FAMILIES: Final = {letter: family for family, letter in PANE_LETTERS.items()}
+
+# Widths in bytes, and how many entries are kept.
+SEQUENCE_BYTES: Final = 6
+WRITE_TIME_BYTES: Final = 4
+KEPT_WRITES: Final = 64
+KEPT_TOUCHED: Final = 1_024
+KEPT_NONCES: Final = 10_000
+NO_COMMIT: Final = bytes(2 * SEQUENCE_BYTES)
+"""Name of a delta that no commit made."""
+
+# Version 1, where it differs.
+FORMER_COUNTERS: Final = b"counts"
+FORMER_SEQUENCE_BYTES: Final = 6
 
 
 def shared_key(center: str, name: str) -> bytes:
@@ -62,6 +103,52 @@ def layout_key(center: str, name: str = "", version: int = LAYOUT_VERSION) -> by
 def generation_prefix(center: str, generation: str = FIRST_GENERATION) -> bytes:
     """Return the prefix of all keys of a generation, such as `s2{acme}0:`."""
     return layout_key(center, f"{generation}:")
+
+
+def document_hash(key: bytes) -> bytes:
+    """Return the name of the hash that holds a document: by the first digit of the key's digest.
+
+    >>> document_hash(b"c\\xa0" + bytes(11))
+    b'd:a'
+    """
+    return DOCUMENT_HASHES[key[1] >> 4]
+
+
+def pane_name(pane_hour: PaneHour) -> str:
+    """Return the name of the hash that holds the panes of an hour.
+
+    >>> pane_name(("fine", 498_681))
+    'f:498681'
+    """
+    family, hour = pane_hour
+    return f"{PANE_LETTERS[family]}:{hour}"
+
+
+def parse_pane_name(name: str) -> PaneHour:
+    """Parse the name of a hash of panes.
+
+    >>> parse_pane_name("l:498681")
+    ('long', 498681)
+    """
+    letter, _, hour = name.partition(":")
+    return _FAMILIES[letter], int(hour)
+
+
+def script_constants() -> str:
+    """Return the names and widths as Lua, to be put before every script."""
+    names = {
+        "SEQUENCE": SEQUENCE, "NONCES": NONCES, "WRITES": WRITES, "TOUCHED": TOUCHED, "CHANGES": CHANGES,
+        "POSITIONS": POSITIONS, "HEARTBEATS": HEARTBEATS, "RULES": RULES, "PAUSED_SUFFIX": PAUSED_SUFFIX,
+        "COUNTERS_PANE": pane_name(COUNTERS).encode(),
+        **{letter_name.upper(): letter.encode() for letter_name, letter in PANE_LETTERS.items()},
+    }  # fmt: skip
+    numbers = {
+        "KEY_BYTES": KEY_BYTES, "TOKEN_BYTES": TOKEN_BYTES, "SEQUENCE_BYTES": SEQUENCE_BYTES,
+        "WRITE_TIME_BYTES": WRITE_TIME_BYTES, "KEPT_WRITES": KEPT_WRITES, "KEPT_TOUCHED": KEPT_TOUCHED,
+        "FIRST_GENERATION": f"'{FIRST_GENERATION}'",
+    }  # fmt: skip
+    values = {name: f"'{text.decode()}'" for name, text in names.items()} | numbers
+    return "".join(f"local {name} = {value}\n" for name, value in values.items())
 
 
 def document_ttl_ms(rules: CountingRules) -> int:

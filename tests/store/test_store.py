@@ -32,7 +32,7 @@ from streamer.panes.pane_keys import (
 )
 from streamer.panes.rollup import MERGE, merge_long
 from streamer.runtime.retry import retry_forever
-from streamer.store.layout import document_ttl_ms, layout_key
+from streamer.store.layout import KEPT_WRITES, document_ttl_ms, layout_key
 from streamer.store.memory import MemoryStore
 from streamer.store.port import (
     EMPTY_STORE,
@@ -387,7 +387,7 @@ async def test_a_version_older_than_what_is_remembered_is_of_before_everything(
     await writer.write(writes={key("a"): b"1"})
     read = await version(store)
     await writer.write(writes={key("a"): b"2"})
-    for _ in range(redis_store.KEPT_WRITES + 2):
+    for _ in range(KEPT_WRITES + 2):
         await writer.write()
     outcome = await store.commit(writer.commit(version=read, reads=[key("a")]), NOW)
     assert isinstance(outcome, VersionConflict)

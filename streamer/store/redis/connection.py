@@ -11,7 +11,14 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, NoScriptError, TryAgainError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from streamer.store.layout import FIRST_GENERATION, LAYOUT_VERSION, layout_key
+from streamer.store.layout import (
+    CURRENT_NAME,
+    FIRST_GENERATION,
+    LAYOUT_VERSION,
+    POSITIONS,
+    layout_key,
+    script_constants,
+)
 
 MIN_VERSION: Final = (7, 0)
 TIMEOUT_S: Final = 5.0
@@ -35,11 +42,13 @@ class FormerLayout(StoreUnfit):
 
 
 class LuaScript:
-    """Lua script, concatenated from files of `scripts/` and called by its digest."""
+    """Lua script: the constants of the key layout, then files of `scripts/`; called by its digest."""
 
     def __init__(self, *names: str) -> None:
         folder = files("streamer.store.redis").joinpath("scripts")
-        self._text = "".join(folder.joinpath(f"{name}.lua").read_text() for name in names)
+        self._text = script_constants() + "".join(
+            folder.joinpath(f"{name}.lua").read_text() for name in names
+        )
         self._digest = sha1(self._text.encode(), usedforsecurity=False).hexdigest()
 
     async def __call__(self, client: Any, keys: Sequence[bytes], *args: Any) -> Any:
@@ -92,11 +101,11 @@ def _require_fitness(info: Mapping[str, Any]) -> None:
 
 async def find_former_generation(client: Redis, center: str) -> str | None:
     """Return the name of the current generation in the former layout; None if there is none."""
-    current: Any = await client.get(former_key(center, "current"))
+    current: Any = await client.get(former_key(center, CURRENT_NAME))
     if current == SUPERSEDED_GENERATION:
         return None
     generation = current.decode() if current else FIRST_GENERATION
-    return generation if await client.exists(former_key(center, f"{generation}:positions")) else None
+    return generation if await client.exists(former_key(center, f"{generation}:") + POSITIONS) else None
 
 
 def former_key(center: str, name: str) -> bytes:

@@ -20,7 +20,25 @@ from streamer.metrics.counters import pack_counters
 from streamer.panes.integers import pack_integers
 from streamer.panes.pane_delta import FineDelta, LongSums, pack_fine
 from streamer.panes.pane_keys import COUNTERS, PANES_PER_HOUR, SEPARATOR, PaneHour
-from streamer.store.layout import shared_key
+from streamer.store.layout import (
+    ALERTS_NAME,
+    CHANGES,
+    CURRENT_NAME,
+    CUSTOMER_KEY_NAME,
+    FORGOTTEN_NAME,
+    FORMER_COUNTERS,
+    FORMER_SEQUENCE_BYTES,
+    HEARTBEATS,
+    NO_COMMIT,
+    PANE_LETTERS,
+    PAUSED_SUFFIX,
+    POSITIONS,
+    RULES,
+    SEQUENCE,
+    STAGED_NAME,
+    pane_name,
+    shared_key,
+)
 from streamer.store.port import (
     EMPTY_STORE,
     TOKEN_BYTES,
@@ -33,21 +51,16 @@ from streamer.store.port import (
 from streamer.store.redis.connection import SUPERSEDED_GENERATION, find_former_generation, former_key
 from streamer.store.redis.staged_generation import StagedGeneration
 from streamer.store.redis.store import (
-    CURRENT_NAME,
-    NO_COMMIT,
-    STAGED_NAME,
     GenerationSuperseded,
     RedisStore,
-    pane_name,
     parse_partition,
     unpack_heartbeats,
     unpack_position,
 )
 
 _INCOMPATIBLE_RULES: Final = b'{"layout":2}'
-_SHARED_NAMES: Final = ("customer-key", "forgotten", "alerts")
+_SHARED_NAMES: Final = (CUSTOMER_KEY_NAME, FORGOTTEN_NAME, ALERTS_NAME)
 _PAUSE_COMMITS_MS: Final = 60_000
-_SEQUENCE_BYTES: Final = 6
 _SCAN_COUNT: Final = 500
 
 
@@ -85,12 +98,12 @@ class FormerLayoutStore:
         if not partitions:
             return []
         packed_positions = await self._client.hmget(
-            self._prefix + b"positions", [str(partition) for partition in partitions]
+            self._prefix + POSITIONS, [str(partition) for partition in partitions]
         )
         return [unpack_position(packed) if packed else None for packed in packed_positions]
 
     async def rules(self) -> bytes | None:
-        stored: bytes | None = await self._client.get(self._prefix + b"rules")
+        stored: bytes | None = await self._client.get(self._prefix + RULES)
         return stored
 
     async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> StoreChanges:
@@ -99,15 +112,18 @@ class FormerLayoutStore:
         assert since is None
         await self.pause_commits(_PAUSE_COMMITS_MS)
         try:
-            stored = await self._client.hgetall(self._prefix + b"positions") if positions else {}
+            stored = await self._client.hgetall(self._prefix + POSITIONS) if positions else {}
             panes = [
                 PaneChange(pane_hour, True, deltas) for pane_hour, deltas in (await self._deltas()).items()
             ]
             counters = await self._counters()
             panes.append(PaneChange(COUNTERS, True, [pack_counters(counters)]))
-            packed_heartbeats, rules = await self._client.hgetall(self._prefix + b"beats"), await self.rules()
+            packed_heartbeats, rules = (
+                await self._client.hgetall(self._prefix + HEARTBEATS),
+                await self.rules(),
+            )
         finally:
-            await self._client.delete(self._key("current:held"))
+            await self._client.delete(self._key(CURRENT_NAME) + PAUSED_SUFFIX)
         counted_positions = {
             parse_partition(name): unpack_position(packed) for name, packed in stored.items()
         }
@@ -124,16 +140,16 @@ class FormerLayoutStore:
     async def _deltas(self) -> Mapping[PaneHour, list[bytes]]:
         """Return all panes, as deltas of the present layout."""
         deltas_by_hour: dict[PaneHour, list[bytes]] = {}
-        for letter in "fl":
+        for letter in (PANE_LETTERS["fine"], PANE_LETTERS["long"]):
             match = self._prefix + f"{letter}:*".encode()
             keys = {key async for key in self._client.scan_iter(match=match, count=_SCAN_COUNT)}
             for key in keys:  # a set, since a scan may yield a key twice
                 pane_number = int(key.rpartition(b":")[2])
                 former_deltas = [
-                    _unpack_former_delta(memoryview(value)[_SEQUENCE_BYTES:])
+                    _unpack_former_delta(memoryview(value)[FORMER_SEQUENCE_BYTES:])
                     for value in await self._client.hvals(key)
                 ]
-                if letter == "l":
+                if letter == PANE_LETTERS["long"]:
                     deltas_by_hour["long", pane_number] = [*map(_long_delta, former_deltas)]
                 else:
                     hour, pane = divmod(pane_number, PANES_PER_HOUR)
@@ -142,12 +158,12 @@ class FormerLayoutStore:
         return deltas_by_hour
 
     async def _counters(self) -> dict[str, int]:
-        amounts = await self._client.hgetall(self._prefix + b"counts")
+        amounts = await self._client.hgetall(self._prefix + FORMER_COUNTERS)
         return {name.decode(): int(amount) for name, amount in amounts.items()}
 
     async def pause_commits(self, ms: int) -> None:
         """Pause commits by workers of an earlier release for `ms`."""
-        await self._client.set(self._key("current:held"), 1, px=ms)
+        await self._client.set(self._key(CURRENT_NAME) + PAUSED_SUFFIX, 1, px=ms)
 
     async def copy_shared_keys(self) -> None:
         """Copy keys that outlive generations to their present place, as they are now. Nobody else writes
@@ -171,11 +187,11 @@ class FormerLayoutStore:
         """Copy positions and documents that cannot be counted again, and supersede the former layout. Return
         False if somebody wrote meanwhile: then it must be repeated."""
         await self.pause_commits(_PAUSE_COMMITS_MS)
-        positions = await self._client.hgetall(self._prefix + b"positions")
+        positions = await self._client.hgetall(self._prefix + POSITIONS)
         documents = [*(await self.documents(letter)).items()]
         for start in range(0, len(documents), _SCAN_COUNT):
             await store.replace(EMPTY_STORE, (), dict(documents[start : start + _SCAN_COUNT]), now_ms)
-        command = ("HSET", store.prefix + b"positions", *_flatten(positions))
+        command = ("HSET", store.prefix + POSITIONS, *_flatten(positions))
         return await self.supersede(store.prefix, _counted_offsets(positions), [command])
 
     async def supersede(
@@ -187,14 +203,14 @@ class FormerLayoutStore:
         """Move counters and heartbeats to the generation with `successor_prefix`, run these commands, and end
         all work on the former numbers; only if their positions are still `expected_offsets`. Return whether
         it was done."""
-        positions_key, counters = self._prefix + b"positions", pack_counters(await self._counters())
-        packed_heartbeats = await self._client.hgetall(self._prefix + b"beats")
+        positions_key, counters = self._prefix + POSITIONS, pack_counters(await self._counters())
+        packed_heartbeats = await self._client.hgetall(self._prefix + HEARTBEATS)
         try:
             async with self._client.pipeline(transaction=True) as pipe:
-                await pipe.watch(positions_key, self._key("current"))
+                await pipe.watch(positions_key, self._key(CURRENT_NAME))
                 if _counted_offsets(await pipe.hgetall(positions_key)) != expected_offsets:
                     return False
-                sequence = int(await pipe.get(successor_prefix + b"sequence") or 1)
+                sequence = int(await pipe.get(successor_prefix + SEQUENCE) or 1)
                 pipe.multi()
                 for command in commands:
                     pipe.execute_command(*command)
@@ -202,12 +218,12 @@ class FormerLayoutStore:
                 name = pane_name(COUNTERS)
                 pipe.delete(successor_prefix + name.encode())
                 pipe.hset(successor_prefix + name.encode(), NO_COMMIT, counters)
-                pipe.zadd(successor_prefix + b"changes", {name: sequence})
+                pipe.zadd(successor_prefix + CHANGES, {name: sequence})
                 if packed_heartbeats:
-                    pipe.hset(successor_prefix + b"beats", mapping=packed_heartbeats)
-                pipe.set(self._key(f"{SUPERSEDED_GENERATION.decode()}:rules"), _INCOMPATIBLE_RULES)
-                pipe.set(self._key("current"), SUPERSEDED_GENERATION)
-                pipe.delete(self._key("current:held"))
+                    pipe.hset(successor_prefix + HEARTBEATS, mapping=packed_heartbeats)
+                pipe.set(self._key(f"{SUPERSEDED_GENERATION.decode()}:") + RULES, _INCOMPATIBLE_RULES)
+                pipe.set(self._key(CURRENT_NAME), SUPERSEDED_GENERATION)
+                pipe.delete(self._key(CURRENT_NAME) + PAUSED_SUFFIX)
                 await pipe.execute()
         except WatchError:
             return False
@@ -215,7 +231,7 @@ class FormerLayoutStore:
         return True
 
     async def _delete_keys(self) -> None:
-        kept_keys = {self._key("current"), self._key(f"{SUPERSEDED_GENERATION.decode()}:rules")}
+        kept_keys = {self._key(CURRENT_NAME), self._key(f"{SUPERSEDED_GENERATION.decode()}:") + RULES}
         existing_keys = [key async for key in self._client.scan_iter(match=self._key("*"), count=_SCAN_COUNT)]
         deleted_keys = [key for key in existing_keys if key not in kept_keys]
         for start in range(0, len(deleted_keys), _SCAN_COUNT):
@@ -239,7 +255,7 @@ class SupersedingGeneration(StagedGeneration):
         await self._former.copy_shared_keys()
         if not await self.is_staged():
             raise GenerationSuperseded
-        positions = await self.store.client.hgetall(self.store.prefix + b"positions")
+        positions = await self.store.client.hgetall(self.store.prefix + POSITIONS)
         commands = [("SET", self._key(CURRENT_NAME), self._name), ("DEL", self._key(STAGED_NAME))]
         return await self._former.supersede(self.store.prefix, _counted_offsets(positions), commands)
 

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from streamer.store.layout import shared_key
+from streamer.store.layout import CUSTOMER_KEY_NAME, FORGOTTEN_NAME, HOLDER_SUFFIX, shared_key
 from streamer.store.port import TOKEN_BYTES
 from streamer.store.redis.connection import LuaScript
 from streamer.store.redis.store import RedisStore
@@ -17,7 +17,7 @@ class CustomerRegistry:
 
     def __init__(self, store: RedisStore, center: str) -> None:
         self._client = store.client
-        self._key, self._forgotten = shared_key(center, "customer-key"), shared_key(center, "forgotten")
+        self._key, self._forgotten = shared_key(center, CUSTOMER_KEY_NAME), shared_key(center, FORGOTTEN_NAME)
 
     async def ensure_key(self, new_key: bytes | None) -> bytes | None:
         """Return the center's own key. If there is none, `new_key` is stored and returned, unless None."""
@@ -55,7 +55,7 @@ class LeasedDocument:
     def __init__(self, store: RedisStore, name: str) -> None:
         self._client = store.client
         self._key = shared_key(store.center, name)
-        self._holder = shared_key(store.center, f"{name}:holder")
+        self._holder = shared_key(store.center, name + HOLDER_SUFFIX)
         self._compare_and_set_script = LuaScript("compare_and_set")
         self._acquire_script, self._release_script = LuaScript("acquire_lease"), LuaScript("release_lease")
 

@@ -5,8 +5,8 @@ import secrets
 from collections.abc import Sequence
 
 from streamer.events.counting_rules import CountingRules
-from streamer.store.layout import FIRST_GENERATION, layout_key
-from streamer.store.redis.store import CURRENT_NAME, STAGED_NAME, RedisStore
+from streamer.store.layout import CURRENT_NAME, FIRST_GENERATION, PAUSED_SUFFIX, STAGED_NAME, layout_key
+from streamer.store.redis.store import RedisStore
 
 _SCAN_COUNT = 500
 
@@ -27,7 +27,7 @@ class StagedGeneration:
 
     async def pause_commits(self, ms: int) -> None:
         """Pause commits to the current generation for `ms`."""
-        await self._live.client.set(self._key(CURRENT_NAME) + b":held", 1, px=ms)
+        await self._live.client.set(self._key(CURRENT_NAME) + PAUSED_SUFFIX, 1, px=ms)
 
     async def promote(self) -> bool:
         """Make it the current generation, if both counted exactly the same records. Return whether it is."""

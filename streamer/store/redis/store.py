@@ -14,8 +14,33 @@ from redis.exceptions import ResponseError, WatchError
 
 from streamer.events.counting_rules import HOUR, CountingRules, require_same_rules
 from streamer.metrics.counters import sum_counters
-from streamer.panes.pane_keys import COUNTERS, WIDTH, PaneHour, StoredFamily, is_hour_kept, pane_retention_ms
-from streamer.store.layout import FIRST_GENERATION, document_ttl_ms, generation_prefix, layout_key
+from streamer.panes.pane_keys import COUNTERS, WIDTH, PaneHour, is_hour_kept, pane_retention_ms
+from streamer.store.layout import (
+    CHANGES,
+    CURRENT_NAME,
+    DOCUMENT_HASHES,
+    FIRST_GENERATION,
+    HEARTBEATS,
+    KEPT_NONCES,
+    KEPT_TOUCHED,
+    KEPT_WRITES,
+    NONCES,
+    PAUSED_SUFFIX,
+    POSITIONS,
+    RULES,
+    SEQUENCE,
+    SEQUENCE_BYTES,
+    STAGED_NAME,
+    TOUCHED,
+    WRITE_TIME_BYTES,
+    WRITES,
+    document_hash,
+    document_ttl_ms,
+    generation_prefix,
+    layout_key,
+    pane_name,
+    parse_pane_name,
+)
 from streamer.store.port import (
     TOKEN_BYTES,
     ChangeCursor,
@@ -40,20 +65,8 @@ MAX_MERGED_DELTAS: Final = 64
 MAX_MERGED_BYTES: Final = 1_000_000
 UNMERGED_DELTAS: Final = 16
 """Newest deltas, left unmerged since readers still fetch them one by one."""
-KEPT_WRITES: Final = 64
-KEPT_TOUCHED: Final = 1_024
-KEPT_NONCES: Final = 10_000
-_SEQUENCE_BYTES: Final = 6
-NO_COMMIT: Final = bytes(2 * _SEQUENCE_BYTES)
-"""Name of a delta that no commit made."""
-_WRITE_TIME_BYTES: Final = 4
 _PAUSED_S: Final = 0.02
 _SCAN_COUNT: Final = 500
-CURRENT_NAME: Final = "current"
-STAGED_NAME: Final = "rebuilding"
-"""Keys that hold the name of the current generation and of the staged one."""
-_HASH_DIGITS: Final = "0123456789abcdef"
-_FAMILIES: Final[Mapping[str, StoredFamily]] = {"f": "fine", "l": "long", "c": "counters"}
 _READING_SCRIPTS: Final = ("changes", "compact", "guarded_command", "promote", "check_commit")
 _ADVANCING_SCRIPTS: Final = ("move", "forget")
 
@@ -121,7 +134,7 @@ class RedisStore:
     async def call(self, script: str, *args: Any, keys: Sequence[bytes] = (), client: Any = None) -> Any:
         """Call a script on the current generation, and again if that changed meanwhile."""
         while True:
-            guard_keys = self.prefix + b"positions", self._generation_key
+            guard_keys = self.prefix + POSITIONS, self._generation_key
             try:
                 return await self._scripts[script](
                     client or self.client, (*guard_keys, *keys), self.prefix, *args
@@ -140,11 +153,11 @@ class RedisStore:
             raise GenerationSuperseded
         adopted = generation_prefix(self.center, generation)
         if self._agreed_rules is not None:
-            await self.client.set(adopted + b"rules", self._agreed_rules, nx=True)
-            require_same_rules(await self.client.get(adopted + b"rules"), self._agreed_rules)
+            await self.client.set(adopted + RULES, self._agreed_rules, nx=True)
+            require_same_rules(await self.client.get(adopted + RULES), self._agreed_rules)
         self.prefix = adopted
 
-    async def _run_command(self, command: str, name: str, *args: Any) -> Any:
+    async def _run_command(self, command: str, name: bytes, *args: Any) -> Any:
         return await self.call("guarded_command", command, name, *args)
 
     # Documents.
@@ -154,8 +167,8 @@ class RedisStore:
         while True:
             keys_prefix, pipe = self.prefix, self.client.pipeline(transaction=True)
             pipe.get(self._generation_key)
-            pipe.get(keys_prefix + b"sequence")
-            pipe.zrange(keys_prefix + b"nonces", -1, -1)
+            pipe.get(keys_prefix + SEQUENCE)
+            pipe.zrange(keys_prefix + NONCES, -1, -1)
             for name, hash_keys in by_hash.items():
                 pipe.hmget(keys_prefix + name, hash_keys)
             in_force, sequence, nonces, *document_lists = await pipe.execute()
@@ -168,27 +181,27 @@ class RedisStore:
             values |= zip(hash_keys, documents, strict=True)
         version = StoreVersion(int(sequence or 0), nonces[0] if nonces else b"")
         stamped = (values[key] for key in keys)
-        return DocumentSnapshot(version, [value[_WRITE_TIME_BYTES:] if value else None for value in stamped])
+        return DocumentSnapshot(version, [value[WRITE_TIME_BYTES:] if value else None for value in stamped])
 
     async def scan(self, letters: str) -> AsyncIterator[Mapping[bytes, bytes]]:
-        await self._run_command("EXISTS", "rules")  # switches to the current generation
-        for digit in _HASH_DIGITS:
+        await self._run_command("EXISTS", RULES)  # switches to the current generation
+        for name in DOCUMENT_HASHES:
             cursor, is_through = 0, False
             while not is_through:
                 cursor, documents = await self.client.hscan(
-                    self.prefix + f"d:{digit}".encode(), cursor, f"[{letters}]*", _SCAN_COUNT
+                    self.prefix + name, cursor, f"[{letters}]*", _SCAN_COUNT
                 )
                 is_through = cursor == 0
                 if documents:
-                    yield {key: value[_WRITE_TIME_BYTES:] for key, value in documents.items()}
+                    yield {key: value[WRITE_TIME_BYTES:] for key, value in documents.items()}
 
     async def forget(self, now_ms: int, at_most: int) -> int:
-        digit, cursor, passed_panes = self._forget_progress
+        hash_index, cursor, passed_panes = self._forget_progress
         hours = [(now_ms - pane_retention_ms(family, self._retention_ms)) // HOUR for family in WIDTH]
         next_cursor, deleted, passed_panes = await self.call(
             "forget",
             secrets.token_bytes(TOKEN_BYTES),
-            f"d:{_HASH_DIGITS[digit]}",
+            DOCUMENT_HASHES[hash_index],
             cursor,
             at_most,
             (now_ms - self._ttl_ms) // 1000,
@@ -196,7 +209,7 @@ class RedisStore:
             passed_panes,
         )
         self._forget_progress = (
-            digit if next_cursor else (digit + 1) % len(_HASH_DIGITS),
+            hash_index if next_cursor else (hash_index + 1) % len(DOCUMENT_HASHES),
             next_cursor,
             passed_panes,
         )
@@ -218,7 +231,7 @@ class RedisStore:
 
         def queue(pipe: Any, sequence: int) -> None:
             self._queue_writes(pipe, sequence, position.token, commit.writes, deltas, now_ms)
-            pipe.hset(self.prefix + b"positions", str(commit.partition), _pack_position(position))
+            pipe.hset(self.prefix + POSITIONS, str(commit.partition), _pack_position(position))
 
         status, *rest = await self._write(check_args, queue)
         if status == b"changed":
@@ -260,7 +273,8 @@ class RedisStore:
     async def _write_once(self, check_args: Sequence[Any], queue: Callable[[Any, int], None]) -> Any:
         """Try once. Return None if it must be tried again. Raises WatchError."""
         async with self.client.pipeline(transaction=True) as pipe:
-            await pipe.watch(self.prefix + b"sequence", self._generation_key, self._generation_key + b":held")
+            paused_key = self._generation_key + PAUSED_SUFFIX
+            await pipe.watch(self.prefix + SEQUENCE, self._generation_key, paused_key)
             watched_prefix = self.prefix
             status, *rest = await self.call("check_commit", *check_args, client=pipe)
             if status == b"held":
@@ -285,15 +299,15 @@ class RedisStore:
         now_ms: int,
     ) -> None:
         keys_prefix, queue_command = self.prefix, pipe.execute_command
-        delta_name = sequence.to_bytes(_SEQUENCE_BYTES, "big") * 2
-        queue_command("SET", keys_prefix + b"sequence", sequence)
-        queue_command("ZADD", keys_prefix + b"nonces", sequence, nonce)
-        queue_command("ZREMRANGEBYSCORE", keys_prefix + b"nonces", "-inf", sequence - KEPT_NONCES)
-        queue_command("HSET", keys_prefix + b"writes", sequence, b"".join(writes))
-        queue_command("HSET", keys_prefix + b"touched", sequence, ",".join(map(pane_name, deltas)))
-        queue_command("HDEL", keys_prefix + b"writes", sequence - KEPT_WRITES)
-        queue_command("HDEL", keys_prefix + b"touched", sequence - KEPT_TOUCHED)
-        write_time = (now_ms // 1000).to_bytes(_WRITE_TIME_BYTES, "big")
+        delta_name = sequence.to_bytes(SEQUENCE_BYTES, "big") * 2
+        queue_command("SET", keys_prefix + SEQUENCE, sequence)
+        queue_command("ZADD", keys_prefix + NONCES, sequence, nonce)
+        queue_command("ZREMRANGEBYSCORE", keys_prefix + NONCES, "-inf", sequence - KEPT_NONCES)
+        queue_command("HSET", keys_prefix + WRITES, sequence, b"".join(writes))
+        queue_command("HSET", keys_prefix + TOUCHED, sequence, ",".join(map(pane_name, deltas)))
+        queue_command("HDEL", keys_prefix + WRITES, sequence - KEPT_WRITES)
+        queue_command("HDEL", keys_prefix + TOUCHED, sequence - KEPT_TOUCHED)
+        write_time = (now_ms // 1000).to_bytes(WRITE_TIME_BYTES, "big")
         for name, keys in group_keys_by_hash(writes).items():
             values = [(key, writes[key]) for key in keys]
             if fields := [
@@ -306,7 +320,7 @@ class RedisStore:
             queue_command("HSET", keys_prefix + pane_name(pane_hour).encode(), delta_name, delta)
         if deltas:
             scores = [item for pane_hour in deltas for item in (sequence, pane_name(pane_hour))]
-            queue_command("ZADD", keys_prefix + b"changes", *scores)
+            queue_command("ZADD", keys_prefix + CHANGES, *scores)
 
     # Positions, heartbeats, rules.
 
@@ -314,7 +328,7 @@ class RedisStore:
         if not partitions:
             return []
         names = [str(partition) for partition in partitions]
-        packed_positions = await self._run_command("HMGET", "positions", *names)
+        packed_positions = await self._run_command("HMGET", POSITIONS, *names)
         return [unpack_position(packed) if packed else None for packed in packed_positions]
 
     async def move(self, partition: Partition, before: LogPosition | None, after: LogPosition) -> bool:
@@ -327,17 +341,17 @@ class RedisStore:
             fields = [
                 item for partition, beat in heartbeats.items() for item in (str(partition), _pack(beat))
             ]
-            await self._run_command("HSET", "beats", *fields)
+            await self._run_command("HSET", HEARTBEATS, *fields)
 
     async def heartbeats(self) -> dict[Partition, Heartbeat]:
-        return unpack_heartbeats(await self._run_command("HGETALL", "beats"))
+        return unpack_heartbeats(await self._run_command("HGETALL", HEARTBEATS))
 
     async def rules(self) -> bytes | None:
-        stored: bytes | None = await self._run_command("GET", "rules")
+        stored: bytes | None = await self._run_command("GET", RULES)
         return stored
 
     async def set_rules(self, rules: bytes) -> bytes:
-        await self._run_command("SET", "rules", rules, "NX")
+        await self._run_command("SET", RULES, rules, "NX")
         self._agreed_rules = stored = await self.rules() or rules
         return stored
 
@@ -350,7 +364,7 @@ class RedisStore:
     # Panes and counters.
 
     async def counters(self) -> dict[str, int]:
-        return sum_counters(await self._run_command("HVALS", pane_name(COUNTERS)))
+        return sum_counters(await self._run_command("HVALS", pane_name(COUNTERS).encode()))
 
     async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> StoreChanges:
         cursor = since or ChangeCursor(-1, b"")
@@ -372,7 +386,7 @@ class RedisStore:
             return StoreChanges(end_cursor, False, False, panes, *common_fields)
         # Changed panes are read whole, one by one; then the changes made meanwhile.
         after_sequence = 0 if reset else cursor.sequence
-        changed_names = await self._run_command("ZRANGEBYSCORE", "changes", f"({after_sequence}", "+inf")
+        changed_names = await self._run_command("ZRANGEBYSCORE", CHANGES, f"({after_sequence}", "+inf")
         new_reading = PaneReading(changed_names, StoreVersion(sequence, nonce))
         return StoreChanges(
             end_cursor._replace(reading=new_reading),
@@ -389,9 +403,9 @@ class RedisStore:
         while reading.pending_names and size_bytes <= CHUNK_BYTES:
             name = reading.pending_names[-1]
             pipe = self.client.pipeline(transaction=True)
-            pipe.get(self.prefix + b"sequence")
-            pipe.zrange(self.prefix + b"nonces", -1, -1)
-            pipe.zscore(self.prefix + b"nonces", reading.last_version.nonce)
+            pipe.get(self.prefix + SEQUENCE)
+            pipe.zrange(self.prefix + NONCES, -1, -1)
+            pipe.zscore(self.prefix + NONCES, reading.last_version.nonce)
             pipe.hvals(self.prefix + name)
             sequence, nonces, stored_sequence, deltas = await pipe.execute()
             if int(stored_sequence or 0) != reading.last_version.sequence:
@@ -399,18 +413,18 @@ class RedisStore:
             reading.pending_names.pop()
             reading.last_version = StoreVersion(int(sequence or 0), nonces[0] if nonces else b"")
             reading.read_sequences[name] = reading.last_version.sequence
-            panes.append(PaneChange(_parse_pane_name(name.decode()), True, deltas))
+            panes.append(PaneChange(parse_pane_name(name.decode()), True, deltas))
             size_bytes += sum(map(len, deltas))
         return panes
 
     async def compact(self, pane_hour: PaneHour, merge: Callable[[Sequence[bytes]], bytes]) -> int:
-        pane = pane_name(pane_hour)
+        pane = pane_name(pane_hour).encode()
         names = sorted(await self._run_command("HKEYS", pane))
         # The oldest of many deltas is usually a merged one, not to be rewritten for a few new ones.
         candidates = (
             names[1 : MAX_MERGED_DELTAS + 1] if len(names) > MAX_MERGED_DELTAS + UNMERGED_DELTAS else names
         )
-        key, snapshot = self.prefix + pane.encode(), await self.read(())
+        key, snapshot = self.prefix + pane, await self.read(())
         pipe = self.client.pipeline(transaction=False)
         for name in candidates:
             pipe.hstrlen(key, name)
@@ -421,8 +435,8 @@ class RedisStore:
         if None in deltas:  # another process merges them
             return len(names)
         merged = await asyncio.to_thread(merge, deltas)
-        name = max(merged_names)[:_SEQUENCE_BYTES] + min(
-            delta_name[_SEQUENCE_BYTES:] for delta_name in merged_names
+        name = max(merged_names)[:SEQUENCE_BYTES] + min(
+            delta_name[SEQUENCE_BYTES:] for delta_name in merged_names
         )
         await self.call("compact", pane, *snapshot.version, name, merged, *merged_names)
         return len(names) - len(merged_names) + 1
@@ -435,21 +449,8 @@ def group_keys_by_hash(keys: Iterable[bytes]) -> dict[bytes, list[bytes]]:
     """Group documents' keys by the hash that holds them."""
     keys_by_hash: dict[bytes, list[bytes]] = {}
     for key in keys:
-        keys_by_hash.setdefault(_DOCUMENT_HASH[key[1]], []).append(key)
+        keys_by_hash.setdefault(document_hash(key), []).append(key)
     return keys_by_hash
-
-
-_DOCUMENT_HASH: Final = [f"d:{_HASH_DIGITS[byte >> 4]}".encode() for byte in range(256)]
-
-
-def pane_name(pane_hour: PaneHour) -> str:
-    family, hour = pane_hour
-    return f"{family[0]}:{hour}"
-
-
-def _parse_pane_name(name: str) -> PaneHour:
-    letter, _, hour = name.partition(":")
-    return _FAMILIES[letter], int(hour)
 
 
 def _new_pane_changes(flat: Sequence[Any], read_sequences: Mapping[bytes, int]) -> Iterable[PaneChange]:
@@ -461,7 +462,7 @@ def _new_pane_changes(flat: Sequence[Any], read_sequences: Mapping[bytes, int]) 
                 delta for sequence, delta in zip(sequences, deltas, strict=True) if sequence > read_sequence
             ]
         if is_whole or deltas:
-            yield PaneChange(_parse_pane_name(name.decode()), bool(is_whole), deltas)
+            yield PaneChange(parse_pane_name(name.decode()), bool(is_whole), deltas)
 
 
 def _version_conflict(reads: Collection[bytes], rest: Sequence[Any]) -> VersionConflict:

@@ -5,9 +5,9 @@
 -- commits, their deltas; then heartbeats, rules and positions. Where it is not complete all panes that
 -- changed are to be read whole.
 local prefix, since, seen, nonce = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-local sequence = tonumber(redis.call('GET', prefix .. 'sequence') or '0')
-local latest = redis.call('ZRANGE', prefix .. 'nonces', -1, -1)[1] or ''
-local beats, rules = redis.call('HGETALL', prefix .. 'beats'), redis.call('GET', prefix .. 'rules')
+local sequence = tonumber(redis.call('GET', prefix .. SEQUENCE) or '0')
+local latest = redis.call('ZRANGE', prefix .. NONCES, -1, -1)[1] or ''
+local beats, rules = redis.call('HGETALL', prefix .. HEARTBEATS), redis.call('GET', prefix .. RULES)
 local positions = ARGV[6] == '1' and redis.call('HGETALL', KEYS[1]) or {}
 
 local function answer(reset, complete, panes)
@@ -17,15 +17,15 @@ end
 if since == sequence and nonce == latest then return answer(false, true, {}) end
 if since < 0 or seen > sequence then return answer(true, false, {}) end
 -- After a failover the number may have come back, but not the nonce.
-local score = redis.call('ZSCORE', prefix .. 'nonces', nonce) or '0'
+local score = redis.call('ZSCORE', prefix .. NONCES, nonce) or '0'
 if tonumber(score) ~= seen or (seen == 0) ~= (nonce == '') then return answer(true, false, {}) end
-if sequence - since > 1024 then return answer(false, false, {}) end
+if sequence - since > KEPT_TOUCHED then return answer(false, false, {}) end
 
 -- Of each commit the panes that it touched: its delta there bears its number, unless it was merged since.
 local numbers, order, touched = {}, {}, {}
 for number = since + 1, sequence do numbers[#numbers + 1] = number end
 if #numbers > 0 then
-  for i, panes in ipairs(redis.call('HMGET', prefix .. 'touched', unpack(numbers))) do
+  for i, panes in ipairs(redis.call('HMGET', prefix .. TOUCHED, unpack(numbers))) do
     if not panes then return answer(false, false, {}) end
     for pane in string.gmatch(panes, '[^,]+') do
       if not touched[pane] then
@@ -40,7 +40,7 @@ end
 local panes, size = {}, 0
 for _, pane in ipairs(order) do
   local names, whole = {}, 0
-  for i, number in ipairs(touched[pane]) do names[i] = string.rep(struct.pack('>I6', number), 2) end
+  for i, number in ipairs(touched[pane]) do names[i] = string.rep(struct.pack('>I' .. SEQUENCE_BYTES, number), 2) end
   local deltas = redis.call('HMGET', prefix .. pane, unpack(names))
   for i = 1, #names do
     if not deltas[i] then whole = 1 end

@@ -1,10 +1,9 @@
 -- May a commit be written? Reads only; what it finds is held by WATCH until the EXEC that writes.
 -- ARGV: prefix, partition ('': a write outside any), epoch, start, the commit's token in hex, sequence and
--- nonce under which its documents were read, their keys (13 bytes each)
+-- nonce under which its documents were read, their keys (KEY_BYTES each)
 -- returns 'ok' and the sequence; 'applied'; 'moved' and the position stored, if any; 'held'; or 'changed',
 -- sequence, nonce, and the keys written since (left out: all of them)
 local prefix, partition = ARGV[1], ARGV[2]
-local KEY, KEPT = 13, 64
 
 if partition ~= '' then
   local stored = redis.call('HGET', KEYS[1], partition)
@@ -12,27 +11,27 @@ if partition ~= '' then
   local epoch, start, token = string.match(stored, '^(%w+):(%d+):(%x+):')
   if token == ARGV[5] then return {'applied'} end
   if epoch ~= ARGV[3] or start ~= ARGV[4] then return {'moved', stored} end
-  if redis.call('EXISTS', KEYS[2] .. ':held') == 1 then return {'held'} end
+  if redis.call('EXISTS', KEYS[2] .. PAUSED_SUFFIX) == 1 then return {'held'} end
 end
 
-local sequence = tonumber(redis.call('GET', prefix .. 'sequence') or '0')
-local latest = redis.call('ZRANGE', prefix .. 'nonces', -1, -1)[1] or ''
+local sequence = tonumber(redis.call('GET', prefix .. SEQUENCE) or '0')
+local latest = redis.call('ZRANGE', prefix .. NONCES, -1, -1)[1] or ''
 local since, nonce, reads = tonumber(ARGV[6]), ARGV[7], ARGV[8]
 if reads == '' or (since == sequence and nonce == latest) then return {'ok', sequence} end
 
 -- After a failover the number may have come back, but not the nonce.
-local known = since == 0 and nonce == '' or tonumber(redis.call('ZSCORE', prefix .. 'nonces', nonce) or '-1') == since
-if not known or since > sequence or sequence - since > KEPT then return {'changed', sequence, latest} end
+local known = since == 0 and nonce == '' or tonumber(redis.call('ZSCORE', prefix .. NONCES, nonce) or '-1') == since
+if not known or since > sequence or sequence - since > KEPT_WRITES then return {'changed', sequence, latest} end
 
 local numbers, written = {}, {}
 for number = since + 1, sequence do numbers[#numbers + 1] = number end
-for _, keys in ipairs(redis.call('HMGET', prefix .. 'writes', unpack(numbers))) do
+for _, keys in ipairs(redis.call('HMGET', prefix .. WRITES, unpack(numbers))) do
   if not keys then return {'changed', sequence, latest} end
-  for at = 1, #keys, KEY do written[string.sub(keys, at, at + KEY - 1)] = true end
+  for at = 1, #keys, KEY_BYTES do written[string.sub(keys, at, at + KEY_BYTES - 1)] = true end
 end
 local changed = {}
-for at = 1, #reads, KEY do
-  local key = string.sub(reads, at, at + KEY - 1)
+for at = 1, #reads, KEY_BYTES do
+  local key = string.sub(reads, at, at + KEY_BYTES - 1)
   if written[key] then changed[#changed + 1] = key end
 end
 if #changed > 0 then return {'changed', sequence, latest, changed} end

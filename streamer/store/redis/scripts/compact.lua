@@ -3,7 +3,7 @@
 -- ARGV: prefix, pane, sequence and nonce under which they were read, name and value of the merged delta, and
 -- the names of the merged ones
 local key = ARGV[1] .. ARGV[2]
-if redis.call('ZSCORE', ARGV[1] .. 'nonces', ARGV[4]) ~= ARGV[3] then return 0 end
+if redis.call('ZSCORE', ARGV[1] .. NONCES, ARGV[4]) ~= ARGV[3] then return 0 end
 for i = 7, #ARGV do
   if redis.call('HEXISTS', key, ARGV[i]) == 0 then return 0 end
 end

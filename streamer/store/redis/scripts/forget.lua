@@ -6,19 +6,19 @@
 local found = redis.call('HSCAN', ARGV[1] .. ARGV[3], ARGV[4], 'COUNT', ARGV[5])
 local old, limit = {}, tonumber(ARGV[6])
 for i = 1, #found[2], 2 do
-  if struct.unpack('>I4', found[2][i + 1]) < limit then old[#old + 1] = found[2][i] end
+  if struct.unpack('>I' .. WRITE_TIME_BYTES, found[2][i + 1]) < limit then old[#old + 1] = found[2][i] end
 end
 for first = 1, #old, 500 do
   redis.call('HDEL', ARGV[1] .. ARGV[3], unpack(old, first, math.min(first + 499, #old)))
 end
 if #old > 0 then advance(ARGV[1], ARGV[2], table.concat(old)) end
 
-local oldest, kept = {f = tonumber(ARGV[7]), l = tonumber(ARGV[8]), c = 0}, tonumber(ARGV[9])
-local panes = redis.call('ZRANGE', ARGV[1] .. 'changes', kept, kept + 63)
+local oldest, kept = {[FINE] = tonumber(ARGV[7]), [LONG] = tonumber(ARGV[8]), [COUNTERS] = 0}, tonumber(ARGV[9])
+local panes = redis.call('ZRANGE', ARGV[1] .. CHANGES, kept, kept + 63)
 for _, pane in ipairs(panes) do
   local family, hour = string.match(pane, '^(%a):(%d+)$')
   if tonumber(hour) < oldest[family] then
-    redis.call('ZREM', ARGV[1] .. 'changes', pane)
+    redis.call('ZREM', ARGV[1] .. CHANGES, pane)
     redis.call('UNLINK', ARGV[1] .. pane)
   else
     kept = kept + 1

@@ -6,7 +6,7 @@ local new = string.match(ARGV[2], '(%x+):$')
 if redis.call('GET', KEYS[3]) ~= new then return redis.error_reply('SUPERSEDED') end
 
 local function reached(prefix)
-  local flat, offsets = redis.call('HGETALL', prefix .. 'positions'), {}
+  local flat, offsets = redis.call('HGETALL', prefix .. POSITIONS), {}
   for i = 1, #flat, 2 do
     local offset = string.match(flat[i + 1], '^%w+:(%d+):')
     if offset ~= '0' then offsets[flat[i]] = offset end
@@ -19,19 +19,19 @@ for partition, offset in pairs(now) do if was[partition] ~= offset then return 0
 
 -- In one sum, under a number that no commit has: those of the former generation may come again.
 local total = {}
-for _, packed in ipairs(redis.call('HVALS', ARGV[1] .. 'c:0')) do
+for _, packed in ipairs(redis.call('HVALS', ARGV[1] .. COUNTERS_PANE)) do
   for name, amount in pairs(cmsgpack.unpack(string.sub(packed, 2))) do
     total[name] = (total[name] or 0) + amount
   end
 end
-redis.call('DEL', ARGV[2] .. 'c:0', ARGV[2] .. 'beats')
+redis.call('DEL', ARGV[2] .. COUNTERS_PANE, ARGV[2] .. HEARTBEATS)
 if next(total) then
-  redis.call('HSET', ARGV[2] .. 'c:0', string.rep('\0', 12), '\1' .. cmsgpack.pack(total))
-  redis.call('ZADD', ARGV[2] .. 'changes', redis.call('GET', ARGV[2] .. 'sequence') or 1, 'c:0')
+  redis.call('HSET', ARGV[2] .. COUNTERS_PANE, string.rep('\0', 2 * SEQUENCE_BYTES), '\1' .. cmsgpack.pack(total))
+  redis.call('ZADD', ARGV[2] .. CHANGES, redis.call('GET', ARGV[2] .. SEQUENCE) or 1, COUNTERS_PANE)
 end
-if redis.call('EXISTS', ARGV[1] .. 'beats') == 1 then
-  redis.call('COPY', ARGV[1] .. 'beats', ARGV[2] .. 'beats')
+if redis.call('EXISTS', ARGV[1] .. HEARTBEATS) == 1 then
+  redis.call('COPY', ARGV[1] .. HEARTBEATS, ARGV[2] .. HEARTBEATS)
 end
 redis.call('SET', KEYS[2], new)
-redis.call('DEL', KEYS[3], KEYS[2] .. ':held')
+redis.call('DEL', KEYS[3], KEYS[2] .. PAUSED_SUFFIX)
 return 1
