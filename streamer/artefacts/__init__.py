@@ -1,1 +1,1 @@
-"""Generate dashboards, Prometheus and Alertmanager rules and the README's metric table from the catalogue."""
+"""Generate dashboards, Prometheus and Alertmanager rules, and references of metrics and settings."""

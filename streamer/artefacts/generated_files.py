@@ -7,13 +7,16 @@ from typing import Any, Final
 
 import yaml
 
-from streamer.artefacts import dashboards, metric_reference, service_config
+from streamer.artefacts import dashboards, service_config
 from streamer.artefacts.alert_forwarding import forwarding_group
 from streamer.artefacts.alert_routing import alertmanager_config
+from streamer.artefacts.marked_text import MarkersError
+from streamer.artefacts.metric_reference import generate_metric_reference
 from streamer.artefacts.pipeline_alerts import PIPELINE_ALERTS, PIPELINE_RECORDINGS
 from streamer.artefacts.pipeline_dashboard import pipeline_page
 from streamer.artefacts.prometheus_rules import RecordingRule, RuleGroup, rule_file, rule_test_file
 from streamer.artefacts.self_audit import audit_groups
+from streamer.artefacts.settings_reference import generate_settings_reference
 from streamer.artefacts.supervisor_dashboard import supervisor_page
 from streamer.artefacts.wall_dashboard import wall_page
 from streamer.settings import Settings
@@ -25,14 +28,15 @@ WIDTH: Final = 110
 def generate_files(root: Path, settings: Settings) -> dict[Path, str]:
     """Return the content of each file. Raises MarkersError, and SettingsError for invalid alert rules."""
     grafana_files = {root / "grafana" / path: text for path, text in _grafana_files(settings).items()}
-    return metric_reference.generate_readme(root) | dict(sorted(grafana_files.items()))
+    references = generate_metric_reference(root) | generate_settings_reference(root)
+    return references | dict(sorted(grafana_files.items()))
 
 
 def diff_files(root: Path, settings: Settings) -> list[str]:
     """Return the differences from the files on disk, as lines of a unified diff; empty if there are none."""
     try:
         contents = generate_files(root, settings)
-    except metric_reference.MarkersError as error:
+    except MarkersError as error:
         return [str(error)]
     differing = [line for path, text in contents.items() for line in _diff_file(root, path, text)]
     return differing + [

@@ -1,14 +1,13 @@
-"""Generate the README's table of metrics from the catalogue."""
+"""Generate docs/metrics.md from the catalogue: the table of metrics."""
 
 from pathlib import Path
 from typing import Final
 
+from streamer.artefacts.marked_text import markdown_table, replace_marked_part
 from streamer.events.counting_rules import DAY, HOUR
 from streamer.metrics.catalogue import CATALOGUE, Metric, Span, WindowLimits
 
-README: Final = "README.md"
-BEGIN: Final = "<!-- metrics:begin -->"
-END: Final = "<!-- metrics:end -->"
+METRICS_PAGE: Final = "docs/metrics.md"
 
 _COLUMNS: Final = (
     "metric",
@@ -24,29 +23,18 @@ _COLUMNS: Final = (
 _SPANS: Final = {"fcr_ms": "N", "horizon_ms": "the horizon", "response_age_ms": "the response age"}
 
 
-class MarkersError(ValueError):
-    """A file lacks the markers around its generated part; the text names the file and the markers."""
-
-
-def generate_readme(root: Path) -> dict[Path, str]:
-    """Return the README's content with a new table between its markers. Raises MarkersError."""
-    path = root / README
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise MarkersError(f"{README}: expected the lines {BEGIN} and {END}, in this order")
-    return {path: f"{before}{BEGIN}\n{metric_table()}{END}{after}"}
+def generate_metric_reference(root: Path) -> dict[Path, str]:
+    """Return docs/metrics.md with a new table between its markers. Raises MarkersError."""
+    return replace_marked_part(root, METRICS_PAGE, "metrics", metric_table())
 
 
 def metric_table() -> str:
     """Return the metrics as a Markdown table, one line each, in the catalogue's order."""
-    lines = [_COLUMNS, ("---",) * len(_COLUMNS), *(_metric_row(metric) for metric in CATALOGUE.values())]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    return markdown_table(_COLUMNS, [_metric_row(metric) for metric in CATALOGUE.values()])
 
 
 def _metric_row(metric: Metric) -> tuple[str, ...]:
-    cells = (
+    return (
         _name_cell(metric),
         metric.measure.words,
         metric.unit,
@@ -57,7 +45,6 @@ def _metric_row(metric: Metric) -> tuple[str, ...]:
         metric.measure.support,
         f"{metric.help} Formula: {metric.source}.",
     )
-    return tuple(cell.replace("|", "\\|") for cell in cells)
 
 
 def _name_cell(metric: Metric) -> str:

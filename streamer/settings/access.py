@@ -24,11 +24,15 @@ class UserSettings(BaseModel, extra="forbid"):
     """[users.NAME]: who may look, and what shows that it is them. `teams`: of a supervisor."""
 
     role: Literal["viewer", "supervisor", "admin"]
+    """What the user may see: see the table of roles in security.md."""
     teams: list[str] = []
+    """Teams of a supervisor. Other roles have none."""
     agent_names: bool = False
-    """Whether a viewer sees figures by agent."""
+    """Show a viewer figures by agent."""
     password: PasswordHash | None = None
+    """Hash that `streamer secret password` prints. Not set: no log-in by password."""
     tokens: list[TokenHash] = []
+    """Hashes that `streamer secret token` prints, for programs: `Authorization: Bearer TOKEN`."""
 
     @model_validator(mode="after")
     def _require_teams_of_supervisor(self) -> Self:
@@ -41,7 +45,9 @@ class DisplaySettings(BaseModel, extra="forbid"):
     """[displays.NAME]: a television. It sees one view."""
 
     token: TokenHash
+    """Hash that `streamer secret token` prints. Open `/?display=TOKEN` once on the television."""
     view: str = "default"
+    """The view that this television shows. It sees no other."""
 
 
 def _check_network(value: str) -> str:
@@ -57,5 +63,8 @@ class ProxySettings(BaseModel, extra="forbid"):
     but [users] does not; none is nobody."""
 
     header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
+    """Header in which the proxy names the user, such as X-Forwarded-User."""
     addresses: Annotated[list[Annotated[str, AfterValidator(_check_network)]], Field(min_length=1)]
+    """Addresses and networks of the proxy. From others the header counts for nothing."""
     role: Literal["viewer", "admin"] | None = None
+    """Role of those whom the proxy names but [users] does not. Not set: they are nobody."""

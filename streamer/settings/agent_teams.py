@@ -12,13 +12,17 @@ from streamer.settings.value_types import SettingsError
 
 
 class TeamMembershipSettings(BaseModel, extra="forbid"):
-    """Entry of [agents.ID]: a team and a site, from one day to another, both included. Without `from` it has
+    """[[agents.ID.teams]]: a team and a site, from one day to another, both included. Without `from` it has
     no beginning, without `to` no end. Days begin at midnight in the center's time zone."""
 
     team: Annotated[str, Field(min_length=1)] | None = None
+    """Team of the agent in these days."""
     site: Annotated[str, Field(min_length=1)] | None = None
+    """Site of the agent in these days. A team, a site or both are required."""
     from_: Annotated[date | None, Field(alias="from")] = None
+    """First day. Not set: no beginning."""
     to: date | None = None
+    """Last day, included. Not set: no end."""
 
     @model_validator(mode="after")
     def _require_team_or_site(self) -> Self:
@@ -40,6 +44,7 @@ class AgentSettings(BaseModel, extra="forbid"):
     site."""
 
     teams: Annotated[list[TeamMembershipSettings], Field(min_length=1)]
+    """Memberships, whose days do not overlap."""
 
     @field_validator("teams")
     @classmethod

@@ -45,62 +45,108 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="STREAMER_", env_nested_delimiter="__", extra="forbid")
 
     kafka: str = "127.0.0.1:9092"
+    """Addresses of brokers, separated by commas. Workers read events there, and write dead letters."""
     redis: str = "redis://127.0.0.1:6379/0"
+    """URL of Redis or Valkey, with its password. Numbers, journeys and offsets are stored there."""
     center: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "default"
+    """Name of the contact center. Several centers share one Redis; each has keys of its own under its
+    name."""
     consumer_group: str = "streamer"
+    """Kafka consumer group of the workers. Each center that reads the same topics needs a group of its
+    own."""
     session_timeout: Duration = timedelta(seconds=6)
-    """How soon a dead worker's partitions are given to others; Kafka allows 6 s and more."""
+    """Time after which a dead worker's partitions are given to others. Kafka allows 6 s and more."""
     timezone: Zone = "UTC"
+    """Time zone of the center: the window `today` and the days of [agents] begin at its midnight. A queue
+    may have its own."""
     host: str = "127.0.0.1"
+    """Address that `streamer serve`, and the metrics of a worker, listen on. Off loopback the server
+    needs [users]."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    """Port of `streamer serve`."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
+    """Port of a worker's own Prometheus metrics. Not set: the worker has none."""
 
     horizon: Duration = timedelta(days=35)
-    """How long after its contact a survey still finds it, and how late an event may come: later ones are
-    rejected. Contacts with all that is personal are kept two horizons and a fortnight of outage beyond."""
+    """Time after its contact in which a survey still finds it, and by which an event may be late: later
+    ones are rejected. Contacts with all that is personal are kept two horizons and a fortnight of outage
+    beyond. Changing it asks for a rebuild."""
     retention: Duration = timedelta(days=100)
-    """How long hours are kept: how far back `--at`, history and rebuilds reach. Costs memory in Redis and in
-    whoever reads. Topics that `streamer worker` creates keep records as long, and at least 100 days."""
+    """Time that hours are kept: how far back `--at`, history and rebuilds reach. Costs memory in Redis
+    and in whoever reads. Topics that `streamer worker` creates keep records as long, and at least 100
+    days. Changing it asks for a rebuild."""
     fcr_window: Duration = timedelta(days=7)
+    """N days of first contact resolution: a contact of the same customer within this time is a repeat.
+    Changing it asks for a rebuild."""
     fcr_same_reason: bool = False
+    """Count a contact as a repeat only if it has the same reason. Changing it asks for a rebuild."""
     shared_id_limit: Annotated[int, Field(ge=1)] = 500
+    """Contacts under one customer id at most. Beyond it the id is shared (a robot, a shared number): each
+    contact stands alone, and first contact resolution leaves them out. Changing it asks for a rebuild."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
+    """Currency of customer values. Events in another one are rejected. Changing it asks for a rebuild."""
     offered_counts_overflow: bool = False
+    """Count segments that overflowed to another queue as offered. Changing it asks for a rebuild."""
     offered_counts_callback: bool = False
+    """Count segments that left the queue for a callback as offered. Changing it asks for a rebuild."""
     service_level: Duration = timedelta(seconds=20)
+    """T of the service level: a wait of exactly T is within it. Changing it asks for a rebuild."""
     short_abandon: Duration = timedelta(seconds=5)
+    """Abandoned within this time is a short abandon. Changing it asks for a rebuild."""
     service_level_formula: Formula = "negative"
+    """Treatment of abandoned segments in the service level: see `service_level_ratio` in the metrics.
+    Changing it asks for a rebuild."""
     survey_response_delay: Duration = timedelta(hours=24)
+    """Age of the surveys that `response_ratio` counts: its window ends so long before, so that every
+    customer had that long to answer."""
     dimension_pairs: list[str] = ["queue,channel"]
+    """Groupings by two dimensions. Each costs memory. Changing it asks for a rebuild."""
     export_windows: list[str] = ["15m", "1h", "today"]
+    """Windows on `/metrics`. Each multiplies the series that Prometheus stores."""
     export_agents: bool = False
+    """Export groups by agent on `/metrics`. At most 10,000 series are exported."""
     queues: dict[str, QueueSettings] = {}
+    """[queues.NAME]: what differs for one queue."""
     names: dict[str, dict[str, str]] = {}
-    """Display names: names.queue.Q17 = "Billing"."""
+    """Display names of ids by dimension: `names.queue.Q17 = "Billing"`. Pages show them; the API lists
+    them at `/api/v1/names`."""
 
     targets: TargetSettings = TargetSettings.model_validate({})
+    """[targets]: targets by metric."""
     min_sample: Annotated[int, Field(ge=1)] = 20
-    """A figure with an interval but from a smaller sample is not shown on the wall."""
+    """Smallest sample of a figure with an interval: from fewer answers it is not shown on the wall and
+    not judged."""
     views: dict[str, ViewSettings] = {}
+    """[views.NAME]: views of the wallboard, opened as `/?view=NAME`. Without any there is `default`."""
     alerts: dict[str, AlertSettings] = {}
+    """[alerts.NAME]: changes to the default alert rules, and rules of your own."""
     receivers: dict[str, ReceiverSettings] = {}
+    """[receivers.NAME]: webhooks that are sent alerts."""
     delivery: DeliverySettings = DeliverySettings()
+    """[delivery]: how alerts are delivered."""
 
     customer_keys: dict[
         Annotated[str, Field(pattern=rf"^{KEY_ID_PATTERN}$")], Annotated[SecretStr, Field(min_length=32)]
     ] = {}
-    """By id: what customers' pseudonyms are made with (`streamer secret key`)."""
+    """Keys of customers' pseudonyms by id, 32 characters or more each (`streamer secret key`). Without
+    any the center makes a key and keeps it in Redis, beside what it hides. Changing it asks for a
+    rebuild."""
     customer_key: str = ""
-    """The id of the key in force; else the greatest."""
+    """Id of the key in force. Not set: the greatest id. Changing it asks for a rebuild."""
 
     sources: dict[str, SourceSettings] = {}
+    """[sources.NAME]: known sources that `streamer ingest` reads."""
     agents: dict[str, AgentSettings] = {}
+    """[agents.ID]: teams and sites of agents over time."""
     agents_file: Path | None = None
     """The same as a table: CSV with a header, columns agent, team, site, from, to; a row for each stay."""
 
     users: dict[str, UserSettings] = {}
+    """[users.NAME]: people and programs that may look."""
     displays: dict[str, DisplaySettings] = {}
+    """[displays.NAME]: televisions."""
     proxy: ProxySettings | None = None
+    """[proxy]: a proxy that logs people in."""
 
     @model_validator(mode="before")
     @classmethod

@@ -28,9 +28,10 @@ class SourceSettings(BaseModel, extra="allow"):
 
     __pydantic_extra__: dict[str, object]
     secret: SecretStr | None = None
-    """What its webhooks are signed with, or the token they bear; none: no webhooks of this source."""
+    """What its webhooks are signed with, or the token they bear. Not set: no webhooks of this source are
+    taken."""
     rate: Annotated[int, Field(ge=1)] = 600
-    """Webhooks a minute at most."""
+    """Webhooks a minute at most; more are refused."""
 
     @property
     def options(self) -> Mapping[str, object]:
@@ -41,9 +42,13 @@ class QueueSettings(BaseModel, extra="forbid"):
     """[queues.NAME]: what differs from the defaults for one queue."""
 
     service_level: Duration | None = None
+    """T of this queue. Not set: that of the center. Changing it asks for a rebuild."""
     short_abandon: Duration | None = None
+    """Short abandon limit of this queue. Not set: that of the center. Changing it asks for a rebuild."""
     service_level_formula: Formula | None = None
+    """Service level formula of this queue. Not set: that of the center. Changing it asks for a rebuild."""
     timezone: Zone | None = None
+    """Time zone of this queue: its `today` and its opening hours. Not set: that of the center."""
 
     @model_validator(mode="before")
     @classmethod
@@ -55,29 +60,37 @@ class AlertSettings(BaseModel, extra="forbid"):
     """[alerts.NAME]: a rule. What is not given is as in the usual rule of that name, else the default."""
 
     kind: Literal["target", "drop", "silence"] | None = None
+    """What is detected. Required for a rule of your own."""
     metric: str = ""
+    """Metric of the rule. Required for a rule of your own."""
     by: str = "queue"
+    """Grouping: `all`, a dimension or a configured pair. Each group is judged by itself."""
     key: str = ""
-    """One group; "": every group there is."""
+    """One group only. Empty: every group there is."""
     window: str = "today"
-    """Of a target's figure."""
+    """Window of the figure that is held against a target."""
     target: FiniteFloat | None = None
-    """Else that of [targets]."""
+    """Target of this rule. Not set: that of [targets]."""
     false_alarms: Annotated[FiniteFloat, Field(gt=0)] = 1
-    """A month at most: of each group, or (`shared`) of all groups together."""
+    """False alarms a month at most: of each group, or (`shared`) of all groups together. Fewer make the
+    rule speak later."""
     shared: bool = False
+    """Share the false alarms among all groups of the rule."""
     min_sample: Annotated[int, Field(ge=1)] | None = None
-    """Else that of the whole center."""
+    """Smallest sample to judge. Not set: that of the center."""
     for_: Annotated[Duration, Field(alias="for")] = timedelta()
     """How long it must hold before somebody is told."""
     keep_firing_for: Duration = timedelta(minutes=5)
     """How long it must be over before somebody is told so."""
     severity: Severity = "warning"
+    """Severity that messages, pages and Alertmanager's routes show."""
     hours: dict[str, str] = {}
-    """Of operation by weekday, such as {mon-fri = "08:00-20:00"}, in the queue's time zone; none: always."""
+    """Opening hours by weekday in the queue's time zone, such as `{mon-fri = "08:00-20:00"}`. Outside of
+    them the rule is quiet. Empty: always open."""
     receivers: list[str] | None = None
-    """Names of [receivers]; not given: all of them. An Alertmanager is told in any case."""
+    """Names of [receivers] that are told. Not set: all of them. An Alertmanager is told in any case."""
     enabled: bool = True
+    """Turn a default rule off with `false`."""
 
     @model_validator(mode="before")
     @classmethod
@@ -89,24 +102,27 @@ class ReceiverSettings(BaseModel, extra="forbid"):
     """[receivers.NAME]: a webhook that is told of alerts."""
 
     url: Annotated[SecretStr, AfterValidator(_check_web_address)]
+    """Address that messages are posted to. It may hold a secret, so no error shows it."""
     form: Literal["json", "slack"] = "json"
+    """Form of the message: JSON, or what Slack, Mattermost and Rocket.Chat read."""
     secret: SecretStr | None = None
-    """What its messages are signed with; none: they are not."""
+    """What messages are signed with, as Standard Webhooks has it (`streamer secret webhook`). Not set:
+    they are not signed."""
     timeout: Duration = timedelta(seconds=60)
-    """For an answer. It may have been told if there is none, and is told again."""
+    """How long to wait for an answer. Without one the receiver may have been told, and is told again."""
 
 
 class DeliverySettings(BaseModel, extra="forbid"):
     """[delivery]: how alerts leave the house, beside [receivers]."""
 
     url: str = ""
-    """The wallboard's address as people know it, for links; none: host and port."""
+    """Address of the wallboard as people know it, for links in messages. Empty: host and port."""
     alertmanager: str = ""
-    """The address of one that is told, and asked for silences."""
+    """Address of an Alertmanager. It is told of alerts and asked for silences. Empty: none."""
     alertmanager_via: Literal["api", "prometheus"] = "api"
     """Who tells it: `serve`, or Prometheus by the generated rules on cx_alert_firing. Never both."""
     retry_for: Duration = timedelta(hours=24)
-    """How long what could not be sent is tried again."""
+    """How long a message that could not be sent is tried again. Then it is given up and counted."""
 
     @model_validator(mode="before")
     @classmethod

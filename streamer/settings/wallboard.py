@@ -52,6 +52,7 @@ class TargetSettings(BaseModel, extra="allow"):
 
     __pydantic_extra__: dict[str, Target]
     queues: dict[str, dict[str, Target]] = {}
+    """[targets.queues.NAME]: targets by metric of one queue. They win over those of the whole center."""
 
     @property
     def by_metric(self) -> Mapping[str, float | None]:
@@ -62,10 +63,15 @@ class ViewSettings(BaseModel, extra="forbid"):
     """[views.NAME]: what a wallboard shows, `all` or one page for each of `queues` in turn."""
 
     title: str = ""
+    """Title of the view. Empty: none is shown."""
     tiles: list[str] = [*DEFAULT_TILES]
+    """Metrics shown, one to six."""
     queues: list[str] = []
+    """Queues shown, a page for each in turn. Empty: one page for the whole center."""
     rotate: Duration = timedelta(seconds=20)
+    """How long a page stays, 2 s or more."""
     window: str = "1h"
+    """Window of the figures, such as 15m, 1h or today."""
 
     @field_validator("tiles")
     @classmethod

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from streamer.artefacts.metric_reference import BEGIN, END
+from streamer.artefacts.marked_text import begin_marker, end_marker
 from streamer.cli import main
 
+REFERENCES = {"docs/metrics.md": "metrics", "docs/settings.md": "settings"}
 GENERATED = {
-    "README.md",
+    *REFERENCES,
     "grafana/dashboards/pipeline.json",
     "grafana/dashboards/supervisor.json",
     "grafana/dashboards/wall.json",
@@ -31,7 +32,9 @@ GENERATED = {
 @pytest.fixture(autouse=True)
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "README.md").write_text(f"{BEGIN}\n{END}\n")
+    (tmp_path / "docs").mkdir()
+    for name, part in REFERENCES.items():
+        (tmp_path / name).write_text(f"{begin_marker(part)}\n{end_marker(part)}\n")
     return tmp_path
 
 
@@ -46,7 +49,7 @@ def test_all_is_written_and_then_nothing_differs(project: Path) -> None:
     assert (again.exit_code, again.output) == (0, "")
 
 
-@pytest.mark.parametrize("name", sorted(GENERATED - {"README.md"}))
+@pytest.mark.parametrize("name", sorted(GENERATED - {*REFERENCES}))
 def test_a_change_by_hand_is_shown(project: Path, name: str) -> None:
     run_generate()
     path = project / name
@@ -91,12 +94,24 @@ def test_an_alert_that_cannot_work_is_named(project: Path, options: tuple[str, .
     assert "alerts.mine.metric = 'happiness'" in result.output
 
 
-def test_a_readme_without_its_markers_is_named(project: Path) -> None:
-    (project / "README.md").write_text("")
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_reference_changed_by_hand_is_shown(project: Path, name: str) -> None:
+    run_generate()
+    path = project / name
+    path.write_text(path.read_text().replace("| --- |", "| changed |", 1))
+    result = run_generate("--check")
+    assert result.exit_code == 1
+    assert f"--- {name}" in result.output
+    assert "-| changed |" in result.output
+
+
+@pytest.mark.parametrize("name", REFERENCES)
+def test_a_reference_without_its_markers_is_named(project: Path, name: str) -> None:
+    (project / name).write_text("")
     for options in ((), ("--check",)):
         result = run_generate(*options)
         assert result.exit_code == 1
-        assert "README.md: expected the lines" in result.output
+        assert f"{name}: expected the lines" in result.output
 
 
 def test_without_its_extra_it_says_what_to_install() -> None:

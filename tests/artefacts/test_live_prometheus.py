@@ -41,7 +41,7 @@ HEALTH = {
 def derived() -> dict[str, str]:
     """Return the derived files by path below grafana/."""
     contents = generated_files.generate_files(ROOT, Settings(export_windows=WINDOWS))
-    below = {path for path in contents if path.name != "README.md"}
+    below = {path for path in contents if path.is_relative_to(ROOT / "grafana")}
     return {str(path.relative_to(ROOT / "grafana")): contents[path] for path in below}
 
 

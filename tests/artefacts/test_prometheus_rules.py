@@ -44,7 +44,7 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
 @pytest.fixture
 def folder(settings: Settings, tmp_path: Path) -> Path:
     """Return grafana/prometheus, as derived from these settings."""
-    (tmp_path / "README.md").write_text((ROOT / "README.md").read_text())
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
     for path, text in generated_files.generate_files(tmp_path, settings).items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
