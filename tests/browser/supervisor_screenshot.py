@@ -1,4 +1,4 @@
-"""Take the README's screenshot of the supervisor's page: a queue in its incident, broken down.
+"""Take the screenshot of the supervisor's page for docs/images: a queue in its incident, broken down.
 
 `python -m tests.browser.supervisor_screenshot FILE.png`
 """

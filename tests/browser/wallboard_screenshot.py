@@ -1,4 +1,4 @@
-"""Take the README's screenshot of the wallboard: the simulated center in its incident.
+"""Take the screenshot of the wallboard for docs/images: the simulated center in its incident.
 
 `python -m tests.browser.wallboard_screenshot FILE.png`. Last week's hours are there too, so that there is
 something to compare with.
