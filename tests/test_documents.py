@@ -134,7 +134,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoCenter]:
             yield DemoCenter(variables["STREAMER_KAFKA"], variables)
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(60)
 
 
 def _lines_until(lines: Iterator[str], last: str) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """Catalogue of metrics: every metric, declared once, with its formulas.
 
-Prometheus names, dashboard panels, the table in docs/metrics.md and the API's catalogue are generated from it. Where
+Prometheus names, dashboard panels, docs/metrics.md and the catalogue of the API are generated from it. Where
 families must be dropped, they are dropped from its end.
 """
 

@@ -21,10 +21,10 @@ TokenHash = Annotated[str, _hash_validator(r"[0-9a-f]{64}", "token")]
 
 
 class UserSettings(BaseModel, extra="forbid"):
-    """[users.NAME]: who may look, and what shows that it is them. `teams`: of a supervisor."""
+    """[users.NAME]: a person or a program that may look, and what it logs in with."""
 
     role: Literal["viewer", "supervisor", "admin"]
-    """What the user may see: see the table of roles in security.md."""
+    """Role of the user: the table in security.md says what each may see."""
     teams: list[str] = []
     """Teams of a supervisor. Other roles have none."""
     agent_names: bool = False
@@ -59,8 +59,7 @@ def _check_network(value: str) -> str:
 
 
 class ProxySettings(BaseModel, extra="forbid"):
-    """[proxy]: one that logs people in and says in a header who it is. `role`: of those whom it names
-    but [users] does not; none is nobody."""
+    """[proxy]: a proxy that logs people in and names the user in a header."""
 
     header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
     """Header in which the proxy names the user, such as X-Forwarded-User."""

@@ -28,8 +28,8 @@ class SourceSettings(BaseModel, extra="allow"):
 
     __pydantic_extra__: dict[str, object]
     secret: SecretStr | None = None
-    """What its webhooks are signed with, or the token they bear. Not set: no webhooks of this source are
-    taken."""
+    """Key that its webhooks are signed with, or the token they bear. Not set: no webhooks of this source
+    are taken."""
     rate: Annotated[int, Field(ge=1)] = 600
     """Webhooks a minute at most; more are refused."""
 
@@ -57,10 +57,10 @@ class QueueSettings(BaseModel, extra="forbid"):
 
 
 class AlertSettings(BaseModel, extra="forbid"):
-    """[alerts.NAME]: a rule. What is not given is as in the usual rule of that name, else the default."""
+    """[alerts.NAME]: a rule. What is not given is as in the default rule of that name, else the default."""
 
     kind: Literal["target", "drop", "silence"] | None = None
-    """What is detected. Required for a rule of your own."""
+    """Detector of the rule. Required for a rule of your own."""
     metric: str = ""
     """Metric of the rule. Required for a rule of your own."""
     by: str = "queue"
@@ -79,9 +79,9 @@ class AlertSettings(BaseModel, extra="forbid"):
     min_sample: Annotated[int, Field(ge=1)] | None = None
     """Smallest sample to judge. Not set: that of the center."""
     for_: Annotated[Duration, Field(alias="for")] = timedelta()
-    """How long it must hold before somebody is told."""
+    """Time it must hold before somebody is told."""
     keep_firing_for: Duration = timedelta(minutes=5)
-    """How long it must be over before somebody is told so."""
+    """Time it must be over before somebody is told so."""
     severity: Severity = "warning"
     """Severity that messages, pages and Alertmanager's routes show."""
     hours: dict[str, str] = {}
@@ -106,23 +106,23 @@ class ReceiverSettings(BaseModel, extra="forbid"):
     form: Literal["json", "slack"] = "json"
     """Form of the message: JSON, or what Slack, Mattermost and Rocket.Chat read."""
     secret: SecretStr | None = None
-    """What messages are signed with, as Standard Webhooks has it (`streamer secret webhook`). Not set:
-    they are not signed."""
+    """Key that messages are signed with, as Standard Webhooks has it (`streamer secret webhook`). Not
+    set: they are not signed."""
     timeout: Duration = timedelta(seconds=60)
-    """How long to wait for an answer. Without one the receiver may have been told, and is told again."""
+    """Time to wait for an answer. Without one the receiver may have been told, and is told again."""
 
 
 class DeliverySettings(BaseModel, extra="forbid"):
-    """[delivery]: how alerts leave the house, beside [receivers]."""
+    """[delivery]: how alerts are delivered, beside [receivers]."""
 
     url: str = ""
     """Address of the wallboard as people know it, for links in messages. Empty: host and port."""
     alertmanager: str = ""
     """Address of an Alertmanager. It is told of alerts and asked for silences. Empty: none."""
     alertmanager_via: Literal["api", "prometheus"] = "api"
-    """Who tells it: `serve`, or Prometheus by the generated rules on cx_alert_firing. Never both."""
+    """Sender that tells it: `serve`, or Prometheus by the generated rules on cx_alert_firing. Never both."""
     retry_for: Duration = timedelta(hours=24)
-    """How long a message that could not be sent is tried again. Then it is given up and counted."""
+    """Time that a message that could not be sent is tried again. Then it is given up and counted."""
 
     @model_validator(mode="before")
     @classmethod

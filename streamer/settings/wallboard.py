@@ -48,7 +48,7 @@ Target = Annotated[FiniteFloat | None, BeforeValidator(_parse_target)]
 
 
 class TargetSettings(BaseModel, extra="allow"):
-    """[targets]: by metric, and [targets.queues.NAME]: other ones for one queue."""
+    """[targets]: targets by metric. [targets.queues.NAME] has those of one queue."""
 
     __pydantic_extra__: dict[str, Target]
     queues: dict[str, dict[str, Target]] = {}
@@ -60,7 +60,7 @@ class TargetSettings(BaseModel, extra="allow"):
 
 
 class ViewSettings(BaseModel, extra="forbid"):
-    """[views.NAME]: what a wallboard shows, `all` or one page for each of `queues` in turn."""
+    """[views.NAME]: a view of the wallboard: the whole center, or one page for each of `queues` in turn."""
 
     title: str = ""
     """Title of the view. Empty: none is shown."""
@@ -69,7 +69,7 @@ class ViewSettings(BaseModel, extra="forbid"):
     queues: list[str] = []
     """Queues shown, a page for each in turn. Empty: one page for the whole center."""
     rotate: Duration = timedelta(seconds=20)
-    """How long a page stays, 2 s or more."""
+    """Time that a page stays, 2 s or more."""
     window: str = "1h"
     """Window of the figures, such as 15m, 1h or today."""
 
