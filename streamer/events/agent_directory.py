@@ -7,10 +7,13 @@ from typing import Final, NamedTuple
 
 from streamer.events.adapters.source import OutgoingEvent
 from streamer.events.envelopes import InvalidEventError
+from streamer.events.kinds import KINDS
 from streamer.events.outgoing_records import event_time_ms
 
 _ENRICHED_FIELDS: Final = ("team", "site")
-_ENRICHED_TOPICS: Final = frozenset({"call-completed", "survey-sent", "survey-completed"})
+_ENRICHED_TOPICS: Final = frozenset(
+    topic for topic, kind in KINDS.items() if kind.fields.keys() >= set(_ENRICHED_FIELDS)
+)
 """Topics whose events may name a team and a site."""
 
 

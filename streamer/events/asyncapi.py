@@ -6,10 +6,12 @@ from typing import Any, Final
 from streamer.events.adapters import SOURCES
 from streamer.events.counting_rules import CountingRules
 from streamer.events.decoding import DEAD_LETTER_TOPIC, REASONS, TOPICS
-from streamer.events.envelopes import CONTRACT_MAJOR, MAX_LETTER_BYTES, MAX_RECORD_BYTES
-from streamer.events.event_bodies import EVENT_BODIES, LONGEST_TEXT
+from streamer.events.envelopes import CONTRACT_MAJOR, MAX_RECORD_BYTES
+from streamer.events.event_bodies import LONGEST_TEXT
+from streamer.events.kinds import KINDS
 from streamer.events.raw_topics import raw_topic
-from streamer.events.schema import EXAMPLES, Schema, event_schema
+from streamer.events.record_redaction import MAX_LETTER_BYTES
+from streamer.events.schema import Schema, event_schema
 
 CLOUD_EVENT: Final = "application/cloudevents+json"
 _DIGITS: Final[Schema] = {"type": "string", "pattern": "^[0-9]+$"}
@@ -89,7 +91,7 @@ def _event_channel(topic: str) -> dict[str, Any]:
     modes = ("structured", "binary", "bare")
     return {
         "address": topic,
-        "description": EVENT_BODIES[topic].__doc__,
+        "description": KINDS[topic].body.__doc__,
         "messages": {mode: {"$ref": f"#/components/messages/{topic}.{mode}"} for mode in modes},
     }
 
@@ -129,7 +131,7 @@ def _messages() -> Iterator[tuple[str, dict[str, Any]]]:
             {
                 "title": f"{topic} as it is",
                 "payload": data,
-                "examples": [{"payload": dict(example)} for example in EXAMPLES[topic]],
+                "examples": [{"payload": dict(example)} for example in KINDS[topic].examples],
             },
         )
     yield "letter", _letter_message()
@@ -148,7 +150,7 @@ def _structured_message(topic: str, data: Schema) -> dict[str, Any]:
             "required": [*_ATTRIBUTES],
             "oneOf": [{"required": ["data"]}, {"required": ["data_base64"]}],
         },
-        "examples": [{"payload": {**example_attributes(topic), "data": dict(EXAMPLES[topic][0])}}],
+        "examples": [{"payload": {**example_attributes(topic), "data": dict(KINDS[topic].examples[0])}}],
     }
 
 
@@ -165,7 +167,7 @@ def _binary_message(topic: str, data: Schema) -> dict[str, Any]:
         "examples": [
             {
                 "headers": {f"ce_{name}": value for name, value in example_attributes(topic).items()},
-                "payload": dict(EXAMPLES[topic][0]),
+                "payload": dict(KINDS[topic].examples[0]),
             }
         ],
     }

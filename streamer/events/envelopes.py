@@ -1,7 +1,6 @@
-"""Open the envelopes of events, and redact records for dead letters and errors."""
+"""Open the envelopes of events, and describe what is wrong with their fields."""
 
 import base64
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -11,25 +10,19 @@ import msgspec
 
 from streamer.events.event_bodies import (
     CONTROL_CHARACTERS,
-    ENVELOPE_FIELDS,
-    KNOWN_FIELDS,
     LARGEST_ID,
     LONGEST_TEXT,
     EventBody,
 )
-from streamer.privacy.redaction import redact_text
 
 MAX_RECORD_BYTES: Final = 65_536
 """Largest allowed value of a record, in bytes."""
-MAX_LETTER_BYTES: Final = 16_384
 REDACTED: Final = "[redacted]"
 CONTRACT_MAJOR: Final = "1"
 """Major version of the contract's events, as the CloudEvents type or dataschema states it."""
 
-_PERSONAL_FIELDS = frozenset({"customer_id", "comment", "subject"})
-_MAX_DEPTH = 6
+PERSONAL_FIELDS = frozenset({"customer_id", "comment", "subject"})
 _MAX_SHOWN_CHARACTERS = 40
-_MAX_SCANNED_CHARACTERS = 1_000
 _IDENTIFYING_TEXT = re.compile(r"@|(?:[0-9][ ().,/-]{0,3}){6}[0-9]")
 """Part of an e-mail address, or a number of seven or more digits."""
 _IDENTIFYING_NUMBER = 1_000_000
@@ -216,14 +209,17 @@ def field_error(reason: str, name: str, value: object, expected: str) -> Invalid
     >>> field_error("wrong-type", "comment", ["Ann Smith was rude"], "a string").error
     'comment is [redacted], expected a string'
     """
-    state = (
-        "missing"
-        if value is None
-        else REDACTED
-        if name in _PERSONAL_FIELDS
-        else _describe_value(value, name in _NUMBER_FIELDS)
-    )
+    state = REDACTED if name in PERSONAL_FIELDS and value is not None else _describe_value(value, False)
     return InvalidEventError(reason, f"{name} is {state}, expected {expected}")
+
+
+def figure_error(reason: str, name: str, value: object, expected: str) -> InvalidEventError:
+    """Return the error for a field that holds a time or a figure: digits there are not personal.
+
+    >>> figure_error("wrong-type", "wait_s", "20261121", "seconds as a number").error
+    'wait_s is "20261121", expected seconds as a number'
+    """
+    return InvalidEventError(reason, f"{name} is {_describe_value(value, True)}, expected {expected}")
 
 
 def _envelope_error(name: str, value: object, expected: str) -> InvalidEventError:
@@ -236,6 +232,8 @@ def _describe_value(value: object, is_figure: bool) -> str:
     `is_figure`: the field holds a time or a figure. In other fields many digits may be a phone or card
     number, and a long text may be a customer's words.
     """
+    if value is None:
+        return "missing"
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "an array"  # whatever it contains
     if isinstance(value, bool):
@@ -253,7 +251,7 @@ def _describe_value(value: object, is_figure: bool) -> str:
 
 def customer_id_of(record: KafkaRecord) -> str | None:
     """Return the customer's id in a record, rejected or not; None if it cannot be found."""
-    body = _decode_json(record.value or b"")
+    body = decode_json(record.value or b"")
     customer = _event_data(body).get("customer_id") if isinstance(body, dict) else None
     if type(customer) is int and abs(customer) < LARGEST_ID:
         return str(customer)
@@ -268,7 +266,8 @@ def _event_data(body: Mapping[str, Any]) -> Mapping[str, Any]:
     return data if isinstance(data, dict) and "customer_id" in data else body
 
 
-def _decode_json(value: bytes) -> Any:
+def decode_json(value: bytes) -> Any:
+    """Decode JSON of any kind; None if it cannot be read."""
     try:
         return msgspec.json.decode(value)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -277,89 +276,6 @@ def _decode_json(value: bytes) -> Any:
 
 def _decode_base64_json(text: Any) -> Any:
     try:
-        return _decode_json(base64.b64decode(text, validate=True))
+        return decode_json(base64.b64decode(text, validate=True))
     except (TypeError, ValueError):
         return None
-
-
-def redact_record(record: KafkaRecord) -> bytes:
-    """Return the value that a dead letter shows for a record: JSON of at most MAX_LETTER_BYTES.
-
-    It keeps the fields that the contract names, except those that identify the customer or hold their words.
-    For anything but an object it holds only the length and the SHA-256.
-
-    >>> value = b'{"response_id": "r-9", "customer_id": "k-4711", "answers": {"nps": 11}, "mood": "bad"}'
-    >>> redact_record(KafkaRecord("survey-completed", 0, 17, 0, None, value, ()))
-    b'{"response_id":"r-9","customer_id":"[redacted]","answers":{"nps":11},"mood":"[redacted]"}'
-    """
-    value = record.value or b""
-    letter = _redacted_json(value)
-    return letter if letter is not None and len(letter) <= MAX_LETTER_BYTES else _digest_json(value)
-
-
-def _redacted_json(value: bytes) -> bytes | None:
-    body = _decode_json(value)
-    return msgspec.json.encode(_redact_object(body, 0)) if isinstance(body, dict) else None
-
-
-def _digest_json(value: bytes) -> bytes:
-    digest = hashlib.sha256(value).hexdigest()
-    return msgspec.json.encode({"redacted": True, "bytes": len(value), "sha256": digest})
-
-
-def _redact_object(fields: Mapping[str, Any], depth: int) -> dict[str, Any]:
-    visible_names = _VISIBLE_FIELDS | _ENVELOPE_ATTRIBUTES if "specversion" in fields else _VISIBLE_FIELDS
-    return {
-        name: _redact_field(name, value, visible_names, depth)
-        for name, value in fields.items()
-        if _is_field_name(name)
-    }
-
-
-def _is_field_name(name: str) -> bool:
-    # a mistyped field name helps to find the mistake, but somebody's address or number must not show
-    return len(name) <= 64 and name.isascii() and name.isidentifier()
-
-
-def _redact_field(name: str, value: Any, visible_names: frozenset[str], depth: int) -> Any:
-    if value is None or isinstance(value, bool):
-        return value
-    if name == "data_base64":
-        return _redacted_base64(value)
-    if name not in visible_names or (name in _OBJECT_FIELDS and not isinstance(value, dict)):
-        return REDACTED
-    if name.endswith("_id") and isinstance(value, str):
-        return value[:LONGEST_TEXT]  # ids of contacts and agents: whoever sees the numbers knows them
-    return _redact_value(value, depth + 1)
-
-
-def _redact_value(value: Any, depth: int) -> Any:
-    if depth > _MAX_DEPTH:
-        return REDACTED
-    if isinstance(value, dict):
-        return _redact_object(value, depth)
-    if isinstance(value, list):
-        return [_redact_value(item, depth + 1) for item in value[:20]]
-    if isinstance(value, str):
-        return redact_text(value[:_MAX_SCANNED_CHARACTERS])[:LONGEST_TEXT]
-    return REDACTED if isinstance(value, int) and value.bit_length() > 63 else value
-
-
-def _redacted_base64(value: Any) -> str:
-    try:
-        data = base64.b64decode(value, validate=True)
-    except (TypeError, ValueError):
-        return REDACTED
-    letter = _redacted_json(data)
-    return REDACTED if letter is None else base64.b64encode(letter).decode()
-
-
-_NUMBER_FIELDS = frozenset(name for name in KNOWN_FIELDS if name.endswith(("_at", "_s"))) | {
-    "as_of", "score", "value", "customer_value", "version",
-}  # fmt: skip
-_OBJECT_FIELDS = frozenset({"data", "answers"})
-"""Fields that hold objects: a text instead of one may be anything, such as the whole event as a string."""
-_ENVELOPE_ATTRIBUTES = ENVELOPE_FIELDS - {"data_base64"} | {"time", "datacontenttype"}
-"""Shown for an envelope only: in a bare object an `id` may be a customer's."""
-_QUESTIONS = frozenset({"nps", "csat", "ces", "effort", "cnx", "resolved_first"})
-_VISIBLE_FIELDS = (KNOWN_FIELDS - _ENVELOPE_ATTRIBUTES - _PERSONAL_FIELDS) | _QUESTIONS

@@ -37,7 +37,8 @@ _RFC_3339: Final = (
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])$"
 )
 
-# Schemas of known values. Null means unknown; with `blank`, a text of nothing but blanks does too.
+# Schemas of known values. Null means unknown; with `blank`, a text of nothing but blanks does too. `value`
+# says what a cell of a table holds: text, time, seconds, number, whole or flag; an object has `members`.
 
 _BLANK: Final = {"blank": True}
 _TEXT: Final = {
@@ -55,7 +56,9 @@ def _schema_meta(schema: Mapping[str, Any], **extra: object) -> Meta:
 def _words_meta(words: tuple[str, ...]) -> Meta:
     any_case = "|".join("".join(map(_either_case, word)) for word in words)
     return _schema_meta(
-        {"anyOf": [{"enum": list(words)}, {"type": "string", "pattern": f"^(?:{any_case})$"}]}, **_BLANK
+        {"anyOf": [{"enum": list(words)}, {"type": "string", "pattern": f"^(?:{any_case})$"}]},
+        **_BLANK,
+        value="text",
     )
 
 
@@ -78,8 +81,10 @@ def _seconds_schema(longest_ms: int) -> dict[str, Any]:
     return {"type": "number", "minimum": 0, "maximum": longest_ms / SECOND}
 
 
-Text = Annotated[Any, _schema_meta({"type": "string", **_TEXT}, **_BLANK)]
-Id = Annotated[Any, _schema_meta({"type": ["string", "integer"], **_TEXT, **_WHOLE_ID}, **_BLANK)]
+Text = Annotated[Any, _schema_meta({"type": "string", **_TEXT}, **_BLANK, value="text")]
+Id = Annotated[
+    Any, _schema_meta({"type": ["string", "integer"], **_TEXT, **_WHOLE_ID}, **_BLANK, value="text")
+]
 Time = Annotated[
     Any,
     _schema_meta(
@@ -90,12 +95,20 @@ Time = Annotated[
             ]
         },
         **_BLANK,
+        value="time",
     ),
 ]
-Seconds = Annotated[Any, _schema_meta(_seconds_schema(LONGEST_DURATION_MS))]
-WaitSeconds = Annotated[Any, _schema_meta(_seconds_schema(LONGEST_DURATION_MS), horizon=True)]
-Money = Annotated[Any, _schema_meta({"type": "number", "minimum": -LARGEST_VALUE, "maximum": LARGEST_VALUE})]
-Version = Annotated[Any, _schema_meta({"type": "integer", "minimum": 0, "maximum": LARGEST_VERSION})]
+Seconds = Annotated[Any, _schema_meta(_seconds_schema(LONGEST_DURATION_MS), value="seconds")]
+WaitSeconds = Annotated[
+    Any, _schema_meta(_seconds_schema(LONGEST_DURATION_MS), value="seconds", horizon=True)
+]
+Money = Annotated[
+    Any,
+    _schema_meta({"type": "number", "minimum": -LARGEST_VALUE, "maximum": LARGEST_VALUE}, value="number"),
+]
+Version = Annotated[
+    Any, _schema_meta({"type": "integer", "minimum": 0, "maximum": LARGEST_VERSION}, value="whole")
+]
 Points = Annotated[
     Any,
     _schema_meta(
@@ -104,15 +117,16 @@ Points = Annotated[
                 {"type": "number", "minimum": SCORE_RANGE[0], "maximum": SCORE_RANGE[1]},
                 digits_schema(*SCORE_RANGE),
             ]
-        }
+        },
+        value="number",
     ),
 ]
-Flag = Annotated[Any, _schema_meta({"type": "boolean"})]
+Flag = Annotated[Any, _schema_meta({"type": "boolean"}, value="flag")]
 Channel = Annotated[Any, _words_meta(CHANNELS)]
 Direction = Annotated[Any, _words_meta(DIRECTIONS)]
 Outcome = Annotated[Any, _words_meta(OUTCOMES)]
 Transfer = Annotated[Any, _words_meta(TRANSFERS)]
-Comment = Annotated[Any, _schema_meta({"type": "string"})]
+Comment = Annotated[Any, _schema_meta({"type": "string"}, value="text")]
 Answers = Annotated[
     Any,
     _schema_meta(
@@ -131,7 +145,8 @@ Answers = Annotated[
                 },
                 "resolved_first": {"type": ["boolean", "null"]},
             },
-        }
+        },
+        members={**dict.fromkeys(SCALES, "whole"), "resolved_first": "flag"},
     ),
 ]
 Scale = Annotated[
@@ -270,20 +285,23 @@ class CustomerValuedBody(EventBody, gc=False):
     ids: ClassVar[tuple[str, ...]] = ("customer_id",)
     versions: ClassVar[tuple[str, ...]] = ("as_of", "version", "updated_at")
 
-    version: Annotated[Any, described("of a deletion without as_of; else as_of is the version")] = None
-    updated_at: Annotated[Any, described("stands for the version")] = None
+    version: Annotated[
+        Any, described("of a deletion without as_of; else as_of is the version", value="whole")
+    ] = None
+    updated_at: Annotated[Any, described("stands for the version", value="time")] = None
     customer_id: Annotated[Id, required("the customer")] = None
     value: Annotated[Money, required("the value, in `currency`")] = None
     currency: Annotated[Text, described("the configured one, such as EUR")] = None
     as_of: Annotated[Time, required("as of when; the newest counts")] = None
 
 
-EVENT_BODIES: Final[Mapping[str, type[EventBody]]] = {
-    "call-completed": CallCompletedBody,
-    "survey-sent": SurveySentBody,
-    "survey-completed": SurveyCompletedBody,
-    "contact-evaluated": ContactEvaluatedBody,
-    "customer-valued": CustomerValuedBody,
-}
-KNOWN_FIELDS: Final = frozenset(name for form in EVENT_BODIES.values() for name in form.__struct_fields__)
-"""Names of all fields in the contract, of any event and of its envelope."""
+def field_schemas(body: type[EventBody]) -> dict[str, tuple[dict[str, Any], Mapping[str, Any]]]:
+    """Return the schema of each data field where it is known, and its other annotations."""
+    info = msgspec.inspect.type_info(body)
+    assert isinstance(info, msgspec.inspect.StructType)
+    schemas: dict[str, tuple[dict[str, Any], Mapping[str, Any]]] = {}
+    for field in info.fields:
+        if field.name not in ENVELOPE_FIELDS:
+            assert isinstance(field.type, msgspec.inspect.Metadata), field.name
+            schemas[field.name] = (dict(field.type.extra_json_schema or {}), field.type.extra or {})
+    return schemas

@@ -1,29 +1,15 @@
 """Build Kafka records from contract events: binary CloudEvents, stamped with the event's own time."""
 
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from streamer.events.adapters.fields import read_epoch_s, read_instant_ms
 from streamer.events.adapters.source import OutgoingEvent
 from streamer.events.envelopes import MAX_RECORD_BYTES, InvalidEventError
+from streamer.events.kinds import KINDS
 from streamer.events.models import RejectedEvent
 
-_TIME_FIELDS: Final[Mapping[str, str]] = {
-    "call-completed": "ended_at",
-    "survey-sent": "sent_at",
-    "survey-completed": "answered_at",
-    "contact-evaluated": "evaluated_at",
-    "customer-valued": "as_of",
-}
-_ID_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
-    "call-completed": ("segment_id", "contact_id"),
-    "survey-sent": ("survey_id",),
-    "survey-completed": ("response_id",),
-    "contact-evaluated": ("evaluation_id",),
-    "customer-valued": ("customer_id",),
-}
 _encode = msgspec.json.Encoder(order="deterministic").encode
 
 
@@ -63,10 +49,11 @@ def outgoing_record(event: OutgoingEvent, source: str) -> OutgoingRecord | Rejec
 
 def fact_id(event: OutgoingEvent) -> str:
     """Return the id of the fact that an event states. Raise InvalidEventError if it has none."""
-    for name in _ID_FIELDS[event.topic]:
+    names = KINDS[event.topic].ids
+    for name in names:
         if (value := event.data.get(name)) not in (None, ""):
             return str(value)
-    raise InvalidEventError("missing", f"{_ID_FIELDS[event.topic][-1]} is missing, expected an id")
+    raise InvalidEventError("missing", f"{names[-1]} is missing, expected an id")
 
 
 def event_time_ms(event: OutgoingEvent) -> int:
@@ -74,11 +61,8 @@ def event_time_ms(event: OutgoingEvent) -> int:
 
     A deletion without such a time has the time of its update. Raise InvalidEventError if there is neither.
     """
-    names = (
-        (_TIME_FIELDS[event.topic], "updated_at")
-        if event.data.get("deleted") is True
-        else (_TIME_FIELDS[event.topic],)
-    )
+    time_field = KINDS[event.topic].time_field
+    names = (time_field, "updated_at") if event.data.get("deleted") is True else (time_field,)
     for name in names:
         if (time_ms := _read_time_ms(name, event.data.get(name))) is not None:
             return time_ms

@@ -8,67 +8,15 @@ configured currency, or whether a date exists. In everything else it agrees with
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import msgspec
-
 from streamer.events.counting_rules import SECOND, CountingRules
-from streamer.events.event_bodies import (
-    ENVELOPE_FIELDS,
-    EVENT_BODIES,
-    NOT_BLANK,
-    SCALES,
-    EventBody,
-    SurveyCompletedBody,
-)
+from streamer.events.event_bodies import NOT_BLANK, SCALES, EventBody, field_schemas
+from streamer.events.kinds import KINDS
 
 Schema = dict[str, Any]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 UNKNOWN_VALUE: Final[Schema] = {"type": ["string", "null"], "not": {"type": "string", "pattern": NOT_BLANK}}
 """Schema of an unknown value: null, or a text of blanks."""
-EXAMPLES: Final[Mapping[str, Sequence[Mapping[str, Any]]]] = {
-    "call-completed": (
-        {
-            "contact_id": "c-81231",
-            "customer_id": "k-4711",
-            "agent_id": "anna",
-            "team": "red",
-            "queue": "billing",
-            "channel": "voice",
-            "queued_at": "2026-11-21T10:00:00Z",
-            "ended_at": "2026-11-21T10:06:30Z",
-            "wait_s": 12.5,
-            "talk_s": 310,
-            "hold_s": 20,
-            "acw_s": 47.5,
-            "outcome": "answered",
-            "resolved": True,
-        },
-        {"contact_id": "c-81232", "queue": "billing", "ended_at": 1795255200, "outcome": "abandoned"},
-        {"contact_id": "c-81231", "version": 2, "deleted": True},
-    ),
-    "survey-sent": ({"survey_id": "v-17", "contact_id": "c-81231", "sent_at": "2026-11-21T10:10:00Z"},),
-    "survey-completed": (
-        {
-            "response_id": "r-9",
-            "survey_id": "v-17",
-            "answered_at": "2026-11-21T12:00:00+01:00",
-            "answers": {"nps": 9, "csat": 4, "resolved_first": True},
-        },
-        {"response_id": "r-9", "updated_at": "2026-11-21T13:00:00Z", "deleted": True},
-    ),
-    "contact-evaluated": (
-        {
-            "evaluation_id": "e-3",
-            "contact_id": "c-81231",
-            "agent_id": "anna",
-            "score": 87.5,
-            "evaluated_at": "2026-11-21T15:00:00Z",
-        },
-    ),
-    "customer-valued": (
-        {"customer_id": "k-4711", "value": 1250.5, "currency": "EUR", "as_of": "2026-11-21T00:00:00Z"},
-    ),
-}
 
 
 def event_schema(topic: str, rules: CountingRules) -> Schema:
@@ -80,7 +28,8 @@ def event_schema(topic: str, rules: CountingRules) -> Schema:
     >>> schema["anyOf"][0]["properties"]["wait_s"]["anyOf"][0]["maximum"] // 86_400  # days
     35.0
     """
-    body = EVENT_BODIES[topic]
+    kind = KINDS[topic]
+    body = kind.body
     return {
         "$schema": DIALECT,
         "title": topic,
@@ -88,20 +37,8 @@ def event_schema(topic: str, rules: CountingRules) -> Schema:
         "ignored, null and absent mean unknown.",
         "type": "object",
         "anyOf": [_fact_schema(body, rules), _tombstone_schema(body)],
-        "examples": [dict(example) for example in EXAMPLES[topic]],
+        "examples": [dict(example) for example in kind.examples],
     }
-
-
-def field_schemas(body: type[EventBody]) -> dict[str, tuple[Schema, Mapping[str, Any]]]:
-    """Return the schema of each data field where it is known, and its other annotations."""
-    info = msgspec.inspect.type_info(body)
-    assert isinstance(info, msgspec.inspect.StructType)
-    schemas: dict[str, tuple[Schema, Mapping[str, Any]]] = {}
-    for field in info.fields:
-        if field.name not in ENVELOPE_FIELDS:
-            assert isinstance(field.type, msgspec.inspect.Metadata), field.name
-            schemas[field.name] = (dict(field.type.extra_json_schema or {}), field.type.extra or {})
-    return schemas
 
 
 def _fact_schema(body: type[EventBody], rules: CountingRules) -> Schema:
@@ -115,7 +52,7 @@ def _fact_schema(body: type[EventBody], rules: CountingRules) -> Schema:
         for name, (schema, extra) in schemas.items()
         if _is_conditional(extra)
     ]
-    if body is SurveyCompletedBody:
+    if "scale" in schemas:
         conditions += [_single_scale_schema(question) for question in SCALES]
     schema: Schema = {
         "title": "fact",

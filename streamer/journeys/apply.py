@@ -10,8 +10,6 @@ from streamer.events.counting_rules import CountingRules
 from streamer.events.models import (
     CustomerValuation,
     Event,
-    QualityEvaluation,
-    Segment,
     SurveyResponse,
     SurveySent,
     Tombstone,
@@ -37,7 +35,6 @@ from streamer.journeys.journey import (
 from streamer.journeys.working_set import Transaction, WorkingSet
 
 _DIGEST_BYTES: Final = 8
-_GROUP_FIELDS: Final = {"s": "segments", "v": "sent", "r": "responses", "e": "evaluations"}
 
 
 class PlannedEvent:
@@ -71,8 +68,7 @@ class PlannedEvent:
             self.contact = contact_key(event.contact_id)
         if event.customer_id is not None:
             self.customer = customer_key(event.customer_id)
-        if not isinstance(event, Segment | QualityEvaluation):
-            self.survey = survey_key(event)
+        self.survey = survey_key(event)
 
     def document_keys(self) -> tuple[Key | None, ...]:
         """Return the keys of the documents that `apply` will usually ask for; skip those that are None."""
@@ -91,6 +87,7 @@ def apply(planned: PlannedEvent, documents: WorkingSet, rules: CountingRules) ->
 
     Raises DocumentsNotLoaded where a document is missing; the working set is then unchanged.
 
+    >>> from streamer.events.models import Segment
     >>> call = Segment(contact_id="c1", customer_id="ann", ended_at=1_750_000_000_000, outcome="answered")
     >>> planned, documents = PlannedEvent(call, record_ms=1_750_000_001_000), WorkingSet(0)
     >>> for key in filter(None, planned.document_keys()):
@@ -161,8 +158,7 @@ def _detach(
     if journey is None or group is None:
         return None
     identity, forget_before_ms = planned.identity, planned.record_ms - 2 * rules.horizon_ms
-    facts: tuple[ContactFact, ...] = getattr(group.facts, _GROUP_FIELDS[identity.kind])
-    for fact in facts:
+    for fact in group.facts.of_kind(identity.kind):
         if fact.identity == identity and fact.time >= forget_before_ms:
             transaction.put_group(journey, FactGroup.from_facts(group.key, group.facts.removed([fact])))
             return fact

@@ -6,7 +6,7 @@ the customer id and the comment.
 """
 
 from collections.abc import Collection, Iterable
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -15,7 +15,6 @@ from streamer.journeys.journey import (
     ERASED,
     NO_RECORD,
     ContactFact,
-    ContactFacts,
     FactGroup,
     FactState,
     IdentityRecord,
@@ -100,7 +99,10 @@ def _erase_journey(
             erased += ErasedCounts(1, len(facts))
         elif fact_count := sum(fact.customer_id in customer_ids for fact in facts):
             transaction.put_group(
-                journey_key, FactGroup.from_facts(group.key, _anonymized_facts(group.facts, customer_ids))
+                journey_key,
+                FactGroup.from_facts(
+                    group.key, group.facts.mapped(lambda fact: _anonymized_fact(fact, customer_ids))
+                ),
             )
             erased += ErasedCounts(anonymized_facts=fact_count)
     return erased
@@ -120,19 +122,7 @@ def _leave_tombstones(transaction: Transaction, group: Key, facts: tuple[Contact
         transaction.set_record(key, NO_RECORD if detached_state is None else IdentityRecord(detached_state))
 
 
-def _anonymized_facts(facts: ContactFacts, customer_ids: Collection[str]) -> ContactFacts:
-    return ContactFacts(
-        tuple(_anonymized_fact(fact, customer_ids) for fact in facts.segments),
-        tuple(_anonymized_fact(fact, customer_ids) for fact in facts.sent),
-        tuple(_anonymized_fact(fact, customer_ids) for fact in facts.responses),
-        tuple(_anonymized_fact(fact, customer_ids) for fact in facts.evaluations),
-    )
-
-
-F = TypeVar("F", bound=ContactFact)
-
-
-def _anonymized_fact(fact: F, customer_ids: Collection[str]) -> F:
+def _anonymized_fact(fact: ContactFact, customer_ids: Collection[str]) -> ContactFact:
     """Remove the customer id and the text of the comment.
 
     An empty comment stays: the contribution of the fact counts that there was one.

@@ -5,12 +5,13 @@ lies in the journey of its customer, or in one of its own. The store keeps two k
 records, which alone decide what is a duplicate, and journeys.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar, get_args, get_type_hints
 
 import msgspec
+from msgspec.structs import astuple
 
 from streamer.events.models import FactIdentity, QualityEvaluation, Segment, SurveyResponse, SurveySent
 
@@ -20,7 +21,8 @@ Key = bytes
 """A document's key: a letter (e identity record, c a customer's journey, o a group's own) and a digest of
 96 bits."""
 
-ContactFact = Segment | SurveySent | SurveyResponse | QualityEvaluation
+SurveyFact = SurveySent | SurveyResponse
+ContactFact = Segment | SurveyFact | QualityEvaluation
 F = TypeVar("F", bound=ContactFact)
 
 
@@ -53,7 +55,7 @@ def survey_key(fact: ContactFact) -> Key | None:
     >>> survey_key(invitation) == survey_key(response)
     True
     """
-    if isinstance(fact, SurveySent | SurveyResponse) and fact.survey_id is not None:
+    if isinstance(fact, SurveyFact) and fact.survey_id is not None:
         return b"e" + _digest(f"v\x1f{fact.source}\x1f{fact.survey_id}")
     return None
 
@@ -125,31 +127,27 @@ class ContactFacts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def all(self) -> tuple[ContactFact, ...]:
         return (*self.segments, *self.sent, *self.responses, *self.evaluations)
 
+    def of_kind(self, letter: str) -> tuple[ContactFact, ...]:
+        """Return the facts of one kind, given by its letter."""
+        facts: tuple[ContactFact, ...] = _facts_by_field(self)[_FIELD_INDEX[letter]]
+        return facts
+
     def added(self, fact: ContactFact) -> "ContactFacts":
-        segments, invitations, responses, evaluations = (
-            self.segments,
-            self.sent,
-            self.responses,
-            self.evaluations,
-        )
-        if isinstance(fact, Segment):
-            segments = (*segments, fact)
-        elif isinstance(fact, SurveySent):
-            invitations = (*invitations, fact)
-        elif isinstance(fact, SurveyResponse):
-            responses = (*responses, fact)
-        else:
-            evaluations = (*evaluations, fact)
-        return ContactFacts(segments, invitations, responses, evaluations)
+        facts = [*_facts_by_field(self)]  # nearly as fast as a branch for each kind
+        field_index = _FIELD_INDEX[fact.kind]
+        facts[field_index] = (*facts[field_index], fact)
+        return ContactFacts(*facts)
 
     def removed(self, facts: Iterable[ContactFact]) -> "ContactFacts":
         removed_ids = [id(fact) for fact in facts]
         return ContactFacts(
-            _without(self.segments, removed_ids),
-            _without(self.sent, removed_ids),
-            _without(self.responses, removed_ids),
-            _without(self.evaluations, removed_ids),
+            *[_without(facts_of_kind, removed_ids) for facts_of_kind in _facts_by_field(self)]
         )
+
+    def mapped(self, change: Callable[[ContactFact], ContactFact]) -> "ContactFacts":
+        """Return other facts, each made by `change` from the one here."""
+        changed: list[Any] = [tuple(map(change, facts_of_kind)) for facts_of_kind in _facts_by_field(self)]
+        return ContactFacts(*changed)
 
 
 def _without(facts: tuple[F, ...], removed_ids: list[int]) -> tuple[F, ...]:
@@ -161,6 +159,12 @@ def _without(facts: tuple[F, ...], removed_ids: list[int]) -> tuple[F, ...]:
     return facts if len(remaining_facts) == len(facts) else remaining_facts
 
 
+_facts_by_field: Final[Callable[[ContactFacts], tuple[Any, ...]]] = astuple
+_FIELD_INDEX: Final = {
+    get_args(annotation)[0].kind: index
+    for index, annotation in enumerate(get_type_hints(ContactFacts).values())
+}
+"""Places of the fields of ContactFacts by the letters of the facts they hold."""
 NO_FACTS: Final = ContactFacts()
 _unpack_facts = msgspec.msgpack.Decoder(ContactFacts).decode
 

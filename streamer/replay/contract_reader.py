@@ -11,17 +11,16 @@ import msgspec
 from streamer.events.adapters.source import OutgoingEvent
 from streamer.events.decoding import TOPICS, KafkaRecord
 from streamer.events.envelopes import InvalidEventError, decode_json_object, unwrap
-from streamer.events.event_bodies import ENVELOPE_FIELDS, EVENT_BODIES, CallCompletedBody
+from streamer.events.event_bodies import EventBody
+from streamer.events.kinds import KINDS
 from streamer.events.models import RejectedEvent
 from streamer.replay.row_results import SourcedEvent
 from streamer.replay.usage_error import ReplayUsageError
 
-_FIELDS: Final = {
-    topic: frozenset(form.__struct_fields__) - ENVELOPE_FIELDS for topic, form in EVENT_BODIES.items()
-}
+_FIELDS: Final = {topic: frozenset(kind.fields) for topic, kind in KINDS.items()}
 _EVENT_TYPE = re.compile(rf"(?:.*[./])?({'|'.join(TOPICS)})(?:[./]v?\d+)?")
 _TOPIC_HINT: Final = f"add --topic, one of {', '.join(TOPICS)}"
-_DECODER = msgspec.json.Decoder(CallCompletedBody)
+_DECODER = msgspec.json.Decoder(EventBody)
 
 
 def topics_by_unique_field() -> Mapping[str, str]:

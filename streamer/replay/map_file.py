@@ -11,21 +11,12 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from streamer.events.decoding import SCALES, TOPICS
-from streamer.events.event_bodies import ENVELOPE_FIELDS, EVENT_BODIES
+from streamer.events.kinds import KINDS, TOPICS
 from streamer.replay.usage_error import ReplayUsageError
 from streamer.replay.value_parsers import CLOCK, EPOCHS, RFC3339, UNITS
 
-REQUIRED: Final[Mapping[str, tuple[str, ...]]] = {
-    "call-completed": ("contact_id", "queue", "ended_at", "outcome"),
-    "survey-sent": ("survey_id", "sent_at"),
-    "survey-completed": ("response_id", "answered_at", "answers"),
-    "contact-evaluated": ("evaluation_id", "score", "evaluated_at"),
-    "customer-valued": ("customer_id", "value", "as_of"),
-}
 PLACEHOLDER: Final = "?"
 """Placeholder for a value that somebody still has to fill in."""
-_UNMAPPED: Final = ENVELOPE_FIELDS | {"answers", "scale"}
 _UNKNOWN_KEY = re.compile(r"Object contains unknown field `(.*?)`(?: - at `\$\.?(.*)`)?")
 
 
@@ -88,13 +79,12 @@ def parse_map_file(text: str, file_name: str) -> MapFile:
         raise ReplayUsageError(f"{file_name}: {error}, expected TOML") from None
     except msgspec.ValidationError as error:
         raise ReplayUsageError(f"{file_name}: {_error_sentence(str(error))}") from None
-    map_file.columns, map_file.constants = (
-        _flatten_answers(map_file.columns),
-        _flatten_answers(map_file.constants),
-    )
-    map_file.values, map_file.units = _flatten_values(map_file.values), dict(map_file.units)
+    topic = map_file.topic
+    map_file.columns = _flatten_objects(topic, map_file.columns)
+    map_file.constants = _flatten_objects(topic, map_file.constants)
+    map_file.values = _flatten_objects(topic, map_file.values)
     for row_rule in map_file.rows:
-        row_rule.set = _flatten_answers(row_rule.set)
+        row_rule.set = _flatten_objects(topic, row_rule.set)
     problem = _first_problem(map_file)
     if problem:
         raise ReplayUsageError(f"{file_name}: {problem}")
@@ -103,22 +93,17 @@ def parse_map_file(text: str, file_name: str) -> MapFile:
 
 def mappable_fields(topic: str) -> tuple[str, ...]:
     """Return the fields of a topic that a map may set, sorted."""
-    names = [name for name in EVENT_BODIES[topic].__struct_fields__ if name not in _UNMAPPED]
-    if topic == "survey-completed":
-        names += [f"answers.{question}" for question in (*SCALES, "resolved_first")]
-    return tuple(sorted(names))
+    return tuple(sorted(KINDS[topic].value_types))
 
 
-def _flatten_answers(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Flatten the table that TOML makes of `answers.nps = …` to dotted names."""
-    answers = table.get("answers")
-    if not isinstance(answers, dict):
-        return dict(table)
-    rest = {name: value for name, value in table.items() if name != "answers"}
-    return rest | {f"answers.{name}": value for name, value in answers.items()}
-
-
-_flatten_values = _flatten_answers
+def _flatten_objects(topic: str, table: Mapping[str, Any]) -> dict[str, Any]:
+    """Flatten the tables that TOML makes of names such as `answers.nps` to dotted names."""
+    flat_table = dict(table)
+    for name in KINDS[topic].objects:
+        if isinstance(members := flat_table.get(name), dict):
+            del flat_table[name]
+            flat_table |= {f"{name}.{member}": value for member, value in members.items()}
+    return flat_table
 
 
 def _error_sentence(message: str) -> str:
@@ -160,9 +145,10 @@ def _check_required(map_file: MapFile) -> str | None:
         | map_file.constants.keys()
         | {name for row in map_file.rows for name in row.set}
     )
-    for name in REQUIRED[map_file.topic]:
+    required_fields = KINDS[map_file.topic].required
+    for name in required_fields:
         if name not in assigned_fields and not any(other.startswith(f"{name}.") for other in assigned_fields):
-            return f"[columns] lacks {name}, expected {', '.join(REQUIRED[map_file.topic])}"
+            return f"[columns] lacks {name}, expected {', '.join(required_fields)}"
     return None
 
 

@@ -11,12 +11,13 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from streamer.events.event_bodies import SCALES
+from streamer.events.kinds import KINDS
 from streamer.events.models import OUTCOMES
 from streamer.replay.column_matcher import infer_topic, match_columns
 from streamer.replay.column_profile import UNKNOWN_WORDS, ColumnProfile, is_yes_word, profile_column
 from streamer.replay.file_rows import FileFormat, FileRow, open_rows
 from streamer.replay.input_files import FileType, InputFile
-from streamer.replay.map_file import PLACEHOLDER, REQUIRED
+from streamer.replay.map_file import PLACEHOLDER
 from streamer.replay.usage_error import ReplayUsageError
 
 _SAMPLE_ROWS: Final = 1_000
@@ -169,15 +170,16 @@ def _scale_hint(profile: ColumnProfile) -> str:
 
 
 def _missing_lines(topic: str, fields: Mapping[str, str]) -> Iterator[str]:
+    kind = KINDS[topic]
     missing = [
         name
-        for name in REQUIRED[topic]
+        for name in kind.required
         if name not in fields and not any(field.startswith(f"{name}.") for field in fields)
     ]
     if missing:
         yield "\n[constants]"
     for name in missing:
-        key = "answers.nps" if name == "answers" else name
+        key = f"{name}.{next(iter(kind.objects[name]))}" if name in kind.objects else name
         yield (
             f"{key} = {_toml_string(PLACEHOLDER)}  "
             "# no column matches: set it here for all rows, or in [columns]"

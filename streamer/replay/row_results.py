@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -11,18 +11,10 @@ from streamer.events.adapters.source import OutgoingEvent
 from streamer.events.counting_rules import CountingRules
 from streamer.events.decoding import KafkaRecord, decode
 from streamer.events.envelopes import InvalidEventError
+from streamer.events.kinds import TIME_FIELDS
 from streamer.events.models import RejectedEvent
 from streamer.events.outgoing_records import OutgoingRecord, outgoing_record
 
-TIME_FIELDS: Final = (
-    "queued_at",
-    "ended_at",
-    "sent_at",
-    "answered_at",
-    "evaluated_at",
-    "as_of",
-    "updated_at",
-)
 _MAX_EPOCH_S = 253_402_300_799  # of the year 9999
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

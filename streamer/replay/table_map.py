@@ -6,23 +6,22 @@ from datetime import date
 from decimal import Decimal
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from streamer.events.adapters.fields import value_at
 from streamer.events.adapters.source import OutgoingEvent
 from streamer.events.envelopes import InvalidEventError
+from streamer.events.kinds import KINDS, EventKind
 from streamer.events.models import RejectedEvent
 from streamer.replay import value_parsers
 from streamer.replay.conditions import Condition, parse_condition
 from streamer.replay.map_file import PLACEHOLDER, MapFile, load_map_file, mappable_fields
-from streamer.replay.row_results import TIME_FIELDS, RowResult, SkippedRow, SourcedEvent
+from streamer.replay.row_results import RowResult, SkippedRow, SourcedEvent
 from streamer.replay.usage_error import ReplayUsageError
 
 Cells = Mapping[str, Any]
 _TEMPLATE_COLUMN = re.compile(r"\{([^{}]+)\}")
-_FLAG_FIELDS: Final = frozenset({"resolved", "answers.resolved_first", "excluded", "deleted"})
-_NUMBER_FIELDS: Final = frozenset({"customer_value", "value", "score"})
 
 
 class _RowRule(NamedTuple):
@@ -43,7 +42,10 @@ class TableMap:
     def __init__(self, file: MapFile, name: str) -> None:
         self._file, self._name = file, name
         self._refuse_placeholders()
-        self._parsers = {field: _cell_parser(field, file) for field in mappable_fields(file.topic)}
+        self._parsers = {
+            field: _cell_parser(value_type, field, file)
+            for field, value_type in KINDS[file.topic].value_types.items()
+        }
         self._columns = [
             (field, columns if isinstance(columns, list) else [columns])
             for field, columns in file.columns.items()
@@ -91,7 +93,7 @@ class TableMap:
                 data[field] = self._field_value(field, columns, row)
         return SourcedEvent(
             self._file.source,
-            OutgoingEvent(self._file.topic, _nest_answers(self._file.topic, data | overrides)),
+            OutgoingEvent(self._file.topic, _nest_members(KINDS[self._file.topic], data | overrides)),
         )
 
     def _field_value(self, field: str, columns: Sequence[str], row: Cells) -> Any:
@@ -176,17 +178,20 @@ def contract_names_map(topic: str, columns: Sequence[str]) -> TableMap:
     return TableMap(file, "the contract")
 
 
-def _cell_parser(field: str, file: MapFile) -> Callable[[str, Any], Any]:
+def _cell_parser(value_type: str, field: str, file: MapFile) -> Callable[[str, Any], Any]:
     number_parser = value_parsers.NumberParser(file.decimal)
-    if field in TIME_FIELDS:
-        return _time_parser(file).parse
-    if field.endswith("_s"):
-        return number_parser.duration_parser(file.units.get(field, "s"))
-    if field in _FLAG_FIELDS:
-        return value_parsers.parse_flag_cell
-    if field == "version" or field.startswith("answers."):
-        return number_parser.parse_whole
-    return number_parser.parse if field in _NUMBER_FIELDS else value_parsers.parse_text_cell
+    match value_type:
+        case "time":
+            return _time_parser(file).parse
+        case "seconds":
+            return number_parser.duration_parser(file.units.get(field, "s"))
+        case "flag":
+            return value_parsers.parse_flag_cell
+        case "whole":
+            return number_parser.parse_whole
+        case "number":
+            return number_parser.parse
+    return value_parsers.parse_text_cell
 
 
 def _time_parser(file: MapFile) -> value_parsers.TimeParser:
@@ -206,9 +211,14 @@ def _map_word(cell: Any) -> str:
     return str(int(cell) if isinstance(cell, float) and cell.is_integer() else cell).strip()
 
 
-def _nest_answers(topic: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the contract's data. Unknown values are left out, but for survey questions: a null answer means
-    asked and skipped."""
-    values = {name: value for name, value in data.items() if value is not None and "." not in name}
-    answers = {name.partition(".")[2]: value for name, value in data.items() if "." in name}
-    return values | {"answers": answers} if topic == "survey-completed" else values
+def _nest_members(kind: EventKind, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the contract's data. Unknown values are left out, but for members of objects: a null answer
+    means asked and skipped."""
+    nested_data: dict[str, Any] = {name: {} for name in kind.objects if name in kind.required}
+    for path, value in data.items():
+        name, _, member = path.partition(".")
+        if member:
+            nested_data.setdefault(name, {})[member] = value
+        elif value is not None:
+            nested_data[name] = value
+    return nested_data

@@ -20,9 +20,10 @@ from aiokafka.errors import (
 from aiokafka.structs import TopicPartition
 
 from streamer.events.counting_rules import DAY, CountingRules
-from streamer.events.decoding import DEAD_LETTER_TOPIC, TOPICS, KafkaRecord, redact_record
+from streamer.events.decoding import DEAD_LETTER_TOPIC, TOPICS, KafkaRecord
 from streamer.events.envelopes import customer_id_of
 from streamer.events.models import RejectedEvent
+from streamer.events.record_redaction import redact_record
 from streamer.privacy.pseudonyms import NO_PSEUDONYMS, Pseudonymizer
 from streamer.store.port import Checkpoint, Partition
 from streamer.worker.log_identity import LogSnapshot, record_checkpoint

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from streamer.events.counting_rules import CountingRules
-from streamer.events.decoding import KafkaRecord, decode, redact_record
-from streamer.events.envelopes import MAX_LETTER_BYTES, customer_id_of
+from streamer.events.decoding import KafkaRecord, decode
+from streamer.events.envelopes import customer_id_of
 from streamer.events.models import FactIdentity, RejectedEvent, SurveyResponse, Tombstone
+from streamer.events.record_redaction import MAX_LETTER_BYTES, redact_record
 
 NOW = 1_767_225_600_000
 WHO, WHAT = "customer-4711", "the agent was rude"

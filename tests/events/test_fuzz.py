@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.events.counting_rules import CountingRules
-from streamer.events.decoding import REASONS, TOPICS, KafkaRecord, decode, redact_record
+from streamer.events.decoding import REASONS, TOPICS, KafkaRecord, decode
 from streamer.events.envelopes import customer_id_of
 from streamer.events.models import (
     CustomerValuation,
@@ -22,6 +22,7 @@ from streamer.events.models import (
     SurveySent,
     Tombstone,
 )
+from streamer.events.record_redaction import redact_record
 
 NOW = 1_767_225_600_000
 WHO, WHAT = "customer-4711", "the agent was rude"

@@ -17,8 +17,9 @@ from streamer.events.asyncapi import asyncapi_document, example_attributes
 from streamer.events.counting_rules import DAY, CountingRules
 from streamer.events.decoding import REASONS, SCALES, TOPICS, KafkaRecord, decode
 from streamer.events.event_bodies import NOT_BLANK
+from streamer.events.kinds import KINDS
 from streamer.events.models import RejectedEvent
-from streamer.events.schema import EXAMPLES, event_schema
+from streamer.events.schema import event_schema
 from tests.events.contract_names import ANSWERS, FIELDS, REQUIRED
 
 NOW = 1_795_305_600_000  # 2026-11-22T00:00:00Z
@@ -69,7 +70,7 @@ def test_a_schema_is_one_of_both_dialects(topic):
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_the_examples_are_accepted_by_decode_and_schema(topic):
-    for example in EXAMPLES[topic]:
+    for example in KINDS[topic].examples:
         assert reason(topic, example, CountingRules()) == ("", "")
         assert VALIDATORS[topic].is_valid(example)
 
@@ -162,7 +163,7 @@ def values(name: str) -> st.SearchStrategy[Any]:
 @st.composite
 def bodies(draw: st.DrawFn, topic: str) -> dict[str, Any]:
     """An example, with a few fields changed, added or left out."""
-    body = dict(draw(st.sampled_from(EXAMPLES[topic])))
+    body = dict(draw(st.sampled_from(KINDS[topic].examples)))
     for name in draw(st.lists(st.sampled_from(sorted(FIELDS[topic])), max_size=4)):
         if draw(st.sampled_from((True, True, True, False))):
             body[name] = draw(values(name))
@@ -207,7 +208,7 @@ def test_decode_and_schema_agree_on_any_few_fields(topic):
 
 @pytest.mark.parametrize("topic", TOPICS)
 def test_decode_and_schema_agree_on_every_value_of_every_field(topic):
-    for example in EXAMPLES[topic]:
+    for example in KINDS[topic].examples:
         for name in FIELDS[topic]:
             for value in candidate_values(name):
                 validity(topic, {**example, name: value})
@@ -216,7 +217,7 @@ def test_decode_and_schema_agree_on_every_value_of_every_field(topic):
 @pytest.mark.parametrize("question", sorted(ANSWERS))
 def test_decode_and_schema_agree_on_every_answer(question):
     seen = {
-        validity("survey-completed", {**EXAMPLES["survey-completed"][0], "answers": {question: value}})
+        validity("survey-completed", {**KINDS["survey-completed"].examples[0], "answers": {question: value}})
         for value in (*NUMBERS, *DIGITS, *ODD)
     }
     assert {(True, True), (False, False)} <= seen
@@ -321,7 +322,7 @@ ENVELOPES = [
 def test_envelopes_are_accepted_by_decode_and_schema(sentence, changes, accepted):
     topic = "survey-completed"
     named = {**example_attributes(topic), **changes}
-    data = EXAMPLES[topic][0]
+    data = KINDS[topic].examples[0]
     structured = {**named, "data": data}
     assert (reason(topic, structured) == ("", "")) == accepted
     assert validator("payload", f"{topic}.structured").is_valid(structured) == accepted
@@ -348,10 +349,10 @@ def test_envelopes_are_accepted_by_decode_and_schema(sentence, changes, accepted
     ],
 )
 def test_an_unknown_version_is_named_with_what_to_do(changes, sentence):
-    event = {**example_attributes("survey-sent"), **changes, "data": EXAMPLES["survey-sent"][0]}
+    event = {**example_attributes("survey-sent"), **changes, "data": KINDS["survey-sent"].examples[0]}
     assert reason("survey-sent", event) == ("unknown-version", sentence)
 
 
 def test_a_bare_object_has_no_version_of_its_own():
-    data = {**EXAMPLES["survey-sent"][0], "type": "x.v2", "dataschema": "/v2"}
+    data = {**KINDS["survey-sent"].examples[0], "type": "x.v2", "dataschema": "/v2"}
     assert reason("survey-sent", data) == ("", "")

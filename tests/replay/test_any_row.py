@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from streamer.events.counting_rules import HOUR, CountingRules
 from streamer.events.decoding import TOPICS
-from streamer.events.event_bodies import EVENT_BODIES
+from streamer.events.kinds import KINDS
 from streamer.events.models import RejectedEvent
 from streamer.events.outgoing_records import OutgoingRecord
 from streamer.replay.contract_reader import ContractReader
@@ -33,7 +33,7 @@ CELLS = st.one_of(
     st.lists(st.integers(), max_size=2),
     st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
 )
-NAMES = sorted({name for form in EVENT_BODIES.values() for name in form.__struct_fields__} | {"topic", "key"})
+NAMES = sorted({name for kind in KINDS.values() for name in kind.body.__struct_fields__} | {"topic", "key"})
 ROWS = st.dictionaries(st.sampled_from(NAMES), CELLS, max_size=8)
 
 
@@ -138,5 +138,5 @@ def test_any_typed_cells_are_mapped_or_rejected(row: dict[str, Any]) -> None:
 
 
 def test_all_times_of_the_contract_are_moved() -> None:
-    names = {name for form in EVENT_BODIES.values() for name in form.__struct_fields__}
+    names = {name for kind in KINDS.values() for name in kind.body.__struct_fields__}
     assert set(TIME_FIELDS) == {name for name in names if name.endswith("_at")} | {"as_of"}
