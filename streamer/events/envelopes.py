@@ -249,6 +249,11 @@ def _describe_value(value: object, is_figure: bool) -> str:
     return msgspec.json.encode(value).decode() if isinstance(value, str) else str(value)
 
 
+def is_field_name(name: str) -> bool:
+    """Tell whether a name may be shown: a mistyped one helps, but somebody's address or number must not."""
+    return len(name) <= 64 and name.isascii() and name.isidentifier()
+
+
 def customer_id_of(record: KafkaRecord) -> str | None:
     """Return the customer's id in a record, rejected or not; None if it cannot be found."""
     body = decode_json(record.value or b"")

@@ -56,8 +56,8 @@ class EventKind(NamedTuple):
 
     >>> KINDS["call-completed"].required
     ('contact_id', 'queue', 'ended_at', 'outcome')
-    >>> KINDS["survey-completed"].value_types["answers.nps"], KINDS["survey-completed"].value_types["comment"]
-    ('whole', 'text')
+    >>> KINDS["survey-completed"].value_type("answers.nps")
+    'whole'
     """
 
     topic: str
@@ -96,12 +96,17 @@ class EventKind(NamedTuple):
         return {name: extra["members"] for name, extra in self.fields.items() if "members" in extra}
 
     @property
-    def value_types(self) -> Mapping[str, str]:
-        """Value types of all that a table may state, by field or member: text, time, seconds, and so on."""
-        types = {name: extra["value"] for name, extra in self.fields.items() if "value" in extra}
-        for name, members in self.objects.items():
-            types |= {f"{name}.{member}": value for member, value in members.items()}
-        return types
+    def paths(self) -> tuple[str, ...]:
+        """All that a table may state: fields, and members of objects such as answers.nps."""
+        names = [name for name, extra in self.fields.items() if "value" in extra]
+        return (*names, *(f"{name}.{member}" for name, members in self.objects.items() for member in members))
+
+    def value_type(self, path: str) -> str | None:
+        """Return text, time, seconds, number, whole or flag; None if a table cannot state this."""
+        name, _, member = path.partition(".")
+        extra = self.fields.get(name, {})
+        value_type: str | None = extra.get("members", {}).get(member) if member else extra.get("value")
+        return value_type
 
 
 @lru_cache
@@ -290,6 +295,6 @@ TOPICS: Final = tuple(KINDS)
 KNOWN_FIELDS: Final = frozenset(name for kind in _KINDS for name in kind.body.__struct_fields__)
 """Names of all fields in the contract, of any event and of its envelope."""
 TIME_FIELDS: Final = frozenset(
-    name for kind in _KINDS for name, value_type in kind.value_types.items() if value_type == "time"
+    path for kind in _KINDS for path in kind.paths if kind.value_type(path) == "time"
 )
 """Names of the fields that hold times, of any event."""

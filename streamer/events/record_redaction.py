@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from streamer.events.envelopes import PERSONAL_FIELDS, REDACTED, KafkaRecord, decode_json
+from streamer.events.envelopes import PERSONAL_FIELDS, REDACTED, KafkaRecord, decode_json, is_field_name
 from streamer.events.event_bodies import ENVELOPE_FIELDS, LONGEST_TEXT
 from streamer.events.kinds import KINDS, KNOWN_FIELDS
 from streamer.privacy.redaction import redact_text
@@ -55,13 +55,8 @@ def _redact_object(fields: Mapping[str, Any], depth: int) -> dict[str, Any]:
     return {
         name: _redact_field(name, value, visible_names, depth)
         for name, value in fields.items()
-        if _is_field_name(name)
+        if is_field_name(name)
     }
-
-
-def _is_field_name(name: str) -> bool:
-    # a mistyped field name helps to find the mistake, but somebody's address or number must not show
-    return len(name) <= 64 and name.isascii() and name.isidentifier()
 
 
 def _redact_field(name: str, value: Any, visible_names: frozenset[str], depth: int) -> Any:

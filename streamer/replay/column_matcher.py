@@ -9,7 +9,6 @@ from typing import Final
 
 from streamer.events.kinds import KINDS, FieldHints
 from streamer.replay.column_profile import ColumnProfile
-from streamer.replay.map_file import mappable_fields
 
 _TOKEN = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[^\W\d_A-Z]+|[A-Z]|\d+")
 _DEFAULT_KIND: Final = KINDS["call-completed"]
@@ -34,18 +33,18 @@ def match_columns(topic: str, profiles: Mapping[str, ColumnProfile]) -> dict[str
     >>> match_columns("call-completed", profiles)
     {'contact_id': 'CallId', 'queue': 'Skill'}
     """
-    field_hints = KINDS[topic].columns
+    kind = KINDS[topic]
     pairs = sorted(
         (rank, priority, column, hints.field)
-        for priority, hints in enumerate(field_hints)
+        for priority, hints in enumerate(kind.columns)
         for column, profile in profiles.items()
         if (rank := hint_rank(hints, column, profile)) is not None
     )
-    column_by_field = {column: column for column in profiles if column in mappable_fields(topic)}
+    column_by_field = {column: column for column in profiles if kind.value_type(column) is not None}
     for _, _, column, field in pairs:
         if field not in column_by_field and column not in column_by_field.values():
             column_by_field[field] = column
-    field_order = [hints.field for hints in field_hints]
+    field_order = [hints.field for hints in kind.columns]
     return dict(
         sorted(
             column_by_field.items(),

@@ -91,11 +91,6 @@ def parse_map_file(text: str, file_name: str) -> MapFile:
     return map_file
 
 
-def mappable_fields(topic: str) -> tuple[str, ...]:
-    """Return the fields of a topic that a map may set, sorted."""
-    return tuple(sorted(KINDS[topic].value_types))
-
-
 def _flatten_objects(topic: str, table: Mapping[str, Any]) -> dict[str, Any]:
     """Flatten the tables that TOML makes of names such as `answers.nps` to dotted names."""
     flat_table = dict(table)
@@ -125,15 +120,14 @@ def _first_problem(map_file: MapFile) -> str | None:
 
 
 def _check_names(map_file: MapFile) -> str | None:
-    allowed_fields = mappable_fields(map_file.topic)
+    kind = KINDS[map_file.topic]
     tables = {"columns": map_file.columns, "constants": map_file.constants, "values": map_file.values}
     tables |= {f"rows {rule_number}, set": table.set for rule_number, table in enumerate(map_file.rows, 1)}
     for table, names in tables.items():
         for name in names:
-            if name not in allowed_fields:
-                return (
-                    f"[{table}]: {map_file.topic} has no {name}, expected one of {', '.join(allowed_fields)}"
-                )
+            if kind.value_type(name) is None:
+                expected = ", ".join(sorted(kind.paths))
+                return f"[{table}]: {map_file.topic} has no {name}, expected one of {expected}"
     if duplicates := map_file.columns.keys() & map_file.constants.keys():
         return f"[constants] {min(duplicates)} is also in [columns]; keep one of them"
     return None
@@ -166,7 +160,7 @@ def _check_columns(map_file: MapFile) -> str | None:
 def _check_units(map_file: MapFile) -> str | None:
     allowed_units = [*UNITS, CLOCK]
     for name, unit in map_file.units.items():
-        if not name.endswith("_s") or name not in mappable_fields(map_file.topic):
+        if KINDS[map_file.topic].value_type(name) != "seconds":
             return f"[units] {name}: expected a duration such as talk_s"
         if unit not in allowed_units:
             return f"[units] {name} = {unit!r}: expected one of {', '.join(allowed_units)}"

@@ -16,7 +16,7 @@ from streamer.events.kinds import KINDS, EventKind
 from streamer.events.models import RejectedEvent
 from streamer.replay import value_parsers
 from streamer.replay.conditions import Condition, parse_condition
-from streamer.replay.map_file import PLACEHOLDER, MapFile, load_map_file, mappable_fields
+from streamer.replay.map_file import PLACEHOLDER, MapFile, load_map_file
 from streamer.replay.row_results import RowResult, SkippedRow, SourcedEvent
 from streamer.replay.usage_error import ReplayUsageError
 
@@ -42,10 +42,12 @@ class TableMap:
     def __init__(self, file: MapFile, name: str) -> None:
         self._file, self._name = file, name
         self._refuse_placeholders()
-        self._parsers = {
-            field: _cell_parser(value_type, field, file)
-            for field, value_type in KINDS[file.topic].value_types.items()
+        fields = {
+            *file.columns,
+            *file.constants,
+            *(field for row_rule in file.rows for field in row_rule.set),
         }
+        self._parsers = {field: _cell_parser(field, file) for field in fields}
         self._columns = [
             (field, columns if isinstance(columns, list) else [columns])
             for field, columns in file.columns.items()
@@ -172,15 +174,15 @@ def load_table_map(path: str) -> TableMap:
 
 def contract_names_map(topic: str, columns: Sequence[str]) -> TableMap:
     """Return the map of a table whose columns have the contract's names."""
-    column_names = {name: name for name in columns if name in mappable_fields(topic)}
+    column_names = {name: name for name in columns if KINDS[topic].value_type(name) is not None}
     file = MapFile(topic=topic, columns=column_names)
     file.times.formats = (value_parsers.RFC3339, "epoch")
     return TableMap(file, "the contract")
 
 
-def _cell_parser(value_type: str, field: str, file: MapFile) -> Callable[[str, Any], Any]:
+def _cell_parser(field: str, file: MapFile) -> Callable[[str, Any], Any]:
     number_parser = value_parsers.NumberParser(file.decimal)
-    match value_type:
+    match KINDS[file.topic].value_type(field):
         case "time":
             return _time_parser(file).parse
         case "seconds":
