@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from streamer.events import models
 from streamer.events.counting_rules import CountingRules
 from streamer.events.decoding import TOPICS, KafkaRecord, decode
+from streamer.events.kinds import KINDS
 from streamer.events.models import Event, FactIdentity, RejectedEvent, Tombstone
 from tests.events.contract_names import ANSWERS, FIELDS
 
@@ -30,11 +30,9 @@ def expected(fixture: dict[str, Any]) -> Event | str:
     told = dict(fixture["expected"])
     if "rejected" in told:
         return str(told["rejected"])
-    kind = told.pop("fact")
-    if kind == "Tombstone":
+    if told.pop("fact") == "Tombstone":
         return Tombstone(FactIdentity(*told["identity"]), told["version"])
-    fact: Event = getattr(models, kind)(**told)
-    return fact
+    return KINDS[fixture["topic"]].fact(**told)
 
 
 def stated(fixture: dict[str, Any], value: str) -> Event | str:
