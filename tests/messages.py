@@ -56,6 +56,7 @@ def _special(event: Event, data: dict[str, Any]) -> dict[str, Any]:
         data["answers"] = {name: data.pop(name) for name in QUESTIONS if name in data}
     if isinstance(event, QualityEvaluation):
         data["score"] = event.score / 100
+        data["items"] = {name: None if points is None else points / 100 for name, points in event.items}
     if isinstance(event, CustomerValuation):
         data["value"] = event.value / 100
         del data["version"]

@@ -133,6 +133,9 @@ class Contact:
     surveys: list[Survey] = field(default_factory=list)
     evaluations: list[QualityEvaluation] = field(default_factory=list)
 
+    def counted_evaluations(self) -> list[QualityEvaluation]:
+        return [evaluation for evaluation in self.evaluations if not evaluation.calibration]
+
     def customer_id(self) -> str | None:
         from_segments = [segment for segment in self.segments if segment.customer_id is not None]
         from_surveys = [
@@ -337,7 +340,7 @@ def contributions(events: Iterable[Event], rules: CountingRules) -> Iterator[Con
                 yield Contribution(inbound.ended_at, cell_of(inbound), _contact_counts(inbound, value))
             for survey in contact.surveys:
                 yield from _survey_contributions(contact, survey, rules)
-            for evaluation in contact.evaluations:
+            for evaluation in contact.counted_evaluations():
                 yield _evaluation_contribution(contact, evaluation, rules)
         for visit in first_contacts(journey, rules):
             yield Contribution(visit.inbound.ended_at, cell_of(visit.inbound), _first_contact_counts(visit))
@@ -570,7 +573,7 @@ def _survey_readings(
     qa = [
         evaluation.score / 100
         for contact in all_contacts
-        for evaluation in contact.evaluations
+        for evaluation in contact.counted_evaluations()
         if (evaluation.evaluated_at, _evaluation_cell(contact, evaluation, rules)) in window
     ]
     nps = [r.nps for r in responses if r.nps is not None]

@@ -175,6 +175,9 @@ def evaluations() -> st.SearchStrategy[QualityEvaluation]:
         agent_id=maybe(("anna", "ben")),
         score=st.sampled_from((0, 50, 8_150, 10_000)),
         evaluated_at=times(),
+        evaluator_id=maybe(("cleo",)),
+        items=st.sampled_from(((), (("greeting", 9_000), ("solution", None)))),
+        calibration=st.sampled_from((False, False, False, True)),
     )
 
 

@@ -647,6 +647,17 @@ def test_a_quality_score_goes_to_the_agent_it_names_else_to_the_contacts() -> No
     assert read([bens_evaluation, unnamed], "qa_score") == (pytest.approx(41.0), 2)
 
 
+def test_an_evaluation_for_calibration_is_not_counted() -> None:
+    counted, calibrated = (
+        evaluation(8_000, contact_id="c1", agent_id="ben"),
+        evaluation(2_000, "e2", contact_id="c1", agent_id="ben", calibration=True),
+    )
+    assert total([call(), counted, calibrated])["qa_sum"] == 8_000
+    assert read([call(), counted, calibrated], "qa_score") == (80.0, 1)
+    no_more = evaluation(8_000, contact_id="c1", agent_id="ben", calibration=True, version=1)
+    assert read([call(), counted, no_more], "qa_score") == (None, 0)
+
+
 @pytest.mark.parametrize(
     ("sentence", "more", "value"),
     [

@@ -21,6 +21,7 @@ LARGEST_VERSION: Final = 2**53 - 1  # what JSON's and Lua's numbers carry exactl
 LARGEST_VALUE: Final = 1_000_000_000
 LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
 SCORE_RANGE: Final = (0, 100)
+MOST_ITEMS: Final = 100
 SCALES: Final[Mapping[str, tuple[int, int]]] = {
     "nps": (0, 10),
     "csat": (1, 5),
@@ -38,7 +39,8 @@ _RFC_3339: Final = (
 )
 
 # Schemas of known values. Null means unknown; with `blank`, a text of nothing but blanks does too. `value`
-# says what a cell of a table holds: text, time, seconds, number, whole or flag; an object has `members`.
+# says what a cell of a table holds: text, time, seconds, number, whole or flag; an object has `members`,
+# "*" for those of any name.
 
 _BLANK: Final = {"blank": True}
 _TEXT: Final = {
@@ -109,16 +111,22 @@ Money = Annotated[
 Version = Annotated[
     Any, _schema_meta({"type": "integer", "minimum": 0, "maximum": LARGEST_VERSION}, value="whole")
 ]
-Points = Annotated[
+_POINTS: Final = [
+    {"type": "number", "minimum": SCORE_RANGE[0], "maximum": SCORE_RANGE[1]},
+    digits_schema(*SCORE_RANGE),
+]
+_UNANSWERED: Final = {"type": ["string", "null"], "not": {"type": "string", "pattern": NOT_BLANK}}
+Points = Annotated[Any, _schema_meta({"anyOf": _POINTS}, value="number")]
+Items = Annotated[
     Any,
     _schema_meta(
         {
-            "anyOf": [
-                {"type": "number", "minimum": SCORE_RANGE[0], "maximum": SCORE_RANGE[1]},
-                digits_schema(*SCORE_RANGE),
-            ]
+            "type": "object",
+            "maxProperties": MOST_ITEMS,
+            "propertyNames": _TEXT,
+            "additionalProperties": {"anyOf": [*_POINTS, _UNANSWERED]},
         },
-        value="number",
+        members={"*": "number"},
     ),
 ]
 Flag = Annotated[Any, _schema_meta({"type": "boolean"}, value="flag")]
@@ -138,7 +146,7 @@ Answers = Annotated[
                         "anyOf": [
                             {"type": "integer", "minimum": low, "maximum": high},
                             digits_schema(low, high),
-                            {"type": ["string", "null"], "not": {"type": "string", "pattern": NOT_BLANK}},
+                            _UNANSWERED,
                         ]
                     }
                     for question, (low, high) in SCALES.items()
@@ -277,6 +285,13 @@ class ContactEvaluatedBody(EventBody, gc=False):
     score: Annotated[Points, required("points from 0 to 100")] = None
     evaluated_at: Annotated[Time, required("when it was evaluated")] = None
     form: Annotated[Text, described("the form that was filled in")] = None
+    evaluator_id: Annotated[Id, described("the evaluator, never by name")] = None
+    items: Annotated[Items, described("points from 0 to 100 by item of the form; null: does not apply")] = (
+        None
+    )
+    calibration: Annotated[Flag, described("true keeps it out of all figures: evaluators are compared")] = (
+        None
+    )
 
 
 class CustomerValuedBody(EventBody, gc=False):

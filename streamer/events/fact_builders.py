@@ -12,7 +12,7 @@ from typing import Any, Final, TypedDict, TypeVar
 import msgspec
 
 from streamer.events.counting_rules import DAY, MINUTE, SECOND, CountingRules
-from streamer.events.envelopes import field_error, figure_error
+from streamer.events.envelopes import field_error, figure_error, is_field_name
 from streamer.events.event_bodies import (
     CONTROL_CHARACTERS,
     LARGEST_ID,
@@ -21,6 +21,7 @@ from streamer.events.event_bodies import (
     LAST_SECOND,
     LONGEST_DURATION_MS,
     LONGEST_TEXT,
+    MOST_ITEMS,
     SCALES,
     SCORE_RANGE,
     CallCompletedBody,
@@ -144,6 +145,9 @@ def build_evaluation(
         score=_score_hundredths("score", data.score),
         evaluated_at=_accepted_time_ms("evaluated_at", data.evaluated_at, timestamp_ms, rules),
         form=_text("form", data.form),
+        evaluator_id=_text("evaluator_id", data.evaluator_id),
+        items=_items(data.items),
+        calibration=_flag("calibration", data.calibration) or False,
     )
 
 
@@ -441,6 +445,21 @@ def _score_hundredths(name: str, value: Any) -> int:
     if not low <= value <= high:
         raise figure_error("off-scale", name, value, f"a number from {low} to {high}")
     return _scale(value, 100)
+
+
+def _items(items: Any) -> tuple[tuple[str, int | None], ...]:
+    if items is None:
+        return ()
+    if type(items) is not dict:
+        raise field_error("wrong-type", "items", items, "an object of points by item")
+    if len(items) > MOST_ITEMS:
+        raise field_error("too-much", "the number of items", len(items), f"at most {MOST_ITEMS}")
+    return tuple(sorted((_required("the name of an item", name), _item(name, items[name])) for name in items))
+
+
+def _item(name: str, value: Any) -> int | None:
+    label = f"items.{name}" if is_field_name(name) else "an item"
+    return None if _is_blank(value) else _score_hundredths(label, value)
 
 
 def _money_hundredths(name: str, data: CallCompletedBody | CustomerValuedBody, rules: CountingRules) -> int:

@@ -105,7 +105,8 @@ class EventKind(NamedTuple):
         """Return text, time, seconds, number, whole or flag; None if a table cannot state this."""
         name, _, member = path.partition(".")
         extra = self.fields.get(name, {})
-        value_type: str | None = extra.get("members", {}).get(member) if member else extra.get("value")
+        members = extra.get("members", {})
+        value_type: str | None = members.get(member, members.get("*")) if member else extra.get("value")
         return value_type
 
 
@@ -261,6 +262,16 @@ _KINDS: Final = (
                 "score": 87.5,
                 "evaluated_at": "2026-11-21T15:00:00Z",
             },
+            {
+                "evaluation_id": "e-4",
+                "contact_id": "c-81231",
+                "agent_id": "anna",
+                "score": 80,
+                "evaluated_at": "2026-11-21T16:00:00Z",
+                "evaluator_id": "bert",
+                "items": {"greeting": 90, "solution": None},
+                "calibration": True,
+            },
         ),
         topic_words=frozenset({"evaluation", "evaluated", "scorecard", "qa"}),
         columns=(
@@ -269,6 +280,8 @@ _KINDS: Final = (
             FieldHints("evaluation_id", _ID, "evaluation id, review id, id"),
             FieldHints("contact_id", _ID, "contact id, call id, conversation id"),
             FieldHints("form", _NAME, "form, scorecard"),
+            FieldHints("evaluator_id", _NAME, "evaluator id, evaluator, reviewer, assessor"),
+            FieldHints("calibration", ("flag",), "calibration"),
             _PERSON_FIELDS[1],
         ),
     ),

@@ -9,6 +9,7 @@ import hashlib
 from typing import ClassVar, NamedTuple
 
 import msgspec
+from msgspec.structs import astuple
 
 CHANNELS = ("voice", "chat", "email", "sms", "social", "video", "message", "task", "callback", "other")
 OUTCOMES = ("answered", "abandoned", "timeout", "voicemail", "overflow", "callback")
@@ -35,13 +36,24 @@ class BaseFact(msgspec.Struct, frozen=True, array_like=True, gc=False, kw_only=T
     """Fields of every fact. Of two facts with equal versions the one with the greater `digest()` holds."""
 
     kind: ClassVar[str]
+    added_fields: ClassVar[int] = 0
+    """Number of last fields that no earlier release knew: the digest leaves them out while they are unset."""
     source: str = ""
     version: int = 0
     customer_id: str | None = None
 
     def digest(self) -> bytes:
         """Return the SHA-256 of the fact's normal form: 32 bytes."""
-        return hashlib.sha256(_canonical_encoder.encode(self)).digest()
+        normal_form = self._set_fields() if self.added_fields else self
+        return hashlib.sha256(_canonical_encoder.encode(normal_form)).digest()
+
+    def _set_fields(self) -> tuple[object, ...]:
+        """Return the fields without the last of the added ones that hold their defaults."""
+        fields, defaults = astuple(self), self.__struct_defaults__
+        unset_count = 0
+        while unset_count < self.added_fields and fields[-1 - unset_count] == defaults[-1 - unset_count]:
+            unset_count += 1
+        return fields[: len(fields) - unset_count]
 
 
 class DimensionedFact(BaseFact, frozen=True, array_like=True, gc=False, kw_only=True):
@@ -134,15 +146,23 @@ class SurveyResponse(DimensionedFact, frozen=True, array_like=True, gc=False, kw
 
 
 class QualityEvaluation(BaseFact, frozen=True, array_like=True, gc=False, kw_only=True):
-    """A quality evaluation of a contact (`contact-evaluated`); `score` in hundredths, 0..10000."""
+    """A quality evaluation of a contact (`contact-evaluated`); `score` in hundredths, 0..10000.
+
+    `items`: names and hundredths of the form's items, sorted; None where an item does not apply.
+    `calibration`: one of several evaluations by which evaluators are compared, not counted.
+    """
 
     kind: ClassVar[str] = "e"
+    added_fields: ClassVar[int] = 3
     evaluation_id: str
     contact_id: str | None = None
     agent_id: str | None = None
     score: int
     evaluated_at: int
     form: str | None = None
+    evaluator_id: str | None = None
+    items: tuple[tuple[str, int | None], ...] = ()
+    calibration: bool = False
 
     @property
     def identity(self) -> FactIdentity:

@@ -491,6 +491,8 @@ def _survey_rows(group: FactGroup, context: GroupContext, rules: CountingRules) 
         if not response.excluded:
             yield from _response_rows(group, response, handled_segment, context, rules)
     for evaluation in facts.evaluations:
+        if evaluation.calibration:
+            continue
         contact = (
             handled_segment if _is_within_horizon(handled_segment, evaluation.evaluated_at, rules) else None
         )

@@ -247,7 +247,9 @@ def _contact_details(group: FactGroup, context: GroupContext, time_ms: int, cell
     response = max(
         facts.responses, key=lambda record: (not record.excluded, record.answered_at), default=None
     )
-    evaluation = max(facts.evaluations, key=lambda record: record.evaluated_at, default=None)
+    evaluation = max(
+        facts.evaluations, key=lambda record: (not record.calibration, record.evaluated_at), default=None
+    )
     site, queue, team, agent, channel, reason, language = cell
     return ContactDetails(
         contact_id=last.contact_id if last else response.contact_id if response else None,

@@ -71,7 +71,8 @@ names, as in `streamer schema`; on the right your columns (for JSON also paths s
   outcome = "result"
   resolved = "solved"
   # for surveys: answers.nps = "score" (0-10), answers.csat (1-5), answers.ces (1-7),
-  # answers.effort (1-5), answers.cnx (1-10), answers.resolved_first
+  # answers.effort (1-5), answers.cnx (1-10), answers.resolved_first;
+  # for evaluations: items.greeting = "Greeting" (0-100), likewise for any item of the form
 
   [constants]                   # the same for all rows
   channel = "voice"

@@ -12,7 +12,8 @@ FIELDS = {
         "response_id", "survey_id", "contact_id", "answered_at", "answers", "scale", "comment", "excluded",
     },
     "contact-evaluated": _COMMON | {
-        "evaluation_id", "contact_id", "agent_id", "score", "evaluated_at", "form",
+        "evaluation_id", "contact_id", "agent_id", "score", "evaluated_at", "form", "evaluator_id", "items",
+        "calibration",
     },
     "customer-valued": _COMMON | {"value", "currency", "as_of"},
 }  # fmt: skip

@@ -197,6 +197,59 @@ def test_every_field_of_an_evaluation_arrives():
     )
 
 
+def test_evaluator_items_and_calibration_arrive_in_an_order_of_their_own():
+    event = qa(evaluator_id="b1", items={"solution": None, "greeting": 87.25, "tone": "90"}, calibration=True)
+    assert event.evaluator_id == "b1"
+    assert event.items == (("greeting", 8_725), ("solution", None), ("tone", 9_000))
+    assert event.calibration is True
+
+
+ITEMS = [
+    ("no object", [90], "wrong-type", "items is an array, expected an object of points by item"),
+    ("below 0", {"tone": -1}, "off-scale", "items.tone is -1, expected a number from 0 to 100"),
+    ("above 100", {"tone": 100.5}, "off-scale", "items.tone is 100.5, expected a number from 0 to 100"),
+    ("a bool", {"tone": True}, "wrong-type", "items.tone is true, expected a number from 0 to 100"),
+    (
+        "a name that may be somebody's is not repeated",
+        {"Ann 555 1234567": 101},
+        "off-scale",
+        "an item is 101, expected a number from 0 to 100",
+    ),
+    (
+        "a blank name",
+        {" ": 90},
+        "missing",
+        "the name of an item is missing, expected a string that is not empty",
+    ),
+    (
+        "a long name",
+        {"x" * 257: 90},
+        "too-long",
+        "the name of an item is a text of 257 characters, expected at most 256 characters",
+    ),
+    (
+        "more than 100 items",
+        {f"item{number}": 1 for number in range(101)},
+        "too-much",
+        "the number of items is 101, expected at most 100",
+    ),
+]
+
+
+@pytest.mark.parametrize(("sentence", "items", "why", "error"), ITEMS)
+def test_items_are_refused(sentence, items, why, error):
+    assert qa(items=items) == RejectedEvent(why, error)
+
+
+def test_the_most_items_with_the_longest_name_are_accepted():
+    items = {"x" * 256: 0, **{f"item{number}": 100 for number in range(99)}}
+    assert len(qa(items=items).items) == 100
+
+
+def test_unknown_fields_of_an_evaluation_are_as_if_absent():
+    assert qa(evaluator_id=" ", items={}, calibration=None) == qa()
+
+
 def test_the_version_of_a_value_is_its_time():
     event = valued(version=3, currency="eur")
     assert event == CustomerValuation(customer_id="k1", value=125050, as_of=NOON_MS, version=NOON_MS)

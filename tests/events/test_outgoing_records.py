@@ -11,6 +11,7 @@ from streamer.events.envelopes import MAX_RECORD_BYTES
 from streamer.events.models import (
     CustomerValuation,
     FactIdentity,
+    QualityEvaluation,
     RejectedEvent,
     Segment,
     SurveyResponse,
@@ -64,6 +65,21 @@ def test_what_goes_out_is_read_back_as_of_its_source() -> None:
     assert isinstance(
         read_back("customer-valued", {"customer_id": "c", "value": 1, "as_of": NOW_S}), CustomerValuation
     )
+
+
+def test_an_evaluation_is_read_back_with_its_items() -> None:
+    data = {
+        "evaluation_id": "e-1",
+        "score": 80,
+        "evaluated_at": NOW_S,
+        "evaluator_id": "bert",
+        "items": {"tone": None, "greeting": 87.25},
+        "calibration": True,
+    }
+    evaluation = read_back("contact-evaluated", data)
+    assert isinstance(evaluation, QualityEvaluation)
+    assert evaluation.items == (("greeting", 8_725), ("tone", None))
+    assert (evaluation.evaluator_id, evaluation.calibration) == ("bert", True)
 
 
 def test_its_envelope_is_a_binary_cloud_event() -> None:

@@ -32,6 +32,8 @@ def expected(fixture: dict[str, Any]) -> Event | str:
         return str(told["rejected"])
     if told.pop("fact") == "Tombstone":
         return Tombstone(FactIdentity(*told["identity"]), told["version"])
+    if "items" in told:
+        told["items"] = tuple(map(tuple, told["items"]))
     return KINDS[fixture["topic"]].fact(**told)
 
 

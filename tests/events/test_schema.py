@@ -130,6 +130,11 @@ ODD = [True, False, {}, [], {"a": 1}, ["x"], None]
 GIVEN = st.dictionaries(
     st.sampled_from([*SCALES, "resolved_first", "other"]), st.sampled_from(NUMBERS + DIGITS + ODD), max_size=3
 )
+ITEMS = st.dictionaries(
+    st.sampled_from(["greeting", "請求", " ", "a\nb", "q" * 256, "q" * 257]),
+    st.sampled_from(NUMBERS + DIGITS + ODD),
+    max_size=3,
+)
 SCALE = st.sampled_from(["0-10", "1-5", "1-7", "1-10", "0-5", " ", 5, None]) | st.dictionaries(
     st.sampled_from([*SCALES, "other"]),
     st.sampled_from([[0, 10], [1, 5], [1, 7], [1, 10], 10, 5, 7, "0-10", "1-5", "", None, [1]]),
@@ -157,6 +162,8 @@ def candidate_values(name: str) -> list[Any]:
 def values(name: str) -> st.SearchStrategy[Any]:
     if name == "answers":
         return GIVEN | st.sampled_from(ODD)
+    if name == "items":
+        return ITEMS | st.sampled_from([*ODD, dict.fromkeys(map(str, range(101)), 1)])
     return SCALE if name == "scale" else st.sampled_from(candidate_values(name))
 
 
@@ -220,6 +227,20 @@ def test_decode_and_schema_agree_on_every_answer(question):
         validity("survey-completed", {**KINDS["survey-completed"].examples[0], "answers": {question: value}})
         for value in (*NUMBERS, *DIGITS, *ODD)
     }
+    assert {(True, True), (False, False)} <= seen
+
+
+def test_decode_and_schema_agree_on_every_item():
+    example = KINDS["contact-evaluated"].examples[0]
+    seen = {
+        validity("contact-evaluated", {**example, "items": {name: value}})
+        for name in ("greeting", "請求", " ", "a\nb", "q" * 256, "q" * 257)
+        for value in (*NUMBERS, *DIGITS, *ODD)
+    }
+    for count in (100, 101):
+        seen.add(
+            validity("contact-evaluated", {**example, "items": dict.fromkeys(map(str, range(count)), 1)})
+        )
     assert {(True, True), (False, False)} <= seen
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from streamer.events.counting_rules import DAY, HOUR, MINUTE, CountingRules
-from streamer.events.models import Event, FactIdentity, Segment, SurveyResponse, Tombstone
+from streamer.events.models import Event, FactIdentity, QualityEvaluation, Segment, SurveyResponse, Tombstone
 from streamer.panes.pane_keys import ALL
 from streamer.readings import drill_down
 from streamer.readings.drill_down import ContactDetails, Order
@@ -89,6 +89,15 @@ async def test_a_contact_is_shown_with_what_was_said_and_how_long_it_took() -> N
         answers={"nps": 2, "csat": 1}, answered_at="2025-06-16T19:59:00Z", comment="three calls for nothing",
         qa_score=None, repeat=False, first_contact_resolved=True,
     )  # fmt: skip
+
+
+async def test_the_score_shown_is_the_one_that_counts_not_one_for_calibration() -> None:
+    at = NOW - 2 * MINUTE
+    counted = QualityEvaluation(evaluation_id="e1", contact_id="k1", score=8_000, evaluated_at=at)
+    calibrated = replace(counted, evaluation_id="e2", score=2_000, evaluated_at=at + MINUTE, calibration=True)
+    reader = await reader_of([SEED, survey_response("k1", 2, MINUTE), counted, calibrated])
+    (contact,) = await contacts_behind(reader, metric_query())
+    assert contact.qa_score == 80
 
 
 async def test_the_newest_come_first_or_the_worst_and_among_these_the_newest() -> None:

@@ -23,6 +23,17 @@ ended_at = "end"
 outcome = "o"
 """
 ROW = {"id": "1", "q": "sales", "end": "2026-05-04T12:00:00Z", "o": "answered"}
+EVALUATION = """
+topic = "contact-evaluated"
+[columns]
+evaluation_id = "id"
+evaluated_at = "end"
+score = "points"
+evaluator_id = "by"
+calibration = "session"
+items.greeting = "Greeting"
+items."Clear & short" = "Clarity"
+"""
 SURVEY = """
 topic = "survey-completed"
 [columns]
@@ -72,6 +83,17 @@ def test_an_id_of_several_columns_is_unknown_if_one_of_them_is() -> None:
 @pytest.mark.parametrize("cell", ["", "NA", " NA ", None, float("nan")])
 def test_cells_that_say_nothing_are_unknown_and_neither_zero_nor_blank(cell: Any) -> None:
     assert "wait_s" not in mapped_data('unknown = ["", "NA"]' + CALL + 'wait_s = "w"', w=cell)
+
+
+def test_items_of_an_evaluation_have_any_name_and_null_where_they_do_not_apply() -> None:
+    data = mapped_data(EVALUATION, points="87.5", by="b1", session=True, Greeting="90.25", Clarity="")
+    assert data["items"] == {"greeting": 90.25, "Clear & short": None}
+    assert (data["evaluator_id"], data["calibration"]) == ("b1", True)
+
+
+def test_an_evaluation_without_items_has_none() -> None:
+    data = mapped_data(EVALUATION.partition("items")[0], points="87.5", by="", session="")
+    assert data == {"evaluation_id": "1", "evaluated_at": ROW["end"], "score": 87.5}
 
 
 def test_a_question_that_was_skipped_is_an_answer_without_a_value() -> None:
