@@ -43,7 +43,7 @@ PHASES = {
     "load": "streamer.journeys.working_set:WorkingSet.load",
     "references": "streamer.journeys.working_set:WorkingSet.references",
     "apply": "streamer.worker.pipeline:apply",
-    "arrivals": "streamer.worker.pipeline:ArrivalCounters.first",
+    "arrivals": "streamer.worker.pipeline:ArrivalCounters.count_first_statement",
     "fold": "streamer.worker.pipeline:add_delta",
     "pane deltas": "streamer.panes.rollup:Rollup.deltas",
     "pack documents": "streamer.journeys.working_set:WorkingSet.writes",
@@ -52,7 +52,7 @@ PHASES = {
     "meters": "streamer.worker.metrics:WorkerMetrics.committed",
 }
 """What is timed, by the name it is called by. None of these calls another."""
-SCRIPTS = {"scripts": "streamer.store.redis.connection:Script.__call__"}
+SCRIPTS = {"scripts": "streamer.store.redis.connection:LuaScript.__call__"}
 """Part of the store's phases: sending, Redis at work, receiving."""
 
 Batches = Mapping[int, Sequence[Sequence[KafkaRecord]]]
