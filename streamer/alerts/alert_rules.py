@@ -11,20 +11,13 @@ import msgspec
 from pydantic import ValidationError
 
 from streamer.alerts.opening_hours import HoursError, OpeningHours, parse_hours
-from streamer.alerts.statistics.bounds import (
-    MeanSample,
-    NetScoreSample,
-    ProportionSample,
-    Sample,
-    build_sample,
-)
 from streamer.alerts.statistics.confidence import growing_z, rolling_z
-from streamer.alerts.statistics.observation_classes import ObservationClasses, event_classes, metric_classes
+from streamer.alerts.statistics.observation_classes import event_classes, metric_classes
 from streamer.alerts.verdict import RuleKind
 from streamer.events.models import DIMENSIONS
 from streamer.metrics.catalogue import CATALOGUE, Metric
-from streamer.metrics.formulas import CountRatio, NetScore, ScaleMean, TallyCounts, qa_score
-from streamer.metrics.tally import SCALES
+from streamer.metrics.formulas import ObservationClasses
+from streamer.metrics.samples import MetricSample
 from streamer.panes.pane_keys import ALL
 from streamer.panes.windows import TODAY, WINDOWS, window_length_ms
 from streamer.readings.metric_spans import window_spans
@@ -193,7 +186,7 @@ def _targets_by_queue(config: AlertSettings, metric: Metric, settings: Settings)
 
 def _check_metric(setting: str, rule: AlertRule, settings: Settings) -> None:
     name = rule.metric.name
-    if rule.kind == "target" and build_sample(rule.metric, TallyCounts({})) is None:
+    if rule.kind == "target" and rule.metric.formula.mean is None:
         raise SettingsError(f"{setting}.metric = {name!r}: a target needs a metric with an interval")
     if rule.kind == "drop" and rule.classes is None:
         metric_names = ", ".join(
@@ -237,18 +230,6 @@ def _check_group(setting: str, rule: AlertRule, settings: Settings) -> None:
 # Targets that a sample can miss.
 
 
-def _value_range(metric: Metric) -> tuple[float, float]:
-    """Return the lowest and the highest value that the metric can have."""
-    match formula := metric.measure.formulas[metric.stats[0]]:
-        case CountRatio():
-            return 0.0, 1.0
-        case NetScore():
-            return -100.0, 100.0
-        case ScaleMean(question):
-            return SCALES[question][0], SCALES[question][-1]
-    return (0.0, 100.0) if formula is qa_score else (0.0, float("inf"))
-
-
 def _check_targets(setting: str, rule: AlertRule) -> None:
     for queue, target in rule.targets.items():
         if target is not None:
@@ -258,7 +239,7 @@ def _check_targets(setting: str, rule: AlertRule) -> None:
 
 
 def _check_target(setting: str, rule: AlertRule, target: float) -> None:
-    low, high = _value_range(rule.metric)
+    low, high = rule.metric.formula.bounds
     higher = rule.metric.better == "higher"
     if not low <= target <= high:
         raise SettingsError(f"{setting}: {rule.metric.name} lies between {low:g} and {high:g}")
@@ -273,9 +254,10 @@ def _check_target(setting: str, rule: AlertRule, target: float) -> None:
         )
 
 
-def is_beyond_target(metric: Metric, observed: Sample, target: float, z: float) -> bool:
+def is_beyond_target(metric: Metric, observed: MetricSample, target: float, z: float) -> bool:
     """Tell whether the whole interval lies on the wrong side of the target.
 
+    >>> from streamer.metrics.samples import ProportionSample
     >>> is_beyond_target(CATALOGUE["csat_ratio"], ProportionSample(30, 60), target=0.8, z=3.0)
     True
     >>> is_beyond_target(CATALOGUE["csat_ratio"], ProportionSample(3, 6), target=0.8, z=3.0)
@@ -285,17 +267,15 @@ def is_beyond_target(metric: Metric, observed: Sample, target: float, z: float) 
     return upper < target if metric.better == "higher" else lower > target
 
 
-def worst_sample(metric: Metric, size: int) -> Sample:
+def worst_sample(metric: Metric, size: int) -> MetricSample:
     """Return a sample of that many observations, all as bad as possible; where a metric has no worst
     value, one so bad that it decides."""
-    low, high = _value_range(metric)
+    mean = metric.formula.mean
+    assert mean is not None
+    low, high = mean.bounds
     worst_value = low if metric.better == "higher" else min(high, 1e9)
-    match metric.measure.formulas[metric.stats[0]]:
-        case CountRatio():
-            return ProportionSample(0 if metric.better == "higher" else size, size)
-        case NetScore():
-            return NetScoreSample(0, size, size)
-    return MeanSample(max(size, 2), max(size, 2) * worst_value, max(size, 2) * worst_value * worst_value)
+    size = max(size, mean.least_size)
+    return mean.sample_of(size, size * worst_value, size * worst_value * worst_value)
 
 
 def _required_z(rule: AlertRule) -> float:

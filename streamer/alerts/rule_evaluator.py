@@ -16,12 +16,11 @@ from streamer.alerts.detection.threshold import ObservationStream
 from streamer.alerts.detection.window_samples import WindowSampler
 from streamer.alerts.formatting import group_name
 from streamer.alerts.states import Alert
-from streamer.alerts.statistics.bounds import build_sample
-from streamer.alerts.statistics.observation_classes import ObservationClasses, metric_classes
+from streamer.alerts.statistics.observation_classes import metric_classes
 from streamer.alerts.subject import AlertSubject
 from streamer.alerts.verdict import Verdict, VerdictFigures, VerdictState
 from streamer.metrics.catalogue import WindowLimits
-from streamer.metrics.formulas import WindowCounts
+from streamer.metrics.formulas import ObservationClasses, WindowCounts
 from streamer.panes.pane_keys import ALL
 from streamer.readings.pane_families import QueueZones
 from streamer.readings.query import MetricQuery
@@ -223,11 +222,11 @@ class RuleEvaluator:
         self, rule: AlertRule, key: str, counts: WindowCounts, streams: "ObservationStreams"
     ) -> Verdict | None:
         """Evaluate one group's counts against its target; None: the group has no target."""
-        target, observed = rule.target(queue_of(rule.by, key)), build_sample(rule.metric, counts)
-        if target is None or observed is None:
+        target, mean = rule.target(queue_of(rule.by, key)), rule.metric.formula.mean
+        if target is None or mean is None:
             return None
         return threshold.evaluate_threshold(
-            rule, self.subject(rule, key), target, observed, streams.for_key(key)
+            rule, self.subject(rule, key), target, mean.sample(counts), streams.for_key(key)
         )
 
     def _state_at_firing(

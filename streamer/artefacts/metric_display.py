@@ -7,8 +7,6 @@ from grafana_foundation_sdk.models.dashboard import Threshold, ThresholdsMode
 
 from streamer.alerts.formatting import spell_out
 from streamer.metrics.catalogue import Metric
-from streamer.metrics.formulas import NetScore, ScaleMean
-from streamer.metrics.tally import SCALES
 from streamer.settings import Settings
 
 NEUTRAL_COLOR: Final = "blue"
@@ -68,14 +66,10 @@ def metric_scale(metric: Metric, settings: Settings) -> FieldScale:
 
 
 def _scale_ends(metric: Metric) -> tuple[float, float | None]:
-    formula = metric.measure.formulas[metric.stats[0]]
-    if isinstance(formula, NetScore):
-        return -100, 100
-    if isinstance(formula, ScaleMean):
-        scores = SCALES[formula.question]
-        return scores[0], scores[-1]
+    lowest, highest = metric.formula.bounds
     # A share that should be small, such as the abandon ratio, is better compared with the largest bar.
-    return 0, {"ratio": 1, "points": 100}.get(metric.unit) if metric.better == "higher" else None
+    is_small_share = metric.unit == "ratio" and metric.better == "lower"
+    return lowest, None if is_small_share or highest == float("inf") else highest
 
 
 def target_thresholds(better: str, target: float | None) -> ThresholdsConfig:

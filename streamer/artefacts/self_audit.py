@@ -13,7 +13,7 @@ from streamer.artefacts import metric_display, promql
 from streamer.artefacts.prometheus_rules import AlertingRule, RecordingRule, RuleGroup, RuleTest
 from streamer.events.counting_rules import HOUR, MINUTE
 from streamer.metrics.catalogue import CATALOGUE, Metric
-from streamer.metrics.formulas import CountRatio, NetScore
+from streamer.metrics.formulas import RatioTerms
 from streamer.metrics.tally import SCALES
 from streamer.panes.windows import window_length_ms
 from streamer.settings import Settings
@@ -71,32 +71,24 @@ def _handle_figures(window: str) -> Iterator[AuditedFigure]:
 
 def _survey_figures(window: str) -> Iterator[AuditedFigure]:
     for metric in CATALOGUE.values():
-        answer_parts = _answer_parts(metric)
-        if answer_parts is not None:
-            up, down, of, scale = answer_parts
-            sample = _answer_increase(of, window)
-            hits = f"({_answer_increase(up, window)} or vector(0))"
-            less = f" - ({_answer_increase(down, window)} or vector(0))" if down else ""
+        terms = _answer_terms(metric)
+        if terms is not None:
+            sample = _answer_increase(terms.of, window)
+            hits = f"({_answer_increase(terms.plus, window)} or vector(0))"
+            less = f" - ({_answer_increase(terms.minus, window)} or vector(0))" if terms.minus else ""
             reading = _without_labels(
                 promql.series_selector(promql.series_name(metric), {"window": window, **promql.ALL_GROUPS})
             )
-            counted = f"{scale} * ({hits}{less}) / {sample}"
-            yield AuditedFigure(metric_display.metric_title(metric), reading, counted, sample, str(scale))
+            counted = f"{terms.scale} * ({hits}{less}) / {sample}"
+            yield AuditedFigure(
+                metric_display.metric_title(metric), reading, counted, sample, str(terms.scale)
+            )
 
 
-def _answer_parts(metric: Metric) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], int] | None:
-    """Return the counts added, subtracted and divided by, and the scale; None unless all are answers to one
-    question."""
-    formula = metric.measure.formulas[metric.stats[0]]
-    if isinstance(formula, NetScore):
-        return formula.promoters, formula.detractors, formula.answers, 100
-    if (
-        isinstance(formula, CountRatio)
-        and not formula.less
-        and all(_counter_answer(name) for name in formula.of)
-    ):
-        return formula.hits, (), formula.of, 1
-    return None
+def _answer_terms(metric: Metric) -> RatioTerms | None:
+    """Return the terms of a metric; None unless all are answers to one question."""
+    terms = metric.formula.terms
+    return terms if terms is not None and all(map(_counter_answer, terms.of)) else None
 
 
 def _counter_answer(count: str) -> tuple[str, str] | None:

@@ -12,22 +12,22 @@ import msgspec
 from streamer.events.counting_rules import DAY, HOUR
 from streamer.metrics.formulas import (
     SERVICE_LEVELS,
+    AgentCount,
     CountRatio,
     CountTotal,
     DurationMax,
     DurationMean,
     DurationPercentile,
     Formula,
-    HundredthsSum,
+    MatureShare,
     MetricFigure,
+    MoneySum,
     NetScore,
+    PointsMean,
     ReadingContext,
     ScaleMean,
     WindowCounts,
-    active_agents,
-    fcr_maturity,
-    qa_score,
-    workload,
+    WorkloadRate,
 )
 from streamer.metrics.tally import SCALES
 
@@ -80,16 +80,26 @@ class MetricMeasure(msgspec.Struct, frozen=True):
     """Computation of a metric: its formulas, and what is said of them.
 
     `formulas`: by stat; the first is the default, "" where there is only one. `words`: the formula in words.
-    `support`: what the sample size counts. `interval`: kind of the confidence interval, "" for none.
+    `support`: what the sample size counts.
     """
 
     formulas: Mapping[str, Formula]
     words: str
-    unit: str
     support: str
-    interval: str = ""
-    needs: Literal["counts", "length", "agents", "mature"] = "counts"
-    """Part of the context that the formulas need; "counts": the counts alone."""
+
+    @property
+    def default(self) -> Formula:
+        """Formula of the default stat."""
+        return next(iter(self.formulas.values()))
+
+    @property
+    def interval(self) -> str:
+        """Kind of the confidence interval, with the stat if only one has it; "" for none."""
+        mean, stat = self.default.mean, next(iter(self.formulas))
+        if mean is None:
+            return ""
+        others_lack_it = any(formula.mean is None for formula in self.formulas.values())
+        return f"{mean.interval} ({stat})" if others_lack_it else mean.interval
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,8 +123,13 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(self.measure.formulas)
 
     @property
+    def formula(self) -> Formula:
+        """Formula of the default stat."""
+        return self.measure.default
+
+    @property
     def unit(self) -> str:
-        return self.measure.unit
+        return self.formula.unit
 
     def can_group_by(self, by: str) -> bool:
         """Tell whether the metric can be grouped by `by`, e.g. "all", "agent" or "queue,channel"."""
@@ -145,7 +160,7 @@ def _as_tuple(names: str | tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _ratio(hits: str | tuple[str, ...], of: str | tuple[str, ...], words: str, support: str) -> MetricMeasure:
-    return MetricMeasure({"": CountRatio(_as_tuple(hits), _as_tuple(of))}, words, "ratio", support, "Wilson")
+    return MetricMeasure({"": CountRatio(_as_tuple(hits), _as_tuple(of))}, words, support)
 
 
 def _net(question: str, detractors: Iterable[int], words: str) -> MetricMeasure:
@@ -154,22 +169,22 @@ def _net(question: str, detractors: Iterable[int], words: str) -> MetricMeasure:
         _score_names(question, detractors),
         _score_names(question, SCALES[question]),
     )
-    return MetricMeasure({"": net}, words, "points", "answers", "adjusted Wald")
+    return MetricMeasure({"": net}, words, "answers")
 
 
 def _scale_mean(question: str, words: str) -> MetricMeasure:
-    return MetricMeasure({"": ScaleMean(question)}, words, "score", "answers", "normal")
+    return MetricMeasure({"": ScaleMean(question)}, words, "answers")
 
 
 def _duration(duration: str, words: str, support: str) -> MetricMeasure:
     formulas: dict[str, Formula] = {"mean": DurationMean(duration)}
     formulas |= {f"p{percent}": DurationPercentile(duration, percent) for percent in (50, 90, 95)}
     formulas["max"] = DurationMax(duration)
-    return MetricMeasure(formulas, words, "seconds", support, "normal (mean)")
+    return MetricMeasure(formulas, words, support)
 
 
 def _total(count: str | tuple[str, ...], words: str) -> MetricMeasure:
-    return MetricMeasure({"": CountTotal(_as_tuple(count))}, words, "count", "the value itself")
+    return MetricMeasure({"": CountTotal(_as_tuple(count))}, words, "the value itself")
 
 
 _SKIPPED = "Skipped and excluded answers are left out."
@@ -288,11 +303,9 @@ _METRICS: Final = (
     Metric(
         name="fcr_maturity_ratio",
         measure=MetricMeasure(
-            {"": fcr_maturity},
+            {"": MatureShare("fcr_firsts")},
             "first contacts at least N days old / first contacts",
-            "ratio",
             "first contacts",
-            needs="mature",
         ),
         better="higher",
         help=(
@@ -403,9 +416,7 @@ _METRICS: Final = (
             "positive: (within T + abandoned within T) / (answered + abandoned + lost); "
             "answered_only: within T / answered; "
             "own: each queue by its configured formula",
-            "ratio",
             "segments in the denominator",
-            "Wilson",
         ),
         better="higher",
         help=(
@@ -508,11 +519,9 @@ _METRICS: Final = (
     Metric(
         name="workload_erlangs",
         measure=MetricMeasure(
-            {"": workload},
+            {"": WorkloadRate()},
             "handled seconds / window seconds",
-            "erlangs",
             "answered segments with known talk",
-            needs="length",
         ),
         better="lower",
         help=(
@@ -524,11 +533,9 @@ _METRICS: Final = (
     Metric(
         name="active_agents",
         measure=MetricMeasure(
-            {"": active_agents},
+            {"": AgentCount()},
             "agents with an answered segment",
-            "count",
             "the value itself",
-            needs="agents",
         ),
         better="higher",
         help=(
@@ -552,7 +559,7 @@ _METRICS: Final = (
     ),
     Metric(
         name="qa_score",
-        measure=MetricMeasure({"": qa_score}, "mean of 0..100", "points", "evaluations", "normal"),
+        measure=MetricMeasure({"": PointsMean("qa")}, "mean of 0..100", "evaluations"),
         better="higher",
         placed="evaluated_at",
         help="Mean score of quality evaluations, the newest version of each, under the agent it names.",
@@ -560,9 +567,8 @@ _METRICS: Final = (
     Metric(
         name="value_at_risk",
         measure=MetricMeasure(
-            {"": HundredthsSum("risk_sum", "risk_customers", each=False)},
+            {"": MoneySum("risk_sum", "risk_customers", each=False)},
             "sum of the newest customer value of detractors",
-            "currency",
             "customers at risk",
         ),
         better="lower",
@@ -577,9 +583,8 @@ _METRICS: Final = (
     Metric(
         name="value_mean",
         measure=MetricMeasure(
-            {"": HundredthsSum("valued_sum", "valued_contacts", each=True)},
+            {"": MoneySum("valued_sum", "valued_contacts", each=True)},
             "sum of customer values / contacts with a known one",
-            "currency",
             "contacts with a known customer value",
         ),
         better="higher",

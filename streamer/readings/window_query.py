@@ -74,9 +74,9 @@ class WindowQuery:
                 continue
             variant = self.variant_of(metric)
             agents_by_variant[variant] = (
-                agents_by_variant.get(variant, False) or metric.measure.needs == "agents"
+                agents_by_variant.get(variant, False) or metric.formula.needs == "agents"
             )
-            if metric.measure.needs == "mature":
+            if metric.formula.needs == "mature":
                 agents_by_variant[self._mature_variant()] = False
         return agents_by_variant
 
@@ -175,7 +175,7 @@ class WindowQuery:
         self, metric: Metric, stat: str, key: str, table: WindowTable, variant: WindowVariant
     ) -> MetricFigure:
         counts = table.counts(key)
-        if metric.measure.needs != "counts":
+        if metric.formula.needs != "counts":
             return evaluate_metric(metric, stat, counts, self._context(variant, key))
         cached_figure = counts.figures.get((metric.name, stat))
         if cached_figure is None:

@@ -3,17 +3,11 @@
 import numpy as np
 import pytest
 
-from streamer.alerts.statistics.bounds import (
-    MeanSample,
-    NetScoreSample,
-    ProportionSample,
-    Sample,
-    build_sample,
-)
 from streamer.alerts.statistics.confidence import rolling_z
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.formulas import TallyCounts
 from streamer.metrics.intervals import wilson
+from streamer.metrics.samples import MeanSample, MetricSample, NetScoreSample, ProportionSample
 from streamer.metrics.tally import NUMBER
 
 MONTH, SERIES, WINDOW = 2_000, 400, 40
@@ -68,7 +62,7 @@ def test_a_handle_time_on_target_is_missed_as_often_as_promised_at_most() -> Non
 @pytest.mark.parametrize(
     "one", [ProportionSample(15, 20), NetScoreSample(10, 5, 20), MeanSample(20, 90, 420)]
 )
-def test_an_interval_holds_what_was_seen_and_is_wider_the_surer(one: Sample) -> None:
+def test_an_interval_holds_what_was_seen_and_is_wider_the_surer(one: MetricSample) -> None:
     near, wide = one.bounds(2, one.value), one.bounds(4, one.value)
     assert wide.lower < near.lower < one.value < near.upper < wide.upper
 
@@ -93,10 +87,11 @@ def test_of_a_single_value_nobody_knows_the_spread() -> None:
     ],
 )
 def test_a_sample_is_what_the_metric_is_the_mean_of(
-    metric: str, counts: dict[str, int], expected: Sample | None
+    metric: str, counts: dict[str, int], expected: MetricSample | None
 ) -> None:
     tally = {NUMBER[name]: amount for name, amount in counts.items()}
-    found = build_sample(CATALOGUE[metric], TallyCounts(tally))
+    mean = CATALOGUE[metric].formula.mean
+    found = mean and mean.sample(TallyCounts(tally))
     assert found == expected
     if found is not None:
         figure = CATALOGUE[metric].measure.formulas[CATALOGUE[metric].stats[0]]

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from streamer.alerts.statistics.confidence import growing_z, rolling_z, skewed_z, skewness_of_share
+from streamer.alerts.statistics.confidence import growing_z, rolling_z
+from streamer.metrics.samples import skewed_z, skewness_of_share
 
 MONTH = 6_000
 SERIES, MONTHS = 250, 2

@@ -15,14 +15,10 @@ from streamer.alerts.messages.contributors import (
     subgroup_effects,
     sum_observations,
 )
-from streamer.alerts.messages.observation_sum import (
-    NO_OBSERVATIONS,
-    ObservationSum,
-    count_weights,
-    ordinary_interval,
-)
-from streamer.metrics.catalogue import CATALOGUE, evaluate_metric
+from streamer.alerts.messages.observation_sum import NO_OBSERVATIONS, ObservationSum, count_weights
+from streamer.metrics.catalogue import CATALOGUE, Metric, evaluate_metric
 from streamer.metrics.formulas import NO_DATA, ReadingContext, TallyCounts
+from streamer.metrics.intervals import Interval
 from streamer.metrics.tally import FIRST_BUCKET, NUMBER, Tally
 
 scores = st.lists(st.sampled_from([-100.0, 0.0, 100.0]), max_size=12)
@@ -287,6 +283,13 @@ COUNTED: dict[str, Tally] = {
     },
     "qa_score": {NUMBER["qa"]: 2, NUMBER["qa_sum"]: 15_500, NUMBER["qa_squares"]: 12_100},
 }
+
+
+def ordinary_interval(metric: Metric, amount: ObservationSum) -> Interval | None:
+    mean = metric.formula.mean
+    assert mean is not None
+    figure = mean.figure(mean.sample_of(*amount))
+    return None if figure.lower is None or figure.upper is None else Interval(figure.lower, figure.upper)
 
 
 @pytest.mark.parametrize("name", COUNTED)

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from streamer.alerts.statistics.observation_classes import (
     BINS,
-    ObservationClasses,
+    bucket_by_number,
     cut_bins,
     event_classes,
     metric_classes,
 )
 from streamer.metrics.catalogue import CATALOGUE, evaluate_metric
-from streamer.metrics.formulas import ReadingContext, TallyCounts
+from streamer.metrics.formulas import ObservationClasses, ReadingContext, TallyCounts
 from streamer.metrics.tally import BUCKETS, COUNTS, FIRST_BUCKET_OF, NUMBER, bucket
 
 PLAIN = [
@@ -105,7 +105,7 @@ def test_bins_were_equally_likely_and_longer_ones_are_worse() -> None:
 def test_a_histogram_is_found_by_its_numbers() -> None:
     found = metric_classes(CATALOGUE["wait_time_seconds"])
     assert found is not None
-    places = found.bucket_by_number()
+    places = bucket_by_number(found)
     assert places[FIRST_BUCKET_OF["wait"]] == 0
     assert places[FIRST_BUCKET_OF["wait"] + BUCKETS - 1] == BUCKETS - 1
     assert (places >= 0).sum() == BUCKETS

@@ -9,9 +9,10 @@ from streamer.alerts.detection.feed_health import FeedHealth, TopicCounts
 from streamer.alerts.detection.series import SeriesBuilder, hours_of_week
 from streamer.alerts.rule_evaluator import RuleEvaluator
 from streamer.alerts.states import advance_alerts
-from streamer.alerts.statistics.observation_classes import ObservationClasses, metric_classes
+from streamer.alerts.statistics.observation_classes import metric_classes
 from streamer.events.counting_rules import DAY, HOUR, MINUTE
 from streamer.metrics.catalogue import CATALOGUE
+from streamer.metrics.formulas import ObservationClasses
 from streamer.metrics.tally import NUMBER
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore

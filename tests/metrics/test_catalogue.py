@@ -462,7 +462,7 @@ def test_only_abandon_and_service_level_are_not_read_by_agent():
 
 
 @pytest.mark.parametrize(
-    "metric", [one for one in CATALOGUE.values() if one.measure.needs == "counts"], ids=lambda one: one.name
+    "metric", [one for one in CATALOGUE.values() if one.formula.needs == "counts"], ids=lambda one: one.name
 )
 def test_what_needs_but_the_counts_says_the_same_whatever_the_context(metric: Metric) -> None:
     """The reader caches such a figure as long as the counts are the same."""

@@ -21,10 +21,12 @@ from streamer.alerts.statistics.observation_classes import (
     ABSENT,
     BINS,
     DurationBins,
-    ObservationClasses,
+    bucket_by_number,
+    column_by_number,
     cut_bins,
 )
 from streamer.events.counting_rules import DAY, HOUR, MINUTE
+from streamer.metrics.formulas import ObservationClasses
 from streamer.metrics.tally import BUCKETS, FIRST_BUCKET_OF, NUMBERS
 from streamer.panes.pane_keys import FINE_MS, FINE_RETENTION_MS
 from streamer.readings.pane_families import QueueZones
@@ -181,11 +183,11 @@ class SeriesBuilder:
 
     def _column_map(self, name: str, classes: ObservationClasses, span: SeriesSpan) -> ColumnMap:
         if not classes.duration:
-            return ColumnMap(classes.column_by_number()[None], len(classes.counts))
+            return ColumnMap(column_by_number(classes)[None], len(classes.counts))
         total, names = self._reader.summed_panes(self._by, "long", span.first, span.learned)
         rows, numbers = np.divmod(total.keys, NUMBERS)
-        buckets = numbers - FIRST_BUCKET_OF[classes.duration]
-        is_bucket = (buckets >= 0) & (buckets < BUCKETS)
+        buckets = bucket_by_number(classes)[numbers]
+        is_bucket = buckets != ABSENT
         histograms = np.zeros((len(names), BUCKETS), np.int64)
         histograms[rows[is_bucket], buckets[is_bucket]] = total.values[is_bucket]
         bins = cut_bins(histograms)

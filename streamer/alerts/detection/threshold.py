@@ -10,10 +10,10 @@ from typing import Final, NamedTuple
 
 from streamer.alerts.alert_rules import AlertRule
 from streamer.alerts.formatting import format_metric, group_noun, metric_label, observations, window_text
-from streamer.alerts.statistics.bounds import Sample
 from streamer.alerts.statistics.confidence import growing_z, rolling_z
 from streamer.alerts.subject import AlertSubject
 from streamer.alerts.verdict import Verdict, VerdictFigures, VerdictState
+from streamer.metrics.samples import MetricSample
 from streamer.panes.windows import TODAY
 
 MONTH_DAYS: Final = 30.44
@@ -29,7 +29,7 @@ class ObservationStream(NamedTuple):
 
 
 def evaluate_threshold(
-    rule: AlertRule, subject: AlertSubject, target: float, sample: Sample, stream: ObservationStream
+    rule: AlertRule, subject: AlertSubject, target: float, sample: MetricSample, stream: ObservationStream
 ) -> Verdict:
     """Evaluate the sample of the rule's window, as of the moment of the verdict, against its target."""
     if not sample.size:

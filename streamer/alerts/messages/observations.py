@@ -8,7 +8,7 @@ from streamer.alerts.detection.series import queue_of
 from streamer.alerts.messages.compared_panes import ComparedPanes, panes_of_window, panes_since
 from streamer.alerts.messages.contributors import NamedSubgroup, largest_contributors
 from streamer.alerts.messages.divisions import AlertGroup, CellDivisions, HourDivisions
-from streamer.alerts.messages.observation_sum import count_weights, ordinary_interval
+from streamer.alerts.messages.observation_sum import count_weights
 from streamer.alerts.verdict import VerdictFigures
 from streamer.events.counting_rules import DAY
 from streamer.metrics.catalogue import Metric
@@ -50,11 +50,10 @@ class AlertObservations:
             return self._read_figure(case)
         stretch = self._stretch(case)
         source = stretch and self._source(case.rule.metric, stretch)
-        if not stretch or not source:
+        mean = case.rule.metric.formula.mean
+        if not stretch or not source or not mean:
             return NO_DATA
-        sums = source.total(case.group, stretch.middle, stretch.last)
-        lower, upper = ordinary_interval(case.rule.metric, sums) or (None, None)
-        return MetricFigure(sums.mean, lower, upper, round(sums.size))
+        return mean.figure(mean.sample_of(*source.total(case.group, stretch.middle, stretch.last)))
 
     def _read_figure(self, case: AlertCase) -> MetricFigure:
         rule = case.rule

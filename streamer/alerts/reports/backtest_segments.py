@@ -14,7 +14,6 @@ from streamer.alerts.detection import drops
 from streamer.alerts.detection.drops import DropEvidence
 from streamer.alerts.detection.series import FINE_STEPS_MS, STEP_MS, MetricSeries, queue_of
 from streamer.alerts.rule_evaluator import EvaluationMoment, RuleEvaluator, rule_series_name
-from streamer.alerts.statistics.bounds import build_sample
 from streamer.alerts.verdict import Verdict, VerdictState
 from streamer.events.counting_rules import DAY, HOUR
 from streamer.metrics.formulas import WindowCounts
@@ -150,7 +149,8 @@ class _ThresholdCheck:
     can fire."""
 
     def __init__(self, rule: AlertRule, target: float | None, counts: WindowCounts) -> None:
-        observed = build_sample(rule.metric, counts)
+        mean = rule.metric.formula.mean
+        observed = None if mean is None else mean.sample(counts)
         size = observed.size if observed is not None and target is not None else 0
         self.is_judged = size >= max(rule.least_support, 1)
         self.is_missed = False

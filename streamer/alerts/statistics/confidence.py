@@ -12,11 +12,12 @@ from collections.abc import Callable
 from math import erfc, exp, log, pi, sqrt
 from typing import Final
 
+from streamer.metrics.samples import LOWEST_Z
+
 _OVERSHOOT: Final = 0.5826
 """Siegmund's correction for a process checked at discrete answers, −ζ(1/2)/√(2π), in standard deviations
 of a step."""
 _STEPS: Final = 64
-_LOWEST_Z: Final = 1.0
 _HIGHEST_Z: Final = 8.0
 
 
@@ -56,23 +57,6 @@ def growing_z(least: float, most: float, answers_per_alarm: float) -> float:
     return _solve_for_one_alarm(alarms)
 
 
-def skewed_z(z: float, skewness: float, answers: float) -> float:
-    """Return z for the lower side of a mean of `answers` answers whose distribution has this skewness: a
-    few bad ones among many good make low means likelier than a normal distribution has them (Cornish and
-    Fisher 1938). For the upper side pass the opposite skewness."""
-    return max(_LOWEST_Z, z - skewness * (z * z - 1) / (6 * sqrt(answers)))
-
-
-def skewness_of_share(share: float) -> float:
-    """Return the skewness of one answer that is a hit with this probability; 0 for a share of 0 or 1.
-
-    >>> round(skewness_of_share(0.9), 2), skewness_of_share(0.5)
-    (-2.67, 0.0)
-    """
-    spread = sqrt(share * (1 - share))
-    return (1 - 2 * share) / spread if spread else 0.0
-
-
 def _crossing_rate(z: float) -> float:
     return z * exp(-z * z / 2) / sqrt(2 * pi)
 
@@ -83,7 +67,7 @@ def _upper_tail(z: float) -> float:
 
 def _solve_for_one_alarm(alarms: Callable[[float], float]) -> float:
     """Find the z that gives one alarm; alarms decrease with z."""
-    low, high = _LOWEST_Z, _HIGHEST_Z
+    low, high = LOWEST_Z, _HIGHEST_Z
     while high - low > 1e-6:
         z = (low + high) / 2
         low, high = (z, high) if alarms(z) > 1 else (low, z)

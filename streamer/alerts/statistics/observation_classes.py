@@ -6,49 +6,37 @@ are cut into BINS classes, equally likely in the baseline of a group.
 
 from typing import Final, NamedTuple
 
-import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from streamer.alerts.statistics.evidence import Floats, Integers
 from streamer.metrics.catalogue import Metric, WindowLimits
-from streamer.metrics.formulas import CountRatio, CountTotal, DurationMean, NetScore, ScaleMean
-from streamer.metrics.tally import BUCKETS, FIRST_BUCKET_OF, NUMBER, NUMBERS, SCALES, bucket_value
+from streamer.metrics.formulas import ObservationClasses
+from streamer.metrics.tally import BUCKETS, FIRST_BUCKET_OF, NUMBER, NUMBERS, bucket_value
 
 BINS: Final = 12
 ABSENT: Final = -1
 
 
-class ObservationClasses(msgspec.Struct, frozen=True):
-    """Classes of one metric. A class adds up the tally `counts` by their `weights` (by count and class).
-    `scores`: higher is better. `duration`: classes are bins, with neither weights nor scores before the
-    baseline is known."""
+def column_by_number(classes: ObservationClasses) -> Integers:
+    """Return, for each number of a tally, the position of its count; ABSENT where it is none of these."""
+    columns = np.full(NUMBERS, ABSENT, np.int64)
+    for column, name in enumerate(classes.counts):
+        columns[NUMBER[name]] = column
+    return columns
 
-    names: tuple[str, ...]
-    counts: tuple[str, ...] = ()
-    weights: tuple[tuple[int, ...], ...] = ()
-    scores: tuple[float, ...] = ()
-    values: tuple[float, ...] = ()
-    """Amount that an observation of the class adds to the metric's mean."""
-    duration: str = ""
 
-    def column_by_number(self) -> Integers:
-        """Return, for each number of a tally, the position of its count; ABSENT where it is none of these."""
-        columns = np.full(NUMBERS, ABSENT, np.int64)
-        for column, name in enumerate(self.counts):
-            columns[NUMBER[name]] = column
-        return columns
-
-    def bucket_by_number(self) -> Integers:
-        """Return, for each number of a tally, its bucket of the duration's histogram; ABSENT where it is
-        none."""
-        buckets = np.full(NUMBERS, ABSENT, np.int64)
-        first = FIRST_BUCKET_OF[self.duration]
-        buckets[first : first + BUCKETS] = np.arange(BUCKETS)
-        return buckets
+def bucket_by_number(classes: ObservationClasses) -> Integers:
+    """Return, for each number of a tally, its bucket of the duration's histogram; ABSENT where it is none."""
+    buckets = np.full(NUMBERS, ABSENT, np.int64)
+    first = FIRST_BUCKET_OF[classes.duration]
+    buckets[first : first + BUCKETS] = np.arange(BUCKETS)
+    return buckets
 
 
 def metric_classes(metric: Metric) -> ObservationClasses | None:
-    """Return the classes of the metric's default stat; None: it has none, or covers past windows only.
+    """Return the classes of the metric's default stat, where a higher score is better; None: it has none, or
+    covers past windows only.
 
     >>> from streamer.metrics.catalogue import CATALOGUE
     >>> metric_classes(CATALOGUE["nps_score"]).names
@@ -56,63 +44,19 @@ def metric_classes(metric: Metric) -> ObservationClasses | None:
     >>> metric_classes(CATALOGUE["csat_ratio"]).scores
     (1.0, 0.0)
     """
-    if metric.windows != WindowLimits():
+    classes = metric.formula.classes
+    if classes is None or metric.windows != WindowLimits():
         return None
-    formula, sign = metric.measure.formulas[metric.stats[0]], 1 if metric.better == "higher" else -1
-    match formula:
-        case NetScore():
-            return _net(formula, sign)
-        case CountRatio():
-            return _share(formula, sign)
-        case ScaleMean():
-            return _scale(formula, sign)
-        case DurationMean():
-            return ObservationClasses(
-                tuple(f"bin {number}" for number in range(1, BINS + 1)), duration=formula.duration
-            )
-    return None
+    sign = 1 if metric.better == "higher" else -1
+    return replace(classes, scores=tuple(sign * score for score in classes.scores))
 
 
 def event_classes(metric: Metric) -> ObservationClasses | None:
     """Return the single class of a count: its events; None: the metric is not a count."""
-    formula = metric.measure.formulas[metric.stats[0]]
-    if not isinstance(formula, CountTotal):
+    events = metric.formula.events
+    if not events:
         return None
-    return ObservationClasses(("events",), formula.of, ((1,),) * len(formula.of), (1.0,), (1.0,))
-
-
-def _net(formula: NetScore, sign: int) -> ObservationClasses:
-    promoters, detractors = formula.promoters, formula.detractors
-    weights = tuple(
-        (int(n in detractors), int(n not in (*promoters, *detractors)), int(n in promoters))
-        for n in formula.answers
-    )
-    names = ("detractors", "passives", "promoters")
-    return ObservationClasses(
-        names, formula.answers, weights, (-sign * 1.0, 0.0, sign * 1.0), (-100.0, 0.0, 100.0)
-    )
-
-
-def _share(formula: CountRatio, sign: int) -> ObservationClasses:
-    counts = tuple(dict.fromkeys((*formula.hits, *formula.of, *formula.less)))
-
-    def weights(name: str) -> tuple[int, int]:
-        hits = formula.hits.count(name)
-        return hits, formula.of.count(name) - formula.less.count(name) - hits
-
-    return ObservationClasses(
-        ("hits", "misses"), counts, tuple(map(weights, counts)), (sign * 1.0, 0.0), (1.0, 0.0)
-    )
-
-
-def _scale(formula: ScaleMean, sign: int) -> ObservationClasses:
-    scale = SCALES[formula.question]
-    counts = tuple(f"{formula.question}_{score}" for score in scale)
-    weights = tuple(tuple(int(level == other) for other in scale) for level in scale)
-    values = tuple(map(float, scale))
-    return ObservationClasses(
-        tuple(map(str, scale)), counts, weights, tuple(sign * value for value in values), values
-    )
+    return ObservationClasses(("events",), events, ((1,),) * len(events), (1.0,), (1.0,))
 
 
 _SECONDS: Final = np.array([bucket_value(number) / 1000 for number in range(BUCKETS)])

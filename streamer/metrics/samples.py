@@ -1,17 +1,34 @@
-"""Intervals of a sample's mean for comparison with a target, valid although every new answer is evaluated.
+"""Samples of observations: their mean, its ordinary interval, and one to compare with a target.
 
-Each side of the interval has its own z: a few bad ones among many good make low means likelier than high
-ones. The interval lies beyond the target only where samples that are on target hardly ever fall.
+The interval for a target is valid although every new answer is evaluated. Each side of it has its own z: a
+few bad ones among many good make low means likelier than high ones. The interval lies beyond the target only
+where samples that are on target hardly ever fall.
 """
 
 from math import sqrt
-from typing import NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-from streamer.alerts.statistics.confidence import skewed_z, skewness_of_share
-from streamer.metrics.catalogue import Metric
-from streamer.metrics.formulas import CountRatio, DurationMean, NetScore, ScaleMean, WindowCounts, qa_score
-from streamer.metrics.intervals import Interval
-from streamer.metrics.tally import SCALES
+from streamer.metrics.intervals import Interval, adjusted_wald, normal, wilson
+
+LOWEST_Z: Final = 1.0
+
+
+class MetricSample(Protocol):
+    """A sample of `size` observations. `value`, their mean, raises ZeroDivisionError for an empty one."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def value(self) -> float: ...
+
+    def ordinary_interval(self) -> Interval | None:
+        """Return the 95 % interval of the mean; None: too few observations."""
+        ...
+
+    def bounds(self, z: float, target: float) -> Interval:
+        """Return the interval of z standard deviations to compare with the target."""
+        ...
 
 
 class ProportionSample(NamedTuple):
@@ -28,6 +45,9 @@ class ProportionSample(NamedTuple):
     @property
     def value(self) -> float:
         return self.hits / self.size
+
+    def ordinary_interval(self) -> Interval | None:
+        return wilson(self.hits, self.size)
 
     def bounds(self, z: float, target: float) -> Interval:
         """Return Wilson's interval. Its upper end is below a target exactly where the score test at that
@@ -51,6 +71,9 @@ class NetScoreSample(NamedTuple):
     @property
     def value(self) -> float:
         return 100 * (self.promoters - self.detractors) / self.size
+
+    def ordinary_interval(self) -> Interval | None:
+        return adjusted_wald(self.promoters, self.detractors, self.size)
 
     def bounds(self, z: float, target: float) -> Interval:
         """Return the interval in points: as far from the score as samples lie from a target that is their
@@ -85,6 +108,9 @@ class MeanSample(NamedTuple):
     def value(self) -> float:
         return self.total / self.size
 
+    def ordinary_interval(self) -> Interval | None:
+        return normal(self.size, self.total, self.squares)
+
     def bounds(self, z: float, target: float) -> Interval:
         """Return the normal interval with z widened to that of Student's distribution, since the spread is
         estimated too: its expansion to the second order (Fisher and Cornish 1960)."""
@@ -98,40 +124,18 @@ class MeanSample(NamedTuple):
         return Interval(mean - half, mean + half)
 
 
-Sample = ProportionSample | NetScoreSample | MeanSample
+def skewed_z(z: float, skewness: float, answers: float) -> float:
+    """Return z for the lower side of a mean of `answers` answers whose distribution has this skewness: a
+    few bad ones among many good make low means likelier than a normal distribution has them (Cornish and
+    Fisher 1938). For the upper side pass the opposite skewness."""
+    return max(LOWEST_Z, z - skewness * (z * z - 1) / (6 * sqrt(answers)))
 
 
-def build_sample(metric: Metric, counts: WindowCounts) -> Sample | None:
-    """Build the sample whose mean is the metric's default stat; None: the metric is not a mean. It may be
-    empty (`size` 0).
+def skewness_of_share(share: float) -> float:
+    """Return the skewness of one answer that is a hit with this probability; 0 for a share of 0 or 1.
 
-    >>> from streamer.metrics.catalogue import CATALOGUE
-    >>> from streamer.metrics.formulas import TallyCounts
-    >>> from streamer.metrics.tally import NUMBER
-    >>> counts = TallyCounts({NUMBER["nps_0"]: 2, NUMBER["nps_8"]: 3, NUMBER["nps_10"]: 5})
-    >>> build_sample(CATALOGUE["nps_score"], counts).value
-    30.0
+    >>> round(skewness_of_share(0.9), 2), skewness_of_share(0.5)
+    (-2.67, 0.0)
     """
-    match formula := metric.measure.formulas[metric.stats[0]]:
-        case CountRatio():
-            return ProportionSample(*formula.hits_and_total(counts))
-        case NetScore():
-            promoters, detractors, size = (
-                sum(counts[name] for name in names)
-                for names in (formula.promoters, formula.detractors, formula.answers)
-            )
-            return NetScoreSample(promoters, detractors, size)
-        case ScaleMean(question):
-            answers = [(score, counts[f"{question}_{score}"]) for score in SCALES[question]]
-            return MeanSample(
-                sum(count for _, count in answers),
-                sum(score * count for score, count in answers),
-                sum(score * score * count for score, count in answers),
-            )
-        case DurationMean(duration):
-            return MeanSample(
-                counts[f"{duration}_n"], counts[f"{duration}_ms"] / 1000, counts[f"{duration}_s2"]
-            )
-    if formula is qa_score:
-        return MeanSample(counts["qa"], counts["qa_sum"] / 100, counts["qa_squares"])
-    return None
+    spread = sqrt(share * (1 - share))
+    return (1 - 2 * share) / spread if spread else 0.0
