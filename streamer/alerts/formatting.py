@@ -6,6 +6,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from streamer.metrics.catalogue import Metric
+from streamer.metrics.intervals import Interval
 from streamer.panes.pane_keys import ALL
 from streamer.panes.windows import TODAY
 from streamer.readings.query import dimension_values
@@ -108,6 +109,15 @@ def observations(metric: Metric, number: int) -> str:
     """Return the number of observations behind a figure, with its noun: 64 answers, 1 contact."""
     noun = observation_noun(metric)
     return f"{number:,} {noun if number != 1 else noun.removesuffix('s')}"
+
+
+def support_sentence(metric: Metric, support: int, interval: Interval | None) -> str:
+    """Return on how many observations a figure rests, and its ordinary interval, as a sentence."""
+    sentence = f"That rests on {observations(metric, support)}"
+    if interval is None:
+        return f"{sentence}."
+    lower, upper = format_metric(metric, interval.lower), format_metric(metric, interval.upper)
+    return f"{sentence}: with 95 % certainty it is between {lower} and {upper}."
 
 
 def observation_noun(metric: Metric) -> str:

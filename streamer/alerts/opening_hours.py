@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -71,3 +72,26 @@ def _parse_run(days: str, text: str) -> tuple[int, int]:
     if begin in (end, _DAY_MINUTES) or max(begin, end) > _DAY_MINUTES:
         raise HoursError(f"{days} = {text!r}: expected hours such as 08:00-20:00")
     return (begin, end) if end > begin else (begin, end + _DAY_MINUTES)
+
+
+def format_hours(opening_hours: OpeningHours) -> str:
+    """Format hours of operation.
+
+    >>> format_hours(parse_hours({"mon-fri": "08:00-20:00", "sat": "09:00-14:00"}))
+    'Mon-Fri 08:00-20:00, Sat 09:00-14:00'
+    """
+    if opening_hours == OpeningHours():
+        return "always"
+    phrases = []
+    for run, days in groupby(range(7), key=lambda day: opening_hours.runs[day]):
+        if run is not None:
+            day_names = [DAYS[day].capitalize() for day in days]
+            days_phrase = day_names[0] if len(day_names) == 1 else f"{day_names[0]}-{day_names[-1]}"
+            phrases.append(f"{days_phrase} {_clock_time(run[0])}-{_clock_time(run[1])}")
+    return ", ".join(phrases)
+
+
+def _clock_time(minute: int) -> str:
+    """Format minutes since midnight; 24:00 is the end of the day, later minutes belong to the next one."""
+    minute -= 24 * 60 if minute > 24 * 60 else 0
+    return f"{minute // 60:02d}:{minute % 60:02d}"

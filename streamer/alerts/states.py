@@ -10,7 +10,7 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
-from streamer.alerts.alert_rules import AlertRule
+from streamer.alerts.alert_rule import AlertRule
 from streamer.alerts.verdict import Verdict, VerdictState
 from streamer.events.counting_rules import DAY, MINUTE
 
@@ -82,7 +82,7 @@ def advance_alert(
     >>> from streamer.alerts.alert_rules import load_alert_rules
     >>> from streamer.settings import Settings
     >>> rule = next(rule for rule in load_alert_rules(Settings()) if rule.name == "silence")
-    >>> verdict = Verdict(kind="silence", key="", state="fires", reason="No contacts since 09:10.")
+    >>> verdict = Verdict(kind="no_data", key="", state="fires", reason="No contacts since 09:10.")
     >>> first = advance_alert(None, rule, verdict, 1_795_255_200_000)
     >>> first.alert.phase, first.notice
     ('pending', None)

@@ -1,10 +1,16 @@
 """Verdicts: the state of one series at one moment, with its reason and figures."""
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Final, Literal
 
 import msgspec
 
-RuleKind = Literal["target", "drop", "silence"]
+RuleKind = Literal["threshold", "drop", "no_data"]
+FORMER_KINDS: Final[Mapping[str, RuleKind]] = {"target": "threshold", "silence": "no_data"}
+"""Kinds under their former names, as alerts may still be stored."""
+AlertSymptom = Literal["missed", "fell", "rose", "silent", "odd"]
+"""The cause of an alert: a target is missed; a figure fell, or rose, to worse than its baseline; no more data
+comes; the data itself looks wrong."""
 VerdictState = Literal["fires", "holds", "unclear", "few", "no_data", "no_baseline", "closed"]
 """`fires`: as bad as the rule says, beyond what chance explains; `holds`: not so; `unclear`: it looks so,
 but chance explains it; `few`: too few observations to say, or none; `no_data`: the data is incomplete;

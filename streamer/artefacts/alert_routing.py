@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from streamer.alerts.alert_rules import load_alert_rules
+from streamer.alerts.detection.detectors import DETECTORS
 from streamer.artefacts import promql
 from streamer.settings import Settings
 
@@ -26,7 +27,7 @@ _RULE_ALERTS_MATCHER: Final = 'by!=""'
 
 def alertmanager_config(settings: Settings) -> Document:
     no_data_routes = _no_data_routes(
-        [rule.name for rule in load_alert_rules(settings) if rule.kind == "silence"]
+        [rule.name for rule in load_alert_rules(settings) if DETECTORS[rule.kind].fires_on_stale_data]
     )
     critical = {"receiver": ON_CALL_RECEIVER, "matchers": ['severity="critical"'], "repeat_interval": "1h"}
     return {

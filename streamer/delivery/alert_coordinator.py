@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, TypeVar
 import structlog
 
 from streamer.alerts.alert_message import AlertMessage
-from streamer.alerts.alert_rules import AlertRule
+from streamer.alerts.alert_rule import AlertRule
 from streamer.alerts.rule_evaluator import RuleEvaluator
 from streamer.alerts.states import AlertNotice, advance_alerts
 from streamer.delivery.alert_state import (

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from streamer.alerts.alert_message import AlertMessage
 from streamer.alerts.states import Alert, Phase
+from streamer.alerts.verdict import FORMER_KINDS
 
 NOTIFIED_PHASES: Final[tuple[Phase, ...]] = ("firing", "clearing")
 """Phases of an alert that has fired, was sent to its receivers, and has not resolved."""
@@ -98,7 +99,16 @@ def encode_state(state: AlertState) -> bytes:
 
 
 def decode_state(encoded: bytes) -> AlertState:
-    return _decode(encoded)
+    """Decode a state, which may have been stored with the former names of kinds of rules."""
+    try:
+        return _decode(encoded)
+    except msgspec.ValidationError:
+        document = msgspec.msgpack.decode(encoded)
+        fired_verdicts = (alert.get("fired") for alert in document.get("alerts", ()))
+        for item in (*fired_verdicts, *document.get("messages", {}).values()):
+            if item is not None:
+                item["kind"] = FORMER_KINDS.get(item["kind"], item["kind"])
+        return msgspec.convert(document, AlertState)
 
 
 StateChange = Callable[[AlertState], AlertState]

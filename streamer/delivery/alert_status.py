@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from streamer.alerts.alert_rules import AlertRule
+from streamer.alerts.alert_rule import AlertRule
 from streamer.alerts.formatting import clock
 from streamer.alerts.reports.text_output import AlertStatus
 from streamer.alerts.states import Alert

@@ -9,7 +9,8 @@ import msgspec
 from rich.console import Console
 from rich.progress import Progress
 
-from streamer.alerts.alert_rules import AlertRule, load_alert_rules
+from streamer.alerts.alert_rule import AlertRule
+from streamer.alerts.alert_rules import load_alert_rules
 from streamer.alerts.formatting import clock
 from streamer.alerts.reports import text_output
 from streamer.alerts.reports.backtest import Backtester, BacktestResult, backtest_moments

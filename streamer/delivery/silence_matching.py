@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
 from streamer.alerts.alert_message import PROMETHEUS_ALERTNAME
-from streamer.alerts.alert_rules import AlertRule
+from streamer.alerts.alert_rule import AlertRule
 from streamer.delivery.alertmanager_client import AlertmanagerSilence, SilenceMatcher
 from streamer.events.models import DIMENSIONS
 from streamer.panes.pane_keys import ALL

@@ -42,7 +42,7 @@ def _test_message(now_ms: int) -> AlertMessage:
         what="firing",
         why="due",
         rule=TEST_RULE,
-        kind="silence",
+        kind="no_data",
         severity="warning",
         metric="offered",
         unit="count",

@@ -18,9 +18,9 @@ from streamer.metrics.formulas import (
     DurationMax,
     DurationMean,
     DurationPercentile,
-    Formula,
     MatureShare,
     MetricFigure,
+    MetricFormula,
     MoneySum,
     NetScore,
     PointsMean,
@@ -83,12 +83,12 @@ class MetricMeasure(msgspec.Struct, frozen=True):
     `support`: what the sample size counts.
     """
 
-    formulas: Mapping[str, Formula]
+    formulas: Mapping[str, MetricFormula]
     words: str
     support: str
 
     @property
-    def default(self) -> Formula:
+    def default(self) -> MetricFormula:
         """Formula of the default stat."""
         return next(iter(self.formulas.values()))
 
@@ -123,7 +123,7 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(self.measure.formulas)
 
     @property
-    def formula(self) -> Formula:
+    def formula(self) -> MetricFormula:
         """Formula of the default stat."""
         return self.measure.default
 
@@ -177,7 +177,7 @@ def _scale_mean(question: str, words: str) -> MetricMeasure:
 
 
 def _duration(duration: str, words: str, support: str) -> MetricMeasure:
-    formulas: dict[str, Formula] = {"mean": DurationMean(duration)}
+    formulas: dict[str, MetricFormula] = {"mean": DurationMean(duration)}
     formulas |= {f"p{percent}": DurationPercentile(duration, percent) for percent in (50, 90, 95)}
     formulas["max"] = DurationMax(duration)
     return MetricMeasure(formulas, words, support)

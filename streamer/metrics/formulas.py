@@ -107,7 +107,7 @@ class RatioTerms(NamedTuple):
     scale: int
 
 
-class Formula(msgspec.Struct, frozen=True):
+class MetricFormula(msgspec.Struct, frozen=True):
     """Formula of a metric. Here is what holds for most; each formula overrides what differs.
 
     `needs`: part of the context that it needs; "counts": the counts alone.
@@ -145,7 +145,7 @@ class Formula(msgspec.Struct, frozen=True):
         return None
 
 
-class ObservationMean(Formula, frozen=True):
+class ObservationMean(MetricFormula, frozen=True):
     """Mean of a sample of observations, with a confidence interval of the kind `interval`."""
 
     interval: ClassVar[str] = "normal"
@@ -383,7 +383,7 @@ class PointsMean(ObservationMean, frozen=True):
         return MeanSample(counts[self.name], counts[f"{self.name}_sum"] / 100, counts[f"{self.name}_squares"])
 
 
-class DurationPercentile(Formula, frozen=True):
+class DurationPercentile(MetricFormula, frozen=True):
     """Nearest-rank percentile of a duration in seconds: within 2 %, and 0 exactly.
 
     >>> from streamer.metrics.tally import bucket
@@ -411,7 +411,7 @@ class DurationPercentile(Formula, frozen=True):
         return NO_DATA
 
 
-class DurationMax(Formula, frozen=True):
+class DurationMax(MetricFormula, frozen=True):
     """Longest duration in seconds: within 2 %, 0 exactly, and never below the mean."""
 
     duration: str
@@ -426,7 +426,7 @@ class DurationMax(Formula, frozen=True):
         return longest._replace(value=max(longest.value, mean.value))
 
 
-class CountTotal(Formula, frozen=True):
+class CountTotal(MetricFormula, frozen=True):
     """Sum of the named counts: 0 where nothing happened. The value is its own support."""
 
     of: tuple[str, ...]
@@ -440,7 +440,7 @@ class CountTotal(Formula, frozen=True):
         return self.of
 
 
-class MoneySum(Formula, frozen=True):
+class MoneySum(MetricFormula, frozen=True):
     """Sum that is counted in hundredths: the total, or with `each` the mean over its support."""
 
     total: str
@@ -456,7 +456,7 @@ class MoneySum(Formula, frozen=True):
         return MetricFigure(counts[self.total] / 100 / (support if self.each else 1), None, None, support)
 
 
-class WorkloadRate(Formula, frozen=True):
+class WorkloadRate(MetricFormula, frozen=True):
     """Handled seconds per second of the window."""
 
     unit: ClassVar = "erlangs"
@@ -469,7 +469,7 @@ class WorkloadRate(Formula, frozen=True):
         return MetricFigure(counts["handle_ms"] / 1000 / context.window_s, None, None, support)
 
 
-class AgentCount(Formula, frozen=True):
+class AgentCount(MetricFormula, frozen=True):
     """Number of agents that the reader found in the window."""
 
     needs: ClassVar = "agents"
@@ -479,7 +479,7 @@ class AgentCount(Formula, frozen=True):
         return NO_DATA if agents is None else MetricFigure(agents, None, None, agents)
 
 
-class MatureShare(Formula, frozen=True):
+class MatureShare(MetricFormula, frozen=True):
     """Share of a count that lies in the mature part of the window."""
 
     of: str

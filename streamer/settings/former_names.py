@@ -1,4 +1,4 @@
-"""Settings that were renamed: the old names are read with a warning until version 0.3."""
+"""Settings and values that were renamed: the old names are read with a warning until version 0.3."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -20,6 +20,7 @@ FORMER_ALERT_NAMES: Final[Mapping[str, str]] = {
     "clear": "keep_firing_for",
     "tell": "receivers",
 }
+FORMER_ALERT_KINDS: Final[Mapping[str, str]] = {"target": "threshold", "silence": "no_data"}
 FORMER_DELIVERY_NAMES: Final[Mapping[str, str]] = {"via": "alertmanager_via", "keep": "retry_for"}
 
 log = structlog.get_logger()
@@ -61,3 +62,19 @@ def rename_former(former_names: Mapping[str, str], values: object) -> object:
         renamed[name] = renamed.pop(former_name)
         log.warning("setting renamed", former=former_name, now=name, former_name_works_until="0.3")
     return renamed
+
+
+def rename_former_kind(values: object) -> object:
+    """Return the settings of an alert rule with today's name of its kind, and warn of a former one.
+
+    >>> rename_former_kind({"kind": "drop"})
+    {'kind': 'drop'}
+    """
+    if not isinstance(values, Mapping) or not isinstance(former_kind := values.get("kind"), str):
+        return values
+    if former_kind not in FORMER_ALERT_KINDS:
+        return values
+    kind = FORMER_ALERT_KINDS[former_kind]
+    former, now = f'kind = "{former_kind}"', f'kind = "{kind}"'
+    log.warning("setting renamed", former=former, now=now, former_name_works_until="0.3")
+    return {**values, "kind": kind}

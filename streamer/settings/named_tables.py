@@ -11,6 +11,7 @@ from streamer.settings.former_names import (
     FORMER_DELIVERY_NAMES,
     FORMER_QUEUE_NAMES,
     rename_former,
+    rename_former_kind,
 )
 from streamer.settings.value_types import Duration, Formula, Zone
 
@@ -59,7 +60,7 @@ class QueueSettings(BaseModel, extra="forbid"):
 class AlertSettings(BaseModel, extra="forbid"):
     """[alerts.NAME]: a rule. What is not given is as in the default rule of that name, else the default."""
 
-    kind: Literal["target", "drop", "silence"] | None = None
+    kind: Literal["threshold", "drop", "no_data"] | None = None
     """Detector of the rule. Required for a rule of your own."""
     metric: str = ""
     """Metric of the rule. Required for a rule of your own."""
@@ -95,7 +96,7 @@ class AlertSettings(BaseModel, extra="forbid"):
     @model_validator(mode="before")
     @classmethod
     def _accept_former_names(cls, values: object) -> object:
-        return rename_former(FORMER_ALERT_NAMES, values)
+        return rename_former_kind(rename_former(FORMER_ALERT_NAMES, values))
 
 
 class ReceiverSettings(BaseModel, extra="forbid"):

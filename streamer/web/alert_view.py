@@ -7,11 +7,12 @@ import msgspec
 from msgspec.structs import replace
 
 from streamer.alerts.alert_message import AlertMessage, Contributor
-from streamer.alerts.alert_rules import AlertRule
+from streamer.alerts.alert_rule import AlertRule
+from streamer.alerts.detection.detectors import DETECTORS
 from streamer.alerts.formatting import group_name
 from streamer.alerts.messages.headline import HeadlineSubject, firing_title
 from streamer.alerts.states import Alert, NoticeReason, Phase
-from streamer.alerts.verdict import RuleKind, VerdictFigures
+from streamer.alerts.verdict import AlertSymptom, VerdictFigures
 from streamer.delivery.alert_coordinator import AlertCoordinator
 from streamer.delivery.alert_state import EMPTY_STATE, Acknowledgement, AlertState
 from streamer.readings.suppression import ANSWER_METRIC_OF, MIN_ANSWERS
@@ -66,7 +67,7 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     links: dict[str, str] = {}
     acknowledged: Acknowledgement | None = None
     silenced: AppliedSilence | None = None
-    what: wallboard.AlertSymptom | None = None
+    what: AlertSymptom | None = None
 
 
 def pipeline_alert_view(alert: wallboard.WallboardAlert) -> AlertView:
@@ -155,7 +156,7 @@ def _notified_view(alert: Alert, message: AlertMessage) -> AlertView:
         interval=message.interval,
         contributors=message.contributors,
         links=message.links,
-        what=_symptom(message.kind, message.better, firing_figures),
+        what=DETECTORS[message.kind].symptom(message.better, firing_figures),
     )
 
 
@@ -182,14 +183,8 @@ def _pending_view(alert: Alert, rule: AlertRule, names: NamesByDimension) -> Ale
         fired_at=alert.fired_at,
         resolved_at=alert.resolved_at,
         why=alert.why,
-        what=_symptom(rule.kind, rule.metric.better, figures),
+        what=DETECTORS[rule.kind].symptom(rule.metric.better, figures),
     )
-
-
-def _symptom(kind: RuleKind, better: str, figures: VerdictFigures) -> wallboard.AlertSymptom:
-    if kind == "silence":
-        return "odd" if figures.since is None else "silent"
-    return "missed" if kind == "target" else "fell" if better == "higher" else "rose"
 
 
 # Restriction to what a user may see.
@@ -226,7 +221,8 @@ def _without_survey_figures(view: AlertView) -> AlertView | None:
 
     It is hidden if it rests on fewer than FEWEST answers, or was not notified yet: then the number of answers
     is unknown. An alert that no data comes at all reveals nobody, and is always shown."""
-    if view.kind != "silence" and (view.figures is None or view.figures.support < MIN_ANSWERS):
+    is_about_answers = view.what not in ("silent", "odd")
+    if is_about_answers and (view.figures is None or view.figures.support < MIN_ANSWERS):
         return None
     return replace(_without_details(view), text=f"{view.title}.", figures=None, interval=None)
 

@@ -7,10 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from streamer.alerts.alert_rules import AlertRule
-from streamer.alerts.detection.drops import LEAST_LEARNED
+from streamer.alerts.alert_rule import AlertRule
+from streamer.alerts.detection.detectors import DETECTORS
+from streamer.alerts.detection.drop_evidence import LEAST_LEARNED
 from streamer.alerts.detection.series import MetricSeries
-from streamer.alerts.rule_evaluator import RuleEvaluator, rule_series_name
+from streamer.alerts.rule_evaluator import RuleEvaluator
 from streamer.alerts.verdict import RuleKind
 from streamer.delivery.alert_coordinator import AlertCoordinator
 from streamer.events.counting_rules import MINUTE
@@ -73,10 +74,10 @@ def rule_statuses(evaluator: RuleEvaluator, now_ms: int) -> list[RuleStatus]:
     """Return the status of every rule at `now_ms` (since the epoch)."""
     moment = evaluator.moment(now_ms)
     series_by_group = {
-        by: evaluator.gather_series(by, moment) for by in {rule.by: None for rule in evaluator.rules}
+        by: evaluator.data.gather_series(by, moment) for by in {rule.by: None for rule in evaluator.rules}
     }
     return [
-        _rule_status(rule, [*_learned_supports(rule, series_by_group[rule.by].get(rule_series_name(rule)))])
+        _rule_status(rule, [*_learned_supports(rule, series_by_group[rule.by].get(rule.series))])
         for rule in evaluator.rules
     ]
 
@@ -89,7 +90,7 @@ def _learned_supports(rule: AlertRule, series: MetricSeries | None) -> Iterator[
 
 
 def _rule_status(rule: AlertRule, supports: Sequence[int]) -> RuleStatus:
-    needs_baseline = rule.kind != "target"
+    needs_baseline = DETECTORS[rule.kind].needs_baseline
     return RuleStatus(
         name=rule.name,
         kind=rule.kind,

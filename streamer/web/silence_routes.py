@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from streamer.alerts.alert_rules import AlertRule
+from streamer.alerts.alert_rule import AlertRule
 from streamer.alerts.formatting import group_name
 from streamer.delivery.alert_coordinator import AlertCoordinator
 from streamer.delivery.alert_state import AlertSilence, AlertState

@@ -10,15 +10,13 @@ from typing import Final, Literal, NamedTuple
 
 import msgspec
 
+from streamer.alerts.verdict import AlertSymptom
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.readings.query import Reading
 from streamer.settings import Severity
 
 TileState = Literal["met", "missed", "unclear", "no_target", "few", "no_data"]
 TileTrend = Literal["up", "down", "same", "unknown"]
-AlertSymptom = Literal["missed", "fell", "rose", "silent", "odd"]
-"""The cause of an alert: a target is missed; a figure fell, or rose, to worse than its baseline; no more data
-comes; the data itself looks wrong."""
 TileHistory = list[tuple[int, float | None]]
 """Points (ms since the epoch, value), oldest first; the value is None without data or with a small sample."""
 

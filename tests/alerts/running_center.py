@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from streamer.alerts.alert_rules import AlertRule
+from streamer.alerts.alert_rule import AlertRule
 from streamer.alerts.detection.baseline import WEEK_H, Baseline
 from streamer.alerts.detection.dependence import learn_baseline
-from streamer.alerts.detection.drops import DropEvidence, detect_drops
+from streamer.alerts.detection.drop_evidence import DropEvidence, detect_drops
 from streamer.alerts.detection.series import (
     BASELINE_DAYS,
     MEMORY_DAYS,

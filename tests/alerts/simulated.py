@@ -6,8 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from streamer.alerts.alert_rule import AlertRule
 from streamer.alerts.alert_rules import DEFAULT_RULES, load_alert_rules
-from streamer.alerts.rule_evaluator import NotifiedAlerts, RuleEvaluator, RuleVerdict
+from streamer.alerts.detection.drop_evidence import DropEvidence, detect_drops
+from streamer.alerts.detection.evaluation import EvaluationMoment, NotifiedAlerts, RuleVerdict
+from streamer.alerts.rule_evaluator import RuleEvaluator
 from streamer.events.counting_rules import DAY, HOUR
 from streamer.metrics.tally import NUMBER
 from streamer.panes.pane_keys import FINE_MS, Cell, PaneHour, row_field
@@ -141,6 +144,12 @@ def only(**rules: Mapping[str, object]) -> Settings:
 
 async def watched(store: MemoryStore, settings: Settings) -> RuleEvaluator:
     return RuleEvaluator(await read(store, settings), settings, load_alert_rules(settings))
+
+
+def drop_evidence_now(evaluator: RuleEvaluator, rule: AlertRule) -> DropEvidence | None:
+    moment = EvaluationMoment(NOW, NOW)
+    series = evaluator.data.gather_series(rule.by, moment).get(rule.series)
+    return series and detect_drops(series, rule, evaluator.data.replay(rule, moment))
 
 
 def by_key(

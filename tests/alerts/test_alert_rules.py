@@ -2,7 +2,8 @@
 
 import pytest
 
-from streamer.alerts.alert_rules import AlertRule, load_alert_rules
+from streamer.alerts.alert_rule import AlertRule
+from streamer.alerts.alert_rules import load_alert_rules
 from streamer.alerts.opening_hours import HoursError, OpeningHours, parse_hours
 from streamer.events.counting_rules import HOUR, MINUTE
 from streamer.settings import AlertSettings, Settings, SettingsError
@@ -21,7 +22,7 @@ def one(**given: object) -> Settings:
 
 def test_a_center_that_sets_nothing_watches_targets_drops_and_silence() -> None:
     found = load_alert_rules(Settings())
-    assert {rule.kind for rule in found} == {"target", "drop", "silence"}
+    assert {rule.kind for rule in found} == {"threshold", "drop", "no_data"}
     assert {"nps-target", "nps-drop", "handle-time-drop", "silence"} <= {rule.name for rule in found}
     assert all(rule.shared for rule in found if rule.by == "queue")
 
@@ -62,13 +63,13 @@ def test_a_shared_budget_is_divided_and_another_is_not() -> None:
     assert shared.observations_per_alarm(6_000, 200) == 600_000
 
 
-TARGET = {"kind": "target", "metric": "csat_ratio"}
+TARGET = {"kind": "threshold", "metric": "csat_ratio"}
 
 
 @pytest.mark.parametrize(
     ("given", "line"),
     [
-        ({"metric": "nps_score"}, "alerts.one.kind: expected one of target, drop, silence"),
+        ({"metric": "nps_score"}, "alerts.one.kind: expected one of threshold, drop, no_data"),
         ({"kind": "drop", "metric": "nps"}, "alerts.one.metric = 'nps': expected metrics such as nps_score"),
         (
             {"kind": "drop", "metric": "qa_score"},
@@ -79,19 +80,22 @@ TARGET = {"kind": "target", "metric": "csat_ratio"}
             "alerts.one.metric = 'fcr_ratio': a drop can be detected in",
         ),
         ({"kind": "drop", "metric": "response_ratio"}, "alerts.one.metric = 'response_ratio': a drop can be"),
-        ({"kind": "silence", "metric": "nps_score"}, "alerts.one.metric = 'nps_score': silence can be det"),
         (
-            {"kind": "target", "metric": "contacts"},
+            {"kind": "no_data", "metric": "nps_score"},
+            "alerts.one.metric = 'nps_score': missing data can be detected in",
+        ),
+        (
+            {"kind": "threshold", "metric": "contacts"},
             "alerts.one.metric = 'contacts': a target needs a metric",
         ),
         (
-            {"kind": "target", "metric": "handle_time_seconds"},
+            {"kind": "threshold", "metric": "handle_time_seconds"},
             "alerts.one.target: required, since targets.",
         ),
         (TARGET | {"target": 1.2}, "alerts.one.target = 1.2: csat_ratio lies between 0 and 1"),
         (TARGET | {"target": 0}, "alerts.one.target = 0: no csat_ratio is worse, so the rule"),
         (
-            {"kind": "target", "metric": "abandon_ratio", "target": 1},
+            {"kind": "threshold", "metric": "abandon_ratio", "target": 1},
             "alerts.one.target = 1: no abandon_ratio is worse",
         ),
         (
@@ -99,7 +103,10 @@ TARGET = {"kind": "target", "metric": "csat_ratio"}
             "alerts.one.target = 0.8: the rule would never fire; set min_sample",
         ),
         (TARGET | {"window": "2h"}, "alerts.one.window = '2h': expected one of 5m, 15m"),
-        ({"kind": "target", "metric": "fcr_ratio"}, "alerts.one.window = 'today': fcr_ratio is read over 7d"),
+        (
+            {"kind": "threshold", "metric": "fcr_ratio"},
+            "alerts.one.window = 'today': fcr_ratio is read over 7d",
+        ),
         (
             TARGET | {"receivers": ["floor"]},
             "alerts.one.receivers = 'floor': expected some of the names in [re",
@@ -125,7 +132,7 @@ def test_a_rule_that_cannot_work_says_why(given: dict[str, object], line: str) -
     "given", [TARGET | {"min_sample": 4}, TARGET | {"target": 1}, TARGET | {"by": "all"}]
 )
 def test_a_rule_that_can_just_work_is_taken(given: dict[str, object]) -> None:
-    assert named("one", one(**given)).kind == "target"
+    assert named("one", one(**given)).kind == "threshold"
 
 
 # Hours of operation.

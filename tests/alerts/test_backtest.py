@@ -18,10 +18,16 @@ from tests.alerts.simulated import NOW, NPS, Drawn, days_ago, drawn, only, read,
 QUEUES = ["billing", "sales"]
 RULES: dict[str, dict[str, object]] = {
     "fell": {"kind": "drop", "metric": "nps_score", "keep_firing_for": "1h"},
-    "missed": {"kind": "target", "metric": "nps_score", "target": 10, "for": "10m", "keep_firing_for": "15m"},
-    "hour": {"kind": "target", "metric": "nps_score", "target": 10, "window": "4h"},
+    "missed": {
+        "kind": "threshold",
+        "metric": "nps_score",
+        "target": 10,
+        "for": "10m",
+        "keep_firing_for": "15m",
+    },
+    "hour": {"kind": "threshold", "metric": "nps_score", "target": 10, "window": "4h"},
     "shut": {"kind": "drop", "metric": "nps_score", "hours": {"mon-thu": "00:00-24:00"}},
-    "quiet": {"kind": "silence", "metric": "offered", "by": "all"},
+    "quiet": {"kind": "no_data", "metric": "offered", "by": "all"},
 }
 
 
@@ -112,7 +118,7 @@ async def test_what_came_after_a_moment_changes_nothing_of_what_was_told_until_t
 @pytest.mark.parametrize(("until_h", "phase"), [(18.5, "firing"), (14.5, "clearing"), (8.0, "resolved")])
 async def test_it_says_whether_it_lasts_at_the_end(until_h: float, phase: str) -> None:
     store = await written(fallen(1.5, 14 / 24))  # in the evening few answers come
-    rule = {"kind": "target", "metric": "nps_score", "target": 20, "window": "1h", "keep_firing_for": "2h"}
+    rule = {"kind": "threshold", "metric": "nps_score", "target": 20, "window": "1h", "keep_firing_for": "2h"}
     looked_at = backtest_moments(NOW - 20 * HOUR, NOW - round(until_h * HOUR), NOW)
     found = (await stage(store, only(one=rule))).run(looked_at)
     assert [ring.phase for ring in found.rings if ring.key == "billing"] == [phase]
@@ -122,7 +128,7 @@ async def test_it_says_whether_it_lasts_at_the_end(until_h: float, phase: str) -
 async def test_a_rule_fires_at_the_first_look_at_which_it_has_held_long_enough(
     for_: str, minutes: int
 ) -> None:
-    rule = {"kind": "target", "metric": "nps_score", "target": 0, "window": "4h", "for": for_}
+    rule = {"kind": "threshold", "metric": "nps_score", "target": 0, "window": "4h", "for": for_}
     store = await written(fallen(0.4, 0))
     found = (await stage(store, only(one=rule))).run(backtest_moments(NOW - 10 * HOUR, NOW, NOW))
     (ring,) = [ring for ring in found.rings if ring.key == "billing"][:1]

@@ -27,7 +27,7 @@ def ms(found: ComparedPanes | None) -> tuple[str, int, int, int]:
 
 
 def target(window: str, metric: str = "nps_score", **other: object) -> ComparedPanes | None:
-    settings = only(one={"kind": "target", "metric": metric, "window": window, "target": 0.5, **other})
+    settings = only(one={"kind": "threshold", "metric": metric, "window": window, "target": 0.5, **other})
     (rule,) = load_alert_rules(settings)
     return panes_of_window(rule, MOMENT, "UTC", WindowSpans())
 

@@ -8,7 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from streamer.alerts.alert_message import AlertMessage
-from streamer.alerts.alert_rules import AlertRule, load_alert_rules
+from streamer.alerts.alert_rule import AlertRule
+from streamer.alerts.alert_rules import load_alert_rules
 from streamer.alerts.formatting import clock
 from streamer.alerts.messages.composer import MAX_EXPLAINED, MessageComposer
 from streamer.alerts.messages.sentences import contributor_text
@@ -27,8 +28,8 @@ from tests.messages import logs
 
 NAMES = {"queue": {"billing": "Billing", "vip": "VIP"}, "team": {"red": "Red"}, "channel": {"chat": "Chat"}}
 DROP = {"kind": "drop", "metric": "nps_score"}
-TARGET = {"kind": "target", "metric": "service_level_ratio"}
-SILENCE = {"kind": "silence", "metric": "offered"}
+TARGET = {"kind": "threshold", "metric": "service_level_ratio"}
+SILENCE = {"kind": "no_data", "metric": "offered"}
 LONG = {"kind": "drop", "metric": "handle_time_seconds"}
 NOTHING = VerdictFigures()
 BEGAN = VerdictFigures(value=1.0, usual=2.0, target=3.0, since=NOW - HOUR, support=30)
@@ -78,19 +79,19 @@ async def nothing() -> MetricsReader:
         ({"kind": "drop", "metric": "handle_time_seconds"}, "sales", "Handle time of sales rose"),
         ({"kind": "drop", "metric": "abandon_ratio"}, "vip", "Abandon rate of VIP rose"),
         (
-            {"kind": "target", "metric": "service_level_ratio"},
+            {"kind": "threshold", "metric": "service_level_ratio"},
             "vip",
             "Service level of VIP misses its target",
         ),
         (
-            {"kind": "target", "metric": "handle_time_seconds", "target": 300},
+            {"kind": "threshold", "metric": "handle_time_seconds", "target": 300},
             "sales",
             "Handle time of sales is over its target",
         ),
-        ({"kind": "silence", "metric": "offered"}, "billing", "No contacts from Billing"),
-        ({"kind": "silence", "metric": "offered", "by": "all"}, "", "No contacts in the whole center"),
-        ({"kind": "silence", "metric": "surveys"}, "billing", "No answers to surveys from Billing"),
-        ({"kind": "silence", "metric": "callbacks"}, "billing", "No callbacks from Billing"),
+        ({"kind": "no_data", "metric": "offered"}, "billing", "No contacts from Billing"),
+        ({"kind": "no_data", "metric": "offered", "by": "all"}, "", "No contacts in the whole center"),
+        ({"kind": "no_data", "metric": "surveys"}, "billing", "No answers to surveys from Billing"),
+        ({"kind": "no_data", "metric": "callbacks"}, "billing", "No callbacks from Billing"),
     ],
 )
 async def test_a_title_says_what_is_wrong_with_whom(rule: Mapping[str, object], key: str, title: str) -> None:
@@ -101,7 +102,7 @@ async def test_a_title_says_what_is_wrong_with_whom(rule: Mapping[str, object], 
 
 
 async def test_of_data_that_is_not_whole_nobody_says_that_contacts_stay_away() -> None:
-    settings = named(one={"kind": "silence", "metric": "offered", "by": "all"})
+    settings = named(one={"kind": "no_data", "metric": "offered", "by": "all"})
     (one,) = load_alert_rules(settings)
     (message,) = await said(await nothing(), settings, noticed(one, judged(one, key="")))
     assert message.title == "Something is wrong with the data"
@@ -148,7 +149,7 @@ async def test_of_a_drop_score_usual_score_support_interval_and_since_when_are_s
 
 
 async def test_of_a_missed_target_score_target_support_interval_and_since_when_are_said() -> None:
-    rule = {"kind": "target", "metric": "nps_score", "window": "24h", "target": 30}
+    rule = {"kind": "threshold", "metric": "nps_score", "window": "24h", "target": 30}
     (message,) = await firing_messages(named(one=rule))
     interval, figures = message.interval, message.figures
     assert interval is not None
@@ -165,7 +166,7 @@ async def test_of_a_missed_target_score_target_support_interval_and_since_when_a
     ("window", "said_so"), [("1h", "in the last hour"), ("30m", "in the last 30 minutes"), ("today", "today")]
 )
 async def test_where_lower_is_better_it_is_over_its_target(window: str, said_so: str) -> None:
-    rule = {"kind": "target", "metric": "handle_time_seconds", "window": window, "target": 300}
+    rule = {"kind": "threshold", "metric": "handle_time_seconds", "window": window, "target": 300}
     settings = named(one=rule)
     (one,) = load_alert_rules(settings)
     verdict = judged(one, VerdictFigures(value=372.4, target=300.0, support=1240))
@@ -281,7 +282,7 @@ async def test_of_a_part_of_few_answers_its_score_is_not_said_but_their_number_i
 
 
 async def test_without_a_day_before_a_part_is_compared_with_the_target() -> None:
-    settings = named(one={"kind": "target", "metric": "nps_score", "window": "24h", "target": 30})
+    settings = named(one={"kind": "threshold", "metric": "nps_score", "window": "24h", "target": 30})
     reader = await told(contacts({"team": "red"}, 0, hours=23), settings)
     (one,) = load_alert_rules(settings)
     verdict = judged(one, VerdictFigures(value=0.0, target=30.0, support=200))
@@ -290,7 +291,7 @@ async def test_without_a_day_before_a_part_is_compared_with_the_target() -> None
 
 
 async def test_today_is_that_of_the_queue() -> None:
-    rule = {"kind": "target", "metric": "nps_score", "window": "today", "target": 30}
+    rule = {"kind": "threshold", "metric": "nps_score", "window": "today", "target": 30}
     settings = named(one=rule).model_copy(
         update={"queues": {"billing": QueueSettings(timezone="Asia/Tokyo")}}
     )
@@ -321,7 +322,7 @@ async def test_of_200_notices_the_most_severe_are_explained_and_the_order_stays(
 
 
 async def test_where_nothing_is_known_there_are_no_contributors_and_no_interval() -> None:
-    settings = named(one=DROP, two={"kind": "target", "metric": "nps_score"})
+    settings = named(one=DROP, two={"kind": "threshold", "metric": "nps_score"})
     figures = VerdictFigures(value=0.0, usual=30.0, target=20.0, support=9, since=NOW - 90 * DAY)
     notices = [noticed(rule, judged(rule, figures)) for rule in load_alert_rules(settings)]
     for message in await said(await nothing(), settings, *notices):
@@ -356,7 +357,7 @@ async def ended(
         (DROP, "NPS of Billing is as usual again"),
         (LONG, "Handle time of Billing is as usual again"),
         (TARGET, "Service level of Billing meets its target again"),
-        (LONG | {"kind": "target", "target": 300}, "Handle time of Billing is within its target again"),
+        (LONG | {"kind": "threshold", "target": 300}, "Handle time of Billing is within its target again"),
         (SILENCE, "Contacts from Billing come in again"),
     ],
 )

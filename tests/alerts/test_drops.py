@@ -6,8 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from streamer.alerts.alert_rules import AlertRule, load_alert_rules
-from streamer.alerts.detection.drops import DropEvidence, detect_drops, evidence_points
+from streamer.alerts.alert_rule import AlertRule
+from streamer.alerts.alert_rules import load_alert_rules
+from streamer.alerts.detection.drop_evidence import DropEvidence, detect_drops, evidence_points
 from streamer.alerts.detection.evidence_replay import OVER_SHARE
 from streamer.alerts.rule_evaluator import RuleEvaluator
 from streamer.alerts.states import Alert, advance_alerts
@@ -22,6 +23,7 @@ from tests.alerts.simulated import (
     by_key,
     days_ago,
     drawn,
+    drop_evidence_now,
     only,
     read,
     steady,
@@ -40,7 +42,7 @@ def rule_of(watch: RuleEvaluator) -> AlertRule:
 
 
 def evidence(watch: RuleEvaluator) -> DropEvidence:
-    found = watch.drop_evidence_at(rule_of(watch), NOW)
+    found = drop_evidence_now(watch, rule_of(watch))
     assert found is not None
     return found
 
@@ -233,7 +235,7 @@ async def test_a_burst_of_late_answers_is_placed_where_they_belong_and_fires_not
     await reader.refresh(NOW)
     assert "fires" not in {judged.verdict.state for judged in watch.evaluate_rules(NOW)}
     whole = await watched(await written(part), settings)
-    counts, expected = (one.drop_evidence_at(rule_of(one), NOW) for one in (watch, whole))
+    counts, expected = (drop_evidence_now(one, rule_of(one)) for one in (watch, whole))
     assert counts is not None
     assert expected is not None
     assert counts.series.counts.sum(axis=0).tolist() == expected.series.counts.sum(axis=0).tolist()

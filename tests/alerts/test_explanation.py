@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from streamer.alerts.alert_rules import load_alert_rules
+from streamer.alerts.opening_hours import format_hours as said_hours
 from streamer.alerts.opening_hours import parse_hours
 from streamer.alerts.reports.explanation import Explanation, explain_rule
 from streamer.alerts.reports.rule_summary import false_alarm_promise
-from streamer.alerts.reports.rule_summary import format_hours as said_hours
 from streamer.alerts.rule_evaluator import RuleEvaluator
 from streamer.events.counting_rules import DAY, HOUR, MINUTE
 from streamer.metrics.tally import NUMBER
@@ -20,8 +20,8 @@ from tests.alerts.simulated import NOW, NPS, Drawn, by_key, days_ago, drawn, onl
 
 QUEUES = ["billing", "sales"]
 DROP = {"kind": "drop", "metric": "nps_score"}
-TARGET = {"kind": "target", "metric": "nps_score", "window": "24h", "target": 20}
-SILENCE = {"kind": "silence", "metric": "offered", "by": "all"}
+TARGET = {"kind": "threshold", "metric": "nps_score", "window": "24h", "target": 20}
+SILENCE = {"kind": "no_data", "metric": "offered", "by": "all"}
 
 
 def fallen(queues: Sequence[str] = QUEUES, a_day: float = 200) -> Drawn:

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from streamer.alerts.alert_rules import AlertRule, load_alert_rules
+from streamer.alerts.alert_rule import AlertRule
+from streamer.alerts.alert_rules import load_alert_rules
 from streamer.alerts.detection.baseline import WEEK_H, fit_baseline
-from streamer.alerts.detection.drops import DropEvidence, detect_drops
+from streamer.alerts.detection.drop_evidence import DropEvidence, detect_drops
 from streamer.alerts.detection.evidence_replay import OVER_SHARE
 from streamer.alerts.detection.series import STEP_MS, MetricSeries
 from streamer.events.counting_rules import HOUR

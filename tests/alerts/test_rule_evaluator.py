@@ -32,7 +32,7 @@ from tests.alerts.simulated import (
 )
 
 FEW = ["billing", "sales"]
-TARGET = {"kind": "target", "metric": "nps_score", "window": "24h"}
+TARGET = {"kind": "threshold", "metric": "nps_score", "window": "24h"}
 OFFERED = (NUMBER["offered"],)
 
 
@@ -145,7 +145,7 @@ async def test_no_events_where_the_hour_promises_some_are_told(hours: int, state
     part = drawn(FEW, 400, OFFERED, steady(1.0))
     store = await written(quiet(part, hours) if hours else part)
     await store.beat({PARTITION: Heartbeat(NOW, 0, NOW - hours * HOUR)})
-    settings = only(one={"kind": "silence", "metric": "offered", "by": "all"})
+    settings = only(one={"kind": "no_data", "metric": "offered", "by": "all"})
     verdict = by_key(await watched(store, settings))[""].verdict
     assert verdict.state == state
     assert verdict.reason.startswith("No contacts in the whole center since") is (state == "fires")
@@ -154,7 +154,7 @@ async def test_no_events_where_the_hour_promises_some_are_told(hours: int, state
 async def test_a_quiet_night_is_not_silence() -> None:
     night = NOW // DAY * DAY + 3 * HOUR
     store = await written(drawn(FEW, 400, OFFERED, steady(1.0)))
-    settings = only(one={"kind": "silence", "metric": "offered", "by": "all"})
+    settings = only(one={"kind": "no_data", "metric": "offered", "by": "all"})
     watch = await watched(store, settings)
     states = [by_key(watch, at=night + number * 5 * MINUTE)[""].verdict.state for number in range(24)]
     assert states == ["holds"] * 24

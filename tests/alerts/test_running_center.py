@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from streamer.alerts.alert_rules import AlertRule, load_alert_rules
+from streamer.alerts.alert_rule import AlertRule
+from streamer.alerts.alert_rules import load_alert_rules
 from streamer.alerts.detection.baseline import WEEK_H
 from streamer.alerts.detection.dependence import learn_baseline
-from streamer.alerts.detection.drops import detect_drops
+from streamer.alerts.detection.drop_evidence import detect_drops
 from streamer.alerts.detection.evidence_replay import EvidenceReplay
 from streamer.alerts.rule_evaluator import RuleEvaluator
 from streamer.alerts.states import AlertNotice, advance_alerts
@@ -17,7 +18,7 @@ from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
 from tests.alerts import simulated
 from tests.alerts.running_center import RunningCenter, run_center
-from tests.alerts.simulated import NOW, NPS, Drawn, drawn, only, steady
+from tests.alerts.simulated import NOW, NPS, Drawn, drawn, drop_evidence_now, only, steady
 from tests.alerts.test_drops import DROP, FEW, dropping, rule_of
 
 SECONDS_2 = 2 * SECOND
@@ -57,7 +58,7 @@ async def watched(store: MemoryStore, settings: Settings, at: int) -> RuleEvalua
 async def test_what_is_judged_of_a_store_is_what_the_arrays_say() -> None:
     part = drawn(FEW, 200, NPS, simulated.swinging(0.2, 0.3, 0.5))
     watch = await simulated.watched(await simulated.written(part), only(one=DROP))
-    found = watch.drop_evidence_at(rule_of(watch), NOW)
+    found = drop_evidence_now(watch, rule_of(watch))
     assert found is not None
     series = found.series
     first = int(series.starts[0]) // HOUR - part.first
@@ -76,7 +77,7 @@ async def test_what_is_kept_of_a_replay_changes_nothing() -> None:
     """Whatever came meanwhile, and wherever it belongs, it is what a new replay says, to the last bit."""
     part, chance = drawn(FEW, 300, NPS, dropping(0.2, 0.5, 0.3, 0.2)), np.random.default_rng(3)
     watch = await simulated.watched(await simulated.written(part), only(one=DROP))
-    found = watch.drop_evidence_at(rule_of(watch), NOW)
+    found = drop_evidence_now(watch, rule_of(watch))
     assert found is not None
     replay, series = EvidenceReplay(), found.series
     steps = [*chance.integers(1, len(series.starts), 20).tolist(), len(series.starts)]

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.alerts.alert_rules import AlertRule, load_alert_rules
+from streamer.alerts.alert_rule import AlertRule
+from streamer.alerts.alert_rules import load_alert_rules
 from streamer.alerts.states import (
     MAX_GAP_MS,
     Alert,

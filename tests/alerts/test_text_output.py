@@ -139,7 +139,7 @@ async def test_where_nothing_fell_the_evidence_stays_below_the_line() -> None:
 
 
 async def test_a_target_is_drawn_as_a_figure_in_its_interval() -> None:
-    rule = {"kind": "target", "metric": "nps_score", "window": "24h", "target": 20}
+    rule = {"kind": "threshold", "metric": "nps_score", "window": "24h", "target": 20}
     text = commands.format_explanation(await known(only(one=rule)), "one", "billing", None, False)
     assert {"lower", "upper", "target"} <= {line.split()[0] for line in text.splitlines() if line.strip()}
     rows = [line for line in text.splitlines() if "●" in line][1:]
@@ -273,7 +273,7 @@ def test_a_wrong_question_exits_2_with_one_line(
 
 def test_a_rule_that_cannot_work_exits_2(alerts: CliRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(
-        "STREAMER_ALERTS", '{"mine": {"kind": "target", "metric": "csat_ratio", "target": 1.2}}'
+        "STREAMER_ALERTS", '{"mine": {"kind": "threshold", "metric": "csat_ratio", "target": 1.2}}'
     )
     found = asked(alerts, "list")
     assert found.exit_code == 2

@@ -86,7 +86,7 @@ def test_hours_are_taken_where_ten_seconds_are_not_kept_and_nothing_younger_than
 
 async def test_a_days_old_alert_on_today_is_not_taken_back_because_nobody_can_read_it_any_more() -> None:
     part = drawn(QUEUES, 200, NPS, steady(0.6, 0.3, 0.1))
-    settings = only(one={"kind": "target", "metric": "nps_score", "keep_firing_for": "1h"})
+    settings = only(one={"kind": "threshold", "metric": "nps_score", "keep_firing_for": "1h"})
     reader = await read(await written(part), settings)
     watch = RuleEvaluator(reader, settings, load_alert_rules(settings))
     then = NOW - 3 * DAY + 7 * MINUTE
@@ -96,7 +96,7 @@ async def test_a_days_old_alert_on_today_is_not_taken_back_because_nobody_can_re
 
 
 async def test_short_windows_of_long_ago_are_said_to_be_forgotten() -> None:
-    settings = only(one={"kind": "target", "metric": "nps_score", "window": "30m"})
+    settings = only(one={"kind": "threshold", "metric": "nps_score", "window": "30m"})
     watch = RuleEvaluator(
         await read(await written(answers()), settings), settings, load_alert_rules(settings)
     )

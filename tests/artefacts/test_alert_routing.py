@@ -22,7 +22,7 @@ from tests.delivery.alert_samples import alert, evaluation_round, message
 from tests.parts.server import run
 
 DROP = message(alert())
-SILENT = replace(message(alert("", rule="silence")), by="all", kind="silence", severity="critical")
+SILENT = replace(message(alert("", rule="silence")), by="all", kind="no_data", severity="critical")
 WAYS = ("api", "prometheus")
 
 
@@ -63,7 +63,7 @@ def test_silence_waits_for_what_says_more(way: str, tmp_path: Path) -> None:
 
 @pytest.mark.prometheus
 def test_rules_of_silence_are_known_by_name_whatever_it_is(tmp_path: Path) -> None:
-    quiet = AlertSettings(kind="silence", metric="offered", by="all", severity="warning")
+    quiet = AlertSettings(kind="no_data", metric="offered", by="all", severity="warning")
     settings = Settings(alerts={'a|b "quiet"': quiet, "c.d": quiet})
     for rule, waits in (
         ('a|b "quiet"', True),

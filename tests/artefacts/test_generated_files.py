@@ -88,7 +88,7 @@ def test_other_settings_are_shown(project: Path) -> None:
 
 @pytest.mark.parametrize("options", [(), ("--check",)])
 def test_an_alert_that_cannot_work_is_named(project: Path, options: tuple[str, ...]) -> None:
-    (project / "streamer.toml").write_text('alerts.mine = {kind = "silence", metric = "happiness"}\n')
+    (project / "streamer.toml").write_text('alerts.mine = {kind = "no_data", metric = "happiness"}\n')
     result = run_generate(*options)
     assert result.exit_code == 2
     assert "alerts.mine.metric = 'happiness'" in result.output

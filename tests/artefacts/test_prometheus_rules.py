@@ -22,12 +22,12 @@ url = "https://wall.example/center/"
 [alerts.silence]
 enabled = false
 [alerts."a|b \\"quiet\\""]
-kind = "silence"
+kind = "no_data"
 metric = "surveys"
 by = "site,team"
 severity = "warning"
 [alerts."c.d"]
-kind = "silence"
+kind = "no_data"
 metric = "offered"
 """
 """Settings with special cases: several pairs, a page elsewhere, and no-data rules whose names have characters

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 import numpy as np
 
-from streamer.alerts.alert_rules import AlertRule, load_alert_rules
+from streamer.alerts.alert_rule import AlertRule
+from streamer.alerts.alert_rules import load_alert_rules
 from tests.alerts.queueing import Waited, waited
 from tests.alerts.running_center import RunningCenter, run_center
 from tests.alerts.simulated import only

@@ -13,7 +13,8 @@ from msgspec.structs import replace
 from starlette.applications import Starlette
 
 from streamer.alerts.alert_message import AlertMessage, Contributor
-from streamer.alerts.alert_rules import AlertRule, load_alert_rules
+from streamer.alerts.alert_rule import AlertRule
+from streamer.alerts.alert_rules import load_alert_rules
 from streamer.alerts.messages.composer import MessageComposer
 from streamer.alerts.rule_evaluator import RuleEvaluator
 from streamer.alerts.states import Alert, NoticeReason, Phase
@@ -35,7 +36,7 @@ from tests.browser.supervised_center import NOW, SETTINGS, SupervisedCenter, goo
 RULES: Mapping[str, Any] = {
     "alerts": {
         "by-agent": {"kind": "drop", "metric": "handle_time_seconds", "by": "agent"},
-        "one-center": {"kind": "target", "metric": "csat_ratio", "by": "all", "target": 0.8},
+        "one-center": {"kind": "threshold", "metric": "csat_ratio", "by": "all", "target": 0.8},
     }
 }
 QUICK = EvaluationSchedule(interval_s=0.05, duration_factor=0)
@@ -137,7 +138,7 @@ class AlertCenter(SupervisedCenter):
             group=self.settings.names.get(rule.by, {}).get(of.key, of.key), at=self.now, since=of.began_at,
             title=f"{rule.metric.name} of {of.key}", text=f"{rule.metric.name} of {of.key}.",
             figures=figures, interval=_interval(rule),
-            contributors=() if rule.kind == "silence" else tuple(_part(rule, *one) for one in PARTS),
+            contributors=() if rule.kind == "no_data" else tuple(_part(rule, *one) for one in PARTS),
             links=_links(rule, of.key),
         )  # fmt: skip
         return replace(message, **more)
@@ -148,9 +149,9 @@ def _verdict(rule: AlertRule, key: str, since: int) -> Verdict:
         rule.metric.unit, (0.0, 14.2)
     )
     target = 0.8 if rule.metric.unit == "ratio" else 30.0
-    measured = {"target": target} if rule.kind == "target" else {"usual": usual}
+    measured = {"target": target} if rule.kind == "threshold" else {"usual": usual}
     figures = VerdictFigures(
-        value=value, support=0 if rule.kind == "silence" else 64, since=since, **measured
+        value=value, support=0 if rule.kind == "no_data" else 64, since=since, **measured
     )
     return Verdict(kind=rule.kind, key=key, state="fires", reason="It is bad.", figures=figures)
 
@@ -170,7 +171,7 @@ def _part(rule: AlertRule, dimension: str, key: str, moved: float, support: int)
 
 
 def _links(rule: AlertRule, key: str) -> dict[str, str]:
-    if rule.kind == "silence":
+    if rule.kind == "no_data":
         return {}
     group = f"by={rule.by}&key={key}" if rule.by != "all" else "by=queue&key=%00all"
     return {

@@ -24,7 +24,7 @@ from tests.parts.redis_server import RedisServer
 
 QUICK = EvaluationSchedule(interval_s=0.01, duration_factor=0, lease_s=60)
 BRIEF = QUICK._replace(lease_s=1)
-RULE = {"kind": "target", "metric": "nps_score", "window": "24h", "target": 20, "keep_firing_for": 0}
+RULE = {"kind": "threshold", "metric": "nps_score", "window": "24h", "target": 20, "keep_firing_for": 0}
 SETTINGS = only(one=RULE).model_copy(
     update={"receivers": {"desk": ReceiverSettings.model_validate({"url": "http://127.0.0.1:9/"})}}
 )

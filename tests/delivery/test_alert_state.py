@@ -3,12 +3,15 @@
 from collections import Counter
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from streamer.alerts.alert_message import AlertMessage
 from streamer.alerts.states import Alert
+from streamer.alerts.verdict import Verdict
 from streamer.delivery.alert_state import (
     EMPTY_STATE,
     MAX_WAITING,
@@ -148,6 +151,26 @@ def test_a_record_is_read_as_it_was_written() -> None:
     )
     assert decode_state(encode_state(whole)) == whole
     assert decode_state(encode_state(EMPTY_STATE)) == EMPTY_STATE
+
+
+def test_a_state_stored_with_former_kinds_of_rules_is_read() -> None:
+    verdict = Verdict(kind="no_data", key="", state="fires", reason="Nothing came.")
+    state = AlertState(
+        alerts=(replace(FIRING, fired=verdict), replace(FIRING, key="pending", fired=None)),
+        messages={BEGAN.id: replace(BEGAN, kind="threshold"), OVER.id: replace(OVER, kind="drop")},
+        waiting={"kind": (BEGAN.id,)},
+    )
+    document = msgspec.to_builtins(state)
+    document["alerts"][0]["fired"]["kind"] = "silence"
+    document["messages"][BEGAN.id]["kind"] = "target"
+    assert decode_state(msgspec.msgpack.encode(document)) == state
+
+
+def test_a_state_of_unknown_kinds_is_an_error() -> None:
+    document = msgspec.to_builtins(AlertState(messages={BEGAN.id: BEGAN}))
+    document["messages"][BEGAN.id]["kind"] = "novel"
+    with pytest.raises(msgspec.ValidationError):
+        decode_state(msgspec.msgpack.encode(document))
 
 
 class Model:

@@ -27,7 +27,7 @@ from tests.delivery.http_listener import HttpListener, status
 from tests.delivery.manual_time import ManualTime
 from tests.parts.redis_server import RedisServer
 
-RULE = {"kind": "target", "metric": "nps_score", "window": "24h", "target": 20, "keep_firing_for": 0}
+RULE = {"kind": "threshold", "metric": "nps_score", "window": "24h", "target": 20, "keep_firing_for": 0}
 REAL = DeliveryTiming(lambda: NOW)
 
 

@@ -8,14 +8,16 @@ import pytest
 
 from streamer.metrics import formulas
 from streamer.metrics.catalogue import CATALOGUE
-from streamer.metrics.formulas import Formula, ObservationMean, ReadingContext, TallyCounts
+from streamer.metrics.formulas import MetricFormula, ObservationMean, ReadingContext, TallyCounts
 from streamer.metrics.tally import NUMBERS
 
 STREAMER = Path(inspect.getfile(formulas)).parents[1]
 SHAPES = [
     name
     for name, shape in vars(formulas).items()
-    if inspect.isclass(shape) and issubclass(shape, Formula) and shape not in (Formula, ObservationMean)
+    if inspect.isclass(shape)
+    and issubclass(shape, MetricFormula)
+    and shape not in (MetricFormula, ObservationMean)
 ]
 
 

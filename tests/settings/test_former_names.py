@@ -26,6 +26,16 @@ ROWS = [
         {"alerts": {"a": {"receivers": [], "keep_firing_for": 60.0, "min_sample": 3}}},
     ),
     (
+        "the kind of a rule for a target",
+        {"alerts": {"a": {"kind": "target"}}},
+        {"alerts": {"a": {"kind": "threshold"}}},
+    ),
+    (
+        "the kind of a rule for missing data",
+        {"alerts": {"a": {"kind": "silence"}}},
+        {"alerts": {"a": {"kind": "no_data"}}},
+    ),
+    (
         "the delivery",
         {"delivery": {"via": "prometheus", "keep": "60s"}},
         {"delivery": {"alertmanager_via": "prometheus", "retry_for": "60s"}},
@@ -71,6 +81,20 @@ def test_a_former_name_is_read_and_named_in_a_warning(
         settings = load_from(former)  # type: ignore[operator]
     assert {entry["event"] for entry in logs} == {"setting renamed"}
     assert settings == expected != default
+
+
+def test_the_warning_names_the_former_and_todays_kind_in_one_line() -> None:
+    with capture_logs() as logs:
+        load_settings(alerts={"quiet": {"kind": "silence", "metric": "offered"}})
+    assert logs == [
+        {
+            "event": "setting renamed",
+            "log_level": "warning",
+            "former": 'kind = "silence"',
+            "now": 'kind = "no_data"',
+            "former_name_works_until": "0.3",
+        }
+    ]
 
 
 def test_todays_names_warn_of_nothing() -> None:

@@ -31,7 +31,12 @@ SETTINGS = Settings.model_validate(
     | {
         "views": {"tv": {"queues": ["billing"]}},
         "alerts": {
-            "service-level": {"kind": "target", "metric": "service_level_ratio", "by": "all", "target": 0.8},
+            "service-level": {
+                "kind": "threshold",
+                "metric": "service_level_ratio",
+                "by": "all",
+                "target": 0.8,
+            },
             "by-team": {**DROP, "by": "team"},
             "by-agent": {**DROP, "by": "agent"},
             "by-pair": {**DROP, "by": "queue,team", "severity": "critical"},

@@ -136,7 +136,7 @@ async def test_that_the_data_is_odd_is_said_by_the_trouble_alone(store: RedisSto
     alert_server = await alerted_server(store)
     await alert_server.set_alerts(notified_alert("silence", odd=True))
     wall, clock = banner(alert_server), alert_server.clock
-    assert kinds(wall, clock) == ["silence"]
+    assert kinds(wall, clock) == ["no_data"]
     clock.now = NOW + MINUTE
     assert kinds(wall, clock) == ["stale"]
     clock.now = NOW + MINUTE - 1
@@ -144,7 +144,7 @@ async def test_that_the_data_is_odd_is_said_by_the_trouble_alone(store: RedisSto
     await alert_server.set_alerts(notified_alert("silence", phase="clearing", odd=True))
     assert kinds(banner(alert_server), clock) == []
     await alert_server.set_alerts(notified_alert("silence", phase="clearing"))
-    assert kinds(banner(alert_server), clock) == ["silence"]
+    assert kinds(banner(alert_server), clock) == ["no_data"]
 
 
 # Over a stream.
@@ -300,7 +300,7 @@ async def test_readiness_does_not_wait_for_alerts(store: RedisStore) -> None:
 
 
 RULE = {
-    "kind": "target",
+    "kind": "threshold",
     "metric": "nps_score",
     "window": "24h",
     "target": 20,

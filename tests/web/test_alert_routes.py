@@ -189,7 +189,7 @@ async def test_that_the_data_is_odd_is_not_said_twice(store: RedisStore) -> None
     """The pipeline problem says it, and the no-data rule says it some seconds longer."""
     alert_server = await alerted_server(store)
     await alert_server.set_alerts(notified_alert("silence", odd=True), notified_alert("nps-drop", "billing"))
-    assert [one["kind"] for one in await list_alerts(alert_server)] == ["silence", "drop"]
+    assert [one["kind"] for one in await list_alerts(alert_server)] == ["no_data", "drop"]
     alert_server.clock.now = NOW + MINUTE
     assert [one["kind"] for one in await list_alerts(alert_server)] == ["stale", "drop"]
     alert_server.clock.now = NOW + 59 * SECOND  # the numbers are fresh again
@@ -200,7 +200,7 @@ async def test_silence_is_told_beside_a_trouble(store: RedisStore) -> None:
     alert_server = await alerted_server(store)
     await alert_server.set_alerts(notified_alert("silence"))
     alert_server.clock.now = NOW + MINUTE
-    assert [one["kind"] for one in await list_alerts(alert_server)] == ["stale", "silence"]
+    assert [one["kind"] for one in await list_alerts(alert_server)] == ["stale", "no_data"]
 
 
 # Acknowledging.
@@ -354,9 +354,9 @@ async def test_before_the_store_was_read_troubles_are_listed_but_nothing_is_ackn
 ) -> None:
     alert_server = await alerted_server(store, is_read=False)
     await alert_server.set_alerts(notified_alert("silence"), notified_alert("by-agent", "ann"))
-    assert [one["kind"] for one in await list_alerts(alert_server)] == ["silence", "drop"]
+    assert [one["kind"] for one in await list_alerts(alert_server)] == ["no_data", "drop"]
     assert [one["kind"] for one in await list_alerts(alert_server, "supervisor")] == [
-        "silence"
+        "no_data"
     ]  # whose Ann is, is unknown
     status, problem = await acknowledge(alert_server, "admin")
     assert (status, problem["detail"]) == (503, "the store has not been read yet")

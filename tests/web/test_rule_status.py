@@ -16,8 +16,9 @@ from tests.web.alerted_center import SETTINGS, alerted_server
 OF = {"kind": "drop", "metric": "handle_time_seconds", "by": "agent"}
 DROP = {"kind": "drop", "metric": "nps_score"}
 RULES = only(
-    every=DROP, one=DROP | {"key": "sales"}, target={"kind": "target", "metric": "nps_score", "target": 30},
-    quiet={"kind": "silence", "metric": "offered", "by": "all"},
+    every=DROP, one=DROP | {"key": "sales"},
+    target={"kind": "threshold", "metric": "nps_score", "target": 30},
+    quiet={"kind": "no_data", "metric": "offered", "by": "all"},
 )  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from streamer.alerts.alert_rules import AlertRule
+from streamer.alerts.alert_rule import AlertRule
 from streamer.events.counting_rules import DAY, HOUR
 from streamer.metrics.catalogue import WindowSpans
 from streamer.panes.pane_keys import FINE_MS, WIDTH, Family, oldest_pane

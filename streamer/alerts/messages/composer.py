@@ -7,15 +7,16 @@ from typing import Final
 from msgspec.structs import replace
 
 from streamer.alerts.alert_message import AlertMessage, Contributor
-from streamer.alerts.alert_rules import AlertRule
+from streamer.alerts.alert_rule import AlertRule
+from streamer.alerts.detection.detectors import DETECTORS
 from streamer.alerts.detection.series import queue_of
 from streamer.alerts.formatting import group_name
 from streamer.alerts.messages import headline, links, sentences
 from streamer.alerts.messages.contributors import NamedSubgroup
 from streamer.alerts.messages.headline import HeadlineSubject
 from streamer.alerts.messages.observations import AlertCase, AlertObservations
-from streamer.alerts.messages.sentences import SentenceContext
 from streamer.alerts.states import AlertNotice
+from streamer.alerts.subject import SentenceContext
 from streamer.alerts.verdict import VerdictFigures
 from streamer.metrics.formulas import MetricFigure
 from streamer.metrics.intervals import Interval
@@ -134,14 +135,15 @@ class MessageComposer:
     def _links(self, case: AlertCase, since: int, now_ms: int) -> dict[str, str]:
         rule = case.rule
         explain = {"explain": links.explanation_url(self._address, rule.name, case.key)}
-        if rule.kind == "silence":
+        stretch = DETECTORS[rule.kind].stretch
+        if stretch == "none":
             return explain
-        window = rule.window if rule.kind == "target" else links.covering_window(now_ms - since)
+        window = rule.window if stretch == "window" else links.covering_window(now_ms - since)
         return {"contacts": links.contacts_url(self._address, rule.metric, *case.group, window)} | explain
 
 
 def _with_exact_mean(case: AlertCase, figure: MetricFigure) -> VerdictFigures:
     """Replace the value of a drop, which is detected in classes of durations, by the mean itself."""
-    if case.rule.kind != "drop" or figure.value is None:
+    if DETECTORS[case.rule.kind].stretch != "onset" or figure.value is None:
         return case.figures
     return replace(case.figures, value=figure.value, support=figure.support)

@@ -1,32 +1,13 @@
 """Titles of alert messages."""
 
-from typing import Final, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from streamer.alerts.alert_message import AlertMessage
-from streamer.alerts.alert_rules import AlertRule
-from streamer.alerts.formatting import arrivals_phrase, group_noun, metric_label
+from streamer.alerts.alert_rule import AlertRule
+from streamer.alerts.detection.detectors import DETECTORS
 from streamer.alerts.states import AlertNotice
 from streamer.alerts.verdict import RuleKind, VerdictFigures
 from streamer.metrics.catalogue import CATALOGUE, Metric
-
-_FIRING_VERBS: Final = {
-    ("target", "higher"): "misses its target",
-    ("target", "lower"): "is over its target",
-    ("drop", "higher"): "dropped",
-    ("drop", "lower"): "rose",
-}
-_RECOVERED_VERBS: Final = {
-    ("target", "higher"): "meets its target again",
-    ("target", "lower"): "is within its target again",
-    ("drop", "higher"): "is as usual again",
-    ("drop", "lower"): "is as usual again",
-}
-_CORRECTED_VERBS: Final = {
-    ("target", "higher"): "did not miss its target after all",
-    ("target", "lower"): "was not over its target after all",
-    ("drop", "higher"): "did not drop after all",
-    ("drop", "lower"): "did not rise after all",
-}
 
 
 def headline(message: AlertMessage) -> str:
@@ -45,14 +26,14 @@ class HeadlineSubject(NamedTuple):
 
     @classmethod
     def from_rule(cls, rule: AlertRule, name: str, figures: VerdictFigures) -> Self:
-        return cls(rule.kind, rule.metric, rule.by, name, rule.kind == "silence" and figures.since is None)
+        return cls(rule.kind, rule.metric, rule.by, name, _is_about_data(rule.kind, figures))
 
     @classmethod
     def from_message(cls, message: AlertMessage) -> Self | None:
         """Return the subject of a message; None: its metric no longer exists."""
         if message.metric not in CATALOGUE:
             return None
-        is_about_data = message.kind == "silence" and message.figures.since is None
+        is_about_data = _is_about_data(message.kind, message.figures)
         return cls(message.kind, CATALOGUE[message.metric], message.by, message.group, is_about_data)
 
     @property
@@ -60,29 +41,27 @@ class HeadlineSubject(NamedTuple):
         """Subject as a phrase: NPS of Billing; for missing data, contacts from Billing."""
         if self.is_about_data:
             return "the data"
-        if self.kind == "silence":
-            return arrivals_phrase(self.metric, self.by, self.name)
-        return f"{metric_label(self.metric)} of {group_noun(self.by, self.name)}"
+        return DETECTORS[self.kind].subject_phrase(self.metric, self.by, self.name)
 
-    def with_verb(self, verbs: dict[tuple[str, str], str]) -> str:
-        return f"{self.phrase} {verbs[self.kind, self.metric.better]}"
+
+def _is_about_data(kind: RuleKind, figures: VerdictFigures) -> bool:
+    return DETECTORS[kind].fires_on_stale_data and figures.since is None
 
 
 def firing_title(subject: HeadlineSubject) -> str:
     """Return the title at the start: NPS of Billing dropped."""
     if subject.is_about_data:
         return "Something is wrong with the data"
-    return f"No {subject.phrase}" if subject.kind == "silence" else subject.with_verb(_FIRING_VERBS)
+    return DETECTORS[subject.kind].firing_title(subject.metric, subject.phrase)
 
 
 def resolved_title(subject: HeadlineSubject, notice: AlertNotice) -> str:
     """Return the title at the end: NPS of Billing is as usual again; or another reason for the end."""
+    detector, phrase = DETECTORS[subject.kind], subject.phrase[:1].upper() + subject.phrase[1:]
+    verbs = detector.verbs[subject.metric.better]
     if notice.why == "corrected":
-        return subject.with_verb(_CORRECTED_VERBS)
-    plural = subject.kind == "silence" and not subject.is_about_data
-    phrase = subject.phrase[:1].upper() + subject.phrase[1:]
+        return f"{phrase} {verbs.corrected}"
     if notice.verdict.state != "holds":
-        return f"{phrase} {'are' if plural else 'is'} no longer evaluated"
-    if subject.kind == "silence":
-        return f"{phrase} {'come in' if plural else 'is whole'} again"
-    return subject.with_verb(_RECOVERED_VERBS)
+        is_plural = detector.is_plural and not subject.is_about_data
+        return f"{phrase} {'are' if is_plural else 'is'} no longer evaluated"
+    return f"{phrase} {'is whole again' if subject.is_about_data else verbs.recovered}"

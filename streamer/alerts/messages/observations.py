@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from streamer.alerts.alert_rules import AlertRule
+from streamer.alerts.alert_rule import AlertRule
+from streamer.alerts.detection.detectors import DETECTORS
 from streamer.alerts.detection.series import queue_of
 from streamer.alerts.messages.compared_panes import ComparedPanes, panes_of_window, panes_since
 from streamer.alerts.messages.contributors import NamedSubgroup, largest_contributors
@@ -46,7 +47,7 @@ class AlertObservations:
     def figure(self, case: AlertCase) -> MetricFigure:
         """Return the metric with its ordinary interval: over a target's window, as any reading; for a drop
         since it began."""
-        if case.rule.kind == "target":
+        if DETECTORS[case.rule.kind].stretch == "window":
             return self._read_figure(case)
         stretch = self._stretch(case)
         source = stretch and self._source(case.rule.metric, stretch)
@@ -74,11 +75,12 @@ class AlertObservations:
         )
 
     def _stretch(self, case: AlertCase) -> ComparedPanes | None:
-        if case.rule.kind == "target":
+        detector = DETECTORS[case.rule.kind]
+        if detector.stretch == "window":
             zone = self._zones.get(queue_of(*case.group), self._settings.timezone)
             return panes_of_window(case.rule, self._now, zone, self._spans)
         since_ms = case.figures.since
-        return None if since_ms is None or case.rule.kind == "silence" else panes_since(since_ms, self._now)
+        return None if since_ms is None or detector.stretch == "none" else panes_since(since_ms, self._now)
 
     def _source(self, metric: Metric, stretch: ComparedPanes) -> CellDivisions | HourDivisions | None:
         source_key = metric.name, stretch.family

@@ -1,40 +1,23 @@
 """Sentences of an alert message for the people on the floor, at its start and at its end."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from streamer.alerts.alert_message import AlertMessage, Contributor
-from streamer.alerts.alert_rules import AlertRule
-from streamer.alerts.detection.drops import chance_frequency
+from streamer.alerts.detection.detectors import DETECTORS
 from streamer.alerts.formatting import (
-    clock,
     duration,
     format_difference,
     format_in_unit,
-    format_metric,
     group_noun,
-    metric_label,
     observation_noun,
     observations,
-    window_text,
 )
 from streamer.alerts.messages.observations import AlertCase
 from streamer.alerts.states import AlertNotice
+from streamer.alerts.subject import SentenceContext
 from streamer.alerts.verdict import VerdictFigures
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.intervals import Interval
-
-
-class SentenceContext(NamedTuple):
-    """Context of a sentence: the display name of the group, its time zone, and the moment, in ms."""
-
-    name: str
-    zone: str
-    at_ms: int
-
-    def clock(self, time_ms: int) -> str:
-        return clock(time_ms, self.at_ms, self.zone)
-
 
 # Start.
 
@@ -45,43 +28,9 @@ def firing_text(
     """Return the text at the start: score, target or baseline, support, the ordinary interval, and since
     when. `reason`: the verdict's, which already says everything about missing data."""
     rule, figures = case.rule, case.figures
-    if rule.kind == "silence" or figures.value is None:
+    if figures.value is None:
         return reason
-    subject = f"{metric_label(rule.metric)} of {group_noun(rule.by, context.name)}"
-    if rule.kind == "target":
-        target_sentence = _target_sentence(rule, subject, figures, context.clock(since))
-        return f"{target_sentence} {_support_sentence(rule, figures, interval)}"
-    sentence = _change_sentence(rule, subject, figures, context)
-    return (
-        f"{sentence} {_support_sentence(rule, figures, interval)} "
-        f"Chance alone would produce such a change about {chance_frequency(rule)}."
-    )
-
-
-def _target_sentence(rule: AlertRule, name: str, figures: VerdictFigures, since: str) -> str:
-    assert figures.value is not None
-    assert figures.target is not None
-    value, target = format_metric(rule.metric, figures.value), format_metric(rule.metric, figures.target)
-    verb = "misses" if rule.metric.better == "higher" else "is over"
-    return f"{name} is {value} {window_text(rule.window)} and {verb} its target of {target}, since {since}."
-
-
-def _change_sentence(rule: AlertRule, subject: str, figures: VerdictFigures, context: SentenceContext) -> str:
-    assert figures.value is not None
-    assert figures.usual is not None
-    assert figures.since is not None
-    verb = "fallen" if rule.metric.better == "higher" else "risen"
-    value, usual = format_metric(rule.metric, figures.value), format_metric(rule.metric, figures.usual)
-    since = f"since about {context.clock(figures.since)}"
-    return f"{subject} has {verb} to {value} {since}; {usual} is usual at these hours."
-
-
-def _support_sentence(rule: AlertRule, figures: VerdictFigures, interval: Interval | None) -> str:
-    sentence = f"That rests on {observations(rule.metric, figures.support)}"
-    if interval is None:
-        return f"{sentence}."
-    lower, upper = format_metric(rule.metric, interval.lower), format_metric(rule.metric, interval.upper)
-    return f"{sentence}: with 95 % certainty it is between {lower} and {upper}."
+    return DETECTORS[rule.kind].firing_text(rule, figures, context, interval, since) or reason
 
 
 # End.

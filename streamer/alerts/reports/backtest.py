@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from streamer.alerts.alert_rules import AlertRule
+from streamer.alerts.alert_rule import AlertRule
+from streamer.alerts.detection.backtest_segment import BacktestSegment, split_segments
 from streamer.alerts.detection.baseline import MONTH_H
+from streamer.alerts.detection.detectors import DETECTORS
 from streamer.alerts.detection.series import FINE_STEPS_MS, STEP_MS
-from streamer.alerts.reports.backtest_segments import BacktestSegment, split_segments
 from streamer.alerts.rule_evaluator import RuleEvaluator
 from streamer.alerts.states import MAX_GAP_MS, Alert, AlertNotice, Phase, advance_alerts
 from streamer.alerts.verdict import RuleKind, Verdict, VerdictFigures
@@ -103,7 +104,7 @@ class Backtester:
         """Run the backtest. `on_progress` is called with the number of moments done."""
         done_count = 0
         for segment_moments in split_segments(moments, self._now):
-            segment = BacktestSegment(self._evaluator, self._rules, segment_moments, self._now)
+            segment = BacktestSegment(self._evaluator.data, self._rules, segment_moments, self._now)
             for at_ms in segment_moments:
                 self._advance(segment, at_ms)
                 on_progress(done_count := done_count + 1)
@@ -136,21 +137,20 @@ class Backtester:
             for alert in self._alerts.values()
             if alert.rule == rule.name and alert.phase != "resolved"
         ]
-        segment_verdicts = segment.evaluate_rule(rule, at_ms, open_keys)
+        segment_verdicts = DETECTORS[rule.kind].past_verdicts(rule, segment, at_ms, open_keys)
         self._series_counts[rule.name] = max(self._series_counts[rule.name], segment_verdicts.series_count)
         if segment_verdicts.series_count:
             self._judged_from.setdefault(rule.name, at_ms)
         yield from segment_verdicts.verdicts
 
     def _fired_alert(self, segment: BacktestSegment, notice: AlertNotice, at_ms: int) -> FiredAlert:
-        rule, alert, verdict = self._rule_by_name[notice.alert.rule], notice.alert, notice.verdict
-        if rule.kind == "drop" and verdict.state != "closed" and not verdict.reason:
-            verdict = segment.full_verdict(rule, alert.key, at_ms)
+        rule, alert = self._rule_by_name[notice.alert.rule], notice.alert
+        verdict = DETECTORS[rule.kind].complete_verdict(rule, notice.verdict, segment, at_ms)
         if notice.what == "resolved":
             return msgspec.structs.replace(
                 self._fired[alert.id], phase="resolved", resolved_at=at_ms, over=verdict.reason
             )
-        subject = self._evaluator.subject(rule, alert.key)
+        subject = self._evaluator.data.subject(rule, alert.key)
         return FiredAlert(
             rule=rule.name,
             kind=rule.kind,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from streamer.alerts.reports.charts import ChartPoint, VerdictChart
+from streamer.alerts.detection.charts import ChartPoint, VerdictChart
 
 _ROWS: Final = 24
 _WIDTH: Final = 40
@@ -16,7 +16,7 @@ ValueFormat = Callable[[float], str]
 def draw_chart(chart: VerdictChart, zone: str, show: ValueFormat) -> Iterator[str]:
     """Draw a line of text for each stretch of time, the oldest first.
 
-    >>> from streamer.alerts.reports.charts import VerdictChart, ChartPoint
+    >>> from streamer.alerts.detection.charts import VerdictChart, ChartPoint
     >>> points = (ChartPoint(at=1_795_165_200_000, value=4.0, usual=8.0),)
     >>> for line in draw_chart(VerdictChart(of="events", points=points), "UTC", str):
     ...     print(line)

@@ -5,11 +5,11 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from streamer.alerts.detection.evaluation import RuleVerdict
 from streamer.alerts.formatting import clock, format_metric, observations
 from streamer.alerts.reports.backtest import BacktestResult, FiredAlert, RuleOutcome
 from streamer.alerts.reports.explanation import Explanation, LearnedBaseline
 from streamer.alerts.reports.text_chart import draw_chart
-from streamer.alerts.rule_evaluator import RuleVerdict
 from streamer.alerts.states import Alert, NoticeReason
 from streamer.alerts.verdict import Verdict, VerdictFigures, VerdictState
 from streamer.metrics.catalogue import CATALOGUE, Metric

@@ -41,7 +41,7 @@ function Rests({ alarm, entry }) {
   const [lower, upper] = alarm.interval ?? [figures.lower, figures.upper];
   const of = { ...entry, ...figures, metric, lower, upper, unit: alarm.unit, better: alarm.better };
   const usual = figures.usual !== null && tell("alerts.usual", { value: written(figures.usual, alarm.unit, of.currency) });
-  const parts = [figures.support ? sample(of) : "", kind === "target" ? aim({ ...of, target: figures.target }) : usual];
+  const parts = [figures.support ? sample(of) : "", kind === "threshold" ? aim({ ...of, target: figures.target }) : usual];
   return html`<p class="rests"><b>${written(figures.value, alarm.unit, of.currency)}</b> ${[interval(of), ...parts].filter(Boolean).join(" · ")}</p>`;
 }
 

@@ -111,14 +111,14 @@ function One({ found, rule, shared }) {
 
 // The words for the kind and the state; where there are none, the server's.
 function sentence({ kind, state, figures, reason }, metric, now, zone) {
-  const forms = state === "no_data" || state === "closed" ? `explain.${state}` : `explain.${kind}.${state}`;
+  const forms = state === "no_data" || state === "closed" ? `explain.${state}` : `explain.kinds.${kind}.${state}`;
   const said = (value) => written(value, metric.unit, metric.currency);
   const counts = written(figures.usual, "count");
   const filled = tell(forms, {
     value: said(figures.value), interval: interval({ ...metric, ...figures }), target: said(figures.target),
-    usual: kind === "silence" ? counts : said(figures.usual), since: figures.since === null ? "" : dated(figures.since, now, zone),
-    n: kind === "target" ? figures.support : (figures.learned_of ?? 0), least: figures.least,
+    usual: kind === "no_data" ? counts : said(figures.usual), since: figures.since === null ? "" : dated(figures.since, now, zone),
+    n: kind === "threshold" ? figures.support : (figures.learned_of ?? 0), least: figures.least,
   });
-  const isOurs = !filled.startsWith("supervisor.") && !(kind === "silence" && state === "fires" && figures.since === null);
+  const isOurs = !filled.startsWith("supervisor.") && !(kind === "no_data" && state === "fires" && figures.since === null);
   return isOurs ? filled : html`<span lang="en">${reason}</span>`;
 }

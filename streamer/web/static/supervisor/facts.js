@@ -19,12 +19,12 @@ export function Facts({ found, rule, metric, zone, now }) {
 function facts({ figures, learned, kind, metric: name }, metric, zone, now) {
   const said = (value) => (known(value) ? written(value, metric.unit, metric.currency) : "");
   const count = (value) => (known(value) && value !== 0 ? whole(Math.round(value)) : "");
-  const scored = kind !== "silence";
+  const scored = kind !== "no_data";
   const observed = { ...metric, ...figures, metric: name };
   return [
     ["observed", scored && known(figures.value) && [said(figures.value), interval(observed)].filter(Boolean).join(" ")],
     ["sample", scored && (figures.support ? sample(observed) || count(figures.support) : "0")],
-    ["needed", kind === "target" && count(figures.least)],
+    ["needed", kind === "threshold" && count(figures.least)],
     ["since", known(figures.since) && dated(figures.since, now, zone)],
     ["aim", known(figures.target) && aim({ ...observed, target: figures.target })],
     ["sure", known(figures.z) && tell("explain.sure_words", { z: written(figures.z, "score") })],

@@ -262,9 +262,11 @@ export default {
       "rule": "Rule {name}",
       "future": "That moment is still to come.",
       "states": {"fires": "It fires", "holds": "It does not fire: all is well", "unclear": "It does not fire: this may still be chance", "few": "Too few to judge", "no_data": "No data to judge", "no_baseline": "What is usual is not known yet", "closed": "Out of hours of operation"},
-      "target": {"fires": "{value} {interval}: the whole interval lies beyond the target of {target}.", "holds": "{value} {interval}: the target of {target} is met.", "unclear": "{value} {interval}: the target of {target} lies within the interval.", "few": "{n} of the {least} observations that are needed."},
-      "drop": {"fires": "{value} since {since}, where {usual} is usual: chance alone does not explain it.", "holds": "As usual at these hours.", "unclear": "{value} since {since}, where {usual} is usual: chance alone may still explain it.", "no_baseline": "{n} of the {least} observations that it takes to know."},
-      "silence": {"fires": "Nothing came since {since}, where {usual} are usual in that time.", "holds": "They come as usual at these hours.", "no_baseline": "{n} of the {least} observations that it takes to know."},
+      "kinds": {
+        "threshold": {"fires": "{value} {interval}: the whole interval lies beyond the target of {target}.", "holds": "{value} {interval}: the target of {target} is met.", "unclear": "{value} {interval}: the target of {target} lies within the interval.", "few": "{n} of the {least} observations that are needed."},
+        "drop": {"fires": "{value} since {since}, where {usual} is usual: chance alone does not explain it.", "holds": "As usual at these hours.", "unclear": "{value} since {since}, where {usual} is usual: chance alone may still explain it.", "no_baseline": "{n} of the {least} observations that it takes to know."},
+        "no_data": {"fires": "Nothing came since {since}, where {usual} are usual in that time.", "holds": "They come as usual at these hours.", "no_baseline": "{n} of the {least} observations that it takes to know."}
+      },
       "no_data": "The data is not whole: scores say nothing.",
       "closed": "Nothing is said out of hours of operation.",
       "figures": "Figures",

@@ -262,9 +262,11 @@ export default {
       "rule": "Regla {name}",
       "future": "Ese momento aún no ha llegado.",
       "states": {"fires": "Hay alerta", "holds": "No hay alerta: todo va bien", "unclear": "No hay alerta: aún puede ser casualidad", "few": "Muy pocos datos para juzgar", "no_data": "Sin datos para juzgar", "no_baseline": "Aún no se sabe qué es lo habitual", "closed": "Fuera del horario de atención"},
-      "target": {"fires": "{value} {interval}: todo el intervalo queda al otro lado del objetivo, {target}.", "holds": "{value} {interval}: se cumple el objetivo, {target}.", "unclear": "{value} {interval}: el objetivo, {target}, está dentro del intervalo.", "few": "{n} de las {least} observaciones necesarias."},
-      "drop": {"fires": "{value} desde {since}, cuando lo habitual es {usual}: la casualidad no basta para explicarlo.", "holds": "Como es habitual a estas horas.", "unclear": "{value} desde {since}, cuando lo habitual es {usual}: todavía puede ser casualidad.", "no_baseline": "{n} de las {least} observaciones que hacen falta para saberlo."},
-      "silence": {"fires": "No ha llegado nada desde {since}; lo habitual en ese tiempo son {usual}.", "holds": "Llegan como es habitual a estas horas.", "no_baseline": "{n} de las {least} observaciones que hacen falta para saberlo."},
+      "kinds": {
+        "threshold": {"fires": "{value} {interval}: todo el intervalo queda al otro lado del objetivo, {target}.", "holds": "{value} {interval}: se cumple el objetivo, {target}.", "unclear": "{value} {interval}: el objetivo, {target}, está dentro del intervalo.", "few": "{n} de las {least} observaciones necesarias."},
+        "drop": {"fires": "{value} desde {since}, cuando lo habitual es {usual}: la casualidad no basta para explicarlo.", "holds": "Como es habitual a estas horas.", "unclear": "{value} desde {since}, cuando lo habitual es {usual}: todavía puede ser casualidad.", "no_baseline": "{n} de las {least} observaciones que hacen falta para saberlo."},
+        "no_data": {"fires": "No ha llegado nada desde {since}; lo habitual en ese tiempo son {usual}.", "holds": "Llegan como es habitual a estas horas.", "no_baseline": "{n} de las {least} observaciones que hacen falta para saberlo."}
+      },
       "no_data": "Los datos no están completos: las cifras no dicen nada.",
       "closed": "Fuera del horario de atención no se avisa.",
       "figures": "Cifras",

@@ -262,9 +262,11 @@ export default {
       "rule": "规则 {name}",
       "future": "该时刻尚未到来。",
       "states": {"fires": "触发警报", "holds": "未触发：一切正常", "unclear": "未触发：可能只是偶然", "few": "样本太少，无法判断", "no_data": "没有数据可供判断", "no_baseline": "尚不知道平常水平", "closed": "非营业时间"},
-      "target": {"fires": "{value} {interval}：整个区间都未达到目标 {target}。", "holds": "{value} {interval}：达到目标 {target}。", "unclear": "{value} {interval}：目标 {target} 在区间之内。", "few": "需要 {least} 个样本，现有 {n} 个。"},
-      "drop": {"fires": "自 {since} 起为 {value}，平常为 {usual}：不能仅用偶然来解释。", "holds": "与这个时段的平常水平一致。", "unclear": "自 {since} 起为 {value}，平常为 {usual}：仍可能只是偶然。", "no_baseline": "需要 {least} 个样本才能知道，现有 {n} 个。"},
-      "silence": {"fires": "自 {since} 起没有任何数据，平常在这段时间内有 {usual}。", "holds": "与这个时段的平常水平一致。", "no_baseline": "需要 {least} 个样本才能知道，现有 {n} 个。"},
+      "kinds": {
+        "threshold": {"fires": "{value} {interval}：整个区间都未达到目标 {target}。", "holds": "{value} {interval}：达到目标 {target}。", "unclear": "{value} {interval}：目标 {target} 在区间之内。", "few": "需要 {least} 个样本，现有 {n} 个。"},
+        "drop": {"fires": "自 {since} 起为 {value}，平常为 {usual}：不能仅用偶然来解释。", "holds": "与这个时段的平常水平一致。", "unclear": "自 {since} 起为 {value}，平常为 {usual}：仍可能只是偶然。", "no_baseline": "需要 {least} 个样本才能知道，现有 {n} 个。"},
+        "no_data": {"fires": "自 {since} 起没有任何数据，平常在这段时间内有 {usual}。", "holds": "与这个时段的平常水平一致。", "no_baseline": "需要 {least} 个样本才能知道，现有 {n} 个。"}
+      },
       "no_data": "数据不完整：分数不能说明问题。",
       "closed": "非营业时间不作判断。",
       "figures": "数字",

@@ -1,12 +1,10 @@
 """Charts of a verdict: how it came about over time, as points."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
 
-from streamer.alerts.detection import drops
-from streamer.alerts.detection.drops import DropEvidence
 from streamer.alerts.detection.evidence_replay import OVER_SHARE
 from streamer.alerts.detection.series import MetricSeries
 from streamer.alerts.verdict import Verdict
@@ -44,9 +42,9 @@ class VerdictChart(msgspec.Struct, frozen=True, kw_only=True):
     over: float | None = None
 
 
-def evidence_chart(drop_evidence: DropEvidence, key: str, line: float) -> VerdictChart:
+def evidence_chart(evidence_points: Iterable[tuple[int, float]], line: float) -> VerdictChart:
     """Chart the highest evidence of each stretch of time; the last point is the last step."""
-    points = [*drops.evidence_points(drop_evidence, key)]
+    points = [*evidence_points]
     size = max(1, -(-len(points) // EVIDENCE_POINTS))
     stretches = [points[max(end - size, 0) : end] for end in range(len(points), 0, -size)][::-1]
     highest_points = (max(stretch, key=lambda point: point[1]) for stretch in stretches[:-1])

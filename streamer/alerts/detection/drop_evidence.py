@@ -1,4 +1,4 @@
-"""Drop detection: evidence of a drop in one metric, replayed over the last days for all groups.
+"""Evidence of drops: that of a drop in one metric, replayed over the last days for all groups.
 
 Between two evaluations only a cache of the replay is kept: after a restart, or when an event was
 corrected, the evidence is what the counts say today.
@@ -9,15 +9,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from streamer.alerts.alert_rules import AlertRule
-from streamer.alerts.detection.baseline import MONTH_H
+from streamer.alerts.alert_rule import AlertRule
 from streamer.alerts.detection.evidence_replay import Bools, EvidenceReplay
 from streamer.alerts.detection.series import MetricSeries
-from streamer.alerts.formatting import clock, duration, format_metric, group_noun, metric_label, observations
 from streamer.alerts.statistics.evidence import Floats, Integers, decision_line
-from streamer.alerts.subject import AlertSubject
-from streamer.alerts.verdict import Verdict, VerdictFigures, VerdictState
-from streamer.events.counting_rules import HOUR
+from streamer.alerts.verdict import VerdictFigures, VerdictState
 
 LEAST_LEARNED: Final = 300
 """Observations needed for a baseline."""
@@ -48,6 +44,12 @@ class DropEvidence(NamedTuple):
         if self.firing[step, group]:
             return "fires"
         return "unclear" if self.evidence[step, group] >= _UNCLEAR_SHARE * self.lines[group] else "holds"
+
+    def state_after(self, group: int, steps: int) -> VerdictState:
+        """Return the state of a group after that many steps."""
+        if not steps and not np.isnan(self.lines[group]):
+            return "holds"
+        return self.state(group, steps - 1)
 
     def state_at_firing(self, group: int, fired_at: int, fired_figures: VerdictFigures) -> VerdictState:
         """Return the state that today's counts give for the moment an alert fired. A step that was
@@ -92,89 +94,6 @@ def detect_drops(series: MetricSeries, rule: AlertRule, replay: EvidenceReplay |
         per_alarm = rule.observations_per_alarm(baseline.a_month[group], int(has_baseline.sum()))
         lines[group] = decision_line(baseline.mean[group], series.scores[group], per_alarm)
     return DropEvidence(series, lines, *(replay or EvidenceReplay()).follow(series, lines))
-
-
-# Verdicts and their sentences.
-
-
-def drop_verdict(drop_evidence: DropEvidence, rule: AlertRule, subject: AlertSubject) -> Verdict:
-    group = drop_evidence.series.keys.index(subject.key)
-    state, figures = drop_evidence.state(group), _figures(drop_evidence, group)
-    reason = _REASON_BY_STATE[state](rule, subject, figures, drop_evidence.series.at)
-    return Verdict(kind="drop", key=subject.key, state=state, reason=reason, figures=figures)
-
-
-def _figures(drop_evidence: DropEvidence, group: int) -> VerdictFigures:
-    series, baseline = drop_evidence.series, drop_evidence.series.baseline
-    learned, a_month = int(baseline.support[group]), float(baseline.a_month[group])
-    if np.isnan(drop_evidence.lines[group]):
-        return VerdictFigures(learned_of=learned, least=LEAST_LEARNED)
-    onset_step = int(drop_evidence.onset_steps[group])
-    counts = series.counts[onset_step:, group]
-    support, values = int(counts.sum()), series.values[group]
-    expected = baseline.by_hour[group, series.hours[onset_step:, group]] @ values
-    return VerdictFigures(
-        value=float(counts.sum(axis=0) @ values) / support if support else None,
-        usual=float(counts.sum(axis=1) @ expected) / support
-        if support
-        else float(baseline.mean[group] @ values),
-        support=support,
-        evidence=max(float(drop_evidence.evidence[-1, group]), 0.0) if len(drop_evidence.evidence) else 0.0,
-        line=float(drop_evidence.lines[group]),
-        since=int(series.starts[onset_step]) if support else None,
-        a_month=a_month,
-        learned_of=learned,
-    )
-
-
-def _drop_sentence(rule: AlertRule, subject: AlertSubject, figures: VerdictFigures, at_ms: int) -> str:
-    assert figures.value is not None
-    assert figures.usual is not None
-    assert figures.since is not None
-    change = "fallen" if rule.metric.better == "higher" else "risen"
-    whose = f"{metric_label(rule.metric)} of {group_noun(rule.by, subject.name)}"
-    return (
-        f"{whose} has {change} to {format_metric(rule.metric, figures.value)} since "
-        f"about {clock(figures.since, at_ms, subject.zone)} ({observations(rule.metric, figures.support)}); "
-        f"{format_metric(rule.metric, figures.usual)} is usual at these hours."
-    )
-
-
-def _firing_reason(rule: AlertRule, subject: AlertSubject, figures: VerdictFigures, at_ms: int) -> str:
-    return (
-        f"{_drop_sentence(rule, subject, figures, at_ms)} "
-        f"Chance alone would produce such a change about {chance_frequency(rule)}."
-    )
-
-
-def chance_frequency(rule: AlertRule) -> str:
-    """Return how often chance alone makes the rule fire: once in 61 days across all groups."""
-    months = 1 / rule.false_alarms
-    frequency = "once a month" if months == 1 else f"once in {duration(months * MONTH_H * HOUR)}"
-    return f"{frequency} across all groups" if rule.shared else frequency
-
-
-def _unclear_reason(rule: AlertRule, subject: AlertSubject, figures: VerdictFigures, at_ms: int) -> str:
-    return f"{_drop_sentence(rule, subject, figures, at_ms)} That may still be chance."
-
-
-def _holding_reason(rule: AlertRule, subject: AlertSubject, figures: VerdictFigures, at_ms: int) -> str:
-    return f"{metric_label(rule.metric)} of {group_noun(rule.by, subject.name)} is as usual at these hours."
-
-
-def _no_baseline_reason(rule: AlertRule, subject: AlertSubject, figures: VerdictFigures, at_ms: int) -> str:
-    return (
-        f"There is no baseline yet for {metric_label(rule.metric)} of {group_noun(rule.by, subject.name)}: "
-        f"{observations(rule.metric, figures.learned_of or 0)} so far, {LEAST_LEARNED} are needed."
-    )
-
-
-_REASON_BY_STATE: Final = {
-    "fires": _firing_reason,
-    "unclear": _unclear_reason,
-    "holds": _holding_reason,
-    "no_baseline": _no_baseline_reason,
-}
 
 
 def evidence_points(drop_evidence: DropEvidence, key: str) -> Iterator[tuple[int, float]]:
