@@ -13,25 +13,14 @@ from streamer.readings.query import dimension_values
 
 _ACRONYMS: Final = ("nps", "cnx", "csat", "ces", "fcr", "acw", "qa")
 _SUFFIXES: Final = ("_seconds", "_ratio", "_score")
-_RATES: Final = ("abandon_ratio", "transfer_ratio", "repeat_ratio", "response_ratio")
-_EVENTS: Final = {
-    "offered": "contacts",
-    "contacts": "contacts",
-    "answered": "answered contacts",
-    "abandoned": "abandoned contacts",
-    "short_abandoned": "contacts abandoned at once",
-    "outbound": "outbound contacts",
-    "surveys": "answers to surveys",
-    "detractors": "detractors",
-}
-"""Noun for the events that a metric counts; other metrics use their own name."""
 _UNITS: Final = {"m": "minute", "h": "hour", "d": "day"}
-_OBSERVATION_NOUNS: Final = {"answered_at": "answers", "evaluated_at": "evaluations", "sent_at": "surveys"}
 
 
 def metric_label(metric: Metric) -> str:
     """Return a metric's display name: NPS, Handle time, Service level, Abandon rate."""
-    name = metric.name.replace("_ratio", "_rate") if metric.name in _RATES else metric.name
+    if metric.label:
+        return metric.label
+    name = metric.name
     for suffix in _SUFFIXES:
         name = name.removesuffix(suffix)
     return spell_out(name)
@@ -102,12 +91,12 @@ def window_text(window: str) -> str:
 
 def event_noun(metric: Metric) -> str:
     """Return the noun for the events of a count: contacts, callbacks."""
-    return _EVENTS.get(metric.name, metric_label(metric).lower())
+    return metric.events or metric_label(metric).lower()
 
 
 def observations(metric: Metric, number: int) -> str:
     """Return the number of observations behind a figure, with its noun: 64 answers, 1 contact."""
-    noun = observation_noun(metric)
+    noun = metric.sample_noun
     return f"{number:,} {noun if number != 1 else noun.removesuffix('s')}"
 
 
@@ -118,10 +107,6 @@ def support_sentence(metric: Metric, support: int, interval: Interval | None) ->
         return f"{sentence}."
     lower, upper = format_metric(metric, interval.lower), format_metric(metric, interval.upper)
     return f"{sentence}: with 95 % certainty it is between {lower} and {upper}."
-
-
-def observation_noun(metric: Metric) -> str:
-    return _OBSERVATION_NOUNS.get(metric.placed, "contacts")
 
 
 def group_name(names: Mapping[str, Mapping[str, str]], by: str, key: str) -> str:

@@ -102,11 +102,16 @@ class MetricMeasure(msgspec.Struct, frozen=True):
         return f"{mean.interval} ({stat})" if others_lack_it else mean.interval
 
 
+_SAMPLE_NOUNS: Final = {"answered_at": "answers", "evaluated_at": "evaluations", "sent_at": "surveys"}
+
+
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
     """Declaration of one metric.
 
     `placed`: the time of an event that puts it into a window. `source`: source of the formula. `help`: the
     meaning of the metric, what is left out, what unknown means. `not_by`: dimensions it cannot be grouped by.
+    `label`: name in sentences, where it does not follow from `name`. `events`: noun for what a count counts,
+    where it is not the label. `sample`: noun for the observations, where it does not follow from `placed`.
     """
 
     name: str
@@ -117,6 +122,14 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
     source: str = "custom of the trade"
     windows: WindowLimits = WindowLimits()
     not_by: tuple[str, ...] = ()
+    label: str = ""
+    events: str = ""
+    sample: str = ""
+
+    @property
+    def sample_noun(self) -> str:
+        """Plural noun for the observations behind a figure."""
+        return self.sample or _SAMPLE_NOUNS.get(self.placed, "contacts")
 
     @property
     def stats(self) -> tuple[str, ...]:
@@ -345,6 +358,7 @@ _METRICS: Final = (
             "beside fcr_ratio. Left out: unknown customers, crowds (shared numbers), callback legs."
         ),
         source="repeat-contact method, custom of the trade",
+        label="Repeat rate",
     ),
     # Times.
     Metric(
@@ -437,12 +451,14 @@ _METRICS: Final = (
         better="lower",
         help="Share of offered inbound segments that customers abandoned, short ones included. Not by agent.",
         not_by=("agent",),
+        label="Abandon rate",
     ),
     Metric(
         name="transfer_ratio",
         measure=_ratio("transferred", "answered", "transferred / answered", "answered segments"),
         better="lower",
         help="Share of answered inbound segments transferred to an agent, a queue or outside.",
+        label="Transfer rate",
     ),
     # Counts.
     Metric(
@@ -459,18 +475,21 @@ _METRICS: Final = (
             "Inbound segments offered to a queue. Overflow and callback have left it (setting). Only what is "
             "completed is known here: contacts still waiting are not in it."
         ),
+        events="contacts",
     ),
     Metric(
         name="answered",
         measure=_total("answered", "answered inbound segments"),
         better="higher",
         help="Inbound segments an agent took. Counted when completed: those in progress are not in it.",
+        events="answered contacts",
     ),
     Metric(
         name="abandoned",
         measure=_total("abandoned", "abandoned inbound segments"),
         better="lower",
         help="Inbound segments the customer ended while waiting, short ones included.",
+        events="abandoned contacts",
     ),
     Metric(
         name="short_abandoned",
@@ -480,6 +499,7 @@ _METRICS: Final = (
             "Inbound segments abandoned within their queue's short limit (setting, 5 s). Unknown waits are "
             "left out."
         ),
+        events="contacts abandoned at once",
     ),
     Metric(
         name="callbacks",
@@ -492,6 +512,7 @@ _METRICS: Final = (
         measure=_total("outbound", "outbound segments"),
         better="higher",
         help="Outbound segments. They are in no other count of segments.",
+        events="outbound contacts",
     ),
     Metric(
         name="surveys",
@@ -499,6 +520,7 @@ _METRICS: Final = (
         better="higher",
         placed="answered_at",
         help="Survey responses with an answer or a comment. Corrected ones count once, excluded ones not.",
+        events="answers to surveys",
     ),
     Metric(
         name="detractors",
@@ -556,6 +578,7 @@ _METRICS: Final = (
             "customer had that long. Answers to surveys that nobody reported as sent are left out."
         ),
         windows=WindowLimits(shift="response_age_ms"),
+        label="Response rate",
     ),
     Metric(
         name="qa_score",
@@ -579,6 +602,7 @@ _METRICS: Final = (
         ),
         source="this catalogue",
         windows=WindowLimits(at_most="horizon_ms"),
+        sample="customers",
     ),
     Metric(
         name="value_mean",

@@ -5,10 +5,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+
+from streamer.metrics.catalogue import CATALOGUE
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -32,14 +35,23 @@ class StaticFile(NamedTuple):
 
 
 def load_files() -> dict[str, StaticFile]:
-    """Read every file below STATIC, by its path there."""
+    """Read every file below STATIC, by its path there; `samples.js` is made from the catalogue."""
     paths = (path for path in sorted(STATIC.rglob("*")) if path.is_file() and path.suffix in MEDIA_TYPES)
-    return {path.relative_to(STATIC).as_posix(): _read_file(path) for path in paths}
+    files = {path.relative_to(STATIC).as_posix(): path.read_bytes() for path in paths}
+    files["samples.js"] = _sample_nouns()
+    return {path: _static_file(path, body) for path, body in files.items()}
 
 
-def _read_file(path: Path) -> StaticFile:
-    body = path.read_bytes()
-    return StaticFile(body, MEDIA_TYPES[path.suffix], f'"{sha256(body).hexdigest()[:32]}"')
+def _static_file(path: str, body: bytes) -> StaticFile:
+    return StaticFile(body, MEDIA_TYPES[Path(path).suffix], f'"{sha256(body).hexdigest()[:32]}"')
+
+
+def _sample_nouns() -> bytes:
+    """Return a module with the noun for the sample of each metric; null for a count, which is its own."""
+    nouns = {
+        name: None if metric.unit == "count" else metric.sample_noun for name, metric in CATALOGUE.items()
+    }
+    return b"export default " + msgspec.json.encode(nouns)
 
 
 def files_version(files_by_path: Mapping[str, StaticFile]) -> str:

@@ -9,7 +9,6 @@ from streamer.alerts.formatting import (
     format_difference,
     format_in_unit,
     group_noun,
-    observation_noun,
     observations,
 )
 from streamer.alerts.messages.observations import AlertCase
@@ -63,7 +62,7 @@ def resolved_text(notice: AlertNotice, firing_message: AlertMessage, context: Se
 
 def _observation_noun(message: AlertMessage) -> str:
     metric = CATALOGUE.get(message.metric)
-    return "events" if metric is None else observation_noun(metric)
+    return "events" if metric is None else metric.sample_noun
 
 
 def _group_name(message: AlertMessage) -> str:
