@@ -631,6 +631,7 @@ def _segment_readings(segments: list[Segment], rules: CountingRules, window: Win
     }
     if "agent" not in window.by:
         readings_by_stat["abandon_ratio", ""] = share(s.outcome == "abandoned" for s in offered)
+        readings_by_stat["answer_ratio", ""] = share(s.outcome == "answered" for s in offered)
         for stat in ("own", *SERVICE_LEVEL_FORMULAS):
             readings_by_stat["service_level_ratio", stat] = _service_level(inbound, rules, stat)
     return readings_by_stat

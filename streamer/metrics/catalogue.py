@@ -615,6 +615,19 @@ _METRICS: Final = (
         help="Mean value of the customers behind the contacts. Those of unknown value are left out.",
         source="this catalogue",
     ),
+    # Later ones. The last is the first that an exposition with too many series leaves out.
+    Metric(
+        name="answer_ratio",
+        measure=_ratio("answered", "offered", "answered / offered", "offered segments"),
+        better="higher",
+        help=(
+            "Share of offered inbound segments that an agent took. Abandoned ones, timeouts and voicemail "
+            "count against it. Not by agent."
+        ),
+        source="ITU-T E.425, answer seizure ratio, of offered segments",
+        not_by=("agent",),
+        label="Answer rate",
+    ),
 )
 
 CATALOGUE: Final[Mapping[str, Metric]] = {metric.name: metric for metric in _METRICS}

@@ -58,6 +58,7 @@ PINNED = [
     ("qa_score", ONE, "points", "higher"),
     ("value_at_risk", ONE, "currency", "lower"),
     ("value_mean", ONE, "currency", "higher"),
+    ("answer_ratio", ONE, "ratio", "higher"),
 ]
 COUNT_METRICS = [name for name, _, unit, _ in PINNED if unit == "count"]
 
@@ -130,6 +131,7 @@ def test_intervals_are_declared_as_the_contract_has_them():
         "transfer_ratio": "Wilson",
         "response_ratio": "Wilson",
         "qa_score": "normal",
+        "answer_ratio": "Wilson",
     }
 
 
@@ -233,6 +235,7 @@ RATIOS = [
     ("fcr_final_ratio", {"fcr_firsts": 4, "fcr_kept": 3}),
     ("repeat_ratio", {"fcr_contacts": 4, "fcr_repeats": 3}),
     ("abandon_ratio", {"offered": 4, "abandoned": 3}),
+    ("answer_ratio", {"offered": 4, "answered": 3}),
     ("transfer_ratio", {"answered": 4, "transferred": 3}),
     ("response_ratio", {"surveys_sent": 4, "surveys_sent_answered": 3}),
 ]
@@ -451,10 +454,11 @@ def test_shifted_windows_are_these():
     assert shifts == {"fcr_final_ratio": 7 * DAY, "response_ratio": 24 * HOUR}
 
 
-def test_only_abandon_and_service_level_are_not_read_by_agent():
+def test_only_abandon_answer_and_service_level_are_not_read_by_agent():
     assert [name for name, metric in CATALOGUE.items() if not metric.can_group_by("agent")] == [
         "service_level_ratio",
         "abandon_ratio",
+        "answer_ratio",
     ]
     assert not CATALOGUE["abandon_ratio"].can_group_by("queue,agent")
     assert CATALOGUE["abandon_ratio"].can_group_by("all")

@@ -60,6 +60,7 @@ GAUGES = [
     "cx_qa_score",
     "cx_value_at_risk",
     "cx_value_mean",
+    "cx_answer_ratio",
 ]
 
 EXPORT = ExportSelection(("15m", "1h", "today"), agents=False)

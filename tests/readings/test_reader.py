@@ -408,7 +408,14 @@ async def test_all_metrics_are_those_that_can_be_read_so() -> None:
     await center.add({(pane(MINUTE), cell()): answered()})
     reader = await new_reader(center)
     by_agent = {reading.metric for reading in reader.readings(MetricQuery(now=NOW, by="agent"))}
-    unread = {"abandon_ratio", "service_level_ratio", "fcr_ratio", "fcr_maturity_ratio", "fcr_final_ratio"}
+    unread = {
+        "abandon_ratio",
+        "answer_ratio",
+        "service_level_ratio",
+        "fcr_ratio",
+        "fcr_maturity_ratio",
+        "fcr_final_ratio",
+    }
     assert by_agent == CATALOGUE.keys() - unread
 
 

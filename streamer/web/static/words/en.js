@@ -38,7 +38,8 @@ export default {
     "response_ratio": {"name": "Survey response", "words": "Surveys sent that were answered"},
     "qa_score": {"name": "Quality", "words": "Mean of quality evaluations, 0 to 100"},
     "value_at_risk": {"name": "Value at risk", "words": "Of customers who are detractors"},
-    "value_mean": {"name": "Customer value", "words": "Mean, by contact"}
+    "value_mean": {"name": "Customer value", "words": "Mean, by contact"},
+    "answer_ratio": {"name": "Answer rate", "words": "Offered contacts that an agent took"}
   },
   "samples": {
     "answers": {"one": "{n} answer", "other": "{n} answers"},

@@ -38,7 +38,8 @@ export default {
     "response_ratio": {"name": "Respuesta a encuestas", "words": "Encuestas enviadas y contestadas"},
     "qa_score": {"name": "Calidad", "words": "Media de las evaluaciones, de 0 a 100"},
     "value_at_risk": {"name": "Valor en riesgo", "words": "De los clientes detractores"},
-    "value_mean": {"name": "Valor del cliente", "words": "Media por contacto"}
+    "value_mean": {"name": "Valor del cliente", "words": "Media por contacto"},
+    "answer_ratio": {"name": "Tasa de atención", "words": "Contactos ofrecidos que atendió un agente"}
   },
   "samples": {
     "answers": {"one": "{n} respuesta", "other": "{n} respuestas"},

@@ -38,7 +38,8 @@ export default {
     "response_ratio": {"name": "问卷回复率", "words": "发出并得到回答的问卷"},
     "qa_score": {"name": "质检得分", "words": "质检平均分，0 至 100"},
     "value_at_risk": {"name": "风险价值", "words": "贬损客户的价值"},
-    "value_mean": {"name": "客户价值", "words": "按联系平均"}
+    "value_mean": {"name": "客户价值", "words": "按联系平均"},
+    "answer_ratio": {"name": "接通率", "words": "排队联系中由坐席接听的比例"}
   },
   "samples": {
     "answers": {"other": "{n} 份回答"},
