@@ -172,7 +172,7 @@ COUNTER_PANELS: Final = (
         "Shared customer ids",
         "Customer ids with more contacts than one person has (robots, shared phone numbers); excluded from "
         "first contact resolution.",
-        (PanelQuery("streamer_crowd_customers_total or vector(0)", "crowds"),),
+        (PanelQuery("streamer_crowd_customers_total or vector(0)", "shared ids"),),
         _COUNT,
     ),
 )

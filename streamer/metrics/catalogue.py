@@ -308,7 +308,8 @@ _METRICS: Final = (
             "First contact resolution by repeats: of answered inbound contacts of known customers without "
             "an earlier one within N days (setting, 7 days), those without a later one within N days. "
             "Restated as repeats arrive; fcr_maturity_ratio says which share can no longer change. Left out: "
-            "unknown customers, crowds (shared numbers), callback legs. Only for windows of at least N days."
+            "unknown customers, shared customer ids (robots, switchboards), callback legs. Only for windows "
+            "of at least N days."
         ),
         source="repeat-contact method, custom of the trade",
         windows=WindowLimits(at_least="fcr_ms"),
@@ -355,7 +356,8 @@ _METRICS: Final = (
         better="lower",
         help=(
             "Share of contacts with an earlier one of the same customer within N days: the live figure "
-            "beside fcr_ratio. Left out: unknown customers, crowds (shared numbers), callback legs."
+            "beside fcr_ratio. Left out: unknown customers, shared customer ids (robots, switchboards), "
+            "callback legs."
         ),
         source="repeat-contact method, custom of the trade",
         label="Repeat rate",
@@ -585,7 +587,10 @@ _METRICS: Final = (
         measure=MetricMeasure({"": PointsMean("qa")}, "mean of 0..100", "evaluations"),
         better="higher",
         placed="evaluated_at",
-        help="Mean score of quality evaluations, the newest version of each, under the agent it names.",
+        help=(
+            "Mean score of quality evaluations, the newest version of each, under the agent it names. "
+            "Calibrations are left out."
+        ),
     ),
     Metric(
         name="value_at_risk",

@@ -330,7 +330,9 @@ def _counters(counts: Mapping[str, int]) -> Iterator[Metric]:
         _drop_small_samples(by_kind["answers"]),
     )
     yield _handle_histogram(by_kind["handle"], by_kind["handle_ms"])
-    yield _counter_family("streamer_crowd_customers", "Customers found to be a crowd.", (), by_kind["crowds"])
+    yield _counter_family(
+        "streamer_crowd_customers", "Customer ids found to be shared by many.", (), by_kind["crowds"]
+    )
 
 
 def _drop_small_samples(answers: LabelledValues) -> LabelledValues:
