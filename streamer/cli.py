@@ -78,7 +78,7 @@ def serve() -> None:
     """Serve wallboard, supervisor's page, API, /metrics, and webhooks of [sources] that have a secret."""
     from streamer.ingest.serve import run_serve
 
-    _run_valid(run_serve)
+    _run_valid(run_serve, serving=True)
 
 
 @main.command()
@@ -440,16 +440,16 @@ def _run(command: "Callable[[Settings], Coroutine[Any, Any, T]]") -> T:
     return _exit_on_error(lambda: asyncio.run(command(_load_settings())))
 
 
-def _run_valid(command: "Callable[[Settings], Coroutine[Any, Any, T]]") -> T:
+def _run_valid(command: "Callable[[Settings], Coroutine[Any, Any, T]]", serving: bool = False) -> T:
     """Run a command if all settings are valid, also those that only other commands use."""
-    return _exit_on_error(lambda: asyncio.run(command(_load_valid_settings())))
+    return _exit_on_error(lambda: asyncio.run(command(_load_valid_settings(serving))))
 
 
-def _load_valid_settings() -> "Settings":
-    from streamer.operations.validation import validate
+def _load_valid_settings(serving: bool = False) -> "Settings":
+    from streamer.operations.validation import validate, validate_server
 
     settings = _load_settings()
-    validate(settings)
+    validate_server(settings) if serving else validate(settings)
     return settings
 
 

@@ -21,7 +21,7 @@ from streamer.events.counting_rules import (
     require_same_rules,
 )
 from streamer.events.decoding import TOPICS
-from streamer.operations.validation import validate
+from streamer.operations.validation import validate_server
 from streamer.privacy.pseudonyms import key_id_of
 from streamer.runtime.clock import wall_clock_ms
 from streamer.settings import CENTER_KEY_ID, Settings, SettingsError
@@ -56,7 +56,7 @@ def run_check(load: Callable[[], Settings]) -> int:
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
     try:
         settings = load()
-        validate(settings)
+        validate_server(settings)
     except SettingsError as error:
         click.echo(CheckFinding("fail", f"settings: {error}"))
         return 1

@@ -18,7 +18,6 @@ def validate(settings: Settings) -> None:
     Traceback (most recent call last):
     streamer.settings.value_types.SettingsError: export_windows: '2h': expected some of 5m, ...
     """
-    check_host(settings)
     check_windows(settings.export_windows)
     check_targets(settings)
     check_views(settings)
@@ -27,3 +26,12 @@ def validate(settings: Settings) -> None:
     check_secrets(settings)
     check_receivers(settings)
     check_alertmanager(settings)
+
+
+def validate_server(settings: Settings) -> None:
+    """Raise SettingsError as `validate` does, and for a server off loopback that would let in anybody.
+
+    A worker may listen off loopback without users: it shows the metrics of its own process alone.
+    """
+    check_host(settings)
+    validate(settings)

@@ -8,16 +8,16 @@ from click.testing import CliRunner
 
 from streamer.cli import main
 from streamer.operations import validation
-from streamer.operations.validation import validate
+from streamer.operations.validation import validate, validate_server
 from streamer.settings import SettingsError, load_settings
 from tests.parts.server import free_port
 
+HOST = (
+    "host = '0.0.0.0'",
+    "host = '0.0.0.0': expected a loopback address such as 127.0.0.1, "
+    "or access control: set [users], [displays] or [proxy]",
+)
 ROWS = [
-    (
-        "host = '0.0.0.0'",
-        "host = '0.0.0.0': expected a loopback address such as 127.0.0.1, "
-        "or access control: set [users], [displays] or [proxy]",
-    ),
     (
         "export_windows = ['2h']",
         "export_windows: '2h': expected some of 5m, 15m, 30m, 1h, 4h, today, 24h, 7d, 30d, 90d",
@@ -65,12 +65,21 @@ def test_every_command_refuses_what_the_server_refuses(setting: str, sentence: s
     assert outcome.stderr == f"streamer: {refusal()}\n"
 
 
-@pytest.mark.parametrize(("setting", "sentence"), ROWS, ids=[setting for setting, _ in ROWS])
+@pytest.mark.parametrize(("setting", "sentence"), [HOST, *ROWS], ids=lambda text: text.split(" = ")[0])
 def test_the_check_reports_what_the_server_refuses(setting: str, sentence: str) -> None:
     Path("streamer.toml").write_text(setting)
     outcome = CliRunner().invoke(main, ["check"])
     assert outcome.stdout.startswith(f"fail  settings: {sentence}")
     assert (outcome.exit_code, outcome.stdout) == (1, f"fail  settings: {refusal()}\n")
+
+
+@pytest.mark.parametrize(("command", "refuses"), [("serve", True), ("worker", False), ("generate", False)])
+def test_only_the_server_needs_access_control_off_loopback(
+    command: str, refuses: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("streamer.toml").write_text(HOST[0])
+    outcome = CliRunner().invoke(main, [command])
+    assert (outcome.stderr == f"streamer: {HOST[1]}\n") is refuses
 
 
 def test_each_check_has_a_row() -> None:
@@ -92,5 +101,5 @@ def test_each_check_has_a_row() -> None:
 def refusal() -> str:
     """Return the line with which the settings of streamer.toml are refused."""
     with pytest.raises(SettingsError) as error:
-        validate(load_settings())
+        validate_server(load_settings())
     return str(error.value)
