@@ -204,7 +204,7 @@ def the_newest_of_several_versions(patch: pytest.MonkeyPatch) -> None:
     whole = UnitOfWork.load
 
     def load(own: UnitOfWork, version: StoreVersion, documents: Mapping[Key, bytes | None]) -> None:
-        own._version = None
+        own._versions.clear()
         whole(own, version, documents)
 
     patch.setattr(UnitOfWork, "load", load)

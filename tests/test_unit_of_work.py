@@ -6,7 +6,7 @@ from itertools import islice
 from streamer.events.counting_rules import CountingRules
 from streamer.events.decoding import KafkaRecord
 from streamer.store.memory import MemoryStore
-from streamer.store.port import Partition
+from streamer.store.port import LogPosition, Partition, StoreVersion
 from streamer.worker.pipeline import UnitOfWork
 from tests.counting import partition_processor, processing_context
 from tests.faults import traffic
@@ -45,3 +45,16 @@ async def test_a_batch_of_any_topic_asks_for_its_documents_three_times_at_most()
             await at.count(some, some[-1].offset + 1)
     assert rounds.total() > 15
     assert max(rounds) <= 3, rounds
+
+
+async def test_the_oldest_version_counts_whichever_was_read_first() -> None:
+    """A failover may lead back to an older state between two reads, and another one forth again."""
+    shared = processing_context(MemoryStore(CountingRules()), CountingRules())
+    record = KafkaRecord("call-completed", 0, 0, START, None, b"{", ())
+    unit = UnitOfWork(shared, Partition("call-completed", 0), [record])
+    newer, older = StoreVersion(5, b"newer"), StoreVersion(3, b"older")
+    unit.load(newer, {b"ea": None})
+    unit.load(older, {b"eb": None})
+    unit.load(newer, {b"ec": None})
+    commit = unit.commit(LogPosition("e1", 0, b"token"), 1)
+    assert (commit.version, commit.later_versions) == (older, [newer])

@@ -57,14 +57,16 @@ class MemoryStore:
             return CommitApplied()
         if stored is None or (stored.epoch, stored.next) != (commit.epoch, commit.start):
             return OffsetConflict(stored)
-        if changed_keys := self._changed_since(commit.version, commit.reads):
+        if changed_keys := self._changed_since(commit.version, commit.reads, commit.later_versions):
             return VersionConflict(changed_keys, self._version)
         self._write(commit, now_ms)
         return CommitApplied()
 
-    def _changed_since(self, since: StoreVersion, reads: Collection[bytes]) -> frozenset[bytes]:
-        """Return which of these documents were written after a version; all of them if it is unknown."""
-        if not self._is_known(since):
+    def _changed_since(
+        self, since: StoreVersion, reads: Collection[bytes], later_versions: Collection[StoreVersion]
+    ) -> frozenset[bytes]:
+        """Return which of these documents were written after a version; all of them if any is unknown."""
+        if not all(map(self._is_known, (since, *later_versions))):
             return frozenset(reads)
         return frozenset(reads) & frozenset().union(*self._writes[since.sequence + 1 :])
 
@@ -78,8 +80,9 @@ class MemoryStore:
         reads: Collection[bytes],
         writes: Mapping[bytes, bytes | None],
         now_ms: int,
+        later_versions: Collection[StoreVersion] = (),
     ) -> bool:
-        if self._changed_since(version, reads):
+        if self._changed_since(version, reads, later_versions):
             return False
         self._put(secrets.token_bytes(TOKEN_BYTES), writes, now_ms)
         return True
@@ -110,7 +113,7 @@ class MemoryStore:
 
     def _write(self, commit: Commit, now_ms: int) -> None:
         self._positions[commit.partition] = commit.position
-        self._put(commit.position.token, commit.writes, now_ms)
+        self._put(secrets.token_bytes(TOKEN_BYTES), commit.writes, now_ms)
         sequence = self._version.sequence
         for pane_hour, delta in commit.deltas.items():
             if is_hour_kept(pane_hour, now_ms, self._retention_ms):

@@ -65,8 +65,10 @@ class DocumentSnapshot(NamedTuple):
 
 
 class Commit(msgspec.Struct, frozen=True):
-    """One atomic step. It is applied only if the partition's position still is (`epoch`, `start`) and none of
-    the documents `reads` was written since `version`, the oldest version that any of them was read at."""
+    """One atomic step. It is applied only if the partition's position still is (`epoch`, `start`), none of
+    the documents `reads` was written since `version`, the oldest version that any of them was read at, and
+    the store still knows that version and all `later_versions` that others were read at. (A failover between
+    two reads may take back what one of them saw.)"""
 
     partition: Partition
     epoch: str
@@ -78,6 +80,7 @@ class Commit(msgspec.Struct, frozen=True):
     """Documents by key; None deletes."""
     deltas: Mapping[PaneHour, bytes]
     """Deltas of panes (panes/pane_delta.py) and counters (metrics/counters.py)."""
+    later_versions: Collection[StoreVersion] = ()
 
 
 class CommitApplied(NamedTuple):
@@ -159,9 +162,10 @@ class StateStore(Protocol):
         reads: Collection[bytes],
         writes: Mapping[bytes, bytes | None],
         now_ms: int,
+        later_versions: Collection[StoreVersion] = (),
     ) -> bool:
-        """Write documents without counting anything, all or none: only if none of `reads` was written since
-        `version`. Return whether they were written."""
+        """Write documents without counting anything, all or none, under the conditions of a `Commit` with
+        these versions and reads. Return whether they were written."""
 
     def scan(self, letters: str) -> AsyncIterator[Mapping[bytes, bytes]]:
         """Yield all documents whose keys begin with one of these letters, in chunks; a document may come

@@ -70,7 +70,7 @@ async def erase_customer(
     journeys = list(journeys)
     while True:
         documents = WorkingSet(_FORGET_NOTHING)
-        version: StoreVersion | None = None
+        versions: list[StoreVersion] = []
         while True:
             try:
                 erased = erase_from_journeys(documents, names, journeys)
@@ -78,12 +78,13 @@ async def erase_customer(
             except DocumentsNotLoaded as not_loaded:
                 keys = list(not_loaded.keys)
             snapshot = await store.read(keys)
-            version = version or snapshot.version
+            versions.append(snapshot.version)
             for key, value in zip(keys, snapshot.values, strict=True):
                 documents.load(key, value)
         reads = [*documents.records, *documents.journeys_before]
         writes = documents.writes()
-        if not writes or await store.replace(version or EMPTY_STORE, reads, writes, now_ms):
+        version, *later_versions = sorted(versions) or [EMPTY_STORE]
+        if not writes or await store.replace(version, reads, writes, now_ms, later_versions):
             return erased
 
 

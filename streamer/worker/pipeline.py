@@ -154,7 +154,7 @@ class UnitOfWork:
             else:
                 self._planned.append(PlannedEvent(event, record.timestamp))
         self._loaded: dict[Key, bytes | None] = {}
-        self._version: StoreVersion | None = None
+        self._versions: list[StoreVersion] = []
         self._missing_keys = {
             key for planned in self._planned for key in planned.document_keys() if key is not None
         }
@@ -191,8 +191,9 @@ class UnitOfWork:
                 counters.count_first_statement(planned.event, planned.key, documents)
 
     def load(self, version: StoreVersion, documents: Mapping[Key, bytes | None]) -> None:
-        """Add documents read at `version`. Of several reads, the oldest version counts."""
-        self._version = self._version or version
+        """Add documents read at `version`."""
+        if version not in self._versions:
+            self._versions.append(version)
         self._loaded |= documents
         for key, value in documents.items():
             self._documents.load(key, value)
@@ -201,13 +202,14 @@ class UnitOfWork:
     def invalidate(self, conflict: VersionConflict) -> None:
         """Drop the documents that others wrote, and start over with the rest, which are still valid."""
         self._loaded = {key: value for key, value in self._loaded.items() if key not in conflict.keys}
-        self._version = conflict.version
+        self._versions = [conflict.version]
         self._missing_keys = set(conflict.keys)
         self._reset()
 
     def commit(self, position: LogPosition, end_offset: int) -> Commit:
         """Return the commit of all events, which starts at `position` and ends before `end_offset`."""
         context, documents = self._context, self._documents
+        version, *later_versions = sorted(self._versions) or [EMPTY_STORE]
         delta = CommitDelta.empty()
         for key, previous in documents.journeys_before.items():
             add_delta(delta, key, previous, documents.journeys_after[key], context.rules)
@@ -218,11 +220,12 @@ class UnitOfWork:
             epoch=position.epoch,
             start=position.next,
             position=position_after(position, self._records[-1], end_offset),
-            version=self._version or EMPTY_STORE,
+            version=version,
             reads=self._loaded.keys(),
             writes=documents.writes(),
             deltas=context.rollup.deltas(delta, context.oldest_pane())
             | {COUNTERS: pack_counters(self._counters.by_name())},
+            later_versions=later_versions,
         )
 
 

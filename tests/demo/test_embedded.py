@@ -179,8 +179,8 @@ def test_the_parts_die_with_their_parent(last: signal.Signals) -> None:
 def test_where_the_kernel_does_not_help_a_process_in_between_does(tmp_path: Path) -> None:
     child = tmp_path / "child.pid"
     inner = f"import os, time; open({str(child)!r}, 'w').write(f'{{os.getpid()}} '); time.sleep(60)"
-    walker = "from streamer.demo.parent_death import walk; import os, sys; "
-    walker += f"walk(os.getppid(), [sys.executable, '-c', {inner!r}])"
+    walker = "from streamer.demo.parent_death import run_tied_to_parent; import os, sys; "
+    walker += f"run_tied_to_parent(os.getppid(), [sys.executable, '-c', {inner!r}])"
     outer = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {walker!r}]).wait()"
     process = subprocess.Popen([sys.executable, "-c", outer])
     until(lambda: child.exists() and child.read_text().endswith(" "))

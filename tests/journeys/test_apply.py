@@ -235,7 +235,7 @@ def test_facts_lie_with_their_contact_and_it_with_its_customer_in_any_order(
         assert documents.layout() == expected, order
 
 
-LIMIT = CountingRules(crowd=2)
+LIMIT = CountingRules(shared_id_limit=2)
 ANNS = [call(name, customer_id="ann") for name in ("c1", "c2", "c3", "c4")]
 SHARED: list[tuple[str, Sequence[Event], Sequence[str]]] = [
     ("as many contacts as the limit are one customer's", ANNS[:2], ["ann: c1", "ann: c2"]),

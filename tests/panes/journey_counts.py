@@ -50,5 +50,5 @@ def sum_rows(rows: Iterable[Contribution]) -> Tally:
 
 def count_facts(*facts: StatedFact, rules: CountingRules | None = None, key: Key = ANN) -> dict[str, int]:
     """Return the counts of a journey of these facts, by name; counts of 0 are absent."""
-    rows = [row for _, rows in fold(key, journey_of(*facts), rules or CountingRules()) for row in rows]
+    rows = [row for _, _, rows in fold(key, journey_of(*facts), rules or CountingRules()) for row in rows]
     return tally_by_name(sum_rows(rows))

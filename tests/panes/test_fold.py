@@ -319,7 +319,7 @@ PLACES: list[tuple[str, Sequence[StatedFact], str, tuple[int, dict[str, str]]]] 
 def test_place_of_a_count(
     sentence: str, facts: Sequence[StatedFact], count: str, place: tuple[int, dict[str, str]]
 ) -> None:
-    rows = [row for _, rows in fold(ANN, journey_of(*facts), RULES) for row in rows]
+    rows = [row for _, _, rows in fold(ANN, journey_of(*facts), RULES) for row in rows]
     time_ms, dimensions = place
     assert [(row.time_ms, row.cell) for row in rows if count in tally_by_name(row.tally())] == [
         (time_ms, cell_of(**dimensions))

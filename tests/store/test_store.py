@@ -332,6 +332,34 @@ async def test_a_commit_that_read_as_absent_what_was_created_since_writes_nothin
     assert outcome == VersionConflict(frozenset([key("a")]), await version(store))
 
 
+async def test_a_commit_of_several_reads_needs_each_of_their_versions(
+    store: StateStore, writer: Writer
+) -> None:
+    """A failover between two reads may take back what one of them saw, though nothing changed since."""
+    await writer.write(writes={key("a"): b"1"})
+    read = await version(store)
+    taken_back = StoreVersion(read.sequence + 1, b"lost")
+    reads = [key("a"), key("b")]
+    outcome = await store.commit(
+        writer.commit(version=read, later_versions=[taken_back], reads=reads, **EVERYTHING), NOW
+    )
+    assert outcome == VersionConflict(frozenset(reads), read)
+    assert not await store.replace(read, reads, {key("a"): b"2"}, NOW, [taken_back])
+    await writer.write(writes={key("c"): b"1"})
+    later = await version(store)
+    commit = writer.commit(version=read, later_versions=[later], reads=reads, **EVERYTHING)
+    assert await store.commit(commit, NOW) == CommitApplied()
+
+
+async def test_two_writes_have_two_nonces_though_the_commit_is_the_same(
+    store: StateStore, writer: Writer
+) -> None:
+    """A commit that a failover took back and that is sent again makes another state than before."""
+    commit = writer.commit(**EVERYTHING)
+    assert await store.commit(commit, NOW) == CommitApplied()
+    assert (await version(store)).nonce != commit.position.token
+
+
 async def test_all_documents_that_changed_are_named(store: StateStore, writer: Writer) -> None:
     read = await version(store)
     await writer.write(writes={key("a"): b"1"})

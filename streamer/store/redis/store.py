@@ -7,6 +7,7 @@ The key layout is in `store/layout.py`. A center is one slot: on a Redis Cluster
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final, NamedTuple, Self
 
 import msgspec
@@ -221,7 +222,7 @@ class RedisStore:
         position = commit.position
         check_args = (
             str(commit.partition), commit.epoch, commit.start, position.token.hex(),
-            *commit.version, b"".join(commit.reads),
+            *commit.version, b"".join(commit.reads), *chain.from_iterable(commit.later_versions),
         )  # fmt: skip
         deltas = {
             pane_hour: delta
@@ -230,7 +231,7 @@ class RedisStore:
         }
 
         def queue(pipe: Any, sequence: int) -> None:
-            self._queue_writes(pipe, sequence, position.token, commit.writes, deltas, now_ms)
+            self._queue_writes(pipe, sequence, commit.writes, deltas, now_ms)
             pipe.hset(self.prefix + POSITIONS, str(commit.partition), _pack_position(position))
 
         status, *rest = await self._write(check_args, queue)
@@ -246,12 +247,13 @@ class RedisStore:
         reads: Collection[bytes],
         writes: Mapping[bytes, bytes | None],
         now_ms: int,
+        later_versions: Collection[StoreVersion] = (),
     ) -> bool:
-        check_args = ("", "", 0, "", *version, b"".join(reads))
-        nonce = secrets.token_bytes(TOKEN_BYTES)
+        versions = chain.from_iterable(later_versions)
+        check_args = ("", "", 0, "", *version, b"".join(reads), *versions)
 
         def queue(pipe: Any, sequence: int) -> None:
-            self._queue_writes(pipe, sequence, nonce, writes, {}, now_ms)
+            self._queue_writes(pipe, sequence, writes, {}, now_ms)
 
         status, *_ = await self._write(check_args, queue)
         return bool(status == b"ok")
@@ -293,7 +295,6 @@ class RedisStore:
         self,
         pipe: Any,
         sequence: int,
-        nonce: bytes,
         writes: Mapping[bytes, bytes | None],
         deltas: Mapping[PaneHour, bytes],
         now_ms: int,
@@ -301,7 +302,8 @@ class RedisStore:
         keys_prefix, queue_command = self.prefix, pipe.execute_command
         delta_name = sequence.to_bytes(SEQUENCE_BYTES, "big") * 2
         queue_command("SET", keys_prefix + SEQUENCE, sequence)
-        queue_command("ZADD", keys_prefix + NONCES, sequence, nonce)
+        # Not the commit's token: sent again after a failover took it back, it makes another state.
+        queue_command("ZADD", keys_prefix + NONCES, sequence, secrets.token_bytes(TOKEN_BYTES))
         queue_command("ZREMRANGEBYSCORE", keys_prefix + NONCES, "-inf", sequence - KEPT_NONCES)
         queue_command("HSET", keys_prefix + WRITES, sequence, b"".join(writes))
         queue_command("HSET", keys_prefix + TOUCHED, sequence, ",".join(map(pane_name, deltas)))

@@ -1,6 +1,7 @@
 -- May a commit be written? Reads only; what it finds is held by WATCH until the EXEC that writes.
 -- ARGV: prefix, partition ('': a write outside any), epoch, start, the commit's token in hex, sequence and
--- nonce under which its documents were read, their keys (KEY_BYTES each)
+-- nonce under which its documents were read, their keys (KEY_BYTES each), and the sequence and nonce of each
+-- later read
 -- returns 'ok' and the sequence; 'applied'; 'moved' and the position stored, if any; 'held'; or 'changed',
 -- sequence, nonce, and the keys written since (left out: all of them)
 local prefix, partition = ARGV[1], ARGV[2]
@@ -17,10 +18,15 @@ end
 local sequence = tonumber(redis.call('GET', prefix .. SEQUENCE) or '0')
 local latest = redis.call('ZRANGE', prefix .. NONCES, -1, -1)[1] or ''
 local since, nonce, reads = tonumber(ARGV[6]), ARGV[7], ARGV[8]
-if reads == '' or (since == sequence and nonce == latest) then return {'ok', sequence} end
+if reads == '' or (since == sequence and nonce == latest and #ARGV == 8) then return {'ok', sequence} end
 
 -- After a failover the number may have come back, but not the nonce.
-local known = since == 0 and nonce == '' or tonumber(redis.call('ZSCORE', prefix .. NONCES, nonce) or '-1') == since
+local function is_known(number, its_nonce)
+  if number == 0 and its_nonce == '' then return true end
+  return tonumber(redis.call('ZSCORE', prefix .. NONCES, its_nonce) or '-1') == number
+end
+local known = is_known(since, nonce)
+for at = 9, #ARGV, 2 do known = known and is_known(tonumber(ARGV[at]), ARGV[at + 1]) end
 if not known or since > sequence or sequence - since > KEPT_WRITES then return {'changed', sequence, latest} end
 
 local numbers, written = {}, {}
