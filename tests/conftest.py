@@ -7,7 +7,9 @@ from typing import NamedTuple, TypeVar
 import pytest
 from hypothesis import settings
 
-from streamer.store.redis import RedisStore
+from streamer.store.memory_documents import MemoryDocument
+from streamer.store.port import LeasedDocument
+from streamer.store.redis import RedisDocument, RedisStore
 from tests.parts.apache_kafka import ApacheKafka
 from tests.parts.broker import Broker
 from tests.parts.embedded import EmbeddedBroker, EmbeddedStore
@@ -123,6 +125,19 @@ async def store(store_url: str, center: str) -> AsyncIterator[RedisStore]:
     found = await RedisStore.connect(store_url, center)
     yield found
     await found.close()
+
+
+@pytest.fixture
+def document() -> MemoryDocument:
+    """The leased document of the alert state, in memory."""
+    return MemoryDocument()
+
+
+@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.parts)])
+def each_document(request: pytest.FixtureRequest) -> LeasedDocument:
+    """The leased document of the alert state, in memory and in Redis."""
+    in_memory = request.param == "memory"
+    return MemoryDocument() if in_memory else RedisDocument(request.getfixturevalue("store"), "alerts")
 
 
 @pytest.fixture(scope="session")

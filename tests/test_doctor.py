@@ -15,7 +15,7 @@ from streamer.operations import doctor
 from streamer.operations.doctor import CheckFinding, check_infrastructure
 from streamer.settings import Settings, load_settings
 from streamer.store.port import Heartbeat, Partition
-from streamer.store.redis import CustomerRegistry, RedisStore
+from streamer.store.redis import RedisRegistry, RedisStore
 from streamer.worker import kafka
 from streamer.worker.forgotten_customers import new_customer_key
 from tests.parts.broker import Broker
@@ -70,7 +70,7 @@ async def test_a_key_that_some_were_forgotten_under_and_that_is_no_longer_set_is
     broker: Broker, store_url: str, center: str
 ) -> None:
     store = await RedisStore.connect(store_url, center)
-    await CustomerRegistry(store, center).forget(["~1~AAAAAAAAAAAAAAAA"], NOW)
+    await RedisRegistry(store, center).forget(["~1~AAAAAAAAAAAAAAAA"], NOW)
     await store.close()
     settings = load_settings(kafka=broker.address, redis=store_url, center=center)
     rotated = settings.model_copy(update={"customer_keys": {"2": SecretStr(new_customer_key())}})

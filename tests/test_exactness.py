@@ -346,7 +346,7 @@ class ExpiringStore(MemoryStore):
 
     async def commit(self, commit: Commit, now_ms: int) -> CommitOutcome:
         outcome = await super().commit(commit, now_ms)
-        self._written_ms.update(dict.fromkeys(commit.writes, self.now_ms))
+        self.data.written_ms.update(dict.fromkeys(commit.writes, self.now_ms))
         return outcome
 
 

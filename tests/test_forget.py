@@ -20,7 +20,7 @@ from streamer.privacy.pseudonyms import Pseudonymizer
 from streamer.settings import SettingsError, load_settings
 from streamer.store.memory import MemoryStore
 from streamer.store.port import EMPTY_STORE
-from streamer.store.redis import CustomerRegistry, RedisStore
+from streamer.store.redis import RedisRegistry, RedisStore
 from streamer.worker.forgotten_customers import (
     JOURNEY_KEY_LETTERS,
     ForgottenCustomersSync,
@@ -244,11 +244,12 @@ async def test_a_worker_learns_who_was_forgotten_and_erases_what_came_late(
     settings = load_settings(redis=store_url, center=center)
     store = await RedisStore.connect(store_url, center, settings.counting_rules())
     try:
-        hiding, other = await load_pseudonymizer(store, settings), await load_pseudonymizer(store, settings)
+        registry = RedisRegistry(store, center)
+        hiding, other = [await load_pseudonymizer(registry, settings) for _ in range(2)]
         ana = hiding.pseudonym_at("ana", NOW)
         assert other.pseudonym_at("ana", NOW) == ana  # the same key, made once
-        await CustomerRegistry(store, center).forget([ana], NOW)
-        keeper = ForgottenCustomersSync(hiding, store, center)
+        await registry.forget([ana], NOW)
+        keeper = ForgottenCustomersSync(hiding, store, registry)
         await keeper.refresh()
         assert hiding.pseudonym_at("ana", NOW + 1) != other.pseudonym_at("ana", NOW + 1) == ana
         late, ben = pack(StoredJourney(valuations=(StatedValue("", 1, b"", 5),))), customer_key("ben")
@@ -257,15 +258,6 @@ async def test_a_worker_learns_who_was_forgotten_and_erases_what_came_late(
         assert [one is None for one in (await store.read([customer_key(ana), ben])).values] == [True, False]
     finally:
         await store.close()
-
-
-async def test_who_was_forgotten_stays_forgotten_since_the_first_time(store_url: str, center: str) -> None:
-    store = await RedisStore.connect(store_url, center)
-    customers = CustomerRegistry(store, center)
-    await customers.forget(["~1~a"], NOW)
-    await customers.forget(["~1~a", "~1~b"], NOW + 1)
-    assert await customers.forgotten() == {"~1~a": NOW, "~1~b": NOW + 1}
-    await store.close()
 
 
 async def test_forgetting_is_not_over_before_its_moment_where_no_worker_spoke_yet(

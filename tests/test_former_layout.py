@@ -25,10 +25,10 @@ from streamer.store.layout import shared_key
 from streamer.store.memory import MemoryStore
 from streamer.store.port import Partition
 from streamer.store.redis import (
-    CustomerRegistry,
     FormerLayout,
     FormerLayoutStore,
-    LeasedDocument,
+    RedisDocument,
+    RedisRegistry,
     RedisStore,
 )
 from streamer.worker import kafka
@@ -180,9 +180,9 @@ async def test_a_rebuild_brings_all_over_and_ends_what_is_left_of_earlier_releas
     assert await store.heartbeats() == before.heartbeats
     counters = await store.counters()
     assert counters == await numbers_of(dump)
-    registry = CustomerRegistry(store, CENTER)
+    registry = RedisRegistry(store, CENTER)
     assert [*await registry.forgotten()] == ["~0~nobody-of-these"]
-    alerts = await LeasedDocument(store, "alerts").read()
+    alerts = await RedisDocument(store, "alerts").read()
     assert alerts is not None
     assert alerts.value == b"what was said of alerts"
     await store.close()

@@ -321,7 +321,7 @@ class ComparesNoVersions(MemoryStore):
 
 class ComparesNoNonces(MemoryStore):
     def _is_known(self, version: StoreVersion | ChangeCursor) -> bool:
-        return 0 <= version.sequence < len(self._nonces)
+        return 0 <= version.sequence < len(self.data.nonces)
 
 
 class LeavesNoWriteSet(MemoryStore):
@@ -329,8 +329,8 @@ class LeavesNoWriteSet(MemoryStore):
 
     def _put(self, nonce: bytes, writes: Mapping[bytes, bytes | None], now_ms: int) -> None:
         super()._put(nonce, writes, now_ms)
-        if nonce not in {position.token for position in self._positions.values()}:
-            self._writes[-1] = frozenset()
+        if nonce not in {position.token for position in self.data.positions.values()}:
+            self.data.writes[-1] = frozenset()
 
 
 class ComparesNoPositions(MemoryStore):

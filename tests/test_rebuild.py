@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 from aiokafka.admin import RecordsToDelete
 from aiokafka.structs import TopicPartition
-from msgspec.structs import replace
 
 from streamer.events.counting_rules import CountingRules
 from streamer.metrics.counters import pack_counters
@@ -20,8 +19,8 @@ from streamer.panes.pane_delta import LongSums
 from streamer.panes.pane_keys import COUNTERS
 from streamer.readings.reader import MetricsReader
 from streamer.store.layout import FIRST_GENERATION, generation_prefix
-from streamer.store.port import EMPTY_STORE, Commit, CommitApplied, LogPosition, Partition
-from streamer.store.redis import GenerationSuperseded, RedisStore, StagedGeneration
+from streamer.store.port import EMPTY_STORE, Commit, GenerationSuperseded, LogPosition, Partition
+from streamer.store.redis import RedisGeneration, RedisStore
 from streamer.worker import kafka
 from tests.counting import stored_tallies
 from tests.faults import kafka_log
@@ -200,46 +199,11 @@ async def opened(url: str, center: str) -> tuple[RedisStore, LogPosition]:
     return store, start
 
 
-async def test_a_generation_in_the_making_is_beside_the_live_one_until_both_stand_at_equal_offsets(
-    store_url: str, center: str
-) -> None:
-    store, start = await opened(store_url, center)
-    staged = StagedGeneration(store, CountingRules())
-    await staged.open()
-    await staged.store.move(PLACE, None, replace(start, epoch="cd"))
-    assert await store.positions([PLACE]) == [start]
-    assert isinstance(await store.commit(commit(start), 0), CommitApplied)
-    assert not await staged.promote()
-    assert isinstance(await staged.store.commit(commit(replace(start, epoch="cd")), 0), CommitApplied)
-    assert await staged.promote()
-    (now,) = await store.positions([PLACE])
-    assert now is not None
-    assert (now.epoch, now.next) == ("cd", 1)
-    assert await store.counters() == {"events": 1}
-    await store.close()
-
-
-async def test_a_commit_that_was_on_its_way_to_the_former_generation_is_refused(
-    store_url: str, center: str
-) -> None:
-    store, start = await opened(store_url, center)
-    other = await RedisStore.connect(store_url, center)
-    staged = StagedGeneration(other, CountingRules())
-    await staged.open()
-    await staged.store.move(PLACE, None, replace(start, epoch="cd"))
-    assert await staged.promote()
-    outcome = await store.commit(commit(start), 0)
-    assert getattr(outcome, "position", None) == replace(start, epoch="cd")
-    assert await store.counters() == {}
-    await store.close()
-    await other.close()
-
-
 async def test_who_rebuilds_last_rebuilds_and_what_others_left_is_deleted(
     store_url: str, center: str, redis_server: RedisServer
 ) -> None:
     store, start = await opened(store_url, center)
-    first, second = StagedGeneration(store, CountingRules()), StagedGeneration(store, CountingRules())
+    first, second = RedisGeneration(store, CountingRules()), RedisGeneration(store, CountingRules())
     await first.open()
     await first.store.move(PLACE, None, start)
     await second.open()
@@ -254,19 +218,6 @@ async def test_who_rebuilds_last_rebuilds_and_what_others_left_is_deleted(
         found = [key async for key in client.scan_iter(match=f"s2{{{center}}}*:positions")]
     assert len(found) == 2
     assert generation_prefix(center) + b"positions" in found
-    await store.close()
-
-
-async def test_commits_wait_while_they_are_held_and_no_longer(store_url: str, center: str) -> None:
-    store, start = await opened(store_url, center)
-    staged = StagedGeneration(store, CountingRules())
-    await staged.open()
-    await staged.store.move(PLACE, None, start)
-    await staged.pause_commits(300)
-    assert isinstance(await staged.store.commit(commit(start), 0), CommitApplied)
-    began = time.monotonic()
-    assert isinstance(await store.commit(commit(start), 0), CommitApplied)
-    assert time.monotonic() - began > 0.25
     await store.close()
 
 

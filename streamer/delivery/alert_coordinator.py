@@ -30,7 +30,7 @@ from streamer.delivery.alert_state import (
 from streamer.readings.reader import MetricsReader
 from streamer.runtime.clock import Clock
 from streamer.runtime.retry import RetryBackoff
-from streamer.store.redis import LeasedDocument, TokenDocument
+from streamer.store.port import LeasedDocument, TokenDocument
 
 MAX_RETRY_DELAY_S: Final = 30.0
 """Longest delay between two attempts while the store is unavailable."""

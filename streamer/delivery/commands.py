@@ -26,7 +26,7 @@ from streamer.readings.query_times import parse_query_time_ms
 from streamer.readings.reader import MetricsReader
 from streamer.settings import Settings
 from streamer.store.layout import ALERTS_NAME
-from streamer.store.redis import LeasedDocument, RedisStore
+from streamer.store.redis import RedisDocument, RedisStore
 
 MAX_EXPLAINED: Final = 3
 """Number of groups of a rule that are explained in full if no key was given."""
@@ -78,7 +78,7 @@ async def _open_context(settings: Settings, now_ms: int) -> AsyncIterator[Comman
     try:
         reader = MetricsReader(store, settings)
         await reader.refresh(now_ms)
-        document = await LeasedDocument(store, ALERTS_NAME).read()
+        document = await RedisDocument(store, ALERTS_NAME).read()
         state = EMPTY_STATE if document is None else decode_state(document.value)
         yield CommandContext(settings, reader, RuleEvaluator(reader, settings, alert_rules), state, now_ms)
     finally:

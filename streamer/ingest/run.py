@@ -14,7 +14,7 @@ from streamer.ingest.event_publisher import KafkaEventPublisher
 from streamer.ingest.raw_processor import EventPublisher, RawPartitionProcessor, SourcePipeline
 from streamer.runtime.clock import wall_clock_ms
 from streamer.settings import Settings, SettingsError
-from streamer.store.redis import RedisStore
+from streamer.store.redis import RedisRegistry, RedisStore
 from streamer.worker.engine import WorkerApp
 from streamer.worker.forgotten_customers import ForgottenCustomersSync, load_pseudonymizer
 from streamer.worker.kafka import KafkaDeadLetterSink, ensure_topics, topic_retention_ms
@@ -61,7 +61,8 @@ async def run_ingest(settings: Settings, names: Sequence[str]) -> int:
         stack.push_async_callback(main_store.close)
         ingest_store = await RedisStore.connect(settings.redis, ingest_center(settings), _RULES)
         stack.push_async_callback(ingest_store.close)
-        pseudonyms = await load_pseudonymizer(main_store, settings)
+        registry = RedisRegistry(main_store, settings.center)
+        pseudonyms = await load_pseudonymizer(registry, settings)
         enricher = Enricher(pseudonyms, settings.directory())
         topics = list(map(raw_topic, sources))
         await _create_topics(settings, topics)
@@ -78,7 +79,7 @@ async def run_ingest(settings: Settings, names: Sequence[str]) -> int:
             ),
         )
         app = WorkerApp(settings, assigned, f"{settings.consumer_group}-ingest", topics)
-        forgotten = ForgottenCustomersSync(pseudonyms, main_store, settings.center)
+        forgotten = ForgottenCustomersSync(pseudonyms, main_store, registry)
         return await run_until_stopped(app, assigned, metrics, forgotten)
 
 

@@ -26,7 +26,7 @@ from streamer.privacy.pseudonyms import key_id_of
 from streamer.runtime.clock import wall_clock_ms
 from streamer.settings import CENTER_KEY_ID, Settings, SettingsError
 from streamer.store.port import Heartbeat, Partition
-from streamer.store.redis import CustomerRegistry, RedisStore, StoreUnfit
+from streamer.store.redis import RedisRegistry, RedisStore, StoreUnfit
 from streamer.worker.kafka import count_partitions, describe_topic_configs, topic_retention_ms
 
 MAX_CLOCK_SKEW_S: Final = 2.0
@@ -172,7 +172,7 @@ async def _check_stored_state(store: RedisStore, settings: Settings) -> AsyncIte
         )
     yield _clock_finding((wall_clock_ms() - server.time_ms) / 1000)
     yield _rules_finding(await store.rules(), encode_rules(settings.counting_rules()))
-    yield _customer_keys_finding(settings, await CustomerRegistry(store, settings.center).forgotten())
+    yield _customer_keys_finding(settings, await RedisRegistry(store, settings.center).forgotten())
     yield _workers_finding(await store.heartbeats(), server.time_ms)
 
 

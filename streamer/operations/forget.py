@@ -18,7 +18,8 @@ from streamer.journeys.erasure import ErasedCounts
 from streamer.journeys.journey import customer_key
 from streamer.privacy.pseudonyms import Pseudonymizer, key_id_of
 from streamer.settings import Settings
-from streamer.store.redis import CustomerRegistry, RedisStore
+from streamer.store.port import CustomerRegistry
+from streamer.store.redis import RedisRegistry, RedisStore
 from streamer.worker.forgotten_customers import (
     erase_customer,
     erase_everywhere,
@@ -49,9 +50,10 @@ async def run_forget(settings: Settings, customer: str) -> None:
     async with AsyncExitStack() as stack:
         store = await RedisStore.connect(settings.redis, settings.center, settings.counting_rules())
         stack.push_async_callback(store.close)
-        pseudonymizer = await load_pseudonymizer(store, settings)
+        registry = RedisRegistry(store, settings.center)
+        pseudonymizer = await load_pseudonymizer(registry, settings)
         pseudonyms_by_key = _find_pseudonyms(pseudonymizer, customer)
-        at_ms, was_forgotten = await _mark_forgotten(store, settings, pseudonyms_by_key)
+        at_ms, was_forgotten = await _mark_forgotten(store, registry, pseudonyms_by_key)
         click.echo(
             f"recorded{' before' if was_forgotten else ''}: "
             f"{', '.join(pseudonyms[-1] for pseudonyms in pseudonyms_by_key)}"
@@ -68,7 +70,7 @@ async def run_list_forgotten(settings: Settings) -> None:
     """Print how many customers are forgotten. Who they are is not stored."""
     store = await RedisStore.connect(settings.redis, settings.center)
     try:
-        pseudonym_count = await CustomerRegistry(store, settings.center).forgotten_count()
+        pseudonym_count = await RedisRegistry(store, settings.center).forgotten_count()
         click.echo(f"{pseudonym_count:,} pseudonyms are recorded as forgotten")
     finally:
         await store.close()
@@ -84,11 +86,10 @@ def _find_pseudonyms(pseudonymizer: Pseudonymizer, customer: str) -> list[list[s
 
 
 async def _mark_forgotten(
-    store: RedisStore, settings: Settings, pseudonyms_by_key: Sequence[list[str]]
+    store: RedisStore, registry: CustomerRegistry, pseudonyms_by_key: Sequence[list[str]]
 ) -> tuple[int, bool]:
     """Record the customer as forgotten. Return since when (ms), and whether they were recorded before with
     nothing new since."""
-    registry = CustomerRegistry(store, settings.center)
     forgotten = await registry.forgotten()
     earlier_ms = [
         forgotten[name] for pseudonyms in pseudonyms_by_key for name in pseudonyms if name in forgotten

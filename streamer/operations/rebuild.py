@@ -23,12 +23,12 @@ from streamer.privacy.pseudonyms import Pseudonymizer
 from streamer.runtime.clock import wall_clock_ms
 from streamer.runtime.retry import retry_forever
 from streamer.settings import Settings
-from streamer.store.port import LogPosition, Partition
+from streamer.store.port import LogPosition, Partition, StagedGeneration
 from streamer.store.redis import (
-    CustomerRegistry,
     FormerLayoutStore,
+    RedisGeneration,
+    RedisRegistry,
     RedisStore,
-    StagedGeneration,
     SupersedingGeneration,
     connect,
 )
@@ -321,7 +321,7 @@ async def run_rebuild(settings: Settings, yes: bool) -> int:
         stack.push_async_callback(store.close)
         former_store = await FormerLayoutStore.find(store.client, settings.center)
         live: LiveStore = store if former_store is None else former_store
-        staged = StagedGeneration(store, rules)
+        staged: StagedGeneration = RedisGeneration(store, rules)
         if former_store is not None:
             click.echo("the numbers in force are in the layout of an earlier release")
             await former_store.copy_shared_keys()
@@ -331,7 +331,8 @@ async def run_rebuild(settings: Settings, yes: bool) -> int:
         begin_offsets = await records.start(await _list_partitions(settings))
         await _require_same_logs(settings, live, list(begin_offsets))
         progress = stack.enter_context(Progress(console=Console(stderr=True), transient=True))
-        pseudonymizer = await load_pseudonymizer(store, settings)
+        registry = RedisRegistry(store, settings.center)
+        pseudonymizer = await load_pseudonymizer(registry, settings)
         job = RebuildJob(live, staged, rules, records, progress, pseudonymizer)
         stack.push_async_callback(staged.discard)  # after the switch, the former generation is left over
         await job.open(begin_offsets)
@@ -345,7 +346,7 @@ async def run_rebuild(settings: Settings, yes: bool) -> int:
         if former_store is not None:
             await former_store.copy_shared_keys()
             await _convert_assemblies(store, ingest_center(settings))
-        await refresh_forgotten(pseudonymizer, CustomerRegistry(store, settings.center))
+        await refresh_forgotten(pseudonymizer, registry)
         await job.promote()
         click.echo("switched: the new numbers are in force; workers and readers follow by themselves")
         return 0

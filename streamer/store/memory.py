@@ -1,10 +1,14 @@
-"""State store in memory: the plainest implementation of the interface, for tests."""
+"""State store in memory, with a generation staged beside its numbers: the plainest implementation of the
+interfaces, for tests."""
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from math import inf
+from typing import Final
 
-from streamer.events.counting_rules import CountingRules
-from streamer.metrics.counters import sum_counters
+from streamer.events.counting_rules import CountingRules, require_same_rules
+from streamer.metrics.counters import pack_counters, sum_counters
 from streamer.panes.pane_keys import COUNTERS, PaneHour, is_hour_kept
 from streamer.store.layout import document_ttl_ms
 from streamer.store.port import (
@@ -14,6 +18,7 @@ from streamer.store.port import (
     CommitApplied,
     CommitOutcome,
     DocumentSnapshot,
+    GenerationSuperseded,
     Heartbeat,
     LogPosition,
     OffsetConflict,
@@ -24,43 +29,92 @@ from streamer.store.port import (
     VersionConflict,
 )
 
+_PAUSED_S: Final = 0.02
 
-class MemoryStore:
-    """State store in memory. Calls never wait or fail. Documents and panes expire only in `forget`; panes
-    past their retention are not written."""
 
-    def __init__(self, rules: CountingRules | None = None) -> None:
-        self._retention_ms = (rules or CountingRules()).retention_ms
-        self._ttl_ms = document_ttl_ms(rules or CountingRules())
+class GenerationData:
+    """Numbers and documents of one generation."""
+
+    def __init__(self) -> None:
         self.documents: dict[bytes, bytes] = {}
         self.panes: dict[PaneHour, dict[int, tuple[int, bytes]]] = {}
         """Deltas of each hour, by the sequence of the last commit in them: sequence of the first one,
         delta."""
-        self._positions: dict[Partition, LogPosition] = {}
-        self._heartbeats: dict[Partition, Heartbeat] = {}
-        self._nonces: list[bytes] = [b""]
-        self._writes: list[frozenset[bytes]] = [frozenset()]
+        self.positions: dict[Partition, LogPosition] = {}
+        self.heartbeats: dict[Partition, Heartbeat] = {}
+        self.nonces: list[bytes] = [b""]
+        self.writes: list[frozenset[bytes]] = [frozenset()]
         """Keys of the documents written, by sequence."""
-        self._written_ms: dict[bytes, int] = {}
-        self._rules: bytes | None = None
+        self.written_ms: dict[bytes, int] = {}
+        self.rules: bytes | None = None
+
+    def counted_offsets(self) -> dict[Partition, int]:
+        """Return the next offset of each partition that was counted at all."""
+        return {partition: position.next for partition, position in self.positions.items() if position.next}
+
+    def counters(self) -> dict[str, int]:
+        return sum_counters([delta for _, delta in self.panes.get(COUNTERS, {}).values()])
+
+
+class MemoryStore:
+    """State store in memory. Calls never fail, and wait only where commits are paused. Documents and panes
+    expire only in `forget`; panes past their retention are not written."""
+
+    def __init__(self, rules: CountingRules | None = None) -> None:
+        self._retention_ms = (rules or CountingRules()).retention_ms
+        self._ttl_ms = document_ttl_ms(rules or CountingRules())
+        self._agreed_rules: bytes | None = None
+        self.current = self._adopted = GenerationData()
+        self.staged: GenerationData | None = None
+        self.paused_until_s = -inf
+        """Time of the event loop up to which commits are paused."""
+
+    @property
+    def data(self) -> GenerationData:
+        """Data of the current generation. Raises CountingRulesMismatch if one was promoted with other
+        counting rules than those agreed on."""
+        if self._adopted is not self.current and self._agreed_rules is not None:
+            self.current.rules = self.current.rules or self._agreed_rules
+            require_same_rules(self.current.rules, self._agreed_rules)
+        self._adopted = self.current
+        return self.current
+
+    @property
+    def documents(self) -> dict[bytes, bytes]:
+        return self.data.documents
+
+    @property
+    def panes(self) -> dict[PaneHour, dict[int, tuple[int, bytes]]]:
+        return self.data.panes
 
     @property
     def _version(self) -> StoreVersion:
-        return StoreVersion(len(self._nonces) - 1, self._nonces[-1])
+        return StoreVersion(len(self.data.nonces) - 1, self.data.nonces[-1])
 
     async def read(self, keys: Sequence[bytes]) -> DocumentSnapshot:
-        return DocumentSnapshot(self._version, [self.documents.get(key) for key in keys])
+        return DocumentSnapshot(self._version, [self.data.documents.get(key) for key in keys])
 
     async def commit(self, commit: Commit, now_ms: int) -> CommitOutcome:
-        stored = self._positions.get(commit.partition)
-        if stored is not None and stored.token == commit.position.token:
-            return CommitApplied()
-        if stored is None or (stored.epoch, stored.next) != (commit.epoch, commit.start):
-            return OffsetConflict(stored)
+        while (outcome := self._compare_position(commit)) is None and self._is_paused():  # noqa: ASYNC110 - ends by itself
+            await asyncio.sleep(_PAUSED_S)
+        if outcome is not None:
+            return outcome
         if changed_keys := self._changed_since(commit.version, commit.reads, commit.later_versions):
             return VersionConflict(changed_keys, self._version)
         self._write(commit, now_ms)
         return CommitApplied()
+
+    def _compare_position(self, commit: Commit) -> CommitOutcome | None:
+        """Return the outcome if the position alone decides it."""
+        stored = self.data.positions.get(commit.partition)
+        if stored is not None and stored.token == commit.position.token:
+            return CommitApplied()
+        if stored is None or (stored.epoch, stored.next) != (commit.epoch, commit.start):
+            return OffsetConflict(stored)
+        return None
+
+    def _is_paused(self) -> bool:
+        return self.paused_until_s > -inf and asyncio.get_running_loop().time() < self.paused_until_s
 
     def _changed_since(
         self, since: StoreVersion, reads: Collection[bytes], later_versions: Collection[StoreVersion]
@@ -68,11 +122,11 @@ class MemoryStore:
         """Return which of these documents were written after a version; all of them if any is unknown."""
         if not all(map(self._is_known, (since, *later_versions))):
             return frozenset(reads)
-        return frozenset(reads) & frozenset().union(*self._writes[since.sequence + 1 :])
+        return frozenset(reads) & frozenset().union(*self.data.writes[since.sequence + 1 :])
 
     def _is_known(self, version: StoreVersion | ChangeCursor) -> bool:
-        in_range = 0 <= version.sequence < len(self._nonces)
-        return in_range and self._nonces[version.sequence] == version.nonce
+        in_range = 0 <= version.sequence < len(self.data.nonces)
+        return in_range and self.data.nonces[version.sequence] == version.nonce
 
     async def replace(
         self,
@@ -88,89 +142,137 @@ class MemoryStore:
         return True
 
     async def scan(self, letters: str) -> AsyncIterator[Mapping[bytes, bytes]]:
-        yield {key: value for key, value in self.documents.items() if key[:1].decode() in letters}
+        yield {key: value for key, value in self.data.documents.items() if key[:1].decode() in letters}
 
     async def forget(self, now_ms: int, at_most: int) -> int:
         before_ms = now_ms - self._ttl_ms
-        expired = [key for key in self.documents if self._written_ms[key] < before_ms][:at_most]
+        expired = [key for key in self.data.documents if self.data.written_ms[key] < before_ms][:at_most]
         if expired:
             self._put(secrets.token_bytes(TOKEN_BYTES), dict.fromkeys(expired), now_ms)
         for pane_hour in [
-            pane_hour for pane_hour in self.panes if not is_hour_kept(pane_hour, now_ms, self._retention_ms)
+            pane_hour
+            for pane_hour in self.data.panes
+            if not is_hour_kept(pane_hour, now_ms, self._retention_ms)
         ]:
-            del self.panes[pane_hour]
+            del self.data.panes[pane_hour]
         return len(expired)
 
     def _put(self, nonce: bytes, writes: Mapping[bytes, bytes | None], now_ms: int) -> None:
-        self._nonces.append(nonce)
-        self._writes.append(frozenset(writes))
+        self.data.nonces.append(nonce)
+        self.data.writes.append(frozenset(writes))
         for key, value in writes.items():
             if value is None:
-                self.documents.pop(key, None)
+                self.data.documents.pop(key, None)
             else:
-                self.documents[key] = value
-                self._written_ms[key] = now_ms
+                self.data.documents[key] = value
+                self.data.written_ms[key] = now_ms
 
     def _write(self, commit: Commit, now_ms: int) -> None:
-        self._positions[commit.partition] = commit.position
+        self.data.positions[commit.partition] = commit.position
         self._put(secrets.token_bytes(TOKEN_BYTES), commit.writes, now_ms)
         sequence = self._version.sequence
         for pane_hour, delta in commit.deltas.items():
             if is_hour_kept(pane_hour, now_ms, self._retention_ms):
-                self.panes.setdefault(pane_hour, {})[sequence] = (sequence, delta)
+                self.data.panes.setdefault(pane_hour, {})[sequence] = (sequence, delta)
 
     async def positions(self, partitions: Sequence[Partition]) -> list[LogPosition | None]:
-        return [self._positions.get(partition) for partition in partitions]
+        return [self.data.positions.get(partition) for partition in partitions]
 
     async def move(self, partition: Partition, before: LogPosition | None, after: LogPosition) -> bool:
-        if self._positions.get(partition) != before:
+        if self.data.positions.get(partition) != before:
             return False
-        self._positions[partition] = after
+        self.data.positions[partition] = after
         self._put(secrets.token_bytes(TOKEN_BYTES), {}, 0)
         return True
 
     async def beat(self, heartbeats: Mapping[Partition, Heartbeat]) -> None:
-        self._heartbeats.update(heartbeats)
+        self.data.heartbeats.update(heartbeats)
 
     async def heartbeats(self) -> dict[Partition, Heartbeat]:
-        return self._heartbeats.copy()
+        return self.data.heartbeats.copy()
 
     async def counters(self) -> dict[str, int]:
-        return sum_counters([delta for _, delta in self.panes.get(COUNTERS, {}).values()])
+        return self.data.counters()
 
     async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> StoreChanges:
         is_known = since is not None and self._is_known(since)
         after_sequence = since.sequence if is_known and since is not None else -1
-        panes = [_pane_change(pane_hour, deltas, after_sequence) for pane_hour, deltas in self.panes.items()]
+        panes = [
+            _pane_change(pane_hour, deltas, after_sequence) for pane_hour, deltas in self.data.panes.items()
+        ]
         return StoreChanges(
             ChangeCursor(*self._version),
             not is_known,
             False,
             [pane for pane in panes if pane.deltas],
-            self._heartbeats.copy(),
-            self._rules,
-            self._positions.copy() if positions else {},
+            self.data.heartbeats.copy(),
+            self.data.rules,
+            self.data.positions.copy() if positions else {},
         )
 
     async def compact(self, pane_hour: PaneHour, merge: Callable[[Sequence[bytes]], bytes]) -> int:
-        deltas = self.panes.get(pane_hour)
+        deltas = self.data.panes.get(pane_hour)
         if not deltas:
             return 0
         first_sequence = min(first_sequence for first_sequence, _ in deltas.values())
-        self.panes[pane_hour] = {
+        self.data.panes[pane_hour] = {
             max(deltas): (first_sequence, merge([delta for _, delta in deltas.values()]))
         }
         return 1
 
     async def rules(self) -> bytes | None:
-        return self._rules
+        return self.data.rules
 
     async def set_rules(self, rules: bytes) -> bytes:
-        self._rules = self._rules or rules
-        return self._rules
+        self.data.rules = self._agreed_rules = self.data.rules or rules
+        return self._agreed_rules
 
     async def close(self) -> None:
         """Do nothing: there is no connection."""
+
+
+class StagedStore(MemoryStore):
+    """Store of a staged generation beside the numbers of `live`."""
+
+    def __init__(self, live: MemoryStore, rules: CountingRules) -> None:
+        super().__init__(rules)
+        self._live = live
+
+    @property
+    def data(self) -> GenerationData:
+        """Data of the generation. Raises GenerationSuperseded unless it is staged."""
+        if self._live.staged is not self.current:
+            raise GenerationSuperseded
+        return self.current
+
+
+class MemoryGeneration:
+    """Staged generation in memory."""
+
+    def __init__(self, live: MemoryStore, rules: CountingRules) -> None:
+        self._live = live
+        self.store = StagedStore(live, rules)
+
+    async def open(self) -> None:
+        self._live.staged = self.store.current = GenerationData()
+
+    async def pause_commits(self, ms: int) -> None:
+        self._live.paused_until_s = asyncio.get_running_loop().time() + ms / 1000
+
+    async def promote(self) -> bool:
+        data, live_data = self.store.data, self._live.data
+        if data.counted_offsets() != live_data.counted_offsets():
+            return False
+        data.panes.pop(COUNTERS, None)
+        if counters := live_data.counters():
+            data.panes[COUNTERS] = {len(data.nonces) - 1: (0, pack_counters(counters))}
+        data.heartbeats = live_data.heartbeats.copy()
+        self._live.current, self._live.staged, self._live.paused_until_s = data, None, -inf
+        return True
+
+    async def discard(self) -> None:
+        if self._live.staged is self.store.current:
+            self._live.staged = None
 
 
 def _pane_change(

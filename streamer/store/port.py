@@ -1,9 +1,11 @@
-"""Interface of the state store: it holds journeys, panes and offsets, and changes them in one step.
+"""Interfaces of what is stored: the state store, which holds journeys, panes and offsets and changes them in
+one step; a generation staged beside its numbers; and what outlives them, leased documents and the registry of
+customers.
 
-Keys and values are bytes. Two implementations, one test suite: `memory.MemoryStore` and `redis.RedisStore`.
+Keys and values are bytes. Each has two implementations, in memory and in Redis, and one test suite for both.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -204,3 +206,89 @@ class StateStore(Protocol):
         """Store the counting rules if there are none yet; return those in force."""
 
     async def close(self) -> None: ...
+
+
+class GenerationSuperseded(Exception):  # noqa: N818 - names the state
+    """The generation is no longer staged: another rebuild was started."""
+
+    def __str__(self) -> str:
+        return "another rebuild was started and replaced this one"
+
+
+class StagedGeneration(Protocol):
+    """Generation of numbers beside the current one; `store` reads and writes it. A center has at most one:
+    once another is opened, `promote` and every call of `store` raise GenerationSuperseded. So they do before
+    `open`, and `store` after `promote` or `discard` too.
+
+    Stores of the current generation switch to a promoted one by themselves; their commits that were under way
+    are refused as OffsetConflict. They raise CountingRulesMismatch if its counting rules are not those agreed
+    on in `set_rules`. Documents and a registry outlive generations and are not touched. Not promised: that
+    what was discarded or replaced can be read again.
+    """
+
+    @property
+    def store(self) -> StateStore: ...
+
+    async def open(self) -> None:
+        """Become the staged generation of the center, empty; an earlier one is deleted."""
+
+    async def pause_commits(self, ms: int) -> None:
+        """Let commits to the current generation wait for `ms`, or until a generation is promoted. Other
+        writes go on, and so do those to the staged generation."""
+
+    async def promote(self) -> bool:
+        """Make it the current generation, if both counted exactly the same records: the same partitions up to
+        the same offsets, whatever the epochs. Counters and heartbeats are taken from the current one. Return
+        whether it was promoted; if not, nothing changed."""
+
+    async def discard(self) -> None:
+        """Delete it, unless it was promoted; then delete what it replaced. Another's is left alone."""
+
+
+class TokenDocument(NamedTuple):
+    """Document with the token of its last write."""
+
+    token: bytes
+    value: bytes
+
+
+class LeasedDocument(Protocol):
+    """Document that several processes read and change, with a lease for work that only one of them should do.
+
+    The lease does not guard the document: who lost it may still write, and only `replace` tells who was
+    first. A lease ends by the clock of the store, so its holder counts from before it asked. Errors of the
+    infrastructure are raised as they are. After a time-out of `replace` read again: it may have been written,
+    and repeating it would be refused.
+    """
+
+    async def read(self) -> TokenDocument | None:
+        """Return the document; None if it was never written."""
+
+    async def replace(self, before: TokenDocument | None, value: bytes) -> TokenDocument | None:
+        """Write the document if it is unchanged since `before` was read; None: if it was never written.
+        Return it as written; None if another process changed it, and nothing was written. Every write counts
+        as a change, one of the same value too."""
+
+    async def acquire_lease(self, holder: str, lease_ms: int) -> bool:
+        """Acquire or renew the lease: it ends `lease_ms` from now. Return False if another holder has it."""
+
+    async def release_lease(self, holder: str) -> None:
+        """Give the lease back, if this holder has it."""
+
+
+class CustomerRegistry(Protocol):
+    """Pseudonym key made for a center, and the pseudonyms of its forgotten customers. Nothing in it is ever
+    changed or removed. Errors of the infrastructure are raised as they are; any call may be repeated."""
+
+    async def ensure_key(self, new_key: bytes | None) -> bytes | None:
+        """Return the center's own key. If there is none, `new_key` is stored and returned, unless None."""
+
+    async def forgotten(self) -> dict[str, int]:
+        """Return the forgotten pseudonyms, each with the time (ms)."""
+
+    async def forgotten_count(self) -> int:
+        """Return how many pseudonyms are forgotten."""
+
+    async def forget(self, pseudonyms: Iterable[str], at_ms: int) -> None:
+        """Record pseudonyms as forgotten; the time of one that is recorded already stays. Not atomic: after
+        an error some may be recorded."""

@@ -32,7 +32,7 @@ from streamer.runtime.clock import Clock, wall_clock_ms
 from streamer.runtime.gc_tuning import freeze_startup_objects
 from streamer.settings import Settings
 from streamer.store.layout import ALERTS_NAME
-from streamer.store.redis import LeasedDocument, RedisStore
+from streamer.store.redis import RedisDocument, RedisStore
 from streamer.web import api, drill_down, login, pages, problems
 from streamer.web.alert_routes import AlertRoutes
 from streamer.web.auth_middleware import AuthMiddleware
@@ -207,7 +207,7 @@ async def run_server(settings: Settings, publish: PublishRecord | None = None) -
             MessageComposer(reader, settings, alert_rules),
         )
         coordinator = AlertCoordinator(
-            LeasedDocument(store, ALERTS_NAME), evaluator, reader, composer.compose, wall_clock_ms
+            RedisDocument(store, ALERTS_NAME), evaluator, reader, composer.compose, wall_clock_ms
         )
         dispatcher = NotificationDispatcher(coordinator, settings, DeliveryTiming(wall_clock_ms))
         app = application(

@@ -10,8 +10,8 @@ from streamer.journeys.journey import Key, customer_key
 from streamer.journeys.working_set import DocumentsNotLoaded, WorkingSet
 from streamer.privacy.pseudonyms import Pseudonymizer
 from streamer.settings import CENTER_KEY_ID, Settings
-from streamer.store.port import EMPTY_STORE, StateStore, StoreVersion
-from streamer.store.redis import CustomerRegistry, RedisStore
+from streamer.store.port import EMPTY_STORE, CustomerRegistry, StateStore, StoreVersion
+from streamer.store.redis import RedisStore
 
 JOURNEY_KEY_LETTERS: Final = "co"
 """First letters of the keys of documents that hold customers' facts."""
@@ -28,9 +28,9 @@ def new_customer_key() -> str:
     return secrets.token_urlsafe(32)
 
 
-async def load_pseudonymizer(store: RedisStore, settings: Settings) -> Pseudonymizer:
-    """Return the pseudonymizer of this center. Where no key is set, one is made, once, and kept in Redis."""
-    registry = CustomerRegistry(store, settings.center)
+async def load_pseudonymizer(registry: CustomerRegistry, settings: Settings) -> Pseudonymizer:
+    """Return the pseudonymizer of this center. Where no key is set, one is made, once, and kept in the
+    registry."""
     center_key = await registry.ensure_key(None if settings.customer_keys else new_customer_key().encode())
     keys = {CENTER_KEY_ID: center_key} if center_key is not None else {}
     keys |= {key_id: secret.get_secret_value().encode() for key_id, secret in settings.customer_keys.items()}
@@ -49,9 +49,8 @@ class ForgottenCustomersSync:
     """Keep a worker's pseudonymizer up to date, and erase forgotten customers that late events brought
     back."""
 
-    def __init__(self, pseudonymizer: Pseudonymizer, store: RedisStore, center: str) -> None:
-        self._pseudonymizer, self._store = pseudonymizer, store
-        self._registry = CustomerRegistry(store, center)
+    def __init__(self, pseudonymizer: Pseudonymizer, store: RedisStore, registry: CustomerRegistry) -> None:
+        self._pseudonymizer, self._store, self._registry = pseudonymizer, store, registry
 
     async def refresh(self) -> None:
         await refresh_forgotten(self._pseudonymizer, self._registry)

@@ -16,7 +16,7 @@ from streamer.runtime.clock import wall_clock_ms
 from streamer.runtime.gc_tuning import freeze_startup_objects
 from streamer.runtime.retry import retry_forever
 from streamer.settings import Settings
-from streamer.store.redis import RedisStore
+from streamer.store.redis import RedisRegistry, RedisStore
 from streamer.worker.engine import WorkerApp
 from streamer.worker.forgotten_customers import ForgottenCustomersSync, load_pseudonymizer
 from streamer.worker.kafka import (
@@ -47,7 +47,8 @@ async def run_worker(settings: Settings) -> int:
         for topic in await ensure_topics(settings.kafka, retention_ms=topic_retention_ms(rules)):
             log.info("topic created", topic=topic)
         dead_letter_producer, logs, metrics = await stack.enter_async_context(worker_resources(settings))
-        pseudonymizer = await load_pseudonymizer(store, settings)
+        registry = RedisRegistry(store, settings.center)
+        pseudonymizer = await load_pseudonymizer(registry, settings)
         context = ProcessingContext(
             store,
             rules,
@@ -57,7 +58,7 @@ async def run_worker(settings: Settings) -> int:
             pseudonymizer=pseudonymizer,
         )
         assigned = AssignedPartitions(context, logs)
-        forgotten = ForgottenCustomersSync(pseudonymizer, store, settings.center)
+        forgotten = ForgottenCustomersSync(pseudonymizer, store, registry)
         return await run_until_stopped(WorkerApp(settings, assigned), assigned, metrics, forgotten)
 
 

@@ -15,7 +15,7 @@ from streamer.artefacts.alert_routing import alertmanager_config
 from streamer.delivery.alert_coordinator import AlertCoordinator
 from streamer.runtime.clock import wall_clock_ms
 from streamer.settings import Settings
-from streamer.store.redis import RedisStore
+from streamer.store.redis import RedisDocument, RedisStore
 from tests.artefacts.live_services import ConfiguredAlertmanager, PrometheusServer, ScrapeTargets, wait_until
 from tests.browser.full_center import ServeProcess
 from tests.delivery.coordinators import fire_alerts, resolve_alert
@@ -81,7 +81,8 @@ async def alerting_setup(store_url: str, center: str, via: str) -> AsyncIterator
         prometheus = await stack.enter_async_context(PrometheusServer(prometheus_files(), watched))
         store = await RedisStore.connect(store_url, center)
         stack.push_async_callback(store.close)
-        setup = AlertingSetup(servers, prometheus, manager, desk, bell_of(store, Settings(), wall_clock_ms))
+        bell = bell_of(RedisDocument(store, "alerts"), Settings(), wall_clock_ms)
+        setup = AlertingSetup(servers, prometheus, manager, desk, bell)
         await setup.wait_for_series(KNOWS, 2)
         yield setup
 

@@ -28,7 +28,7 @@ from streamer.events.counting_rules import HOUR, MINUTE
 from streamer.readings.reader import MetricsReader
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
-from streamer.store.redis import LeasedDocument, RedisStore
+from streamer.store.redis import RedisDocument, RedisStore
 from streamer.web.server import application
 from tests.alerts.simulated import NPS, days_ago, drawn, written
 from tests.browser.supervised_center import NOW, SETTINGS, SupervisedCenter, good_hour, last_hour
@@ -73,7 +73,7 @@ class AlertCenter(SupervisedCenter):
             RuleEvaluator(reader, self.settings, in_force),
             MessageComposer(reader, self.settings, in_force),
         )
-        ledger = LeasedDocument(redis, "alerts")
+        ledger = RedisDocument(redis, "alerts")
         if not self.evaluates_rules:
             assert await ledger.acquire_lease("the test", FOREVER_MS)
         self.coordinator = AlertCoordinator(ledger, watch, reader, composer.compose, lambda: self.now, QUICK)

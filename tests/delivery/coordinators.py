@@ -11,14 +11,17 @@ from streamer.delivery.alert_state import AlertState, apply_evaluation
 from streamer.readings.reader import MetricsReader
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
-from streamer.store.redis import LeasedDocument, RedisStore
+from streamer.store.port import LeasedDocument
 from tests.delivery.alert_samples import NOW, alert, evaluation_round, message
 
 LEASE_S = 600.0
 
 
 def make_quiet_coordinator(
-    store: RedisStore, settings: Settings, clock: Callable[[], int] = lambda: NOW, lease_s: float = LEASE_S
+    document: LeasedDocument,
+    settings: Settings,
+    clock: Callable[[], int] = lambda: NOW,
+    lease_s: float = LEASE_S,
 ) -> AlertCoordinator:
     async def silent(*_: object) -> list[object]:
         raise AssertionError("no rule is evaluated here")
@@ -26,7 +29,7 @@ def make_quiet_coordinator(
     reader = MetricsReader(MemoryStore(), settings)
     watch = RuleEvaluator(reader, settings, load_alert_rules(settings))
     pace = EvaluationSchedule(interval_s=0.02, duration_factor=0, lease_s=lease_s)
-    return AlertCoordinator(LeasedDocument(store, "alerts"), watch, reader, silent, clock, pace)  # type: ignore[arg-type]
+    return AlertCoordinator(document, watch, reader, silent, clock, pace)  # type: ignore[arg-type]
 
 
 async def fire_alerts(

@@ -7,7 +7,7 @@ from streamer.delivery.message_sender import DeliveryLimits
 from streamer.delivery.notification_dispatcher import NotificationDispatcher
 from streamer.delivery.timing import DeliveryTiming
 from streamer.settings import Settings
-from streamer.store.redis import RedisStore
+from streamer.store.redis import RedisDocument, RedisStore
 from tests.delivery.alert_samples import NOW
 from tests.delivery.coordinators import make_quiet_coordinator
 
@@ -21,9 +21,8 @@ def settings(url: str) -> Settings:
 
 async def main(redis: str, center: str, url: str) -> None:
     store, found = await RedisStore.connect(redis, center), settings(url)
-    await NotificationDispatcher(
-        make_quiet_coordinator(store, found, lease_s=LEASE_S), found, DeliveryTiming(lambda: NOW), QUICK
-    ).run()
+    bell = make_quiet_coordinator(RedisDocument(store, "alerts"), found, lease_s=LEASE_S)
+    await NotificationDispatcher(bell, found, DeliveryTiming(lambda: NOW), QUICK).run()
 
 
 if __name__ == "__main__":

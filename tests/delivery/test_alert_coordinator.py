@@ -16,8 +16,8 @@ from streamer.delivery.alert_state import Acknowledgement, AlertState, add_silen
 from streamer.readings.reader import MetricsReader
 from streamer.settings import ReceiverSettings, Settings
 from streamer.store.memory import MemoryStore
-from streamer.store.port import Heartbeat
-from streamer.store.redis import LeasedDocument, RedisStore
+from streamer.store.port import Heartbeat, LeasedDocument
+from streamer.store.redis import RedisDocument, RedisStore
 from tests.alerts.simulated import NOW, PARTITION, only, read, watched
 from tests.delivery.alert_samples import silence
 from tests.parts.redis_server import RedisServer
@@ -40,7 +40,7 @@ class Clock:
 
 
 async def make_coordinator(
-    store: RedisStore,
+    document: LeasedDocument,
     numbers: MemoryStore,
     settings: Settings = SETTINGS,
     pace: EvaluationSchedule = QUICK,
@@ -49,9 +49,7 @@ async def make_coordinator(
     reader: MetricsReader = await read(numbers, settings)
     composed = MessageComposer(reader, settings, load_alert_rules(settings)).compose
     watch = await watched(numbers, settings)
-    return AlertCoordinator(
-        LeasedDocument(store, "alerts"), watch, reader, compose or composed, Clock(), pace
-    )
+    return AlertCoordinator(document, watch, reader, compose or composed, Clock(), pace)
 
 
 @asynccontextmanager
@@ -80,8 +78,11 @@ async def evaluate_times(bell: AlertCoordinator, number: int) -> None:
         await bell._evaluate_and_notify()
 
 
-async def test_one_of_two_judges_and_both_know(store: RedisStore, numbers: MemoryStore) -> None:
-    first, second = await make_coordinator(store, numbers), await make_coordinator(store, numbers)
+async def test_one_of_two_judges_and_both_know(each_document: LeasedDocument, numbers: MemoryStore) -> None:
+    first, second = (
+        await make_coordinator(each_document, numbers),
+        await make_coordinator(each_document, numbers),
+    )
     async with running(first, second):
         records = [await until(bell, 2) for bell in (first, second)]
         assert first.is_leader is not second.is_leader
@@ -90,12 +91,12 @@ async def test_one_of_two_judges_and_both_know(store: RedisStore, numbers: Memor
 
 
 async def test_nothing_is_told_again_turn_after_turn_nor_after_a_restart(
-    store: RedisStore, numbers: MemoryStore
+    each_document: LeasedDocument, numbers: MemoryStore
 ) -> None:
-    first = await make_coordinator(store, numbers)
+    first = await make_coordinator(each_document, numbers)
     await evaluate_times(first, 3)
-    again = await make_coordinator(store, numbers, pace=BRIEF)
-    await store.client.delete(again._document._holder)
+    again = await make_coordinator(each_document, numbers, pace=BRIEF)
+    await each_document.release_lease(first._name)
     await evaluate_times(again, 3)
     assert again.is_leader
     assert again.state.waiting == first.state.waiting
@@ -114,16 +115,19 @@ async def test_nothing_is_told_again_turn_after_turn_nor_after_a_restart(
     ids=["up to date", "just", "behind", "never", "for too long"],
 )
 async def test_while_workers_catch_up_nothing_is_judged_at_first(
-    store: RedisStore, numbers: MemoryStore, beat: Heartbeat, patience: float, judged: bool
+    each_document: LeasedDocument, numbers: MemoryStore, beat: Heartbeat, patience: float, judged: bool
 ) -> None:
     await numbers.beat({PARTITION: beat})
-    bell = await make_coordinator(store, numbers, pace=QUICK._replace(catch_up_s=patience))
+    bell = await make_coordinator(each_document, numbers, pace=QUICK._replace(catch_up_s=patience))
     await evaluate_times(bell, 1)
-    assert (await LeasedDocument(store, "alerts").read() is not None) is judged
+    assert (await each_document.read() is not None) is judged
 
 
-async def test_who_ends_hands_over_at_once(store: RedisStore, numbers: MemoryStore) -> None:
-    first, second = await make_coordinator(store, numbers), await make_coordinator(store, numbers)
+async def test_who_ends_hands_over_at_once(each_document: LeasedDocument, numbers: MemoryStore) -> None:
+    first, second = (
+        await make_coordinator(each_document, numbers),
+        await make_coordinator(each_document, numbers),
+    )
     async with running(first):
         await until(first, 2)
     await evaluate_times(second, 1)
@@ -131,9 +135,12 @@ async def test_who_ends_hands_over_at_once(store: RedisStore, numbers: MemorySto
 
 
 async def test_who_is_dead_is_followed_when_its_lease_is_over(
-    store: RedisStore, numbers: MemoryStore
+    each_document: LeasedDocument, numbers: MemoryStore
 ) -> None:
-    dead, other = await make_coordinator(store, numbers, pace=BRIEF), await make_coordinator(store, numbers)
+    dead, other = (
+        await make_coordinator(each_document, numbers, pace=BRIEF),
+        await make_coordinator(each_document, numbers),
+    )
     await evaluate_times(dead, 1)
     assert dead.is_leader
     await evaluate_times(other, 1)
@@ -147,28 +154,30 @@ async def test_who_is_dead_is_followed_when_its_lease_is_over(
 
 
 async def test_a_turn_is_void_where_another_server_took_one_meanwhile(
-    store: RedisStore, numbers: MemoryStore
+    each_document: LeasedDocument, numbers: MemoryStore
 ) -> None:
-    other = await make_coordinator(store, numbers)
+    other = await make_coordinator(each_document, numbers)
     own = MessageComposer(await read(numbers, SETTINGS), SETTINGS, load_alert_rules(SETTINGS)).compose
 
     async def overtaken(
         notices: Sequence[AlertNotice], known: Mapping[str, AlertMessage], now: int
     ) -> list[AlertMessage]:
-        await store.client.delete(other._document._holder)  # as if the lease were over
+        await each_document.release_lease(slow._name)  # as if the lease were over
         other._clock.now -= 7  # type: ignore[attr-defined]  # its alerts bear other names
         await other._evaluate_and_notify()
         return await own(notices, known, now)
 
-    slow = await make_coordinator(store, numbers, compose=overtaken)
+    slow = await make_coordinator(each_document, numbers, compose=overtaken)
     await evaluate_times(slow, 1)
     assert {alert.began_at for alert in other.state.alerts} == {NOW - 7}
     assert slow.state == other.state
     assert len(slow.state.messages_for("desk")) == 2
 
 
-async def test_what_people_do_during_a_turn_is_not_lost(store: RedisStore, numbers: MemoryStore) -> None:
-    other = await make_coordinator(store, numbers)
+async def test_what_people_do_during_a_turn_is_not_lost(
+    each_document: LeasedDocument, numbers: MemoryStore
+) -> None:
+    other = await make_coordinator(each_document, numbers)
     own = MessageComposer(await read(numbers, SETTINGS), SETTINGS, load_alert_rules(SETTINGS)).compose
     quiet = silence(rule="one", key="sales")
 
@@ -178,15 +187,17 @@ async def test_what_people_do_during_a_turn_is_not_lost(store: RedisStore, numbe
         await other.update(partial(add_silence, silence=quiet))
         return await own(notices, known, now)
 
-    bell = await make_coordinator(store, numbers, compose=interrupted)
+    bell = await make_coordinator(each_document, numbers, compose=interrupted)
     await evaluate_times(bell, 1)
     assert [*bell.state.silences] == [quiet.id]
     assert [one.key for one in bell.state.messages_for("desk")] == ["billing"]
     assert len(bell.state.held) == 1
 
 
-async def test_many_who_change_at_once_all_leave_their_mark(store: RedisStore, numbers: MemoryStore) -> None:
-    bells = [await make_coordinator(store, numbers) for _ in range(8)]
+async def test_many_who_change_at_once_all_leave_their_mark(
+    each_document: LeasedDocument, numbers: MemoryStore
+) -> None:
+    bells = [await make_coordinator(each_document, numbers) for _ in range(8)]
     await evaluate_times(bells[0], 1)
     episodes = [alert.id for alert in bells[0].state.alerts]
 
@@ -207,7 +218,7 @@ async def test_a_store_that_was_away_costs_nothing_but_time(
     fresh_redis: RedisServer, numbers: MemoryStore
 ) -> None:
     store = await RedisStore.connect(fresh_redis.url, "away")
-    bell = await make_coordinator(store, numbers)
+    bell = await make_coordinator(RedisDocument(store, "alerts"), numbers)
     news = bell.subscribe()
     async with running(bell), asyncio.timeout(60):
         await until(bell, 2)

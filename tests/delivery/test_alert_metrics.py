@@ -15,7 +15,7 @@ from streamer.delivery.alert_metrics import AlertMetricsSnapshot, metric_familie
 from streamer.delivery.alert_state import EMPTY_STATE, AlertState, add_silence, apply_evaluation
 from streamer.readings.prometheus import ExportSnapshot, render_exposition
 from streamer.settings import DeliverySettings, ReceiverSettings, Settings
-from streamer.store.redis import LeasedDocument, RedisStore
+from streamer.store.memory_documents import MemoryDocument
 from tests.delivery.alert_samples import NOW, alert, evaluation_round, message, silence
 
 SEEN = AlertMetricsSnapshot(
@@ -136,13 +136,13 @@ def test_what_waits_and_what_was_given_up_is_counted_by_receiver() -> None:
 # Values of an alert coordinator.
 
 
-def idle_coordinator(store: RedisStore) -> AlertCoordinator:
+def idle_coordinator() -> AlertCoordinator:
     """Make a coordinator of which only the alert state is used."""
 
     async def nothing(*given: object) -> list[AlertMessage]:
         return []
 
-    return AlertCoordinator(LeasedDocument(store, "alerts"), None, None, nothing, lambda: NOW)  # type: ignore[arg-type]
+    return AlertCoordinator(MemoryDocument(), None, None, nothing, lambda: NOW)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -155,30 +155,26 @@ def idle_coordinator(store: RedisStore) -> AlertCoordinator:
     ],
 )
 async def test_servers_tell_alertmanager_where_it_is_set_and_not_left_to_prometheus(
-    store_url: str, center: str, delivery: dict[str, str], tells: bool
+    delivery: dict[str, str], tells: bool
 ) -> None:
     settings = Settings(
         delivery=DeliverySettings.model_validate(delivery),
         receivers={"desk": ReceiverSettings.model_validate({"url": "http://127.0.0.1:9/"})},
     )
-    store = await RedisStore.connect(store_url, center)
-    bell = idle_coordinator(store)
+    bell = idle_coordinator()
     known = take_metrics_snapshot(bell, settings, shows_agents=True)
-    await store.close()
     assert (known.sends_to_alertmanager, known.receivers, known.shows_agents) == (tells, ("desk",), True)
 
 
 async def test_a_record_is_known_once_it_was_read_and_as_long_as_that_was_not_long_ago(
-    store_url: str, center: str, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    store = await RedisStore.connect(store_url, center)
-    bell = idle_coordinator(store)
+    bell = idle_coordinator()
     before = take_metrics_snapshot(bell, Settings(), shows_agents=False)
     await bell.update(lambda record: told(alert()))
     after = take_metrics_snapshot(bell, Settings(), shows_agents=False)
     monkeypatch.setattr(alert_coordinator, "STATE_VALID_S", 0)
     later = take_metrics_snapshot(bell, Settings(), shows_agents=False)
-    await store.close()
     assert before.state is None
     assert after.state is not None
     assert [one.rule for one in after.state.firing_messages()] == ["nps-drop"]

@@ -19,7 +19,7 @@ from streamer.delivery.silencing import SYNC_INTERVAL_S as FOLLOWED_S
 from streamer.delivery.silencing import AlertmanagerTarget, SilenceService, SilenceSync, SilencingUnavailable
 from streamer.events.counting_rules import HOUR, MINUTE
 from streamer.settings import Settings
-from streamer.store.redis import RedisStore
+from streamer.store.memory_documents import MemoryDocument
 from tests.delivery.coordinators import fire_alerts, resolve_alert
 from tests.delivery.coordinators import make_quiet_coordinator as bell_of
 from tests.delivery.manual_time import ManualTime
@@ -65,10 +65,10 @@ class Case:
 
 @asynccontextmanager
 async def case_of(
-    store: RedisStore, server: AlertmanagerServer, via: Via = "api", url: str = ""
+    document: MemoryDocument, server: AlertmanagerServer, via: Via = "api", url: str = ""
 ) -> AsyncIterator[Case]:
     moments, caller = ManualTime(round(time.time() * 1000)), HttpClient()  # noqa: TID251 - Alertmanager's clock is real
-    bell = bell_of(store, SETTINGS, moments.clock)
+    bell = bell_of(document, SETTINGS, moments.clock)
     await bell._acquire_lease()
     try:
         yield Case(bell, moments, AlertmanagerClient(url or server.url, caller), via)
@@ -77,8 +77,8 @@ async def case_of(
 
 
 @pytest.fixture
-async def case(store: RedisStore, server: AlertmanagerServer) -> AsyncIterator[Case]:
-    async with case_of(store, server) as found:
+async def case(document: MemoryDocument, server: AlertmanagerServer) -> AsyncIterator[Case]:
+    async with case_of(document, server) as found:
         yield found
 
 
@@ -158,10 +158,10 @@ def _ms(text: str) -> int:
 
 
 async def test_who_has_not_the_turn_tells_nothing(
-    case: Case, store: RedisStore, server: AlertmanagerServer
+    case: Case, document: MemoryDocument, server: AlertmanagerServer
 ) -> None:
     await case.bell._document.release_lease(case.bell._name)
-    other = bell_of(store, SETTINGS)
+    other = bell_of(document, SETTINGS)
     await other._acquire_lease()
     await case.bell._acquire_lease()
     async with running(case.firing):
@@ -172,10 +172,10 @@ async def test_who_has_not_the_turn_tells_nothing(
         assert known(server, "not mine") == []
 
 
-async def test_one_that_was_away_is_told_when_it_is_back(store: RedisStore) -> None:
+async def test_one_that_was_away_is_told_when_it_is_back(document: MemoryDocument) -> None:
     own = AlertmanagerServer()
     try:
-        async with case_of(store, own) as case, running(case.firing):
+        async with case_of(document, own) as case, running(case.firing):
             await fire_alerts(case.bell, "away", at=case.at)
             for seconds in (1, 2, 4, 8, 16, RESEND_INTERVAL_S, RESEND_INTERVAL_S):
                 await pause(case, seconds)
@@ -210,9 +210,9 @@ def shown(server: AlertmanagerServer) -> list[tuple[dict[str, str], str, str]]:
 @pytest.mark.parametrize(("key", "group"), [(None, {}), ("billing, EU", {"queue": "billing, EU"})])
 async def test_who_silences_here_does_there_and_ends_it_there(
     via: Via, named: dict[str, str], key: str | None, group: dict[str, str],
-    store: RedisStore, server: AlertmanagerServer,
+    document: MemoryDocument, server: AlertmanagerServer,
 ) -> None:  # fmt: skip
-    async with case_of(store, server, via) as case:
+    async with case_of(document, server, via) as case:
         made = await case.silencing.silence("nps-drop", key, case.at + HOUR, "Ana", "known")
         assert shown(server) == [({**named, **group}, "Ana", "known")]
         assert case.bell.state.silences == {made.id: made}
@@ -258,9 +258,9 @@ async def test_an_alert_silenced_here_is_suppressed_there(case: Case, server: Al
     ],
 )
 async def test_what_is_silenced_there_with_amtool_is_so_here_and_ends_here(
-    via: Via, asked: list[str], covers: list[Any], store: RedisStore, server: AlertmanagerServer
+    via: Via, asked: list[str], covers: list[Any], document: MemoryDocument, server: AlertmanagerServer
 ) -> None:
-    async with case_of(store, server, via) as case, running(case.following):
+    async with case_of(document, server, via) as case, running(case.following):
         await fire_alerts(case.bell, "billing", "sales", at=case.at)
         await pause(case, FOLLOWED_S)
         name = server.amtool("silence", "add", "--author=Ben", "--comment=works", "--duration=1h", *asked)
@@ -292,12 +292,12 @@ async def test_one_made_there_that_covers_several_ends_for_all_of_them_from_here
 
 
 async def test_where_it_cannot_be_asked_nothing_is_silenced_and_what_is_silenced_stays(
-    store: RedisStore, server: AlertmanagerServer
+    document: MemoryDocument, server: AlertmanagerServer
 ) -> None:
     own = AlertmanagerServer()
     try:
         await own.start()
-        async with case_of(store, own) as case:
+        async with case_of(document, own) as case:
             made = await case.silencing.silence("nps-drop", None, case.at + HOUR, "Ana")
             await own.stop()
             with pytest.raises(SilencingUnavailable, match=r"^Alertmanager: connection failed"):

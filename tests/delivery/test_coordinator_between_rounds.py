@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+import pytest
+
 from streamer.alerts.alert_message import AlertMessage
 from streamer.alerts.alert_rules import load_alert_rules
 from streamer.alerts.messages.composer import MessageComposer
@@ -11,7 +13,7 @@ from streamer.alerts.states import AlertNotice
 from streamer.delivery.alert_coordinator import AlertCoordinator
 from streamer.delivery.alert_state import add_silence
 from streamer.store.memory import MemoryStore
-from streamer.store.redis import LeasedDocument, RedisStore, TokenDocument
+from streamer.store.port import LeasedDocument, TokenDocument
 from tests.alerts.simulated import read
 from tests.delivery.alert_samples import silence
 from tests.delivery.test_alert_coordinator import QUICK, SETTINGS, evaluate_times, make_coordinator, running
@@ -27,7 +29,7 @@ async def known(bell: AlertCoordinator, name: str) -> None:
 
 
 async def test_what_others_do_is_known_while_a_turn_takes_long(
-    store: RedisStore, numbers: MemoryStore
+    each_document: LeasedDocument, numbers: MemoryStore
 ) -> None:
     begun, go_on = asyncio.Event(), asyncio.Event()
 
@@ -40,7 +42,10 @@ async def test_what_others_do_is_known_while_a_turn_takes_long(
             await read(numbers, SETTINGS), SETTINGS, load_alert_rules(SETTINGS)
         ).compose(notices, told, now)
 
-    bell, other = await make_coordinator(store, numbers, compose=slow), await make_coordinator(store, numbers)
+    bell, other = (
+        await make_coordinator(each_document, numbers, compose=slow),
+        await make_coordinator(each_document, numbers),
+    )
     async with running(bell), asyncio.timeout(30):
         await begun.wait()
         await other.update(partial(add_silence, silence=silence("s1")))
@@ -51,10 +56,13 @@ async def test_what_others_do_is_known_while_a_turn_takes_long(
 
 
 async def test_what_others_do_is_known_in_the_pause_after_a_long_turn(
-    store: RedisStore, numbers: MemoryStore
+    each_document: LeasedDocument, numbers: MemoryStore
 ) -> None:
     pace = QUICK._replace(duration_factor=1e6)
-    bell, other = await make_coordinator(store, numbers, pace=pace), await make_coordinator(store, numbers)
+    bell, other = (
+        await make_coordinator(each_document, numbers, pace=pace),
+        await make_coordinator(each_document, numbers),
+    )
     async with running(bell), asyncio.timeout(30):
         news = bell.subscribe()
         while not bell.state.alerts:
@@ -65,47 +73,44 @@ async def test_what_others_do_is_known_in_the_pause_after_a_long_turn(
 
 
 async def test_a_turn_that_another_overtook_is_void_though_somebody_here_read_of_it(
-    store: RedisStore, numbers: MemoryStore
+    each_document: LeasedDocument, numbers: MemoryStore
 ) -> None:
     """Otherwise the messages of the other would be sent again."""
-    other, ledger = await make_coordinator(store, numbers), LeasedDocument(store, "alerts")
+    other = await make_coordinator(each_document, numbers)
 
     async def overtaken(
         notices: Sequence[AlertNotice], told: Mapping[str, AlertMessage], now: int
     ) -> list[AlertMessage]:
-        await ledger.release_lease(bell._name)
+        await each_document.release_lease(bell._name)
         await evaluate_times(other, 1)
         await bell.update(partial(add_silence, silence=silence("s1", key="nobody")))
         own = MessageComposer(await read(numbers, SETTINGS), SETTINGS, load_alert_rules(SETTINGS))
         return await own.compose(notices, told, now)
 
-    bell = await make_coordinator(store, numbers, compose=overtaken)
+    bell = await make_coordinator(each_document, numbers, compose=overtaken)
     await evaluate_times(bell, 1)
     assert len(other.state.alerts) == 2
     assert [one.key for one in bell.state.messages_for("desk")] == ["billing", "sales"]
 
 
-class Late(LeasedDocument):
-    """Document whose next read returns late, if `asked` is set."""
-
-    asked: asyncio.Event | None = None
-
-    async def read(self) -> TokenDocument | None:
-        found = await super().read()
-        if self.asked is not None:
-            self.asked.set()
-            self.asked = None
-            await asyncio.sleep(0.2)
-        return found
-
-
 async def test_what_was_read_before_a_change_does_not_undo_it_here(
-    store: RedisStore, numbers: MemoryStore
+    each_document: LeasedDocument, numbers: MemoryStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bell = await make_coordinator(store, numbers)
+    bell, asked, read_now = (
+        await make_coordinator(each_document, numbers),
+        asyncio.Event(),
+        each_document.read,
+    )
     await bell.update(partial(add_silence, silence=silence("s1")))
-    bell._document = late = Late(store, "alerts")
-    late.asked = asked = asyncio.Event()
+
+    async def read_late() -> TokenDocument | None:
+        stored = await read_now()
+        if not asked.is_set():
+            asked.set()
+            await asyncio.sleep(0.2)
+        return stored
+
+    monkeypatch.setattr(each_document, "read", read_late)
     reading = asyncio.create_task(bell._refresh())
     await asked.wait()
     await bell.update(partial(add_silence, silence=silence("s2")))

@@ -17,7 +17,9 @@ from streamer.delivery.http_client import HttpClient
 from streamer.delivery.message_sender import DeliveryLimits, MessageSender
 from streamer.events.counting_rules import DAY
 from streamer.settings import Settings
-from streamer.store.redis import RedisStore
+from streamer.store.memory_documents import MemoryDocument
+from streamer.store.port import LeasedDocument
+from streamer.store.redis import RedisDocument, RedisStore
 from tests.delivery.alert_samples import NOW
 from tests.delivery.coordinators import fire_alerts, resolve_alert, wait_for_state
 from tests.delivery.coordinators import make_quiet_coordinator as bell_of
@@ -55,7 +57,7 @@ class Case:
 
 @asynccontextmanager
 async def at_work(
-    store: RedisStore,
+    document: LeasedDocument,
     listener: HttpListener,
     time: ManualTime | None = None,
     is_mine: bool = True,
@@ -63,7 +65,7 @@ async def at_work(
 ) -> AsyncIterator[Case]:
     time, caller = time or ManualTime(), HttpClient()
     found = settings(listener.url)
-    bell = bell_of(store, found, time.clock)
+    bell = bell_of(document, found, time.clock)
     if is_mine:
         await bell._acquire_lease()
     receiver = build_receivers(found, caller, time.clock)["desk"]
@@ -84,9 +86,9 @@ async def listener() -> AsyncIterator[HttpListener]:
 
 
 async def test_the_first_goes_at_once_and_what_comes_soon_after_goes_together(
-    store: RedisStore, listener: HttpListener
+    document: MemoryDocument, listener: HttpListener
 ) -> None:
-    async with at_work(store, listener) as case:
+    async with at_work(document, listener) as case:
         first = await fire_alerts(case.bell, "billing", "sales")
         await case.told(1)
         second = await fire_alerts(case.bell, "support")
@@ -122,10 +124,10 @@ BAD = {
 
 @pytest.mark.parametrize(("answer", "reason", "pause"), BAD.values(), ids=BAD)
 async def test_what_a_receiver_did_not_take_comes_again_the_same_and_then_no_more(
-    answer: Any, reason: str, pause: float, store: RedisStore, listener: HttpListener
+    answer: Any, reason: str, pause: float, document: MemoryDocument, listener: HttpListener
 ) -> None:
     listener.answer = answer
-    async with at_work(store, listener) as case:
+    async with at_work(document, listener) as case:
         ids = await fire_alerts(case.bell, "billing")
         assert await case.time.wait_for_sleep(paused) == pause
         assert case.sender.failure == (reason, NOW)
@@ -150,16 +152,18 @@ HALF = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf"
 
 @pytest.mark.parametrize("answer", [endless, cut(HALF)], ids=["an endless answer", "cut in what it says"])
 async def test_who_answered_well_has_it_whatever_becomes_of_the_answer(
-    answer: Any, store: RedisStore, listener: HttpListener
+    answer: Any, document: MemoryDocument, listener: HttpListener
 ) -> None:
     listener.answer = answer
-    async with at_work(store, listener) as case:
+    async with at_work(document, listener) as case:
         await fire_alerts(case.bell, "billing")
         await case.told(1)
         assert await case.time.wait_for_sleep(paused) == APART
 
 
-async def test_of_a_huge_refusal_only_a_line_is_read(store: RedisStore, listener: HttpListener) -> None:
+async def test_of_a_huge_refusal_only_a_line_is_read(
+    document: MemoryDocument, listener: HttpListener
+) -> None:
     async def huge(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(status=500)
         await response.prepare(request)
@@ -170,14 +174,16 @@ async def test_of_a_huge_refusal_only_a_line_is_read(store: RedisStore, listener
             return response
 
     listener.answer = huge
-    async with at_work(store, listener) as case:
+    async with at_work(document, listener) as case:
         await fire_alerts(case.bell, "billing")
         await case.time.wait_for_sleep(paused)
         assert case.sender.failure == ("answered 500", NOW)
 
 
-async def test_ten_minutes_away_cost_nothing_but_time(store: RedisStore, listener: HttpListener) -> None:
-    async with at_work(store, listener) as case:
+async def test_ten_minutes_away_cost_nothing_but_time(
+    document: MemoryDocument, listener: HttpListener
+) -> None:
+    async with at_work(document, listener) as case:
         await listener.stop()
         ids, pauses = [], []
         while case.time.now < 600:
@@ -196,8 +202,10 @@ async def test_ten_minutes_away_cost_nothing_but_time(store: RedisStore, listene
         assert listener.ids == ids
 
 
-async def test_who_takes_thirty_seconds_is_told_once(store: RedisStore, listener: HttpListener) -> None:
-    async with at_work(store, listener) as case:
+async def test_who_takes_thirty_seconds_is_told_once(
+    document: MemoryDocument, listener: HttpListener
+) -> None:
+    async with at_work(document, listener) as case:
         listener.answer = _slow(case.time, 30)
         ids = await fire_alerts(case.bell, "billing")
         await case.time.wait_for_sleep(lambda seconds: seconds == 30)
@@ -214,9 +222,9 @@ async def test_who_takes_thirty_seconds_is_told_once(store: RedisStore, listener
 
 @pytest.mark.parametrize(("seconds", "posts"), [(TIMEOUT - 1, 1), (TIMEOUT + 1, 2)])
 async def test_after_its_time_a_receiver_is_told_again_the_same(
-    seconds: float, posts: int, store: RedisStore, listener: HttpListener
+    seconds: float, posts: int, document: MemoryDocument, listener: HttpListener
 ) -> None:
-    async with at_work(store, listener) as case:
+    async with at_work(document, listener) as case:
         listener.answer = _slow(case.time, seconds)
         await fire_alerts(case.bell, "billing")
         await case.time.wait_for_sleep(lambda slept: slept == seconds)
@@ -240,7 +248,7 @@ def _slow(time: ManualTime, seconds: float) -> Any:
 
 
 async def test_what_a_receiver_refuses_keeps_nothing_else_back_and_is_tried_until_it_takes_it(
-    store: RedisStore, listener: HttpListener
+    document: MemoryDocument, listener: HttpListener
 ) -> None:
     is_mended = False
 
@@ -248,7 +256,7 @@ async def test_what_a_receiver_refuses_keeps_nothing_else_back_and_is_tried_unti
         return web.Response(status=400 if b"poison" in await request.read() and not is_mended else 200)
 
     listener.answer = picky
-    async with at_work(store, listener) as case:
+    async with at_work(document, listener) as case:
         ids = await fire_alerts(case.bell, "poison", "billing", "sales")
         ids.append(await resolve_alert(case.bell, "poison"))
         while len(case.bell.state.messages_for("desk")) > 2:
@@ -265,8 +273,8 @@ async def test_what_a_receiver_refuses_keeps_nothing_else_back_and_is_tried_unti
         assert last.index(began) < last.index(over)
 
 
-async def test_at_most_fifty_go_together(store: RedisStore, listener: HttpListener) -> None:
-    async with at_work(store, listener) as case:
+async def test_at_most_fifty_go_together(document: MemoryDocument, listener: HttpListener) -> None:
+    async with at_work(document, listener) as case:
         ids = await fire_alerts(case.bell, *(f"queue-{number}" for number in range(51)))
         await listener.heard(1)
         await case.time.wait_for_sleep(lambda seconds: seconds == APART)
@@ -277,11 +285,11 @@ async def test_at_most_fifty_go_together(store: RedisStore, listener: HttpListen
 
 
 async def test_who_has_not_the_turn_sends_nothing_until_it_has(
-    store: RedisStore, listener: HttpListener
+    document: MemoryDocument, listener: HttpListener
 ) -> None:
-    async with at_work(store, listener, is_mine=False) as case:
+    async with at_work(document, listener, is_mine=False) as case:
         ids = await fire_alerts(case.bell, "billing")
-        other = bell_of(store, settings(listener.url))
+        other = bell_of(document, settings(listener.url))
         await other._acquire_lease()
         await case.bell._acquire_lease()
         assert not case.bell.is_leader
@@ -293,12 +301,12 @@ async def test_who_has_not_the_turn_sends_nothing_until_it_has(
 
 
 async def test_what_another_server_marked_before_is_not_sent(
-    store: RedisStore, listener: HttpListener
+    document: MemoryDocument, listener: HttpListener
 ) -> None:
     """Also if this one had not read that yet when it became leader."""
-    async with at_work(store, listener, is_mine=False) as case:
+    async with at_work(document, listener, is_mine=False) as case:
         ids = await fire_alerts(case.bell, "billing", "sales")
-        other = bell_of(store, settings(listener.url))
+        other = bell_of(document, settings(listener.url))
         await other.update(lambda record: mark_sent(record, "desk", ids[:1]))
         assert [one.id for one in case.bell.state.messages_for("desk")] == ids
         await case.bell._acquire_lease()
@@ -310,7 +318,7 @@ async def test_what_was_answered_while_the_store_was_away_is_not_sent_again(
     fresh_redis: RedisServer, listener: HttpListener
 ) -> None:
     store = await RedisStore.connect(fresh_redis.url, "away")
-    async with at_work(store, listener) as case:
+    async with at_work(RedisDocument(store, "alerts"), listener) as case:
         released = asyncio.Event()
 
         async def held(request: web.Request) -> web.StreamResponse:
@@ -337,9 +345,11 @@ async def test_what_was_answered_while_the_store_was_away_is_not_sent_again(
     await store.close()
 
 
-async def test_what_is_too_old_is_given_up_and_counted(store: RedisStore, listener: HttpListener) -> None:
+async def test_what_is_too_old_is_given_up_and_counted(
+    document: MemoryDocument, listener: HttpListener
+) -> None:
     time = ManualTime()
-    async with at_work(store, listener, time) as case:
+    async with at_work(document, listener, time) as case:
         await listener.stop()
         await fire_alerts(case.bell, "billing")
         await time.wait_for_sleep(paused)
@@ -353,7 +363,7 @@ async def test_what_is_too_old_is_given_up_and_counted(store: RedisStore, listen
 
 @pytest.mark.parametrize(("grace", "waits"), [(30.0, False), (0.0, True)])
 async def test_at_the_end_what_is_under_way_gets_a_short_while(
-    grace: float, waits: bool, store: RedisStore, listener: HttpListener
+    grace: float, waits: bool, document: MemoryDocument, listener: HttpListener
 ) -> None:
     released = asyncio.Event()
 
@@ -362,7 +372,7 @@ async def test_at_the_end_what_is_under_way_gets_a_short_while(
         return web.Response()
 
     listener.answer = held
-    async with at_work(store, listener, grace=grace) as case:
+    async with at_work(document, listener, grace=grace) as case:
         await fire_alerts(case.bell, "billing")
         await listener.heard(1)
         case.sender.stop()
@@ -373,7 +383,7 @@ async def test_at_the_end_what_is_under_way_gets_a_short_while(
 
 
 async def test_the_address_is_told_to_nobody(
-    store: RedisStore,
+    document: MemoryDocument,
     listener: HttpListener,
     capsys: pytest.CaptureFixture[str],
     caplog: pytest.LogCaptureFixture,
@@ -381,7 +391,7 @@ async def test_the_address_is_told_to_nobody(
     caplog.set_level(logging.DEBUG)
     listener.answer = status(500)
     with capture_logs() as logged:
-        async with at_work(store, listener) as case:
+        async with at_work(document, listener) as case:
             await fire_alerts(case.bell, "billing")
             for _ in range(2):
                 case.time.advance(await case.time.wait_for_sleep(paused))

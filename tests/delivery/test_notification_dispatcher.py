@@ -16,7 +16,9 @@ from streamer.delivery.timing import DeliveryTiming
 from streamer.events.counting_rules import DAY
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
-from streamer.store.redis import LeasedDocument, RedisStore
+from streamer.store.memory_documents import MemoryDocument
+from streamer.store.port import LeasedDocument
+from streamer.store.redis import RedisDocument, RedisStore
 from tests.alerts import simulated
 from tests.alerts.simulated import only
 from tests.delivery.alert_samples import NOW
@@ -43,13 +45,13 @@ class CountingClock:
 
 
 async def evaluating_coordinator(
-    store: RedisStore, numbers: MemoryStore, found: Settings, turns: CountingClock
+    document: LeasedDocument, numbers: MemoryStore, found: Settings, turns: CountingClock
 ) -> AlertCoordinator:
     reader = await simulated.read(numbers, found)
     compose = MessageComposer(reader, found, load_alert_rules(found)).compose
     watch = await simulated.watched(numbers, found)
     return AlertCoordinator(
-        LeasedDocument(store, "alerts"),
+        document,
         watch,
         reader,
         compose,
@@ -70,7 +72,7 @@ async def running(*desks: NotificationDispatcher) -> AsyncIterator[None]:
 
 
 async def test_who_never_answers_delays_no_other_receiver_and_no_judging(
-    store: RedisStore, numbers: MemoryStore
+    document: MemoryDocument, numbers: MemoryStore
 ) -> None:
     async def never(request: web.Request) -> web.StreamResponse:
         await asyncio.Event().wait()
@@ -86,7 +88,7 @@ async def test_who_never_answers_delays_no_other_receiver_and_no_judging(
             }
         )
         turns = CountingClock()
-        bell = await evaluating_coordinator(store, numbers, found, turns)
+        bell = await evaluating_coordinator(document, numbers, found, turns)
         async with running(NotificationDispatcher(bell, found, REAL, QUICK)):
             await dead.heard(1)
             await well.heard(1)
@@ -100,7 +102,7 @@ async def test_who_never_answers_delays_no_other_receiver_and_no_judging(
 
 
 async def test_of_two_servers_one_tells_and_when_it_ends_the_other_goes_on(
-    store: RedisStore, numbers: MemoryStore
+    document: MemoryDocument, numbers: MemoryStore
 ) -> None:
     released = asyncio.Event()
 
@@ -111,7 +113,7 @@ async def test_of_two_servers_one_tells_and_when_it_ends_the_other_goes_on(
     async with HttpListener() as listener:
         listener.answer = held
         found = only(one=RULE).model_copy(update={"receivers": settings(listener.url).receivers})
-        bells = [await evaluating_coordinator(store, numbers, found, CountingClock()) for _ in range(2)]
+        bells = [await evaluating_coordinator(document, numbers, found, CountingClock()) for _ in range(2)]
         first, second = (
             NotificationDispatcher(bell, found, REAL, QUICK._replace(grace_s=30)) for bell in bells
         )
@@ -143,7 +145,7 @@ async def test_when_one_is_killed_the_other_tells_what_it_did_not_mark(
         found = settings(listener.url)
         arguments = ["-m", "tests.delivery.dispatcher_process", redis_server.url, center, listener.url]
         process = await asyncio.create_subprocess_exec(sys.executable, *arguments)
-        bell = quiet_bell(store, found, lease_s=LEASE_S)
+        bell = quiet_bell(RedisDocument(store, "alerts"), found, lease_s=LEASE_S)
         first = await fire_alerts(bell, "billing")
         await listener.heard(1)
         await _read_until(bell, lambda record: not record.messages_for("desk"))
@@ -173,10 +175,10 @@ async def _read_until(bell: AlertCoordinator, holds: Callable[[AlertState], bool
 
 
 async def test_what_waits_for_a_receiver_that_is_no_longer_set_is_given_up_in_the_end(
-    store: RedisStore,
+    document: MemoryDocument,
 ) -> None:
     time, found = ManualTime(), Settings()
-    bell = quiet_bell(store, found, time.clock)
+    bell = quiet_bell(document, found, time.clock)
     async with running(NotificationDispatcher(bell, found, time.timing)):
         await fire_alerts(bell, "billing", to=("gone",))
         await wait_for_state(bell, lambda _: bell.is_leader)
@@ -189,9 +191,11 @@ async def test_what_waits_for_a_receiver_that_is_no_longer_set_is_given_up_in_th
     assert bell.state.messages_for("gone") == []
 
 
-async def test_a_desk_without_any_receiver_only_judges(store: RedisStore, numbers: MemoryStore) -> None:
+async def test_a_desk_without_any_receiver_only_judges(
+    document: MemoryDocument, numbers: MemoryStore
+) -> None:
     found = only(one=RULE)
-    bell = await evaluating_coordinator(store, numbers, found, CountingClock())
+    bell = await evaluating_coordinator(document, numbers, found, CountingClock())
     async with running(NotificationDispatcher(bell, found, REAL)):
         await wait_for_state(bell, lambda record: len(record.firing_messages()) == 2)
     assert bell.state.waiting == {}

@@ -11,7 +11,7 @@ from streamer.delivery.silence_matching import CoveredGroup, Via, build_matchers
 from streamer.delivery.silencing import SilenceService, merge_silences
 from streamer.events.counting_rules import HOUR
 from streamer.settings import Settings
-from streamer.store.redis import RedisStore
+from streamer.store.memory_documents import MemoryDocument
 from tests.delivery.alert_samples import NOW, silence
 from tests.delivery.coordinators import make_quiet_coordinator as bell_of
 
@@ -20,8 +20,8 @@ RULES = [one for one in load_alert_rules(PAIR) if one.name in ("nps-drop", "csat
 KNOWN = {"nps-drop": ["billing", "sales"], "pair": ["billing,voice", "a, b,chat"], "silence": [""]}
 
 
-async def test_without_an_alertmanager_our_record_alone_knows(store: RedisStore) -> None:
-    bell, other = bell_of(store, PAIR), bell_of(store, PAIR)
+async def test_without_an_alertmanager_our_record_alone_knows(document: MemoryDocument) -> None:
+    bell, other = bell_of(document, PAIR), bell_of(document, PAIR)
     silencing = SilenceService(bell, lambda: NOW)
     made = await silencing.silence("nps-drop", "billing", NOW + HOUR, "Ana", "known")
     assert made == AlertSilence(

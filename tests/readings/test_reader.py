@@ -267,7 +267,7 @@ async def test_another_history_is_read_from_its_beginning() -> None:
     await after.beat(NOW)
     await after.add({(pane(MINUTE), cell()): answered(1)})
     store.__dict__.update(after.store.__dict__)
-    store._nonces[-1] = b"another"
+    store.data.nonces[-1] = b"another"
     await reader.refresh(NOW)
     assert single_reading(reader, "answered").value == 1
 

@@ -17,7 +17,7 @@ from streamer.delivery.silencing import SilenceService
 from streamer.events.counting_rules import HOUR, MINUTE
 from streamer.readings.reader import MetricsReader
 from streamer.settings import Settings
-from streamer.store.redis import LeasedDocument, RedisStore
+from streamer.store.port import LeasedDocument
 from streamer.web.server import application
 from tests.readings.small_center import NOW
 from tests.web.asgi_client import AsgiResponse, Headers, send_request
@@ -136,21 +136,19 @@ class AlertedServer(NamedTuple):
 
 
 async def alerted_server(
-    store: RedisStore,
+    document: LeasedDocument,
     settings: Settings = SETTINGS,
     is_read: bool = True,
     silencing: Callable[[AlertCoordinator, SettableClock], SilenceService] = SilenceService,
 ) -> AlertedServer:
-    """Build a server that evaluates no rules, as its coordinator does not run; its alerts are in the store.
+    """Build a server that evaluates no rules, as its coordinator does not run; `document` holds its alerts.
 
     `is_read`: whether it has read the numbers."""
     clock, reader = SettableClock(), MetricsReader((await busy_center()).store, settings)
     if is_read:
         await reader.refresh(NOW)
     evaluator = RuleEvaluator(reader, settings, load_alert_rules(settings))
-    coordinator = AlertCoordinator(
-        LeasedDocument(store, "alerts"), evaluator, reader, says_nothing, clock, QUICK
-    )
+    coordinator = AlertCoordinator(document, evaluator, reader, says_nothing, clock, QUICK)
     app = application(
         reader, settings, clock, coordinator=coordinator, silencing=silencing(coordinator, clock)
     )

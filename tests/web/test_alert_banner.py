@@ -15,7 +15,8 @@ from streamer.delivery.alert_coordinator import AlertCoordinator
 from streamer.delivery.alert_state import Acknowledgement, AlertSilence, add_silence, set_acknowledgement
 from streamer.events.counting_rules import HOUR, MINUTE, SECOND
 from streamer.readings.reader import MetricsReader
-from streamer.store.redis import LeasedDocument, RedisStore, TokenDocument
+from streamer.store.memory_documents import MemoryDocument
+from streamer.store.port import TokenDocument
 from streamer.web.alert_banner import AlertBanner, WallboardAudience
 from streamer.web.alert_view import ALERT_PHASES
 from streamer.web.pipeline_health import PipelineHealth
@@ -75,9 +76,9 @@ QUEUES = ["nps-drop/billing", "nps-drop/few", "nps-drop/five"]
     ],
 )
 async def test_a_wall_shows_alerts_of_its_queues_and_of_the_whole_center_and_never_of_agents(
-    store: RedisStore, queues: Sequence[str], audience: WallboardAudience, expected: list[str]
+    document: MemoryDocument, queues: Sequence[str], audience: WallboardAudience, expected: list[str]
 ) -> None:
-    alert_server = await alerted_server(store)
+    alert_server = await alerted_server(document)
     await alert_server.set_alerts(*EVERYTHING)
     found = [
         one.id.rpartition("/")[0].rstrip("/") for one in banner(alert_server, queues, audience).alerts(NOW)
@@ -85,8 +86,8 @@ async def test_a_wall_shows_alerts_of_its_queues_and_of_the_whole_center_and_nev
     assert sorted(found) == expected
 
 
-async def test_an_alert_says_what_a_page_needs_to_say_it_in_any_language(store: RedisStore) -> None:
-    alert_server = await alerted_server(store)
+async def test_an_alert_says_what_a_page_needs_to_say_it_in_any_language(document: MemoryDocument) -> None:
+    alert_server = await alerted_server(document)
     await alert_server.set_alerts(EVERYTHING[0])
     (one,) = banner(alert_server).alerts(NOW)
     assert (one.kind, one.what, one.metric, one.by) == ("drop", "fell", "nps_score", "queue")
@@ -106,21 +107,21 @@ async def test_an_alert_says_what_a_page_needs_to_say_it_in_any_language(store: 
         (notified_alert("silence", odd=True), "odd"),
     ],
 )
-async def test_what_an_alert_saw(store: RedisStore, of: NotifiedAlert, what: str) -> None:
-    alert_server = await alerted_server(store)
+async def test_what_an_alert_saw(document: MemoryDocument, of: NotifiedAlert, what: str) -> None:
+    alert_server = await alerted_server(document)
     await alert_server.set_alerts(of)
     assert [one.what for one in banner(alert_server).alerts(NOW)] == [what]
 
 
-async def test_only_what_was_told_and_is_not_over_is_on_a_wall(store: RedisStore) -> None:
-    alert_server = await alerted_server(store)
+async def test_only_what_was_told_and_is_not_over_is_on_a_wall(document: MemoryDocument) -> None:
+    alert_server = await alerted_server(document)
     await alert_server.set_alerts(*(notified_alert("nps-drop", phase, phase) for phase in ALERT_PHASES))
     found = sorted((one.key, one.phase) for one in banner(alert_server).alerts(NOW))
     assert found == [("clearing", "clearing"), ("firing", "firing")]
 
 
-async def test_what_somebody_cares_for_comes_after_what_nobody_does(store: RedisStore) -> None:
-    alert_server = await alerted_server(store)
+async def test_what_somebody_cares_for_comes_after_what_nobody_does(document: MemoryDocument) -> None:
+    alert_server = await alerted_server(document)
     a, b = notified_alert("nps-drop", "a", ago=MINUTE), notified_alert("nps-drop", "b", ago=HOUR)
     await alert_server.set_alerts(b, notified_alert("by-pair", "c,d", ago=2 * HOUR), a)
     wall = banner(alert_server)
@@ -131,9 +132,9 @@ async def test_what_somebody_cares_for_comes_after_what_nobody_does(store: Redis
     assert found == [("c,d", False), ("b", False), ("a", True)]
 
 
-async def test_that_the_data_is_odd_is_said_by_the_trouble_alone(store: RedisStore) -> None:
+async def test_that_the_data_is_odd_is_said_by_the_trouble_alone(document: MemoryDocument) -> None:
     """The same holds when the problem is over and the rule has not noticed yet."""
-    alert_server = await alerted_server(store)
+    alert_server = await alerted_server(document)
     await alert_server.set_alerts(notified_alert("silence", odd=True))
     wall, clock = banner(alert_server), alert_server.clock
     assert kinds(wall, clock) == ["no_data"]
@@ -166,17 +167,17 @@ class WatchedWallboard(NamedTuple):
         return found
 
 
-async def judged_elsewhere(store: RedisStore) -> None:
+async def judged_elsewhere(document: MemoryDocument) -> None:
     """Give the lease for evaluating rules to a third server."""
-    assert await LeasedDocument(store, "alerts").acquire_lease("a third", 60_000)
+    assert await document.acquire_lease("a third", 60_000)
 
 
 @asynccontextmanager
 async def watched_wallboard(
-    store: RedisStore, path: str = "/api/v1/stream"
+    document: MemoryDocument, path: str = "/api/v1/stream"
 ) -> AsyncIterator[WatchedWallboard]:
-    await judged_elsewhere(store)
-    one, other = await alerted_server(store, OPEN), await alerted_server(store, OPEN)
+    await judged_elsewhere(document)
+    one, other = await alerted_server(document, OPEN), await alerted_server(document, OPEN)
     async with (
         running_server(
             one.reader, OPEN, one.clock, StreamIntervals(min_poll_s=0.02), one.coordinator
@@ -187,8 +188,8 @@ async def watched_wallboard(
         yield WatchedWallboard(onlooker, other, one.clock)
 
 
-async def test_a_wall_follows_an_alert_from_its_beginning_to_its_end(store: RedisStore) -> None:
-    async with watched_wallboard(store) as wall:
+async def test_a_wall_follows_an_alert_from_its_beginning_to_its_end(document: MemoryDocument) -> None:
+    async with watched_wallboard(document) as wall:
         (one,) = await wall.change(notified_alert("nps-drop", "billing"))
         assert (one["id"], one["phase"], one["acknowledged"]) == (BILLING, "firing", False)
         how = Acknowledgement("eva", NOW)
@@ -199,8 +200,8 @@ async def test_a_wall_follows_an_alert_from_its_beginning_to_its_end(store: Redi
         assert await wall.change(notified_alert("nps-drop", "billing", "resolved")) == []
 
 
-async def test_a_silenced_alert_is_off_the_wall_until_the_silence_ends(store: RedisStore) -> None:
-    async with watched_wallboard(store) as wall:
+async def test_a_silenced_alert_is_off_the_wall_until_the_silence_ends(document: MemoryDocument) -> None:
+    async with watched_wallboard(document) as wall:
         assert len(await wall.change(notified_alert("nps-drop", "billing"))) == 1
         quiet = AlertSilence(id="s", rule="nps-drop", key=None, since=NOW, until=NOW + 20 * SECOND, by="eva")
         await wall.other.coordinator.update(lambda known: add_silence(known, quiet))
@@ -209,8 +210,8 @@ async def test_a_silenced_alert_is_off_the_wall_until_the_silence_ends(store: Re
         assert [one["id"] for one in await wall.next()] == [BILLING]
 
 
-async def test_a_wall_of_some_queues_is_not_told_of_others(store: RedisStore) -> None:
-    async with watched_wallboard(store, "/api/v1/stream?view=tv") as wall:
+async def test_a_wall_of_some_queues_is_not_told_of_others(document: MemoryDocument) -> None:
+    async with watched_wallboard(document, "/api/v1/stream?view=tv") as wall:
         await wall.other.set_alerts(notified_alert("nps-drop", "sales"), notified_alert("by-team", "red"))
         found = await wall.change(
             notified_alert("nps-drop", "sales"),
@@ -220,10 +221,10 @@ async def test_a_wall_of_some_queues_is_not_told_of_others(store: RedisStore) ->
         assert sorted(one["key"] for one in found) == ["", "billing"]
 
 
-async def test_who_comes_later_is_told_of_what_is_firing(store: RedisStore) -> None:
-    alert_server = await alerted_server(store, OPEN)
+async def test_who_comes_later_is_told_of_what_is_firing(document: MemoryDocument) -> None:
+    alert_server = await alerted_server(document, OPEN)
     await alert_server.set_alerts(notified_alert("nps-drop", "billing"))
-    await judged_elsewhere(store)
+    await judged_elsewhere(document)
     async with (
         running_server(
             alert_server.reader,
@@ -251,12 +252,12 @@ SAID, UNSAID = "It is −12.345.", "nps-drop of billing."
     ],
 )
 async def test_each_is_streamed_what_they_may_see(
-    store: RedisStore, known: dict[str, str], view: str, teams: set[str], text: str
+    document: MemoryDocument, known: dict[str, str], view: str, teams: set[str], text: str
 ) -> None:
-    alert_server = await alerted_server(store)
+    alert_server = await alerted_server(document)
     await alert_server.set_alerts(*EVERYTHING)
     path = f"/api/v1/stream?view={view}"
-    await judged_elsewhere(store)
+    await judged_elsewhere(document)
     async with (
         running_server(
             alert_server.reader,
@@ -275,20 +276,23 @@ async def test_each_is_streamed_what_they_may_see(
 # The whole way.
 
 
-class StuckDocument(LeasedDocument):
+class StuckDocument(MemoryDocument):
     """A document that answers only when it is allowed to."""
 
-    let = asyncio.Event()
+    def __init__(self) -> None:
+        super().__init__()
+        self.let = asyncio.Event()
+        self.let.set()
 
     async def read(self) -> TokenDocument | None:
         await self.let.wait()
         return await super().read()
 
 
-async def test_readiness_does_not_wait_for_alerts(store: RedisStore) -> None:
-    alert_server = await alerted_server(store)
-    alert_server.coordinator._document = ledger = StuckDocument(store, "alerts")
-    ledger.let = asyncio.Event()
+async def test_readiness_does_not_wait_for_alerts() -> None:
+    ledger = StuckDocument()
+    alert_server = await alerted_server(ledger)
+    ledger.let.clear()
     async with (
         alert_server.app.router.lifespan_context(alert_server.app),
         alert_server.coordinator._evaluation_lock,
@@ -310,7 +314,7 @@ RULE = {
 
 
 async def test_what_a_real_rule_says_tells_viewers_that_it_is_so_and_supervisors_how_much(
-    store: RedisStore,
+    document: MemoryDocument,
 ) -> None:
     settings = only(one=RULE).model_copy(update={"users": SETTINGS.users})
     numbers = await written(drawn(["billing"], 150, NPS, steady(0.6, 0.3, 0.1)))
@@ -318,9 +322,7 @@ async def test_what_a_real_rule_says_tells_viewers_that_it_is_so_and_supervisors
     await reader.refresh(NOW)
     in_force = load_alert_rules(settings)
     watch, composer = RuleEvaluator(reader, settings, in_force), MessageComposer(reader, settings, in_force)
-    bell = AlertCoordinator(
-        LeasedDocument(store, "alerts"), watch, reader, composer.compose, clock, alerted_center.QUICK
-    )
+    bell = AlertCoordinator(document, watch, reader, composer.compose, clock, alerted_center.QUICK)
     app = application(reader, settings, clock, coordinator=bell)
     news = bell.subscribe()
     async with app.router.lifespan_context(app), asyncio.timeout(30):

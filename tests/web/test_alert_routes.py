@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from streamer.events.counting_rules import HOUR, MINUTE, SECOND
-from streamer.store.redis import LeasedDocument, RedisStore
+from streamer.store.memory_documents import MemoryDocument
 from tests.readings.small_center import NOW
 from tests.web.alerted_center import EVERYTHING, SETTINGS, AlertedServer, alerted_server, notified_alert
 
@@ -23,9 +23,9 @@ BILLING = EVERYTHING[0].alert.id
 
 
 @pytest.fixture
-async def alert_server(store: RedisStore) -> AlertedServer:
+async def alert_server(document: MemoryDocument) -> AlertedServer:
     """A server with all alerts of EVERYTHING."""
-    one = await alerted_server(store)
+    one = await alerted_server(document)
     await one.set_alerts(*EVERYTHING)
     return one
 
@@ -136,8 +136,8 @@ async def test_what_moved_a_figure_is_told_of_the_own_teams_and_agents(
         ("?phase=firing", {"firing"}),
     ],
 )
-async def test_phases_are_those_asked_for(store: RedisStore, asked: str, expected: set[str]) -> None:
-    alert_server = await alerted_server(store)
+async def test_phases_are_those_asked_for(document: MemoryDocument, asked: str, expected: set[str]) -> None:
+    alert_server = await alerted_server(document)
     await alert_server.set_alerts(
         notified_alert("nps-drop", "a", "pending"), notified_alert("nps-drop", "b", "firing"),
         notified_alert("nps-drop", "c", "clearing"), notified_alert("nps-drop", "d", "resolved"),
@@ -153,8 +153,8 @@ async def test_a_phase_that_there_is_not_is_refused(alert_server: AlertedServer)
     assert json.loads(answer.body)["detail"] == expected
 
 
-async def test_what_nobody_was_told_of_yet_is_called_as_its_rule_says(store: RedisStore) -> None:
-    alert_server = await alerted_server(store)
+async def test_what_nobody_was_told_of_yet_is_called_as_its_rule_says(document: MemoryDocument) -> None:
+    alert_server = await alerted_server(document)
     await alert_server.set_alerts(
         notified_alert("by-team", "blue", "pending"), notified_alert("nps-drop", "billing", "pending")
     )
@@ -166,16 +166,16 @@ async def test_what_nobody_was_told_of_yet_is_called_as_its_rule_says(store: Red
     assert (nps["figures"], nps["since"]) == (None, NOW - HOUR)
 
 
-async def test_a_viewer_is_not_told_of_survey_figures_before_anybody_is(store: RedisStore) -> None:
-    alert_server = await alerted_server(store)
+async def test_a_viewer_is_not_told_of_survey_figures_before_anybody_is(document: MemoryDocument) -> None:
+    alert_server = await alerted_server(document)
     await alert_server.set_alerts(
         notified_alert("by-team", "blue", "pending"), notified_alert("nps-drop", "billing", "pending")
     )
     assert [one["rule"] for one in await list_alerts(alert_server, "viewer", "pending")] == ["by-team"]
 
 
-async def test_critical_ones_come_first_and_of_these_the_newest(store: RedisStore) -> None:
-    alert_server = await alerted_server(store)
+async def test_critical_ones_come_first_and_of_these_the_newest(document: MemoryDocument) -> None:
+    alert_server = await alerted_server(document)
     await alert_server.set_alerts(
         notified_alert("nps-drop", "old", ago=2 * HOUR), notified_alert("nps-drop", "new", ago=MINUTE),
         notified_alert("by-pair", "billing,old", ago=3 * HOUR),
@@ -185,9 +185,9 @@ async def test_critical_ones_come_first_and_of_these_the_newest(store: RedisStor
     assert [one["key"] for one in await list_alerts(alert_server)] == expected
 
 
-async def test_that_the_data_is_odd_is_not_said_twice(store: RedisStore) -> None:
+async def test_that_the_data_is_odd_is_not_said_twice(document: MemoryDocument) -> None:
     """The pipeline problem says it, and the no-data rule says it some seconds longer."""
-    alert_server = await alerted_server(store)
+    alert_server = await alerted_server(document)
     await alert_server.set_alerts(notified_alert("silence", odd=True), notified_alert("nps-drop", "billing"))
     assert [one["kind"] for one in await list_alerts(alert_server)] == ["no_data", "drop"]
     alert_server.clock.now = NOW + MINUTE
@@ -196,8 +196,8 @@ async def test_that_the_data_is_odd_is_not_said_twice(store: RedisStore) -> None
     assert [one["kind"] for one in await list_alerts(alert_server)] == ["drop"]
 
 
-async def test_silence_is_told_beside_a_trouble(store: RedisStore) -> None:
-    alert_server = await alerted_server(store)
+async def test_silence_is_told_beside_a_trouble(document: MemoryDocument) -> None:
+    alert_server = await alerted_server(document)
     await alert_server.set_alerts(notified_alert("silence"))
     alert_server.clock.now = NOW + MINUTE
     assert [one["kind"] for one in await list_alerts(alert_server)] == ["stale", "no_data"]
@@ -234,9 +234,9 @@ async def test_what_one_does_not_see_is_not_there_to_acknowledge(
     assert alert_server.coordinator.state.acknowledged == {}
 
 
-async def test_what_is_over_is_not_acknowledged_any_more_but_taken_back(store: RedisStore) -> None:
+async def test_what_is_over_is_not_acknowledged_any_more_but_taken_back(document: MemoryDocument) -> None:
     alert_server, firing, over = (
-        await alerted_server(store),
+        await alerted_server(document),
         notified_alert("nps-drop"),
         notified_alert("nps-drop", phase="resolved"),
     )
@@ -250,10 +250,10 @@ async def test_what_is_over_is_not_acknowledged_any_more_but_taken_back(store: R
 
 
 async def test_another_server_knows_who_acknowledged_and_so_does_one_begun_later(
-    store: RedisStore, alert_server: AlertedServer
+    document: MemoryDocument, alert_server: AlertedServer
 ) -> None:
-    other = await alerted_server(store)
-    assert await LeasedDocument(store, "alerts").acquire_lease("a third", 60_000)  # so that neither judges
+    other = await alerted_server(document)
+    assert await document.acquire_lease("a third", 60_000)  # so that neither judges
     news, running = other.coordinator.subscribe(), asyncio.create_task(other.coordinator.run())
     await acknowledge(alert_server, comment="mine")
     async with asyncio.timeout(10):
@@ -262,7 +262,7 @@ async def test_another_server_knows_who_acknowledged_and_so_does_one_begun_later
             news.clear()
     other.coordinator.stop()
     await running
-    later = await alerted_server(store)
+    later = await alerted_server(document)
     for one in (other, later):
         assert (await single_alert(one, "admin"))["acknowledged"] == {
             "by": "sue",
@@ -271,15 +271,15 @@ async def test_another_server_knows_who_acknowledged_and_so_does_one_begun_later
         }
 
 
-async def test_an_alert_that_another_server_just_told_can_be_acknowledged(store: RedisStore) -> None:
-    alert_server, other = await alerted_server(store), await alerted_server(store)
+async def test_an_alert_that_another_server_just_told_can_be_acknowledged(document: MemoryDocument) -> None:
+    alert_server, other = await alerted_server(document), await alerted_server(document)
     await alert_server.set_alerts(*EVERYTHING)
     assert other.coordinator.state.alerts == ()
     assert (await acknowledge(other))[0] == 200
 
 
-async def test_where_nobody_is_set_it_is_somebody_at_this_machine(store: RedisStore) -> None:
-    alert_server = await alerted_server(store, SETTINGS.model_copy(update={"users": {}, "displays": {}}))
+async def test_where_nobody_is_set_it_is_somebody_at_this_machine(document: MemoryDocument) -> None:
+    alert_server = await alerted_server(document, SETTINGS.model_copy(update={"users": {}, "displays": {}}))
     await alert_server.set_alerts(*EVERYTHING)
     answer = await alert_server.ask(ACKNOWLEDGE, "", "POST", {"id": BILLING}, {"host": "localhost:8080"})
     (found,) = json.loads(answer.body)
@@ -331,7 +331,7 @@ async def test_only_json_of_our_own_pages_is_taken(
     assert bool(alert_server.coordinator.state.acknowledged) is (status == 200)
 
 
-class LostDocument(LeasedDocument):
+class LostDocument(MemoryDocument):
     """A store that went away."""
 
     async def read(self) -> None:
@@ -339,9 +339,9 @@ class LostDocument(LeasedDocument):
 
 
 async def test_while_the_store_is_away_nothing_is_acknowledged_and_no_comment_is_logged(
-    store: RedisStore, alert_server: AlertedServer
+    alert_server: AlertedServer,
 ) -> None:
-    alert_server.coordinator._document = LostDocument(store, "alerts")
+    alert_server.coordinator._document = LostDocument()
     with capture_logs() as logs:
         status, problem = await acknowledge(alert_server, comment="Mrs. Brown")
     assert (status, problem["detail"]) == (503, "the store is unavailable")
@@ -350,9 +350,9 @@ async def test_while_the_store_is_away_nothing_is_acknowledged_and_no_comment_is
 
 
 async def test_before_the_store_was_read_troubles_are_listed_but_nothing_is_acknowledged(
-    store: RedisStore,
+    document: MemoryDocument,
 ) -> None:
-    alert_server = await alerted_server(store, is_read=False)
+    alert_server = await alerted_server(document, is_read=False)
     await alert_server.set_alerts(notified_alert("silence"), notified_alert("by-agent", "ann"))
     assert [one["kind"] for one in await list_alerts(alert_server)] == ["no_data", "drop"]
     assert [one["kind"] for one in await list_alerts(alert_server, "supervisor")] == [

@@ -252,7 +252,7 @@ async def test_it_survives_that_the_store_goes_away() -> None:
         async with asyncio.timeout(5):
             while (await client.get("/readyz")).status_code != 200:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
-        assert PARTITION in store._heartbeats
+        assert PARTITION in store.data.heartbeats
 
 
 class FailingStore(MemoryStore):

@@ -11,7 +11,7 @@ from streamer.delivery.alert_coordinator import AlertCoordinator
 from streamer.delivery.alert_state import AlertState, apply_evaluation
 from streamer.readings.reader import MetricsReader
 from streamer.settings import DeliverySettings, Settings, UserSettings
-from streamer.store.redis import LeasedDocument, RedisStore
+from streamer.store.memory_documents import MemoryDocument
 from streamer.web.credentials import token_hash
 from streamer.web.server import application
 from tests.delivery.alert_samples import alert, evaluation_round, message
@@ -35,10 +35,10 @@ async def nothing(*given: object) -> list[AlertMessage]:
     return []
 
 
-def bell_of(store: RedisStore, reader: MetricsReader, settings: Settings) -> AlertCoordinator:
+def bell_of(document: MemoryDocument, reader: MetricsReader, settings: Settings) -> AlertCoordinator:
     in_force = load_alert_rules(settings)
     return AlertCoordinator(
-        LeasedDocument(store, "alerts"),
+        document,
         RuleEvaluator(reader, settings, in_force),
         reader,
         nothing,
@@ -64,21 +64,21 @@ async def told(app: Starlette, who: str) -> list[str]:
 
 @pytest.mark.parametrize(("exported", "who_hears_of_bob"), [(True, WHO[1:]), (False, ())])
 async def test_alerts_of_agents_are_told_to_whom_figures_of_agents_are(
-    store: RedisStore, exported: bool, who_hears_of_bob: tuple[str, ...]
+    document: MemoryDocument, exported: bool, who_hears_of_bob: tuple[str, ...]
 ) -> None:
     settings = Settings(users=PEOPLE, export_agents=exported)
     reader = MetricsReader(SmallCenter().store, settings)
-    bell = bell_of(store, reader, settings)
+    bell = bell_of(document, reader, settings)
     await bell.update(two_fire)
     lines = {who: await told(served(bell, reader, settings), who) for who in WHO}
     assert {who for who in WHO if BILLING in lines[who]} == set(WHO)
     assert {who for who in WHO if BOB in lines[who]} == set(who_hears_of_bob)
 
 
-async def test_every_server_says_the_same_and_one_that_it_judges(store: RedisStore) -> None:
+async def test_every_server_says_the_same_and_one_that_it_judges(document: MemoryDocument) -> None:
     settings = Settings(users=PEOPLE, delivery=ALERTMANAGER)
     reader = MetricsReader(SmallCenter().store, settings)
-    first, second = (bell_of(store, reader, settings) for _ in range(2))
+    first, second = (bell_of(document, reader, settings) for _ in range(2))
     await first.update(two_fire)
     before = await told(served(second, reader, settings), "admin")
     assert BILLING not in before

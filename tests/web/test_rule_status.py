@@ -8,7 +8,7 @@ from streamer.alerts.alert_rules import load_alert_rules
 from streamer.alerts.rule_evaluator import RuleEvaluator
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
-from streamer.store.redis import RedisStore
+from streamer.store.memory_documents import MemoryDocument
 from streamer.web.rule_status import rule_statuses
 from tests.alerts.simulated import NOW, NPS, drawn, only, read, steady, written
 from tests.web.alerted_center import SETTINGS, alerted_server
@@ -45,10 +45,10 @@ async def test_it_counts_the_groups_of_which_it_is_known_what_is_usual() -> None
     ("who", "agents"), [("admin", ["of-ann", "of-bob"]), ("supervisor", ["of-ann"]), ("viewer", None)]
 )
 async def test_a_rule_of_one_agent_is_shown_to_who_sees_the_agent(
-    store: RedisStore, who: str, agents: list[str] | None
+    document: MemoryDocument, who: str, agents: list[str] | None
 ) -> None:
     told = {**SETTINGS.model_dump(), "alerts": {"of-ann": OF | {"key": "ann"}, "of-bob": OF | {"key": "bob"}}}
-    asking = await alerted_server(store, Settings.model_validate(told))
+    asking = await alerted_server(document, Settings.model_validate(told))
     answer = await asking.ask("/api/v1/alerts/rules", who)
     assert answer.status == (200 if agents else 403)
     if agents:

@@ -10,7 +10,7 @@ import pytest
 from streamer.delivery.alert_state import AlertSilence, add_silence
 from streamer.delivery.silencing import SilenceService, SilencingUnavailable
 from streamer.events.counting_rules import DAY, HOUR, MINUTE, SECOND
-from streamer.store.redis import RedisStore
+from streamer.store.memory_documents import MemoryDocument
 from tests.readings.small_center import NOW
 from tests.web.alerted_center import EVERYTHING, SETTINGS, AlertedServer, alerted_server
 
@@ -19,8 +19,8 @@ BILLING = {"rule": "nps-drop", "key": "billing"}
 
 
 @pytest.fixture
-async def alert_server(store: RedisStore) -> AlertedServer:
-    one = await alerted_server(store)
+async def alert_server(document: MemoryDocument) -> AlertedServer:
+    one = await alerted_server(document)
     await one.set_alerts(*EVERYTHING)
     return one
 
@@ -185,9 +185,9 @@ async def test_who_is_bound_to_some_teams_does_not_end_what_is_of_others_too(
 
 
 async def test_a_silence_that_another_server_just_made_can_be_ended(
-    store: RedisStore, alert_server: AlertedServer
+    document: MemoryDocument, alert_server: AlertedServer
 ) -> None:
-    other = await alerted_server(store)
+    other = await alerted_server(document)
     _, (made,) = await begin(other, **BILLING, minutes=5)
     assert made["id"] not in alert_server.coordinator.state.silences
     assert await end(alert_server, "supervisor", made["id"]) == 204
@@ -213,8 +213,10 @@ class UnreachableSilencing(SilenceService):
         raise SilencingUnavailable("Alertmanager does not answer")
 
 
-async def test_while_alertmanager_does_not_answer_nothing_is_silenced_or_ended(store: RedisStore) -> None:
-    alert_server = await alerted_server(store, SETTINGS, silencing=UnreachableSilencing)
+async def test_while_alertmanager_does_not_answer_nothing_is_silenced_or_ended(
+    document: MemoryDocument,
+) -> None:
+    alert_server = await alerted_server(document, SETTINGS, silencing=UnreachableSilencing)
     old = AlertSilence(id="old", rule="nps-drop", key="billing", since=NOW, until=NOW + HOUR, by="eva")
     await alert_server.coordinator.update(lambda known: add_silence(known, old))
     status, problem = await begin(alert_server, **BILLING, minutes=5)

@@ -2,21 +2,19 @@
 
 from streamer.store.redis.connection import FormerLayout, StoreUnfit, connect
 from streamer.store.redis.former_layout import FormerLayoutStore, SupersedingGeneration
-from streamer.store.redis.shared_documents import CustomerRegistry, LeasedDocument, TokenDocument
-from streamer.store.redis.staged_generation import StagedGeneration
-from streamer.store.redis.store import GenerationSuperseded, RedisStore, ServerInfo
+from streamer.store.redis.shared_documents import RedisDocument, RedisRegistry
+from streamer.store.redis.staged_generation import RedisGeneration
+from streamer.store.redis.store import RedisStore, ServerInfo
 
 __all__ = [
-    "CustomerRegistry",
     "FormerLayout",
     "FormerLayoutStore",
-    "GenerationSuperseded",
-    "LeasedDocument",
+    "RedisDocument",
+    "RedisGeneration",
+    "RedisRegistry",
     "RedisStore",
     "ServerInfo",
-    "StagedGeneration",
     "StoreUnfit",
     "SupersedingGeneration",
-    "TokenDocument",
     "connect",
 ]

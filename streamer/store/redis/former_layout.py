@@ -43,15 +43,15 @@ from streamer.store.port import (
     EMPTY_STORE,
     TOKEN_BYTES,
     ChangeCursor,
+    GenerationSuperseded,
     LogPosition,
     PaneChange,
     Partition,
     StoreChanges,
 )
 from streamer.store.redis.connection import SUPERSEDED_GENERATION, find_former_generation, former_key
-from streamer.store.redis.staged_generation import StagedGeneration
+from streamer.store.redis.staged_generation import RedisGeneration
 from streamer.store.redis.store import (
-    GenerationSuperseded,
     RedisStore,
     parse_partition,
     unpack_heartbeats,
@@ -241,7 +241,7 @@ class FormerLayoutStore:
         return former_key(self._center, name)
 
 
-class SupersedingGeneration(StagedGeneration):
+class SupersedingGeneration(RedisGeneration):
     """Staged generation that replaces numbers in the former layout."""
 
     def __init__(self, live: RedisStore, rules: CountingRules, former: FormerLayoutStore) -> None:

@@ -11,9 +11,8 @@ from streamer.store.redis.store import RedisStore
 _SCAN_COUNT = 500
 
 
-class StagedGeneration:
-    """Generation beside the current one; `store` writes to it. There is one per center: once another is
-    opened, this one raises GenerationSuperseded."""
+class RedisGeneration:
+    """Staged generation in Redis."""
 
     def __init__(self, live: RedisStore, rules: CountingRules) -> None:
         self._live = live
@@ -21,16 +20,13 @@ class StagedGeneration:
         self.store = RedisStore(live.client, live.center, rules, self._name)
 
     async def open(self) -> None:
-        """Become the staged generation of the center, and delete an earlier one."""
         await self._live.client.set(self._key(STAGED_NAME), self._name)
         await self.collect_garbage()
 
     async def pause_commits(self, ms: int) -> None:
-        """Pause commits to the current generation for `ms`."""
         await self._live.client.set(self._key(CURRENT_NAME) + PAUSED_SUFFIX, 1, px=ms)
 
     async def promote(self) -> bool:
-        """Make it the current generation, if both counted exactly the same records. Return whether it is."""
         staged = self._key(STAGED_NAME)
         return bool(await self._live.call("promote", self.store.prefix, keys=[staged]))
 
@@ -39,7 +35,6 @@ class StagedGeneration:
         return bool(await self._live.client.get(self._key(STAGED_NAME)) == self._name.encode())
 
     async def discard(self) -> None:
-        """Delete it, unless it was promoted; then delete what it replaced."""
         if await self.is_staged():
             await self._live.client.delete(self._key(STAGED_NAME))
         await self.collect_garbage()

@@ -49,6 +49,7 @@ from streamer.store.port import (
     CommitApplied,
     CommitOutcome,
     DocumentSnapshot,
+    GenerationSuperseded,
     Heartbeat,
     LogPosition,
     OffsetConflict,
@@ -76,13 +77,6 @@ _unpack_position = msgspec.msgpack.Decoder(LogPosition).decode
 _unpack_heartbeat = msgspec.msgpack.Decoder(Heartbeat).decode
 
 
-class GenerationSuperseded(Exception):  # noqa: N818 - names the state
-    """The generation is no longer staged: another rebuild was started."""
-
-    def __str__(self) -> str:
-        return "another rebuild was started and replaced this one"
-
-
 class ServerInfo(NamedTuple):
     """Version of the server, whether it appends writes to a file (AOF), and its clock (ms)."""
 
@@ -102,8 +96,8 @@ class PaneReading:
 
 
 class RedisStore:
-    """State store in Redis. Raises redis-py's errors as they are, and OtherRules if a rebuild put numbers in
-    force with other counting rules than those agreed on in `set_rules`."""
+    """State store in Redis. Raises redis-py's errors as they are, and CountingRulesMismatch if a rebuild put
+    numbers in force with other counting rules than those agreed on in `set_rules`."""
 
     def __init__(self, client: Any, center: str, rules: CountingRules, staged: str | None = None) -> None:
         self.client = client
@@ -149,7 +143,8 @@ class RedisStore:
                 await self._adopt_generation(rest)
 
     async def _adopt_generation(self, generation: str) -> None:
-        """Switch to another generation, if its counting rules are the agreed ones. Raises OtherRules."""
+        """Switch to another generation, if its counting rules are the agreed ones. Raises
+        CountingRulesMismatch."""
         if self._is_staged:
             raise GenerationSuperseded
         adopted = generation_prefix(self.center, generation)
