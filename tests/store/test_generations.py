@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from typing import NamedTuple
 
 import pytest
@@ -48,18 +49,17 @@ def url(request: pytest.FixtureRequest) -> str | None:
 @pytest.fixture
 async def staged_center(url: str | None, center: str) -> AsyncIterator[StagedCenter]:
     """A center that counts CALLS. In Redis its generations are made over another connection."""
-    live: MemoryStore | RedisStore
-    if url is None:
-        live = other = MemoryStore()
-        found = StagedCenter(live, lambda: MemoryGeneration(other, CountingRules()))
-    else:
-        live, rebuilding = await RedisStore.connect(url, center), await RedisStore.connect(url, center)
-        other = rebuilding
-        found = StagedCenter(live, lambda: RedisGeneration(rebuilding, CountingRules()))
-    await live.move(CALLS, None, START)
-    yield found
-    await live.close()
-    await other.close()
+    async with AsyncExitStack() as stack:
+        if url is None:
+            store = MemoryStore()
+            found = StagedCenter(store, lambda: MemoryGeneration(store, CountingRules()))
+        else:
+            live, other = [await RedisStore.connect(url, center) for _ in range(2)]
+            stack.push_async_callback(live.close)
+            stack.push_async_callback(other.close)
+            found = StagedCenter(live, lambda: RedisGeneration(other, CountingRules()))
+        await found.live.move(CALLS, None, START)
+        yield found
 
 
 @pytest.fixture
