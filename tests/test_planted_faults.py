@@ -83,7 +83,7 @@ def interleaving(
     def check(play: FaultScenario) -> None:
         check_scenario(play, kind, store)
 
-    searched(50, fault_scenarios(), check)
+    searched(250, fault_scenarios(), check)
 
 
 def interleaving_of_processors(kind: type[PartitionProcessor]) -> None:
@@ -327,10 +327,15 @@ class ComparesNoNonces(MemoryStore):
 class LeavesNoWriteSet(MemoryStore):
     """Leave no write set for writes outside a commit."""
 
-    def _put(self, nonce: bytes, writes: Mapping[bytes, bytes | None], now_ms: int) -> None:
-        super()._put(nonce, writes, now_ms)
-        if nonce not in {position.token for position in self.data.positions.values()}:
-            self.data.writes[-1] = frozenset()
+    async def replace(self, *args: Any, **others: Any) -> bool:
+        is_written = await super().replace(*args, **others)
+        self.data.writes[-1] = frozenset()
+        return is_written
+
+    async def forget(self, now_ms: int, at_most: int) -> int:
+        forgotten = await super().forget(now_ms, at_most)
+        self.data.writes[-1] = frozenset()
+        return forgotten
 
 
 class ComparesNoPositions(MemoryStore):

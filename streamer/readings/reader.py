@@ -89,8 +89,9 @@ class MetricsReader:
     async def refresh(self, now_ms: int) -> bool:
         """Read what changed; return whether any counts did.
 
-        Errors of the store are raised, and the last published state stays. Raises OtherRules if the counts
-        in the store follow other counting rules than the settings: a rebuild may have put those in force.
+        Errors of the store are raised, and the last published state stays. Raises CountingRulesMismatch if
+        the counts in the store follow other counting rules than the settings: a rebuild may have put those in
+        force.
         Changes are published only after all of one moment is read."""
         cursor, pending = self._cursor, list[PaneChange]()
         new_state = self._empty_state() if cursor is None else None

@@ -140,7 +140,7 @@ async def _heartbeat_loop(
                 await retry_forever(forgotten.refresh)
             metrics.heartbeats(await retry_forever(assigned.report_heartbeats))
             await asyncio.sleep(HEARTBEAT_S)
-    except Exception as error:  # such as OtherRules, when a rebuild put other counting rules in force
+    except Exception as error:  # such as CountingRulesMismatch, after a rebuild
         assigned.on_failure(error)
 
 
