@@ -69,7 +69,7 @@ async def erase_customer(
     journeys = list(journeys)
     while True:
         documents = WorkingSet(_FORGET_NOTHING)
-        versions: list[StoreVersion] = []
+        versions: set[StoreVersion] = set()
         while True:
             try:
                 erased = erase_from_journeys(documents, names, journeys)
@@ -77,7 +77,7 @@ async def erase_customer(
             except DocumentsNotLoaded as not_loaded:
                 keys = list(not_loaded.keys)
             snapshot = await store.read(keys)
-            versions.append(snapshot.version)
+            versions.add(snapshot.version)
             for key, value in zip(keys, snapshot.values, strict=True):
                 documents.load(key, value)
         reads = [*documents.records, *documents.journeys_before]

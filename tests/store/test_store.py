@@ -345,6 +345,7 @@ async def test_a_commit_of_several_reads_needs_each_of_their_versions(
     )
     assert outcome == VersionConflict(frozenset(reads), read)
     assert not await store.replace(read, reads, {key("a"): b"2"}, NOW, [taken_back])
+    assert await store.replace(read, reads, {key("d"): b"1"}, NOW, [read])
     await writer.write(writes={key("c"): b"1"})
     later = await version(store)
     commit = writer.commit(version=read, later_versions=[later], reads=reads, **EVERYTHING)

@@ -28,6 +28,7 @@ end
 local known = is_known(since, nonce)
 for at = 9, #ARGV, 2 do known = known and is_known(tonumber(ARGV[at]), ARGV[at + 1]) end
 if not known or since > sequence or sequence - since > KEPT_WRITES then return {'changed', sequence, latest} end
+if since == sequence then return {'ok', sequence} end
 
 local numbers, written = {}, {}
 for number = since + 1, sequence do numbers[#numbers + 1] = number end
