@@ -18,7 +18,7 @@ from tests.replay.replay_command import call, ndjson, start_replay
 from tests.test_real_input import Center, at_of, now
 
 CALLS = 2_000
-PER_S = 500
+PER_S = 250
 
 
 def run_replay_process(settings: dict[str, str], *arguments: str | Path) -> tuple[int, str]:
