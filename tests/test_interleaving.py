@@ -422,8 +422,9 @@ class PausedStore:
 class NumberedTokens(MemoryStore):
     """Faulty store: its nonces are counters, one higher at each write, and come back after a failover."""
 
-    def _put(self, nonce: bytes, writes: Mapping[bytes, bytes | None], now_ms: int) -> None:
-        super()._put(len(self.data.nonces).to_bytes(TOKEN_BYTES, "big"), writes, now_ms)
+    def _put(self, writes: Mapping[bytes, bytes | None], now_ms: int) -> None:
+        super()._put(writes, now_ms)
+        self.data.nonces[-1] = len(self.data.nonces).to_bytes(TOKEN_BYTES, "big")
 
 
 def token_comes_back(store: MemoryStore) -> bool:

@@ -138,7 +138,7 @@ class MemoryStore:
     ) -> bool:
         if self._changed_since(version, reads, later_versions):
             return False
-        self._put(secrets.token_bytes(TOKEN_BYTES), writes, now_ms)
+        self._put(writes, now_ms)
         return True
 
     async def scan(self, letters: str) -> AsyncIterator[Mapping[bytes, bytes]]:
@@ -148,7 +148,7 @@ class MemoryStore:
         before_ms = now_ms - self._ttl_ms
         expired = [key for key in self.data.documents if self.data.written_ms[key] < before_ms][:at_most]
         if expired:
-            self._put(secrets.token_bytes(TOKEN_BYTES), dict.fromkeys(expired), now_ms)
+            self._put(dict.fromkeys(expired), now_ms)
         for pane_hour in [
             pane_hour
             for pane_hour in self.data.panes
@@ -157,8 +157,8 @@ class MemoryStore:
             del self.data.panes[pane_hour]
         return len(expired)
 
-    def _put(self, nonce: bytes, writes: Mapping[bytes, bytes | None], now_ms: int) -> None:
-        self.data.nonces.append(nonce)
+    def _put(self, writes: Mapping[bytes, bytes | None], now_ms: int) -> None:
+        self.data.nonces.append(secrets.token_bytes(TOKEN_BYTES))
         self.data.writes.append(frozenset(writes))
         for key, value in writes.items():
             if value is None:
@@ -169,7 +169,7 @@ class MemoryStore:
 
     def _write(self, commit: Commit, now_ms: int) -> None:
         self.data.positions[commit.partition] = commit.position
-        self._put(secrets.token_bytes(TOKEN_BYTES), commit.writes, now_ms)
+        self._put(commit.writes, now_ms)
         sequence = self._version.sequence
         for pane_hour, delta in commit.deltas.items():
             if is_hour_kept(pane_hour, now_ms, self._retention_ms):
@@ -182,7 +182,7 @@ class MemoryStore:
         if self.data.positions.get(partition) != before:
             return False
         self.data.positions[partition] = after
-        self._put(secrets.token_bytes(TOKEN_BYTES), {}, 0)
+        self._put({}, 0)
         return True
 
     async def beat(self, heartbeats: Mapping[Partition, Heartbeat]) -> None:

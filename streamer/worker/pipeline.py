@@ -154,7 +154,7 @@ class UnitOfWork:
             else:
                 self._planned.append(PlannedEvent(event, record.timestamp))
         self._loaded: dict[Key, bytes | None] = {}
-        self._versions: list[StoreVersion] = []
+        self._versions: set[StoreVersion] = set()
         self._missing_keys = {
             key for planned in self._planned for key in planned.document_keys() if key is not None
         }
@@ -192,8 +192,7 @@ class UnitOfWork:
 
     def load(self, version: StoreVersion, documents: Mapping[Key, bytes | None]) -> None:
         """Add documents read at `version`."""
-        if version not in self._versions:
-            self._versions.append(version)
+        self._versions.add(version)
         self._loaded |= documents
         for key, value in documents.items():
             self._documents.load(key, value)
@@ -202,7 +201,7 @@ class UnitOfWork:
     def invalidate(self, conflict: VersionConflict) -> None:
         """Drop the documents that others wrote, and start over with the rest, which are still valid."""
         self._loaded = {key: value for key, value in self._loaded.items() if key not in conflict.keys}
-        self._versions = [conflict.version]
+        self._versions = {conflict.version}
         self._missing_keys = set(conflict.keys)
         self._reset()
 
