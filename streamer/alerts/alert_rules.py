@@ -15,7 +15,7 @@ from streamer.alerts.opening_hours import HoursError, parse_hours
 from streamer.events.models import DIMENSIONS
 from streamer.metrics.catalogue import CATALOGUE, Metric
 from streamer.panes.pane_keys import ALL
-from streamer.readings.query import key_values
+from streamer.readings.query import QueryError, key_values
 from streamer.settings import AlertSettings, Settings, SettingsError
 
 _METRICS: Final = {
@@ -153,5 +153,8 @@ def _check_group(setting: str, rule: AlertRule, settings: Settings) -> None:
         raise SettingsError(f"{setting}.by = {rule.by!r}: {rule.metric.name} is not available by that")
     if rule.key and rule.by == ALL:
         raise SettingsError(f"{setting}.key = {rule.key!r}: there are no keys by {ALL}")
-    if rule.key and len(key_values(rule.by, rule.key)) != len(rule.by.split(",")):
-        raise SettingsError(f"{setting}.key = {rule.key!r}: expected a value for each of {rule.by}")
+    if rule.key:
+        try:
+            key_values(rule.by, rule.key)
+        except QueryError as error:
+            raise SettingsError(f"{setting}.{error}") from None

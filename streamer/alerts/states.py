@@ -44,8 +44,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def id(self) -> str:
-        """Id of this episode."""
-        return f"{self.rule}/{self.key}/{self.began_at}"
+        """Id of this episode: no two share one, since the first slash is that behind the rule."""
+        rule = self.rule.replace("%", "%25").replace("/", "%2F")
+        return f"{rule}/{self.key}/{self.began_at}"
 
 
 class AlertNotice(msgspec.Struct, frozen=True, kw_only=True):

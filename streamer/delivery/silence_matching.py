@@ -12,8 +12,8 @@ from streamer.alerts.alert_message import PROMETHEUS_ALERTNAME
 from streamer.alerts.alert_rule import AlertRule
 from streamer.delivery.alertmanager_client import AlertmanagerSilence, SilenceMatcher
 from streamer.events.models import DIMENSIONS
-from streamer.panes.pane_keys import ALL
-from streamer.readings.query import dimension_values
+from streamer.panes.pane_keys import ALL, format_key
+from streamer.readings.query import dimension_values, key_values
 
 MAX_REPEATS: Final = 3
 _BODY: Final = r"(?:[^\\.*+?{}\[\]()|^$]|\\[^\w\s]|\.[*+]?|\|)*"
@@ -31,8 +31,9 @@ class CoveredGroup(NamedTuple):
 
 
 def build_matchers(rule: AlertRule, key: str | None, via: Via) -> list[SilenceMatcher]:
-    """Return the matchers of a silence for one group of a rule, or all its groups (`key` None)."""
-    group = dimension_values(rule.by, key or "")
+    """Return the matchers of a silence for one group of a rule, or all its groups (`key` None). Raises
+    QueryError for the text of no group, which would else silence all of them."""
+    group = dict(zip(rule.by.split(","), key_values(rule.by, key), strict=True)) if key else {}
     return [SilenceMatcher(name, value) for name, value in {**_name_labels(rule, via), **group}.items()]
 
 
@@ -77,11 +78,14 @@ def _covered_keys(group_matchers: Sequence[SilenceMatcher], by: str, keys: Seque
         if matcher.is_equal and not matcher.is_regex and matcher.value
     }
     if len(exact_values) == len(group_matchers) == len(by.split(",")):
-        return [",".join(exact_values[name] for name in by.split(","))]
+        return [format_key([exact_values[name] for name in by.split(",")])]
     return [
         key
         for key in keys
-        if all(_value_matches(matcher, dimension_values(by, key)[matcher.name]) for matcher in group_matchers)
+        if all(
+            _value_matches(matcher, dimension_values(by, key).get(matcher.name, ""))
+            for matcher in group_matchers
+        )
     ]
 
 

@@ -5,6 +5,9 @@ combination of all dimensions. A group row is one group: `all`, one value of one
 configured pair. The store keeps both by the hour, and the plain counters beside them.
 """
 
+import re
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, Literal
 
 from streamer.events.counting_rules import HOUR, SECOND, UNKNOWN
@@ -76,5 +79,41 @@ def parse_row_field(field: str) -> tuple[str, str]:
     >>> parse_row_field("all"), parse_row_field("queue,channel\x1fbilling\x1fvoice")
     (('all', ''), ('queue,channel', 'billing,voice'))
     """
-    by, _, key = field.partition(SEPARATOR)
-    return by, key.replace(SEPARATOR, ",")
+    by, _, values = field.partition(SEPARATOR)
+    return by, format_key(values.split(SEPARATOR))
+
+
+def format_key(values: Sequence[str]) -> str:
+    r"""Return the key of a group: a single value as it is, those of a pair joined by a comma. Commas and
+    backslashes within a pair's values are escaped, so that no two groups share a key.
+
+    >>> format_key(["billing, Spain"])
+    'billing, Spain'
+    >>> print(format_key(["billing, Spain", "voice"]))
+    billing\, Spain,voice
+    """
+    if len(values) == 1:
+        return values[0]
+    return ",".join(value.replace("\\", "\\\\").replace(",", "\\,") for value in values)
+
+
+def parse_key(key: str, size: int) -> list[str] | None:
+    r"""Return the `size` values of a key that `format_key` made; None for any other text.
+
+    >>> parse_key(r"billing\, Spain,voice", 2)
+    ['billing, Spain', 'voice']
+    >>> parse_key("billing, Spain,voice", 2) is None
+    True
+    """
+    if size == 1:
+        return [key]
+    matched = _pattern_of_key(size).fullmatch(key)
+    return None if matched is None else [_ESCAPED.sub(r"\1", value) for value in matched.groups()]
+
+
+_ESCAPED: Final = re.compile(r"\\(.)")
+
+
+@lru_cache
+def _pattern_of_key(size: int) -> re.Pattern[str]:
+    return re.compile(",".join([r"((?:[^,\\]|\\[,\\])*)"] * size))

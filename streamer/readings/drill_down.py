@@ -11,14 +11,14 @@ from typing import Final, Literal, NamedTuple, Self
 
 import msgspec
 
-from streamer.events.counting_rules import UNKNOWN, CountingRules
+from streamer.events.counting_rules import CountingRules
 from streamer.events.models import DIMENSIONS, QUESTIONS, SurveyResponse
 from streamer.journeys.journey import FactGroup, Journey, Key, last_segment
 from streamer.metrics.catalogue import Metric, evaluate_metric
 from streamer.metrics.formulas import MetricFigure, ReadingContext, TallyCounts
 from streamer.metrics.tally import NUMBER, Tally
 from streamer.panes.fold import Contribution, GroupContext, fold, handle_ms
-from streamer.panes.pane_keys import ALL, FINE_MS, Cell
+from streamer.panes.pane_keys import ALL, FINE_MS, Cell, parse_row_field, row_field
 from streamer.readings.pane_families import FinePanes, PaneView, QueueZones
 from streamer.readings.window_query import WindowQuery, rfc3339_from_ms
 from streamer.store.port import StateStore
@@ -143,23 +143,11 @@ class DrillDown(NamedTuple):
         pane, cell = contribution.time_ms // FINE_MS, contribution.cell
         if self.teams is not None and cell[_TEAM] not in self.teams:
             return False
-        if _group_key(self.by, cell) != self.key:
+        grouping = () if self.by == ALL else tuple(self.by.split(","))
+        if parse_row_field(row_field(grouping, cell)) != (self.by, self.key):
             return False
         zone = zones.zone_of(cell[_QUEUE])
         return any(span.first <= pane < span.last and span.zone in (None, zone) for span in self.spans)
-
-
-def _group_key(by: str, cell: Cell) -> str:
-    """Return a cell's group key, as readings write it.
-
-    >>> _group_key("queue,channel", ("madrid", "billing", None, "ann", "voice", None, None))
-    'billing,voice'
-    >>> _group_key("team", ("madrid", "billing", None, "ann", "voice", None, None))
-    'unknown'
-    """
-    if by == ALL:
-        return ""
-    return ",".join(cell[DIMENSIONS.index(name)] or UNKNOWN for name in by.split(","))
 
 
 class CandidatePane(NamedTuple):

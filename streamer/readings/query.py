@@ -5,7 +5,7 @@ import msgspec
 from streamer.events.counting_rules import DAY
 from streamer.events.models import DIMENSIONS
 from streamer.metrics.catalogue import CATALOGUE, Metric
-from streamer.panes.pane_keys import ALL, Grouping
+from streamer.panes.pane_keys import ALL, Grouping, parse_key
 from streamer.panes.windows import WINDOWS
 
 
@@ -77,6 +77,8 @@ def validate_query(query: MetricQuery, pairs: tuple[Grouping, ...]) -> Validated
     key = query.key or None
     if query.by == ALL and key:
         raise QueryError(f"key = {key!r}: expected no key, since by is {ALL}")
+    if key:
+        key_values(query.by, key)
     return ValidatedQuery(query, _metrics_of(query), at, "" if query.by == ALL else key)
 
 
@@ -111,18 +113,25 @@ def _require_known(parameter: str, value: str, expected: tuple[str, ...]) -> Non
 
 
 def key_values(by: str, key: str) -> list[str]:
-    """Split a key into the values of its dimensions. Extra commas stay in the first value.
+    r"""Return the values of a key's dimensions. Raises QueryError.
 
-    >>> key_values("queue,channel", "billing, Spain,voice")
+    >>> key_values("queue,channel", r"billing\, Spain,voice")
     ['billing, Spain', 'voice']
     """
-    return key.rsplit(",", by.count(","))
+    values = parse_key(key, by.count(",") + 1)
+    if values is None:
+        raise QueryError(
+            f"key = {key!r}: expected a value for each of {by}, joined by a comma; within a value a comma is "
+            "written \\, and a backslash \\\\"
+        )
+    return values
 
 
 def dimension_values(by: str, key: str) -> dict[str, str]:
-    """Return a key's values by dimension; empty without a key, as for `all`.
+    """Return a key's values by dimension; empty without a key, as for `all`, and for the text of no group.
 
     >>> dimension_values("queue,channel", "billing,voice")
     {'queue': 'billing', 'channel': 'voice'}
     """
-    return dict(zip(by.split(","), key_values(by, key), strict=True)) if key else {}
+    values = parse_key(key, by.count(",") + 1) if key else None
+    return dict(zip(by.split(","), values, strict=True)) if values is not None else {}

@@ -20,8 +20,9 @@ SETTINGS = Settings(dimension_pairs=["queue,channel"])
 class SmallCenter:
     """A store in memory and, for brute force, all tallies that were written to it."""
 
-    def __init__(self, store: MemoryStore | None = None) -> None:
+    def __init__(self, store: MemoryStore | None = None, pairs: tuple[tuple[str, ...], ...] = PAIRS) -> None:
         self.store = store or MemoryStore()
+        self._pairs = pairs
         self.tallies: PaneTallies = {}
         self._commits = 0
 
@@ -34,7 +35,7 @@ class SmallCenter:
             self.tallies[pane_cell] = dict(total)
         start, self._commits = self._commits, self._commits + 1
         position = LogPosition("e", self._commits, self._commits.to_bytes(8, "big"))
-        changed = deltas(tallies, PAIRS) | {COUNTERS: pack_counters(counts or {})}
+        changed = deltas(tallies, self._pairs) | {COUNTERS: pack_counters(counts or {})}
         commit = Commit(PARTITION, "e", start, position, EMPTY_STORE, (), {}, changed)
         await self.store.commit(commit, NOW)
 

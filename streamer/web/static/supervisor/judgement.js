@@ -34,11 +34,10 @@ export function targetOf(metric, by, key) {
   return own === undefined ? metric.target : own;
 }
 
-/** The values of a key's dimensions. Where values hold commas themselves, the first keeps them. */
+/** The values of a key's dimensions. Within those of a pair a comma is written `\,` and a backslash `\\`. */
 export function parts(by, key) {
-  const behind = by.split(",").length - 1;
-  const cut = key.split(",");
-  return [cut.slice(0, cut.length - behind).join(","), ...cut.slice(cut.length - behind)];
+  if (!by.includes(",")) return [key];
+  return (key.match(/(?:[^,\\]|\\[^])+/g) ?? [""]).map((value) => value.replace(/\\([^])/g, "$1"));
 }
 
 function told(figure) {
