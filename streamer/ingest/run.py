@@ -17,7 +17,13 @@ from streamer.settings import Settings, SettingsError
 from streamer.store.redis import RedisRegistry, RedisStore
 from streamer.worker.engine import WorkerApp
 from streamer.worker.forgotten_customers import ForgottenCustomersSync, load_pseudonymizer
-from streamer.worker.kafka import KafkaDeadLetterSink, ensure_topics, topic_retention_ms
+from streamer.worker.heartbeat_retirement import HeartbeatRetirement
+from streamer.worker.kafka import (
+    KafkaDeadLetterSink,
+    KafkaPartitionDirectory,
+    ensure_topics,
+    topic_retention_ms,
+)
 from streamer.worker.partitions import AssignedPartitions
 from streamer.worker.pipeline import ProcessingContext
 from streamer.worker.run import run_until_stopped, worker_resources
@@ -80,7 +86,8 @@ async def run_ingest(settings: Settings, names: Sequence[str]) -> int:
         )
         app = WorkerApp(settings, assigned, f"{settings.consumer_group}-ingest", topics)
         forgotten = ForgottenCustomersSync(pseudonyms, main_store, registry)
-        return await run_until_stopped(app, assigned, metrics, forgotten)
+        retirement = HeartbeatRetirement(ingest_store, KafkaPartitionDirectory(settings.kafka))
+        return await run_until_stopped(app, assigned, metrics, forgotten, retirement)
 
 
 async def _create_topics(settings: Settings, topics: Sequence[str]) -> None:

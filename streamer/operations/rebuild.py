@@ -125,6 +125,8 @@ class RebuildJob:
         self._first_ms: dict[Partition, int] = {}  # times of records, in ms
         self._last_ms: dict[Partition, int] = {}
         self.counted_offsets = 0
+        self.gone_offsets: Mapping[Partition, int] = {}
+        """Counted offsets of partitions that Kafka no longer has."""
 
     async def open(self, begin_offsets: Mapping[Partition, int]) -> None:
         """Open the staged generation. `begin_offsets`: the first offset of each log."""
@@ -148,11 +150,9 @@ class RebuildJob:
     async def compare(self) -> ComparisonResult:
         """Compare with the live numbers at equal offsets. The live state of one moment is held in memory."""
         live = await read_store_state(self._live)
-        end_offsets = {
-            partition: position.next
-            for partition, position in live.positions.items()
-            if partition in self._begin_offsets
-        }
+        counted_offsets = {partition: position.next for partition, position in live.positions.items()}
+        end_offsets = {p: offset for p, offset in counted_offsets.items() if p in self._begin_offsets}
+        self.gone_offsets = {p: n for p, n in counted_offsets.items() if n and p not in end_offsets}
         await self._count_up_to(await self._ensure_processors(end_offsets))
         rebuilt = await read_store_state(self.staged.store)
         differences = diff_states(live, rebuilt, wall_clock_ms(), self._rules.retention_ms)
@@ -174,7 +174,7 @@ class RebuildJob:
                     self.staged.store, self._pseudonymizer.forgotten_at_ms, wall_clock_ms()
                 )
             )
-            if await self.staged.promote():
+            if await self.staged.promote(self.gone_offsets):
                 return
         raise RebuildError(
             "the live numbers changed too fast to switch: run the rebuild again in a quieter hour"
@@ -182,8 +182,12 @@ class RebuildJob:
 
     def describe_lost_records(self, before_ms: int) -> list[str]:
         """Return a sentence for each partition where Kafka already deleted records younger than
-        `before_ms`."""
+        `before_ms`, or which Kafka no longer has."""
         return [
+            f"{partition}: Kafka does not have this partition; the records of its {offset:,} counted offsets "
+            "are missing in the new numbers"
+            for partition, offset in self.gone_offsets.items()
+        ] + [
             f"{partition}: Kafka's log begins at offset {begin_offset}"
             f"{f' ({_format_utc(self._first_ms[partition])})' if partition in self._first_ms else ''}; "
             "earlier records are missing in the new numbers"

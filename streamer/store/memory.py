@@ -191,6 +191,11 @@ class MemoryStore:
     async def heartbeats(self) -> dict[Partition, Heartbeat]:
         return self.data.heartbeats.copy()
 
+    async def retire(self, heartbeats: Mapping[Partition, Heartbeat]) -> None:
+        for partition, heartbeat in heartbeats.items():
+            if self.data.heartbeats.get(partition) == heartbeat:
+                del self.data.heartbeats[partition]
+
     async def counters(self) -> dict[str, int]:
         return self.data.counters()
 
@@ -259,9 +264,10 @@ class MemoryGeneration:
     async def pause_commits(self, ms: int) -> None:
         self._live.paused_until_s = asyncio.get_running_loop().time() + ms / 1000
 
-    async def promote(self) -> bool:
+    async def promote(self, gone: Collection[Partition] = ()) -> bool:
         data, live_data = self.store.data, self._live.data
-        if data.counted_offsets() != live_data.counted_offsets():
+        live_offsets = live_data.counted_offsets()
+        if data.counted_offsets() != {p: offset for p, offset in live_offsets.items() if p not in gone}:
             return False
         data.panes.pop(COUNTERS, None)
         if counters := live_data.counters():

@@ -189,6 +189,10 @@ class StateStore(Protocol):
 
     async def heartbeats(self) -> dict[Partition, Heartbeat]: ...
 
+    async def retire(self, heartbeats: Mapping[Partition, Heartbeat]) -> None:
+        """Delete those of these heartbeats that are unchanged: of partitions that no longer exist. Positions
+        stay, and a worker that owns one of them after all writes its heartbeat again."""
+
     async def counters(self) -> dict[str, int]:
         """Return all plain counters."""
 
@@ -236,9 +240,10 @@ class StagedGeneration(Protocol):
         """Let commits to the current generation wait for `ms`, or until a generation is promoted. Other
         writes go on, and so do those to the staged generation."""
 
-    async def promote(self) -> bool:
+    async def promote(self, gone: Collection[Partition] = ()) -> bool:
         """Make it the current generation, if both counted exactly the same records: the same partitions up to
-        the same offsets, whatever the epochs. Counters and heartbeats are taken from the current one. Return
+        the same offsets, whatever the epochs; `gone` partitions, which no longer exist and cannot be counted
+        again, aside. Counters and heartbeats are taken from the current one. Return
         whether it was promoted; if not, nothing changed."""
 
     async def discard(self) -> None:

@@ -3,7 +3,7 @@ producers."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -12,11 +12,14 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import (
     KafkaConnectionError,
     KafkaError,
+    NoError,
     OffsetOutOfRangeError,
     TopicAlreadyExistsError,
     UnknownError,
+    UnknownTopicOrPartitionError,
     for_code,
 )
+from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.structs import TopicPartition
 
 from streamer.events.counting_rules import DAY, CountingRules
@@ -255,6 +258,41 @@ class KafkaLogProbe:
                         record.offset, record.timestamp, record.key, record.value
                     )
         return checkpoints
+
+
+class KafkaPartitionDirectory:
+    """Directory of the partitions that exist. `counted_topics`: partitions of other topics do not count as
+    existing (None: of all topics they do)."""
+
+    def __init__(self, bootstrap: str, counted_topics: Collection[str] | None = None) -> None:
+        self._bootstrap, self._counted_topics = bootstrap, counted_topics
+
+    async def existing(self, partitions: Collection[Partition]) -> set[Partition]:
+        try:
+            by_topic = await self._describe({*(p.topic for p in partitions), *(self._counted_topics or ())})
+        except KafkaError as error:
+            raise ConnectionError(f"describing topics: {error}") from error
+        counted_topics = by_topic.keys() if self._counted_topics is None else {*self._counted_topics}
+        if not any(by_topic[topic] for topic in counted_topics):
+            raise ConnectionError("the broker has none of the topics: is it the right one?")
+        return {p for p in partitions if p.topic in counted_topics and p.number in by_topic[p.topic]}
+
+    async def _describe(self, topics: Iterable[str]) -> dict[str, set[int]]:
+        """Return the numbers of the partitions of each of these topics, none of a topic that does not exist.
+        Asked by name, since a list of all topics leaves out those that may not be described."""
+        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
+        try:
+            await admin.start()
+            request = MetadataRequest(sorted(topics), allow_auto_topic_creation=False)
+            described = (await admin._send_request(request)).to_object()["topics"]
+        finally:
+            await admin.close()
+        numbers: dict[str, set[int]] = {}
+        for topic in described:
+            if topic["error_code"] not in (NoError.errno, UnknownTopicOrPartitionError.errno):
+                raise for_code(topic["error_code"])(topic["topic"])
+            numbers[topic["topic"]] = {partition["partition"] for partition in topic["partitions"]}
+        return numbers
 
 
 class KafkaRecordReader:

@@ -12,6 +12,7 @@ from aiokafka import AIOKafkaProducer
 from prometheus_client import start_http_server
 
 from streamer.events.counting_rules import encode_rules, require_same_rules
+from streamer.events.decoding import TOPICS
 from streamer.runtime.clock import wall_clock_ms
 from streamer.runtime.gc_tuning import freeze_startup_objects
 from streamer.runtime.retry import retry_forever
@@ -19,9 +20,11 @@ from streamer.settings import Settings
 from streamer.store.redis import RedisRegistry, RedisStore
 from streamer.worker.engine import WorkerApp
 from streamer.worker.forgotten_customers import ForgottenCustomersSync, load_pseudonymizer
+from streamer.worker.heartbeat_retirement import HeartbeatRetirement
 from streamer.worker.kafka import (
     KafkaDeadLetterSink,
     KafkaLogProbe,
+    KafkaPartitionDirectory,
     ensure_topics,
     start_producer,
     topic_retention_ms,
@@ -59,7 +62,10 @@ async def run_worker(settings: Settings) -> int:
         )
         assigned = AssignedPartitions(context, logs)
         forgotten = ForgottenCustomersSync(pseudonymizer, store, registry)
-        return await run_until_stopped(WorkerApp(settings, assigned), assigned, metrics, forgotten)
+        retirement = HeartbeatRetirement(store, KafkaPartitionDirectory(settings.kafka, TOPICS))
+        return await run_until_stopped(
+            WorkerApp(settings, assigned), assigned, metrics, forgotten, retirement
+        )
 
 
 class WorkerResources(NamedTuple):
@@ -91,7 +97,8 @@ async def run_until_stopped(
     app: WorkerApp,
     assigned: AssignedPartitions,
     metrics: WorkerMetrics,
-    forgotten: ForgottenCustomersSync | None = None,
+    forgotten: ForgottenCustomersSync,
+    retirement: HeartbeatRetirement,
 ) -> int:
     """Run until SIGTERM, SIGINT or an error; then drain and stop. Return the exit code: 1 after an error."""
     stopped = asyncio.Event()
@@ -111,7 +118,7 @@ async def run_until_stopped(
     app_task.add_done_callback(lambda _: stopped.set())
     background_tasks = [
         asyncio.create_task(_heartbeat_loop(assigned, metrics, forgotten)),
-        asyncio.create_task(_maintenance_loop(assigned, forgotten)),
+        asyncio.create_task(_maintenance_loop(assigned, forgotten, retirement)),
     ]
     await stopped.wait()
     for task in background_tasks:
@@ -131,24 +138,26 @@ async def run_until_stopped(
 
 
 async def _heartbeat_loop(
-    assigned: AssignedPartitions, metrics: WorkerMetrics, forgotten: ForgottenCustomersSync | None
+    assigned: AssignedPartitions, metrics: WorkerMetrics, forgotten: ForgottenCustomersSync
 ) -> None:
     try:
         while True:
-            if forgotten is not None:
-                # Before the heartbeat: `streamer forget` waits for a heartbeat that follows this.
-                await retry_forever(forgotten.refresh)
+            # Before the heartbeat: `streamer forget` waits for a heartbeat that follows this.
+            await retry_forever(forgotten.refresh)
             metrics.heartbeats(await retry_forever(assigned.report_heartbeats))
             await asyncio.sleep(HEARTBEAT_S)
     except Exception as error:  # such as CountingRulesMismatch, after a rebuild
         assigned.on_failure(error)
 
 
-async def _maintenance_loop(assigned: AssignedPartitions, forgotten: ForgottenCustomersSync | None) -> None:
+async def _maintenance_loop(
+    assigned: AssignedPartitions, forgotten: ForgottenCustomersSync, retirement: HeartbeatRetirement
+) -> None:
     try:
         for tick in itertools.count():
             await retry_forever(assigned.compact_and_forget)
-            if forgotten is not None and tick % ERASE_EVERY_S == 0:
+            await retry_forever(retirement.run_once)
+            if tick % ERASE_EVERY_S == 0:
                 await retry_forever(forgotten.erase_returned)
             await asyncio.sleep(HEARTBEAT_S)
     except Exception as error:  # if this task died unnoticed, deltas and documents would pile up

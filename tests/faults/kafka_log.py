@@ -27,6 +27,10 @@ class Publisher:
 
     def __init__(self, address: str, messages: Iterator[SimulatedMessage]) -> None:
         self.published = 0
+        self.partitions = PARTITIONS
+        """Partitions of each topic to publish to."""
+        self.left_out: set[str] = set()
+        """Topics that nothing is published to."""
         self._address = address
         self._messages = messages
 
@@ -46,18 +50,20 @@ class Publisher:
         try:
             while not enough.is_set():
                 due = int((time.monotonic() - start) * per_s) - (self.published - before)
-                messages = list(islice(self._messages, due))
-                await send(producer, messages)
+                messages = [m for m in islice(self._messages, due) if m.topic not in self.left_out]
+                await send(producer, messages, self.partitions)
                 self.published += len(messages)
                 await asyncio.sleep(_TICK_S)
         finally:
             await producer.stop()
 
 
-async def send(producer: AIOKafkaProducer, messages: Sequence[SimulatedMessage]) -> None:
+async def send(
+    producer: AIOKafkaProducer, messages: Sequence[SimulatedMessage], partitions: int = PARTITIONS
+) -> None:
     """To any partition: what belongs together does not come together."""
     random = Random(repr(messages[:1]))
-    await asyncio.gather(*(_send(producer, message, random.randrange(PARTITIONS)) for message in messages))
+    await asyncio.gather(*(_send(producer, message, random.randrange(partitions)) for message in messages))
 
 
 async def _send(producer: AIOKafkaProducer, message: SimulatedMessage, partition: int) -> None:
@@ -83,8 +89,9 @@ async def records(address: str, topics: Sequence[str]) -> AsyncIterator[KafkaRec
     consumer = AIOKafkaConsumer(
         bootstrap_servers=address, fetch_max_wait_ms=50, isolation_level="read_committed"
     )
+    counts = await kafka.count_all_partitions(address)
     async with consumer:
-        consumer.assign([TopicPartition(topic, number) for topic in topics for number in range(PARTITIONS)])
+        consumer.assign([TopicPartition(topic, n) for topic in topics for n in range(counts.get(topic, 0))])
         await consumer.seek_to_beginning()
         while batches := await consumer.getmany(timeout_ms=_QUIET_MS):
             for one in chain.from_iterable(batches.values()):
@@ -93,13 +100,17 @@ async def records(address: str, topics: Sequence[str]) -> AsyncIterator[KafkaRec
                 )
 
 
-async def make_anew(address: str) -> None:
+async def make_anew(address: str, partitions: int = PARTITIONS) -> None:
     """Delete the topics that are counted, and create them again, empty."""
+    await delete(address, TOPICS)
+    await kafka.ensure_topics(address, partitions)
+
+
+async def delete(address: str, topics: Sequence[str]) -> None:
     async with admin(address) as client:
-        await client.delete_topics(list(TOPICS))
-        while set(TOPICS) & set(await client.list_topics()):  # noqa: ASYNC110 - the broker tells nobody
+        await client.delete_topics(list(topics))
+        while set(topics) & set(await client.list_topics()):  # noqa: ASYNC110 - the broker tells nobody
             await asyncio.sleep(_TICK_S)
-    await kafka.ensure_topics(address, PARTITIONS)
 
 
 @asynccontextmanager

@@ -47,7 +47,7 @@ class Trial:
     def __init__(self, broker: Broker, redis: RedisServer, center: str, folder: Path) -> None:
         self.broker, self.redis = broker, redis
         self.workers: list[Worker] = []
-        self._publisher = Publisher(broker.address, messages(time.time_ns() // 1_000_000, seed=1))
+        self.publisher = Publisher(broker.address, messages(time.time_ns() // 1_000_000, seed=1))
         self.settings = load_settings(kafka=broker.address, redis=redis.url, center=center)
         self.rules = self.settings.counting_rules()
         self._folder = folder
@@ -75,11 +75,11 @@ class Trial:
 
     def load(self, per_s: float) -> AbstractAsyncContextManager[None]:
         """Publishes in the background while inside."""
-        return self._publisher.load(per_s)
+        return self.publisher.load(per_s)
 
     @property
     def published(self) -> int:
-        return self._publisher.published
+        return self.publisher.published
 
     async def results(self) -> dict[str, Counter[str]]:
         """Return the number of records so far, by result and topic."""

@@ -121,6 +121,18 @@ async def test_a_partition_counts_in_the_comparison_only_if_it_was_counted(
     assert await staged.promote()
 
 
+async def test_a_partition_that_no_longer_exists_is_left_out_of_the_comparison_and_of_the_new_numbers(
+    staged_center: StagedCenter, staged: StagedGeneration
+) -> None:
+    await count(staged_center.live, START)
+    assert await staged_center.live.move(OTHERS, None, replace(START, next=7))
+    await count(staged.store, NEW_START)
+    assert not await staged.promote()
+    assert not await staged.promote([CALLS])
+    assert await staged.promote([OTHERS])
+    assert await staged_center.live.positions([CALLS, OTHERS]) == [commit(NEW_START).position, None]
+
+
 async def test_counters_and_heartbeats_go_over_as_they_are(
     staged_center: StagedCenter, staged: StagedGeneration
 ) -> None:

@@ -660,6 +660,15 @@ async def test_heartbeats_are_the_last_said_of_each_partition(store: StateStore)
     assert (await store.changes(None)).heartbeats == known
 
 
+async def test_a_heartbeat_is_retired_only_if_nobody_renewed_it(store: StateStore) -> None:
+    await store.beat({CALLS: Heartbeat(1, 2, 3), OTHERS: Heartbeat(NOW, 0, NOW)})
+    await store.retire({CALLS: Heartbeat(1, 2, 2), OTHERS: Heartbeat(NOW, 0, NOW)})
+    assert await store.heartbeats() == {CALLS: Heartbeat(1, 2, 3)}
+    await store.retire({OTHERS: Heartbeat(NOW, 0, NOW)})
+    await store.retire({})
+    assert await store.heartbeats() == {CALLS: Heartbeat(1, 2, 3)}
+
+
 async def test_the_first_rules_stay(store: StateStore) -> None:
     assert await store.set_rules(b"first") == b"first"
     assert await store.set_rules(b"second") == b"first"

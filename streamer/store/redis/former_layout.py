@@ -7,7 +7,7 @@ counters as a hash of numbers. Once a center is superseded, `current` names a ge
 rules: workers of an earlier release stop there, and its readers show nothing.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, Self
 
 import msgspec
@@ -199,16 +199,17 @@ class FormerLayoutStore:
         successor_prefix: bytes,
         expected_offsets: Mapping[bytes, bytes],
         commands: Iterable[tuple[Any, ...]],
+        gone: Collection[Partition] = (),
     ) -> bool:
         """Move counters and heartbeats to the generation with `successor_prefix`, run these commands, and end
-        all work on the former numbers; only if their positions are still `expected_offsets`. Return whether
-        it was done."""
+        all work on the former numbers; only if their positions, of `gone` partitions aside, are still
+        `expected_offsets`. Return whether it was done."""
         positions_key, counters = self._prefix + POSITIONS, pack_counters(await self._counters())
         packed_heartbeats = await self._client.hgetall(self._prefix + HEARTBEATS)
         try:
             async with self._client.pipeline(transaction=True) as pipe:
                 await pipe.watch(positions_key, self._key(CURRENT_NAME))
-                if _counted_offsets(await pipe.hgetall(positions_key)) != expected_offsets:
+                if _counted_offsets(await pipe.hgetall(positions_key), gone) != expected_offsets:
                     return False
                 sequence = int(await pipe.get(successor_prefix + SEQUENCE) or 1)
                 pipe.multi()
@@ -251,23 +252,26 @@ class SupersedingGeneration(RedisGeneration):
     async def pause_commits(self, ms: int) -> None:
         await self._former.pause_commits(ms)
 
-    async def promote(self) -> bool:
+    async def promote(self, gone: Collection[Partition] = ()) -> bool:
         await self._former.copy_shared_keys()
         if not await self.is_staged():
             raise GenerationSuperseded
         positions = await self.store.client.hgetall(self.store.prefix + POSITIONS)
         commands = [("SET", self._key(CURRENT_NAME), self._name), ("DEL", self._key(STAGED_NAME))]
-        return await self._former.supersede(self.store.prefix, _counted_offsets(positions), commands)
+        return await self._former.supersede(self.store.prefix, _counted_offsets(positions), commands, gone)
 
 
 def _flatten(pairs: Mapping[bytes, bytes]) -> list[bytes]:
     return [item for pair in pairs.items() for item in pair]
 
 
-def _counted_offsets(positions: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
-    """Return the next offset of each partition that was counted at all."""
+def _counted_offsets(
+    positions: Mapping[bytes, bytes], gone: Collection[Partition] = ()
+) -> dict[bytes, bytes]:
+    """Return the next offset of each partition that was counted at all; `gone` ones are left out."""
+    gone_names = {str(partition).encode() for partition in gone}
     offsets = {name: packed.split(b":", 2)[1] for name, packed in positions.items()}
-    return {name: offset for name, offset in offsets.items() if offset != b"0"}
+    return {name: offset for name, offset in offsets.items() if offset != b"0" and name not in gone_names}
 
 
 def _long_delta(former_delta: FormerPaneDelta) -> bytes:

@@ -2,10 +2,11 @@
 
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from streamer.events.counting_rules import CountingRules
 from streamer.store.layout import CURRENT_NAME, FIRST_GENERATION, PAUSED_SUFFIX, STAGED_NAME, layout_key
+from streamer.store.port import Partition
 from streamer.store.redis.store import RedisStore
 
 _SCAN_COUNT = 500
@@ -26,9 +27,9 @@ class RedisGeneration:
     async def pause_commits(self, ms: int) -> None:
         await self._live.client.set(self._key(CURRENT_NAME) + PAUSED_SUFFIX, 1, px=ms)
 
-    async def promote(self) -> bool:
+    async def promote(self, gone: Collection[Partition] = ()) -> bool:
         staged = self._key(STAGED_NAME)
-        return bool(await self._live.call("promote", self.store.prefix, keys=[staged]))
+        return bool(await self._live.call("promote", self.store.prefix, *map(str, gone), keys=[staged]))
 
     async def is_staged(self) -> bool:
         """Tell whether it is still staged: nobody opened another one, and it was not promoted."""

@@ -69,7 +69,7 @@ UNMERGED_DELTAS: Final = 16
 """Newest deltas, left unmerged since readers still fetch them one by one."""
 _PAUSED_S: Final = 0.02
 _SCAN_COUNT: Final = 500
-_READING_SCRIPTS: Final = ("changes", "compact", "guarded_command", "promote", "check_commit")
+_READING_SCRIPTS: Final = ("changes", "compact", "guarded_command", "promote", "check_commit", "retire")
 _ADVANCING_SCRIPTS: Final = ("move", "forget")
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -342,6 +342,10 @@ class RedisStore:
 
     async def heartbeats(self) -> dict[Partition, Heartbeat]:
         return unpack_heartbeats(await self._run_command("HGETALL", HEARTBEATS))
+
+    async def retire(self, heartbeats: Mapping[Partition, Heartbeat]) -> None:
+        fields = [item for partition, beat in heartbeats.items() for item in (str(partition), _pack(beat))]
+        await self.call("retire", *fields)
 
     async def rules(self) -> bytes | None:
         stored: bytes | None = await self._run_command("GET", RULES)

@@ -1,15 +1,18 @@
 -- Put the staged generation in force, if it counted exactly what the present one did.
 -- KEYS[2] where the present one's name stands, KEYS[3] the staged one's; ARGV: prefix, the staged one's
--- prefix. Counters count arrivals, which do not come again: they go over as they are, and with them who is
--- how far.
+-- prefix, partitions that no longer exist and are left out. Counters count arrivals, which do not come again:
+-- they go over as they are, and with them who is how far.
 local new = string.match(ARGV[2], '(%x+):$')
 if redis.call('GET', KEYS[3]) ~= new then return redis.error_reply('SUPERSEDED') end
+
+local gone = {}
+for i = 3, #ARGV do gone[ARGV[i]] = true end
 
 local function reached(prefix)
   local flat, offsets = redis.call('HGETALL', prefix .. POSITIONS), {}
   for i = 1, #flat, 2 do
     local offset = string.match(flat[i + 1], '^%w+:(%d+):')
-    if offset ~= '0' then offsets[flat[i]] = offset end
+    if offset ~= '0' and not gone[flat[i]] then offsets[flat[i]] = offset end
   end
   return offsets
 end
