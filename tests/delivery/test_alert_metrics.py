@@ -68,7 +68,7 @@ def test_a_silence_keeps_messages_back_and_the_alert_fires_all_the_same() -> Non
 
 
 def test_each_group_has_its_own_severity_and_labels() -> None:
-    alerts = [alert(key) for key in ("", "a,b,chat", "late")]
+    alerts = [alert(key) for key in ("", r"a\,b,chat", "late")]
     said = [message(one) for one in alerts]
     placed = [
         replace(said[0], by="all", severity="critical"),

@@ -51,7 +51,7 @@ def test_labels_are_the_same_from_beginning_to_end() -> None:
         ("all", "", {}),
         ("queue", "a, b", {"queue": "a, b"}),
         ("queue,channel", "", {}),
-        ("queue,channel", "a, b,chat", {"queue": "a, b", "channel": "chat"}),
+        ("queue,channel", r"a\, b,chat", {"queue": "a, b", "channel": "chat"}),
     ],
 )
 def test_a_group_is_a_label_for_each_of_its_dimensions(by: str, key: str, group: dict[str, str]) -> None:
