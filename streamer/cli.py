@@ -25,7 +25,12 @@ def main() -> None:
     """Compute real-time contact center metrics from Kafka."""
     import structlog
 
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    # Without the values of variables, which structlog's own tracebacks show: secrets are among them.
+    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(
+        processors=[*structlog.get_config()["processors"][:-1], renderer],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
 
 
 @main.command()
@@ -454,13 +459,9 @@ def _load_valid_settings(serving: bool = False) -> "Settings":
 
 
 def _load_settings() -> "Settings":
-    from streamer.settings import SettingsError, load_settings
+    from streamer.settings import load_settings
 
-    settings = load_settings()
-    if not settings.redis.startswith(("redis://", "rediss://", "unix://")):
-        # The value is not shown: it may hold a password.
-        raise SettingsError("redis: expected a URL such as redis://127.0.0.1:6379/0")
-    return settings
+    return load_settings()
 
 
 def _exit_on_error(action: Callable[[], T]) -> T:
@@ -503,7 +504,7 @@ async def _query_readings(settings: "Settings", reading_query: "MetricQuery") ->
     from streamer.store.redis import RedisStore
 
     validate_query(reading_query, settings.counting_rules().dimension_pairs)
-    store = await RedisStore.connect(settings.redis, settings.center)
+    store = await RedisStore.connect(settings.redis_url(), settings.center)
     try:
         reader = MetricsReader(store, settings)
         await reader.refresh(reading_query.now)

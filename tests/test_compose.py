@@ -213,7 +213,7 @@ def test_every_variable_is_a_setting(name: str, monkeypatch: pytest.MonkeyPatch,
     known = {"CONFIG"} | {field.upper() for field in Settings.model_fields}
     assert {one.partition("__")[0] for one in variables} <= known
     settings = settings_of(name, monkeypatch, tmp_path)
-    assert (settings.kafka, settings.redis) == ("kafka:9092", "redis://:a1b2c3@redis:6379/0")
+    assert (settings.kafka, settings.redis_url()) == ("kafka:9092", "redis://:a1b2c3@redis:6379/0")
 
 
 @pytest.mark.parametrize("name", OURS)

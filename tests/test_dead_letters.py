@@ -194,8 +194,8 @@ class CountingWorker(NamedTuple):
 @pytest.fixture
 async def counting_worker(letter_broker: LetterBroker, tmp_path: Path) -> AsyncIterator[CountingWorker]:
     settings = letter_broker.settings
-    store = await RedisStore.connect(settings.redis, settings.center)
-    names = {"kafka": settings.kafka, "redis": settings.redis, "center": settings.center}
+    store = await RedisStore.connect(settings.redis_url(), settings.center)
+    names = {"kafka": settings.kafka, "redis": settings.redis_url(), "center": settings.center}
     worker = Worker(names, tmp_path / "worker.log")
     try:
         yield CountingWorker(letter_broker, worker, store)

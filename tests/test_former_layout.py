@@ -101,7 +101,7 @@ async def former_of(client: Redis, center: str = CENTER) -> FormerLayoutStore:
 async def test_nothing_but_a_rebuild_touches_it(settings: Settings) -> None:
     for center in (CENTER, ingest_center(settings)):
         with pytest.raises(FormerLayout, match=f"center {center} .* run `streamer rebuild` once"):
-            await RedisStore.connect(settings.redis, center)
+            await RedisStore.connect(settings.redis_url(), center)
 
 
 @pytest.mark.usefixtures("client")
@@ -113,7 +113,7 @@ def test_every_command_says_what_to_do(
 ) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "streamer", *command.split()],
-        env={**os.environ, "STREAMER_REDIS": settings.redis, "STREAMER_CENTER": CENTER,
+        env={**os.environ, "STREAMER_REDIS": settings.redis_url(), "STREAMER_CENTER": CENTER,
              "STREAMER_KAFKA": broker.address},
         cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
@@ -169,7 +169,7 @@ async def test_a_rebuild_brings_all_over_and_ends_what_is_left_of_earlier_releas
     said = [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()]
     assert {"equal", "switched", "brought over"} <= {*said}
 
-    store = await RedisStore.connect(settings.redis, CENTER, settings.counting_rules())
+    store = await RedisStore.connect(settings.redis_url(), CENTER, settings.counting_rules())
     found = await stored_tallies(store)
     wanted = await stored_tallies(
         await counted(dump, await pseudonymizer_of(client, shared_key(CENTER, "customer-key")))
@@ -187,7 +187,7 @@ async def test_a_rebuild_brings_all_over_and_ends_what_is_left_of_earlier_releas
     assert alerts.value == b"what was said of alerts"
     await store.close()
 
-    raw = await RedisStore.connect(settings.redis, ingest_center(settings))
+    raw = await RedisStore.connect(settings.redis_url(), ingest_center(settings))
     keys = [assembly_key("zendesk-talk", f"c{number}") for number in range(3)]
     snapshot = await raw.read(keys)
     assert [decode_assembly(value) for value in snapshot.values if value] == [

@@ -69,7 +69,7 @@ class Center:
     def command(self, *arguments: str) -> list[dict[str, Any]]:
         """Return what `streamer query` prints."""
         settings = self.settings
-        ours = {"KAFKA": settings.kafka, "REDIS": settings.redis, "CENTER": settings.center}
+        ours = {"KAFKA": settings.kafka, "REDIS": settings.redis_url(), "CENTER": settings.center}
         env = os.environ | {f"STREAMER_{name}": value for name, value in ours.items()}
         command = [sys.executable, "-m", "streamer", "query", *arguments, "--json"]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)

@@ -126,6 +126,7 @@ def _field_default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     default = field.get_default(call_default_factory=True)
+    default = default.get_secret_value() if isinstance(default, SecretStr) else default
     if default is None or isinstance(default, BaseModel) or default in ("", {}, []):
         return "–"
     return f"`{toml_value(default)}`"

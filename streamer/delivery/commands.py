@@ -74,7 +74,7 @@ class CommandContext(NamedTuple):
 @asynccontextmanager
 async def _open_context(settings: Settings, now_ms: int) -> AsyncIterator[CommandContext]:
     alert_rules = load_alert_rules(settings)
-    store = await RedisStore.connect(settings.redis, settings.center)
+    store = await RedisStore.connect(settings.redis_url(), settings.center)
     try:
         reader = MetricsReader(store, settings)
         await reader.refresh(now_ms)

@@ -62,10 +62,11 @@ def select_sources(settings: Settings, names: Sequence[str]) -> list[str]:
 async def run_ingest(settings: Settings, names: Sequence[str]) -> int:
     """Publish the events of the sources until SIGTERM or SIGINT; return the exit code."""
     sources = select_sources(settings, names)
+    url = settings.redis_url()
     async with AsyncExitStack() as stack:
-        main_store = await RedisStore.connect(settings.redis, settings.center, settings.counting_rules())
+        main_store = await RedisStore.connect(url, settings.center, settings.counting_rules())
         stack.push_async_callback(main_store.close)
-        ingest_store = await RedisStore.connect(settings.redis, ingest_center(settings), _RULES)
+        ingest_store = await RedisStore.connect(url, ingest_center(settings), _RULES)
         stack.push_async_callback(ingest_store.close)
         registry = RedisRegistry(main_store, settings.center)
         pseudonyms = await load_pseudonymizer(registry, settings)

@@ -144,7 +144,7 @@ def _retention_finding(topic: str, config: Mapping[str, str], rules: CountingRul
 
 async def _check_redis(settings: Settings) -> AsyncIterator[CheckFinding]:
     try:
-        store = await RedisStore.connect(settings.redis, settings.center)
+        store = await RedisStore.connect(settings.redis_url(), settings.center)
     except StoreUnfit as error:
         yield CheckFinding("fail", f"Redis: {error}")
         return

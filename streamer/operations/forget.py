@@ -48,7 +48,7 @@ class ErasureResult(NamedTuple):
 async def run_forget(settings: Settings, customer: str) -> None:
     """Erase a customer, given by id or pseudonym, and print what was erased and what was not."""
     async with AsyncExitStack() as stack:
-        store = await RedisStore.connect(settings.redis, settings.center, settings.counting_rules())
+        store = await RedisStore.connect(settings.redis_url(), settings.center, settings.counting_rules())
         stack.push_async_callback(store.close)
         registry = RedisRegistry(store, settings.center)
         pseudonymizer = await load_pseudonymizer(registry, settings)
@@ -68,7 +68,7 @@ async def run_forget(settings: Settings, customer: str) -> None:
 
 async def run_list_forgotten(settings: Settings) -> None:
     """Print how many customers are forgotten. Who they are is not stored."""
-    store = await RedisStore.connect(settings.redis, settings.center)
+    store = await RedisStore.connect(settings.redis_url(), settings.center)
     try:
         pseudonym_count = await RedisRegistry(store, settings.center).forgotten_count()
         click.echo(f"{pseudonym_count:,} pseudonyms are recorded as forgotten")
@@ -133,7 +133,7 @@ async def wait_until_caught_up(store: RedisStore, at_ms: int) -> str:
 async def _erase(store: RedisStore, settings: Settings, names: Collection[str]) -> ErasureResult:
     now_ms = (await store.server_info()).time_ms
     erased = await erase_customer(store, names, now_ms) + await erase_everywhere(store, names, now_ms)
-    raw_store = await RedisStore.connect(settings.redis, ingest_center(settings))
+    raw_store = await RedisStore.connect(settings.redis_url(), ingest_center(settings))
     try:
         return ErasureResult(erased, await erase_assemblies(raw_store, names, now_ms))
     finally:

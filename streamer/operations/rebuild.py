@@ -321,7 +321,7 @@ async def run_rebuild(settings: Settings, yes: bool) -> int:
     `yes`: switch even if numbers differ or records are missing."""
     rules = settings.counting_rules()
     async with AsyncExitStack() as stack:
-        store = RedisStore(await connect(settings.redis, settings.center), settings.center, rules)
+        store = RedisStore(await connect(settings.redis_url(), settings.center), settings.center, rules)
         stack.push_async_callback(store.close)
         former_store = await FormerLayoutStore.find(store.client, settings.center)
         live: LiveStore = store if former_store is None else former_store

@@ -4,20 +4,21 @@ import re
 from ipaddress import ip_network
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, model_validator
 
 
 def _hash_validator(pattern: str, command: str) -> BeforeValidator:
     def check(value: object) -> object:
-        if isinstance(value, str) and re.fullmatch(pattern, value):
-            return value
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if isinstance(text, str) and re.fullmatch(pattern, text):
+            return text
         raise ValueError(f"what `streamer secret {command}` prints")
 
     return BeforeValidator(check)
 
 
-PasswordHash = Annotated[str, _hash_validator(r"\$argon2id\$[!-~]+", "password")]
-TokenHash = Annotated[str, _hash_validator(r"[0-9a-f]{64}", "token")]
+PasswordHash = Annotated[SecretStr, _hash_validator(r"\$argon2id\$[!-~]+", "password")]
+TokenHash = Annotated[SecretStr, _hash_validator(r"[0-9a-f]{64}", "token")]
 
 
 class UserSettings(BaseModel, extra="forbid"):

@@ -3,15 +3,18 @@ wrong in one line."""
 
 import re
 from collections.abc import Mapping
+from tomllib import TOMLDecodeError
 from typing import Final
 
 from pydantic import ValidationError
 from pydantic_settings import SettingsError as NotJson
 
-from streamer.settings.model import Settings
+from streamer.settings.model import Settings, config_path
+from streamer.settings.secret_files import is_secret
 from streamer.settings.value_types import SettingsError
 
 _SECRET_SECTIONS: Final = ("users", "displays", "sources", "receivers", "customer_keys")
+"""Tables that hold secrets, in names and extra fields too."""
 
 
 def load_settings(**overrides: object) -> Settings:
@@ -24,6 +27,8 @@ def load_settings(**overrides: object) -> Settings:
     """
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
+    except TOMLDecodeError as error:
+        raise SettingsError(f"{config_path()}: expected TOML: {error}") from None
     except NotJson as error:
         field_match = re.search(r'field "(\w+)"', str(error))
         raise SettingsError(f"{field_match[1] if field_match else 'settings'}: expected JSON") from None
@@ -43,6 +48,7 @@ def _error_sentence(item: Mapping[str, object]) -> str:
     if not location:
         return f"settings: expected {expected}"
     is_table = isinstance(item["input"], Mapping)
-    if location[0] in _SECRET_SECTIONS or is_table:  # the wrong value may be, or hold, a secret
+    # The wrong value may be, or hold, a secret.
+    if location[0] in _SECRET_SECTIONS or is_table or is_secret(Settings, [str(step) for step in location]):
         return f"{name}: expected {expected[0].lower()}{expected[1:]}"
     return f"{name} = {item['input']!r}: expected {expected[0].lower()}{expected[1:]}"

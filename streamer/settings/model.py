@@ -4,10 +4,10 @@ import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, SecretStr, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, ValidationInfo, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -32,11 +32,18 @@ from streamer.settings.named_tables import (
     ReceiverSettings,
     SourceSettings,
 )
+from streamer.settings.redis_url import check_redis_url, complete_redis_url, is_sentinel_url
+from streamer.settings.secret_files import EnvironmentSource
 from streamer.settings.value_types import Duration, Formula, Zone, duration_ms
 from streamer.settings.wallboard import DEFAULT_TARGETS, TargetSettings, ViewSettings
 
 CENTER_KEY_ID: Final = "0"
 """Id of the pseudonym key that a center makes for itself if none is set."""
+
+
+def config_path() -> Path:
+    """Return the path of streamer.toml, which STREAMER_CONFIG may name."""
+    return Path(os.environ.get("STREAMER_CONFIG", "streamer.toml"))
 
 
 class Settings(BaseSettings):
@@ -46,8 +53,24 @@ class Settings(BaseSettings):
 
     kafka: str = "127.0.0.1:9092"
     """Addresses of brokers, separated by commas. Workers read events there, and write dead letters."""
-    redis: str = "redis://127.0.0.1:6379/0"
-    """URL of Redis or Valkey, with its password. Numbers, journeys and offsets are stored there."""
+    redis: Annotated[SecretStr, AfterValidator(check_redis_url)] = SecretStr("redis://127.0.0.1:6379/0")
+    """URL of Redis or Valkey. Numbers, journeys and offsets are stored there. `rediss://` is TLS,
+    `redis+sentinel://HOST:PORT,HOST:PORT/SERVICE` (or `rediss+sentinel`) asks Sentinels for the primary.
+    It may hold user and password, `redis://user:password@host:6379/0`."""
+    redis_username: str = ""
+    """ACL user of Redis. Empty: the URL's, else Redis's default user."""
+    redis_password: SecretStr | None = None
+    """Password for Redis. Not set: the URL's."""
+    redis_sentinel_username: str = ""
+    """ACL user of the Sentinels. Empty: their default user."""
+    redis_sentinel_password: SecretStr | None = None
+    """Password for the Sentinels. Not set: none."""
+    redis_tls_ca_cert_file: Path | None = None
+    """Certificates of the authorities that Redis's own must come from, PEM. Not set: those of this system."""
+    redis_tls_cert_file: Path | None = None
+    """Client certificate, PEM, where Redis asks for one."""
+    redis_tls_key_file: Path | None = None
+    """Private key of the client certificate, PEM. Not set: it is in the same file."""
     center: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")] = "default"
     """Name of the contact center. Several centers share one Redis; each has keys of its own under its
     name."""
@@ -153,6 +176,27 @@ class Settings(BaseSettings):
     def _accept_former_names(cls, values: object) -> object:
         return rename_former(FORMER_NAMES, values)
 
+    @model_validator(mode="after")
+    def _require_tls_url(self) -> Self:
+        is_tls_set = self.redis_tls_ca_cert_file or self.redis_tls_cert_file
+        if is_tls_set and not self.redis.get_secret_value().startswith("rediss"):
+            raise ValueError("redis to begin with rediss:// or rediss+sentinel://, as redis_tls_… is set")
+        return self
+
+    def redis_url(self) -> str:
+        """Return the URL of Redis with all that is set beside it: a secret."""
+        url = self.redis.get_secret_value()
+        options: dict[str, object] = {
+            "ssl_ca_certs": self.redis_tls_ca_cert_file,
+            "ssl_certfile": self.redis_tls_cert_file,
+            "ssl_keyfile": self.redis_tls_key_file or self.redis_tls_cert_file,
+        }
+        if is_sentinel_url(url):
+            options["sentinel_username"] = self.redis_sentinel_username
+            options["sentinel_password"] = _reveal(self.redis_sentinel_password)
+        set_options = {name: str(value) for name, value in options.items() if value}
+        return complete_redis_url(url, self.redis_username, _reveal(self.redis_password), set_options)
+
     @field_validator("dimension_pairs")
     @classmethod
     def _known_dimensions(cls, pairs: list[str]) -> list[str]:
@@ -198,12 +242,11 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        path = Path(os.environ.get("STREAMER_CONFIG", "streamer.toml"))
         return (
             init_settings,
-            env_settings,
+            EnvironmentSource(settings_cls),
             InitSettingsSource(settings_cls, read_former_environment()),
-            TomlConfigSettingsSource(settings_cls, path),
+            TomlConfigSettingsSource(settings_cls, config_path()),
         )
 
     def counting_rules(self) -> CountingRules:
@@ -269,6 +312,10 @@ class Settings(BaseSettings):
     def zones(self) -> Mapping[str, str]:
         """Return the time zones of queues that have their own."""
         return {name: queue.timezone for name, queue in self.queues.items() if queue.timezone}
+
+
+def _reveal(secret: SecretStr | None) -> str | None:
+    return None if secret is None else secret.get_secret_value()
 
 
 def _key_id_order(key: str) -> tuple[int, str]:

@@ -199,7 +199,7 @@ async def run_server(settings: Settings, publish: PublishRecord | None = None) -
     accepts. Raise the store's own errors if it cannot be reached at the start."""
     alert_rules = load_alert_rules(settings)
     freeze_startup_objects()
-    store = await RedisStore.connect(settings.redis, settings.center)
+    store = await RedisStore.connect(settings.redis_url(), settings.center)
     try:
         reader = MetricsReader(store, settings)
         evaluator, composer = (

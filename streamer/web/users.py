@@ -39,8 +39,15 @@ class UserDirectory:
         self.is_open = settings.is_open
         self._users = settings.users
         self._passwords = PasswordVerifier()
-        self._tokens = {token_hash: name for name, user in self._users.items() for token_hash in user.tokens}
-        self._displays = {display.token: (name, display.view) for name, display in settings.displays.items()}
+        self._tokens = {
+            token_hash.get_secret_value(): name
+            for name, user in self._users.items()
+            for token_hash in user.tokens
+        }
+        self._displays = {
+            display.token.get_secret_value(): (name, display.view)
+            for name, display in settings.displays.items()
+        }
         self._proxy_role = settings.proxy.role if settings.proxy else None
 
     def by_name(self, name: str) -> User | None:
@@ -51,8 +58,10 @@ class UserDirectory:
         return None if token_hash is None else self.by_name(self._tokens[token_hash])
 
     async def by_password(self, name: str, password: str) -> User | None:
-        user_settings = self._users.get(name)
-        is_match = await self._passwords.verify(password, user_settings.password if user_settings else None)
+        stored_hash = self._users[name].password if name in self._users else None
+        is_match = await self._passwords.verify(
+            password, stored_hash.get_secret_value() if stored_hash else None
+        )
         return self.by_name(name) if is_match else None
 
     def by_proxy(self, name: str) -> User | None:

@@ -44,7 +44,7 @@ async def run_worker(settings: Settings) -> int:
     """Count until SIGTERM or SIGINT; return the exit code."""
     async with AsyncExitStack() as stack:
         rules = settings.counting_rules()
-        store = await RedisStore.connect(settings.redis, settings.center, rules)
+        store = await RedisStore.connect(settings.redis_url(), settings.center, rules)
         stack.push_async_callback(store.close)
         require_same_rules(await store.set_rules(encode_rules(rules)), encode_rules(rules))
         for topic in await ensure_topics(settings.kafka, retention_ms=topic_retention_ms(rules)):

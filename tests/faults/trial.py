@@ -68,7 +68,7 @@ class Trial:
     def worker(self, group: str = "faults", **others: str) -> Worker:
         """Starts one."""
         settings = self.settings
-        parts = {"kafka": settings.kafka, "redis": settings.redis, "center": settings.center}
+        parts = {"kafka": settings.kafka, "redis": settings.redis_url(), "center": settings.center}
         log = self._folder / f"worker-{next(self._numbers)}.log"
         self.workers.append(Worker({**parts, "consumer_group": group, **others}, log))
         return self.workers[-1]

@@ -137,7 +137,7 @@ class IngestCenter:
         return self
 
     async def _store(self, name: str) -> RedisStore:
-        store = await RedisStore.connect(self._settings.redis, name)
+        store = await RedisStore.connect(self._settings.redis_url(), name)
         self._stack.push_async_callback(store.close)
         return store
 

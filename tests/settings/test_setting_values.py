@@ -73,7 +73,7 @@ READ: list[tuple[str, str, object, object]] = [
     ("webhooks a minute", "sources.delighted.rate", 1, 1),
     ("a key of 32 characters", f"customer_keys.{KEY[:16]}", KEY, SecretStr(KEY)),
     ("an empty key: the greatest", "customer_key", "", ""),
-    ("the token of a display", "displays.tv.token", HASH, HASH),
+    ("the token of a display", "displays.tv.token", HASH, SecretStr(HASH)),
 ]
 
 

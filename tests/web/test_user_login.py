@@ -506,5 +506,7 @@ def test_the_commands_print_what_the_settings_take() -> None:
     hashed = CliRunner().invoke(main, ["secret", "password"], input="open sesame\n")
     line = hashed.stdout.removeprefix("password = '").removesuffix("'\n")
     assert credentials._same("open sesame", line)
-    assert load_settings(users={"ann": {"role": "admin", "password": line}}).users["ann"].password == line
+    password = load_settings(users={"ann": {"role": "admin", "password": line}}).users["ann"].password
+    assert password is not None
+    assert password.get_secret_value() == line
     assert CliRunner().invoke(main, ["secret", "password"], input="\n").exit_code == 2

@@ -1,14 +1,20 @@
-"""Connect to Redis (7.0 or later) or Valkey, one node or a cluster, and call Lua scripts by their digest."""
+"""Connect to Redis (7.0 or later) or Valkey, one node, a cluster or one that Sentinels watch, and call Lua
+scripts by their digest."""
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-from redis.asyncio import Connection, ConnectionPool, Redis
+from redis.asyncio import Connection, ConnectionPool, Redis, SSLConnection
+from redis.asyncio.connection import AbstractConnection, parse_url
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
 from redis.connection import HiredisRespSerializer
 from redis.crc import key_slot
-from redis.exceptions import AskError, ClusterDownError, NoScriptError, TryAgainError
+from redis.exceptions import AskError, ClusterDownError, NoScriptError, ReadOnlyError, TryAgainError
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from streamer.store.layout import (
@@ -22,6 +28,8 @@ from streamer.store.layout import (
 
 MIN_VERSION: Final = (7, 0)
 TIMEOUT_S: Final = 5.0
+SENTINEL_PORT: Final = 26379
+_TIMEOUTS: Final[Mapping[str, Any]] = {"socket_timeout": TIMEOUT_S, "socket_connect_timeout": TIMEOUT_S}
 SUPERSEDED_GENERATION: Final = b"2"
 """The former layout's name of the current generation once this layout replaced it."""
 NodeAddress = tuple[str, int]
@@ -61,8 +69,13 @@ class LuaScript:
 async def connect(url: str, center: str) -> Redis:
     """Return a client of the server that holds the center; of a cluster, the node that does. Raises
     StoreUnfit for a Redis that is too old or evicts keys."""
-    client: Redis = Redis.from_url(url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S)
-    _use_hiredis_packer(client.connection_pool)
+    try:
+        client = _sentinel_client(url) if "+sentinel://" in url else Redis.from_url(url, **_TIMEOUTS)
+        _adapt_connections(client.connection_pool)
+        pool = client.connection_pool
+        pool.connection_class(**pool.connection_kwargs)  # refuses unknown options
+    except (TypeError, ValueError) as error:
+        raise StoreUnfit(f"the URL of Redis: {error}") from None
     try:
         info = await client.info()
         _require_fitness(info)
@@ -73,17 +86,46 @@ async def connect(url: str, center: str) -> Redis:
         return client
     await client.aclose()
     options = client.connection_pool.connection_kwargs
-    owner = SlotOwner(key_slot(layout_key(center)), options)
-    pool = ConnectionPool(SlotConnection, **{**options, "owner": owner})
-    _use_hiredis_packer(pool)
-    return Redis.from_pool(pool)
+    is_tls = issubclass(client.connection_pool.connection_class, SSLConnection)
+    owner = SlotOwner(key_slot(layout_key(center)), options, SSLConnection if is_tls else Connection)
+    slot_pool = ConnectionPool(SlotTlsConnection if is_tls else SlotConnection, **{**options, "owner": owner})
+    _adapt_connections(slot_pool)
+    return Redis.from_pool(slot_pool)
 
 
-def _use_hiredis_packer(pool: ConnectionPool) -> None:
-    """Make the pool pack commands with hiredis, which redis-py does by itself only without asyncio."""
+def _sentinel_client(url: str) -> Redis:
+    """Return a client of the primary that Sentinels name: redis+sentinel://HOST:PORT,HOST:PORT/SERVICE/DB."""
+    parts = urlsplit(url)
+    login, at, addresses = parts.netloc.rpartition("@")
+    service, _, database = parts.path.strip("/").partition("/")
+    scheme = parts.scheme.removesuffix("+sentinel")
+    options: dict[str, Any] = {
+        **parse_url(f"{scheme}://{login}{at}primary/{database or 0}?{parts.query}"),
+        **_TIMEOUTS,
+        "ssl": scheme == "rediss",
+    }
+    del options["host"]
+    options.pop("connection_class", None)
+    sentinel_login = {name: options.pop(f"sentinel_{name}", None) for name in ("username", "password")}
+    sentinel_options = {**options, **sentinel_login, "db": 0, "retry": Retry(NoBackoff(), 0)}
+    nodes = [urlsplit(f"//{address}") for address in addresses.split(",")]
+    sentinel = Sentinel(
+        [(node.hostname, node.port or SENTINEL_PORT) for node in nodes],
+        sentinel_kwargs=sentinel_options,
+        **options,
+    )  # type: ignore[no-untyped-call]
+    client: Redis = sentinel.master_for(service)
+    return client
+
+
+def _adapt_connections(pool: ConnectionPool) -> None:
+    """Make the pool pack commands with hiredis, which redis-py does by itself only without asyncio, and look
+    its server up again once that turned into a replica."""
     connection_class, pack = pool.connection_class, HiredisRespSerializer().pack
     pool.connection_class = type(
-        connection_class.__name__, (connection_class,), {"pack_command": staticmethod(pack)}
+        connection_class.__name__,
+        (PrimaryConnection, connection_class),
+        {"pack_command": staticmethod(pack)},
     )
 
 
@@ -119,8 +161,8 @@ def former_key(center: str, name: str) -> bytes:
 class SlotOwner:
     """Lookup of the cluster node that holds a slot. `options`: connection options for any node."""
 
-    def __init__(self, slot: int, options: Mapping[str, Any]) -> None:
-        self._slot, self._options = slot, dict(options)
+    def __init__(self, slot: int, options: Mapping[str, Any], node_connection: type[Connection]) -> None:
+        self._slot, self._options, self._node_connection = slot, dict(options), node_connection
         self._nodes: list[NodeAddress] = [(options["host"], options["port"])]
         self._owner: NodeAddress | None = None
 
@@ -144,7 +186,8 @@ class SlotOwner:
 
     async def _query_owner(self, node: NodeAddress) -> NodeAddress | None:
         host, port = node
-        client: Any = Redis.from_pool(ConnectionPool(**{**self._options, "host": host, "port": port}))
+        pool = ConnectionPool(self._node_connection, **{**self._options, "host": host, "port": port})
+        client: Any = Redis.from_pool(pool)
         try:
             ranges = await client.execute_command("CLUSTER", "SLOTS")
         finally:
@@ -160,6 +203,18 @@ class SlotOwner:
             if low <= self._slot <= high:
                 owner = primary
         return owner
+
+
+class PrimaryConnection(AbstractConnection):
+    """Connection that ends when its server says that it is a replica: the next one looks up the name, or asks
+    the Sentinels, again."""
+
+    async def read_response(self, *args: Any, **options: Any) -> Any:
+        try:
+            return await super().read_response(*args, **options)
+        except ReadOnlyError:
+            await self.disconnect(nowait=True)
+            raise
 
 
 class SlotConnection(Connection):
@@ -192,3 +247,7 @@ class SlotConnection(Connection):
         except RedisConnectionError:
             self._slot_owner.invalidate()
             raise
+
+
+class SlotTlsConnection(SlotConnection, SSLConnection):
+    """The same over TLS."""
