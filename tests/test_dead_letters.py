@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple
 
 import pytest
@@ -22,11 +23,12 @@ from streamer.dead_letters.dead_letter import (
     DeadLetter,
     DeadLetterError,
     RecordCoordinates,
-    fold_open_letters,
+    parse_letter,
 )
 from streamer.dead_letters.edit import edit_record, parse_edit, recheck_record
 from streamer.dead_letters.kafka import open_letters, retry_producer
 from streamer.dead_letters.letter_filter import LetterFilter, parse_letter_filter, require_letter_filter
+from streamer.dead_letters.letter_index import LetterPlaces, OpenLetterIndex
 from streamer.events.asyncapi import LETTER_HEADERS
 from streamer.events.counting_rules import DAY, CountingRules
 from streamer.events.decoding import DEAD_LETTER_TOPIC, KafkaRecord, decode
@@ -119,7 +121,8 @@ class LetterBroker:
         return published
 
     async def open_letters(self) -> list[DeadLetter]:
-        return await open_letters(self.settings.kafka)
+        async with open_letters(self.settings.kafka) as letters:
+            return sorted([one async for one in letters], key=lambda one: (one.timestamp_ms, one.coordinates))
 
     async def retry(
         self,
@@ -637,20 +640,49 @@ def test_a_record_of_a_topic_that_nobody_reads_has_no_verdict() -> None:
 def test_letters_are_found_in_every_partition_and_others_records_are_none() -> None:
     headers = [("reason", b"empty"), ("error", b"it is"), ("bytes", b"x")]
     letter = KafkaRecord(DEAD_LETTER_TOPIC, 1, 0, NOW, b"survey-sent:0:7", b"{}", headers)
-    found = fold_open_letters(
-        [
-            letter,
-            letter._replace(partition=3, offset=4),  # written again when there were more partitions
-            letter._replace(key=b"survey-sent:0:8", offset=1),
-            letter._replace(key=b"survey-sent:0:8", offset=2, value=None, headers=()),
-            letter._replace(key=b"somebody else's"),
-            letter._replace(key=None),
-            letter._replace(key=b"survey-sent:0:9", headers=()),
-        ]
-    )
-    assert [(str(one.coordinates), one.partitions, one.size_bytes) for one in found] == [
-        ("survey-sent:0:7", (1, 3), None)
-    ]
+    again = letter._replace(partition=3, offset=4)  # when there were more partitions
+    index = OpenLetterIndex()
+    for one in [
+        letter,
+        again,
+        letter._replace(key=b"survey-sent:0:8", offset=1),
+        letter._replace(key=b"survey-sent:0:8", offset=2, value=None, headers=()),
+        letter._replace(key=b"somebody else's"),
+        letter._replace(key=None),
+        letter._replace(key=b"survey-sent:0:9", headers=()),
+    ]:
+        index.add(one)
+    places = index.places()
+    assert offsets_of(places) == {3: [4]}
+    found = parse_letter(again, places.partitions_of(again))
+    assert (str(found.coordinates), found.partitions, found.size_bytes) == ("survey-sent:0:7", (1, 3), None)
+
+
+@pytest.mark.parametrize("merged_rows", [1, 3, 100_000])
+def test_letters_written_and_closed_in_any_order_are_as_open_as_their_last_record(
+    merged_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamer.dead_letters.letter_index._MERGED_ROWS", merged_rows)
+    random = Random(f"letters {merged_rows}")
+    for _ in range(30):
+        index, last = OpenLetterIndex(), dict[tuple[str, int], tuple[int, bool]]()
+        for offset in range(60):
+            key, partition = f"{random.choice('ab')}:{random.randrange(2)}:{random.randrange(8)}", offset % 2
+            value = random.choice([b"{}", None])
+            index.add(KafkaRecord("", partition, offset, NOW, key.encode(), value, [("reason", b"empty")]))
+            last[key, partition] = (offset, value is not None)
+        open_places = {key_place: offset for key_place, (offset, is_open) in last.items() if is_open}
+        keys = {key for key, _ in open_places}
+        places = index.places()
+        found = {(number, offset) for number, offsets in offsets_of(places).items() for offset in offsets}
+        assert len(found) == len(keys)
+        assert found <= {(partition, offset) for (_, partition), offset in open_places.items()}
+        twice = {key for key in keys if {(key, 0), (key, 1)} <= open_places.keys()}
+        assert places.partitions == {(1, open_places[key, 1]): (0, 1) for key in twice}
+
+
+def offsets_of(places: LetterPlaces) -> dict[int, list[int]]:
+    return {number: offsets.tolist() for number, offsets in places.offsets_by_partition.items()}
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 import base64
 import os
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from collections import Counter
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from typing import IO, Any
 
 import click
@@ -12,15 +13,16 @@ import msgspec
 
 from streamer.dead_letters.dead_letter import DeadLetter, RecordCoordinates
 from streamer.dead_letters.edit import FieldEdits, parse_edit
-from streamer.dead_letters.kafka import fetch_originals, open_letters, retry_producer
+from streamer.dead_letters.kafka import letter_chunks, open_letters, original_reader, retry_producer
 from streamer.dead_letters.letter_filter import (
     LetterFilter,
     LetterGroup,
     group_letters,
+    newest_letter,
     parse_letter_filter,
     require_letter_filter,
 )
-from streamer.dead_letters.retry import RECORD_GONE, RetryOutcome, execute_retries, plan_retries
+from streamer.dead_letters.retry import RECORD_GONE, RetryOutcome, RetryResult, execute_retries, plan_retries
 from streamer.events.decoding import KafkaRecord
 from streamer.settings import Settings
 
@@ -38,9 +40,28 @@ __all__ = [
 PERSONAL_DATA_WARNING = "the original record follows: it holds personal data"
 
 
+@asynccontextmanager
+async def _selected_letters(
+    settings: Settings, letter_filter: LetterFilter
+) -> AsyncIterator[AsyncIterator[DeadLetter]]:
+    """Open an iterator over the letters a command is about. Raise DeadLetterError for coordinates without
+    an open letter."""
+    async with open_letters(settings.kafka, letter_filter.coordinates) as letters:
+        if letter_filter.coordinates:
+            selected = letter_filter.select([letter async for letter in letters])
+            yield _iterate(selected)
+        else:
+            yield (letter async for letter in letters if letter_filter.matches(letter))
+
+
+async def _iterate(letters: Iterable[DeadLetter]) -> AsyncIterator[DeadLetter]:
+    for letter in letters:
+        yield letter
+
+
 async def show_all(settings: Settings, letter_filter: LetterFilter, as_json: bool) -> None:
-    letters = letter_filter.select(await open_letters(settings.kafka))
-    groups = group_letters(letters)
+    async with _selected_letters(settings, letter_filter) as letters:
+        groups = await group_letters(letters)
     if as_json:
         click.echo(msgspec.json.encode([group.summary() for group in groups]))
     elif not groups:
@@ -48,29 +69,30 @@ async def show_all(settings: Settings, letter_filter: LetterFilter, as_json: boo
     else:
         for group in groups:
             _print_group(group)
-        click.echo(
-            f"{len(letters):,} open; to see one: `streamer dead-letters show {letters[-1].coordinates}`"
-        )
+        letter_count = sum(group.letter_count for group in groups)
+        example = newest_letter(groups).coordinates
+        click.echo(f"{letter_count:,} open; to see one: `streamer dead-letters show {example}`")
 
 
 def _print_group(group: LetterGroup) -> None:
-    first, last = group.letters[0], group.letters[-1]
-    letter_count = len(group.letters)
-    times = first.time_utc if first.time_utc == last.time_utc else f"{first.time_utc} to {last.time_utc}"
-    noun = "letter" if letter_count == 1 else "letters"
-    click.echo(f"{group.reason}  {group.topic}  {letter_count:,} {noun}, {times}")
-    click.echo(f"    {last.coordinates}  {last.error}")
+    first, last = group.first.time_utc, group.last.time_utc
+    times = first if first == last else f"{first} to {last}"
+    noun = "letter" if group.letter_count == 1 else "letters"
+    click.echo(f"{group.reason}  {group.topic}  {group.letter_count:,} {noun}, {times}")
+    click.echo(f"    {group.last.coordinates}  {group.last.error}")
 
 
 async def show(settings: Settings, letter_filter: LetterFilter, with_original: bool) -> int:
     """Print a letter. Return the exit code: 1 if the original is requested and gone."""
-    (letter,) = letter_filter.select(await open_letters(settings.kafka))
+    async with _selected_letters(settings, letter_filter) as letters:
+        (letter,) = [letter async for letter in letters]
     for name, value in _letter_fields(letter).items():
         click.echo(f"{name:<9} {value}")
     click.echo(_pretty_json(letter.redacted_value))
     if not with_original:
         return 0
-    originals_by_coordinates = await fetch_originals(settings.kafka, [letter])
+    async with original_reader(settings.kafka) as reader:
+        originals_by_coordinates = await reader.fetch([letter])
     if letter.coordinates not in originals_by_coordinates:
         click.echo(f"{letter.coordinates}: {RECORD_GONE}", err=True)
         return 1
@@ -107,24 +129,33 @@ async def retry(
     Return the exit code: 1 if any of the letters stays open.
     """
     edits = [parse_edit(text) for text in sets]
-    letters = letter_filter.select(await open_letters(settings.kafka))
-    originals_by_coordinates = await fetch_originals(settings.kafka, letters) if letters else {}
-    outcomes = list(plan_retries(letters, originals_by_coordinates, edits, force, settings))
-    if not dry_run and any(outcome.record is not None for outcome in outcomes):
-        async with retry_producer(settings.kafka) as producer:
-            await execute_retries(outcomes, producer)
-    return _report_outcomes(outcomes, dry_run, edits)
+    results: Counter[RetryResult] = Counter()
+    async with (
+        _selected_letters(settings, letter_filter) as letters,
+        original_reader(settings.kafka) as reader,
+        nullcontext() if dry_run else retry_producer(settings.kafka) as producer,
+    ):
+        async for chunk in letter_chunks(letters):
+            outcomes = list(plan_retries(chunk, await reader.fetch(chunk), edits, force, settings))
+            if producer is not None:
+                await execute_retries(outcomes, producer)
+            _print_outcomes(outcomes, dry_run)
+            results.update(outcome.result for outcome in outcomes)
+    return _report_results(results, dry_run, edits)
 
 
-def _report_outcomes(outcomes: Sequence[RetryOutcome], dry_run: bool, edits: FieldEdits) -> int:
-    action = "would be sent again" if dry_run else "sent again"
+def _print_outcomes(outcomes: Iterable[RetryOutcome], dry_run: bool) -> None:
     for outcome in outcomes:
-        result = f"{action}, {outcome.explanation}" if outcome.record is not None and dry_run else action
+        sent = f"would be sent again, {outcome.explanation}" if dry_run else "sent again"
         refusal = f"not sent: {outcome.explanation}"
-        click.echo(f"{outcome.letter.coordinates}  {result if outcome.record is not None else refusal}")
-    left_open = [outcome for outcome in outcomes if outcome.record is None]
-    click.echo(f"{len(outcomes) - len(left_open):,} {action}, {len(left_open):,} not sent")
-    if any(outcome.explanation.startswith("would be rejected") for outcome in left_open):
+        click.echo(f"{outcome.letter.coordinates}  {sent if outcome.record is not None else refusal}")
+
+
+def _report_results(results: Counter[RetryResult], dry_run: bool, edits: FieldEdits) -> int:
+    action = "would be sent again" if dry_run else "sent again"
+    left_open = results["impossible"] + results["would be rejected"]
+    click.echo(f"{results['sent']:,} {action}, {left_open:,} not sent")
+    if results["would be rejected"]:
         remedy = "set other values" if edits else "correct them with --set FIELD=JSON, change the setting"
         click.echo(
             f"Records that would be rejected again are not sent: {remedy}, or send them anyway with --force"
@@ -133,8 +164,9 @@ def _report_outcomes(outcomes: Sequence[RetryOutcome], dry_run: bool, edits: Fie
 
 
 async def close(settings: Settings, letter_filter: LetterFilter) -> None:
-    letters = letter_filter.select(await open_letters(settings.kafka))
-    click.echo(f"{await _close_letters(settings, letters):,} closed; their records were not sent again")
+    async with _selected_letters(settings, letter_filter) as letters:
+        closed_count = await _close_letters(settings, letters)
+    click.echo(f"{closed_count:,} closed; their records were not sent again")
 
 
 async def erase_letters(settings: Settings, is_customer: Callable[[str], bool]) -> int:
@@ -142,34 +174,44 @@ async def erase_letters(settings: Settings, is_customer: Callable[[str], bool]) 
 
     Kafka drops their content when it compacts the topic. Raise KafkaError if Kafka cannot be reached.
     """
-    letters = await open_letters(settings.kafka)
-    return await _close_letters(
-        settings,
-        [letter for letter in letters if letter.customer is not None and is_customer(letter.customer)],
-    )
+    async with open_letters(settings.kafka) as letters:
+        return await _close_letters(
+            settings,
+            (
+                letter
+                async for letter in letters
+                if letter.customer is not None and is_customer(letter.customer)
+            ),
+        )
 
 
-async def _close_letters(settings: Settings, letters: Sequence[DeadLetter]) -> int:
-    if letters:
-        async with retry_producer(settings.kafka) as producer:
-            await producer.close(letters)
-    return len(letters)
+async def _close_letters(settings: Settings, letters: AsyncIterable[DeadLetter]) -> int:
+    letter_count = 0
+    async with retry_producer(settings.kafka) as producer:
+        async for chunk in letter_chunks(letters):
+            await producer.close(chunk)
+            letter_count += len(chunk)
+    return letter_count
 
 
 async def export(settings: Settings, letter_filter: LetterFilter, path: str, with_originals: bool) -> None:
-    letters = letter_filter.select(await open_letters(settings.kafka))
-    originals_by_coordinates = (
-        await fetch_originals(settings.kafka, letters) if with_originals and letters else {}
-    )
     if with_originals:
         click.echo(
             PERSONAL_DATA_WARNING.replace("record follows: it holds", "records are written: they hold"),
             err=True,
         )
-    with nullcontext(sys.stdout.buffer) if path == "-" else _open_private(path) as file:
-        file.writelines(_export_lines(letters, originals_by_coordinates, with_originals))
-        file.flush()
-    click.echo(f"{len(letters):,} letters", err=True)
+    letter_count = 0
+    async with (
+        _selected_letters(settings, letter_filter) as letters,
+        original_reader(settings.kafka) if with_originals else nullcontext() as reader,
+    ):
+        with nullcontext(sys.stdout.buffer) if path == "-" else _open_private(path) as file:
+            async for chunk in letter_chunks(letters):
+                originals_by_coordinates = {} if reader is None else await reader.fetch(chunk)
+                file.writelines(_export_lines(chunk, originals_by_coordinates, with_originals))
+                letter_count += len(chunk)
+            file.flush()
+    click.echo(f"{letter_count:,} letters", err=True)
 
 
 def _open_private(path: str) -> IO[bytes]:

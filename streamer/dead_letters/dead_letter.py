@@ -1,6 +1,5 @@
 """Parse dead letters: the rejected record, the reason, and its redacted value."""
 
-from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple, Self
 
@@ -78,57 +77,36 @@ def format_letter_time(timestamp_ms: int) -> str:
     return f"{datetime.fromtimestamp(timestamp_ms // SECOND, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def fold_open_letters(records: Iterable[KafkaRecord]) -> list[DeadLetter]:
-    """Return the open letters, from all records of their topic in log order.
-
-    The last record of a key counts: a letter written twice is one, and a record without value closes it.
-
-    >>> headers = [("reason", b"off-scale")]
-    >>> letter = KafkaRecord("streamer-dead-letters", 0, 0, 0, b"survey-completed:0:17", b"{}", headers)
-    >>> [(str(one.coordinates), one.reason) for one in fold_open_letters([letter, letter._replace(offset=1)])]
-    [('survey-completed:0:17', 'off-scale')]
-    >>> fold_open_letters([letter, letter._replace(offset=1, value=None)])
-    []
-    """
-    latest: dict[tuple[bytes, int], KafkaRecord] = {}
-    for record in records:
-        if record.key is not None:
-            latest[record.key, record.partition] = record
-    letters_by_coordinates: dict[RecordCoordinates, DeadLetter] = {}
-    for record in latest.values():
-        for letter in _parse_letter(record):
-            earlier_letter = letters_by_coordinates.get(letter.coordinates)
-            partitions = (
-                letter.partitions
-                if earlier_letter is None
-                else (*earlier_letter.partitions, *letter.partitions)
-            )
-            letters_by_coordinates[letter.coordinates] = letter._replace(partitions=partitions)
-    return sorted(
-        letters_by_coordinates.values(), key=lambda letter: (letter.timestamp_ms, letter.coordinates)
-    )
-
-
-def _parse_letter(record: KafkaRecord) -> Iterator[DeadLetter]:
-    """Yield the letter in a record, or nothing if it is no dead letter."""
-    texts_by_header = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
+def letter_coordinates(record: KafkaRecord) -> RecordCoordinates | None:
+    """Return the coordinates that a record of the letters' topic is about, None if it is about none."""
     try:
-        coordinates = RecordCoordinates.parse((record.key or b"").decode(errors="replace"))
+        return RecordCoordinates.parse((record.key or b"").decode(errors="replace"))
     except QueryError:
-        return
-    if record.value is not None and "reason" in texts_by_header:
-        yield DeadLetter(
-            coordinates,
-            texts_by_header["reason"],
-            texts_by_header.get("error", ""),
-            record.timestamp
-            if (timestamp_ms := _parse_number(texts_by_header.get("timestamp"))) is None
-            else timestamp_ms,
-            _parse_number(texts_by_header.get("bytes")),
-            texts_by_header.get("customer"),
-            record.value,
-            (record.partition,),
-        )
+        return None
+
+
+def is_letter(record: KafkaRecord) -> bool:
+    """Tell whether a record about coordinates is a letter; one without value closes an earlier one."""
+    return record.value is not None and any(name == "reason" for name, _ in record.headers)
+
+
+def parse_letter(record: KafkaRecord, partitions: tuple[int, ...]) -> DeadLetter:
+    """Parse a record that is a letter. `partitions` hold the letter."""
+    coordinates = letter_coordinates(record)
+    assert coordinates is not None
+    assert record.value is not None
+    texts_by_header = {name: (value or b"").decode(errors="replace") for name, value in record.headers}
+    timestamp_ms = _parse_number(texts_by_header.get("timestamp"))
+    return DeadLetter(
+        coordinates,
+        texts_by_header["reason"],
+        texts_by_header.get("error", ""),
+        record.timestamp if timestamp_ms is None else timestamp_ms,
+        _parse_number(texts_by_header.get("bytes")),
+        texts_by_header.get("customer"),
+        record.value,
+        partitions,
+    )
 
 
 def _parse_number(text: str | None) -> int | None:

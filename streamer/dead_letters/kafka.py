@@ -1,16 +1,28 @@
 """Read dead letters and their original records from Kafka, resend records and close letters."""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from bisect import bisect_left
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from contextlib import aclosing, asynccontextmanager
 from itertools import groupby
 from typing import Any, Final
 
+import numpy as np
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import OffsetOutOfRangeError
 from aiokafka.structs import ConsumerRecord, TopicPartition
+from numpy.typing import NDArray
 
-from streamer.dead_letters.dead_letter import DeadLetter, RecordCoordinates, fold_open_letters
+from streamer.dead_letters.dead_letter import DeadLetter, RecordCoordinates, parse_letter
+from streamer.dead_letters.letter_index import LetterPlaces, OpenLetterIndex
 from streamer.events.decoding import DEAD_LETTER_TOPIC, KafkaRecord
 from streamer.worker.kafka import count_all_partitions, standalone_consumer, start_producer, stop_consumer
 
@@ -20,44 +32,81 @@ _MAX_POLL_RECORDS: Final = 2_000
 _SEEK_DISTANCE: Final = 5_000
 """Offsets: a record further ahead than this is sought, a nearer one is read up to."""
 _SEND_BATCH: Final = 500
+_CHUNK_LETTERS: Final = 5_000
+_CHUNK_BYTES: Final = 16 * 1024 * 1024
 
 
-async def open_letters(bootstrap: str) -> list[DeadLetter]:
-    """Return all open letters, oldest record first; none if the topic does not exist. Raise KafkaError."""
+@asynccontextmanager
+async def open_letters(
+    bootstrap: str, coordinates: Sequence[RecordCoordinates] = ()
+) -> AsyncIterator[AsyncIterator[DeadLetter]]:
+    """Open an iterator over all open letters, or those about the records at `coordinates`; there are none if
+    the topic does not exist. Raise KafkaError.
+
+    The topic is read twice: to find which letters are open, and to read these. So no more is held in memory
+    than where they are.
+    """
     partition_count = (await count_all_partitions(bootstrap)).get(DEAD_LETTER_TOPIC, 0)
-    if not partition_count:
-        return []
     async with _consumer(bootstrap) as consumer:
-        partitions = [TopicPartition(DEAD_LETTER_TOPIC, partition) for partition in range(partition_count)]
-        return fold_open_letters([record async for record in _read_to_end(consumer, partitions)])
+        index = OpenLetterIndex(coordinates)
+        if partition_count:
+            partitions = [TopicPartition(DEAD_LETTER_TOPIC, number) for number in range(partition_count)]
+            async for record in _read_to_end(consumer, partitions):
+                index.add(record)
+        async with aclosing(_read_letters(consumer, index.places())) as letters:
+            yield letters
 
 
-async def fetch_originals(
-    bootstrap: str, letters: Iterable[DeadLetter]
-) -> dict[RecordCoordinates, KafkaRecord]:
-    """Return the rejected records that Kafka still has, by coordinates. Raise KafkaError."""
+async def _read_letters(consumer: AIOKafkaConsumer, places: LetterPlaces) -> AsyncGenerator[DeadLetter]:
+    for partition, offsets in places.offsets_by_partition.items():
+        async for record in _records_at(consumer, TopicPartition(DEAD_LETTER_TOPIC, partition), offsets):
+            yield parse_letter(record, places.partitions_of(record))
+
+
+async def letter_chunks(letters: AsyncIterable[DeadLetter]) -> AsyncIterator[list[DeadLetter]]:
+    """Yield letters in chunks whose originals fit into memory."""
+    chunk: list[DeadLetter] = []
+    chunk_bytes = 0
+    async for letter in letters:
+        chunk.append(letter)
+        chunk_bytes += letter.size_bytes or 0
+        if len(chunk) == _CHUNK_LETTERS or chunk_bytes >= _CHUNK_BYTES:
+            yield chunk
+            chunk, chunk_bytes = [], 0
+    if chunk:
+        yield chunk
+
+
+class OriginalReader:
+    """Reads the rejected records that letters are about."""
+
+    def __init__(self, consumer: AIOKafkaConsumer, partition_counts: Mapping[str, int]) -> None:
+        self._consumer = consumer
+        self._partition_counts = partition_counts
+
+    async def fetch(self, letters: Iterable[DeadLetter]) -> dict[RecordCoordinates, KafkaRecord]:
+        """Return the rejected records that Kafka still has, by coordinates. Raise KafkaError."""
+        letters_by_coordinates = {
+            letter.coordinates: letter
+            for letter in letters
+            if letter.coordinates.partition < self._partition_counts.get(letter.coordinates.topic, 0)
+        }
+        originals: dict[RecordCoordinates, KafkaRecord] = {}
+        by_partition = groupby(sorted(letters_by_coordinates), key=lambda coordinates: coordinates[:2])
+        for topic_partition, coordinates_of_partition in by_partition:
+            offsets = [coordinates.offset for coordinates in coordinates_of_partition]
+            async for record in _records_at(self._consumer, TopicPartition(*topic_partition), offsets):
+                coordinates = RecordCoordinates(record.topic, record.partition, record.offset)
+                if letters_by_coordinates[coordinates].is_about(record):
+                    originals[coordinates] = record
+        return originals
+
+
+@asynccontextmanager
+async def original_reader(bootstrap: str) -> AsyncIterator[OriginalReader]:
     partition_counts = await count_all_partitions(bootstrap)
-    coordinates = sorted(
-        letter.coordinates
-        for letter in letters
-        if letter.coordinates.partition < partition_counts.get(letter.coordinates.topic, 0)
-    )
-    records: dict[RecordCoordinates, KafkaRecord] = {}
     async with _consumer(bootstrap) as consumer:
-        for (topic, partition), topic_coordinates in groupby(
-            coordinates, key=lambda coordinate: coordinate[:2]
-        ):
-            for record in await _records_at(
-                consumer,
-                TopicPartition(topic, partition),
-                [coordinate.offset for coordinate in topic_coordinates],
-            ):
-                records[RecordCoordinates(record.topic, record.partition, record.offset)] = record
-    return {
-        letter.coordinates: records[letter.coordinates]
-        for letter in letters
-        if letter.coordinates in records and letter.is_about(records[letter.coordinates])
-    }
+        yield OriginalReader(consumer, partition_counts)
 
 
 class RetryProducer:
@@ -147,30 +196,42 @@ async def _read_to_end(
 
 
 async def _records_at(
-    consumer: AIOKafkaConsumer, partition: TopicPartition, offsets: Sequence[int]
-) -> list[KafkaRecord]:
-    """Return the records at these ascending offsets; missing ones are left out."""
+    consumer: AIOKafkaConsumer, partition: TopicPartition, offsets: Sequence[int] | NDArray[np.int64]
+) -> AsyncGenerator[KafkaRecord]:
+    """Yield the records at these ascending offsets; missing ones are left out."""
     consumer.assign([partition])
-    begin = (await consumer.beginning_offsets([partition]))[partition]
-    missing = [offset for offset in offsets if offset >= begin]
-    records_found: list[KafkaRecord] = []
+    end = (await consumer.end_offsets([partition]))[partition]
+    index = bisect_left(offsets, await _begin_offset(consumer, partition))
     position: int | None = None
-    while missing:
-        if position is None or missing[0] > position + _SEEK_DISTANCE:
-            consumer.seek(partition, missing[0])
+    deadline_s = time.monotonic() + _IDLE_TIMEOUT_S
+    while index < len(offsets):
+        if position is None or offsets[index] > position + _SEEK_DISTANCE:
+            position = int(offsets[index])
+            consumer.seek(partition, position)
         try:
             fetched = await consumer.getmany(
                 partition, timeout_ms=_POLL_TIMEOUT_MS, max_records=_MAX_POLL_RECORDS
             )
-        except OffsetOutOfRangeError:
-            return records_found
-        records = fetched.get(partition, [])
-        if not records:
-            return records_found
-        missing_offsets, position = set(missing), records[-1].offset + 1
-        records_found += [_to_kafka_record(record) for record in records if record.offset in missing_offsets]
-        missing = [offset for offset in missing if offset >= position]
-    return records_found
+        except OffsetOutOfRangeError:  # behind the end, or deleted meanwhile
+            if (begin := await _begin_offset(consumer, partition)) <= position:
+                return
+            index, position = bisect_left(offsets, begin, index), None
+            continue
+        for record in fetched.get(partition, ()):
+            index = bisect_left(offsets, record.offset, index)
+            if index < len(offsets) and offsets[index] == record.offset:
+                yield _to_kafka_record(record)
+        position = await consumer.position(partition)
+        index = bisect_left(offsets, position, index)
+        if fetched:
+            deadline_s = time.monotonic() + _IDLE_TIMEOUT_S
+        elif position >= end or time.monotonic() > deadline_s:
+            return
+
+
+async def _begin_offset(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int:
+    begin: int = (await consumer.beginning_offsets([partition]))[partition]
+    return begin
 
 
 def _to_kafka_record(record: ConsumerRecord) -> KafkaRecord:

@@ -1,7 +1,6 @@
 """Select and group the dead letters that a command is about."""
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from streamer.dead_letters.dead_letter import DeadLetter, DeadLetterError, RecordCoordinates
@@ -20,12 +19,12 @@ class LetterFilter(NamedTuple):
 
     def select(self, letters: Iterable[DeadLetter]) -> list[DeadLetter]:
         """Return the matching letters. Raise DeadLetterError for coordinates without an open letter."""
-        selected = [letter for letter in letters if self._matches(letter)]
+        selected = [letter for letter in letters if self.matches(letter)]
         if missing := set(self.coordinates) - {letter.coordinates for letter in selected}:
             raise DeadLetterError(f"{min(missing)}: there is no open dead letter for this record")
         return selected
 
-    def _matches(self, letter: DeadLetter) -> bool:
+    def matches(self, letter: DeadLetter) -> bool:
         return (
             (not self.coordinates or letter.coordinates in self.coordinates)
             and self.reason in (None, letter.reason)
@@ -59,33 +58,47 @@ def require_letter_filter(everything: bool, **chosen: Any) -> LetterFilter:
 
 
 class LetterGroup(NamedTuple):
-    """Letters of one reason and topic, oldest first."""
+    """Letters of one reason and topic: how many, the oldest and the newest."""
 
-    reason: str
-    topic: str
-    letters: Sequence[DeadLetter]
+    letter_count: int
+    first: DeadLetter
+    last: DeadLetter
+
+    @property
+    def reason(self) -> str:
+        return self.last.reason
+
+    @property
+    def topic(self) -> str:
+        return self.last.coordinates.topic
 
     def summary(self) -> dict[str, object]:
-        first, last = self.letters[0], self.letters[-1]
         return {
             "reason": self.reason,
             "topic": self.topic,
-            "letters": len(self.letters),
-            "first": first.time_utc,
-            "last": last.time_utc,
-            "example": str(last.coordinates),
-            "error": last.error,
+            "letters": self.letter_count,
+            "first": self.first.time_utc,
+            "last": self.last.time_utc,
+            "example": str(self.last.coordinates),
+            "error": self.last.error,
         }
 
 
-def group_letters(letters: Sequence[DeadLetter]) -> list[LetterGroup]:
+async def group_letters(letters: AsyncIterable[DeadLetter]) -> list[LetterGroup]:
     """Group letters by reason and topic, the largest group first."""
-    sizes = Counter((letter.reason, letter.coordinates.topic) for letter in letters)
-    return [
-        LetterGroup(
-            reason,
-            topic,
-            [letter for letter in letters if (letter.reason, letter.coordinates.topic) == (reason, topic)],
+    groups: dict[tuple[str, str], LetterGroup] = {}
+    async for letter in letters:
+        key = (letter.reason, letter.coordinates.topic)
+        letter_count, first, last = groups.get(key, (0, letter, letter))
+        groups[key] = LetterGroup(
+            letter_count + 1, min(first, letter, key=_letter_age), max(last, letter, key=_letter_age)
         )
-        for (reason, topic), _ in sorted(sizes.items(), key=lambda item: (-item[1], item[0]))
-    ]
+    return [group for _, group in sorted(groups.items(), key=lambda item: (-item[1].letter_count, item[0]))]
+
+
+def newest_letter(groups: Iterable[LetterGroup]) -> DeadLetter:
+    return max((group.last for group in groups), key=_letter_age)
+
+
+def _letter_age(letter: DeadLetter) -> tuple[int, RecordCoordinates]:
+    return letter.timestamp_ms, letter.coordinates

@@ -1,13 +1,15 @@
 """Plan and execute the retry of rejected records."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from streamer.dead_letters.dead_letter import DeadLetter, DeadLetterError, RecordCoordinates
 from streamer.dead_letters.edit import FieldEdits, edit_record, recheck_record
 from streamer.dead_letters.kafka import RetryProducer
 from streamer.events.decoding import KafkaRecord
 from streamer.settings import Settings
+
+RetryResult = Literal["sent", "would be rejected", "impossible"]
 
 
 class RetryOutcome(NamedTuple):
@@ -16,6 +18,12 @@ class RetryOutcome(NamedTuple):
     letter: DeadLetter
     record: KafkaRecord | None
     explanation: str
+
+    @property
+    def result(self) -> RetryResult:
+        if self.record is not None:
+            return "sent"
+        return "would be rejected" if self.explanation.startswith("would be rejected") else "impossible"
 
 
 RECORD_GONE = "Kafka no longer has this record, or has another one in its place"
