@@ -60,11 +60,12 @@ def _check_network(value: str) -> str:
 
 
 class ProxySettings(BaseModel, extra="forbid"):
-    """[proxy]: a proxy that logs people in and names the user in a header."""
+    """[proxy]: a proxy that ends TLS, and may log people in and name the user in a header."""
 
-    header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]
-    """Header in which the proxy names the user, such as X-Forwarded-User."""
+    header: Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")] | None = None
+    """Header in which the proxy names the user, such as X-Forwarded-User. Not set: it logs nobody in."""
     addresses: Annotated[list[Annotated[str, AfterValidator(_check_network)]], Field(min_length=1)]
-    """Addresses and networks of the proxy. From others the header counts for nothing."""
+    """Addresses and networks of the proxy. Only from them are X-Forwarded-For, X-Forwarded-Proto and the
+    header believed."""
     role: Literal["viewer", "admin"] | None = None
     """Role of those whom the proxy names but [users] does not. Not set: they are nobody."""

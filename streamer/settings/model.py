@@ -87,6 +87,12 @@ class Settings(BaseSettings):
     needs [users]."""
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     """Port of `streamer serve`."""
+    max_connections: Annotated[int, Field(ge=10)] = 1_000
+    """Connections that `streamer serve` holds at a time, fewer where the system allows fewer open files.
+    Each open page has one or two. More are answered 503."""
+    max_connections_per_address: Annotated[int, Field(ge=1)] = 100
+    """The same from one address (of IPv6: one /64 network); more are answered 429. Does not count for this
+    machine itself and for [proxy]."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Port of a worker's own Prometheus metrics. Not set: the worker has none."""
 

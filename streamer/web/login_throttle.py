@@ -1,10 +1,10 @@
 """A limit on log-in attempts, per address and per user name."""
 
-from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from streamer.events.counting_rules import MINUTE
 from streamer.runtime.clock import Clock
+from streamer.web.client_address import address_block
 from streamer.web.recent_activity import RecentCounter
 
 ATTEMPT_WINDOW_MS: Final = 5 * MINUTE
@@ -46,16 +46,3 @@ class LoginThrottle:
 
     def record_success(self, name: str) -> None:
         self._by_name.clear(name)
-
-
-def address_block(address: str) -> str:
-    """Return the part of an address that one customer owns: IPv4 whole, of IPv6 the /64 network.
-
-    >>> address_block("203.0.113.7"), address_block("2001:db8:1:2::5") == address_block("2001:db8:1:2:9::1")
-    ('203.0.113.7', True)
-    """
-    try:
-        parsed = ip_address(address)
-    except ValueError:
-        return address
-    return str(int(parsed) >> 64) if isinstance(parsed, IPv6Address) else str(parsed)

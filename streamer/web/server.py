@@ -1,6 +1,7 @@
 """The HTTP server: its application of API, pages, metrics and health checks, and its start and end."""
 
 import asyncio
+import math
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
@@ -36,7 +37,7 @@ from streamer.store.redis import RedisDocument, RedisStore
 from streamer.web import api, drill_down, login, pages, problems
 from streamer.web.alert_routes import AlertRoutes
 from streamer.web.auth_middleware import AuthMiddleware
-from streamer.web.connection import TransportHttpProtocol
+from streamer.web.connection import ConnectionLimits, OpenConnections, limited_protocol
 from streamer.web.event_loop_yield import EventLoopYield
 from streamer.web.login_throttle import LoginThrottle
 from streamer.web.permissions import ROUTE_PERMISSIONS
@@ -219,13 +220,25 @@ async def run_server(settings: Settings, publish: PublishRecord | None = None) -
             silencing=dispatcher.silencing,
             dispatcher=dispatcher,
         )
-        config = uvicorn.Config(
-            app, http=TransportHttpProtocol, proxy_headers=False, host=settings.host, port=settings.port,
-            access_log=False, server_header=False, log_level="warning", timeout_graceful_shutdown=2,
-        )  # fmt: skip
-        await SignalHandlingServer(config, app.state.streams.end).serve()
+        await SignalHandlingServer(server_config(app, settings), app.state.streams.end).serve()
     finally:
         await store.close()
+
+
+def server_config(
+    app: Starlette, settings: Settings, limits: ConnectionLimits | None = None
+) -> uvicorn.Config:
+    """Return the configuration of uvicorn, with the settings' limits of connections unless others are given.
+
+    When the server ends, answers under way get `limits.end_s`; then their connections are dropped, and a
+    second later their tasks are cancelled."""
+    limits = limits or ConnectionLimits(settings.max_connections, settings.max_connections_per_address)
+    connections = OpenConnections(limits.within_open_files(), TrustedProxy(settings.proxy).is_shared)
+    return uvicorn.Config(
+        app, http=limited_protocol(connections), proxy_headers=False, host=settings.host, port=settings.port,
+        access_log=False, server_header=False, log_level="warning",
+        timeout_graceful_shutdown=math.ceil(limits.end_s) + 1,
+    )  # fmt: skip
 
 
 class SignalHandlingServer(uvicorn.Server):

@@ -28,7 +28,7 @@ from streamer.readings.reader import MetricsReader
 from streamer.runtime.clock import Clock
 from streamer.settings import Settings
 from streamer.web.alert_banner import AlertBanner, WallboardAudience
-from streamer.web.connection import limit_send_buffer, transport_of
+from streamer.web.connection import MAX_CHUNK_BYTES, limit_send_buffer, transport_of
 from streamer.web.pipeline_health import PipelineHealth
 from streamer.web.reader_refresher import ChangeNotifier
 from streamer.web.wallboard import (
@@ -48,8 +48,6 @@ EVENT_STREAM_HEADERS: Final = {
 }
 MAX_WAITING_EVENTS: Final = 8
 """Events queued for a slow client; beyond, it gets a snapshot instead."""
-MAX_CHUNK_BYTES: Final = 1 << 16
-"""Most bytes written at a time, which is what a client that does not read holds in memory."""
 
 _json = msgspec.json.Encoder().encode
 _log = structlog.get_logger(__name__)

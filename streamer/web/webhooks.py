@@ -20,7 +20,7 @@ from streamer.events.outgoing_records import OutgoingRecord
 from streamer.events.raw_topics import raw_topic
 from streamer.runtime.clock import Clock
 from streamer.settings import Settings
-from streamer.web.login_throttle import address_block
+from streamer.web.client_address import address_block
 from streamer.web.proxy import TrustedProxy
 from streamer.web.recent_activity import ExpiringKeys, RecentCounter
 from streamer.web.request_body import (

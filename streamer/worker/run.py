@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from prometheus_client import start_http_server
 
 from streamer.events.counting_rules import encode_rules, require_same_rules
 from streamer.events.decoding import TOPICS
@@ -30,6 +29,7 @@ from streamer.worker.kafka import (
     topic_retention_ms,
 )
 from streamer.worker.metrics import WorkerMetrics
+from streamer.worker.metrics_server import metrics_server
 from streamer.worker.partitions import HEARTBEAT_S, AssignedPartitions
 from streamer.worker.pipeline import ProcessingContext
 
@@ -87,9 +87,7 @@ async def worker_resources(settings: Settings) -> AsyncIterator[WorkerResources]
         stack.push_async_callback(logs.stop)
         metrics = WorkerMetrics()
         if settings.metrics_port is not None:
-            server, thread = start_http_server(settings.metrics_port, settings.host, metrics.registry)
-            stack.callback(thread.join)
-            stack.callback(server.shutdown)
+            stack.enter_context(metrics_server(metrics.registry, settings.host, settings.metrics_port))
         yield WorkerResources(producer, logs, metrics)
 
 

@@ -27,7 +27,7 @@ ROWS = [
         "views.wall.tiles = ['nps']",
         "views.wall.tiles: 'nps': expected metrics such as nps_score, cnx_score, csat_ratio",
     ),
-    ("users.ann.role = 'admin'", "users.ann: expected a password or tokens, as there is no proxy"),
+    ("users.ann.role = 'admin'", "users.ann: expected a password or tokens, as no proxy logs people in"),
     (
         "alerts.mine.kind = 'drop'",
         "alerts.mine.metric = '': expected metrics such as nps_score, cnx_score, csat_ratio",

@@ -9,14 +9,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, NamedTuple, Self
 
-import uvicorn
-
 from streamer.delivery.alert_coordinator import AlertCoordinator
 from streamer.readings.reader import MetricsReader
 from streamer.runtime.clock import Clock
 from streamer.settings import Settings
-from streamer.web.connection import TransportHttpProtocol
-from streamer.web.server import SignalHandlingServer, application
+from streamer.web.connection import ConnectionLimits
+from streamer.web.server import SignalHandlingServer, application, server_config
 from streamer.web.stream import StreamIntervals
 
 LONGEST_LINE = 1 << 24
@@ -68,16 +66,10 @@ async def running_server(
     clock: Clock,
     pace: StreamIntervals,
     bell: AlertCoordinator | None = None,
+    limits: ConnectionLimits | None = None,
 ) -> AsyncIterator[InLoopServer]:
     app = application(reader, settings, clock, pace, coordinator=bell)
-    config = uvicorn.Config(
-        app,
-        http=TransportHttpProtocol,
-        host="127.0.0.1",
-        port=0,
-        log_config=None,
-        timeout_graceful_shutdown=2,
-    )
+    config = server_config(app, settings.model_copy(update={"port": 0}), limits)
     server = InLoopServer(SignalHandlingServer(config, app.state.streams.end))
     await server.started()
     try:

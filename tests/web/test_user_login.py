@@ -490,7 +490,7 @@ def test_a_wrong_setting_is_named_and_no_secret_shown(given: dict[str, Any], exp
 
 def test_who_could_never_come_in_is_named() -> None:
     with pytest.raises(
-        SettingsError, match=r"^users\.ann: expected a password or tokens, as there is no proxy$"
+        SettingsError, match=r"^users\.ann: expected a password or tokens, as no proxy logs people in$"
     ):
         check_users(load_settings(users={"ann": {"role": "admin"}}))
     check_users(SETTINGS)

@@ -14,7 +14,6 @@ from urllib.parse import urlencode
 
 import httpx
 import pytest
-import uvicorn
 from aiokafka import AIOKafkaConsumer
 from starlette.applications import Starlette
 
@@ -24,9 +23,8 @@ from streamer.events.outgoing_records import OutgoingRecord
 from streamer.ingest.serve import LazyProducer
 from streamer.readings.reader import MetricsReader
 from streamer.settings import Settings, SettingsError, UserSettings
-from streamer.web.connection import TransportHttpProtocol
 from streamer.web.credentials import token_hash
-from streamer.web.server import SignalHandlingServer, application
+from streamer.web.server import SignalHandlingServer, application, server_config
 from streamer.web.signatures import SIGNATURE_SCHEMES, SignatureProof, SignedRequest
 from streamer.web.webhook_secrets import check_secrets
 from streamer.web.webhooks import MAX_FAILURES, PublishRecord, WebhookTimeouts
@@ -632,15 +630,7 @@ def test_a_secret_that_cannot_be_meant_stops_the_start_and_is_not_shown(
 
 @asynccontextmanager
 async def serving(app: Starlette) -> AsyncIterator[int]:
-    config = uvicorn.Config(
-        app,
-        http=TransportHttpProtocol,
-        host="127.0.0.1",
-        port=0,
-        log_config=None,
-        timeout_graceful_shutdown=2,
-    )
-    one = InLoopServer(SignalHandlingServer(config, app.state.streams.end))
+    one = InLoopServer(SignalHandlingServer(server_config(app, Settings(port=0)), app.state.streams.end))
     await one.started()
     try:
         yield one.port
