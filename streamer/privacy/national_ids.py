@@ -5,7 +5,7 @@ signs stand for themselves, [...] as in regular expressions. A check gets the id
 """
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 Span = tuple[int, int]
@@ -249,66 +249,88 @@ SHAPES: Final = tuple(
 
 FEWEST_DIGITS: Final = 4
 _LONGEST_ID: Final = 40
+SEPARATOR: Final = r"[ .\-/_*|]"
 _SIGN_PATTERNS: Final = {
     "d": "[0-9]",
     "A": "[A-Z]",
     "X": "[0-9A-Z]",
-    "_": r"[ .\-/]{0,2}",
-    "=": r"[ .\-/]{1,2}",
+    "_": f"(?:{SEPARATOR}{{0,2}}| - )",
+    "=": f"(?:{SEPARATOR}{{1,2}}| - )",
 }
+_SHAPE_END: Final = r"(?![0-9A-Z])(?![.,][0-9])"
 _SHAPE_TOKEN: Final = re.compile(r"\[[^]]*\]|\\.|\(\?[:=!<]?|\{[^}]*\}|.")
 _NUMBER_RUN: Final = re.compile(
-    r"\(?(?:[A-Z]{1,3}[ .\-/]){0,2}[A-Z]{0,6}[0-9][0-9A-Z]*"
-    r"(?:[ .\-/()+]{1,3}(?:[A-Z]{0,6}[0-9][0-9A-Z]*|[A-Z](?![A-Z])))*"
+    r"[0-9][0-9A-Z]*"
+    rf"(?:[ .\-/_*|()+]{{1,3}}(?:[A-Z]{SEPARATOR}{{1,3}})?[A-Z]{{0,6}}[0-9][0-9A-Z]*)*"
+    rf"(?:{SEPARATOR}{{1,3}}[A-Z](?![A-Z]))?"
 )
+_LONGEST_PREFIX: Final = 16
+"""Most characters of an id or a phone number before its first digit."""
 
 
-def compile_shape(shape: str) -> re.Pattern[str]:
-    """Return the pattern of a shape in plain text; no digit or letter may adjoin it.
+class ShapeSearch:
+    """Search for shapes in plain texts; no digit or letter may adjoin one.
 
-    >>> compile_shape("ddd=dd=dddd").search("SSN 078-05-1120.")[0]
-    '078-05-1120'
+    One pattern of all shapes tells where any begins, so that a text is not searched for each of them.
+
+    >>> for index, match in ShapeSearch(["ddd=dd=dddd", "ddddA"]).matches("SSN 078-05-1120.", 4, 15):
+    ...     print(index, match[0])
+    0 078-05-1120
     """
-    signs = (_SIGN_PATTERNS.get(sign, sign) for sign in _SHAPE_TOKEN.findall(shape))
-    return re.compile(rf"(?<![0-9A-Z])(?<![0-9][.,])(?:{''.join(signs)})(?![0-9A-Z])(?![.,][0-9])")
+
+    def __init__(self, shapes: Iterable[str]) -> None:
+        patterns = [
+            "".join(_SIGN_PATTERNS.get(sign, sign) for sign in _SHAPE_TOKEN.findall(shape))
+            for shape in shapes
+        ]
+        self._patterns = [re.compile(f"(?:{pattern}){_SHAPE_END}") for pattern in patterns]
+        self._beginning = re.compile(rf"(?<![0-9A-Z])(?<![0-9][.,])(?=(?:{'|'.join(patterns)}){_SHAPE_END})")
+
+    def matches(self, text: str, start: int, end: int) -> Iterator[tuple[int, re.Match[str]]]:
+        """Yield the index of a shape and its match, shape by shape, for all that begin in this span."""
+        limit = end + _LONGEST_ID
+        beginnings = [match.start() for match in self._beginning.finditer(text, start, limit)]
+        for index, pattern in enumerate(self._patterns if beginnings else ()):
+            for beginning in beginnings:
+                if beginning < end and (match := pattern.match(text, beginning, limit)):
+                    yield index, match
 
 
 def number_runs(text: str) -> list[Span]:
-    """Return the spans of adjoining words with digits. Every id and phone number lies within one of them.
+    """Return the spans of adjoining words with digits, and a little before. Every id lies within one of them.
 
-    >>> text = "order 12345, or 600 123 457"
+    >>> text = "AN ORDER, 12345, OR THE NUMBER 600 123 457"
     >>> [text[start:end] for start, end in number_runs(text)]
-    ['12345', '600 123 457']
+    ['AN ORDER, 12345', ', OR THE NUMBER 600 123 457']
     """
-    spans = (match.span() for match in _NUMBER_RUN.finditer(text))
-    return [(start, end) for start, end in spans if _count_digits(text[start:end]) >= FEWEST_DIGITS]
+    runs, previous_end = [], 0
+    for match in _NUMBER_RUN.finditer(text):
+        start, end = match.span()
+        if count_digits(match[0]) >= FEWEST_DIGITS:
+            runs.append((max(previous_end, start - _LONGEST_PREFIX), end))
+        previous_end = end
+    return runs
 
 
-def matches_starting_in(text: str, pattern: re.Pattern[str], start: int, end: int) -> Iterator[re.Match[str]]:
-    """Yield the matches that begin in this span; they may end after it."""
-    return (match for match in pattern.finditer(text, start, end + _LONGEST_ID) if match.start() < end)
-
-
-def _count_digits(text: str) -> int:
+def count_digits(text: str) -> int:
     return sum(map(text.count, "0123456789"))
 
 
-_PATTERNS: Final = tuple((compile_shape(one.pattern), one.check) for one in SHAPES)
+_SEARCH: Final = ShapeSearch(shape.pattern for shape in SHAPES)
 
 
-def national_id_spans(text: str) -> list[Span]:
-    """Return the spans of national ids in a plain text, the longest first.
+def national_id_spans(text: str, runs: Iterable[Span]) -> list[Span]:
+    """Return the spans of national ids in the number runs of a plain text, the longest first.
 
     A run of one repeated digit is no id.
 
-    >>> national_id_spans("MY DNI IS 12345678Z")
+    >>> national_id_spans("MY DNI IS 12345678Z", number_runs("MY DNI IS 12345678Z"))
     [(10, 19)]
     """
     spans = []
-    for start, end in number_runs(text):
-        for pattern, check in _PATTERNS:
-            for match in matches_starting_in(text, pattern, start, end):
-                number = "".join(filter(str.isalnum, match[0]))
-                if len(set(number)) > 1 and check(number):
-                    spans.append(match.span())
+    for start, end in runs:
+        for shape_index, match in _SEARCH.matches(text, start, end):
+            number = "".join(filter(str.isalnum, match[0]))
+            if len(set(number)) > 1 and SHAPES[shape_index].check(number):
+                spans.append(match.span())
     return sorted(spans, key=lambda span: span[0] - span[1])

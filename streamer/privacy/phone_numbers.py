@@ -4,17 +4,19 @@ Texts are in the plain form of `redaction`. Shapes are as in `national_ids`.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from streamer.privacy.national_ids import Span, compile_shape, matches_starting_in, number_runs
+from streamer.privacy.national_ids import SEPARATOR, ShapeSearch, Span
 
 _SHAPES: Final = (
     "0[1-9]_dd_dd_dd_dd",  # France
     "0[1-9]d{7,10}",
-    r"\(?0[1-9]d{0,3}\)?(?:=d{2,8}){1,4}",  # after the trunk prefix 0
+    r"\(?0[1-9]d{0,3}\)?(?: / |=)d{2,8}(?:=d{2,8}){0,3}",  # after the trunk prefix 0
+    "0=[1-9](?:=d){8,9}",  # digit by digit
     "[4-9]dd_ddd_ddd",  # Spain, Portugal, Poland
     "[6-9]dd=dd=dd=dd",
+    "[2-9]d=ddd=dd=dd",  # Spain, Switzerland
     r"(?:1_)?\(?[2-9]dd\)?_[2-9]dd_dddd",  # North America
     "1[3-9]d_dddd_dddd",  # China
     "[6-9]dddd_ddddd",  # India
@@ -24,10 +26,12 @@ _SHAPES: Final = (
     "[1-9]d=dddd=dddd",  # Mexico
     "[2-9]d dd dd dd",  # Denmark, Norway
 )
-_PATTERNS: Final = tuple(map(compile_shape, _SHAPES))
+_SEARCH: Final = ShapeSearch(_SHAPES)
+_LISTED_PAIRS: Final = re.compile(r"(?<![0-9])0[1-9]([,:;]) ?[0-9]{2}(?:\1 ?[0-9]{2}){3}(?![0-9])")
+"""A French number parted by signs that part lists and times elsewhere."""
 _UNIT_SUFFIX: Final = re.compile(r" ?(?:[%€$£¥₹]|(?:EUROS?|EUR|USD|GBP|KM|KG|POINTS?)\b)")
 _INTERNATIONAL: Final = re.compile(
-    r"(?:\+|(?<![0-9])00) ?(?P<digits>[1-9][0-9]*(?:[ .\-/]{0,2}\(?[0-9]+\)?){0,15})"
+    rf"(?:\+|(?<![0-9])00) ?(?P<digits>[1-9][0-9]*\)?(?:{SEPARATOR}{{0,3}}\(?[0-9]+\)?){{0,15}})"
 )
 _MIN_INTERNATIONAL_DIGITS: Final = 8
 _MAX_INTERNATIONAL_DIGITS: Final = 13
@@ -54,7 +58,7 @@ _AFTER_PHONE_WORD: Final = re.compile(
     rf"(?:[ .:=#(]|(?:{'|'.join(_LINK_WORDS.split())})(?![A-Z]))*$"
 )
 _MAX_PREFIX_CHARACTERS: Final = 30
-_DIGITS: Final = re.compile(r"[0-9](?:[ .\-/()]{0,2}[0-9]){5,12}(?![0-9])")
+_DIGITS: Final = re.compile(r"[0-9](?:[ .\-/_*|()]{0,3}[0-9]){5,12}(?![0-9])")
 
 
 def international_number_spans(text: str) -> Iterator[Span]:
@@ -69,21 +73,21 @@ def international_number_spans(text: str) -> Iterator[Span]:
             yield match.start(), end
 
 
-def labelled_number_spans(text: str) -> Iterator[Span]:
+def labelled_number_spans(text: str, runs: Iterable[Span]) -> Iterator[Span]:
     """Yield the spans of numbers that follow a word such as "phone"."""
-    for start, end in number_runs(text):
+    for start, end in runs:
         for match in _DIGITS.finditer(text, start, end):
             if _AFTER_PHONE_WORD.search(text[max(0, match.start() - _MAX_PREFIX_CHARACTERS) : match.start()]):
                 yield match.span()
 
 
-def domestic_number_spans(text: str) -> Iterator[Span]:
+def domestic_number_spans(text: str, runs: Iterable[Span]) -> Iterator[Span]:
     """Yield the spans of all other phone numbers. Spans may overlap; the more common shapes come first."""
-    for start, end in number_runs(text):
-        for pattern in _PATTERNS:
-            for match in matches_starting_in(text, pattern, start, end):
-                if _is_domestic(match[0]) and not _UNIT_SUFFIX.match(text, match.end()):
-                    yield match.span()
+    for start, end in runs:
+        for _, match in _SEARCH.matches(text, start, end):
+            if _is_domestic(match[0]) and not _UNIT_SUFFIX.match(text, match.end()):
+                yield match.span()
+    yield from (match.span() for match in _LISTED_PAIRS.finditer(text))
 
 
 def _longest_end(match: re.Match[str]) -> int | None:

@@ -1,55 +1,50 @@
 """Redact personal data in comments: cards, accounts, e-mail addresses, phone numbers, national ids.
 
-They are found in a plain form of the text: digits of every script are 0 to 9, letters are upper case, and
-all dashes are one. The rest of the text stays as it was written. A doubtful long number is removed: people
-read a comment for its words.
+They are found in a plain form of the text: digits of every script are 0 to 9, letters are upper case, all
+dashes are one, line ends and tabs are blanks, and what cannot be seen is left out. The rest of the text
+stays as it was written. A doubtful long number is removed: people read a comment for its words.
+
+The work grows with the length of the text, whatever is in it: a text with more digits than anybody writes in
+an answer is not looked at number by number, all longer numbers in it go.
 """
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
 
-from streamer.privacy.national_ids import FEWEST_DIGITS, luhn, national_id_spans
+from streamer.privacy.bank_numbers import card_spans, iban_spans
+from streamer.privacy.email_addresses import email_spans, may_hold_address
+from streamer.privacy.national_ids import (
+    FEWEST_DIGITS,
+    Span,
+    count_digits,
+    national_id_spans,
+    number_runs,
+)
 from streamer.privacy.phone_numbers import (
     domestic_number_spans,
     international_number_spans,
     labelled_number_spans,
 )
 
-Span = tuple[int, int]
-
-_UPPERCASE: Final = {small: small - 32 for small in range(ord("a"), ord("z") + 1)}
-_CARD_LENGTHS: Final = range(13, 20)
-"""Possible numbers of digits of a card (ISO/IEC 7812)."""
+MOST_DIGITS: Final = 150
+"""Digits in a text up to which each number is looked at: a card, an account, two phone numbers and ten dates
+have 130. Longer numbers of a text with more of them are all removed."""
+LONGEST_COMMENT: Final = 4_000
+"""Most characters kept. A longer text is no comment, and takes long to search."""
+_BLANKS: Final = "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85\u2028\u2029"
+_ASCII_SIGNS: Final = {code: " " if chr(code) in _BLANKS else chr(code).upper() for code in range(128)}
+_ASCII_TEXT: Final = re.compile(r"[\t-\r\x1c-\x7e]*")
+_LONGEST_SIGNS: Final = 4
+"""Most signs that one character stands for. Longer ones are whole Arabic phrases."""
+_LETTER_O: Final = re.compile(r"(?<![0-9A-Z])O(?=[0-9])")
 _DATE: Final = re.compile(
     r"(?<![0-9])(?:(?:19|20)[0-9]{2}([-/.])[01]?[0-9]\1[0-3]?[0-9]"
     r"|[0-3]?[0-9]([-/.])[0-3]?[0-9]\2(?:19|20)?[0-9]{2})(?![0-9]|[-/.][0-9])"
 )
-_LETTER: Final = r"[^\W\u0e00-\u0e7f\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]"
-"""Sign of a script with spaces between words. In other scripts an address has no visible beginning."""
-_AT: Final = r"(?:@| ?[(\[] ?(?:AT|ÄT|AROBASE|ARROBA|CHIOCCIOLA) ?[)\]] ?)"
-_DOT: Final = r"(?:\.| ?[(\[] ?(?:DOT|PUNKT|POINT|PUNTO) ?[)\]] ?)"
-_EMAILS: Final = (
-    rf"{_LETTER}(?:{_LETTER}|[.+%'-]){{0,63}}{_AT}{_LETTER}(?:{_LETTER}|-){{0,62}}"
-    rf"(?:{_DOT}{_LETTER}(?:{_LETTER}|-){{0,62}}){{1,8}}",
-    rf"[\w.+-]{{1,64}}{_AT}\w[\w-]{{0,62}}(?:{_DOT}\w[\w-]{{0,62}}){{1,8}}",
-    rf"{_LETTER}(?:{_LETTER}|[.+%'-]){{0,63}}@[^\W\d]{_LETTER}{{2,62}}",
-)
-_SPOKEN_AT: Final = re.compile(_AT)
-_EMAIL_PATTERNS: Final = tuple(map(re.compile, _EMAILS))
-_IBAN: Final = re.compile(r"(?<![0-9A-Z])(?=([A-Z]{2}[0-9]{2}(?:[ -]?[0-9A-Z]){11,29}))")
-_IBAN_LENGTHS: Final = {
-    country: length
-    for length, countries in {
-        15: "NO", 16: "BE", 18: "DK FI FO GL NL SD", 19: "MK SI", 20: "AT BA EE KZ LT LU MN XK",
-        21: "CH HR LI LV", 22: "BG BH CR DE GB GE IE ME RS VA", 23: "AE GI IL IQ OM SO TL",
-        24: "AD CZ ES MD PK RO SA SE SK TN VG", 25: "LY PT ST", 26: "IS TR",
-        27: "BI DJ FR GR IT MC MR SM", 28: "AL AZ BY CY DO GT HU LB NI PL SV", 29: "BR EG PS QA UA",
-        30: "JO KW MU YE", 31: "MT SC", 32: "LC", 33: "RU",
-    }.items()
-    for country in countries.split()
-}  # fmt: skip
+_ANY_NUMBER: Final = re.compile(r"[0-9](?:[\W_]{0,3}[A-Z]?[0-9]){3,}")
 
 
 class _PlainText(NamedTuple):
@@ -58,9 +53,10 @@ class _PlainText(NamedTuple):
     text: str
     positions: Sequence[int]
 
-
-LONGEST_COMMENT: Final = 4_000
-"""Most characters kept. A longer text is no comment, and takes long to search."""
+    def original_span(self, start: int, end: int, length: int) -> Span:
+        """Return the span in the original text of this length, with what cannot be seen behind it."""
+        next_position = self.positions[end] if end < len(self.positions) else length
+        return self.positions[start], max(self.positions[end - 1] + 1, next_position)
 
 
 def redact_comment(comment: str) -> str:
@@ -72,21 +68,47 @@ def redact_comment(comment: str) -> str:
 
 
 def redact_text(text: str) -> str:
-    """Replace personal data by [card], [iban], [email], [id] or [phone].
+    """Replace personal data by [card], [iban], [email], [id] or [phone], by [number] among many numbers.
 
     >>> redact_text("Rude! Call me on +34 600 123 456 or ann@example.org, order 12345")
     'Rude! Call me on [phone] or [email], order 12345'
     """
     plain = _plain_text(text)
-    if not _may_be_personal(plain.text):
+    digit_count = count_digits(plain.text)
+    if digit_count < FEWEST_DIGITS and not may_hold_address(plain.text):
         return text
     covered, redactions = bytearray(len(plain.text)), []
-    for label, finder in _FINDERS:
-        for start, end in finder(plain.text):
+    for label, spans in _found_spans(plain.text, digit_count):
+        for start, end in spans:
             if covered.find(1, start, end) < 0:
                 covered[start:end] = bytes([1]) * (end - start)
-                redactions.append((plain.positions[start], plain.positions[end - 1] + 1, label))
+                redactions.append((*plain.original_span(start, end, len(text)), label))
     return _replace_spans(text, sorted(redactions))
+
+
+def _found_spans(text: str, digit_count: int) -> Iterator[tuple[str, Iterable[Span]]]:
+    """Yield labels and what they are for, in order: the first one to find a span labels it.
+
+    "" leaves the text as it is.
+    """
+    yield "email", email_spans(text)
+    if digit_count < FEWEST_DIGITS:
+        return
+    if digit_count > MOST_DIGITS:
+        yield "number", _pattern_spans(_ANY_NUMBER, text)
+        return
+    runs = number_runs(text)
+    yield "iban", iban_spans(text)
+    yield "phone", international_number_spans(text)
+    yield "card", card_spans(text)
+    yield "phone", labelled_number_spans(text, runs)
+    yield "id", national_id_spans(text, runs)
+    yield "", _pattern_spans(_DATE, text)  # a date and a time together look like a phone number
+    yield "phone", domestic_number_spans(text, runs)
+
+
+def _pattern_spans(pattern: re.Pattern[str], text: str) -> Iterator[Span]:
+    return (match.span() for match in pattern.finditer(text))
 
 
 def _replace_spans(text: str, redactions: Sequence[tuple[int, int, str]]) -> str:
@@ -97,23 +119,21 @@ def _replace_spans(text: str, redactions: Sequence[tuple[int, int, str]]) -> str
     return "".join([*pieces, text[copied_to:]])
 
 
-def _may_be_personal(text: str) -> bool:
-    if "@" in text or sum(map(text.count, "0123456789")) >= FEWEST_DIGITS:
-        return True
-    return ("(" in text or "[" in text) and _SPOKEN_AT.search(text) is not None
-
-
 def _plain_text(text: str) -> _PlainText:
-    if text.isascii():
-        return _PlainText(text.translate(_UPPERCASE), range(len(text)))
-    signs = [(sign, position) for position, character in enumerate(text) for sign in _plain_signs(character)]
-    return _PlainText("".join(sign for sign, _ in signs), [position for _, position in signs])
+    if _ASCII_TEXT.fullmatch(text):
+        return _PlainText(_LETTER_O.sub("0", text.translate(_ASCII_SIGNS)), range(len(text)))
+    signs = [_plain_signs(character) for character in text]
+    plain = _LETTER_O.sub("0", "".join(signs))
+    if len(plain) == len(text) and all(signs):
+        return _PlainText(plain, range(len(text)))
+    return _PlainText(plain, [position for position, sign in enumerate(signs) for _ in sign])
 
 
+@lru_cache(maxsize=8_192)
 def _plain_signs(character: str) -> str:
-    """Return a character in plain form; an invisible one gives an empty text."""
-    if character.isascii():
-        return character.translate(_UPPERCASE)
+    """Return a character in plain form; one that cannot be seen, or sits on another, gives an empty text."""
+    if character in _BLANKS:
+        return " "
     match unicodedata.category(character):
         case "Nd":
             return str(unicodedata.decimal(character))
@@ -121,59 +141,9 @@ def _plain_signs(character: str) -> str:
             return "-"
         case "Zs":
             return " "
-        case "Cf":
+        case "Cc" | "Cf" | "Mn" | "Me":
             return ""
-    return "-" if character == "\u2212" else unicodedata.normalize("NFKC", character).upper()
-
-
-def _email_spans(text: str) -> Iterator[Span]:
-    if _SPOKEN_AT.search(text) is None:
-        return
-    for pattern in _EMAIL_PATTERNS:
-        for match in pattern.finditer(text):
-            yield match.span()
-
-
-def _iban_spans(text: str) -> Iterator[Span]:
-    for match in _IBAN.finditer(text):
-        length = _IBAN_LENGTHS.get(match[1][:2], 0)
-        positions = [position for position in range(*match.span(1)) if text[position].isalnum()][:length]
-        if length and len(positions) == length and _mod_97("".join(text[position] for position in positions)):
-            yield match.start(1), positions[-1] + 1
-
-
-def _mod_97(iban: str) -> bool:
-    """Check the digits of an IBAN (ISO 13616)."""
-    return int("".join(str(int(sign, 36)) for sign in iban[4:] + iban[:4])) % 97 == 1
-
-
-def _card_spans(text: str) -> Iterator[Span]:
-    """Yield the spans of adjoining groups of digits that together make a card number."""
-    groups = [(match.start(), match.end(), match[0]) for match in re.finditer("[0-9]+", text)]
-    for first, (start, end, number) in enumerate(groups):
-        for next_start, next_end, group in (
-            *groups[first + 1 : first + _CARD_LENGTHS.stop],
-            (len(text) + 2, 0, ""),
-        ):
-            if len(number) in _CARD_LENGTHS and luhn(number) and len(set(number)) > 1:
-                yield start, end
-            if len(number) >= _CARD_LENGTHS.stop or next_start - end > 1 or text[end] not in " .-":
-                break
-            number, end = number + group, next_end
-
-
-def _date_spans(text: str) -> Iterator[Span]:
-    return (match.span() for match in _DATE.finditer(text))
-
-
-_FINDERS: Final[Sequence[tuple[str, Callable[[str], Iterable[Span]]]]] = (
-    ("email", _email_spans),
-    ("iban", _iban_spans),
-    ("phone", international_number_spans),
-    ("card", _card_spans),
-    ("phone", labelled_number_spans),
-    ("id", national_id_spans),
-    ("", _date_spans),  # a date and a time together look like a phone number
-    ("phone", domestic_number_spans),
-)
-"""The finders by label, in order: the first one to find a span labels it. "" leaves the text as it is."""
+    if character == "\u2212":
+        return "-"
+    signs = unicodedata.normalize("NFKC", character).upper()
+    return signs if len(signs) <= _LONGEST_SIGNS else "?"
