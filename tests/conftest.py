@@ -57,7 +57,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 LONG = (
     "faults", "test_incident", "test_rebuild", "replay", "test_privacy", "test_exactness",
-    "test_interleaving",
+    "test_interleaving", "test_planted_faults", "test_documents", "test_oracle",
 )  # fmt: skip
 """Folders and files that take longest: begun first, none is what all others wait for at the end."""
 
