@@ -18,7 +18,7 @@ import redis.asyncio
 import yaml
 
 from streamer.operations.validation import validate
-from streamer.settings import Settings, load_settings
+from streamer.settings import KafkaSettings, Settings, load_settings
 from streamer.web.access_checks import check_host
 from streamer.web.credentials import password_hash, token_hash
 from streamer.web.users import UserDirectory
@@ -213,7 +213,8 @@ def test_every_variable_is_a_setting(name: str, monkeypatch: pytest.MonkeyPatch,
     known = {"CONFIG"} | {field.upper() for field in Settings.model_fields}
     assert {one.partition("__")[0] for one in variables} <= known
     settings = settings_of(name, monkeypatch, tmp_path)
-    assert (settings.kafka, settings.redis_url()) == ("kafka:9092", "redis://:a1b2c3@redis:6379/0")
+    addresses = settings.kafka.bootstrap_servers, settings.redis_url()
+    assert addresses == ("kafka:9092", "redis://:a1b2c3@redis:6379/0")
 
 
 @pytest.mark.parametrize("name", OURS)
@@ -380,8 +381,8 @@ def test_kafka_starts_as_it_is_configured_and_a_worker_makes_its_topics_there() 
 
 
 async def _topics_are_made(kafka: ApacheKafka) -> None:
-    made = await ensure_topics(kafka.address)
+    made = await ensure_topics(KafkaSettings(bootstrap_servers=kafka.address))
     async with asyncio.timeout(20):
-        while not all((await count_partitions(kafka.address)).values()):  # noqa: ASYNC110 - brokers hear of them later
+        while not all((await count_partitions(KafkaSettings(bootstrap_servers=kafka.address))).values()):  # noqa: ASYNC110 - brokers hear of them later
             await asyncio.sleep(0.1)
-    assert set(made) == set(await count_partitions(kafka.address))
+    assert set(made) == set(await count_partitions(KafkaSettings(bootstrap_servers=kafka.address)))

@@ -160,7 +160,7 @@ class LetterBroker:
 @pytest.fixture
 async def letter_broker(fresh_broker: Broker, store_url: str, center: str) -> LetterBroker:
     settings = load_settings(kafka=fresh_broker.address, redis=store_url, center=center)
-    await kafka.ensure_topics(fresh_broker.address)
+    await kafka.ensure_topics(fresh_broker.settings)
     return LetterBroker(settings)
 
 
@@ -198,7 +198,8 @@ class CountingWorker(NamedTuple):
 async def counting_worker(letter_broker: LetterBroker, tmp_path: Path) -> AsyncIterator[CountingWorker]:
     settings = letter_broker.settings
     store = await RedisStore.connect(settings.redis_url(), settings.center)
-    names = {"kafka": settings.kafka, "redis": settings.redis_url(), "center": settings.center}
+    address, url = settings.kafka.bootstrap_servers, settings.redis_url()
+    names = {"kafka": address, "redis": url, "center": settings.center}
     worker = Worker(names, tmp_path / "worker.log")
     try:
         yield CountingWorker(letter_broker, worker, store)
@@ -350,7 +351,7 @@ async def test_of_a_trimmed_log_what_is_left_is_sent(
 ) -> None:
     survey = record("survey-completed", SURVEY)
     first, second = await letter_broker.publish_rejected(survey, survey)
-    admin = AIOKafkaAdminClient(bootstrap_servers=letter_broker.settings.kafka)
+    admin = AIOKafkaAdminClient(bootstrap_servers=letter_broker.settings.kafka.bootstrap_servers)
     await admin.start()
     await admin.delete_records({TopicPartition(first.topic, first.partition): RecordsToDelete(second.offset)})
     await admin.close()
@@ -362,7 +363,7 @@ async def test_of_a_trimmed_log_what_is_left_is_sent(
 
 @pytest.mark.apache
 async def test_the_letters_topic_is_compacted_and_the_others_are_not(letter_broker: LetterBroker) -> None:
-    admin = AIOKafkaAdminClient(bootstrap_servers=letter_broker.settings.kafka)
+    admin = AIOKafkaAdminClient(bootstrap_servers=letter_broker.settings.kafka.bootstrap_servers)
     await admin.start()
     topics = (DEAD_LETTER_TOPIC, "call-completed")
     asked = [ConfigResource(ConfigResourceType.TOPIC, topic, {"cleanup.policy": None}) for topic in topics]
@@ -552,7 +553,7 @@ def test_the_commands_say_it_in_lines(command_environment: Mapping[str, str]) ->
 
 @pytest.fixture
 def command_environment(letter_broker: LetterBroker) -> Mapping[str, str]:
-    return os.environ | {"STREAMER_KAFKA": letter_broker.settings.kafka}
+    return os.environ | {"STREAMER_KAFKA": letter_broker.settings.kafka.bootstrap_servers}
 
 
 def run_command(env: Mapping[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":

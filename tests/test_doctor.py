@@ -43,9 +43,9 @@ def about(findings: list[CheckFinding], what: str) -> CheckFinding:
 async def test_a_healthy_center_with_no_worker_yet_gets_one_warning(
     broker: Broker, fresh_redis: RedisServer, center: str
 ) -> None:
-    await kafka.ensure_topics(broker.address)
+    await kafka.ensure_topics(broker.settings)
     async with asyncio.timeout(10):
-        while not all((await kafka.count_partitions(broker.address)).values()):  # noqa: ASYNC110 - Kafka tells late
+        while not all((await kafka.count_partitions(broker.settings)).values()):  # noqa: ASYNC110 - Kafka tells late
             await asyncio.sleep(0.1)
     settings = load_settings(
         kafka=broker.address, redis=fresh_redis.url, center=center, customer_keys={"1": new_customer_key()}

@@ -27,7 +27,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from streamer.cli import main
 from streamer.events.decoding import DEAD_LETTER_TOPIC
 from streamer.operations.validation import validate
-from streamer.settings import load_settings
+from streamer.settings import KafkaSettings, load_settings
 from streamer.web.credentials import password_hash
 from streamer.worker import kafka
 from tests.events.adapters.sample_payloads import sample_lines
@@ -238,11 +238,13 @@ async def _send_off_scale(broker: str) -> str:
         "queue": "hello",
         "answers": {"nps": 11},
     }
-    producer = await kafka.start_producer(broker)
+    producer = await kafka.start_producer(KafkaSettings(bootstrap_servers=broker))
     record = await producer.send_and_wait("survey-completed", json.dumps(answer).encode())
     await producer.stop()
     coordinates = f"survey-completed:{record.partition}:{record.offset}"
-    partition_count = (await kafka.count_partitions(broker))[DEAD_LETTER_TOPIC]
+    partition_count = (await kafka.count_partitions(KafkaSettings(bootstrap_servers=broker)))[
+        DEAD_LETTER_TOPIC
+    ]
     consumer = AIOKafkaConsumer(bootstrap_servers=broker, auto_offset_reset="earliest")
     await consumer.start()
     try:

@@ -162,7 +162,7 @@ async def test_a_rebuild_brings_all_over_and_ends_what_is_left_of_earlier_releas
     numbers = await former_of(client)
     before = await numbers.changes(None, positions=True)
     settings = settings.model_copy(update={"kafka": broker.address})
-    await kafka.ensure_topics(broker.address, 2, 36_500 * 86_400_000)
+    await kafka.ensure_topics(broker.settings, 2, 36_500 * 86_400_000)
     await publish(broker.address, dump.records)
 
     assert await run_rebuild(settings, yes=False) == 0, capsys.readouterr()

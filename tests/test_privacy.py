@@ -150,7 +150,7 @@ class Run:
             for topic, value, headers in planted()
             for key in (ANA.encode(), b"")
         ]
-        producer = await kafka.start_producer(self.broker.address)
+        producer = await kafka.start_producer(self.broker.settings)
         try:
             await kafka_log.send(producer, messages)
         finally:
@@ -163,7 +163,7 @@ class Run:
         messages = [
             SimulatedMessage(now, "call-completed", b"", json.dumps(one).encode(), []) for one in calls
         ]
-        producer = await kafka.start_producer(self.broker.address)
+        producer = await kafka.start_producer(self.broker.settings)
         await kafka_log.send(producer, messages)
         await producer.stop()
         async with asyncio.timeout(60):
@@ -233,7 +233,7 @@ def command(run: Run, *arguments: str, stdin: str = "") -> str:
 async def run(
     fresh_broker: Broker, fresh_redis: RedisServer, center: str, tmp_path: Path
 ) -> AsyncIterator[Run]:
-    await kafka.ensure_topics(fresh_broker.address)
+    await kafka.ensure_topics(fresh_broker.settings)
     run = Run(fresh_broker, fresh_redis, center, tmp_path)
     try:
         await run.serve.start()

@@ -69,7 +69,8 @@ class Center:
     def command(self, *arguments: str) -> list[dict[str, Any]]:
         """Return what `streamer query` prints."""
         settings = self.settings
-        ours = {"KAFKA": settings.kafka, "REDIS": settings.redis_url(), "CENTER": settings.center}
+        address, url = settings.kafka.bootstrap_servers, settings.redis_url()
+        ours = {"KAFKA": address, "REDIS": url, "CENTER": settings.center}
         env = os.environ | {f"STREAMER_{name}": value for name, value in ours.items()}
         command = [sys.executable, "-m", "streamer", "query", *arguments, "--json"]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
@@ -81,7 +82,7 @@ class Center:
 @pytest.fixture
 async def center(fresh_broker: Broker, store_url: str, center: str, tmp_path: Path) -> AsyncIterator[Center]:
     parts = {"kafka": fresh_broker.address, "redis": store_url, "center": center}
-    await kafka.ensure_topics(fresh_broker.address)
+    await kafka.ensure_topics(fresh_broker.settings)
     store = await RedisStore.connect(store_url, center)
     worker = Worker(parts, tmp_path / "worker.log")
     try:

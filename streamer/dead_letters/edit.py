@@ -13,6 +13,7 @@ from streamer.events.decoding import TOPICS, KafkaRecord, decode
 from streamer.events.models import RejectedEvent
 from streamer.events.outgoing_records import outgoing_record
 from streamer.events.raw_topics import source_of_topic
+from streamer.events.topic_names import CONTRACT_NAMES, TopicNames
 from streamer.readings.query import QueryError
 from streamer.settings import Settings
 
@@ -38,7 +39,7 @@ def parse_edit(text: str) -> tuple[str, Any]:
         ) from None
 
 
-def edit_record(record: KafkaRecord, edits: FieldEdits) -> KafkaRecord:
+def edit_record(record: KafkaRecord, edits: FieldEdits, names: TopicNames = CONTRACT_NAMES) -> KafkaRecord:
     """Return the record with edited data, in the envelope it came in. Raise DeadLetterError if impossible.
 
     >>> value = b'{"response_id":"r-9","answers":{"nps":11}}'
@@ -49,7 +50,7 @@ def edit_record(record: KafkaRecord, edits: FieldEdits) -> KafkaRecord:
     if not edits:
         return record
     body = _object(record.value or b"", "the value")
-    if record.topic in TOPICS and _is_structured(record, body):
+    if names.in_contract(record.topic) in TOPICS and _is_structured(record, body):
         _edit_enveloped(body, edits)
     else:
         _edit_data(body, edits)
@@ -112,11 +113,12 @@ def recheck_record(record: KafkaRecord, settings: Settings) -> RejectedEvent | N
 
     Raise DeadLetterError for a topic that streamer does not read.
     """
-    if record.topic in TOPICS:
-        outcome = decode(record, settings.counting_rules())
+    topic = settings.kafka.names.in_contract(record.topic)
+    if topic in TOPICS:
+        outcome = decode(record, settings.counting_rules(), topic=topic)
         return outcome if isinstance(outcome, RejectedEvent) else None
-    name = source_of_topic(record.topic)
-    if name == record.topic or name not in SOURCES:
+    name = source_of_topic(topic or "")
+    if name == topic or name not in SOURCES:
         raise DeadLetterError(f"streamer does not read the topic {record.topic}")
     payload_items = read_payload(SOURCES[name], record.value or b"", settings.source_options(name))
     outgoing_results = [

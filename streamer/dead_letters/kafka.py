@@ -24,7 +24,10 @@ from numpy.typing import NDArray
 from streamer.dead_letters.dead_letter import DeadLetter, RecordCoordinates, parse_letter
 from streamer.dead_letters.letter_index import LetterPlaces, OpenLetterIndex
 from streamer.events.decoding import DEAD_LETTER_TOPIC, KafkaRecord
+from streamer.events.topic_names import TopicNames
+from streamer.settings import KafkaSettings
 from streamer.worker.kafka import count_all_partitions, standalone_consumer, start_producer, stop_consumer
+from streamer.worker.kafka_connection import start_client
 
 _POLL_TIMEOUT_MS: Final = 500
 _IDLE_TIMEOUT_S: Final = 20.0
@@ -38,7 +41,7 @@ _CHUNK_BYTES: Final = 16 * 1024 * 1024
 
 @asynccontextmanager
 async def open_letters(
-    bootstrap: str, coordinates: Sequence[RecordCoordinates] = ()
+    kafka: KafkaSettings, coordinates: Sequence[RecordCoordinates] = ()
 ) -> AsyncIterator[AsyncIterator[DeadLetter]]:
     """Open an iterator over all open letters, or those about the records at `coordinates`; there are none if
     the topic does not exist. Raise KafkaError.
@@ -46,20 +49,23 @@ async def open_letters(
     The topic is read twice: to find which letters are open, and to read these. So no more is held in memory
     than where they are.
     """
-    partition_count = (await count_all_partitions(bootstrap)).get(DEAD_LETTER_TOPIC, 0)
-    async with _consumer(bootstrap) as consumer:
+    topic = kafka.names.on_broker(DEAD_LETTER_TOPIC)
+    partition_count = (await count_all_partitions(kafka)).get(topic, 0)
+    async with _consumer(kafka) as consumer:
         index = OpenLetterIndex(coordinates)
         if partition_count:
-            partitions = [TopicPartition(DEAD_LETTER_TOPIC, number) for number in range(partition_count)]
+            partitions = [TopicPartition(topic, number) for number in range(partition_count)]
             async for record in _read_to_end(consumer, partitions):
                 index.add(record)
-        async with aclosing(_read_letters(consumer, index.places())) as letters:
+        async with aclosing(_read_letters(consumer, topic, index.places())) as letters:
             yield letters
 
 
-async def _read_letters(consumer: AIOKafkaConsumer, places: LetterPlaces) -> AsyncGenerator[DeadLetter]:
+async def _read_letters(
+    consumer: AIOKafkaConsumer, topic: str, places: LetterPlaces
+) -> AsyncGenerator[DeadLetter]:
     for partition, offsets in places.offsets_by_partition.items():
-        async for record in _records_at(consumer, TopicPartition(DEAD_LETTER_TOPIC, partition), offsets):
+        async for record in _records_at(consumer, TopicPartition(topic, partition), offsets):
             yield parse_letter(record, places.partitions_of(record))
 
 
@@ -103,17 +109,18 @@ class OriginalReader:
 
 
 @asynccontextmanager
-async def original_reader(bootstrap: str) -> AsyncIterator[OriginalReader]:
-    partition_counts = await count_all_partitions(bootstrap)
-    async with _consumer(bootstrap) as consumer:
+async def original_reader(kafka: KafkaSettings) -> AsyncIterator[OriginalReader]:
+    partition_counts = await count_all_partitions(kafka)
+    async with _consumer(kafka) as consumer:
         yield OriginalReader(consumer, partition_counts)
 
 
 class RetryProducer:
     """Writes records back to their partitions, and closes letters."""
 
-    def __init__(self, kafka_producer: AIOKafkaProducer) -> None:
+    def __init__(self, kafka_producer: AIOKafkaProducer, names: TopicNames) -> None:
         self._kafka_producer = kafka_producer
+        self._letter_topic = names.on_broker(DEAD_LETTER_TOPIC)
 
     async def resend(self, records: Sequence[KafkaRecord]) -> None:
         """Send each record to the partition it was in, with its original timestamp."""
@@ -134,7 +141,7 @@ class RetryProducer:
         letter_partitions = [(letter, partition) for letter in letters for partition in letter.partitions]
         await self._send_in_batches(
             lambda letter_partition: self._kafka_producer.send(
-                DEAD_LETTER_TOPIC,
+                self._letter_topic,
                 None,
                 key=str(letter_partition[0].coordinates).encode(),
                 partition=letter_partition[1],
@@ -152,19 +159,19 @@ class RetryProducer:
 
 
 @asynccontextmanager
-async def retry_producer(bootstrap: str) -> AsyncIterator[RetryProducer]:
-    kafka_producer = await start_producer(bootstrap)
+async def retry_producer(kafka: KafkaSettings) -> AsyncIterator[RetryProducer]:
+    kafka_producer = await start_producer(kafka)
     try:
-        yield RetryProducer(kafka_producer)
+        yield RetryProducer(kafka_producer, kafka.names)
     finally:
         await kafka_producer.stop()
 
 
 @asynccontextmanager
-async def _consumer(bootstrap: str) -> AsyncIterator[AIOKafkaConsumer]:
-    consumer = standalone_consumer(bootstrap)
+async def _consumer(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaConsumer]:
+    consumer = standalone_consumer(kafka)
     try:
-        await consumer.start()
+        await start_client(kafka, consumer.start)
         yield consumer
     finally:
         await stop_consumer(consumer)

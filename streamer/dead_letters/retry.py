@@ -41,7 +41,7 @@ def plan_retries(
             yield RetryOutcome(letter, None, RECORD_GONE)
             continue
         try:
-            record = edit_record(originals_by_coordinates[letter.coordinates], edits)
+            record = edit_record(originals_by_coordinates[letter.coordinates], edits, settings.kafka.names)
             rejected = recheck_record(record, settings)
         except DeadLetterError as error:
             yield RetryOutcome(letter, None, str(error))

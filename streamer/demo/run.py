@@ -23,7 +23,7 @@ from streamer.demo.embedded import (
     free_port,
     supervise,
 )
-from streamer.settings import Settings, SettingsError, load_settings
+from streamer.settings import KafkaSettings, Settings, SettingsError, load_settings
 from streamer.worker import kafka
 
 _LIVE_S = 90.0
@@ -103,7 +103,7 @@ def _stop_on_signals() -> None:
 async def _run_center(port: int, simulate_command: list[str] | None) -> AsyncIterator[DemoAddresses]:
     """Run all processes. The store outlives the broker, and both outlive the processes that use them."""
     async with embedded_store() as redis, embedded_broker() as address, AsyncExitStack() as stack:
-        await kafka.ensure_topics(address)
+        await kafka.ensure_topics(KafkaSettings(bootstrap_servers=address))
         addresses = DemoAddresses(address, redis, f"http://{LOOPBACK}:{port or free_port()}")
         env = _environment(addresses)
 
@@ -120,12 +120,15 @@ async def _run_center(port: int, simulate_command: list[str] | None) -> AsyncIte
 
 
 def _environment(addresses: DemoAddresses) -> dict[str, str]:
-    """Return the environment of the children: the user's settings stay, and override the demo's rules."""
+    """Return the environment of the children: the user's settings stay, but for those of Kafka and Redis, and
+    override the demo's rules."""
     host, port = addresses.url.removeprefix("http://").split(":")
-    overrides = {"KAFKA": addresses.kafka, "REDIS": addresses.redis, "HOST": host, "PORT": port}
+    embedded_kafka = KafkaSettings(bootstrap_servers=addresses.kafka).model_dump_json()
+    overrides = {"KAFKA": embedded_kafka, "REDIS": addresses.redis, "HOST": host, "PORT": port}
     overrides["SESSION_TIMEOUT"] = "3s"  # the embedded broker delays a join by half of it
     overrides["ALERTS"] = json.dumps(_demo_rules(load_settings()), default=timedelta.total_seconds)
-    return {**os.environ, **{f"STREAMER_{name}": value for name, value in overrides.items()}}
+    own = {name: value for name, value in os.environ.items() if not name.startswith("STREAMER_KAFKA__")}
+    return {**own, **{f"STREAMER_{name}": value for name, value in overrides.items()}}
 
 
 def _demo_rules(settings: Settings) -> dict[str, Mapping[str, object]]:

@@ -51,7 +51,12 @@ async def run_simulation(settings: Settings, scenario: DemoScenario) -> None:
     )
     producer = await kafka.start_producer(settings.kafka)
     try:
-        await publish_messages(scenario_messages(SimulatedCenter(plan), scenario), producer, time.time)  # noqa: TID251 - the same
+        await publish_messages(
+            scenario_messages(SimulatedCenter(plan), scenario),
+            producer,
+            time.time,  # noqa: TID251 - the same
+            settings.kafka.names,
+        )
     finally:
         await producer.stop()
 

@@ -20,6 +20,7 @@ from streamer.demo.event_encoding import SYSTEMS, SimulatedMessage
 from streamer.demo.event_writer import EventWriter, SimulatedContact, SimulatedVisit, to_ms
 from streamer.demo.roster import Queue
 from streamer.events.counting_rules import DAY, HOUR, SECOND
+from streamer.events.topic_names import CONTRACT_NAMES, TopicNames
 
 _BASE_SHARE = 0.82  # of all contacts; the others are repeats
 _NEAR_BEFORE_H, _NEAR_H, _NEAR_SHARE = 2, 5, 0.7
@@ -261,7 +262,10 @@ def _weighted_choice(random: Random, shares: dict[str, float]) -> str:
 
 
 async def publish_messages(
-    messages: Iterable[SimulatedMessage], producer: AIOKafkaProducer, now: Callable[[], float]
+    messages: Iterable[SimulatedMessage],
+    producer: AIOKafkaProducer,
+    now: Callable[[], float],
+    names: TopicNames = CONTRACT_NAMES,
 ) -> None:
     """Publish each message at its time (`now` returns epoch seconds), which is also its record timestamp.
 
@@ -279,7 +283,7 @@ async def publish_messages(
             await asyncio.sleep(early_s)
         futures.append(
             await producer.send(
-                message.topic,
+                names.on_broker(message.topic),
                 message.value,
                 key=message.key,
                 headers=list(message.headers),

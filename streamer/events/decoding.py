@@ -42,9 +42,13 @@ _KIND_BY_TOPIC: Final = {
 
 
 def decode(
-    record: KafkaRecord, rules: CountingRules, pseudonymizer: Pseudonymizer = NO_PSEUDONYMS
+    record: KafkaRecord,
+    rules: CountingRules,
+    pseudonymizer: Pseudonymizer = NO_PSEUDONYMS,
+    topic: str | None = None,
 ) -> Event | RejectedEvent:
-    """Return the fact that a record of one of TOPICS states, or RejectedEvent with one of REASONS.
+    """Return the fact that a record of one of TOPICS states, or RejectedEvent with one of REASONS. `topic`:
+    which of them, if its name on the broker is another.
 
     Never raises, whatever the bytes. Depends on nothing but the arguments, so that a rebuild decides
     the same: times are compared with the record's timestamp, never with a clock.
@@ -56,7 +60,7 @@ def decode(
     >>> decode(record._replace(value=value.replace(b"9}", b"11}")), CountingRules()).error
     'answers.nps is 11, expected an integer from 0 to 10'
     """
-    decoder, build_fact, letter = _KIND_BY_TOPIC[record.topic]
+    decoder, build_fact, letter = _KIND_BY_TOPIC[topic or record.topic]
     try:
         source, data = unwrap(record, decoder)
         _pseudonymize(data, pseudonymizer, record.timestamp)

@@ -17,6 +17,7 @@ from aiokafka.errors import (
 )
 
 from streamer.events.outgoing_records import OutgoingRecord
+from streamer.events.topic_names import CONTRACT_NAMES, TopicNames
 
 _PERMANENT_ERRORS: Final = (
     ClusterAuthorizationFailedError,
@@ -37,8 +38,8 @@ class PublishError(Exception):
 class KafkaEventPublisher:
     """Event publisher on a Kafka producer."""
 
-    def __init__(self, producer: AIOKafkaProducer) -> None:
-        self._producer = producer
+    def __init__(self, producer: AIOKafkaProducer, names: TopicNames = CONTRACT_NAMES) -> None:
+        self._producer, self._names = producer, names
 
     async def send(self, events: Sequence[OutgoingRecord]) -> None:
         """Publish the events; return when the brokers have acknowledged them.
@@ -59,6 +60,10 @@ class KafkaEventPublisher:
 
     async def _send(self, event: OutgoingRecord) -> "asyncio.Future[object]":
         future: asyncio.Future[object] = await self._producer.send(
-            event.topic, event.value, event.key, timestamp_ms=event.timestamp_ms, headers=list(event.headers)
+            self._names.on_broker(event.topic),
+            event.value,
+            event.key,
+            timestamp_ms=event.timestamp_ms,
+            headers=list(event.headers),
         )
         return future

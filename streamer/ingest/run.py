@@ -71,13 +71,12 @@ async def run_ingest(settings: Settings, names: Sequence[str]) -> int:
         registry = RedisRegistry(main_store, settings.center)
         pseudonyms = await load_pseudonymizer(registry, settings)
         enricher = Enricher(pseudonyms, settings.directory())
-        topics = list(map(raw_topic, sources))
-        await _create_topics(settings, topics)
+        await _create_topics(settings, list(map(raw_topic, sources)))
         sender, logs, metrics = await stack.enter_async_context(worker_resources(settings))
-        pipelines = _source_pipelines(settings, sources, enricher, KafkaEventPublisher(sender))
-        context = ProcessingContext(
-            ingest_store, _RULES, KafkaDeadLetterSink(sender, pseudonyms), metrics, wall_clock_ms
-        )
+        topic_names = settings.kafka.names
+        pipelines = _source_pipelines(settings, sources, enricher, KafkaEventPublisher(sender, topic_names))
+        dead_letters = KafkaDeadLetterSink(sender, pseudonyms, topic_names)
+        context = ProcessingContext(ingest_store, _RULES, dead_letters, metrics, wall_clock_ms)
         assigned = AssignedPartitions(
             context,
             logs,
@@ -85,7 +84,7 @@ async def run_ingest(settings: Settings, names: Sequence[str]) -> int:
                 partition, position, context, pipelines[partition.topic]
             ),
         )
-        app = WorkerApp(settings, assigned, f"{settings.consumer_group}-ingest", topics)
+        app = WorkerApp(settings, assigned, f"{settings.consumer_group}-ingest", list(pipelines))
         forgotten = ForgottenCustomersSync(pseudonyms, main_store, registry)
         retirement = HeartbeatRetirement(ingest_store, KafkaPartitionDirectory(settings.kafka))
         return await run_until_stopped(app, assigned, metrics, forgotten, retirement)
@@ -101,7 +100,10 @@ async def _create_topics(settings: Settings, topics: Sequence[str]) -> None:
 def _source_pipelines(
     settings: Settings, names: Iterable[str], enricher: Enricher, publisher: EventPublisher
 ) -> dict[str, SourcePipeline]:
+    """Return the pipelines by the name of the raw topic on the broker."""
     return {
-        raw_topic(name): SourcePipeline(SOURCES[name], settings.source_options(name), enricher, publisher)
+        settings.kafka.names.on_broker(raw_topic(name)): SourcePipeline(
+            SOURCES[name], settings.source_options(name), enricher, publisher
+        )
         for name in names
     }

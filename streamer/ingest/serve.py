@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from streamer.events.outgoing_records import OutgoingRecord
 from streamer.events.raw_topics import RAW_RETENTION_MS, raw_topic
 from streamer.ingest.event_publisher import KafkaEventPublisher, PublishError
-from streamer.settings import Settings
+from streamer.settings import KafkaSettings, Settings
 from streamer.web.server import run_server
 from streamer.worker.kafka import TopicError, ensure_topics, start_producer
 
@@ -39,8 +39,8 @@ class LazyProducer:
     It publishes one record at a time, and reconnects after an error that a retry would not help.
     """
 
-    def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
-        self._bootstrap, self._topics = bootstrap, topics
+    def __init__(self, kafka: KafkaSettings, topics: Sequence[str]) -> None:
+        self._kafka, self._topics = kafka, topics
         self._connecting = asyncio.Lock()
         self._producer: AIOKafkaProducer | None = None
         self._is_failing = False
@@ -50,12 +50,12 @@ class LazyProducer:
         kafka_producer = None
         try:
             kafka_producer = await self._connect()
-            await KafkaEventPublisher(kafka_producer).send([record])
+            await KafkaEventPublisher(kafka_producer, self._kafka.names).send([record])
         except (OSError, KafkaError, PublishError, TopicError) as error:
             self._log_change(f"{error}" or type(error).__name__)
             if kafka_producer is not None and isinstance(error, PublishError):
                 await self._disconnect(kafka_producer)
-            raise ConnectionError(f"{record.topic}: {error}") from error
+            raise ConnectionError(f"{self._kafka.names.on_broker(record.topic)}: {error}") from error
         self._log_change(None)
 
     async def close(self) -> None:
@@ -65,8 +65,8 @@ class LazyProducer:
     async def _connect(self) -> AIOKafkaProducer:
         async with self._connecting:
             if self._producer is None:
-                await ensure_topics(self._bootstrap, retention_ms=RAW_RETENTION_MS, topics=self._topics)
-                self._producer = await start_producer(self._bootstrap)
+                await ensure_topics(self._kafka, retention_ms=RAW_RETENTION_MS, topics=self._topics)
+                self._producer = await start_producer(self._kafka)
             return self._producer
 
     async def _disconnect(self, kafka_producer: AIOKafkaProducer) -> None:

@@ -24,10 +24,11 @@ from streamer.events.decoding import TOPICS
 from streamer.operations.validation import validate_server
 from streamer.privacy.pseudonyms import key_id_of
 from streamer.runtime.clock import wall_clock_ms
-from streamer.settings import CENTER_KEY_ID, Settings, SettingsError
+from streamer.settings import CENTER_KEY_ID, KafkaSettings, Settings, SettingsError
 from streamer.store.port import Heartbeat, Partition
 from streamer.store.redis import RedisRegistry, RedisStore, StoreUnfit
 from streamer.worker.kafka import count_partitions, describe_topic_configs, topic_retention_ms
+from streamer.worker.kafka_connection import KafkaUnavailable
 
 MAX_CLOCK_SKEW_S: Final = 2.0
 STALE_AFTER_MS: Final = MINUTE
@@ -86,23 +87,39 @@ async def check_infrastructure(settings: Settings) -> AsyncIterator[CheckFinding
 
 
 async def _check_kafka(settings: Settings) -> AsyncIterator[CheckFinding]:
+    kafka = settings.kafka
     try:
         async with asyncio.timeout(_KAFKA_TIMEOUT_S):
-            partition_counts = await count_partitions(settings.kafka)
-            configs = await describe_topic_configs(
-                settings.kafka, [topic for topic in TOPICS if partition_counts[topic]]
-            )
+            partition_counts = await count_partitions(kafka)
+            names = [name for name in map(kafka.names.on_broker, TOPICS) if partition_counts[name]]
+            configs = await describe_topic_configs(kafka, names)
+    except KafkaUnavailable as error:
+        yield CheckFinding("fail", error.problem, error.fix)
+        return
+    except SettingsError as error:
+        yield CheckFinding("fail", f"settings: {error}")
+        return
     except (KafkaError, OSError, TimeoutError) as error:
         reason = str(error) or type(error).__name__
-        yield CheckFinding("fail", f"Kafka at {settings.kafka}: {reason}", "start it, or set STREAMER_KAFKA")
+        yield CheckFinding(
+            "fail", f"Kafka at {kafka.bootstrap_servers}: {reason}", "start it, or set STREAMER_KAFKA"
+        )
         return
-    yield CheckFinding("ok", f"Kafka at {settings.kafka}: reachable")
+    yield CheckFinding("ok", f"Kafka at {kafka.bootstrap_servers}: reachable{_login_text(kafka)}")
     yield _topics_finding(partition_counts)
     if not configs:
         yield CheckFinding("ok", "topics: this broker does not report topic settings; retention not checked")
     for topic, config in configs.items():
         yield _timestamps_finding(topic, config)
         yield _retention_finding(topic, config, settings.counting_rules())
+
+
+def _login_text(kafka: KafkaSettings) -> str:
+    """Return how the connection is secured; nothing for PLAINTEXT."""
+    if kafka.security_protocol == "PLAINTEXT":
+        return ""
+    mechanism = f", {kafka.sasl_mechanism}" if kafka.sasl_mechanism is not None else ""
+    return f" by {kafka.security_protocol}{mechanism}"
 
 
 def _topics_finding(partition_counts: Mapping[str, int]) -> CheckFinding:

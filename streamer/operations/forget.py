@@ -180,8 +180,11 @@ async def _print_unreached(settings: Settings) -> None:
     try:
         retentions = await _topic_retentions(settings)
     except (KafkaError, OSError) as error:
-        retentions = f"{', '.join(TOPICS)} (Kafka failed: {str(error) or type(error).__name__})"
-    raw_topics = "".join(f", {raw_topic(name)}" for name in sorted(settings.sources))
+        names = ", ".join(map(settings.kafka.names.on_broker, TOPICS))
+        retentions = f"{names} (Kafka failed: {str(error) or type(error).__name__})"
+    raw_topics = "".join(
+        f", {settings.kafka.names.on_broker(raw_topic(name))}" for name in sorted(settings.sources)
+    )
     click.echo(f"not erased: Kafka's topics, until their records expire: {retentions}{raw_topics}")
     click.echo("  a rebuild reads them again and erases this customer again; so do workers with late events")
     click.echo("not erased: append-only file of Redis, until it is rewritten (BGREWRITEAOF), and its backups")
@@ -190,12 +193,9 @@ async def _print_unreached(settings: Settings) -> None:
 
 async def _topic_retentions(settings: Settings) -> str:
     partition_counts = await count_partitions(settings.kafka)
-    configs = await describe_topic_configs(
-        settings.kafka, [topic for topic in TOPICS if partition_counts[topic]]
-    )
-    return ", ".join(
-        f"{topic}{_retention_text(configs.get(topic, {}).get('retention.ms'))}" for topic in TOPICS
-    )
+    names = list(map(settings.kafka.names.on_broker, TOPICS))
+    configs = await describe_topic_configs(settings.kafka, [name for name in names if partition_counts[name]])
+    return ", ".join(f"{name}{_retention_text(configs.get(name, {}).get('retention.ms'))}" for name in names)
 
 
 def _retention_text(retention_ms: str | None) -> str:

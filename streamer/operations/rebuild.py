@@ -119,6 +119,7 @@ class RebuildJob:
             NullObserver(),
             wall_clock_ms,
             pseudonymizer=pseudonymizer,
+            names=records.names,
         )
         self._begin_offsets: Mapping[Partition, int] = {}
         self._processors: dict[Partition, PartitionProcessor] = {}
@@ -371,7 +372,8 @@ async def _convert_assemblies(store: RedisStore, center: str) -> None:
 
 async def _list_partitions(settings: Settings) -> list[Partition]:
     partition_counts = await count_partitions(settings.kafka)
-    return [Partition(topic, number) for topic in TOPICS for number in range(partition_counts[topic])]
+    names = map(settings.kafka.names.on_broker, TOPICS)
+    return [Partition(name, number) for name in names for number in range(partition_counts[name])]
 
 
 async def _require_same_logs(settings: Settings, live: LiveStore, partitions: Sequence[Partition]) -> None:

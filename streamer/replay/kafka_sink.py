@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.partitioner import murmur2
 
 from streamer.events.outgoing_records import OutgoingRecord
+from streamer.events.topic_names import CONTRACT_NAMES, TopicNames
 
 _MAX_IN_FLIGHT: Final = 4
 """Flushes not yet acknowledged, at most."""
@@ -19,17 +20,19 @@ _DRAIN_TIMEOUT_S = 10.0
 class KafkaSink:
     """Sink that collects records, sends them in batches, and reports up to which all are acknowledged."""
 
-    def __init__(self, producer: AIOKafkaProducer) -> None:
-        self._producer = producer
+    def __init__(self, producer: AIOKafkaProducer, names: TopicNames = CONTRACT_NAMES) -> None:
+        self._producer, self._names = producer, names
         self._open_batches: dict[tuple[str, int], Any] = {}
         self._full_batches: list[tuple[tuple[str, int], Any]] = []
         self._partition_counts: dict[str, int] = {}
         self._in_flight: deque[tuple[Callable[[], None], Sequence[asyncio.Future[Any]]]] = deque()
 
     async def load_partitions(self, topics: Sequence[str]) -> None:
-        """Load the partition counts of the topics. Call it before the first record."""
+        """Load the partition counts of the topics, named as in the contract. Call it before the first
+        record."""
         for topic in topics:
-            self._partition_counts[topic] = len(await self._producer.partitions_for(topic))
+            name = self._names.on_broker(topic)
+            self._partition_counts[topic] = len(await self._producer.partitions_for(name))
 
     def put(self, record: OutgoingRecord) -> None:
         partition_index = (murmur2(record.key) & 0x7FFFFFFF) % self._partition_counts[record.topic]
@@ -48,7 +51,7 @@ class KafkaSink:
         batches = [*self._full_batches, *self._open_batches.items()]
         self._full_batches, self._open_batches = [], {}
         deliveries = [
-            await self._producer.send_batch(batch, topic, partition=partition_index)
+            await self._producer.send_batch(batch, self._names.on_broker(topic), partition=partition_index)
             for (topic, partition_index), batch in batches
         ]
         self._in_flight.append(

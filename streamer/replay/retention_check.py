@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from streamer.events.counting_rules import DAY
 from streamer.events.outgoing_records import OutgoingRecord
+from streamer.events.topic_names import CONTRACT_NAMES, TopicNames
 from streamer.replay.row_results import format_utc
 
 
@@ -18,7 +19,14 @@ class RetentionCheck:
     [0, 1, 0]
     """
 
-    def __init__(self, topic_configs: Mapping[str, Mapping[str, str]], now_ms: int) -> None:
+    def __init__(
+        self,
+        topic_configs: Mapping[str, Mapping[str, str]],
+        now_ms: int,
+        names: TopicNames = CONTRACT_NAMES,
+    ) -> None:
+        """`topic_configs`: by the topics' names on the broker."""
+        self._names = names
         self._oldest_kept_ms: dict[str, int] = {}
         self._retention_ms: dict[str, int] = {}
         self._append_time_topics = {
@@ -32,7 +40,7 @@ class RetentionCheck:
                 self._retention_ms[topic], self._oldest_kept_ms[topic] = retention_ms, now_ms - retention_ms
 
     def warnings(self, record: OutgoingRecord) -> Sequence[str]:
-        topic = record.topic
+        topic = self._names.on_broker(record.topic)
         if topic not in self._append_time_topics and record.timestamp_ms >= self._oldest_kept_ms.get(
             topic, 0
         ):

@@ -121,14 +121,14 @@ async def _open_sink(
     settings: Settings, options: ReplayOptions, stack: AsyncExitStack
 ) -> tuple[RecordSink, RetentionCheck]:
     if options.dry_run:
-        return StdoutSink(), RetentionCheck({}, 0)
+        return StdoutSink(), RetentionCheck({}, 0, settings.kafka.names)
     await kafka.ensure_topics(
         settings.kafka, retention_ms=kafka.topic_retention_ms(settings.counting_rules())
     )
     producer = await kafka.start_producer(settings.kafka, batch_bytes=_BATCH_BYTES)
     stack.push_async_callback(producer.stop)
-    kafka_sink = KafkaSink(producer)
+    kafka_sink = KafkaSink(producer, settings.kafka.names)
     await kafka_sink.load_partitions(TOPICS)
-    return kafka_sink, RetentionCheck(
-        await kafka.describe_topic_configs(settings.kafka, TOPICS), wall_clock_ms()
-    )
+    names = settings.kafka.names
+    configs = await kafka.describe_topic_configs(settings.kafka, list(map(names.on_broker, TOPICS)))
+    return kafka_sink, RetentionCheck(configs, wall_clock_ms(), names)

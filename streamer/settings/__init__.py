@@ -1,6 +1,7 @@
 """Settings: read streamer.toml and the environment (STREAMER_*, which wins), and validate them."""
 
 from streamer.settings.access import DisplaySettings, ProxySettings, UserSettings
+from streamer.settings.kafka import KafkaSettings
 from streamer.settings.loader import load_settings
 from streamer.settings.model import CENTER_KEY_ID, Settings
 from streamer.settings.named_tables import (
@@ -19,6 +20,7 @@ __all__ = [
     "AlertSettings",
     "DeliverySettings",
     "DisplaySettings",
+    "KafkaSettings",
     "ProxySettings",
     "ReceiverSettings",
     "Settings",

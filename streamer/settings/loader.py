@@ -43,6 +43,8 @@ def _error_sentence(item: Mapping[str, object]) -> str:
     if item["type"] == "extra_forbidden":
         return f"{name}: there is no such setting"
     expected = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "setting_conflict":
+        return f"{name}.{expected}"
     if item["type"] == "missing":
         return f"{name}: required"
     if not location:

@@ -13,7 +13,6 @@ from pydantic_settings import (
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from streamer.events.adapters import SOURCES
@@ -25,6 +24,7 @@ from streamer.privacy.pseudonyms import KEY_ID_PATTERN
 from streamer.settings.access import DisplaySettings, ProxySettings, UserSettings
 from streamer.settings.agent_teams import AgentSettings, load_agents_file
 from streamer.settings.former_names import FORMER_NAMES, read_former_environment, rename_former
+from streamer.settings.kafka import KafkaSettings
 from streamer.settings.named_tables import (
     AlertSettings,
     DeliverySettings,
@@ -33,7 +33,7 @@ from streamer.settings.named_tables import (
     SourceSettings,
 )
 from streamer.settings.redis_url import check_redis_url, complete_redis_url, is_sentinel_url
-from streamer.settings.secret_files import EnvironmentSource
+from streamer.settings.sources import ArgumentsSource, SettingsEnvironment, TomlSource
 from streamer.settings.value_types import Duration, Formula, Zone, duration_ms
 from streamer.settings.wallboard import DEFAULT_TARGETS, TargetSettings, ViewSettings
 
@@ -51,8 +51,8 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="STREAMER_", env_nested_delimiter="__", extra="forbid")
 
-    kafka: str = "127.0.0.1:9092"
-    """Addresses of brokers, separated by commas. Workers read events there, and write dead letters."""
+    kafka: KafkaSettings = KafkaSettings()
+    """[kafka]: the brokers; or their addresses alone, separated by commas, as text."""
     redis: Annotated[SecretStr, AfterValidator(check_redis_url)] = SecretStr("redis://127.0.0.1:6379/0")
     """URL of Redis or Valkey. Numbers, journeys and offsets are stored there. `rediss://` is TLS,
     `redis+sentinel://HOST:PORT,HOST:PORT/SERVICE` (or `rediss+sentinel`) asks Sentinels for the primary.
@@ -249,10 +249,10 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return (
-            init_settings,
-            EnvironmentSource(settings_cls),
+            ArgumentsSource(settings_cls, getattr(init_settings, "init_kwargs", {})),
+            SettingsEnvironment(settings_cls),
             InitSettingsSource(settings_cls, read_former_environment()),
-            TomlConfigSettingsSource(settings_cls, config_path()),
+            TomlSource(settings_cls, config_path()),
         )
 
     def counting_rules(self) -> CountingRules:

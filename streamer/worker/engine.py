@@ -17,9 +17,10 @@ from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 
-from streamer.events.decoding import TOPICS, KafkaRecord
-from streamer.settings import Settings
+from streamer.events.decoding import KafkaRecord
+from streamer.settings import KafkaSettings, Settings
 from streamer.store.port import Partition
+from streamer.worker.kafka_connection import connection_options
 from streamer.worker.partitions import STALE, AssignedPartitions, ConsumerProgress, TaggedBatch
 
 FETCH_WAIT_MS = 50
@@ -195,6 +196,23 @@ class UndecodedSchema(faust.Schema):  # type: ignore[type-arg]
         return decode
 
 
+def faust_credentials(kafka: KafkaSettings) -> faust.auth.Credentials | None:
+    """Return the same for Faust. Raises SettingsError."""
+    options = connection_options(kafka)
+    if options["sasl_oauth_token_provider"] is not None:
+        return faust.auth.OAuthCredentials(
+            oauth_cb=options["sasl_oauth_token_provider"], ssl_context=options["ssl_context"]
+        )
+    if kafka.sasl_mechanism is not None:
+        return faust.SASLCredentials(
+            username=options["sasl_plain_username"],
+            password=options["sasl_plain_password"],
+            ssl_context=options["ssl_context"],
+            mechanism=kafka.sasl_mechanism,
+        )
+    return None if options["ssl_context"] is None else faust.SSLCredentials(options["ssl_context"])
+
+
 class WorkerApp(faust.App):
     """Faust application with one agent per topic, which queues batches at their partitions."""
 
@@ -202,16 +220,17 @@ class WorkerApp(faust.App):
         self,
         settings: Settings,
         assigned: AssignedPartitions,
-        group: str | None = None,
-        topics: Sequence[str] = TOPICS,
+        consumer_group: str,
+        topics: Sequence[str],
     ) -> None:
-        """`group`: the consumer group; None: `settings.consumer_group`."""
+        """`topics`: names on the broker."""
         self.assigned = assigned
         session_s = settings.session_timeout.total_seconds()
-        brokers = ";".join(f"kafka://{address.strip()}" for address in settings.kafka.split(","))
+        addresses = settings.kafka.bootstrap_servers.split(",")
         super().__init__(
-            group or settings.consumer_group,
-            broker=brokers,
+            settings.kafka.group_id(consumer_group),
+            broker=";".join(f"kafka://{address.strip()}" for address in addresses),
+            broker_credentials=faust_credentials(settings.kafka),
             store="memory://",
             datadir=f"{gettempdir()}/streamer",
             web_enabled=False,

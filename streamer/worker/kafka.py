@@ -3,8 +3,8 @@ producers."""
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -27,8 +27,11 @@ from streamer.events.decoding import DEAD_LETTER_TOPIC, TOPICS, KafkaRecord
 from streamer.events.envelopes import customer_id_of
 from streamer.events.models import RejectedEvent
 from streamer.events.record_redaction import redact_record
+from streamer.events.topic_names import CONTRACT_NAMES, TopicNames
 from streamer.privacy.pseudonyms import NO_PSEUDONYMS, Pseudonymizer
+from streamer.settings import KafkaSettings
 from streamer.store.port import Checkpoint, Partition
+from streamer.worker.kafka_connection import connection_options, start_client
 from streamer.worker.log_identity import LogSnapshot, record_checkpoint
 
 ALL_TOPICS = (*TOPICS, DEAD_LETTER_TOPIC)
@@ -57,70 +60,70 @@ def topic_retention_ms(rules: CountingRules) -> int:
 
 
 async def ensure_topics(
-    bootstrap: str,
+    kafka: KafkaSettings,
     partitions: int = 4,
     retention_ms: int = MIN_RETENTION_MS,
     topics: Sequence[str] = ALL_TOPICS,
 ) -> list[str]:
-    """Create those of `topics` that are missing, and return their names; leave the others unchanged. Any
-    number of processes may do so at once. Raises TopicError."""
+    """Create those of `topics`, named as in the contract, that are missing, and return their names on the
+    broker; leave the others unchanged. Any number of processes may do so at once. Raises TopicError."""
     # Timestamps are the events' own: the broker must not replace them by the time of arrival.
     config = {"message.timestamp.type": "CreateTime", "retention.ms": str(retention_ms)}
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    await admin.start()
-    try:
+    async with _admin_client(kafka) as admin:
         existing = await admin.list_topics()
-        missing = [topic for topic in topics if topic not in existing]
         replicas = min(_REPLICAS, len((await admin.describe_cluster())["brokers"]))
-        configs = {topic: config | _TOPIC_CONFIGS.get(topic, {}) for topic in missing}
+        configs = {kafka.names.on_broker(topic): config | _TOPIC_CONFIGS.get(topic, {}) for topic in topics}
         return [
-            topic
-            for topic, topic_config in configs.items()
-            if await _create_if_missing(admin, topic, partitions, replicas, topic_config)
+            name
+            for name, topic_config in configs.items()
+            if name not in existing
+            and await _create_if_missing(admin, name, partitions, replicas, topic_config)
         ]
-    finally:
-        await admin.close()
 
 
-async def count_partitions(bootstrap: str) -> dict[str, int]:
-    """Return the number of partitions of each of ALL_TOPICS; 0 for a missing topic. Raises KafkaError."""
-    counts = await count_all_partitions(bootstrap)
-    return {topic: counts.get(topic, 0) for topic in ALL_TOPICS}
+async def count_partitions(kafka: KafkaSettings) -> dict[str, int]:
+    """Return the number of partitions of each of ALL_TOPICS, by name on the broker; 0 for a missing topic.
+    Raises KafkaError."""
+    counts = await count_all_partitions(kafka)
+    return {name: counts.get(name, 0) for name in map(kafka.names.on_broker, ALL_TOPICS)}
 
 
-async def count_all_partitions(bootstrap: str) -> dict[str, int]:
+async def count_all_partitions(kafka: KafkaSettings) -> dict[str, int]:
     """Return the number of partitions of every topic of the broker. Raises KafkaError."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    try:
-        await admin.start()
+    async with _admin_client(kafka) as admin:
         # All topics: some brokers create a topic whose name is asked for.
         return {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
-    finally:
-        await admin.close()
 
 
-async def describe_topic_configs(bootstrap: str, topics: Sequence[str]) -> dict[str, dict[str, str]]:
-    """Return timestamp type and retention of these topics; {} if the broker cannot describe topics. Raises
-    KafkaError."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    try:
-        await admin.start()
+async def describe_topic_configs(kafka: KafkaSettings, names: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Return timestamp type and retention of the topics of these names on the broker. Left out: topics that
+    this user may not describe, and all if the broker cannot describe topics. Raises KafkaError."""
+    async with _admin_client(kafka) as admin:
         resources = [
-            ConfigResource(ConfigResourceType.TOPIC, topic, dict.fromkeys(_REPORTED_CONFIGS))
-            for topic in topics
+            ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(_REPORTED_CONFIGS)) for name in names
         ]
-        answers = await admin.describe_configs(resources)
-    except KafkaConnectionError:  # from a broker that does not know the request
-        return {}
-    finally:
-        await admin.close()
+        try:
+            answers = await admin.describe_configs(resources)
+        except KafkaConnectionError:  # from a broker that does not know the request
+            return {}
     answered = [resource for answer in answers for resource in answer.to_object()["resources"]]
     return {
         resource["resource_name"]: {
             entry["config_names"]: entry["config_value"] for entry in resource["config_entries"]
         }
         for resource in answered
+        if not resource["error_code"]
     }
+
+
+@asynccontextmanager
+async def _admin_client(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**connection_options(kafka))
+    try:
+        await start_client(kafka, admin.start)
+        yield admin
+    finally:
+        await admin.close()
 
 
 async def _create_if_missing(
@@ -149,9 +152,15 @@ class KafkaDeadLetterSink:
     """Dead letter sink that writes to the dead letter topic. The key is the coordinates of the rejected
     record, so that a letter written twice can be recognized."""
 
-    def __init__(self, producer: AIOKafkaProducer, pseudonymizer: Pseudonymizer = NO_PSEUDONYMS) -> None:
+    def __init__(
+        self,
+        producer: AIOKafkaProducer,
+        pseudonymizer: Pseudonymizer = NO_PSEUDONYMS,
+        names: TopicNames = CONTRACT_NAMES,
+    ) -> None:
         self._producer = producer
         self._pseudonymizer = pseudonymizer
+        self._topic = names.on_broker(DEAD_LETTER_TOPIC)
 
     async def send(self, letters: Sequence[tuple[KafkaRecord, RejectedEvent]]) -> None:
         try:
@@ -168,7 +177,7 @@ class KafkaDeadLetterSink:
         headers += self._customer_header(record)
         # With the current time: under the record's own, a letter about an old record would expire at once.
         delivery: Awaitable[object] = await self._producer.send(
-            DEAD_LETTER_TOPIC,
+            self._topic,
             redact_record(record),
             key=":".join(coordinates).encode(),
             headers=[(name, value.encode()) for name, value in headers],
@@ -189,15 +198,16 @@ class KafkaDeadLetterSink:
 class KafkaLogProbe:
     """Log probe that reads single records of the logs, outside of any group."""
 
-    def __init__(self, bootstrap: str) -> None:
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka = kafka
         self._consumer = standalone_consumer(
-            bootstrap,
+            kafka,
             max_partition_fetch_bytes=64 * 1024,  # one record is enough
         )
         self._probe_lock = asyncio.Lock()  # a consumer has one assignment: one probe at a time
 
     async def start(self) -> None:
-        await self._consumer.start()
+        await start_client(self._kafka, self._consumer.start)
 
     async def stop(self) -> None:
         await stop_consumer(self._consumer)
@@ -264,8 +274,8 @@ class KafkaPartitionDirectory:
     """Directory of the partitions that exist. `counted_topics`: partitions of other topics do not count as
     existing (None: of all topics they do)."""
 
-    def __init__(self, bootstrap: str, counted_topics: Collection[str] | None = None) -> None:
-        self._bootstrap, self._counted_topics = bootstrap, counted_topics
+    def __init__(self, kafka: KafkaSettings, counted_topics: Collection[str] | None = None) -> None:
+        self._kafka, self._counted_topics = kafka, counted_topics
 
     async def existing(self, partitions: Collection[Partition]) -> set[Partition]:
         try:
@@ -280,13 +290,9 @@ class KafkaPartitionDirectory:
     async def _describe(self, topics: Iterable[str]) -> dict[str, set[int]]:
         """Return the numbers of the partitions of each of these topics, none of a topic that does not exist.
         Asked by name, since a list of all topics leaves out those that may not be described."""
-        admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap)
-        try:
-            await admin.start()
+        async with _admin_client(self._kafka) as admin:
             request = MetadataRequest(sorted(topics), allow_auto_topic_creation=False)
             described = (await admin._send_request(request)).to_object()["topics"]
-        finally:
-            await admin.close()
         numbers: dict[str, set[int]] = {}
         for topic in described:
             if topic["error_code"] not in (NoError.errno, UnknownTopicOrPartitionError.errno):
@@ -298,12 +304,13 @@ class KafkaPartitionDirectory:
 class KafkaRecordReader:
     """Reader of the logs of all topics from their beginnings, outside of any group."""
 
-    def __init__(self, bootstrap: str) -> None:
-        self._consumer = standalone_consumer(bootstrap)
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka, self.names = kafka, kafka.names
+        self._consumer = standalone_consumer(kafka)
 
     async def start(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """Start reading at the first offset of each partition. Return these offsets."""
-        await self._consumer.start()
+        await start_client(self._kafka, self._consumer.start)
         topic_partitions = [TopicPartition(*partition) for partition in partitions]
         self._consumer.assign(topic_partitions)
         begin_offsets = await self._consumer.beginning_offsets(topic_partitions)
@@ -346,10 +353,10 @@ class KafkaRecordReader:
         return records, min(next_offset, end_offset)
 
 
-def standalone_consumer(bootstrap: str, **options: int) -> AIOKafkaConsumer:
+def standalone_consumer(kafka: KafkaSettings, **options: int) -> AIOKafkaConsumer:
     """Return a consumer outside of any group; it reads committed records only."""
     return AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **connection_options(kafka),
         enable_auto_commit=False,
         auto_offset_reset="none",
         fetch_max_wait_ms=50,
@@ -366,19 +373,24 @@ async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
             await consumer.stop()
 
 
-async def start_producer(bootstrap: str, linger_ms: int = 0, batch_bytes: int = 16_384) -> AIOKafkaProducer:
+async def start_producer(
+    kafka: KafkaSettings, linger_ms: int = 0, batch_bytes: int = 16_384
+) -> AIOKafkaProducer:
     """Return a started producer; the caller stops it. A record counts as sent when all in-sync replicas have
     it. It is idempotent if the broker supports that (Tansu does not)."""
-    options = {"bootstrap_servers": bootstrap, "acks": "all", "linger_ms": linger_ms}
-    options["max_batch_size"] = batch_bytes
+    options = connection_options(kafka) | {
+        "acks": "all",
+        "linger_ms": linger_ms,
+        "max_batch_size": batch_bytes,
+    }
     idempotent_producer = AIOKafkaProducer(**options, enable_idempotence=True)
     try:
         with _refusal_not_logged():
-            await idempotent_producer.start()
+            await start_client(kafka, idempotent_producer.start)
     except UnknownError:
         await idempotent_producer.stop()
         plain_producer = AIOKafkaProducer(**options)
-        await _start_or_stop(plain_producer)
+        await _start_or_stop(kafka, plain_producer)
         return plain_producer
     except BaseException:
         await idempotent_producer.stop()
@@ -386,9 +398,9 @@ async def start_producer(bootstrap: str, linger_ms: int = 0, batch_bytes: int = 
     return idempotent_producer
 
 
-async def _start_or_stop(plain_producer: AIOKafkaProducer) -> None:
+async def _start_or_stop(kafka: KafkaSettings, plain_producer: AIOKafkaProducer) -> None:
     try:
-        await plain_producer.start()
+        await start_client(kafka, plain_producer.start)
     except BaseException:
         await plain_producer.stop()
         raise

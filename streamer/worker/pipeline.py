@@ -17,6 +17,7 @@ import structlog
 from streamer.events.counting_rules import CountingRules
 from streamer.events.decoding import KafkaRecord, decode
 from streamer.events.models import RejectedEvent
+from streamer.events.topic_names import CONTRACT_NAMES, TopicNames
 from streamer.journeys.apply import PlannedEvent, apply
 from streamer.journeys.journey import Key
 from streamer.journeys.working_set import DocumentsNotLoaded, WorkingSet
@@ -90,10 +91,12 @@ class ProcessingContext:
         clock_ms: Clock,
         *,
         pseudonymizer: Pseudonymizer = NO_PSEUDONYMS,
+        names: TopicNames = CONTRACT_NAMES,
     ) -> None:
         self.store = store
         self.rules = rules
         self.pseudonymizer = pseudonymizer
+        self.names = names
         self.dead_letters = dead_letters
         self.observer = observer
         self.clock_ms = clock_ms
@@ -147,8 +150,9 @@ class UnitOfWork:
         self._records = records
         self.rejected: list[DeadLetter] = []
         self._planned: list[PlannedEvent] = []
+        topic = context.names.in_contract(partition.topic)
         for record in records:
-            event = decode(record, context.rules, context.pseudonymizer)
+            event = decode(record, context.rules, context.pseudonymizer, topic)
             if isinstance(event, RejectedEvent):
                 self.rejected.append((record, event))
             else:

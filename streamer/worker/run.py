@@ -55,17 +55,18 @@ async def run_worker(settings: Settings) -> int:
         context = ProcessingContext(
             store,
             rules,
-            KafkaDeadLetterSink(dead_letter_producer, pseudonymizer),
+            KafkaDeadLetterSink(dead_letter_producer, pseudonymizer, settings.kafka.names),
             metrics,
             wall_clock_ms,
             pseudonymizer=pseudonymizer,
+            names=settings.kafka.names,
         )
         assigned = AssignedPartitions(context, logs)
         forgotten = ForgottenCustomersSync(pseudonymizer, store, registry)
-        retirement = HeartbeatRetirement(store, KafkaPartitionDirectory(settings.kafka, TOPICS))
-        return await run_until_stopped(
-            WorkerApp(settings, assigned), assigned, metrics, forgotten, retirement
-        )
+        topics = list(map(settings.kafka.names.on_broker, TOPICS))
+        retirement = HeartbeatRetirement(store, KafkaPartitionDirectory(settings.kafka, topics))
+        app = WorkerApp(settings, assigned, settings.consumer_group, topics)
+        return await run_until_stopped(app, assigned, metrics, forgotten, retirement)
 
 
 class WorkerResources(NamedTuple):

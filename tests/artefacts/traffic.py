@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
+from streamer.settings import KafkaSettings
 from streamer.worker import kafka
 
 EACH = 6
@@ -19,7 +20,7 @@ Report = tuple[str, dict[str, Any]]
 async def publish(address: str, name: str, now: float) -> int:
     """Publish all events, with ids that begin with `name`; return how many. `now` is in seconds."""
     reports_sent = [*reports(name, now)]
-    producer = await kafka.start_producer(address)
+    producer = await kafka.start_producer(KafkaSettings(bootstrap_servers=address))
     try:
         for topic, data in reports_sent:
             await producer.send(topic, json.dumps(data).encode(), timestamp_ms=round(now * 1000))

@@ -50,7 +50,7 @@ async def measure(parts: str, center: Center) -> dict[str, Any]:
 async def _counted(broker: Broker, redis: RedisServer, store: RedisStore, center: Center) -> dict[str, Any]:
     sent = messages(center, wall_clock_ms() - HOUR)
     say(f"publishing {len(sent)} events")
-    await ensure_topics(broker.address, center.partitions, RETENTION_MS)
+    await ensure_topics(broker.settings, center.partitions, RETENTION_MS)
     began = time.monotonic()
     await publish(broker.address, sent)
     published = time.monotonic() - began

@@ -62,7 +62,7 @@ async def _publish(broker: Broker, load: str, number: int) -> int:
         plain = center.messages(center.Center(number, number // 4), wall_clock_ms() - HOUR)
         await publish(broker.address, plain)
         return len(plain)
-    to, sent = await start_producer(broker.address), 0
+    to, sent = await start_producer(broker.settings), 0
     try:
         messages = mixed(number)
         while some := [*islice(messages, _AT_ONCE)]:
@@ -93,7 +93,7 @@ async def _count(parts: str, broker: Broker, path: Path | None, turn: int, total
 async def measure(parts: str, path: Path, load: str, number: int, turns: int) -> dict[str, Any]:
     machine, found = facts(), dict[str, list[dict[str, Any]]](former=[], ours=[])
     async with PARTS[parts].broker() as broker:
-        await ensure_topics(broker.address, traffic.PARTITIONS)
+        await ensure_topics(broker.settings, traffic.PARTITIONS)
         total = await _publish(broker, load, number)
         for turn in range(turns):
             found["former"].append(await _count(parts, broker, path, turn, total))

@@ -18,6 +18,7 @@ from typing import Any
 
 from streamer.panes.pane_keys import SEPARATOR
 from streamer.runtime.clock import wall_clock_ms
+from streamer.settings import KafkaSettings
 from streamer.store.redis import RedisStore
 from streamer.worker.kafka import ensure_topics, start_producer
 from tests.benchmarks.machine import cpu_seconds, facts
@@ -49,7 +50,7 @@ def payloads(source: str, now_s: int) -> Iterator[tuple[bytes, bytes]]:
 
 
 async def publish(address: str, topic: str, sent: Sequence[tuple[bytes, bytes]]) -> None:
-    to = await start_producer(address, linger_ms=20)
+    to = await start_producer(KafkaSettings(bootstrap_servers=address), linger_ms=20)
     try:
         for first in range(0, len(sent), _IN_FLIGHT):
             written = [await to.send(topic, value, key) for key, value in sent[first : first + _IN_FLIGHT]]
@@ -87,7 +88,7 @@ async def measure(parts: str, records: int, partitions: int) -> dict[str, Any]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for source in ASKED:
             topic = f"ingest-{source}"
-            await ensure_topics(broker.address, partitions, topics=[topic])
+            await ensure_topics(broker.settings, partitions, topics=[topic])
             sent = list(islice(payloads(source, wall_clock_ms() // 1000), records))
             await publish(broker.address, topic, sent)
             store = await RedisStore.connect(redis.url, f"{source}.ingest")

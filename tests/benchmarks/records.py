@@ -9,6 +9,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from streamer.runtime.clock import wall_clock_ms
+from streamer.settings import KafkaSettings
 from streamer.worker.kafka import start_producer
 from tests.benchmarks.center import Message
 
@@ -28,7 +29,7 @@ async def create(address: str, topic: str, partitions: int) -> None:
 
 async def publish(address: str, sent: Sequence[Message], topic: str | None = None) -> None:
     """Publish as fast as possible; to `topic` if given, else to each record's own."""
-    to = await start_producer(address, linger_ms=20)
+    to = await start_producer(KafkaSettings(bootstrap_servers=address), linger_ms=20)
     try:
         for first in range(0, len(sent), _IN_FLIGHT):
             for written in [await _send(to, one, topic) for one in sent[first : first + _IN_FLIGHT]]:
@@ -40,7 +41,7 @@ async def publish(address: str, sent: Sequence[Message], topic: str | None = Non
 async def publish_in_time(address: str, sent: Sequence[Message]) -> list[float]:
     """Each when its own time has come, looked at every 5 ms. Returns when each was handed to the
     producer, by the monotonic clock, in s."""
-    to = await start_producer(address)
+    to = await start_producer(KafkaSettings(bootstrap_servers=address))
     published: list[float] = []
     written: list[asyncio.Future[Any]] = []
     try:

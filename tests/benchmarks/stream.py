@@ -272,7 +272,7 @@ async def running(asked: Asked) -> AsyncIterator[Run]:
         redis = await stack.enter_async_context(parts.store())
         store = await RedisStore.connect(redis.url, CENTER)
         stack.push_async_callback(store.close)
-        await ensure_topics(broker.address, 4)
+        await ensure_topics(broker.settings, 4)
         await stack.enter_async_context(Worker(broker, redis))
         os.sched_setaffinity(0, cores[:1])
         serve = await stack.enter_async_context(Serve(redis))

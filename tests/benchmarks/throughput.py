@@ -83,7 +83,7 @@ class Benchmark:
         asked, found = self._asked, dict[str, Any]()
         empty = await used(self._redis)
         say(f"publishing {len(self._calls)} calls")
-        await ensure_topics(self._broker.address, asked.center.partitions)
+        await ensure_topics(self._broker.settings, asked.center.partitions)
         await create(self._broker.address, PLAIN_TOPIC, asked.center.partitions)
         await publish(self._broker.address, self._calls)
         await self._read_bare()

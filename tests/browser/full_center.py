@@ -89,7 +89,7 @@ class FullCenter:
 
     async def open(self, history_h: float = 3) -> None:
         """Start, and publish some hours of a simulated center: some thousand contacts."""
-        await kafka.ensure_topics(self._broker.address)
+        await kafka.ensure_topics(self._broker.settings)
         self.worker = Worker(self.settings, self._folder / "worker.log")
         await self.serve.start()
         now = time.time()  # noqa: TID251 - the edge of the tests
@@ -103,7 +103,7 @@ class FullCenter:
             await self.worker.stop()
 
     async def publish(self, messages: Iterable[SimulatedMessage]) -> None:
-        producer = await kafka.start_producer(self._broker.address)
+        producer = await kafka.start_producer(self._broker.settings)
         try:
             await publish_messages(messages, producer, time.time)  # noqa: TID251 - the edge of the tests
         finally:
@@ -111,7 +111,7 @@ class FullCenter:
 
     async def publish_contact(self, **fields: Any) -> float:
         """Publish an answered contact; return the time in epoch seconds."""
-        producer = await kafka.start_producer(self._broker.address)
+        producer = await kafka.start_producer(self._broker.settings)
         try:
             now = time.time()  # noqa: TID251 - the edge of the tests
             usual = {"queue": "billing", "outcome": "answered", "talk_s": 60, "wait_s": 5}

@@ -16,6 +16,7 @@ from playwright.async_api import async_playwright
 
 from streamer.demo.simulator import CenterPlan, SimulatedCenter, publish_messages
 from streamer.events.counting_rules import DAY, HOUR
+from streamer.settings import KafkaSettings
 from streamer.worker import kafka
 from tests.browser.conftest import TELEVISION, chromium
 
@@ -52,7 +53,7 @@ async def simulate(broker: str, url: str, picture: Path) -> None:
     now = round(time.time() * 1000)  # noqa: TID251 - the edge of the picture
     last_week = SimulatedCenter(CenterPlan(5, now - 7 * DAY + HOUR, _RATE, _ZONE)).history(3)
     today = SimulatedCenter(CenterPlan(1, now, _RATE, _ZONE))
-    producer = await kafka.start_producer(broker)
+    producer = await kafka.start_producer(KafkaSettings(bootstrap_servers=broker))
     messages = chain(last_week, today.history(4.5), today.live())
     playing = asyncio.create_task(publish_messages(messages, producer, time.time))  # noqa: TID251 - the same
     await asyncio.sleep(_INCIDENT_S)

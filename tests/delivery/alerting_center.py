@@ -53,7 +53,7 @@ class AlertingCenter:
     async def open(self, rules: Rules, servers: int = 2, alertmanager: bool = False) -> None:
         """Start all processes. The first server becomes the leader."""
         self._stack.push_async_callback(self._http.aclose)
-        await kafka.ensure_topics(self._broker.address)
+        await kafka.ensure_topics(self._broker.settings)
         self.worker = Worker(self.settings, self._folder / "worker.log")
         self._stack.callback(self.worker.kill)
         await self._stack.enter_async_context(self.hook)
@@ -89,7 +89,7 @@ class AlertingCenter:
 
     async def publish(self, messages: Iterable[SimulatedMessage]) -> None:
         """Publish each message at its time; those of the past at once."""
-        producer = await kafka.start_producer(self._broker.address)
+        producer = await kafka.start_producer(self._broker.settings)
         try:
             await publish_messages(messages, producer, lambda: wall_clock_ms() / 1000)
         finally:

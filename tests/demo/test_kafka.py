@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import InvalidConfigurationError, KafkaError, PolicyViolationError
 
 from streamer.demo.embedded import embedded_broker
+from streamer.settings import KafkaSettings
 from streamer.worker import kafka
 
 SIX = {
@@ -19,6 +20,10 @@ SIX = {
     "customer-valued",
     "streamer-dead-letters",
 }
+
+
+def settings_of(bootstrap: str) -> KafkaSettings:
+    return KafkaSettings(bootstrap_servers=bootstrap)
 
 
 async def partitions(bootstrap: str) -> dict[str, int]:
@@ -32,8 +37,8 @@ async def partitions(bootstrap: str) -> dict[str, int]:
 
 async def test_topics_are_created_once() -> None:
     async with embedded_broker() as bootstrap:
-        assert set(await kafka.ensure_topics(bootstrap, partitions=3)) == SIX
-        assert await kafka.ensure_topics(bootstrap, partitions=5) == []
+        assert set(await kafka.ensure_topics(settings_of(bootstrap), partitions=3)) == SIX
+        assert await kafka.ensure_topics(settings_of(bootstrap), partitions=5) == []
         assert await partitions(bootstrap) == dict.fromkeys(SIX, 3)
 
 
@@ -43,13 +48,13 @@ async def test_a_topic_that_is_there_is_left_alone() -> None:
         await admin.start()
         await admin.create_topics([NewTopic("survey-sent", 7, 1)])
         await admin.close()
-        assert "survey-sent" not in await kafka.ensure_topics(bootstrap, partitions=2)
+        assert "survey-sent" not in await kafka.ensure_topics(settings_of(bootstrap), partitions=2)
         assert await partitions(bootstrap) == dict.fromkeys(SIX, 2) | {"survey-sent": 7}
 
 
 async def test_any_number_may_create_topics_at_once() -> None:
     async with embedded_broker() as bootstrap:
-        created = await asyncio.gather(*(kafka.ensure_topics(bootstrap) for _ in range(8)))
+        created = await asyncio.gather(*(kafka.ensure_topics(settings_of(bootstrap)) for _ in range(8)))
         assert sorted(name for names in created for name in names) == sorted(SIX)
         assert await partitions(bootstrap) == dict.fromkeys(SIX, 4)
 
@@ -64,7 +69,7 @@ async def test_a_broker_that_refuses_our_configuration_gets_the_topics_without(
 
     monkeypatch.setattr(kafka, "_create", picky)
     async with embedded_broker() as bootstrap:
-        assert set(await kafka.ensure_topics(bootstrap)) == SIX
+        assert set(await kafka.ensure_topics(settings_of(bootstrap))) == SIX
         assert set(await partitions(bootstrap)) == SIX
 
 
@@ -75,7 +80,7 @@ async def test_a_refused_topic_is_named_with_the_brokers_reason(monkeypatch: pyt
     monkeypatch.setattr(kafka, "_create", refuses)
     async with embedded_broker() as bootstrap:
         with pytest.raises(kafka.TopicError, match=r"call-completed.*not on a Sunday"):
-            await kafka.ensure_topics(bootstrap)
+            await kafka.ensure_topics(settings_of(bootstrap))
 
 
 async def test_the_producer_works_quietly_on_a_broker_that_does_not_number_records(
@@ -83,8 +88,8 @@ async def test_the_producer_works_quietly_on_a_broker_that_does_not_number_recor
 ) -> None:
     caplog.set_level(logging.WARNING)
     async with embedded_broker() as bootstrap:
-        await kafka.ensure_topics(bootstrap)
-        producer = await kafka.start_producer(bootstrap)
+        await kafka.ensure_topics(settings_of(bootstrap))
+        producer = await kafka.start_producer(settings_of(bootstrap))
         await producer.send_and_wait("survey-sent", b"{}", timestamp_ms=1_700_000_000_000)
         await producer.stop()
         consumer = AIOKafkaConsumer("survey-sent", bootstrap_servers=bootstrap, auto_offset_reset="earliest")

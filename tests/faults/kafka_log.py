@@ -14,6 +14,7 @@ from aiokafka.structs import TopicPartition
 
 from streamer.demo.event_encoding import SimulatedMessage
 from streamer.events.decoding import TOPICS, KafkaRecord
+from streamer.settings import KafkaSettings
 from streamer.worker import kafka
 from tests.faults.traffic import PARTITIONS
 
@@ -45,7 +46,7 @@ class Publisher:
             await publishing
 
     async def _publish(self, per_s: float, enough: asyncio.Event) -> None:
-        producer = await kafka.start_producer(self._address)
+        producer = await kafka.start_producer(KafkaSettings(bootstrap_servers=self._address))
         start, before = time.monotonic(), self.published
         try:
             while not enough.is_set():
@@ -103,7 +104,7 @@ async def records(address: str, topics: Sequence[str]) -> AsyncIterator[KafkaRec
 async def make_anew(address: str, partitions: int = PARTITIONS) -> None:
     """Delete the topics that are counted, and create them again, empty."""
     await delete(address, TOPICS)
-    await kafka.ensure_topics(address, partitions)
+    await kafka.ensure_topics(KafkaSettings(bootstrap_servers=address), partitions)
 
 
 async def delete(address: str, topics: Sequence[str]) -> None:

@@ -65,11 +65,11 @@ async def data_age_s(trial: Trial) -> float:
 
 
 async def test_a_directory_knows_what_exists_and_says_when_it_cannot(trial: Trial) -> None:
-    directory = KafkaPartitionDirectory(trial.broker.address, TOPICS)
+    directory = KafkaPartitionDirectory(trial.broker.settings, TOPICS)
     calls, gone = Partition("call-completed", PARTITIONS - 1), Partition("call-completed", PARTITIONS)
     renamed, letters = Partition("center-2.call-completed", 0), Partition("streamer-dead-letters", 0)
     assert await directory.existing([calls, gone, renamed, letters]) == {calls}
-    of_all_topics = KafkaPartitionDirectory(trial.broker.address)
+    of_all_topics = KafkaPartitionDirectory(trial.broker.settings)
     assert await of_all_topics.existing([calls, gone, renamed, letters]) == {calls, letters}
     await kafka_log.delete(trial.broker.address, TOPICS)
     with pytest.raises(ConnectionError, match="none of the topics"):

@@ -58,7 +58,7 @@ class Trial:
         self.store = await RedisStore.connect(self.redis.url, self.settings.center, self.rules)
 
     async def make_topics(self) -> None:
-        await kafka.ensure_topics(self.broker.address, PARTITIONS)
+        await kafka.ensure_topics(self.broker.settings, PARTITIONS)
 
     async def close(self) -> None:
         for worker in self.workers:
@@ -68,7 +68,8 @@ class Trial:
     def worker(self, group: str = "faults", **others: str) -> Worker:
         """Starts one."""
         settings = self.settings
-        parts = {"kafka": settings.kafka, "redis": settings.redis_url(), "center": settings.center}
+        address, url = settings.kafka.bootstrap_servers, settings.redis_url()
+        parts = {"kafka": address, "redis": url, "center": settings.center}
         log = self._folder / f"worker-{next(self._numbers)}.log"
         self.workers.append(Worker({**parts, "consumer_group": group, **others}, log))
         return self.workers[-1]

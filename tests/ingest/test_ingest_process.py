@@ -165,7 +165,7 @@ class IngestCenter:
 
     async def events(self) -> list[KafkaRecord]:
         """Return all records of the contract's topics."""
-        return [one async for one in kafka_log.records(self._settings.kafka, TOPICS)]
+        return [one async for one in kafka_log.records(self._settings.kafka.bootstrap_servers, TOPICS)]
 
     async def until(self, store: RedisStore, records: int, *processes: CommandProcess) -> Counter[str]:
         """Wait until so many records are counted; return their number by result."""

@@ -16,8 +16,8 @@ def event(topic: str, value: bytes) -> OutgoingRecord:
 
 
 async def test_a_record_bears_key_headers_and_the_events_own_time(broker: Broker, center: str) -> None:
-    await kafka.ensure_topics(broker.address, partitions=1, topics=[center])
-    producer = await kafka.start_producer(broker.address)
+    await kafka.ensure_topics(broker.settings, partitions=1, topics=[center])
+    producer = await kafka.start_producer(broker.settings)
     try:
         await KafkaEventPublisher(producer).send([event(center, b"1"), event(center, b"2")])
     finally:
@@ -32,8 +32,8 @@ async def test_a_record_bears_key_headers_and_the_events_own_time(broker: Broker
 
 
 async def test_what_would_be_refused_again_and_again_is_an_answer(broker: Broker, center: str) -> None:
-    await kafka.ensure_topics(broker.address, partitions=1, topics=[center])
-    producer = await kafka.start_producer(broker.address)
+    await kafka.ensure_topics(broker.settings, partitions=1, topics=[center])
+    producer = await kafka.start_producer(broker.settings)
     try:
         with pytest.raises(PublishError, match="MessageSizeTooLarge"):
             await KafkaEventPublisher(producer).send(
@@ -44,7 +44,7 @@ async def test_what_would_be_refused_again_and_again_is_an_answer(broker: Broker
 
 
 async def test_a_broker_that_is_away_may_be_asked_again(fresh_broker: Broker, center: str) -> None:
-    await kafka.ensure_topics(fresh_broker.address, partitions=1, topics=[center])
+    await kafka.ensure_topics(fresh_broker.settings, partitions=1, topics=[center])
     producer = AIOKafkaProducer(bootstrap_servers=fresh_broker.address, request_timeout_ms=500)
     await producer.start()
     await fresh_broker.kill()

@@ -16,7 +16,7 @@ from tests.test_real_input import Center
 @pytest.fixture
 async def live(fresh_broker: Broker, store_url: str, center: str, tmp_path: Path) -> AsyncIterator[Center]:
     parts = {"kafka": fresh_broker.address, "redis": store_url, "center": center}
-    await kafka.ensure_topics(fresh_broker.address)
+    await kafka.ensure_topics(fresh_broker.settings)
     store = await RedisStore.connect(store_url, center)
     worker = Worker(parts, tmp_path / "worker.log")
     try:

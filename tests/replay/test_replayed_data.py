@@ -29,7 +29,7 @@ METRICS = sorted({metric for metric, _ in figures(())})
 
 def replay_to_kafka(live: Center, state: Path, *arguments: str | Path) -> str:
     """Replay into Kafka and return the command's messages."""
-    process = start_replay({"kafka": live.settings.kafka}, "--state", state, *arguments)
+    process = start_replay({"kafka": live.settings.kafka.bootstrap_servers}, "--state", state, *arguments)
     _, told = process.communicate()
     assert process.returncode == 0, told
     return told

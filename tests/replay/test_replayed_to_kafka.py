@@ -112,7 +112,7 @@ async def test_an_interrupted_replay_goes_on_where_it_stopped_and_all_counts_onc
     live: Center, tmp_path: Path, number: signal.Signals
 ) -> None:
     path, state = write_paced_calls(tmp_path / "calls.ndjson"), tmp_path / "calls.ndjson.replayed"
-    settings = {"kafka": live.settings.kafka}
+    settings = {"kafka": live.settings.kafka.bootstrap_servers}
     first = start_replay(settings, "--speed", "1", path)
     await wait_for_position(first, state)
     first.send_signal(number)
@@ -140,7 +140,7 @@ async def test_a_file_that_is_done_is_not_sent_again_after_another_was_interrupt
         tmp_path / "done.ndjson", [call(CALLS + n, ended_at=now() / 1000 - 86_400) for n in range(10)]
     )
     path, state = write_paced_calls(tmp_path / "calls.ndjson"), tmp_path / "calls.ndjson.replayed"
-    settings = {"kafka": live.settings.kafka}
+    settings = {"kafka": live.settings.kafka.bootstrap_servers}
     first = start_replay(settings, "--speed", "1", done, path)
     await wait_for_position(first, state)
     first.kill()
@@ -155,7 +155,7 @@ async def test_a_file_that_is_done_is_not_sent_again_after_another_was_interrupt
 async def test_a_moved_replay_is_moved_as_far_after_an_interruption(live: Center, tmp_path: Path) -> None:
     """The amount stays, although now is later."""
     path, state = write_paced_calls(tmp_path / "calls.ndjson"), tmp_path / "calls.ndjson.replayed"
-    settings = {"kafka": live.settings.kafka}
+    settings = {"kafka": live.settings.kafka.bootstrap_servers}
     command: Sequence[str | Path] = ("--shift-to", "now", path)
     first = start_replay(settings, "--speed", "1", *command)
     await wait_for_position(first, state)

@@ -761,7 +761,7 @@ async def test_streamer_serve_shows_numbers_while_kafka_is_away(
 
 async def test_a_door_that_was_shut_opens_once_kafka_is_there(fresh_broker: Broker) -> None:
     await fresh_broker.stop()
-    door = LazyProducer(fresh_broker.address, ["ingest-delighted"])
+    door = LazyProducer(fresh_broker.settings, ["ingest-delighted"])
     record = OutgoingRecord("ingest-delighted", b"k", BODY, (("content-type", b"application/json"),), NOW)
     try:
         with pytest.raises(ConnectionError):

@@ -50,7 +50,7 @@ async def measure(parts: str, python: str, center: Center) -> dict[str, Any]:
         redis = await stack.enter_async_context(PARTS[parts].store())
         store = await RedisStore.connect(redis.url, CENTER)
         stack.push_async_callback(store.close)
-        await ensure_topics(broker.address, center.partitions)
+        await ensure_topics(broker.settings, center.partitions)
         await publish(broker.address, messages(center, wall_clock_ms() - HOUR))
         found["bare"] = (await bare(broker.address, CALLS, center.partitions, center.calls))._asdict()
         async with Worker(broker, redis) as worker:
