@@ -18,8 +18,9 @@ from streamer.metrics.tally import COUNTS
 from streamer.operations.forget import erase_assemblies, wait_until_caught_up
 from streamer.privacy.pseudonyms import Pseudonymizer
 from streamer.settings import SettingsError, load_settings
+from streamer.store.layout import shared_key
 from streamer.store.memory import MemoryStore
-from streamer.store.port import EMPTY_STORE
+from streamer.store.port import EMPTY_STORE, CustomerKeyMismatch
 from streamer.store.redis import RedisRegistry, RedisStore
 from streamer.worker.forgotten_customers import (
     JOURNEY_KEY_LETTERS,
@@ -256,6 +257,27 @@ async def test_a_worker_learns_who_was_forgotten_and_erases_what_came_late(
         assert await store.replace(EMPTY_STORE, [], {customer_key(ana): late, ben: late}, NOW)
         await keeper.erase_returned()
         assert [one is None for one in (await store.read([customer_key(ana), ben])).values] == [True, False]
+    finally:
+        await store.close()
+
+
+async def test_an_emptied_store_is_told_its_key_and_who_was_forgotten(store_url: str, center: str) -> None:
+    settings = load_settings(redis=store_url, center=center)
+    store = await RedisStore.connect(store_url, center, settings.counting_rules())
+    try:
+        registry = RedisRegistry(store, center)
+        pseudonymizer = await load_pseudonymizer(registry, settings)
+        ana = pseudonymizer.pseudonym_at("ana", NOW)
+        sync = ForgottenCustomersSync(pseudonymizer, store, registry)
+        await registry.forget([ana], NOW)
+        await sync.refresh()
+        await store.client.delete(shared_key(center, "customer-key"), shared_key(center, "forgotten"))
+        await sync.refresh()
+        assert await registry.forgotten() == {ana: NOW}
+        assert (await load_pseudonymizer(registry, settings)).pseudonym_at("ana", NOW) == ana
+        await store.client.set(shared_key(center, "customer-key"), "a key that another worker made")
+        with pytest.raises(CustomerKeyMismatch, match="one customer would become two"):
+            await sync.refresh()
     finally:
         await store.close()
 

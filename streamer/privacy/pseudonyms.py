@@ -62,6 +62,10 @@ class Pseudonymizer:
             for pseudonym in self._first_pseudonyms(customer_id)
         ]
 
+    def secret_of(self, key_id: str) -> bytes | None:
+        """Return the secret of a key id; None if there is none."""
+        return self._secrets_by_key_id.get(key_id)
+
     def is_pseudonym(self, customer_id: str) -> bool:
         """Tell whether this is already a pseudonym, of a known key."""
         if not customer_id.startswith(PSEUDONYM_MARK):

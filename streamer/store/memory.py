@@ -17,6 +17,7 @@ from streamer.store.port import (
     Commit,
     CommitApplied,
     CommitOutcome,
+    CustomerKeyMismatch,
     DocumentSnapshot,
     GenerationSuperseded,
     Heartbeat,
@@ -64,6 +65,9 @@ class MemoryStore:
         self._retention_ms = (rules or CountingRules()).retention_ms
         self._ttl_ms = document_ttl_ms(rules or CountingRules())
         self._agreed_rules: bytes | None = None
+        self._agreed_customer_key: bytes | None = None
+        self.customer_key: bytes | None = None
+        """The center's own customer key, which outlives generations."""
         self.current = self._adopted = GenerationData()
         self.staged: GenerationData | None = None
         self.paused_until_s = -inf
@@ -104,8 +108,20 @@ class MemoryStore:
         self._write(commit, now_ms)
         return CommitApplied()
 
+    def _fence_terms(self) -> None:
+        """Write back the rules and the customer key agreed on where they are missing. Raises
+        CountingRulesMismatch or CustomerKeyMismatch where there are others."""
+        data = self.data
+        if self._agreed_rules is not None:
+            data.rules = data.rules or self._agreed_rules
+            require_same_rules(data.rules, self._agreed_rules)
+        self.customer_key = self.customer_key or self._agreed_customer_key
+        if self._agreed_customer_key not in (None, self.customer_key):
+            raise CustomerKeyMismatch
+
     def _compare_position(self, commit: Commit) -> CommitOutcome | None:
         """Return the outcome if the position alone decides it."""
+        self._fence_terms()
         stored = self.data.positions.get(commit.partition)
         if stored is not None and stored.token == commit.position.token:
             return CommitApplied()
@@ -179,6 +195,7 @@ class MemoryStore:
         return [self.data.positions.get(partition) for partition in partitions]
 
     async def move(self, partition: Partition, before: LogPosition | None, after: LogPosition) -> bool:
+        self._fence_terms()
         if self.data.positions.get(partition) != before:
             return False
         self.data.positions[partition] = after
@@ -231,6 +248,12 @@ class MemoryStore:
     async def set_rules(self, rules: bytes) -> bytes:
         self.data.rules = self._agreed_rules = self.data.rules or rules
         return self._agreed_rules
+
+    async def set_customer_key(self, key: bytes) -> None:
+        self.customer_key = self.customer_key or key
+        if self.customer_key != key:
+            raise CustomerKeyMismatch
+        self._agreed_customer_key = key
 
     async def close(self) -> None:
         """Do nothing: there is no connection."""

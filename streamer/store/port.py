@@ -148,9 +148,24 @@ class StoreChanges(NamedTuple):
     positions: Mapping[Partition, LogPosition]
 
 
+class CustomerKeyMismatch(Exception):  # noqa: N818 - names the state
+    """The store holds another customer key than the one agreed on."""
+
+    def __str__(self) -> str:
+        return (
+            "the store was emptied or restored, and has another customer key than this process counts with: "
+            "one customer would become two; start it again"
+        )
+
+
 class StateStore(Protocol):
     """Interface of every state store. Errors of the infrastructure are raised as they are; after a time-out
-    any call may be repeated, a commit too."""
+    any call may be repeated, a commit too.
+
+    Counting rules and customer key agreed on in `set_rules` and `set_customer_key` are fenced with the
+    positions. In a store that was emptied `commit` and `move` write them back in the same step; where another
+    process wrote others meanwhile, they write nothing and raise CountingRulesMismatch or CustomerKeyMismatch.
+    """
 
     async def read(self, keys: Sequence[bytes]) -> DocumentSnapshot:
         """Return the documents of these keys, all as of one version."""
@@ -207,7 +222,11 @@ class StateStore(Protocol):
         """Return the counting rules that the numbers were made with; None if there are none yet."""
 
     async def set_rules(self, rules: bytes) -> bytes:
-        """Store the counting rules if there are none yet; return those in force."""
+        """Store the counting rules if there are none yet; return those in force, which are agreed on now."""
+
+    async def set_customer_key(self, key: bytes) -> None:
+        """Agree on the center's own customer key, which is stored if there is none yet. Raises
+        CustomerKeyMismatch if there is another."""
 
     async def close(self) -> None: ...
 

@@ -10,7 +10,13 @@ from streamer.journeys.journey import Key, customer_key
 from streamer.journeys.working_set import DocumentsNotLoaded, WorkingSet
 from streamer.privacy.pseudonyms import Pseudonymizer
 from streamer.settings import CENTER_KEY_ID, Settings
-from streamer.store.port import EMPTY_STORE, CustomerRegistry, StateStore, StoreVersion
+from streamer.store.port import (
+    EMPTY_STORE,
+    CustomerKeyMismatch,
+    CustomerRegistry,
+    StateStore,
+    StoreVersion,
+)
 from streamer.store.redis import RedisStore
 
 JOURNEY_KEY_LETTERS: Final = "co"
@@ -40,19 +46,29 @@ async def load_pseudonymizer(registry: CustomerRegistry, settings: Settings) -> 
 
 
 async def refresh_forgotten(pseudonymizer: Pseudonymizer, registry: CustomerRegistry) -> None:
-    """Load who was forgotten since the last call."""
-    if await registry.forgotten_count() != len(pseudonymizer.forgotten_at_ms):
-        pseudonymizer.forgotten_at_ms = await registry.forgotten()
+    """Load who was forgotten since the last call. A store that was emptied is told again who was before."""
+    known = pseudonymizer.forgotten_at_ms
+    if await registry.forgotten_count() == len(known):
+        return
+    stored = await registry.forgotten()
+    lost = {name: at_ms for name, at_ms in known.items() if name not in stored}
+    for name, at_ms in lost.items():
+        await registry.forget([name], at_ms)
+    pseudonymizer.forgotten_at_ms = stored | lost
 
 
 class ForgottenCustomersSync:
-    """Keep a worker's pseudonymizer up to date, and erase forgotten customers that late events brought
-    back."""
+    """Keep a worker's pseudonymizer and the registry alike, and erase forgotten customers that late events
+    brought back."""
 
     def __init__(self, pseudonymizer: Pseudonymizer, store: RedisStore, registry: CustomerRegistry) -> None:
         self._pseudonymizer, self._store, self._registry = pseudonymizer, store, registry
 
     async def refresh(self) -> None:
+        """Load who was forgotten, and tell an emptied store what it lost. Raises CustomerKeyMismatch."""
+        center_key = self._pseudonymizer.secret_of(CENTER_KEY_ID)
+        if center_key is not None and await self._registry.ensure_key(center_key) != center_key:
+            raise CustomerKeyMismatch
         await refresh_forgotten(self._pseudonymizer, self._registry)
 
     async def erase_returned(self) -> None:

@@ -15,7 +15,7 @@ from streamer.events.decoding import TOPICS
 from streamer.runtime.clock import wall_clock_ms
 from streamer.runtime.gc_tuning import freeze_startup_objects
 from streamer.runtime.retry import retry_forever
-from streamer.settings import Settings
+from streamer.settings import CENTER_KEY_ID, Settings
 from streamer.store.redis import RedisRegistry, RedisStore
 from streamer.worker.engine import WorkerApp
 from streamer.worker.forgotten_customers import ForgottenCustomersSync, load_pseudonymizer
@@ -52,6 +52,8 @@ async def run_worker(settings: Settings) -> int:
         dead_letter_producer, logs, metrics = await stack.enter_async_context(worker_resources(settings))
         registry = RedisRegistry(store, settings.center)
         pseudonymizer = await load_pseudonymizer(registry, settings)
+        if (center_key := pseudonymizer.secret_of(CENTER_KEY_ID)) is not None:
+            await store.set_customer_key(center_key)
         context = ProcessingContext(
             store,
             rules,

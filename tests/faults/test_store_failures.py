@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from streamer.store.layout import shared_key
 from tests.faults.trial import Trial
 from tests.parts.redis_server import RedisServer
 
@@ -31,6 +32,26 @@ async def test_what_the_store_forgot_is_counted_again_though_nothing_new_comes(t
     forget(trial.redis)
     await trial.redis.start()
     await trial.settle()
+
+
+async def test_a_store_emptied_under_a_worker_keeps_its_customers_when_the_next_worker_comes(
+    trial: Trial,
+) -> None:
+    trial.worker()
+    async with trial.load(per_s=300):
+        await trial.progress(900)
+        before = await terms(trial)
+        await trial.store.client.flushall()
+        trial.worker()
+        await trial.progress(900)
+    await trial.settle()
+    assert await terms(trial) == before
+
+
+async def terms(trial: Trial) -> tuple[bytes | None, bytes | None]:
+    """Return the counting rules and the customer key that the store has."""
+    key = shared_key(trial.settings.center, "customer-key")
+    return await trial.store.rules(), await trial.store.client.get(key)
 
 
 def forget(redis: RedisServer) -> None:

@@ -17,7 +17,7 @@ from redis.exceptions import OutOfMemoryError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 import streamer.store.redis.store as redis_store
-from streamer.events.counting_rules import DAY, HOUR, CountingRules
+from streamer.events.counting_rules import DAY, HOUR, CountingRules, CountingRulesMismatch, encode_rules
 from streamer.events.models import DIMENSIONS
 from streamer.metrics.counters import pack_counters, sum_counters
 from streamer.metrics.tally import NUMBER, Tally
@@ -32,8 +32,15 @@ from streamer.panes.pane_keys import (
 )
 from streamer.panes.rollup import MERGE, merge_long
 from streamer.runtime.retry import retry_forever
-from streamer.store.layout import KEPT_WRITES, document_ttl_ms, layout_key
-from streamer.store.memory import MemoryStore
+from streamer.store.layout import (
+    CUSTOMER_KEY_NAME,
+    KEPT_WRITES,
+    RULES,
+    document_ttl_ms,
+    layout_key,
+    shared_key,
+)
+from streamer.store.memory import GenerationData, MemoryStore
 from streamer.store.port import (
     EMPTY_STORE,
     TOKEN_BYTES,
@@ -41,6 +48,7 @@ from streamer.store.port import (
     Checkpoint,
     Commit,
     CommitApplied,
+    CustomerKeyMismatch,
     Heartbeat,
     LogPosition,
     OffsetConflict,
@@ -667,6 +675,95 @@ async def test_a_heartbeat_is_retired_only_if_nobody_renewed_it(store: StateStor
     await store.retire({OTHERS: Heartbeat(NOW, 0, NOW)})
     await store.retire({})
     assert await store.heartbeats() == {CALLS: Heartbeat(1, 2, 3)}
+
+
+async def empty(store: StateStore) -> None:
+    """Delete all that a center has, under the store's feet."""
+    if isinstance(store, RedisStore):
+        keys = [key async for key in store.client.scan_iter(match=f"s*{{{store.center}}}*")]
+        await store.client.delete(*keys)
+    else:
+        assert isinstance(store, MemoryStore)
+        vars(store.current).update(vars(GenerationData()))
+        store.customer_key = None
+
+
+async def set_terms(store: StateStore, rules: bytes | None, customer_key: bytes | None) -> None:
+    """Set what the center counts by, as another process does."""
+    if isinstance(store, RedisStore):
+        values = {store.prefix + RULES: rules, shared_key(store.center, CUSTOMER_KEY_NAME): customer_key}
+        for name, value in values.items():
+            await (store.client.delete(name) if value is None else store.client.set(name, value))
+    else:
+        assert isinstance(store, MemoryStore)
+        store.data.rules, store.customer_key = rules, customer_key
+
+
+async def terms(store: StateStore) -> tuple[bytes | None, bytes | None]:
+    if isinstance(store, RedisStore):
+        return await store.rules(), await store.client.get(shared_key(store.center, CUSTOMER_KEY_NAME))
+    assert isinstance(store, MemoryStore)
+    return await store.rules(), store.customer_key
+
+
+RULES_AGREED, RULES_OTHER = encode_rules(CountingRules()), encode_rules(CountingRules(fcr_ms=DAY))
+
+
+@pytest.fixture
+async def agreed(store: StateStore) -> StateStore:
+    """A store whose rules and customer key are agreed on, with a position."""
+    await store.set_rules(RULES_AGREED)
+    await store.set_customer_key(b"our key")
+    assert await store.move(CALLS, None, FIRST)
+    return store
+
+
+async def test_a_store_that_was_emptied_has_rules_and_key_again_with_the_first_position(
+    agreed: StateStore,
+) -> None:
+    await empty(agreed)
+    assert await terms(agreed) == (None, None)
+    assert await agreed.commit(Writer(agreed).commit(**EVERYTHING), NOW) == OffsetConflict(None)
+    assert await agreed.move(CALLS, None, FIRST)
+    assert await terms(agreed) == (RULES_AGREED, b"our key")
+    assert await agreed.commit(Writer(agreed).commit(**EVERYTHING), NOW) == CommitApplied()
+
+
+@pytest.mark.parametrize("lost", ["rules", "key"])
+async def test_what_is_missing_beside_the_positions_is_there_again_after_a_commit(
+    agreed: StateStore, lost: str
+) -> None:
+    await set_terms(agreed, *((None, b"our key") if lost == "rules" else (RULES_AGREED, None)))
+    assert await agreed.commit(Writer(agreed).commit(**EVERYTHING), NOW) == CommitApplied()
+    assert await terms(agreed) == (RULES_AGREED, b"our key")
+
+
+@pytest.mark.parametrize(
+    ("sentence", "rules", "customer_key", "error"),
+    [
+        ("another customer key", RULES_AGREED, b"their key", CustomerKeyMismatch),
+        ("other rules", RULES_OTHER, b"our key", CountingRulesMismatch),
+    ],
+)
+async def test_nothing_is_written_to_a_store_that_another_process_began_anew(
+    agreed: StateStore, sentence: str, rules: bytes, customer_key: bytes, error: type[Exception]
+) -> None:
+    for position in (None, FIRST):
+        await empty(agreed)
+        await set_terms(agreed, rules, customer_key)
+        with pytest.raises(error):
+            await agreed.move(CALLS, position, FIRST)
+        with pytest.raises(error):
+            await agreed.commit(Writer(agreed).commit(**EVERYTHING), NOW)
+        assert await agreed.positions([CALLS]) == [None]
+        assert await terms(agreed) == (rules, customer_key)
+
+
+async def test_a_store_of_another_key_is_not_agreed_on(store: StateStore) -> None:
+    await store.set_customer_key(b"our key")
+    with pytest.raises(CustomerKeyMismatch):
+        await store.set_customer_key(b"their key")
+    assert await terms(store) == (None, b"our key")
 
 
 async def test_the_first_rules_stay(store: StateStore) -> None:

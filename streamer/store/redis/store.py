@@ -19,6 +19,7 @@ from streamer.panes.pane_keys import COUNTERS, WIDTH, PaneHour, is_hour_kept, pa
 from streamer.store.layout import (
     CHANGES,
     CURRENT_NAME,
+    CUSTOMER_KEY_NAME,
     DOCUMENT_HASHES,
     FIRST_GENERATION,
     HEARTBEATS,
@@ -41,6 +42,7 @@ from streamer.store.layout import (
     layout_key,
     pane_name,
     parse_pane_name,
+    shared_key,
 )
 from streamer.store.port import (
     TOKEN_BYTES,
@@ -48,6 +50,7 @@ from streamer.store.port import (
     Commit,
     CommitApplied,
     CommitOutcome,
+    CustomerKeyMismatch,
     DocumentSnapshot,
     GenerationSuperseded,
     Heartbeat,
@@ -69,8 +72,13 @@ UNMERGED_DELTAS: Final = 16
 """Newest deltas, left unmerged since readers still fetch them one by one."""
 _PAUSED_S: Final = 0.02
 _SCAN_COUNT: Final = 500
-_READING_SCRIPTS: Final = ("changes", "compact", "guarded_command", "promote", "check_commit", "retire")
-_ADVANCING_SCRIPTS: Final = ("move", "forget")
+_SCRIPTS: Final = {
+    **{name: (name,) for name in ("changes", "compact", "guarded_command", "promote", "retire")},
+    "check_commit": ("fence_terms", "check_commit"),
+    "move": ("fence_terms", "advance", "move"),
+    "forget": ("advance", "forget"),
+}
+"""Files of each script, after the check of the generation."""
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack_position = msgspec.msgpack.Decoder(LogPosition).decode
@@ -108,11 +116,11 @@ class RedisStore:
         self._retention_ms = rules.retention_ms
         self._ttl_ms = document_ttl_ms(rules)
         self._agreed_rules: bytes | None = None
+        self._customer_key_name = shared_key(center, CUSTOMER_KEY_NAME)
+        self._agreed_customer_key: bytes | None = None
         self._write_lock = asyncio.Lock()
         self._forget_progress = (0, 0, 0)  # index of the hash, cursor in it, panes passed
-        self._scripts = {name: LuaScript("check_generation", name) for name in _READING_SCRIPTS} | {
-            name: LuaScript("check_generation", "advance", name) for name in _ADVANCING_SCRIPTS
-        }
+        self._scripts = {name: LuaScript("check_generation", *files) for name, files in _SCRIPTS.items()}
 
     @classmethod
     async def connect(cls, url: str, center: str, rules: CountingRules | None = None) -> Self:
@@ -138,9 +146,20 @@ class RedisStore:
                 word, _, rest = str(error).partition(" ")
                 if word == "SUPERSEDED":
                     raise GenerationSuperseded from error
-                if word != "GENERATION":
+                if word == "CUSTOMERKEY":
+                    raise CustomerKeyMismatch from error
+                if word == "RULES":
+                    await self._agree_on_rules()
+                elif word == "GENERATION":
+                    await self._adopt_generation(rest)
+                else:
                     raise
-                await self._adopt_generation(rest)
+
+    async def _call_fenced(self, script: str, *args: Any, client: Any = None) -> Any:
+        """Call a script that is refused, or writes them back, where the store does not hold the counting
+        rules and the customer key agreed on."""
+        terms = self._agreed_rules or b"", self._agreed_customer_key or b""
+        return await self.call(script, *terms, *args, keys=[self._customer_key_name], client=client)
 
     async def _adopt_generation(self, generation: str) -> None:
         """Switch to another generation, if its counting rules are the agreed ones. Raises
@@ -148,10 +167,15 @@ class RedisStore:
         if self._is_staged:
             raise GenerationSuperseded
         adopted = generation_prefix(self.center, generation)
-        if self._agreed_rules is not None:
-            await self.client.set(adopted + RULES, self._agreed_rules, nx=True)
-            require_same_rules(await self.client.get(adopted + RULES), self._agreed_rules)
+        await self._agree_on_rules(adopted)
         self.prefix = adopted
+
+    async def _agree_on_rules(self, prefix: bytes | None = None) -> None:
+        """Write the rules agreed on where there are none. Raises CountingRulesMismatch where others are."""
+        if self._agreed_rules is not None:
+            name = (self.prefix if prefix is None else prefix) + RULES
+            await self.client.set(name, self._agreed_rules, nx=True)
+            require_same_rules(await self.client.get(name) or self._agreed_rules, self._agreed_rules)
 
     async def _run_command(self, command: str, name: bytes, *args: Any) -> Any:
         return await self.call("guarded_command", command, name, *args)
@@ -273,7 +297,7 @@ class RedisStore:
             paused_key = self._generation_key + PAUSED_SUFFIX
             await pipe.watch(self.prefix + SEQUENCE, self._generation_key, paused_key)
             watched_prefix = self.prefix
-            status, *rest = await self.call("check_commit", *check_args, client=pipe)
+            status, *rest = await self._call_fenced("check_commit", *check_args, client=pipe)
             if status == b"held":
                 await asyncio.sleep(_PAUSED_S)
                 return None
@@ -331,7 +355,8 @@ class RedisStore:
     async def move(self, partition: Partition, before: LogPosition | None, after: LogPosition) -> bool:
         packed_before = _pack_position(before) if before is not None else b""
         nonce = secrets.token_bytes(TOKEN_BYTES)
-        return bool(await self.call("move", nonce, str(partition), packed_before, _pack_position(after)))
+        positions = packed_before, _pack_position(after)
+        return bool(await self._call_fenced("move", nonce, str(partition), *positions))
 
     async def beat(self, heartbeats: Mapping[Partition, Heartbeat]) -> None:
         if heartbeats:
@@ -355,6 +380,12 @@ class RedisStore:
         await self._run_command("SET", RULES, rules, "NX")
         self._agreed_rules = stored = await self.rules() or rules
         return stored
+
+    async def set_customer_key(self, key: bytes) -> None:
+        await self.client.set(self._customer_key_name, key, nx=True)
+        if await self.client.get(self._customer_key_name) != key:
+            raise CustomerKeyMismatch
+        self._agreed_customer_key = key
 
     async def server_info(self) -> ServerInfo:
         info, (seconds, microseconds) = await self.client.info(), await self.client.time()
