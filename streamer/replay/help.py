@@ -7,7 +7,7 @@ Publish the events of FILES to Kafka, each with its own time.
 
 \b
 FILE is NDJSON (.ndjson, .jsonl, .json; also one JSON array), CSV (.csv, .tsv) or
-Parquet (.parquet, .pq; needs pip install '.[parquet]').
+Parquet (.parquet, .pq; needs pip install 'contact-center-streamer[parquet]').
 It may be gzipped whatever its name. - is standard input.
 Choose how rows are read:
 \b

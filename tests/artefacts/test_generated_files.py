@@ -119,7 +119,7 @@ def test_without_its_extra_it_says_what_to_install() -> None:
     process = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True)
     assert (process.returncode, process.stderr) == (
         1,
-        "streamer: generate: yaml is missing; install streamer with its extra: 'streamer[generate]'\n",
+        "streamer: generate: yaml is missing: pip install 'contact-center-streamer[generate]'\n",
     )
 
 

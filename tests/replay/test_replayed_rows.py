@@ -78,7 +78,10 @@ def test_parquet_without_pyarrow_ends_with_a_line_that_says_what_to_install(
     path = tmp_path / "calls.parquet"
     path.write_bytes(FORMS[path.name])
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    line = "streamer replay: calls.parquet: reading Parquet needs pyarrow: pip install '.[parquet]'\n"
+    line = (
+        "streamer replay: calls.parquet: reading Parquet needs pyarrow: "
+        "pip install 'contact-center-streamer[parquet]'\n"
+    )
     for arguments in (["--dry-run", path], ["--guess", path]):
         result = replay(*arguments)
         assert (result.code, result.lines, result.stderr) == (2, [], line)
