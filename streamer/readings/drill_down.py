@@ -5,9 +5,11 @@ value for it alone says how bad it is. The counts say which panes to search. A p
 journeys counted in it, and folding those journeys again says which of their contacts count, as they are now.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Sequence
+from functools import partial
 from math import inf
-from typing import Final, Literal, NamedTuple, Self
+from typing import Final, Literal, NamedTuple, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -24,6 +26,15 @@ from streamer.readings.window_query import WindowQuery, rfc3339_from_ms
 from streamer.store.port import StateStore
 
 Order = Literal["newest", "worst"]
+T = TypeVar("T")
+
+
+class RunInThread(Protocol):
+    """Runs an operation in a thread, as asyncio.to_thread does, and returns its result."""
+
+    def __call__(self, operation: Callable[[], T], /) -> Awaitable[T]: ...
+
+
 MAX_CELLS: Final = 20_000
 """How many cells are searched for the worst contacts, the newest first."""
 MAX_NEWEST_CELLS: Final = 1_000
@@ -180,8 +191,11 @@ async def drill_down(
     order: Order,
     limit: int,
     source: JourneySource,
+    run: RunInThread = asyncio.to_thread,
 ) -> list[ContactDetails]:
-    """Return at most `limit` contacts, the newest or worst first; of equally bad ones the newest first."""
+    """Return at most `limit` contacts, the newest or worst first; of equally bad ones the newest first.
+
+    Journeys are folded in a thread: those of a busy pane take longer than an event loop can wait."""
     contacts_by_group: dict[Key, RankedContact] = {}
     read_keys: set[Key] = set()
     for candidate_pane in candidate_panes:
@@ -191,11 +205,10 @@ async def drill_down(
         if not keys:
             continue
         read_keys.update(keys)
-        for key, packed in zip(keys, (await source.store.read(keys)).values, strict=True):
-            if packed is not None:
-                contacts_by_group |= _contacts_of_journey(
-                    target, key, Journey.unpacked(packed, 0), order, source
-                )
+        packed_journeys = (await source.store.read(keys)).values
+        contacts_by_group |= await run(
+            partial(_contacts_of_journeys, target, keys, packed_journeys, order, source)
+        )
     ranked = sorted(
         contacts_by_group.values(),
         key=lambda ranked_contact: (-ranked_contact.badness, -ranked_contact.time_ms),
@@ -210,6 +223,21 @@ def _is_complete(contacts: Iterable[RankedContact], candidate_pane: CandidatePan
         sum((contact.badness, contact.time_ms) >= (candidate_pane.badness, end_ms) for contact in contacts)
         >= limit
     )
+
+
+def _contacts_of_journeys(
+    target: DrillDown,
+    keys: Sequence[Key],
+    packed_journeys: Sequence[bytes | None],
+    order: Order,
+    source: JourneySource,
+) -> dict[Key, RankedContact]:
+    contacts_by_group: dict[Key, RankedContact] = {}
+    for key, packed in zip(keys, packed_journeys, strict=True):
+        if packed is not None:
+            journey = Journey.unpacked(packed, 0)
+            contacts_by_group |= _contacts_of_journey(target, key, journey, order, source)
+    return contacts_by_group
 
 
 def _contacts_of_journey(

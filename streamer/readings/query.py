@@ -16,7 +16,8 @@ class QueryError(ValueError):
 class MetricQuery(msgspec.Struct, frozen=True, kw_only=True):
     """A query for readings of some metrics (empty: all) over some windows that end `at` (None: now), for all
     groups of `by` or one `key`. `stat`: None is each metric's default, "*" all. `week_before`: read the whole
-    hours that each window touches, on the same weekday a week earlier. Times in ms since the epoch."""
+    hours that each window touches, on the same weekday a week earlier. `keys`: of all groups only these.
+    Times in ms since the epoch."""
 
     now: int
     metrics: tuple[str, ...] = ()
@@ -26,6 +27,7 @@ class MetricQuery(msgspec.Struct, frozen=True, kw_only=True):
     stat: str | None = None
     at: int | None = None
     week_before: bool = False
+    keys: frozenset[str] | None = None
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):

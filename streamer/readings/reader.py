@@ -5,6 +5,7 @@ Changes are published only after all of one moment is read, so a reading never s
 
 import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
 from threading import Lock
 from typing import Final, NamedTuple
 
@@ -22,6 +23,7 @@ from streamer.readings.drill_down import (
     DrillDown,
     JourneySource,
     Order,
+    RunInThread,
     drill_down,
 )
 from streamer.readings.metric_spans import window_spans
@@ -154,6 +156,12 @@ class MetricsReader:
         """Return the readings of a query, by window, metric, stat and key. Raises QueryError."""
         return [*self.iter_readings(query)]
 
+    def group_keys(self, by: str) -> list[str]:
+        """Return the keys of all groups of a grouping that have any counts, in order."""
+        with self._lock:
+            string_tables = [columns.rows.get(by) for columns in self._state.families.values()]
+            return sorted({key for table in string_tables if table is not None for key in table.names})
+
     def iter_readings(self, query: MetricQuery) -> Iterator[Reading]:
         """Yield the same readings, computed one by one from the counts of this moment. Raises QueryError."""
         validated, context = validate_query(query, self.pairs), self._query_context()
@@ -212,14 +220,20 @@ class MetricsReader:
         ]
 
     async def contacts(
-        self, query: MetricQuery, order: Order, limit: int, teams: Collection[str] | None = None
+        self,
+        query: MetricQuery,
+        order: Order,
+        limit: int,
+        teams: Collection[str] | None = None,
+        run: RunInThread = asyncio.to_thread,
     ) -> list[ContactDetails]:
         """Return at most `limit` contacts behind one metric's reading of one group, as far back as 10 s panes
-        are kept (50 h), only of these teams (None: all). Raises QueryError and errors of the store."""
+        are kept (50 h), only of these teams (None: all). `run` runs what takes long in a thread. Raises
+        QueryError and errors of the store."""
         drill_down_target = self._drill_down(query, teams)
-        candidate_panes = await asyncio.to_thread(self._candidate_panes, drill_down_target, order)
+        candidate_panes = await run(partial(self._candidate_panes, drill_down_target, order))
         source = JourneySource(self._store, self._rules, self._zones, self._journeys_of)
-        return await drill_down(drill_down_target, candidate_panes, order, limit, source)
+        return await drill_down(drill_down_target, candidate_panes, order, limit, source, run)
 
     def _journeys_of(self, pane: int) -> list[Key]:
         """Return the journeys counted in a 10 s pane, the last to arrive first."""

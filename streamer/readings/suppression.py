@@ -155,7 +155,7 @@ def required_queries(query: MetricQuery, pairs: Iterable[Grouping]) -> list[Metr
     counted = tuple(
         dict.fromkeys(ANSWER_METRIC_OF[name] for name in metric_names if name in ANSWER_METRIC_OF)
     )
-    whole = msgspec.structs.replace(query, metrics=counted, key=None, stat=None)
+    whole = msgspec.structs.replace(query, metrics=counted, key=None, keys=None, stat=None)
     return [msgspec.structs.replace(whole, by=by) for by in required_groupings]
 
 

@@ -156,7 +156,11 @@ class WindowQuery:
     def _keys(self) -> list[str]:
         if self.validated.key is not None:
             return [self.validated.key]
-        return sorted({key for table in self.tables.values() for key in table.keys})
+        keys, selection = (
+            {key for table in self.tables.values() for key in table.keys},
+            self.validated.query.keys,
+        )
+        return sorted(keys if selection is None else keys & selection)
 
     def _readings_of(self, metric: Metric, stat: str, keys: Sequence[str]) -> Iterator[Reading]:
         variant = self.variant_of(metric)

@@ -36,10 +36,15 @@ from streamer.web.api import (
     require_data_scope,
     single_parameter,
 )
+from streamer.web.paging import PAGE_PARAMETERS, list_page
 from streamer.web.permissions import DataScope
 from streamer.web.pipeline_health import PipelineHealth
 
 PATH: Final = "/api/v1/alerts"
+MAX_ALERTS: Final = 1_000
+"""Most alerts of a page."""
+MAX_EXPLANATIONS: Final = 200
+"""Most explained groups of a page."""
 
 
 class AlertRoutes:
@@ -66,10 +71,12 @@ class AlertRoutes:
 
     async def _list_alerts(self, request: Request) -> Response:
         """Answer with all visible alerts, worst first. Pipeline problems come even before the first read."""
-        check_parameters(request, ("phase",))
+        check_parameters(request, ("phase", *PAGE_PARAMETERS))
         phases, now_ms = _requested_phases(request), self._clock()
         data_scope = DataScope(request.scope["person"], self._reader, now_ms)
-        return json_response(sorted(self._visible_views(data_scope, phases, now_ms), key=worst_first))
+        visible_views = self._visible_views(data_scope, phases, now_ms)
+        page = list_page(request, visible_views, lambda view: (*worst_first(view), view.id), MAX_ALERTS)
+        return json_response(page.items, page.headers)
 
     def _visible_views(
         self, data_scope: DataScope, phases: Collection[Phase], now_ms: int
@@ -107,7 +114,7 @@ class AlertRoutes:
         return json_response([_visible_view(source._replace(record=record), action.id, data_scope, now_ms)])
 
     async def _explain(self, request: Request) -> Response:
-        check_parameters(request, ("name", "key", "at"))
+        check_parameters(request, ("name", "key", "at", *PAGE_PARAMETERS))
         coordinator, now_ms = require_coordinator(self._coordinator), self._clock()
         rule, key = (
             requested_rule(coordinator, "name", single_parameter(request, "name")),
@@ -121,13 +128,9 @@ class AlertRoutes:
         explanations = await coordinator.run_with_evaluator(
             lambda evaluator: explain_rule(evaluator, rule, key, now_ms, at_ms)
         )
-        return json_response(
-            [
-                group_explanation
-                for group_explanation in explanations
-                if data_scope.covers(group_explanation.by, group_explanation.key)
-            ]
-        )
+        visible = [item for item in explanations if data_scope.covers(item.by, item.key)]
+        page = list_page(request, visible, lambda item: (item.key,), MAX_EXPLANATIONS)
+        return json_response(page.items, page.headers)
 
 
 def require_coordinator(coordinator: AlertCoordinator | None) -> AlertCoordinator:

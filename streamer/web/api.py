@@ -2,8 +2,7 @@
 
 It also parses the request parameters that other routes share."""
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -18,45 +17,67 @@ from streamer.metrics.catalogue import CATALOGUE, Metric
 from streamer.panes.pane_keys import ALL
 from streamer.panes.windows import WINDOWS, window_length_ms
 from streamer.readings.pauses import Pause, no_pause
-from streamer.readings.query import MetricQuery, QueryError, Reading
+from streamer.readings.query import MetricQuery, QueryError
 from streamer.readings.query_times import parse_query_time_ms
 from streamer.readings.reader import MetricsReader
 from streamer.readings.reading_columns import group_into_columns
 from streamer.runtime.clock import Clock
 from streamer.settings import Settings
-from streamer.web.event_loop_yield import EventLoopYield
+from streamer.web.heavy_questions import HeavyQuestions
+from streamer.web.paging import PAGE_PARAMETERS, list_page
 from streamer.web.permissions import DataScope
 
 _encode_json = msgspec.json.Encoder().encode
-_READINGS_PARAMETERS: Final = ("window", "by", "key", "metric", "stat", "at", "week_before", "form")
+_READINGS_PARAMETERS: Final = (
+    "window",
+    "by",
+    "key",
+    "metric",
+    "stat",
+    "at",
+    "week_before",
+    "form",
+    *PAGE_PARAMETERS,
+)
+MAX_GROUPS: Final = 10_000
+"""Most groups of a page of readings."""
+MAX_NAMES: Final = 10_000
+"""Most names of a page."""
+NO_HEADERS: Final[Mapping[str, str]] = {}
 _FORMS: Final = ("list", "columns")
 _HISTORY_PARAMETERS: Final = ("metric", "window", "by", "key", "stat", "from", "to", "step")
 
 
-def reading_routes(reader: MetricsReader, settings: Settings, clock: Clock) -> list[Route]:
+def reading_routes(
+    reader: MetricsReader, settings: Settings, clock: Clock, questions: HeavyQuestions
+) -> list[Route]:
     async def readings(request: Request) -> Response:
         check_parameters(request, _READINGS_PARAMETERS)
         query, form = parse_query(request, clock()), choice_parameter(request, "form", _FORMS)
-        data_scope = require_data_scope(request, reader, clock(), EventLoopYield())
-        return await asyncio.to_thread(lambda: _readings_response(data_scope.readings(query), form))
+        data_scope = require_data_scope(request, reader, clock(), questions.pause(request))
+        return await questions.run(lambda: _readings_response(request, data_scope, query, form))
 
     async def history(request: Request) -> Response:
         query, first_ms, last_ms, step_ms = _parse_history_query(request, clock())
         data_scope = require_data_scope(request, reader, clock())
-        return json_response(await asyncio.to_thread(data_scope.history, query, first_ms, last_ms, step_ms))
+        return json_response(
+            await questions.run(lambda: data_scope.history(query, first_ms, last_ms, step_ms))
+        )
 
     async def catalog(request: Request) -> Response:
         check_parameters(request, ())
         return json_response([_describe_metric(metric, reader, settings) for metric in CATALOGUE.values()])
 
     async def names(request: Request) -> Response:
-        check_parameters(request, ())
+        check_parameters(request, PAGE_PARAMETERS)
         data_scope = DataScope(request.scope["person"], reader, clock())
-        return json_response([
+        names = [
             {"by": by, "key": key, "name": name}
             for by, names_by_key in settings.names.items() for key, name in names_by_key.items()
             if data_scope.may_see(by, key)
-        ])  # fmt: skip
+        ]  # fmt: skip
+        page = list_page(request, enumerate(names), lambda pair: (pair[0],), MAX_NAMES)
+        return json_response([name for _, name in page.items], page.headers)
 
     return [
         Route("/api/v1/readings", readings),
@@ -66,8 +87,21 @@ def reading_routes(reader: MetricsReader, settings: Settings, clock: Clock) -> l
     ]
 
 
-def _readings_response(readings: Sequence[Reading], form: str) -> Response:
-    return json_response(list(group_into_columns(readings)) if form == "columns" else readings)
+def _readings_response(request: Request, data_scope: DataScope, query: MetricQuery, form: str) -> Response:
+    query, headers = _page_of_groups(request, data_scope, query)
+    readings = data_scope.readings(query)
+    return json_response(list(group_into_columns(readings)) if form == "columns" else readings, headers)
+
+
+def _page_of_groups(
+    request: Request, data_scope: DataScope, query: MetricQuery
+) -> tuple[MetricQuery, Mapping[str, str]]:
+    """Restrict a query to one page of groups if the request asks for pages; return it with the headers that
+    lead to the next page."""
+    if not request.query_params.keys() & {*PAGE_PARAMETERS}:
+        return query, {}
+    page = list_page(request, data_scope.group_keys(query.by), lambda key: (key,), MAX_GROUPS)
+    return msgspec.structs.replace(query, keys=frozenset(page.items)), page.headers
 
 
 # Parsing requests and building answers.
@@ -85,13 +119,14 @@ def require_data_scope(
     return DataScope(request.scope["person"], reader, now_ms, pause)
 
 
-def json_response(items: Sequence[Any]) -> Response:
+def json_response(items: Sequence[Any], headers: Mapping[str, str] = NO_HEADERS) -> Response:
     """Encode items as a JSON array that no cache may store.
 
     >>> json_response([{"by": "queue", "key": "q7"}]).body
     b'[{"by":"queue","key":"q7"}]'
     """
-    return Response(_encode_json(items), media_type="application/json", headers={"cache-control": "no-store"})
+    response_headers = {"cache-control": "no-store", **headers}
+    return Response(_encode_json(items), media_type="application/json", headers=response_headers)
 
 
 def parse_query(request: Request, now_ms: int) -> MetricQuery:

@@ -1,6 +1,5 @@
 """Routes that drill down into a number: `/api/v1/contacts` and `/api/v1/distribution`."""
 
-import asyncio
 from typing import Final
 
 from starlette.requests import Request
@@ -19,29 +18,36 @@ from streamer.web.api import (
     require_data_scope,
     single_parameter,
 )
+from streamer.web.heavy_questions import HeavyQuestions
+from streamer.web.paging import PAGE_PARAMETERS, list_page
 
 DEFAULT_LIMIT, MAX_LIMIT = 50, 200
+MAX_DISTRIBUTIONS: Final = 1_000
+"""Most groups of a page of distributions."""
 _CONTACTS_PARAMETERS = ("metric", "window", "by", "key", "stat", "at", "limit", "order")
-_DISTRIBUTION_PARAMETERS = ("question", "window", "by", "key", "at")
+_DISTRIBUTION_PARAMETERS = ("question", "window", "by", "key", "at", *PAGE_PARAMETERS)
 ORDERS: Final[dict[str, Order]] = {"newest": "newest", "worst": "worst"}
 
 
-def drill_down_routes(reader: MetricsReader, clock: Clock) -> list[Route]:
+def drill_down_routes(reader: MetricsReader, clock: Clock, questions: HeavyQuestions) -> list[Route]:
     async def contacts(request: Request) -> Response:
         check_parameters(request, _CONTACTS_PARAMETERS)
         query, data_scope = parse_query(request, clock()), require_data_scope(request, reader, clock())
         data_scope.require_access(query.by, query.key)
         order = ORDERS[choice_parameter(request, "order", tuple(ORDERS))]
-        return json_response(await reader.contacts(query, order, _limit(request), data_scope.user.teams))
+        return json_response(
+            await reader.contacts(query, order, _limit(request), data_scope.user.teams, questions.run)
+        )
 
     async def distribution(request: Request) -> Response:
         check_parameters(request, _DISTRIBUTION_PARAMETERS)
         query, data_scope = parse_query(request, clock()), require_data_scope(request, reader, clock())
         data_scope.require_access(query.by, query.key)
-        distributions = await asyncio.to_thread(
-            reader.distributions, query, single_parameter(request, "question") or "nps"
-        )
-        return json_response([item for item in distributions if data_scope.covers(item.by, item.key)])
+        question = single_parameter(request, "question") or "nps"
+        distributions = await questions.run(lambda: reader.distributions(query, question))
+        visible = [item for item in distributions if data_scope.covers(item.by, item.key)]
+        page = list_page(request, visible, lambda item: (item.key,), MAX_DISTRIBUTIONS)
+        return json_response(page.items, page.headers)
 
     return [Route("/api/v1/contacts", contacts), Route("/api/v1/distribution", distribution)]
 

@@ -1,6 +1,6 @@
 """Permissions: who may use which route, and which part of the data a user sees."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Final, Literal, NamedTuple
 
@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from streamer.panes.pane_keys import ALL, Grouping
 from streamer.readings import suppression
 from streamer.readings.pauses import Pause, no_pause, with_pauses
-from streamer.readings.query import MetricQuery, Reading, dimension_values
+from streamer.readings.query import MetricQuery, QueryError, Reading, dimension_values
 from streamer.readings.reader import MetricsReader
 from streamer.web.users import User
 
@@ -92,6 +92,20 @@ class Forbidden(HTTPException):
         super().__init__(HTTPStatus.FORBIDDEN, detail)
 
 
+MAX_READINGS: Final = 100_000
+"""Most readings of one answer: about 30 MB."""
+
+
+def _within_limit(readings: Iterable[Reading]) -> Iterator[Reading]:
+    for count, reading in enumerate(readings):
+        if count >= MAX_READINGS:
+            raise QueryError(
+                f"expected a question about at most {MAX_READINGS} readings: ask for fewer metrics or "
+                "windows, for one key, or for pages of groups with limit"
+            )
+        yield reading
+
+
 SuppressionVerdict = tuple[frozenset[suppression.AnswerGroup], frozenset[suppression.AnswerGroup]]
 """Readings that must be suppressed, and all that were judged."""
 
@@ -110,7 +124,7 @@ class DataScope:
     def readings(self, query: MetricQuery) -> list[Reading]:
         """Read the visible readings of a query. Raise QueryError and Forbidden."""
         self.require_access(query.by, query.key)
-        readings = [*with_pauses(self._reader.iter_readings(query), self._pause)]
+        readings = [*_within_limit(with_pauses(self._reader.iter_readings(query), self._pause))]
         if self.user.teams is not None:
             return [reading for reading in readings if self.covers(reading.by, reading.key)]
         if self.user.role != "viewer" or not any(
@@ -118,6 +132,11 @@ class DataScope:
         ):
             return readings
         return suppression.blank_hidden(readings, *self._verdict(query))
+
+    def group_keys(self, by: str) -> list[str]:
+        """Return the keys of all visible groups, in order. Raise Forbidden."""
+        self.require_access(by, None)
+        return [key for key in self._reader.group_keys(by) if self.covers(by, key)]
 
     def _verdict(self, query: MetricQuery) -> SuppressionVerdict:
         """Return what must be suppressed, and what was judged; cached for queries about the same groups."""

@@ -38,7 +38,7 @@ from streamer.web import api, drill_down, login, pages, problems
 from streamer.web.alert_routes import AlertRoutes
 from streamer.web.auth_middleware import AuthMiddleware
 from streamer.web.connection import ConnectionLimits, OpenConnections, limited_protocol
-from streamer.web.event_loop_yield import EventLoopYield
+from streamer.web.heavy_questions import HEAVY_PATHS, HeavyQuestions, QuestionGate, QuestionLimits
 from streamer.web.login_throttle import LoginThrottle
 from streamer.web.permissions import ROUTE_PERMISSIONS
 from streamer.web.pipeline_health import PipelineHealth, not_ready_reason
@@ -63,6 +63,9 @@ SECURITY_HEADERS: Final = {
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",  # without any, forms would send no Origin to check
 }
+
+SCRAPE_LIMITS: Final = QuestionLimits(threads=1, waiting=8, user_waiting=4)
+"""Limits of `/metrics`, which has places of its own, so that no other question keeps Prometheus waiting."""
 
 
 def application(
@@ -95,13 +98,14 @@ def application(
         )
     )
     users, sessions, proxy = UserDirectory(settings), SessionStore(clock), TrustedProxy(settings.proxy)
+    questions, scrapes = HeavyQuestions(), HeavyQuestions(SCRAPE_LIMITS)
     routes = [
-        *_monitoring_routes(reader, refresher, settings, clock, coordinator),
-        *api.reading_routes(reader, settings, clock),
+        *_monitoring_routes(reader, refresher, settings, clock, coordinator, scrapes),
+        *api.reading_routes(reader, settings, clock, questions),
         *AlertRoutes(reader, pipeline_health, coordinator, settings.names, clock).routes(),
         *RuleStatusRoutes(reader, coordinator, clock).routes(),
         *SilenceRoutes(reader, coordinator, silencing, settings.names, clock).routes(),
-        *drill_down.drill_down_routes(reader, clock),
+        *drill_down.drill_down_routes(reader, clock, questions),
         *streams.routes(),
         *pages.page_routes(static_files),
         *login.login_routes(users, sessions, LoginThrottle(clock), proxy),
@@ -120,7 +124,8 @@ def application(
             [service for service in (refresher, dispatcher or coordinator) if service is not None]
         ),
     )
-    app.state.streams = streams
+    app.state.streams, app.state.heavy_questions = streams, (questions, scrapes)
+    app.add_middleware(QuestionGate, questions={**dict.fromkeys(HEAVY_PATHS, questions), "/metrics": scrapes})
     app.add_middleware(AuthMiddleware, routes=routes, people=users, sessions=sessions, proxy=proxy)
     app.add_middleware(SecurityHeaders)
     return app
@@ -145,6 +150,7 @@ def _monitoring_routes(
     settings: Settings,
     clock: Clock,
     coordinator: AlertCoordinator | None,
+    scrapes: HeavyQuestions,
 ) -> list[Route]:
     export = ExportSelection(tuple(settings.export_windows), settings.export_agents)
     exporter = PrometheusExporter(reader)
@@ -157,9 +163,8 @@ def _monitoring_routes(
             if coordinator is None
             else metric_families(take_metrics_snapshot(coordinator, settings, user_export.agents))
         )
-        text = await asyncio.to_thread(
-            exporter.render, user_export, clock(), EventLoopYield(), alert_families
-        )
+        now_ms, pause = clock(), scrapes.pause(request)
+        text = await scrapes.run(lambda: exporter.render(user_export, now_ms, pause, alert_families))
         return Response(text, headers={"content-type": prometheus.CONTENT_TYPE})
 
     async def healthz(request: Request) -> Response:
@@ -220,7 +225,7 @@ async def run_server(settings: Settings, publish: PublishRecord | None = None) -
             silencing=dispatcher.silencing,
             dispatcher=dispatcher,
         )
-        await SignalHandlingServer(server_config(app, settings), app.state.streams.end).serve()
+        await SignalHandlingServer(server_config(app, settings), lambda: end_long_work(app)).serve()
     finally:
         await store.close()
 
@@ -241,17 +246,24 @@ def server_config(
     )  # fmt: skip
 
 
+def end_long_work(app: Starlette) -> None:
+    """End the responses that would not end by themselves, or not soon."""
+    app.state.streams.end()
+    for questions in app.state.heavy_questions:
+        questions.end()
+
+
 class SignalHandlingServer(uvicorn.Server):
     """A uvicorn server that exits with status 0 on SIGTERM and SIGINT; uvicorn itself raises them again.
 
-    `end_streams` ends the responses that would never end by themselves."""
+    `end_work` ends the responses that would not end by themselves."""
 
-    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, end_work: Callable[[], None]) -> None:
         super().__init__(config)
-        self._end_streams = end_streams
+        self._end_work = end_work
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        self._end_streams()
+        self._end_work()
         super().handle_exit(sig, frame)
 
     @contextmanager

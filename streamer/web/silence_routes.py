@@ -23,9 +23,12 @@ from streamer.web.alert_actions import author_name, parse_action, run_alert_acti
 from streamer.web.alert_routes import requested_rule, require_coordinator
 from streamer.web.alert_view import NamesByDimension
 from streamer.web.api import check_parameters, json_response, require_data_scope
+from streamer.web.paging import PAGE_PARAMETERS, list_page
 from streamer.web.permissions import DataScope, Forbidden
 
 SILENCES_PATH: Final = "/api/v1/silences"
+MAX_SILENCES: Final = 1_000
+"""Most silences at a time, and of a page."""
 
 
 class SilenceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,16 +69,13 @@ class SilenceRoutes:
 
     async def _list_silences(self, request: Request) -> Response:
         """Answer with the visible silences that have not ended, the first to end first."""
-        check_parameters(request, ())
+        check_parameters(request, PAGE_PARAMETERS)
         record, data_scope = require_coordinator(self._coordinator).state, self._data_scope(request)
         active_silences = [silence for silence in record.silences.values() if silence.until > self._clock()]
-        active_silences.sort(key=lambda silence: silence.until)
+        visible = [silence for silence in active_silences if self._is_visible(data_scope, silence)]
+        page = list_page(request, visible, lambda silence: (silence.until, silence.id), MAX_SILENCES)
         return json_response(
-            [
-                self._silence_view(record, silence, data_scope)
-                for silence in active_silences
-                if self._is_visible(data_scope, silence)
-            ]
+            [self._silence_view(record, silence, data_scope) for silence in page.items], page.headers
         )
 
     async def _create_silence(self, request: Request) -> Response:

@@ -185,6 +185,20 @@ async def test_critical_ones_come_first_and_of_these_the_newest(document: Memory
     assert [one["key"] for one in await list_alerts(alert_server)] == expected
 
 
+@pytest.mark.parametrize("limit", [1, 3])
+async def test_the_pages_of_alerts_are_the_list(alert_server: AlertedServer, limit: int) -> None:
+    pages, path = list[Any](), f"{PATH}?limit={limit}"
+    while path:
+        answer = await alert_server.ask(path, "admin")
+        pages.append(json.loads(answer.body))
+        path = answer.headers.get("link", "").partition(">")[0].removeprefix("<")
+    assert [one["id"] for page in pages for one in page] == [
+        one["id"] for one in await list_alerts(alert_server)
+    ]
+    assert {len(page) for page in pages[:-1]} == {limit}
+    assert (await alert_server.ask(f"{PATH}?limit=1001", "admin")).status == 400
+
+
 async def test_that_the_data_is_odd_is_not_said_twice(document: MemoryDocument) -> None:
     """The pipeline problem says it, and the no-data rule says it some seconds longer."""
     alert_server = await alerted_server(document)

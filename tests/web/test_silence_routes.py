@@ -49,6 +49,16 @@ async def silenced_by(alert_server: AlertedServer, who: str = "admin") -> dict[s
     return {f"{one['rule']} {one['key']}": one["silenced"] for one in found if one["silenced"]}
 
 
+async def test_the_pages_of_silences_are_the_list(alert_server: AlertedServer) -> None:
+    for minutes in (30, 10, 20, 10):
+        assert (await begin(alert_server, **BILLING, minutes=minutes))[0] == 201
+    first = await alert_server.ask(f"{PATH}?limit=3", "admin")
+    path = first.headers["link"].partition(">")[0].removeprefix("<")
+    pages = json.loads(first.body) + await list_silences(alert_server, path=path)
+    assert pages == await list_silences(alert_server)
+    assert [one["until"] - NOW for one in pages] == [10 * MINUTE, 10 * MINUTE, 20 * MINUTE, 30 * MINUTE]
+
+
 async def test_a_silence_is_shown_until_it_is_over(alert_server: AlertedServer) -> None:
     status, (made,) = await begin(alert_server, **BILLING, minutes=30, comment="known: the new script")
     assert status == 201
