@@ -90,7 +90,7 @@ async def records(address: str, topics: Sequence[str]) -> AsyncIterator[KafkaRec
     consumer = AIOKafkaConsumer(
         bootstrap_servers=address, fetch_max_wait_ms=50, isolation_level="read_committed"
     )
-    counts = await kafka.count_all_partitions(address)
+    counts = await kafka.count_all_partitions(KafkaSettings(bootstrap_servers=address))
     async with consumer:
         consumer.assign([TopicPartition(topic, n) for topic in topics for n in range(counts.get(topic, 0))])
         await consumer.seek_to_beginning()
