@@ -58,6 +58,8 @@ def list_page(
     """
     limit, after = PageRequest.of(request, maximum)
     ordered = sorted(((position(item), item) for item in items), key=lambda pair: pair[0])
+    if ordered and after is not None and len(after) != len(ordered[0][0]):
+        raise QueryError(_CURSOR_EXPECTED)
     try:
         following = [pair for pair in ordered if after is None or pair[0] > after]
     except TypeError:
