@@ -26,7 +26,9 @@ def main() -> None:
     import structlog
 
     # Without the values of variables, which structlog's own tracebacks show: secrets are among them.
-    renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
     structlog.configure(
         processors=[*structlog.get_config()["processors"][:-1], renderer],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
@@ -468,6 +470,7 @@ def _exit_on_error(action: Callable[[], T]) -> T:
     """Run an action; on an expected error print one line and exit: 2 for wrong settings or queries, 1 for
     broken infrastructure. A bug keeps its traceback."""
     from streamer.readings.query import QueryError
+    from streamer.runtime.redis_errors import redis_error_text
     from streamer.settings import SettingsError
 
     try:
@@ -477,7 +480,7 @@ def _exit_on_error(action: Callable[[], T]) -> T:
     except Exception as error:
         if not _is_expected(error):
             raise
-        _exit(1, str(error) or type(error).__name__)
+        _exit(1, redis_error_text(error))
 
 
 def _is_expected(error: Exception) -> bool:

@@ -16,6 +16,8 @@ from streamer.delivery.http_client import HttpClient
 from streamer.delivery.message_sender import DEFAULT_LIMITS, DeliveryLimits, MessageSender
 from streamer.delivery.silencing import AlertmanagerTarget, SilenceService, SilenceSync
 from streamer.delivery.timing import DeliveryTiming
+from streamer.runtime.redis_errors import redis_error_text
+from streamer.runtime.retry import unavailability
 from streamer.settings import Settings
 
 CLEANUP_INTERVAL_S: Final = 60.0
@@ -78,8 +80,11 @@ class NotificationDispatcher:
         while True:
             try:
                 await run()
-            except Exception:
-                _log.exception("an alert delivery task failed, restarting it")
+            except Exception as error:
+                if unavailability(error) is None:
+                    _log.exception("an alert delivery task failed, restarting it")
+                else:
+                    _log.warning("an alert delivery task waits for the store", error=redis_error_text(error))
                 await self._timing.sleep(RESTART_DELAY_S)
 
     async def _drop_removed_receivers(self) -> None:

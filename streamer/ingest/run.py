@@ -13,6 +13,7 @@ from streamer.ingest.enricher import Enricher
 from streamer.ingest.event_publisher import KafkaEventPublisher
 from streamer.ingest.raw_processor import EventPublisher, RawPartitionProcessor, SourcePipeline
 from streamer.runtime.clock import wall_clock_ms
+from streamer.runtime.retry import retry_forever, retry_refused
 from streamer.settings import Settings, SettingsError
 from streamer.store.redis import RedisRegistry, RedisStore
 from streamer.worker.engine import WorkerApp
@@ -64,12 +65,14 @@ async def run_ingest(settings: Settings, names: Sequence[str]) -> int:
     sources = select_sources(settings, names)
     url = settings.redis_url()
     async with AsyncExitStack() as stack:
-        main_store = await RedisStore.connect(url, settings.center, settings.counting_rules())
+        main_store = await retry_refused(
+            lambda: RedisStore.connect(url, settings.center, settings.counting_rules())
+        )
         stack.push_async_callback(main_store.close)
-        ingest_store = await RedisStore.connect(url, ingest_center(settings), _RULES)
+        ingest_store = await retry_refused(lambda: RedisStore.connect(url, ingest_center(settings), _RULES))
         stack.push_async_callback(ingest_store.close)
         registry = RedisRegistry(main_store, settings.center)
-        pseudonyms = await load_pseudonymizer(registry, settings)
+        pseudonyms = await retry_forever(lambda: load_pseudonymizer(registry, settings))
         enricher = Enricher(pseudonyms, settings.directory())
         await _create_topics(settings, list(map(raw_topic, sources)))
         sender, logs, metrics = await stack.enter_async_context(worker_resources(settings))

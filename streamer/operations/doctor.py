@@ -24,6 +24,7 @@ from streamer.events.decoding import TOPICS
 from streamer.operations.validation import validate_server
 from streamer.privacy.pseudonyms import key_id_of
 from streamer.runtime.clock import wall_clock_ms
+from streamer.runtime.redis_errors import redis_error_text, redis_unavailability
 from streamer.settings import CENTER_KEY_ID, KafkaSettings, Settings, SettingsError
 from streamer.store.port import Heartbeat, Partition
 from streamer.store.redis import RedisRegistry, RedisStore, StoreUnfit
@@ -166,20 +167,52 @@ async def _check_redis(settings: Settings) -> AsyncIterator[CheckFinding]:
         yield CheckFinding("fail", f"Redis: {error}")
         return
     except (RedisError, OSError) as error:
-        yield CheckFinding("fail", f"Redis: {error}", "start it, or set STREAMER_REDIS")
+        yield _redis_failure(error, "start it, or set STREAMER_REDIS")
         return
     try:
         async for finding in _check_stored_state(store, settings):
             yield finding
     except (RedisError, OSError) as error:
-        yield CheckFinding("fail", f"Redis: {error}", "see the log of Redis")
+        yield _redis_failure(error, "see the log of Redis")
     finally:
         await store.close()
+
+
+_REDIS_FIXES: Final[Mapping[str, str]] = {
+    "oom": "raise maxmemory, or lower `retention`",
+    "misconf": "free space on its disk, see the log of Redis",
+    "readonly": "set STREAMER_REDIS to the primary",
+    "masterdown": "set STREAMER_REDIS to the primary",
+    "busy": "wait for the script, or SCRIPT KILL",
+    "loading": "wait until it has loaded its data",
+    "noreplicas": "start its replicas, or lower min-replicas-to-write",
+    "clusterdown": "see CLUSTER INFO on its nodes",
+}
+"""Fixes by the reason why Redis answers "not now"."""
+
+
+def _redis_failure(error: Exception, fix: str) -> CheckFinding:
+    reason = redis_unavailability(error)
+    waiting = "; workers wait for it" if reason in _REDIS_FIXES else ""
+    return CheckFinding(
+        "fail",
+        f"Redis: {f'{reason}: ' if reason in _REDIS_FIXES else ''}{redis_error_text(error)}{waiting}",
+        _REDIS_FIXES.get(reason or "", fix),
+    )
+
+
+async def _writes_finding(store: RedisStore) -> CheckFinding:
+    try:
+        await store.require_writable()
+    except RedisError as error:
+        return _redis_failure(error, "see the log of Redis")
+    return CheckFinding("ok", "Redis: takes writes")
 
 
 async def _check_stored_state(store: RedisStore, settings: Settings) -> AsyncIterator[CheckFinding]:
     server = await store.server_info()
     yield CheckFinding("ok", f"Redis: version {server.version}, no eviction")
+    yield await _writes_finding(store)
     if server.has_aof:
         yield CheckFinding("ok", "Redis: persistent (AOF is on)")
     else:

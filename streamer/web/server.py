@@ -31,6 +31,7 @@ from streamer.readings.query import QueryError
 from streamer.readings.reader import MetricsReader
 from streamer.runtime.clock import Clock, wall_clock_ms
 from streamer.runtime.gc_tuning import freeze_startup_objects
+from streamer.runtime.retry import retry_refused
 from streamer.settings import Settings
 from streamer.store.layout import ALERTS_NAME
 from streamer.store.redis import RedisDocument, RedisStore
@@ -205,7 +206,7 @@ async def run_server(settings: Settings, publish: PublishRecord | None = None) -
     accepts. Raise the store's own errors if it cannot be reached at the start."""
     alert_rules = load_alert_rules(settings)
     freeze_startup_objects()
-    store = await RedisStore.connect(settings.redis_url(), settings.center)
+    store = await retry_refused(lambda: RedisStore.connect(settings.redis_url(), settings.center))
     try:
         reader = MetricsReader(store, settings)
         evaluator, composer = (

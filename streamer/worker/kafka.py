@@ -218,6 +218,13 @@ class KafkaLogProbe:
         async with self._probe_lock:
             return await self._probe(offsets_by_partition)
 
+    async def end_offsets(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        try:
+            ends = await self._consumer.end_offsets([TopicPartition(*partition) for partition in partitions])
+        except KafkaError as error:
+            raise ConnectionError(f"reading the ends of the logs: {error}") from error
+        return {Partition(*tp): offset for tp, offset in ends.items()}
+
     async def _probe(
         self, offsets_by_partition: Mapping[Partition, Sequence[int]]
     ) -> Mapping[Partition, LogSnapshot]:

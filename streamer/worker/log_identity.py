@@ -27,6 +27,9 @@ class LogProbe(Protocol):
     ) -> Mapping[Partition, LogSnapshot]:
         """Read the records at these offsets of these partitions. Raises ConnectionError."""
 
+    async def end_offsets(self, partitions: Sequence[Partition]) -> Mapping[Partition, int]:
+        """Return the offset after the last record of each log. Raises ConnectionError."""
+
 
 class StartPosition(NamedTuple):
     """The position to go on from, and a warning to log if that is not where counting ended."""

@@ -6,10 +6,12 @@ from itertools import accumulate
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
-from prometheus_client.metrics_core import HistogramMetricFamily, Metric
+from prometheus_client.metrics_core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from streamer.events.decoding import KafkaRecord
+from streamer.runtime.redis_errors import REDIS_REASONS
+from streamer.runtime.retry import BROKER, OUTAGES
 from streamer.store.port import Heartbeat, Partition
 
 _DELAYS_S: Final = (0.01, 0.025, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
@@ -46,6 +48,31 @@ class DelayHistogram(Collector):
         )
 
 
+class OutageGauges(Collector):
+    """Gauges of what the process waits for now: 1 by reason, else 0.
+
+    >>> store, broker = OutageGauges().collect()
+    >>> store.name, {sample.value for sample in store.samples}, len(broker.samples)
+    ('streamer_store_unavailable', {0.0}, 1)
+    """
+
+    def collect(self) -> Iterator[Metric]:
+        reasons = OUTAGES.reasons()
+        family = GaugeMetricFamily(
+            "streamer_store_unavailable",
+            "1 while calls wait because Redis cannot answer, by reason.",
+            labels=["reason"],
+        )
+        for reason in REDIS_REASONS:
+            family.add_metric([reason], float(reason in reasons))
+        yield family
+        yield GaugeMetricFamily(
+            "streamer_broker_unavailable",
+            "1 while calls wait because Kafka cannot answer.",
+            value=float(BROKER in reasons),
+        )
+
+
 class WorkerMetrics:
     """Pipeline observer that keeps lag, delays, conflicts and last timestamps."""
 
@@ -70,6 +97,25 @@ class WorkerMetrics:
             "Commits computed again because another changed the same journeys first.",
             registry=self.registry,
         )
+
+        self._maintenance_failures = Counter(
+            "streamer_maintenance_failures",
+            "Steps of maintenance (merging, forgetting) that failed; the log says why.",
+            ["step"],
+            registry=self.registry,
+        )
+        self._maintenance_at = Gauge(
+            "streamer_maintenance_last_success_timestamp_seconds",
+            "Last time that all steps of maintenance had succeeded.",
+            registry=self.registry,
+        )
+        self.registry.register(OutageGauges())
+
+    def maintenance_failed(self, step: str) -> None:
+        self._maintenance_failures.labels(step).inc()
+
+    def maintenance_done(self, now_ms: int) -> None:
+        self._maintenance_at.set(now_ms / 1000)
 
     def conflict(self) -> None:
         self._conflicts.inc()

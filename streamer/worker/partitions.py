@@ -138,6 +138,8 @@ class AssignedPartitions:
             lambda partition, position: PartitionProcessor(partition, position, context)
         )
         self._logs = logs
+        self.log_ends: Mapping[Partition, int] = {}
+        """End offsets of the logs, where the consumer does not know them: while it does not fetch."""
         self._assigned: dict[Partition, AssignedPartition] = {}
         self._last_seek_id = 0
         self._counting = asyncio.Semaphore(CONCURRENT_BATCHES)
@@ -265,7 +267,6 @@ class AssignedPartitions:
                 finally:
                     assigned.is_busy = False
         except Exception as error:  # cannot go on: report it, do not skip records
-            log.error("partition stopped", partition=str(assigned.partition), error=str(error))
             self.on_failure(error)
 
     async def _count(self, assigned: AssignedPartition, records: Sequence[KafkaRecord]) -> None:
@@ -307,6 +308,18 @@ class AssignedPartitions:
         if assigned.is_idle:
             assigned.caught_up_ms = max(assigned.caught_up_ms, progress.fetched_ms)
 
+    async def read_log_ends(self) -> None:
+        """Read `log_ends` from the broker. Raises ConnectionError."""
+        self.log_ends = await self._logs.end_offsets(self.partitions())
+
+    def heartbeats(self) -> dict[Partition, Heartbeat]:
+        """Return the heartbeats of all partitions that were counted or seen caught up."""
+        return {
+            partition: self._heartbeat(assigned)
+            for partition, assigned in self._assigned.items()
+            if assigned.caught_up_ms or assigned.last_record_ms
+        }
+
     async def report_heartbeats(self) -> dict[Partition, Heartbeat]:
         """Write the heartbeats of all partitions, check that the positions in the store are still ours, and
         update the watermark. Called every HEARTBEAT_S. Return the heartbeats."""
@@ -318,11 +331,7 @@ class AssignedPartitions:
         ]
         for assigned, _ in quiet_partitions:
             self._note_caught_up(assigned)
-        heartbeats = {
-            partition: self._heartbeat(assigned)
-            for partition, assigned in self._assigned.items()
-            if assigned.caught_up_ms or assigned.last_record_ms
-        }
+        heartbeats = self.heartbeats()
         await store.beat(heartbeats)
         stored = await store.positions([assigned.partition for assigned, _ in quiet_partitions])
         for (assigned, counted_position), position in zip(quiet_partitions, stored, strict=True):
@@ -336,18 +345,21 @@ class AssignedPartitions:
         )
         return heartbeats
 
-    async def compact_and_forget(self) -> None:
-        """Merge pane deltas, and forget expired documents. A worker that is behind merges only hours with
-        very many deltas."""
+    async def compact(self) -> None:
+        """Merge pane deltas. A worker that is behind merges only hours with very many deltas."""
         is_behind = any(
             self._heartbeat(assigned).lag > BEHIND_RECORDS for assigned in self._assigned.values()
         )
         await self._context.compact(COMPACT_FROM_DELTAS_IF_BEHIND if is_behind else COMPACT_FROM_DELTAS)
+
+    async def forget_expired(self) -> None:
+        """Forget some of the documents and panes that expired."""
         await self._context.store.forget(self._context.clock_ms(), DOCUMENTS_PER_SWEEP)
 
     def _heartbeat(self, assigned: AssignedPartition) -> Heartbeat:
         progress = self.consumer.progress(assigned.partition)
-        lag = max(0, progress.end - assigned.processor.position.next) if progress is not None else 0
+        end = max(progress.end if progress is not None else 0, self.log_ends.get(assigned.partition, 0))
+        lag = max(0, end - assigned.processor.position.next)
         if progress is not None and progress.position >= progress.end and assigned.is_quiet:
             lag = 0  # transaction markers are no records
         return Heartbeat(assigned.caught_up_ms, lag, assigned.last_record_ms)

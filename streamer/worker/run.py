@@ -1,10 +1,9 @@
 """Run a worker: connect store, partitions and Faust; start, watch, drain and stop them."""
 
 import asyncio
-import itertools
 import signal
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import NamedTuple
 
 import structlog
@@ -14,7 +13,8 @@ from streamer.events.counting_rules import encode_rules, require_same_rules
 from streamer.events.decoding import TOPICS
 from streamer.runtime.clock import wall_clock_ms
 from streamer.runtime.gc_tuning import freeze_startup_objects
-from streamer.runtime.retry import retry_forever
+from streamer.runtime.redis_errors import redis_error_text
+from streamer.runtime.retry import OUTAGES, retry_forever, retry_refused
 from streamer.settings import CENTER_KEY_ID, Settings
 from streamer.store.redis import RedisRegistry, RedisStore
 from streamer.worker.engine import WorkerApp
@@ -28,14 +28,15 @@ from streamer.worker.kafka import (
     start_producer,
     topic_retention_ms,
 )
+from streamer.worker.maintenance import MaintenanceLoop, MaintenanceStep
 from streamer.worker.metrics import WorkerMetrics
 from streamer.worker.metrics_server import metrics_server
 from streamer.worker.partitions import HEARTBEAT_S, AssignedPartitions
 from streamer.worker.pipeline import ProcessingContext
 
 DRAIN_TIMEOUT_S = 8.0
-ERASE_EVERY_S = 600
-"""Interval of erasing forgotten customers that late events brought back."""
+ERASE_EVERY_ROUNDS = 600
+"""Rounds of maintenance between erasing forgotten customers that late events brought back."""
 
 log = structlog.get_logger()
 
@@ -44,16 +45,18 @@ async def run_worker(settings: Settings) -> int:
     """Count until SIGTERM or SIGINT; return the exit code."""
     async with AsyncExitStack() as stack:
         rules = settings.counting_rules()
-        store = await RedisStore.connect(settings.redis_url(), settings.center, rules)
+        url = settings.redis_url()
+        store = await retry_refused(lambda: RedisStore.connect(url, settings.center, rules))
         stack.push_async_callback(store.close)
-        require_same_rules(await store.set_rules(encode_rules(rules)), encode_rules(rules))
+        stored_rules = await retry_forever(lambda: store.set_rules(encode_rules(rules)))
+        require_same_rules(stored_rules, encode_rules(rules))
         for topic in await ensure_topics(settings.kafka, retention_ms=topic_retention_ms(rules)):
             log.info("topic created", topic=topic)
         dead_letter_producer, logs, metrics = await stack.enter_async_context(worker_resources(settings))
         registry = RedisRegistry(store, settings.center)
-        pseudonymizer = await load_pseudonymizer(registry, settings)
+        pseudonymizer = await retry_forever(lambda: load_pseudonymizer(registry, settings))
         if (center_key := pseudonymizer.secret_of(CENTER_KEY_ID)) is not None:
-            await store.set_customer_key(center_key)
+            await retry_forever(lambda: store.set_customer_key(center_key))
         context = ProcessingContext(
             store,
             rules,
@@ -114,12 +117,19 @@ async def run_until_stopped(
     loop = asyncio.get_running_loop()
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, stopped.set)
+    steps = {
+        "compact": MaintenanceStep(assigned.compact),
+        "forget": MaintenanceStep(assigned.forget_expired),
+        "retire": MaintenanceStep(retirement.run_once),
+        "erase": MaintenanceStep(forgotten.erase_returned, ERASE_EVERY_ROUNDS),
+    }
     await app.start()
     app_task = asyncio.create_task(app.wait_until_stopped())
     app_task.add_done_callback(lambda _: stopped.set())
     background_tasks = [
-        asyncio.create_task(_heartbeat_loop(assigned, metrics, forgotten)),
-        asyncio.create_task(_maintenance_loop(assigned, forgotten, retirement)),
+        asyncio.create_task(_lag_loop(assigned, metrics)),
+        asyncio.create_task(_heartbeat_loop(assigned, forgotten)),
+        asyncio.create_task(MaintenanceLoop(steps, metrics, wall_clock_ms, HEARTBEAT_S).run()),
     ]
     await stopped.wait()
     for task in background_tasks:
@@ -133,33 +143,30 @@ async def run_until_stopped(
     app_task.cancel()
     if app.crash_reason is not None:
         errors.append(app.crash_reason)
-    for error in errors:
-        log.error("worker stops after an error", error=str(error) or type(error).__name__)
+    if errors:  # the others follow from the first
+        log.error("worker stops after an error", error=redis_error_text(errors[0]))
     return 1 if errors else 0
 
 
-async def _heartbeat_loop(
-    assigned: AssignedPartitions, metrics: WorkerMetrics, forgotten: ForgottenCustomersSync
-) -> None:
+async def _lag_loop(assigned: AssignedPartitions, metrics: WorkerMetrics) -> None:
+    """Show the lag. While the store is unavailable nothing is fetched: then the broker is asked how far the
+    logs are."""
+    while True:
+        if OUTAGES.reasons():
+            with suppress(OSError):
+                await assigned.read_log_ends()
+        else:
+            assigned.log_ends = {}
+        metrics.heartbeats(assigned.heartbeats())
+        await asyncio.sleep(HEARTBEAT_S)
+
+
+async def _heartbeat_loop(assigned: AssignedPartitions, forgotten: ForgottenCustomersSync) -> None:
     try:
         while True:
             # Before the heartbeat: `streamer forget` waits for a heartbeat that follows this.
             await retry_forever(forgotten.refresh)
-            metrics.heartbeats(await retry_forever(assigned.report_heartbeats))
+            await retry_forever(assigned.report_heartbeats)
             await asyncio.sleep(HEARTBEAT_S)
     except Exception as error:  # such as CountingRulesMismatch, after a rebuild
-        assigned.on_failure(error)
-
-
-async def _maintenance_loop(
-    assigned: AssignedPartitions, forgotten: ForgottenCustomersSync, retirement: HeartbeatRetirement
-) -> None:
-    try:
-        for tick in itertools.count():
-            await retry_forever(assigned.compact_and_forget)
-            await retry_forever(retirement.run_once)
-            if tick % ERASE_EVERY_S == 0:
-                await retry_forever(forgotten.erase_returned)
-            await asyncio.sleep(HEARTBEAT_S)
-    except Exception as error:  # if this task died unnoticed, deltas and documents would pile up
         assigned.on_failure(error)

@@ -213,7 +213,8 @@ class PrimaryConnection(AbstractConnection):
         try:
             return await super().read_response(*args, **options)
         except ReadOnlyError:
-            await self.disconnect(nowait=True)
+            # Once released: the other answers to a pipeline are still to be read.
+            self.mark_for_reconnect()  # type: ignore[no-untyped-call]
             raise
 
 

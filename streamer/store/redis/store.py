@@ -11,7 +11,9 @@ from itertools import chain
 from typing import Any, Final, NamedTuple, Self
 
 import msgspec
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError, WatchError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from streamer.events.counting_rules import HOUR, CountingRules, require_same_rules
 from streamer.metrics.counters import sum_counters
@@ -127,9 +129,12 @@ class RedisStore:
         """Connect to a center. Raises StoreUnfit for a Redis that is too old or evicts keys, and FormerLayout
         if the numbers need a rebuild first."""
         client = await connect(url, center)
-        if await find_former_generation(client, center) is not None:
+        try:
+            if await find_former_generation(client, center) is not None:
+                raise FormerLayout(center)
+        except BaseException:
             await client.aclose()
-            raise FormerLayout(center)
+            raise
         return cls(client, center, rules or CountingRules())
 
     # The current generation.
@@ -286,8 +291,10 @@ class RedisStore:
             while True:
                 try:
                     answer = await self._write_once(check_args, queue)
-                except WatchError:  # another write came between, or the connection was lost
-                    continue
+                except WatchError as error:
+                    if isinstance(error.__context__, RedisConnectionError | RedisTimeoutError):
+                        raise error.__context__ from None  # the connection was lost, and the watch with it
+                    continue  # another write came between
                 if answer is not None:
                     return answer
 
@@ -386,6 +393,16 @@ class RedisStore:
         if await self.client.get(self._customer_key_name) != key:
             raise CustomerKeyMismatch
         self._agreed_customer_key = key
+
+    async def require_writable(self) -> None:
+        """Raise redis-py's error if a write would be refused now. Nothing is written: it is queued in a
+        transaction that is discarded."""
+        async with self.client.pipeline() as pipe:
+            await pipe.immediate_execute_command("MULTI")
+            try:
+                await pipe.immediate_execute_command("SET", self.prefix + SEQUENCE, 0)
+            finally:
+                await pipe.immediate_execute_command("DISCARD")
 
     async def server_info(self) -> ServerInfo:
         info, (seconds, microseconds) = await self.client.info(), await self.client.time()

@@ -1,0 +1,168 @@
+"""A Redis that answers "not now": workers wait, say why, go on, and the numbers are the oracle's."""
+
+import asyncio
+import resource
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from pathlib import Path
+from urllib.request import urlopen
+
+import pytest
+from redis.exceptions import RedisError
+
+from streamer.operations.doctor import _check_redis
+from tests.conftest import Parts
+from tests.faults.trial import Trial
+from tests.faults.worker import said
+from tests.parts.redis_server import RedisServer
+from tests.parts.server import free_port, run
+
+Fault = Callable[[RedisServer], AbstractAsyncContextManager[None]]
+
+
+async def configure(redis: RedisServer, **values: object) -> None:
+    async with redis.client() as client:
+        for name, value in values.items():
+            await client.config_set(name.replace("_", "-"), str(value))
+
+
+@asynccontextmanager
+async def out_of_memory(redis: RedisServer) -> AsyncIterator[None]:
+    await configure(redis, maxmemory=1)
+    yield
+    await configure(redis, maxmemory=0)
+
+
+@asynccontextmanager
+async def demoted(redis: RedisServer) -> AsyncIterator[None]:
+    """A replica of nobody: it refuses writes."""
+    async with redis.client() as client:
+        await client.execute_command("REPLICAOF", "127.0.0.1", free_port())
+        yield
+        await client.execute_command("REPLICAOF", "NO", "ONE")
+
+
+@asynccontextmanager
+async def cut_off_replica(redis: RedisServer) -> AsyncIterator[None]:
+    """A replica of nobody that does not serve what it has: it refuses reads too."""
+    await configure(redis, replica_serve_stale_data="no")
+    async with demoted(redis):
+        yield
+    await configure(redis, replica_serve_stale_data="yes")
+
+
+@asynccontextmanager
+async def without_replicas(redis: RedisServer) -> AsyncIterator[None]:
+    await configure(redis, min_replicas_to_write=1)
+    yield
+    await configure(redis, min_replicas_to_write=0)
+
+
+@asynccontextmanager
+async def busy_script(redis: RedisServer) -> AsyncIterator[None]:
+    """Somebody's endless script, ended by hand."""
+    await configure(redis, lua_time_limit=50)
+    async with redis.client() as client, redis.client() as admin:
+        script = asyncio.create_task(client.eval("while true do end", 0))
+        yield
+        await admin.script_kill()
+        with suppress(RedisError):
+            await script
+
+
+@asynccontextmanager
+async def full_disk(redis: RedisServer) -> AsyncIterator[None]:
+    """The append-only file cannot grow."""
+    assert redis.process is not None
+    size = file_size(redis.folder)
+    resource.prlimit(redis.process.pid, resource.RLIMIT_FSIZE, (size + 1, resource.RLIM_INFINITY))
+    yield
+    resource.prlimit(
+        redis.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    )
+
+
+@asynccontextmanager
+async def frozen(redis: RedisServer) -> AsyncIterator[None]:
+    """Too slow to answer within the time-out."""
+    assert redis.process is not None
+    redis.process.send_signal(signal.SIGSTOP)
+    yield
+    redis.process.send_signal(signal.SIGCONT)
+
+
+FAULTS: dict[str, Fault] = {
+    "oom": out_of_memory,
+    "readonly": demoted,
+    "masterdown": cut_off_replica,
+    "noreplicas": without_replicas,
+    "busy": busy_script,
+    "misconf": full_disk,
+    "timeout": frozen,
+}
+
+
+@pytest.fixture
+def fresh_redis(parts: Parts) -> Iterator[RedisServer]:
+    """A store on a disk that may fill up: then writing fails, and no signal ends it."""
+
+    class DiskBoundStore(parts.store):  # type: ignore[misc, name-defined]
+        def command(self) -> list[str]:
+            return ["/bin/sh", "-c", 'trap "" XFSZ; exec "$0" -', self.binary()]
+
+    server = DiskBoundStore()
+    try:
+        run(server.start())
+        yield server
+    finally:
+        run(server.close())
+
+
+async def test_a_worker_waits_through_every_refusal_says_why_and_counts_all_once(trial: Trial) -> None:
+    port = free_port()
+    worker = trial.worker(metrics_port=str(port))
+    async with trial.load(per_s=150):
+        await trial.progress(200)
+        for reason, fault in FAULTS.items():
+            async with fault(trial.redis):
+                await trial.until(lambda reason=reason: bool(said(worker, f"reason={reason}")))  # type: ignore[misc]
+                await trial.until(lambda reason=reason: waits_for(port) == {reason})  # type: ignore[misc]
+                if reason == "oom":
+                    lag = lag_of(port)
+                    await trial.until(lambda lag=lag: lag_of(port) > lag + 300)  # type: ignore[misc]
+                if reason not in ("timeout", "busy"):  # each takes seconds
+                    assert [line async for line in findings(trial) if f"Redis: {reason}: " in line]
+            await trial.progress(50)
+            assert len(said(worker, f"reason={reason}")) == 1, "one line"
+        await trial.until(lambda: not waits_for(port))
+    await trial.settle()
+    assert worker.runs
+
+
+def file_size(folder: Path) -> int:
+    (file,) = folder.glob("appendonlydir/*.incr.aof")
+    return file.stat().st_size
+
+
+async def findings(trial: Trial) -> AsyncIterator[str]:
+    """Yield the lines of `streamer check` on Redis."""
+    async for finding in _check_redis(trial.settings):
+        yield str(finding)
+
+
+def waits_for(port: int) -> set[str]:
+    """Return the reasons that the worker's metrics give."""
+    waiting = samples(port, "streamer_store_unavailable")
+    return {labels.partition('"')[2].removesuffix('"}') for labels, value in waiting.items() if value}
+
+
+def lag_of(port: int) -> float:
+    return sum(samples(port, "streamer_lag_records").values())
+
+
+def samples(port: int, name: str) -> dict[str, float]:
+    """Return the samples of a metric by their labels."""
+    lines = urlopen(f"http://127.0.0.1:{port}/metrics").read().decode().splitlines()
+    split_lines = (line.removeprefix(name).rpartition(" ") for line in lines if line.startswith(f"{name}{{"))
+    return {labels: float(value) for labels, _, value in split_lines}
