@@ -80,6 +80,50 @@ def shared_ids(events: Iterable[Event], rules: CountingRules) -> set[str]:
     }
 
 
+class SharedNames(NamedTuple):
+    """Ids of contacts, and of surveys by their source, that more than the limit of facts ever named."""
+
+    contacts: set[str]
+    surveys: set[tuple[str, str]]
+
+    def name_nobody(self, fact: StatedFact) -> bool:
+        """Tell whether a fact names its customer for a shared contact or survey, and so nobody."""
+        if isinstance(fact, CustomerValuation):
+            return False
+        if fact.contact_id is not None:
+            return fact.contact_id in self.contacts
+        return survey_name(fact) in self.surveys
+
+    def contact_id(self, fact: Segment | SurveySent | SurveyResponse | QualityEvaluation) -> str | None:
+        return None if fact.contact_id in self.contacts else fact.contact_id
+
+
+def survey_name(fact: StatedFact) -> tuple[str, str] | None:
+    """Return the source and id of the survey that a fact is an invitation or a response to."""
+    if not isinstance(fact, SurveySent | SurveyResponse) or fact.survey_id is None:
+        return None
+    return fact.source, fact.survey_id
+
+
+def shared_names(events: Iterable[Event], rules: CountingRules) -> SharedNames:
+    """Return the shared contacts and surveys: those named by more than `rules.shared_id_limit` facts, each
+    counted once, by any of its versions."""
+    contact_names: dict[str, set[Hashable]] = defaultdict(set)
+    survey_names: dict[tuple[str, str], set[Hashable]] = defaultdict(set)
+    for event in events:
+        if isinstance(event, Tombstone | CustomerValuation):
+            continue
+        if event.contact_id is not None:
+            contact_names[event.contact_id].add(event.identity)
+        if (survey := survey_name(event)) is not None:
+            survey_names[survey].add(event.identity)
+    limit = rules.shared_id_limit
+    return SharedNames(
+        {name for name, facts in contact_names.items() if len(facts) > limit},
+        {name for name, facts in survey_names.items() if len(facts) > limit},
+    )
+
+
 # Contacts and journeys
 
 
@@ -105,6 +149,7 @@ AGENT = DIMENSIONS.index("agent")
 class Survey:
     """One survey: its invitation and its responses; or a response that names no survey."""
 
+    shared: SharedNames
     invitation: SurveySent | None = None
     responses: list[SurveyResponse] = field(default_factory=list)
 
@@ -112,10 +157,10 @@ class Survey:
         return [*self.responses, *([self.invitation] if self.invitation else [])]
 
     def contact_id(self) -> str | None:
-        naming_one = [response for response in self.responses if response.contact_id is not None]
+        naming_one = [response for response in self.responses if self.shared.contact_id(response) is not None]
         if naming_one:
             return max(naming_one, key=fact_rank).contact_id
-        return self.invitation.contact_id if self.invitation else None
+        return self.shared.contact_id(self.invitation) if self.invitation else None
 
     def is_answered(self) -> bool:
         return any(answers(response) for response in self.responses)
@@ -129,6 +174,7 @@ class Contact:
     """A contact with all its facts; where `id` is None, one survey or one evaluation without a contact."""
 
     id: str | None
+    shared: SharedNames
     segments: list[Segment] = field(default_factory=list)
     surveys: list[Survey] = field(default_factory=list)
     evaluations: list[QualityEvaluation] = field(default_factory=list)
@@ -141,7 +187,7 @@ class Contact:
         from_surveys = [
             fact for survey in self.surveys for fact in survey.facts() if fact.customer_id is not None
         ]
-        naming_one = from_segments or from_surveys
+        naming_one = [fact for fact in from_segments or from_surveys if not self.shared.name_nobody(fact)]
         return max(naming_one, key=fact_rank).customer_id if naming_one else None
 
     @cached_property
@@ -198,26 +244,33 @@ class Journey:
         return max(stated_values)[-1] if stated_values else None
 
 
-def contacts(facts: Iterable[StatedFact]) -> list[Contact]:
-    """Sort all facts but valuations into contacts."""
-    surveys: dict[Hashable, Survey] = defaultdict(Survey)
+def contacts(facts: Iterable[StatedFact], shared: SharedNames) -> list[Contact]:
+    """Sort all facts but valuations into contacts. A shared contact is none, and its facts stand alone; a
+    shared survey is one survey for each contact that its facts name, and without one they stand alone."""
+    surveys: dict[Hashable, Survey] = defaultdict(lambda: Survey(shared))
     contact_by_key: dict[Hashable, Contact] = {}
 
     def contact(contact_id: str | None, alone: Hashable) -> Contact:
-        return contact_by_key.setdefault(alone if contact_id is None else contact_id, Contact(contact_id))
+        key = alone if contact_id is None else contact_id
+        return contact_by_key.setdefault(key, Contact(contact_id, shared))
+
+    def survey_key(fact: SurveySent | SurveyResponse) -> Hashable:
+        name = survey_name(fact)
+        if name in shared.surveys:
+            contact_id = shared.contact_id(fact)
+            return fact.identity if contact_id is None else (name, contact_id)
+        return name or fact.identity
 
     for fact in facts:
         match fact:
             case Segment():
-                contact(fact.contact_id, None).segments.append(fact)
+                contact(shared.contact_id(fact), fact.identity).segments.append(fact)
             case QualityEvaluation():
-                contact(fact.contact_id, fact.identity).evaluations.append(fact)
+                contact(shared.contact_id(fact), fact.identity).evaluations.append(fact)
             case SurveySent():
-                surveys[fact.source, fact.survey_id].invitation = fact
-            case SurveyResponse(survey_id=None):
-                surveys[fact.identity].responses.append(fact)
+                surveys[survey_key(fact)].invitation = fact
             case SurveyResponse():
-                surveys[fact.source, fact.survey_id].responses.append(fact)
+                surveys[survey_key(fact)].responses.append(fact)
     for key, survey in surveys.items():
         contact(survey.contact_id(), ("survey", key)).surveys.append(survey)
     return list(contact_by_key.values())
@@ -229,7 +282,7 @@ def journeys(events: Iterable[Event], rules: CountingRules) -> list[Journey]:
     crowd = shared_ids(events, rules)
     of_nobody: list[Journey] = []
     of_customer: dict[str, Journey] = {}
-    for contact in contacts(facts):
+    for contact in contacts(facts, shared_names(events, rules)):
         customer = contact.customer_id()
         if customer is None or customer in crowd:
             of_nobody.append(Journey(None, [contact]))

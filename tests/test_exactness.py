@@ -118,7 +118,10 @@ async def check_exact(delivery: DeliveryOrder, store: StateStore, now_ms: int = 
     events = decoded_events(delivery.logs, delivery.rules)
     counts = await store.counters()
     assert await stored_tallies(store) == expected_tallies(events, delivery.rules)
+    names = oracle.shared_names(events, delivery.rules)
     assert counts.get("crowds", 0) == len(oracle.shared_ids(events, delivery.rules))
+    assert counts.get("shared\x1fcontact", 0) == len(names.contacts)
+    assert counts.get("shared\x1fsurvey", 0) == len(names.surveys)
     for topic in {topic for topic, _ in delivery.logs}:
         written = sum(len(log) for (name, _), log in delivery.logs.items() if name == topic)
         assert results(counts, topic) == written == len([e for e in events if topic_of(e) == topic])

@@ -14,9 +14,10 @@ from msgspec.structs import replace
 from streamer.events.counting_rules import CountingRules
 from streamer.events.decoding import KafkaRecord
 from streamer.events.models import Event, RejectedEvent, SurveyResponse, Tombstone
+from streamer.journeys import apply as journeys_apply
 from streamer.journeys.apply import PlannedEvent
-from streamer.journeys.journey import Journey, Key
-from streamer.journeys.working_set import WorkingSet
+from streamer.journeys.journey import FactGroup, Journey, Key, customer_key, fact_rank, own_journey_key
+from streamer.journeys.working_set import Transaction, WorkingSet
 from streamer.panes import rollup
 from streamer.panes.fold import CommitDelta
 from streamer.panes.pane_delta import LongSums
@@ -47,6 +48,7 @@ from tests.test_exactness import (
     at_once,
     check_ageing,
     check_exact,
+    crowded,
     deliveries,
 )
 from tests.test_interleaving import (
@@ -99,6 +101,13 @@ def exactness() -> None:
         at_once(check_exact(delivery, MemoryStore()))
 
     searched(60, deliveries(strategies.events(), strategies.rules()), check)
+
+
+def shared_ids() -> None:
+    def check(delivery: DeliveryOrder) -> None:
+        at_once(check_exact(delivery, MemoryStore()))
+
+    searched(60, deliveries(strategies.events(), crowded()), check)
 
 
 def interleaving(
@@ -289,6 +298,25 @@ def a_tombstone_that_any_version_revives(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(pipeline, "apply", apply)
 
 
+def facts_that_left_a_contact_no_longer_counted_for_its_id(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(journeys_apply, "_record_naming", lambda *_: None)
+
+
+def facts_of_a_shared_contact_left_to_their_customer(patch: pytest.MonkeyPatch) -> None:
+    whole = journeys_apply._home_journey_key
+
+    def home(transaction: Transaction, group: FactGroup) -> Key:
+        naming_facts = group.naming_facts()
+        if not naming_facts:
+            return whole(transaction, group)
+        customer_id = max(naming_facts, key=fact_rank).customer_id
+        assert customer_id is not None
+        key = customer_key(customer_id)
+        return own_journey_key(group.key) if transaction.journey(key).is_shared else key
+
+    patch.setattr(journeys_apply, "_home_journey_key", home)
+
+
 def contacts_forgotten_one_horizon_too_early(patch: pytest.MonkeyPatch) -> None:
     _forget_earlier_by(lambda rules: rules.horizon_ms, patch)
 
@@ -389,6 +417,8 @@ PATCHED: Sequence[tuple[Plant, Check]] = (
     (duplicates_known_by_their_offset_only, exactness),
     (ties_of_versions_decided_by_arrival, exactness),
     (a_tombstone_that_any_version_revives, exactness),
+    (facts_that_left_a_contact_no_longer_counted_for_its_id, shared_ids),
+    (facts_of_a_shared_contact_left_to_their_customer, shared_ids),
     (contacts_forgotten_one_horizon_too_early, forgetting),
     (contacts_forgotten_one_fcr_window_too_early, the_contact_taken_back),
 )

@@ -169,10 +169,15 @@ COUNTER_PANELS: Final = (
         _COUNT,
     ),
     HealthPanel(
-        "Shared customer ids",
-        "Customer ids with more contacts than one person has (robots, shared phone numbers); excluded from "
-        "first contact resolution.",
-        (PanelQuery("streamer_crowd_customers_total or vector(0)", "shared ids"),),
+        "Shared ids",
+        "Customer ids with more contacts than one person has (robots, shared phone numbers), and ids of "
+        "contacts and surveys that more facts name than belong together (N/A, 0). What names them stands "
+        "alone; first contact resolution leaves it out.",
+        (
+            PanelQuery("streamer_crowd_customers_total or vector(0)", "customers"),
+            PanelQuery('streamer_shared_ids_total{kind="contact"} or vector(0)', "contacts"),
+            PanelQuery('streamer_shared_ids_total{kind="survey"} or vector(0)', "surveys"),
+        ),
         _COUNT,
     ),
 )

@@ -31,7 +31,8 @@ class CountingRules(msgspec.Struct, frozen=True):
     """The settings that change numbers. Times are in milliseconds.
 
     `dimension_pairs` are configured, such as ("queue", "channel"). A customer id with more than
-    `shared_id_limit` claims on it counts as shared by many customers. Fields are stored under the names that
+    `shared_id_limit` claims on it counts as shared by many customers, the id of a contact or survey that more
+    facts name as shared by many contacts or surveys. Fields are stored under the names that
     they had first: another name or order in the stored bytes would ask every center for a rebuild.
     """
 

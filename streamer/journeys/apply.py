@@ -2,16 +2,19 @@
 
 Every fact takes the same way: detach what its identity stood for, add what it stands for now, then move every
 survey and group concerned to where its facts say it belongs.
+
+An id that is named more often than the limit is shared by many, and names nothing: see `_note_ids`.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
-from streamer.events.counting_rules import CountingRules
+from streamer.events.counting_rules import DAY, CountingRules
 from streamer.events.models import (
     CustomerValuation,
     Event,
+    Segment,
     SurveyResponse,
-    SurveySent,
     Tombstone,
 )
 from streamer.journeys.journey import (
@@ -19,6 +22,7 @@ from streamer.journeys.journey import (
     NO_FACTS,
     ContactFact,
     FactGroup,
+    FactNamings,
     FactState,
     IdentityRecord,
     Journey,
@@ -29,6 +33,7 @@ from streamer.journeys.journey import (
     customer_key,
     fact_rank,
     identity_key,
+    lone_group_key,
     own_journey_key,
     survey_key,
 )
@@ -75,6 +80,19 @@ class PlannedEvent:
         fact = self.fact
         own_journey = own_journey_key(self.claim) if fact is not None and fact.customer_id is None else None
         return (self.key, self.contact, self.customer, self.survey, own_journey)
+
+    def lone_keys(self, documents: WorkingSet) -> Iterable[Key]:
+        """Return the keys of a group and journey of its own, which a fact needs if it names a shared id."""
+        claim = self.claim
+        if documents.is_shared(claim):
+            is_survey_kept = self.survey is not None and not documents.is_shared(self.survey)
+            group_key = self.survey if is_survey_kept else None
+            group_key = group_key or lone_group_key(self.identity)
+        elif self.customer is not None and documents.is_shared(self.customer):
+            group_key = claim
+        else:
+            return ()
+        return (group_key, own_journey_key(group_key))
 
     @property
     def claim(self) -> Key:
@@ -131,19 +149,17 @@ def _apply_fact(transaction: Transaction, planned: PlannedEvent, rules: Counting
     state = record.fact
     if state is not None and (version, planned.digest) <= (state.version, state.digest):
         if fact is not None and planned.digest != state.digest and state != ERASED:
-            _record_claim(transaction, fact, planned.claim)
-            _split_if_shared(transaction, planned, rules)
+            _note_ids(transaction, planned, fact, rules)
         return False
     group_key = record.group_key(key)
     former_fact = None
     if state is not None and not state.deleted:
         former_fact = _detach(transaction, planned, group_key, rules)
     state = FactState(version, planned.digest, fact is None, group_key if group_key != key else None)
-    transaction.set_record(key, IdentityRecord(state, record.journey, record.survey_group))
+    transaction.set_record(key, IdentityRecord(state, record.journey, record.survey_group, record.namings))
     _regroup(transaction, planned, former_fact, group_key)
     if fact is not None:
-        _record_claim(transaction, fact, planned.claim)
-        _split_if_shared(transaction, planned, rules)
+        _note_ids(transaction, planned, fact, rules)
     return True
 
 
@@ -165,6 +181,9 @@ def _detach(
     return None
 
 
+# Groups: which facts lie together.
+
+
 def _regroup(
     transaction: Transaction, planned: PlannedEvent, former_fact: ContactFact | None, left_group: Key
 ) -> None:
@@ -174,29 +193,30 @@ def _regroup(
     """
     fact = planned.fact
     group_keys = {left_group} if former_fact is not None else set()
-    survey_keys = [] if former_fact is None else [survey_key(former_fact)]
-    if fact is not None and planned.survey not in survey_keys:
-        survey_keys.append(planned.survey)
-    for survey in survey_keys:
-        moved_event = planned if fact is not None and survey == planned.survey else None
-        if survey is not None:
-            group_keys |= _regroup_survey(transaction, survey, moved_event)
-        elif moved_event is not None and not _add_facts(
-            transaction, moved_event.contact or moved_event.key, moved_event, []
-        ):
-            group_keys.add(moved_event.contact or moved_event.key)
-    members = [member for key in sorted(group_keys) for member in _rehome_group(transaction, key)]
-    if former_fact is not None:
-        members.append(former_fact)
-    for member in members:
-        if member is not fact:
-            _record_claim(transaction, member, claim_key(member))
+    moved_facts = [] if former_fact is None else [former_fact]
+    survey = None if fact is None else _unshared(transaction, planned.survey)
+    former_survey = None if former_fact is None else _unshared(transaction, survey_key(former_fact))
+    if former_survey is not None and former_survey != survey:
+        group_keys |= _regroup_survey(transaction, former_survey, None, moved_facts)
+    if survey is not None:
+        group_keys |= _regroup_survey(transaction, survey, planned, moved_facts)
+    elif fact is not None:
+        group_key = _unshared(transaction, planned.contact) or lone_group_key(planned.identity)
+        if not _add_facts(transaction, group_key, planned, []):
+            group_keys.add(group_key)
+    for key in sorted(group_keys):
+        _rehome_group(transaction, key)
+    for moved_fact in moved_facts:
+        _note_departure(transaction, moved_fact)
 
 
-def _regroup_survey(transaction: Transaction, survey: Key, planned: PlannedEvent | None) -> set[Key]:
+def _regroup_survey(
+    transaction: Transaction, survey: Key, planned: PlannedEvent | None, moved_facts: list[ContactFact]
+) -> set[Key]:
     """Put a survey's facts, including the new one, into the group they say they belong to.
 
-    Returns the keys of the groups that may have to move to another journey because of it.
+    Returns the keys of the groups that may have to move to another journey because of it. Appends the facts
+    that leave their group to `moved_facts`.
     """
     record = transaction.record(survey)
     present_group = record.survey_group
@@ -204,9 +224,9 @@ def _regroup_survey(transaction: Transaction, survey: Key, planned: PlannedEvent
     members = _survey_facts(group, survey) if group is not None else []
     fact = planned.fact if planned is not None else None
     facts = [*members, fact] if fact is not None else members
-    target_group = _survey_group_key(survey, facts) if facts else None
+    target_group = _survey_group_key(transaction, survey, facts) if facts else None
     if target_group != present_group:
-        transaction.set_record(survey, IdentityRecord(record.fact, record.journey, target_group))
+        _set_survey_group(transaction, survey, target_group)
     if target_group is None:
         return set()
     if target_group == present_group and group is not None:
@@ -215,9 +235,15 @@ def _regroup_survey(transaction: Transaction, survey: Key, planned: PlannedEvent
         return {target_group}
     if group is not None and journey is not None:
         transaction.put_group(journey, FactGroup.from_facts(group.key, group.facts.removed(members)))
+        moved_facts.extend(members)
     is_new = _add_facts(transaction, target_group, planned, members) and not members
     left_groups = {present_group} if present_group is not None and group is not None else set()
     return left_groups if is_new else {target_group, *left_groups}
+
+
+def _set_survey_group(transaction: Transaction, survey: Key, group: Key | None) -> None:
+    record = transaction.record(survey)
+    transaction.set_record(survey, IdentityRecord(record.fact, record.journey, group, record.namings))
 
 
 def _survey_facts(group: FactGroup, survey: Key) -> list[ContactFact]:
@@ -225,18 +251,25 @@ def _survey_facts(group: FactGroup, survey: Key) -> list[ContactFact]:
     return [fact for fact in facts if survey_key(fact) == survey]
 
 
-def _survey_group_key(survey: Key, facts: list[ContactFact]) -> Key:
+def _survey_group_key(transaction: Transaction, survey: Key, facts: list[ContactFact]) -> Key:
     """Return the key of the group a survey belongs to.
 
     It is the contact named by the response of the highest rank, else by the invitation; where none is named,
     the survey is a group of its own.
     """
-    responses = [fact for fact in facts if isinstance(fact, SurveyResponse) and fact.contact_id is not None]
-    invitation = next((fact for fact in facts if isinstance(fact, SurveySent)), None)
-    naming_fact = max(responses, key=fact_rank) if responses else invitation
-    if naming_fact is not None and naming_fact.contact_id is not None:
-        return contact_key(naming_fact.contact_id)
-    return survey
+    ordered_facts = sorted(facts, key=lambda fact: (isinstance(fact, SurveyResponse), fact_rank(fact)))
+    contacts = (_contact_group_key(transaction, fact) for fact in reversed(ordered_facts))
+    return next((contact for contact in contacts if contact is not None), survey)
+
+
+def _contact_group_key(transaction: Transaction, fact: ContactFact) -> Key | None:
+    """Return the key of the group of the contact that a fact names; None: it names none, or a shared id."""
+    return None if fact.contact_id is None else _unshared(transaction, contact_key(fact.contact_id))
+
+
+def _unshared(transaction: Transaction, key: Key | None) -> Key | None:
+    """Return the key of a contact or survey, but None where the id is shared, and names nothing."""
+    return None if key is None or transaction.record(key).is_shared else key
 
 
 def _add_facts(
@@ -256,7 +289,7 @@ def _add_facts(
     if journey is None:
         journey = _home_journey_key(transaction, group)
     # Written again even where nothing changes: the record that leads to a group outlives the group.
-    transaction.set_record(group_key, IdentityRecord(record.fact, journey, record.survey_group))
+    transaction.set_journey(group_key, journey)
     transaction.put_group(journey, group)
     for member in members:
         _set_fact_group(transaction, identity_key(member.identity), group_key)
@@ -271,29 +304,76 @@ def _set_fact_group(transaction: Transaction, key: Key, group_key: Key) -> None:
     state = record.fact
     if state is not None and (state.group or key) != group_key:
         state = FactState(state.version, state.digest, state.deleted, group_key if group_key != key else None)
-        transaction.set_record(key, IdentityRecord(state, record.journey, record.survey_group))
+        transaction.set_record(
+            key, IdentityRecord(state, record.journey, record.survey_group, record.namings)
+        )
 
 
-def _rehome_group(transaction: Transaction, key: Key) -> tuple[ContactFact, ...]:
-    """Move a group to its customer's journey, or to one of its own. Return the group's facts."""
+# Journeys: whose groups they are.
+
+
+def _rehome_group(transaction: Transaction, key: Key) -> None:
+    """Move a group to its customer's journey, or to one of its own."""
     journey, group = transaction.find_group(key)
     if journey is None or group is None:
-        return ()
+        return
     target_journey = None if group.is_empty else _home_journey_key(transaction, group)
-    if target_journey != journey:
-        transaction.remove_group(journey, key)
-        transaction.set_journey(key, target_journey)
-        if target_journey is not None:
-            transaction.put_group(target_journey, group)
-    return group.facts.all()
+    if target_journey == journey:
+        return
+    transaction.remove_group(journey, key)
+    transaction.set_journey(key, target_journey)
+    if target_journey is not None:
+        transaction.put_group(target_journey, group)
+    for fact in group.facts.all():
+        if fact.customer_id is not None and customer_key(fact.customer_id) == journey:
+            _record_claim(transaction, fact, claim_key(fact))
 
 
 def _home_journey_key(transaction: Transaction, group: FactGroup) -> Key:
-    customer_id = group.customer_id()
+    """Return the key of the journey a group belongs to. A fact that names a shared contact or survey names
+    no customer."""
+    facts = group.naming_facts()
+    if len(facts) > 1 and isinstance(facts[0], Segment):  # all name the same contact
+        facts = [max(facts, key=fact_rank)]
+    facts = [fact for fact in facts if not transaction.record(claim_key(fact)).is_shared]
+    customer_id = max(facts, key=fact_rank).customer_id if facts else None
     if customer_id is None:
         return own_journey_key(group.key)
     key = customer_key(customer_id)
     return own_journey_key(group.key) if transaction.journey(key).is_shared else key
+
+
+# Shared ids.
+
+
+def _note_ids(
+    transaction: Transaction, planned: PlannedEvent, fact: ContactFact, rules: CountingRules
+) -> None:
+    """Note which ids a fact names, or named, and split those that are now shared by many.
+
+    A customer id is shared if it is named for more contacts than the limit, the id of a contact or survey if
+    more facts than the limit name it. Every version of a fact counts, so that order decides nothing. Only an
+    event that names an id can make it shared.
+    """
+    _record_claim(transaction, fact, planned.claim)
+    for key in (planned.contact, planned.survey):
+        if key is not None:
+            _record_naming(transaction, key, planned.key, fact)
+    _split_if_shared(transaction, planned, rules)
+    contact, survey = planned.contact, planned.survey
+    if contact is not None and _is_named_too_often(transaction, contact, contact, rules):
+        _split_contact(transaction, contact, fact.time)
+    if survey is not None:
+        group_key = transaction.record(survey).survey_group
+        if _is_named_too_often(transaction, survey, group_key, rules):
+            _split_survey(transaction, survey, fact.time)
+
+
+def _note_departure(transaction: Transaction, fact: ContactFact) -> None:
+    """Note the ids that a fact named which left its group."""
+    _record_claim(transaction, fact, claim_key(fact))
+    for named_key in _named_keys(fact):
+        _record_naming(transaction, named_key, identity_key(fact.identity), fact)
 
 
 def _record_claim(transaction: Transaction, fact: ContactFact, claim: Key) -> None:
@@ -305,7 +385,11 @@ def _record_claim(transaction: Transaction, fact: ContactFact, claim: Key) -> No
         return
     key = customer_key(fact.customer_id)
     journey = transaction.journey(key)
-    if journey.is_shared or _is_claim_implied(journey, fact, claim):
+    if journey.is_shared:
+        if journey.shared_ms is None or fact.time >= journey.shared_ms + DAY:
+            transaction.replace_journey(key, _shared_journey(journey, fact.time))
+        return
+    if _is_claim_implied(journey, fact, claim):
         return
     if journey.claimed_by.get(claim, -1) < fact.time:
         transaction.add_claim(key, claim, fact.time)
@@ -322,6 +406,148 @@ def _is_claim_implied(journey: Journey, fact: ContactFact, claim: Key) -> bool:
     )
 
 
+def _record_naming(transaction: Transaction, named_key: Key, key: Key, fact: ContactFact) -> None:
+    """Record that a fact, of the identity `key`, names, or named, a contact or survey.
+
+    Nothing is recorded where the facts in its group say so themselves.
+    """
+    namings = transaction.record(named_key).namings
+    if namings is not None and namings.shared_ms is not None:
+        if fact.time >= namings.shared_ms + DAY:
+            transaction.set_namings(named_key, FactNamings(shared_ms=fact.time))
+        return
+    former_facts = {} if namings is None else namings.facts
+    if former_facts.get(key, -1) < fact.time and not _is_naming_implied(transaction, named_key, key, fact):
+        transaction.set_namings(named_key, FactNamings(former_facts | {key: fact.time}))
+
+
+def _is_naming_implied(transaction: Transaction, named_key: Key, key: Key, fact: ContactFact) -> bool:
+    """Tell whether the fact in force of the same identity lies in the group of what it names."""
+    group_key = transaction.record(key).group_key(key)
+    if group_key not in (named_key, transaction.record(named_key).survey_group):
+        return False
+    _, group = transaction.find_group(group_key)
+    members = () if group is None else group.facts.of_kind(fact.kind)
+    if any(member is fact for member in members):
+        return True
+    return any(member.identity == fact.identity and named_key in _named_keys(member) for member in members)
+
+
+def _named_keys(fact: ContactFact) -> list[Key]:
+    """Return the keys of the contact and the survey that a fact names."""
+    keys = [] if fact.contact_id is None else [contact_key(fact.contact_id)]
+    survey = survey_key(fact)
+    return keys if survey is None else [*keys, survey]
+
+
+def _is_named_too_often(
+    transaction: Transaction, named_key: Key, group_key: Key | None, rules: CountingRules
+) -> bool:
+    """Tell whether more facts than the limit name a contact or survey, whose facts lie in a group."""
+    record = transaction.record(named_key)
+    if record.is_shared:
+        return False
+    elsewhere = {} if record.namings is None else record.namings.facts
+    _, group = (None, None) if group_key is None else transaction.find_group(group_key)
+    facts = NO_FACTS if group is None else group.facts
+    if len(elsewhere) + facts.fact_count <= rules.shared_id_limit:
+        return False
+    members = {identity_key(fact.identity) for fact in facts.all() if named_key in _named_keys(fact)}
+    return len(elsewhere.keys() | members) > rules.shared_id_limit
+
+
+def _split_contact(transaction: Transaction, contact: Key, time_ms: int) -> None:
+    """Let each fact that names a shared contact stand alone, in a group and a journey of its own.
+
+    Surveys go to another contact that their facts name, else they stand alone as a whole.
+    """
+    elsewhere = _groups_elsewhere(transaction, contact)
+    journey, group = transaction.find_group(contact)
+    facts = () if group is None else group.facts.all()
+    transaction.require_documents(identity_key(fact.identity) for fact in facts)
+    transaction.set_namings(contact, FactNamings(shared_ms=time_ms))
+    transaction.ids_found_shared.append("contact")
+    lone_facts: dict[Key, list[ContactFact]] = {}
+    surveys: dict[Key, list[ContactFact]] = {}
+    for fact in facts:
+        survey = _unshared(transaction, survey_key(fact))
+        if survey is None:
+            lone_facts[lone_group_key(fact.identity)] = [fact]
+        else:
+            surveys.setdefault(survey, []).append(fact)
+    own_groups = [*lone_facts, *surveys]
+    transaction.require_documents([*own_groups, *map(own_journey_key, [*own_groups, *elsewhere])])
+    facts_by_group = lone_facts
+    for survey, members in surveys.items():
+        group_key = _survey_group_key(transaction, survey, members)
+        _set_survey_group(transaction, survey, group_key)
+        facts_by_group.setdefault(group_key, []).extend(members)
+    _move_facts(transaction, contact, facts_by_group)
+    _finish_split(transaction, {contact, *elsewhere, *facts_by_group}, journey, facts)
+
+
+def _groups_elsewhere(transaction: Transaction, contact: Key) -> set[Key]:
+    """Return the keys of the groups, other than the contact's own, in which facts name the contact."""
+    namings = transaction.record(contact).namings
+    if namings is None:
+        return set()
+    transaction.require_documents(namings.facts)
+    group_keys = {transaction.record(key).group_key(key) for key in namings.facts} - {contact}
+    transaction.require_documents(group_keys)
+    journeys = {
+        key: journey for key in group_keys if (journey := transaction.record(key).journey) is not None
+    }
+    transaction.require_documents(journeys.values())
+    return set(journeys)
+
+
+def _split_survey(transaction: Transaction, survey: Key, time_ms: int) -> None:
+    """Let each fact of a shared survey go to the contact it names itself, else stand alone."""
+    group_key = transaction.record(survey).survey_group
+    journey, group = (None, None) if group_key is None else transaction.find_group(group_key)
+    members = [] if group is None else _survey_facts(group, survey)
+    keys = [identity_key(fact.identity) for fact in members]
+    contacts = {contact_key(fact.contact_id) for fact in members if fact.contact_id is not None}
+    transaction.require_documents([*keys, *contacts, *map(own_journey_key, [*keys, *contacts])])
+    transaction.require_documents(
+        journey for key in contacts if (journey := transaction.record(key).journey) is not None
+    )
+    transaction.set_namings(survey, FactNamings(shared_ms=time_ms))
+    _set_survey_group(transaction, survey, None)
+    transaction.ids_found_shared.append("survey")
+    if group_key is None:
+        return
+    members_by_group: dict[Key, list[ContactFact]] = {}
+    for key, fact in zip(keys, members, strict=True):
+        members_by_group.setdefault(_contact_group_key(transaction, fact) or key, []).append(fact)
+    _move_facts(transaction, group_key, members_by_group)
+    _finish_split(transaction, {group_key, *members_by_group}, journey, members)
+
+
+def _move_facts(
+    transaction: Transaction, group_key: Key, facts_by_group: dict[Key, list[ContactFact]]
+) -> None:
+    """Move facts out of one group, each to another or to this one."""
+    journey, group = transaction.find_group(group_key)
+    if journey is None or group is None:
+        return
+    moved_facts = [fact for facts in facts_by_group.values() for fact in facts]
+    transaction.put_group(journey, FactGroup.from_facts(group_key, group.facts.removed(moved_facts)))
+    for target_group, facts in facts_by_group.items():
+        _add_facts(transaction, target_group, None, facts)
+
+
+def _finish_split(
+    transaction: Transaction, group_keys: set[Key], left_journey: Key | None, facts: Iterable[ContactFact]
+) -> None:
+    """Bring groups to their customers, and note the claims of facts that left a customer's journey."""
+    for key in sorted(group_keys):
+        _rehome_group(transaction, key)
+    for fact in facts:
+        if fact.customer_id is not None and customer_key(fact.customer_id) == left_journey:
+            _record_claim(transaction, fact, claim_key(fact))
+
+
 def _split_if_shared(transaction: Transaction, planned: PlannedEvent, rules: CountingRules) -> None:
     """Split the journey of the customer id that the event names, if the id is now shared.
 
@@ -333,7 +559,7 @@ def _split_if_shared(transaction: Transaction, planned: PlannedEvent, rules: Cou
         return
     journey = transaction.journey(key)
     if not journey.is_shared and _is_shared(journey, fact.customer_id, rules.shared_id_limit):
-        _split(transaction, key)
+        _split_customer(transaction, key, fact.time)
 
 
 def _is_shared(journey: Journey, customer_id: str, limit: int) -> bool:
@@ -346,16 +572,21 @@ def _is_shared(journey: Journey, customer_id: str, limit: int) -> bool:
     return len(claims) > limit
 
 
-def _split(transaction: Transaction, key: Key) -> None:
-    """Move each group of a shared id to a journey of its own."""
+def _split_customer(transaction: Transaction, key: Key, time_ms: int) -> None:
+    """Move each group of a shared customer id to a journey of its own."""
     shared = transaction.journey(key)
     groups = list(shared.groups.values())
     transaction.require_documents(
         [*(group.key for group in groups), *(own_journey_key(group.key) for group in groups)]
     )
-    transaction.replace_journey(key, Journey({}, shared.valuations, is_shared=True))
-    transaction.ids_found_shared += 1
+    transaction.replace_journey(key, _shared_journey(shared, time_ms))
+    transaction.ids_found_shared.append("customer")
     for group in groups:
         own_journey = own_journey_key(group.key)
         transaction.set_journey(group.key, own_journey)
         transaction.put_group(own_journey, group)
+
+
+def _shared_journey(journey: Journey, time_ms: int) -> Journey:
+    """Return the journey of a customer id that is shared: it holds valuations alone."""
+    return Journey({}, journey.valuations, is_shared=True, shared_ms=time_ms)

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 from streamer.events.models import SurveyResponse
 from streamer.journeys.journey import (
     ERASED,
-    NO_RECORD,
     ContactFact,
     FactGroup,
     FactState,
@@ -113,13 +112,13 @@ def _leave_tombstones(transaction: Transaction, group: Key, facts: tuple[Contact
     related_keys = {group, *filter(None, map(survey_key, facts))} - identities
     transaction.require_documents([*identities, *related_keys])
     for key in identities:
-        transaction.set_record(key, IdentityRecord(ERASED))
+        transaction.set_record(key, IdentityRecord(ERASED, namings=transaction.record(key).namings))
     for key in related_keys:
-        state = transaction.record(key).fact
-        detached_state = (
-            None if state is None else FactState(state.version, state.digest, state.deleted, None)
-        )
-        transaction.set_record(key, NO_RECORD if detached_state is None else IdentityRecord(detached_state))
+        record = transaction.record(key)
+        state = record.fact
+        if state is not None:
+            state = FactState(state.version, state.digest, state.deleted, None)
+        transaction.set_record(key, IdentityRecord(state, namings=record.namings))
 
 
 def _anonymized_fact(fact: ContactFact, customer_ids: Collection[str]) -> ContactFact:

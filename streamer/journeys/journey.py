@@ -47,6 +47,18 @@ def contact_key(contact_id: str) -> Key:
     return b"e" + _digest(f"s\x1f\x1f{contact_id}")
 
 
+def lone_group_key(identity: FactIdentity) -> Key:
+    """Return the key of the group of a fact that stands alone, which is that of its identity. Of a segment it
+    is another one, since its identity may be the id of a contact, to which it does not belong.
+
+    >>> response = SurveyResponse(response_id="r1", answered_at=1_750_000_060_000)
+    >>> lone_group_key(response.identity) == identity_key(response.identity)
+    True
+    """
+    kind, source, name = identity
+    return b"e" + _digest(f"lone\x1f{source}\x1f{name}") if kind == Segment.kind else identity_key(identity)
+
+
 def survey_key(fact: ContactFact) -> Key | None:
     """Return the key of the survey that a fact moves with; None for a fact that moves alone.
 
@@ -94,16 +106,45 @@ class FactState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     group: Key | None
 
 
+class FactNamings(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Facts that name a contact or a survey, or that a former version named it for.
+
+    `facts`: times, in ms, of those that do not lie in its group, by the key of their identity. With those
+    that do they decide whether it is one contact, or one survey, or an id that many share. `shared_ms`: of a
+    shared id the time, to a day, of the latest fact that names it; None: it is not shared.
+
+    >>> namings = FactNamings({contact_key("c1"): 1_750_000_000_000})
+    >>> namings.since(1_750_000_000_000) == namings, namings.since(1_750_000_000_001)
+    (True, None)
+    """
+
+    facts: dict[Key, int] = {}
+    shared_ms: int | None = None
+
+    def since(self, forget_before_ms: int) -> "FactNamings | None":
+        """Return the namings that are not older; None where there are none."""
+        if self.shared_ms is not None:
+            return self if self.shared_ms >= forget_before_ms else None
+        facts = {key: time_ms for key, time_ms in self.facts.items() if time_ms >= forget_before_ms}
+        return FactNamings(facts) if facts else None
+
+
 class IdentityRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Record of one identity, which may be a fact, a group and a survey at once.
 
     `fact`: state of the fact. `journey`: key of the journey that holds the group. `survey_group`: key of the
-    group that the survey's invitation and responses lie in.
+    group that the survey's invitation and responses lie in. `namings`: facts that name the contact or survey.
     """
 
     fact: FactState | None = None
     journey: Key | None = None
     survey_group: Key | None = None
+    namings: FactNamings | None = None
+
+    @property
+    def is_shared(self) -> bool:
+        """Tell whether this is the id of a contact or survey that too many facts name: it names nothing."""
+        return self.namings is not None and self.namings.shared_ms is not None
 
     def group_key(self, key: Key) -> Key:
         """Return the key of the group that the fact of this record, filed under `key`, lies in."""
@@ -123,6 +164,10 @@ class ContactFacts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     sent: tuple[SurveySent, ...] = ()
     responses: tuple[SurveyResponse, ...] = ()
     evaluations: tuple[QualityEvaluation, ...] = ()
+
+    @property
+    def fact_count(self) -> int:
+        return len(self.segments) + len(self.sent) + len(self.responses) + len(self.evaluations)
 
     def all(self) -> tuple[ContactFact, ...]:
         return (*self.segments, *self.sent, *self.responses, *self.evaluations)
@@ -250,15 +295,17 @@ class FactGroup:
 
         Segments decide, else surveys; of several facts that name a customer the one of the highest rank.
         """
+        naming_facts = self.naming_facts()
+        return max(naming_facts, key=fact_rank).customer_id if naming_facts else None
+
+    def naming_facts(self) -> list[ContactFact]:
+        """Return the segments that name a customer; where none does, the invitations and responses."""
         facts = self.facts
-        return _named_customer_id(facts.segments) or _named_customer_id((*facts.sent, *facts.responses))
+        return _naming_facts(facts.segments) or _naming_facts((*facts.sent, *facts.responses))
 
 
-def _named_customer_id(facts: tuple[ContactFact, ...]) -> str | None:
-    if len(facts) == 1:
-        return facts[0].customer_id
-    naming_facts = [fact for fact in facts if fact.customer_id is not None]
-    return max(naming_facts, key=fact_rank).customer_id if naming_facts else None
+def _naming_facts(facts: Iterable[ContactFact]) -> list[ContactFact]:
+    return [fact for fact in facts if fact.customer_id is not None]
 
 
 def fact_rank(fact: ContactFact) -> tuple[int, int, str, str, str]:
@@ -317,6 +364,7 @@ class StoredJourney(msgspec.Struct, array_like=True, gc=False):
     valuations: tuple[StatedValue, ...] = ()
     claimed_by: dict[Key, int] = {}
     is_shared: bool = False
+    shared_ms: int | None = None
 
 
 class Journey:
@@ -324,7 +372,8 @@ class Journey:
 
     `claimed_by`: times, in ms, of contacts that named the customer but lie elsewhere, by key. Together with
     the contacts that lie here they decide whether this is one customer or an id that many share
-    (`is_shared`). A transaction changes a copy. Groups never change: an untouched one stays the same object.
+    (`is_shared`); `shared_ms`: of such an id the time, to a day, of the latest fact that names it; None:
+    unknown. A transaction changes a copy. Groups never change: an untouched one stays the same object.
 
     >>> journey = Journey({}, claimed_by={contact_key("c1"): 1_750_000_000_000})
     >>> Journey.unpacked(journey.packed(), 1_750_000_000_000).claimed_by == journey.claimed_by
@@ -333,7 +382,7 @@ class Journey:
     {}
     """
 
-    __slots__ = ("claimed_by", "groups", "is_shared", "valuations")
+    __slots__ = ("claimed_by", "groups", "is_shared", "shared_ms", "valuations")
 
     def __init__(
         self,
@@ -341,14 +390,18 @@ class Journey:
         valuations: tuple[StatedValue, ...] = (),
         claimed_by: dict[Key, int] | None = None,
         is_shared: bool = False,
+        shared_ms: int | None = None,
     ) -> None:
         self.groups = groups
         self.valuations = valuations
         self.claimed_by = claimed_by or {}
         self.is_shared = is_shared
+        self.shared_ms = shared_ms
 
     def copy(self) -> "Journey":
-        return Journey(self.groups.copy(), self.valuations, self.claimed_by.copy(), self.is_shared)
+        return Journey(
+            self.groups.copy(), self.valuations, self.claimed_by.copy(), self.is_shared, self.shared_ms
+        )
 
     @classmethod
     def unpacked(cls, packed: bytes, forget_before_ms: int) -> "Journey":
@@ -358,14 +411,16 @@ class Journey:
         claimed_by = {
             key: time_ms for key, time_ms in stored.claimed_by.items() if time_ms >= forget_before_ms
         }
-        return cls(groups, stored.valuations, claimed_by, stored.is_shared)
+        is_shared = stored.is_shared and (stored.shared_ms is None or stored.shared_ms >= forget_before_ms)
+        shared_ms = stored.shared_ms if is_shared else None
+        return cls(groups, stored.valuations, claimed_by, is_shared, shared_ms)
 
     def packed(self) -> bytes | None:
         """Return the document as the store keeps it; None where there is nothing to keep."""
         if not (self.groups or self.valuations or self.claimed_by or self.is_shared):
             return None
         groups = [group.to_stored() for group in self.groups.values()]
-        return _pack((groups, self.valuations, self.claimed_by, self.is_shared))
+        return _pack((groups, self.valuations, self.claimed_by, self.is_shared, self.shared_ms))
 
 
 _pack = msgspec.msgpack.Encoder().encode

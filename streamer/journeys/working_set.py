@@ -6,10 +6,13 @@ Documents of several reads may contradict each other, since other workers commit
 refuses to commit such a batch, so the code here must only not fail on it.
 """
 
+from collections import Counter
 from collections.abc import Iterable
+from typing import Final
 
 from streamer.journeys.journey import (
     FactGroup,
+    FactNamings,
     IdentityRecord,
     Journey,
     Key,
@@ -17,6 +20,9 @@ from streamer.journeys.journey import (
     pack_record,
     unpack_record,
 )
+
+SHARED_KINDS: Final = ("customer", "contact", "survey")
+"""Kinds of ids that many may share."""
 
 
 class DocumentsNotLoaded(Exception):  # noqa: N818 - it asks for more, nothing went wrong
@@ -50,15 +56,25 @@ class WorkingSet:
         self.journeys_before: dict[Key, Journey] = {}
         self.journeys_after: dict[Key, Journey] = {}
         self.changed_keys: set[Key] = set()
-        self.ids_found_shared = 0
+        self.ids_found_shared: Counter[str] = Counter()
+        """Numbers of ids that were found to be shared, by SHARED_KINDS."""
 
     def __contains__(self, key: Key) -> bool:
         return key in self.records or key in self.journeys_before
 
+    def is_shared(self, key: Key) -> bool:
+        """Tell whether this is the key of a shared id, as far as its document is loaded."""
+        document = self.records.get(key) or self.journeys_after.get(key)
+        return document is not None and document.is_shared
+
     def load(self, key: Key, packed: bytes | None) -> None:
         """Add a document that was read; None: the store has none under this key."""
         if key[:1] == b"e":
-            self.records[key] = unpack_record(packed)
+            record = unpack_record(packed)
+            if record.namings is not None:
+                namings = record.namings.since(self._forget_before_ms)
+                record = IdentityRecord(record.fact, record.journey, record.survey_group, namings)
+            self.records[key] = record
         else:
             journey = Journey.unpacked(packed, self._forget_before_ms) if packed else Journey({})
             self.journeys_before[key] = self.journeys_after[key] = journey
@@ -107,7 +123,7 @@ class Transaction:
         self._documents = documents
         self._records: dict[Key, IdentityRecord] = {}
         self._journeys: dict[Key, Journey] = {}
-        self.ids_found_shared = 0
+        self.ids_found_shared: list[str] = []
 
     def record(self, key: Key) -> IdentityRecord:
         record = self._records.get(key) or self._documents.records.get(key)
@@ -133,7 +149,12 @@ class Transaction:
     def set_journey(self, key: Key, journey: Key | None) -> None:
         """Record which journey a group lies in; None: in no journey."""
         record = self.record(key)
-        self._records[key] = IdentityRecord(record.fact, journey, record.survey_group)
+        self._records[key] = IdentityRecord(record.fact, journey, record.survey_group, record.namings)
+
+    def set_namings(self, key: Key, namings: FactNamings) -> None:
+        """Record which facts name a contact or survey."""
+        record = self.record(key)
+        self._records[key] = IdentityRecord(record.fact, record.journey, record.survey_group, namings)
 
     def put_group(self, journey: Key, group: FactGroup) -> None:
         self._writable_journey(journey).groups[group.key] = group
@@ -166,4 +187,4 @@ class Transaction:
         documents.records.update(self._records)
         documents.journeys_after.update(self._journeys)
         documents.changed_keys.update(self._records, self._journeys)
-        documents.ids_found_shared += self.ids_found_shared
+        documents.ids_found_shared.update(self.ids_found_shared)

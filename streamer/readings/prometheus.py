@@ -333,6 +333,12 @@ def _counters(counts: Mapping[str, int]) -> Iterator[Metric]:
     yield _counter_family(
         "streamer_crowd_customers", "Customer ids found to be shared by many.", (), by_kind["crowds"]
     )
+    yield _counter_family(
+        "streamer_shared_ids",
+        "Ids of contacts and surveys found to be shared: more facts than shared_id_limit name them.",
+        ("kind",),
+        by_kind["shared"],
+    )
 
 
 def _drop_small_samples(answers: LabelledValues) -> LabelledValues:

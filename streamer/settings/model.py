@@ -110,8 +110,9 @@ class Settings(BaseSettings):
     fcr_same_reason: bool = False
     """Count a contact as a repeat only if it has the same reason. Changing it asks for a rebuild."""
     shared_id_limit: Annotated[int, Field(ge=1)] = 500
-    """Contacts under one customer id at most. Beyond it the id is shared (a robot, a shared number): each
-    contact stands alone, and first contact resolution leaves them out. Changing it asks for a rebuild."""
+    """Contacts under one customer id at most, and facts (segments, surveys, evaluations) under one contact
+    or survey id. Beyond it the id is shared (a robot, a shared number, "N/A"): each contact or fact stands
+    alone, and first contact resolution leaves them out. Changing it asks for a rebuild."""
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "EUR"
     """Currency of customer values. Events in another one are rejected. Changing it asks for a rebuild."""
     offered_counts_overflow: bool = False

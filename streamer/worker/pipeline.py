@@ -48,6 +48,12 @@ COMMIT_EVENTS: Final = 1000
 HOURS_PER_COMPACTION: Final = 2
 """Few, since counting goes on meanwhile."""
 COMPACT_COUNTERS_FROM_DELTAS: Final = 16
+SHARED_ID_COUNTERS: Final = {
+    "customer": ("crowds",),
+    "contact": ("shared", "contact"),
+    "survey": ("shared", "survey"),
+}
+"""Names of the counters of shared ids, in parts, by SHARED_KINDS."""
 _CHECKPOINT_BLOCKS: Final = (64, 1_024, 16_384, 262_144, 4_194_304)
 
 log = structlog.get_logger()
@@ -181,7 +187,7 @@ class UnitOfWork:
             try:
                 self._apply()
             except DocumentsNotLoaded as not_loaded:
-                self._missing_keys = set(not_loaded.keys)
+                self._missing_keys = set(not_loaded.keys) | self._lone_keys()
         return self._missing_keys
 
     def _apply(self) -> None:
@@ -200,7 +206,14 @@ class UnitOfWork:
         self._loaded |= documents
         for key, value in documents.items():
             self._documents.load(key, value)
-        self._missing_keys = self._documents.references(documents)
+        self._missing_keys = self._documents.references(documents) | self._lone_keys()
+
+    def _lone_keys(self) -> set[Key]:
+        """Return the keys, not loaded yet, of the groups of events that name a shared contact or survey.
+        Without this each such event would ask for its own in a read of its own."""
+        documents = self._documents
+        waiting = self._planned[self._applied_count :]
+        return {key for planned in waiting for key in planned.lone_keys(documents) if key not in documents}
 
     def invalidate(self, conflict: VersionConflict) -> None:
         """Drop the documents that others wrote, and start over with the rest, which are still valid."""
@@ -216,8 +229,8 @@ class UnitOfWork:
         delta = CommitDelta.empty()
         for key, previous in documents.journeys_before.items():
             add_delta(delta, key, previous, documents.journeys_after[key], context.rules)
-        if documents.ids_found_shared:
-            self._counters.add("crowds", amount=documents.ids_found_shared)
+        for kind, amount in documents.ids_found_shared.items():
+            self._counters.add(*SHARED_ID_COUNTERS[kind], amount=amount)
         return Commit(
             partition=self._partition,
             epoch=position.epoch,

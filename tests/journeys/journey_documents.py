@@ -1,5 +1,6 @@
 """Documents of the journeys in memory, and what they say: which facts are in force, and whose they are."""
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import chain
 
@@ -19,7 +20,7 @@ class JourneyDocuments:
     def __init__(self, rules: CountingRules | None = None) -> None:
         self.rules = rules or CountingRules()
         self.packed: dict[Key, bytes] = {}
-        self.ids_found_shared = 0
+        self.ids_found_shared: Counter[str] = Counter()
 
     def apply(self, event: Event) -> bool:
         planned, documents = PlannedEvent(event, NOON), WorkingSet(0)

@@ -243,13 +243,8 @@ SHARED: list[tuple[str, Sequence[Event], Sequence[str]]] = [
     ("and stays so", ANNS, ["nobody: c1", "nobody: c2", "nobody: c3", "nobody: c4"]),
     (
         "a contact counts once, whatever its facts",
-        [
-            ANNS[0],
-            call("c1", segment_id="s2", customer_id="ann"),
-            answer(contact_id="c1", customer_id="ann"),
-            ANNS[1],
-        ],
-        ["ann: c1 r1 s2", "ann: c2"],
+        [ANNS[0], answer(contact_id="c1", customer_id="ann"), ANNS[1]],
+        ["ann: c1 r1", "ann: c2"],
     ),
     (
         "a survey without a contact counts as one",
@@ -303,7 +298,105 @@ def test_an_id_named_for_more_contacts_than_the_limit_is_no_customer_in_any_orde
         documents = JourneyDocuments(LIMIT)
         documents.apply_all(order)
         assert documents.layout() == expected, order
-        assert documents.ids_found_shared == int(is_shared), order
+        assert documents.ids_found_shared["customer"] == int(is_shared), order
+
+
+def legs(*names: str) -> list[Event]:
+    return [call("c1", segment_id=name, customer_id="ann") for name in names]
+
+
+LIMIT_OF_FACTS: list[tuple[str, Sequence[Event], Sequence[str], Sequence[str]]] = [
+    ("as many facts as the limit are one contact", legs("s1", "s2"), ["ann: s1 s2"], []),
+    (
+        "with one more each stands alone, and is nobody's",
+        legs("s1", "s2", "s3"),
+        ["nobody: s1", "nobody: s2", "nobody: s3"],
+        ["contact"],
+    ),
+    (
+        "a segment whose id is that of another contact does not join it",
+        [*legs("c2", "s2", "s3"), call("c2", source="crm", customer_id="ann")],
+        ["ann: c2", "nobody: c2", "nobody: s2", "nobody: s3"],
+        ["contact"],
+    ),
+    (
+        "answers and evaluations count",
+        [*legs("s1"), answer(contact_id="c1"), evaluation(50, contact_id="c1")],
+        ["nobody: e1", "nobody: r1", "nobody: s1"],
+        ["contact"],
+    ),
+    (
+        "a fact counts once, whatever its versions",
+        [*legs("s1", "s2"), call("c1", segment_id="s1", customer_id="ann", version=1)],
+        ["ann: s1 s2"],
+        [],
+    ),
+    (
+        "one that moved to another contact still counts",
+        [*legs("s1", "s2", "s3"), call("c2", segment_id="s1", customer_id="ann", version=1)],
+        ["ann: s1", "nobody: s2", "nobody: s3"],
+        ["contact"],
+    ),
+    (
+        "so does one that was taken back",
+        [*legs("s1", "s2", "s3"), tombstone("s", "s1")],
+        ["nobody: s2", "nobody: s3"],
+        ["contact"],
+    ),
+    (
+        "a survey goes to the contact its invitation names, if its response names a shared one",
+        [
+            *legs("s1", "s2"),
+            answer(survey_id="v1", contact_id="c1"),
+            invitation(contact_id="c2"),
+            call("c2", customer_id="ann"),
+        ],
+        ["ann: c2 r1 v1", "nobody: s1", "nobody: s2"],
+        ["contact"],
+    ),
+    (
+        "else it stands alone as a whole",
+        [*legs("s1", "s2"), answer(survey_id="v1", contact_id="c1", customer_id="ann"), invitation()],
+        ["nobody: r1 v1", "nobody: s1", "nobody: s2"],
+        ["contact"],
+    ),
+    (
+        "as many answers as the limit are one survey",
+        [answer(survey_id="v1", customer_id="ann"), answer("r2", survey_id="v1")],
+        ["ann: r1 r2"],
+        [],
+    ),
+    (
+        "with one more each goes to the contact it names, else it stands alone",
+        [
+            answer("r1", survey_id="v1", contact_id="c1"),
+            answer("r2", survey_id="v1", contact_id="c2"),
+            answer("r3", survey_id="v1", customer_id="ann"),
+            call("c1", customer_id="ann"),
+        ],
+        ["ann: c1 r1", "nobody: r2", "nobody: r3"],
+        ["survey"],
+    ),
+    (
+        "an invitation counts, and stands alone too",
+        [answer("r1", survey_id="v1"), answer("r2", survey_id="v1"), invitation(customer_id="ann")],
+        ["nobody: r1", "nobody: r2", "nobody: v1"],
+        ["survey"],
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "events", "expected", "shared"), LIMIT_OF_FACTS, ids=[row[0] for row in LIMIT_OF_FACTS]
+)
+def test_a_contact_or_survey_named_by_more_facts_than_the_limit_is_none_in_any_order(
+    sentence: str, events: Sequence[Event], expected: Sequence[str], shared: Sequence[str]
+) -> None:
+    for order in permutations(events):
+        documents = JourneyDocuments(LIMIT)
+        documents.apply_all(order)
+        assert documents.layout() == expected, order
+        assert [*documents.ids_found_shared] == shared, order
 
 
 def test_the_valuation_of_a_shared_id_is_kept() -> None:

@@ -75,6 +75,7 @@ COUNTS = {
     "handle␟billing␟+Inf": 1,
     "handle_ms␟billing": 5_000_500,
     "crowds": 1,
+    "shared␟contact": 2,
 }
 
 
@@ -144,6 +145,7 @@ async def test_counters_and_histograms_are_plain() -> None:
     assert value(samples, "cx_survey_answers_total", **answers) == 4
     assert value(samples, "cx_survey_answers_total", **(answers | {"queue": "sales"})) is None
     assert value(samples, "streamer_crowd_customers_total") == 1
+    assert value(samples, "streamer_shared_ids_total", kind="contact") == 2
     buckets = {
         sample.labels["le"]: sample.value
         for sample in samples
