@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from streamer.replay import help as replay_help
-from streamer.runtime.clock import wall_clock_ms
+from streamer.runtime.clock import StoreClock, wall_clock_ms
 
 if TYPE_CHECKING:
     from streamer.readings.query import MetricQuery, Reading
@@ -502,6 +502,8 @@ def _exit(code: int, line: str) -> NoReturn:
 
 
 async def _query_readings(settings: "Settings", reading_query: "MetricQuery") -> "list[Reading]":
+    import msgspec
+
     from streamer.readings.query import validate_query
     from streamer.readings.reader import MetricsReader
     from streamer.store.redis import RedisStore
@@ -509,7 +511,9 @@ async def _query_readings(settings: "Settings", reading_query: "MetricQuery") ->
     validate_query(reading_query, settings.counting_rules().dimension_pairs)
     store = await RedisStore.connect(settings.redis_url(), settings.center)
     try:
-        reader = MetricsReader(store, settings)
+        clock, reader = StoreClock(store.time_ms), MetricsReader(store, settings)
+        await clock.synchronize()
+        reading_query = msgspec.structs.replace(reading_query, now=reading_query.now - clock.ahead_ms)
         await reader.refresh(reading_query.now)
         return reader.readings(reading_query)
     finally:

@@ -13,6 +13,7 @@ from streamer.events.decoding import KafkaRecord, decode
 from streamer.events.models import Event, RejectedEvent
 from streamer.readings.query import MetricQuery
 from streamer.readings.reader import MetricsReader
+from streamer.runtime.clock import StoreClock
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
 from streamer.store.port import Heartbeat, Partition
@@ -74,7 +75,7 @@ async def count_history(
     `live`, the clock follows the records and batches are small.
     """
     shared: ProcessingContext = processing_context(store, RULES)
-    shared.clock_ms = clock
+    shared.clock = StoreClock(shared.store.time_ms, clock)
     processors = {partition: await partition_processor(shared, *partition) for partition in logs()}
     behind = {owner: logs()[partition] for partition, owner in processors.items()}
     while behind:

@@ -151,6 +151,28 @@ async def test_workers_that_fell_silent_or_behind_are_a_warning(
     assert "7 records behind" in finding.message
 
 
+@pytest.mark.parametrize(
+    ("sentence", "heartbeat", "said"),
+    [
+        ("its own report", Heartbeat(NOW, 0, NOW, 600_000), "600.0 s ahead of"),
+        ("behind", Heartbeat(NOW, 0, NOW, -2_001), "2.0 s behind"),
+        ("a heartbeat from the future", Heartbeat(NOW + 600_000, 0, NOW), "600.0 s ahead of"),
+        ("two seconds", Heartbeat(NOW, 0, NOW, 2_000), ""),
+    ],
+)
+def test_a_worker_whose_clock_is_wrong_is_named(sentence: str, heartbeat: Heartbeat, said: str) -> None:
+    beats = {PLACE: Heartbeat(NOW, 0, NOW, 5), PLACE._replace(number=1): heartbeat}
+    finding = doctor._worker_clocks_finding(beats, NOW)
+    assert finding.verdict == ("warn" if said else "ok"), sentence
+    assert (f"call-completed:1: {said} the clock of Redis" in finding.message) == bool(said)
+
+
+def test_a_heartbeat_from_the_future_is_no_worker_that_is_up_to_date() -> None:
+    finding = doctor._workers_finding({PLACE: Heartbeat(NOW + 600_000, 0, NOW)}, NOW)
+    assert finding.verdict == "warn"
+    assert "call-completed:0: never" in finding.message
+
+
 @pytest.mark.parametrize(("apart_s", "verdict"), [(2.0, "ok"), (-2.0, "ok"), (2.1, "warn"), (-2.1, "warn")])
 def test_clocks_more_than_two_seconds_apart_are_a_warning(apart_s: float, verdict: str) -> None:
     assert doctor._clock_finding(apart_s).verdict == verdict

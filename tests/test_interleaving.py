@@ -164,6 +164,9 @@ class RemoteStore:
     async def forget(self, now_ms: int, at_most: int) -> int:
         raise NotImplementedError
 
+    async def time_ms(self) -> int | None:
+        raise NotImplementedError
+
     async def beat(self, heartbeats: Mapping[Partition, Heartbeat]) -> None:
         raise NotImplementedError
 

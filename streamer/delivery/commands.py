@@ -24,6 +24,7 @@ from streamer.panes.pane_keys import ALL
 from streamer.readings.query import QueryError
 from streamer.readings.query_times import parse_query_time_ms
 from streamer.readings.reader import MetricsReader
+from streamer.runtime.clock import StoreClock
 from streamer.settings import Settings
 from streamer.store.layout import ALERTS_NAME
 from streamer.store.redis import RedisDocument, RedisStore
@@ -76,7 +77,9 @@ async def _open_context(settings: Settings, now_ms: int) -> AsyncIterator[Comman
     alert_rules = load_alert_rules(settings)
     store = await RedisStore.connect(settings.redis_url(), settings.center)
     try:
-        reader = MetricsReader(store, settings)
+        store_clock, reader = StoreClock(store.time_ms), MetricsReader(store, settings)
+        await store_clock.synchronize()
+        now_ms -= store_clock.ahead_ms
         await reader.refresh(now_ms)
         document = await RedisDocument(store, ALERTS_NAME).read()
         state = EMPTY_STATE if document is None else decode_state(document.value)

@@ -23,7 +23,7 @@ from streamer.events.counting_rules import (
 from streamer.events.decoding import TOPICS
 from streamer.operations.validation import validate_server
 from streamer.privacy.pseudonyms import key_id_of
-from streamer.runtime.clock import wall_clock_ms
+from streamer.runtime.clock import MAX_CLOCK_SKEW_MS, wall_clock_ms
 from streamer.runtime.redis_errors import redis_error_text, redis_unavailability
 from streamer.settings import CENTER_KEY_ID, KafkaSettings, Settings, SettingsError
 from streamer.store.port import Heartbeat, Partition
@@ -31,9 +31,9 @@ from streamer.store.redis import RedisRegistry, RedisStore, StoreUnfit
 from streamer.worker.kafka import count_partitions, describe_topic_configs, topic_retention_ms
 from streamer.worker.kafka_connection import KafkaUnavailable
 
-MAX_CLOCK_SKEW_S: Final = 2.0
 STALE_AFTER_MS: Final = MINUTE
 _KAFKA_TIMEOUT_S: Final = 10.0
+_CLOCK_FIX: Final = "synchronize both with chrony or ntpd"
 _ALTER_COMMAND: Final = "kafka-configs.sh --alter --entity-type topics --entity-name {} --add-config {}"
 
 
@@ -223,14 +223,20 @@ async def _check_stored_state(store: RedisStore, settings: Settings) -> AsyncIte
     yield _clock_finding((wall_clock_ms() - server.time_ms) / 1000)
     yield _rules_finding(await store.rules(), encode_rules(settings.counting_rules()))
     yield _customer_keys_finding(settings, await RedisRegistry(store, settings.center).forgotten())
-    yield _workers_finding(await store.heartbeats(), server.time_ms)
+    heartbeats = await store.heartbeats()
+    yield _workers_finding(heartbeats, server.time_ms)
+    yield _worker_clocks_finding(heartbeats, server.time_ms)
 
 
 def _clock_finding(skew_s: float) -> CheckFinding:
-    message = f"clock: {abs(skew_s):.1f} s {'behind' if skew_s < 0 else 'ahead of'} the clock of Redis"
-    if abs(skew_s) <= MAX_CLOCK_SKEW_S:
+    message = f"clock: {_skew_text(skew_s)} the clock of Redis"
+    if abs(skew_s) <= MAX_CLOCK_SKEW_MS / 1000:
         return CheckFinding("ok", message)
-    return CheckFinding("warn", message, "synchronize both with chrony or ntpd")
+    return CheckFinding("warn", message, _CLOCK_FIX)
+
+
+def _skew_text(skew_s: float) -> str:
+    return f"{abs(skew_s):.1f} s {'behind' if skew_s < 0 else 'ahead of'}"
 
 
 def _rules_finding(stored: bytes | None, configured: bytes) -> CheckFinding:
@@ -263,6 +269,7 @@ def _customer_keys_finding(settings: Settings, forgotten: Iterable[str]) -> Chec
 def _workers_finding(heartbeats: Mapping[Partition, Heartbeat], now_ms: int) -> CheckFinding:
     if not heartbeats:
         return CheckFinding("warn", "workers: no heartbeat ever received", "start `streamer worker`")
+    heartbeats = {partition: heartbeat.known_at(now_ms) for partition, heartbeat in heartbeats.items()}
     late_heartbeats = {
         partition: heartbeat
         for partition, heartbeat in heartbeats.items()
@@ -279,6 +286,22 @@ def _workers_finding(heartbeats: Mapping[Partition, Heartbeat], now_ms: int) -> 
     return CheckFinding(
         "warn", f"{message}, {heartbeat.lag} records behind", "start `streamer worker`, or more of them"
     )
+
+
+def _worker_clocks_finding(heartbeats: Mapping[Partition, Heartbeat], now_ms: int) -> CheckFinding:
+    """Report the worker whose clock differs most from that of Redis, by which ages are told."""
+    ahead_ms = {
+        partition: heartbeat.clock_ahead_ms
+        if heartbeat.known_at(now_ms) == heartbeat
+        else heartbeat.caught_up_at - now_ms
+        for partition, heartbeat in heartbeats.items()
+    }
+    partition = max(ahead_ms, key=lambda name: abs(ahead_ms[name]), default=None)
+    if partition is None or abs(ahead_ms[partition]) <= MAX_CLOCK_SKEW_MS:
+        return CheckFinding("ok", "clocks of the workers: as the clock of Redis")
+    skew_s = ahead_ms[partition] / 1000
+    message = f"clock of the worker of {partition}: {_skew_text(skew_s)} the clock of Redis"
+    return CheckFinding("warn", message, _CLOCK_FIX)
 
 
 # Where alerts are sent.

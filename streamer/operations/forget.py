@@ -116,8 +116,9 @@ async def wait_until_caught_up(store: RedisStore, at_ms: int) -> str:
     """Wait until all workers are past `at_ms`, and never return before that time: later facts of the id
     belong to somebody new. Return a notice where no worker runs, else ""."""
     while True:
-        heartbeats = await store.heartbeats()
-        now_ms = (await store.server_info()).time_ms
+        stored = await store.heartbeats()
+        now_ms = await store.time_ms()
+        heartbeats = {partition: heartbeat.known_at(now_ms) for partition, heartbeat in stored.items()}
         if now_ms <= at_ms:
             await asyncio.sleep((at_ms + 1 - now_ms) / 1000)
             continue

@@ -113,7 +113,8 @@ class MetricsReader:
         has_changed = bool(pending) or new_state is not None
         if has_changed:
             await asyncio.to_thread(self._publish, new_state, pending, now_ms)
-        self._cursor, self.heartbeats = cursor, changes.heartbeats
+        self._cursor = cursor
+        self.heartbeats = {p: beat.known_at(now_ms) for p, beat in changes.heartbeats.items()}
         return has_changed
 
     def _empty_state(self) -> ReaderState:

@@ -10,6 +10,7 @@ from typing import Final
 from streamer.events.counting_rules import CountingRules, require_same_rules
 from streamer.metrics.counters import pack_counters, sum_counters
 from streamer.panes.pane_keys import COUNTERS, PaneHour, is_hour_kept
+from streamer.runtime.clock import Clock
 from streamer.store.layout import document_ttl_ms
 from streamer.store.port import (
     TOKEN_BYTES,
@@ -59,9 +60,10 @@ class GenerationData:
 
 class MemoryStore:
     """State store in memory. Calls never fail, and wait only where commits are paused. Documents and panes
-    expire only in `forget`; panes past their retention are not written."""
+    expire only in `forget`; panes past their retention are not written. It has a clock only if given one."""
 
-    def __init__(self, rules: CountingRules | None = None) -> None:
+    def __init__(self, rules: CountingRules | None = None, clock: Clock | None = None) -> None:
+        self._clock = clock
         self._retention_ms = (rules or CountingRules()).retention_ms
         self._ttl_ms = document_ttl_ms(rules or CountingRules())
         self._agreed_rules: bytes | None = None
@@ -201,6 +203,9 @@ class MemoryStore:
         self.data.positions[partition] = after
         self._put({}, 0)
         return True
+
+    async def time_ms(self) -> int | None:
+        return self._clock() if self._clock is not None else None
 
     async def beat(self, heartbeats: Mapping[Partition, Heartbeat]) -> None:
         self.data.heartbeats.update(heartbeats)

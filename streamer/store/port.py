@@ -6,13 +6,15 @@ Keys and values are bytes. Each has two implementations, in memory and in Redis,
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
 from streamer.panes.pane_keys import PaneHour
 
 TOKEN_BYTES = 8
+MAX_FUTURE_MS: Final = 5_000
+"""Heartbeats further ahead of now come from a wrong clock."""
 
 
 class Partition(NamedTuple):
@@ -116,12 +118,25 @@ class ChangeCursor(NamedTuple):
 
 
 class Heartbeat(msgspec.Struct, frozen=True, array_like=True):
-    """Report of a worker on a partition it owns: when it was last seen caught up (ms since the epoch), how
-    many records it is behind, and the timestamp of the last record counted (ms)."""
+    """Report of a worker on a partition it owns: when it was last seen caught up (ms since the epoch, by the
+    clock of the store), how many records it is behind, the timestamp of the last record counted (ms), and how
+    far the worker's own clock was ahead of the store's (ms).
+
+    >>> Heartbeat(1_000, 0, 900).known_at(1_500).caught_up_at
+    1000
+    >>> Heartbeat(61_000, 0, 900).known_at(1_500).caught_up_at
+    0
+    """
 
     caught_up_at: int
     lag: int
     record_at: int
+    clock_ahead_ms: int = 0
+
+    def known_at(self, now_ms: int) -> "Heartbeat":
+        """Return what a reader may believe: one from the future was never caught up."""
+        is_future = self.caught_up_at > now_ms + MAX_FUTURE_MS
+        return msgspec.structs.replace(self, caught_up_at=0) if is_future else self
 
 
 class PaneChange(NamedTuple):
@@ -199,6 +214,10 @@ class StateStore(Protocol):
     async def move(self, partition: Partition, before: LogPosition | None, after: LogPosition) -> bool:
         """Set a partition's position without counting anything, if it still is `before`: for a log that
         starts over. Return whether it was set."""
+
+    async def time_ms(self) -> int | None:
+        """Return the time of the store's clock, by which heartbeats are written and read; None if it has no
+        clock of its own."""
 
     async def beat(self, heartbeats: Mapping[Partition, Heartbeat]) -> None: ...
 

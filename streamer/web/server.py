@@ -4,7 +4,7 @@ import asyncio
 import math
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from types import FrameType
 from typing import Final
 
@@ -29,7 +29,7 @@ from streamer.readings import prometheus
 from streamer.readings.prometheus import ExportSelection, PrometheusExporter
 from streamer.readings.query import QueryError
 from streamer.readings.reader import MetricsReader
-from streamer.runtime.clock import Clock, wall_clock_ms
+from streamer.runtime.clock import Clock, StoreClock
 from streamer.runtime.gc_tuning import freeze_startup_objects
 from streamer.runtime.retry import retry_refused
 from streamer.settings import Settings
@@ -57,6 +57,8 @@ from streamer.web.webhooks import (
     WebhookTimeouts,
 )
 
+CLOCK_INTERVAL_S: Final = 1.0
+"""Interval of comparing the own clock with that of the store."""
 SECURITY_HEADERS: Final = {
     "content-security-policy": (
         "default-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
@@ -207,6 +209,9 @@ async def run_server(settings: Settings, publish: PublishRecord | None = None) -
     alert_rules = load_alert_rules(settings)
     freeze_startup_objects()
     store = await retry_refused(lambda: RedisStore.connect(settings.redis_url(), settings.center))
+    clock = StoreClock(store.time_ms)
+    await retry_refused(clock.synchronize)
+    synchronizing = asyncio.create_task(_keep_synchronized(clock))
     try:
         reader = MetricsReader(store, settings)
         evaluator, composer = (
@@ -214,13 +219,13 @@ async def run_server(settings: Settings, publish: PublishRecord | None = None) -
             MessageComposer(reader, settings, alert_rules),
         )
         coordinator = AlertCoordinator(
-            RedisDocument(store, ALERTS_NAME), evaluator, reader, composer.compose, wall_clock_ms
+            RedisDocument(store, ALERTS_NAME), evaluator, reader, composer.compose, clock
         )
-        dispatcher = NotificationDispatcher(coordinator, settings, DeliveryTiming(wall_clock_ms))
+        dispatcher = NotificationDispatcher(coordinator, settings, DeliveryTiming(clock))
         app = application(
             reader,
             settings,
-            wall_clock_ms,
+            clock,
             publish=publish,
             coordinator=coordinator,
             silencing=dispatcher.silencing,
@@ -228,7 +233,15 @@ async def run_server(settings: Settings, publish: PublishRecord | None = None) -
         )
         await SignalHandlingServer(server_config(app, settings), lambda: end_long_work(app)).serve()
     finally:
+        synchronizing.cancel()
         await store.close()
+
+
+async def _keep_synchronized(clock: StoreClock) -> None:
+    while True:
+        await asyncio.sleep(CLOCK_INTERVAL_S)
+        with suppress(Exception):  # whatever the store raises: the refresher reports it
+            await clock.synchronize()
 
 
 def server_config(

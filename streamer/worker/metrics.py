@@ -98,6 +98,11 @@ class WorkerMetrics:
             registry=self.registry,
         )
 
+        self._clock_ahead = Gauge(
+            "streamer_clock_ahead_seconds",
+            "How far this worker's clock is ahead of that of Redis, by which ages are told.",
+            registry=self.registry,
+        )
         self._maintenance_failures = Counter(
             "streamer_maintenance_failures",
             "Steps of maintenance (merging, forgetting) that failed; the log says why.",
@@ -116,6 +121,9 @@ class WorkerMetrics:
 
     def maintenance_done(self, now_ms: int) -> None:
         self._maintenance_at.set(now_ms / 1000)
+
+    def clock_ahead(self, ahead_ms: int) -> None:
+        self._clock_ahead.set(ahead_ms / 1000)
 
     def conflict(self) -> None:
         self._conflicts.inc()

@@ -144,6 +144,11 @@ class AssignedPartitions:
         self._last_seek_id = 0
         self._counting = asyncio.Semaphore(CONCURRENT_BATCHES)
 
+    @property
+    def clock_ahead_ms(self) -> int:
+        """Time by which this worker's clock is ahead of the store's (ms)."""
+        return self._context.clock.ahead_ms
+
     def position(self, partition: Partition) -> int | None:
         """Return the first offset not counted."""
         assigned = self._assigned.get(partition)
@@ -165,6 +170,7 @@ class AssignedPartitions:
     async def assign(self, partitions: Iterable[Partition]) -> None:
         """Own these partitions and no others, starting at the positions in the store."""
         await self.revoke()
+        await retry_forever(self._context.clock.synchronize)
         for partition, position in (await self._resolve_positions(list(partitions))).items():
             self._assigned[partition] = AssignedPartition(self._make_processor(partition, position))
         self._last_seek_id += 1
@@ -301,12 +307,12 @@ class AssignedPartitions:
         await self._rewind(assigned, position)
 
     def _note_caught_up(self, assigned: AssignedPartition) -> None:
-        """Record when a partition was last seen caught up with its log."""
+        """Record when a partition was last seen caught up with its log, by the store's clock."""
         progress = self.consumer.progress(assigned.partition)
         if progress is None or progress.position < progress.end:
             return
         if assigned.is_idle:
-            assigned.caught_up_ms = max(assigned.caught_up_ms, progress.fetched_ms)
+            assigned.caught_up_ms = progress.fetched_ms - self._context.clock.ahead_ms
 
     async def read_log_ends(self) -> None:
         """Read `log_ends` from the broker. Raises ConnectionError."""
@@ -323,7 +329,8 @@ class AssignedPartitions:
     async def report_heartbeats(self) -> dict[Partition, Heartbeat]:
         """Write the heartbeats of all partitions, check that the positions in the store are still ours, and
         update the watermark. Called every HEARTBEAT_S. Return the heartbeats."""
-        store = self._context.store
+        store, clock = self._context.store, self._context.clock
+        await clock.synchronize()
         quiet_partitions = [
             (candidate, candidate.processor.position)
             for candidate in self._assigned.values()
@@ -338,7 +345,8 @@ class AssignedPartitions:
             is_same = assigned.processor.position is counted_position and assigned.seek_id != STALE
             if assigned.is_quiet and is_same and position != counted_position:
                 await self._handle_fenced(assigned, position)
-        all_heartbeats = await store.heartbeats()
+        now_ms = clock()
+        all_heartbeats = {p: beat.known_at(now_ms) for p, beat in (await store.heartbeats()).items()}
         is_incomplete = any(partition not in all_heartbeats for partition in self._assigned)
         self._context.watermark_ms = (
             0 if is_incomplete or not all_heartbeats else min(map(_counted_up_to_ms, all_heartbeats.values()))
@@ -354,7 +362,7 @@ class AssignedPartitions:
 
     async def forget_expired(self) -> None:
         """Forget some of the documents and panes that expired."""
-        await self._context.store.forget(self._context.clock_ms(), DOCUMENTS_PER_SWEEP)
+        await self._context.store.forget(self._context.clock(), DOCUMENTS_PER_SWEEP)
 
     def _heartbeat(self, assigned: AssignedPartition) -> Heartbeat:
         progress = self.consumer.progress(assigned.partition)
@@ -362,7 +370,10 @@ class AssignedPartitions:
         lag = max(0, end - assigned.processor.position.next)
         if progress is not None and progress.position >= progress.end and assigned.is_quiet:
             lag = 0  # transaction markers are no records
-        return Heartbeat(assigned.caught_up_ms, lag, assigned.last_record_ms)
+        clock = self._context.clock
+        # In the future only where this machine's clock was set meanwhile.
+        assigned.caught_up_ms = min(assigned.caught_up_ms, clock())
+        return Heartbeat(assigned.caught_up_ms, lag, assigned.last_record_ms, clock.ahead_ms)
 
 
 def _counted_up_to_ms(heartbeat: Heartbeat) -> int:

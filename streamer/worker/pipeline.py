@@ -26,7 +26,7 @@ from streamer.panes.fold import CommitDelta, add_delta
 from streamer.panes.pane_keys import COUNTERS, PaneHour, oldest_pane
 from streamer.panes.rollup import MERGE, Rollup
 from streamer.privacy.pseudonyms import NO_PSEUDONYMS, Pseudonymizer
-from streamer.runtime.clock import Clock
+from streamer.runtime.clock import Clock, StoreClock
 from streamer.runtime.retry import retry_forever
 from streamer.store.port import (
     EMPTY_STORE,
@@ -84,7 +84,7 @@ class PipelineObserver(Protocol):
 
 
 class ProcessingContext:
-    """State that all partitions of a worker share. `clock_ms` is the wall clock; `watermark_ms` the oldest
+    """State that all partitions of a worker share. `clock` is the store's clock; `watermark_ms` the oldest
     committed record timestamp over all partitions, 0 if unknown; `commit_lock` is held from the first read
     of documents to the commit."""
 
@@ -94,7 +94,7 @@ class ProcessingContext:
         rules: CountingRules,
         dead_letters: DeadLetterSink,
         observer: PipelineObserver,
-        clock_ms: Clock,
+        own_clock: Clock,
         *,
         pseudonymizer: Pseudonymizer = NO_PSEUDONYMS,
         names: TopicNames = CONTRACT_NAMES,
@@ -105,7 +105,7 @@ class ProcessingContext:
         self.names = names
         self.dead_letters = dead_letters
         self.observer = observer
-        self.clock_ms = clock_ms
+        self.clock = StoreClock(store.time_ms, own_clock)
         self.watermark_ms = 0
         self.rollup = Rollup(rules.dimension_pairs)
         self.commit_lock = asyncio.Lock()
@@ -113,7 +113,7 @@ class ProcessingContext:
 
     def oldest_pane(self) -> int:
         """Return the first 10 s pane that is still kept; older ones are not written."""
-        return oldest_pane("fine", self.clock_ms(), self.rules.retention_ms)
+        return oldest_pane("fine", self.clock(), self.rules.retention_ms)
 
     def note_deltas(self, pane_hours: Iterable[PaneHour]) -> None:
         """Note the hours to which a commit added deltas."""
@@ -280,7 +280,7 @@ class PartitionProcessor:
         """Commit and advance the position; or return the conflict, whose documents are to be read again.
         Raises PartitionFenced."""
         context = self.context
-        outcome = await retry_forever(lambda: context.store.commit(commit, context.clock_ms()))
+        outcome = await retry_forever(lambda: context.store.commit(commit, context.clock()))
         if isinstance(outcome, VersionConflict):
             context.observer.conflict()
             return outcome
@@ -289,7 +289,7 @@ class PartitionProcessor:
         assert isinstance(outcome, CommitApplied)
         self.position = commit.position
         context.note_deltas(commit.deltas.keys())
-        context.observer.committed(records, context.clock_ms())
+        context.observer.committed(records, context.clock())
         return None
 
 

@@ -158,6 +158,7 @@ async def _lag_loop(assigned: AssignedPartitions, metrics: WorkerMetrics) -> Non
         else:
             assigned.log_ends = {}
         metrics.heartbeats(assigned.heartbeats())
+        metrics.clock_ahead(assigned.clock_ahead_ms)
         await asyncio.sleep(HEARTBEAT_S)
 
 

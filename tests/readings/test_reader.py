@@ -298,6 +298,17 @@ async def test_a_count_of_nothing(
     assert (reading.value, reading.support) == (expected, 0), sentence
 
 
+@pytest.mark.parametrize(
+    ("sentence", "ahead_ms", "age_s"),
+    [("a little ahead: read without delay", 5_000, 0), ("from the future: none", 5_001, None)],
+)
+async def test_a_heartbeat_from_the_future_is_none(sentence: str, ahead_ms: int, age_s: float | None) -> None:
+    center = SmallCenter()
+    await center.beat(NOW + ahead_ms)
+    reader = await new_reader(center)
+    assert reader.data_age_s(NOW) == age_s, sentence
+
+
 async def test_freshness_is_that_of_the_slowest_partition() -> None:
     center = SmallCenter()
     reader = await new_reader(center)

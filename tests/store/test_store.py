@@ -668,6 +668,15 @@ async def test_heartbeats_are_the_last_said_of_each_partition(store: StateStore)
     assert (await store.changes(None)).heartbeats == known
 
 
+async def test_only_a_store_with_a_clock_of_its_own_tells_the_time(store: StateStore) -> None:
+    now_ms = await store.time_ms()
+    if isinstance(store, RedisStore):
+        assert now_ms is not None
+        assert now_ms <= ((await store.time_ms()) or 0) <= now_ms + 60_000
+    else:
+        assert now_ms is None
+
+
 async def test_a_heartbeat_is_retired_only_if_nobody_renewed_it(store: StateStore) -> None:
     await store.beat({CALLS: Heartbeat(1, 2, 3), OTHERS: Heartbeat(NOW, 0, NOW)})
     await store.retire({CALLS: Heartbeat(1, 2, 2), OTHERS: Heartbeat(NOW, 0, NOW)})

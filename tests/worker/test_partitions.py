@@ -9,6 +9,9 @@ from structlog.testing import capture_logs
 from streamer.events.counting_rules import DAY, HOUR, CountingRules
 from streamer.events.decoding import KafkaRecord
 from streamer.panes.pane_keys import PaneHour
+from streamer.readings.reader import MetricsReader
+from streamer.runtime.clock import Clock, StoreClock
+from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
 from streamer.store.port import Heartbeat, LogPosition, Partition
 from streamer.worker.log_identity import LogSnapshot, record_checkpoint
@@ -71,10 +74,23 @@ class HeldProcessor(PartitionProcessor):
         await super().count(records, end_offset)
 
 
+class ManualClock:
+    """Clock that a test sets."""
+
+    def __init__(self, now_ms: int) -> None:
+        self.now_ms = now_ms
+
+
 class MemoryWorker:
     """Partitions over logs and a store in memory. `is_held`: its processors wait until they are released."""
 
-    def __init__(self, *counts: int, store: MemoryStore | None = None, is_held: bool = False) -> None:
+    def __init__(
+        self,
+        *counts: int,
+        store: MemoryStore | None = None,
+        is_held: bool = False,
+        own_clock: Clock = lambda: FETCHED_MS,
+    ) -> None:
         self.store = store or MemoryStore()
         self.consumer = LogConsumer(
             {
@@ -83,6 +99,7 @@ class MemoryWorker:
             }
         )
         self.context = processing_context(self.store, CountingRules(), FETCHED_MS)
+        self.context.clock = StoreClock(self.store.time_ms, own_clock)
         self.processors: dict[Partition, HeldProcessor] = {}
         self.partitions = AssignedPartitions(
             self.context, self.consumer, self._held_processor if is_held else None
@@ -466,6 +483,59 @@ async def test_the_watermark_is_unknown_until_each_partition_has_a_heartbeat() -
     worker.consumer.progress_of[OTHERS] = ConsumerProgress(0, 0, FETCHED_MS - 5)
     await worker.partitions.report_heartbeats()
     assert worker.context.watermark_ms == FETCHED_MS - 5, "the earliest of all"
+    await worker.partitions.revoke()
+
+
+# Clocks
+
+
+MINUTES_10 = 600_000
+
+
+@pytest.mark.parametrize("ahead_ms", [MINUTES_10, -MINUTES_10, 0])
+async def test_a_worker_whose_clock_is_wrong_tells_ages_by_the_clock_of_the_store(ahead_ms: int) -> None:
+    store_ms = FETCHED_MS - ahead_ms
+    worker = MemoryWorker(2, store=MemoryStore(clock=lambda: store_ms))
+    await worker.partitions.assign([CALLS])
+    await worker.deliver(0, 2)
+    worker.consumer.progress_of[CALLS] = ConsumerProgress(2, 2, FETCHED_MS - 300)
+    with capture_logs() as logs:
+        heartbeats = await worker.partitions.report_heartbeats()
+    assert heartbeats == {CALLS: Heartbeat(store_ms - 300, 0, LAST_MS, ahead_ms)}
+    assert worker.context.watermark_ms == store_ms - 300
+    assert worker.partitions.clock_ahead_ms == ahead_ms
+    assert not logs, "said once, when the partitions were assigned"
+    await worker.partitions.revoke()
+    reader = MetricsReader(worker.store, Settings())
+    await reader.refresh(store_ms + 70_000)
+    assert reader.data_age_s(store_ms + 70_000) == 70.3, "the worker died"
+
+
+async def test_a_clock_that_is_set_forward_between_two_heartbeats_makes_none_from_the_future() -> None:
+    own, shared = ManualClock(FETCHED_MS), ManualClock(FETCHED_MS)
+    worker = MemoryWorker(2, store=MemoryStore(clock=lambda: shared.now_ms), own_clock=lambda: own.now_ms)
+    await worker.partitions.assign([CALLS])
+    own.now_ms += MINUTES_10
+    worker.consumer.progress_of[CALLS] = ConsumerProgress(2, 2, own.now_ms)
+    await worker.deliver(0, 2)
+    worker.consumer.progress_of[CALLS] = ConsumerProgress(2, 3, own.now_ms)
+    for passed_ms in (0, 1_000, 69_000):
+        own.now_ms += passed_ms
+        shared.now_ms += passed_ms
+        with capture_logs():
+            heartbeats = await worker.partitions.report_heartbeats()
+        assert heartbeats[CALLS].caught_up_at == FETCHED_MS
+    await worker.partitions.revoke()
+
+
+async def test_a_heartbeat_from_the_future_does_not_move_the_watermark() -> None:
+    worker = MemoryWorker(2, store=MemoryStore(clock=lambda: FETCHED_MS))
+    await worker.partitions.assign([CALLS])
+    await worker.deliver(0, 2)
+    worker.consumer.progress_of[CALLS] = ConsumerProgress(2, 2, FETCHED_MS)
+    await worker.store.beat({OTHERS: Heartbeat(FETCHED_MS + MINUTES_10, 0, LAST_MS)})
+    await worker.partitions.report_heartbeats()
+    assert worker.context.watermark_ms == 0
     await worker.partitions.revoke()
 
 

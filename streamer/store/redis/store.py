@@ -365,6 +365,10 @@ class RedisStore:
         positions = packed_before, _pack_position(after)
         return bool(await self._call_fenced("move", nonce, str(partition), *positions))
 
+    async def time_ms(self) -> int:
+        seconds, microseconds = await self.client.time()
+        return int(seconds * 1000 + microseconds // 1000)
+
     async def beat(self, heartbeats: Mapping[Partition, Heartbeat]) -> None:
         if heartbeats:
             fields = [
@@ -405,10 +409,8 @@ class RedisStore:
                 await pipe.immediate_execute_command("DISCARD")
 
     async def server_info(self) -> ServerInfo:
-        info, (seconds, microseconds) = await self.client.info(), await self.client.time()
-        return ServerInfo(
-            str(info["redis_version"]), bool(info["aof_enabled"]), seconds * 1000 + microseconds // 1000
-        )
+        info = await self.client.info()
+        return ServerInfo(str(info["redis_version"]), bool(info["aof_enabled"]), await self.time_ms())
 
     # Panes and counters.
 
