@@ -25,7 +25,7 @@ from streamer.operations.validation import validate_server
 from streamer.privacy.pseudonyms import key_id_of
 from streamer.runtime.clock import MAX_CLOCK_SKEW_MS, wall_clock_ms
 from streamer.runtime.redis_errors import redis_error_text, redis_unavailability
-from streamer.settings import CENTER_KEY_ID, KafkaSettings, Settings, SettingsError
+from streamer.settings import CENTER_KEY_ID, KafkaSettings, Settings, SettingsError, ignored_variables
 from streamer.store.port import Heartbeat, Partition
 from streamer.store.redis import RedisRegistry, RedisStore, StoreUnfit
 from streamer.worker.kafka import count_partitions, describe_topic_configs, topic_retention_ms
@@ -76,6 +76,8 @@ async def _print_findings(settings: Settings) -> int:
 async def check_infrastructure(settings: Settings) -> AsyncIterator[CheckFinding]:
     """Yield the findings on Kafka, then Redis and its contents, then receivers and Alertmanager."""
     yield CheckFinding("ok", "settings: valid")
+    if ignored := ignored_variables():
+        yield CheckFinding("warn", f"settings: no such setting: {', '.join(ignored)}", "correct the name")
     async for finding in _check_kafka(settings):
         yield finding
     async for finding in _check_redis(settings):

@@ -2,7 +2,7 @@
 
 from streamer.settings.access import DisplaySettings, ProxySettings, UserSettings
 from streamer.settings.kafka import KafkaSettings
-from streamer.settings.loader import load_settings
+from streamer.settings.loader import ignored_variables, load_settings
 from streamer.settings.model import CENTER_KEY_ID, Settings
 from streamer.settings.named_tables import (
     AlertSettings,
@@ -29,5 +29,6 @@ __all__ = [
     "SourceSettings",
     "UserSettings",
     "ViewSettings",
+    "ignored_variables",
     "load_settings",
 ]  # fmt: skip

@@ -9,8 +9,10 @@ from typing import Final
 from pydantic import ValidationError
 from pydantic_settings import SettingsError as NotJson
 
+from streamer.settings.former_names import FORMER_NAMES
 from streamer.settings.model import Settings, config_path
 from streamer.settings.secret_files import is_secret
+from streamer.settings.sources import SettingsEnvironment
 from streamer.settings.value_types import SettingsError
 
 _SECRET_SECTIONS: Final = ("users", "displays", "sources", "receivers", "customer_keys")
@@ -34,6 +36,11 @@ def load_settings(**overrides: object) -> Settings:
         raise SettingsError(f"{field_match[1] if field_match else 'settings'}: expected JSON") from None
     except ValidationError as error:
         raise SettingsError("; ".join(_error_sentence(dict(item)) for item in error.errors())) from None
+
+
+def ignored_variables() -> list[str]:
+    """Return the STREAMER_* variables of the environment that are no setting."""
+    return SettingsEnvironment(Settings).unknown_variables({"config", *FORMER_NAMES})
 
 
 def _error_sentence(item: Mapping[str, object]) -> str:

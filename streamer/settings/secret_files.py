@@ -1,6 +1,6 @@
 """Secrets in files: STREAMER_NAME_FILE is the path of a file that holds the secret STREAMER_NAME."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, get_args, get_origin
 
@@ -13,11 +13,32 @@ FILE_SUFFIX: Final = "_file"
 
 
 class EnvironmentSource(EnvSettingsSource):
-    """Settings source of the environment, where STREAMER_…_FILE stands for the secret in that file."""
+    """Settings source of the environment, where STREAMER_…_FILE stands for the secret in that file, and
+    STREAMER_KAFKA_SASL_PASSWORD for STREAMER_KAFKA__SASL_PASSWORD."""
 
     def __init__(self, settings_class: type[BaseSettings]) -> None:
         super().__init__(settings_class)
+        self.env_vars = {
+            self._nested_name(settings_class, name): value for name, value in self.env_vars.items()
+        }
         self.env_vars = dict(self._resolve_files(settings_class))
+
+    def unknown_variables(self, known: Container[str]) -> list[str]:
+        """Return the variables that begin like settings and set none, upper case; `known` ones aside."""
+        prefix, delimiter = self.env_prefix.lower(), self.env_nested_delimiter or "__"
+        names = (name.removeprefix(prefix) for name in self.env_vars if name.startswith(prefix))
+        fields = self.settings_cls.model_fields
+        unknown = (name for name in names if name.split(delimiter)[0] not in fields and name not in known)
+        return sorted(f"{prefix}{name}".upper() for name in unknown)
+
+    def _nested_name(self, settings_class: type[BaseSettings], variable: str) -> str:
+        prefix, delimiter = self.env_prefix.lower(), self.env_nested_delimiter or "__"
+        for name, field in settings_class.model_fields.items():
+            is_table = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+            table = f"{prefix}{name}"
+            if is_table and variable.startswith(f"{table}_") and not variable.startswith(table + delimiter):
+                return f"{table}{delimiter}{variable.removeprefix(f'{table}_')}"
+        return variable
 
     def _resolve_files(self, settings_class: type[BaseSettings]) -> Iterator[tuple[str, str | None]]:
         prefix, delimiter = self.env_prefix.lower(), self.env_nested_delimiter or "__"
