@@ -73,7 +73,10 @@ class HeartbeatRetirement:
         try:
             existing = await self._directory.existing(silent)
         except ConnectionError as error:
-            log.info("cannot tell whether partitions without an owner still exist", error=str(error))
+            log.info(
+                "cannot tell whether partitions without an owner still exist",
+                error=str(error) or type(error).__name__,
+            )
             return
         for partition, suspicion in silent.items():
             suspicion.note_answer(partition not in existing, now_s)

@@ -65,13 +65,15 @@ class Trial:
             worker.kill()
         await self.store.close()
 
-    def worker(self, group: str = "faults", **others: str) -> Worker:
+    def worker(
+        self, group: str = "faults", program: Sequence[str] = ("-m", "streamer"), **others: str
+    ) -> Worker:
         """Starts one."""
         settings = self.settings
         address, url = settings.kafka.bootstrap_servers, settings.redis_url()
         parts = {"kafka": address, "redis": url, "center": settings.center}
         log = self._folder / f"worker-{next(self._numbers)}.log"
-        self.workers.append(Worker({**parts, "consumer_group": group, **others}, log))
+        self.workers.append(Worker({**parts, "consumer_group": group, **others}, log, program))
         return self.workers[-1]
 
     def load(self, per_s: float) -> AbstractAsyncContextManager[None]:

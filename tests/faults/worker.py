@@ -3,10 +3,11 @@
 import asyncio
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from streamer.demo import parent_death
@@ -17,11 +18,14 @@ _LISTEN = "0A"
 class Worker:
     """Runs from its making on. It dies with this process."""
 
-    def __init__(self, settings: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, settings: Mapping[str, str], log: Path, program: Sequence[str] = ("-m", "streamer")
+    ) -> None:
+        """`program`: Python's arguments, before the command's."""
         ours = {f"STREAMER_{name.upper()}": value for name, value in settings.items()}
         others = {name: value for name, value in os.environ.items() if not name.startswith("STREAMER_")}
         command = [sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid())]
-        command += [sys.executable, "-m", "streamer", "worker"]
+        command += [sys.executable, *program, "worker"]
         self._log = log
         with log.open("wb") as out:
             self._process = subprocess.Popen(
@@ -33,6 +37,19 @@ class Worker:
     @property
     def runs(self) -> bool:
         return self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def present_limit(self, kind: int) -> int:
+        """Return the present limit of a resource."""
+        return resource.prlimit(self.pid, kind)[0]
+
+    def limit(self, kind: int, amount: int) -> None:
+        """Limit a resource, such as resource.RLIMIT_NOFILE, from now on."""
+        _, most = resource.prlimit(self.pid, kind)
+        resource.prlimit(self.pid, kind, (amount, most))
 
     def kill(self) -> None:
         self.ended = True
