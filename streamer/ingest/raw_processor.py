@@ -17,7 +17,6 @@ from streamer.ingest.assembly import (
     encode_assembly,
 )
 from streamer.ingest.enricher import Enricher
-from streamer.metrics.counters import pack_counters
 from streamer.panes.pane_keys import COUNTERS
 from streamer.runtime.retry import retry_forever
 from streamer.store.port import Commit, DocumentSnapshot, LogPosition, Partition, StoreVersion
@@ -193,7 +192,7 @@ class RawPartitionProcessor(PartitionProcessor):
             version=version,
             reads=fragments.keys(),
             writes=batch.writes,
-            deltas={COUNTERS: pack_counters(counters.by_name())},
+            deltas={COUNTERS: self.context.pack_counters(counters.by_name())},
         )
 
 

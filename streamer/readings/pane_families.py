@@ -11,7 +11,7 @@ import numpy as np
 
 from streamer.events.counting_rules import UNKNOWN
 from streamer.events.models import DIMENSIONS
-from streamer.metrics.counters import pack_counters, sum_counters
+from streamer.metrics.counters import CounterState, add_counters
 from streamer.metrics.tally import NUMBER, NUMBERS, Tally
 from streamer.panes.pane_delta import FineRows, LongSums
 from streamer.panes.pane_keys import (
@@ -362,14 +362,13 @@ class ReaderState:
         self.fine = FinePanes(pairs, zones)
         self.families: dict[Family, PaneFamily] = {"fine": self.fine, "long": LongPanes(pairs)}
         self.live_sums = WindowSums(self.families)
-        self.counters: Mapping[str, int] = {}
+        self.counters = CounterState()
 
     def put(self, pane_hour: PaneHour, deltas: Sequence[bytes], whole: bool) -> None:
         """Add deltas to an hour; if `whole`, they replace all it held."""
         family, hour = pane_hour
         if family == "counters":
-            earlier = [] if whole else [pack_counters(self.counters)]
-            self.counters = sum_counters([*earlier, *deltas])
+            self.counters = add_counters(deltas, None if whole else self.counters)
         else:
             self.families[family].put(hour, deltas, whole)
 

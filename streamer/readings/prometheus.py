@@ -5,7 +5,8 @@ order of GROUPING_PRIORITY. One that does not fit is shortened (only default sta
 since it equals their value); if that is still too much, it is dropped: a dashboard can do without reasons
 sooner than without handle times. If `all` and `queue` alone are too many, whole families are dropped from the
 catalogue's end. `cx_groupings_shortened`, `cx_groupings_dropped` and `cx_families_dropped` say how many. The
-families in front of the readings (alerts) are never dropped: readings make room for them.
+families in front of the readings (alerts) and the plain counters are never dropped: readings make room for
+them. Counters of queues are as many as metrics/counters.py keeps.
 """
 
 from collections import defaultdict
@@ -25,8 +26,9 @@ from prometheus_client.metrics_core import (
 
 from streamer.metrics import catalogue
 from streamer.metrics.catalogue import CATALOGUE
+from streamer.metrics.counters import COUNTER_SEPARATOR, OTHER
 from streamer.metrics.tally import HANDLE_LIMITS_S
-from streamer.panes.pane_keys import ALL, FINE_MS, SEPARATOR, groupings
+from streamer.panes.pane_keys import ALL, FINE_MS, groupings
 from streamer.readings import suppression
 from streamer.readings.pauses import Pause, no_pause, with_pauses
 from streamer.readings.query import MetricQuery, Reading, dimension_values
@@ -42,6 +44,7 @@ PROTECTED_GROUPINGS: Final = 2
 """The first groupings of GROUPING_PRIORITY, which are never shortened or dropped."""
 OWN_SERIES: Final = 3
 """Number of series that say what was shortened or dropped."""
+OF_OTHER_QUEUES: Final = f"queue {OTHER}: those that have no counters to themselves"
 _PORTION_SIZE: Final = 200
 
 LabelledValues = dict[tuple[str, ...], float]
@@ -155,7 +158,7 @@ def _add_readings(
     pause: Pause,
 ) -> ExportSnapshot:
     readings_by_metric: dict[str, list[Reading]] = {name: [] for name in CATALOGUE}
-    shortened, dropped, room = list[str](), list[str](), MAX_SERIES - _series_count(empty_snapshot.leading)
+    shortened, dropped, room = list[str](), list[str](), _room_for_readings(empty_snapshot)
     dropped_surveys: list[Reading] = []
     for rank, by in enumerate(_exported_groupings(reader, export)):
         readings = [*with_pauses(reader.iter_readings(replace(query, by=by)), pause)]
@@ -230,15 +233,7 @@ class _SingleFamilyRegistry(CollectorRegistry):
 
 def _cached_families(export_snapshot: ExportSnapshot, pause: Pause) -> Iterator[Metric]:
     """Yield the families that change only with the data, and can be cached."""
-    counters = [*_counters(export_snapshot.counts)]
-    room = (
-        MAX_SERIES
-        - OWN_SERIES
-        - _series_count(counters)
-        - _series_count(export_snapshot.leading)
-        - _series_count(_age_family(export_snapshot.data_age_s))
-    )
-    dropped_metrics = 0
+    room, dropped_metrics = _room_for_readings(export_snapshot), 0
     for name, readings in export_snapshot.readings.items():
         paced_readings = with_pauses(readings, pause)
         families = [
@@ -259,7 +254,17 @@ def _cached_families(export_snapshot: ExportSnapshot, pause: Pause) -> Iterator[
         "cx_groupings_shortened", "Groupings shown in short for that reason.", shortened_count
     )
     yield GaugeMetricFamily("cx_groupings_dropped", "Groupings left out for that reason.", dropped_count)
-    yield from counters
+    yield from _counters(export_snapshot.counts)
+
+
+def _room_for_readings(export_snapshot: ExportSnapshot) -> int:
+    """Return the number of series that all the rest leaves to readings."""
+    others = (
+        *_counters(export_snapshot.counts),
+        *export_snapshot.leading,
+        *_age_family(export_snapshot.data_age_s),
+    )
+    return MAX_SERIES - OWN_SERIES - _series_count(others)
 
 
 def _metric_families(
@@ -309,23 +314,23 @@ def _age_family(data_age_s: float | None) -> Iterator[Metric]:
 
 
 def _counters(counts: Mapping[str, int]) -> Iterator[Metric]:
-    """Yield the plain counters. Their names in the store: kind and label values, joined by SEPARATOR."""
+    """Yield the plain counters from their names: kind and label values, joined by COUNTER_SEPARATOR."""
     by_kind: dict[str, LabelledValues] = defaultdict(dict)
     for name, value in sorted(counts.items()):
-        kind, *values = name.split(SEPARATOR)
+        kind, *values = name.split(COUNTER_SEPARATOR)
         by_kind[kind][tuple(values)] = value
     yield _counter_family(
         "streamer_events", "Events by what became of them.", ("topic", "result"), by_kind["events"]
     )
     yield _counter_family(
         "cx_segments_completed",
-        "Segments, as they first arrived.",
+        f"Segments, as they first arrived; {OF_OTHER_QUEUES}.",
         ("queue", "channel", "outcome"),
         by_kind["segments"],
     )
     yield _counter_family(
         "cx_survey_answers",
-        "Answers to survey questions, as they first arrived.",
+        f"Answers to survey questions, as they first arrived; {OF_OTHER_QUEUES}.",
         ("queue", "question", "bucket"),
         _drop_small_samples(by_kind["answers"]),
     )
@@ -363,7 +368,7 @@ def _counter_family(name: str, help_text: str, labels: tuple[str, ...], values: 
 def _handle_histogram(buckets: LabelledValues, sums_ms: LabelledValues) -> Metric:
     family = HistogramMetricFamily(
         "cx_handle_duration_seconds",
-        "Handle time of answered segments, as they first arrived.",
+        f"Handle time of answered segments, as they first arrived; {OF_OTHER_QUEUES}.",
         labels=("queue",),
     )
     for queue in sorted({queue for queue, _ in buckets}):

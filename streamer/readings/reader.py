@@ -123,7 +123,7 @@ class MetricsReader:
     @property
     def counters(self) -> Mapping[str, int]:
         """The plain counters by name, as they are in the store."""
-        return self._state.counters
+        return self._state.counters.counts
 
     def _publish(self, new_state: ReaderState | None, changes: Sequence[PaneChange], now_ms: int) -> None:
         with self._lock:

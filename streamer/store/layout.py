@@ -17,7 +17,7 @@ name of the staged one), `current:held` (for moments: commits are paused), and e
 | --- | --- | --- |
 | d:0 … d:f | hash | documents (journeys/journey.py) by the first digit of their key's digest: field the key, value 4 bytes (when written, s) and msgpack |
 | f:N, l:N | hash | fine and long panes of hour N: last and first sequence (6 bytes each) → pane delta |
-| c:0 | hash | counters, likewise |
+| c:0 | hash | counters, likewise; the first one may be the state of all before (metrics/counters.py) |
 | sequence | string | how many writes there were |
 | nonces | sorted set | the last 10,000 writes' nonces by sequence |
 | writes | hash | of the last 64 writes: sequence → keys of documents written (13 bytes each) |

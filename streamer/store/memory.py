@@ -8,7 +8,7 @@ from math import inf
 from typing import Final
 
 from streamer.events.counting_rules import CountingRules, require_same_rules
-from streamer.metrics.counters import pack_counters, sum_counters
+from streamer.metrics.counters import add_counters, merge_counters
 from streamer.panes.pane_keys import COUNTERS, PaneHour, is_hour_kept
 from streamer.runtime.clock import Clock
 from streamer.store.layout import document_ttl_ms
@@ -54,8 +54,9 @@ class GenerationData:
         """Return the next offset of each partition that was counted at all."""
         return {partition: position.next for partition, position in self.positions.items() if position.next}
 
-    def counters(self) -> dict[str, int]:
-        return sum_counters([delta for _, delta in self.panes.get(COUNTERS, {}).values()])
+    def counter_deltas(self) -> list[bytes]:
+        """Return the deltas of the counters in the order of their commits."""
+        return [delta for _, delta in self.panes.get(COUNTERS, {}).values()]
 
 
 class MemoryStore:
@@ -219,7 +220,7 @@ class MemoryStore:
                 del self.data.heartbeats[partition]
 
     async def counters(self) -> dict[str, int]:
-        return self.data.counters()
+        return add_counters(self.data.counter_deltas()).counts
 
     async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> StoreChanges:
         is_known = since is not None and self._is_known(since)
@@ -298,8 +299,8 @@ class MemoryGeneration:
         if data.counted_offsets() != {p: offset for p, offset in live_offsets.items() if p not in gone}:
             return False
         data.panes.pop(COUNTERS, None)
-        if counters := live_data.counters():
-            data.panes[COUNTERS] = {len(data.nonces) - 1: (0, pack_counters(counters))}
+        if deltas := live_data.counter_deltas():
+            data.panes[COUNTERS] = {len(data.nonces) - 1: (0, merge_counters(deltas))}
         data.heartbeats = live_data.heartbeats.copy()
         self._live.current, self._live.staged, self._live.paused_until_s = data, None, -inf
         return True

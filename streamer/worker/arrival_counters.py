@@ -9,9 +9,9 @@ from streamer.events.counting_rules import UNKNOWN
 from streamer.events.models import QUESTIONS, Event, Segment, SurveyResponse
 from streamer.journeys.journey import NO_RECORD, Key, last_segment
 from streamer.journeys.working_set import WorkingSet
+from streamer.metrics.counters import COUNTER_SEPARATOR
 from streamer.metrics.tally import HANDLE_LIMITS_S
 from streamer.panes.fold import handle_ms
-from streamer.panes.pane_keys import SEPARATOR
 
 _HANDLE_LIMITS_MS: Final = [limit * 1000 for limit in HANDLE_LIMITS_S]
 _BUCKET_LABELS: Final = [*map(str, HANDLE_LIMITS_S), "+Inf"]
@@ -41,7 +41,7 @@ class ArrivalCounters:
 
     def by_name(self) -> Mapping[str, int]:
         """Return the amounts to add, by counter name; zeros are left out."""
-        return {SEPARATOR.join(name): amount for name, amount in self._counts.items() if amount}
+        return {COUNTER_SEPARATOR.join(name): amount for name, amount in self._counts.items() if amount}
 
     def count_first_statement(self, event: Event, key: Key, documents: WorkingSet) -> None:
         """Count a fact that was never stated before. `key` is the key of its identity record."""

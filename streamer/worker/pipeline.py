@@ -14,7 +14,7 @@ from typing import Final, Protocol
 
 import structlog
 
-from streamer.events.counting_rules import CountingRules
+from streamer.events.counting_rules import HOUR, CountingRules
 from streamer.events.decoding import KafkaRecord, decode
 from streamer.events.models import RejectedEvent
 from streamer.events.topic_names import CONTRACT_NAMES, TopicNames
@@ -47,7 +47,7 @@ from streamer.worker.log_identity import record_checkpoint
 COMMIT_EVENTS: Final = 1000
 HOURS_PER_COMPACTION: Final = 2
 """Few, since counting goes on meanwhile."""
-COMPACT_COUNTERS_FROM_DELTAS: Final = 16
+COMPACT_COUNTERS_FROM_DELTAS: Final = 64
 SHARED_ID_COUNTERS: Final = {
     "customer": ("crowds",),
     "contact": ("shared", "contact"),
@@ -114,6 +114,11 @@ class ProcessingContext:
     def oldest_pane(self) -> int:
         """Return the first 10 s pane that is still kept; older ones are not written."""
         return oldest_pane("fine", self.clock(), self.rules.retention_ms)
+
+    def pack_counters(self, amounts: Mapping[str, int]) -> bytes:
+        """Return the delta that adds these amounts to the counters now."""
+        now_ms = self.clock()
+        return pack_counters(amounts, now_ms // HOUR, (now_ms - self.rules.retention_ms) // HOUR)
 
     def note_deltas(self, pane_hours: Iterable[PaneHour]) -> None:
         """Note the hours to which a commit added deltas."""
@@ -240,7 +245,7 @@ class UnitOfWork:
             reads=self._loaded.keys(),
             writes=documents.writes(),
             deltas=context.rollup.deltas(delta, context.oldest_pane())
-            | {COUNTERS: pack_counters(self._counters.by_name())},
+            | {COUNTERS: context.pack_counters(self._counters.by_name())},
             later_versions=later_versions,
         )
 

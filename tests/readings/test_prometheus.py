@@ -254,7 +254,7 @@ async def test_a_long_family_is_written_in_portions_as_it_would_be_whole() -> No
     assert [line.split(" ")[0] for line in family[2:]] == [
         f'cx_contacts{{by="queue",queue="q{number}",window="1h"}}' for number in range(450)
     ]
-    assert len(pauses) == 450 + 3 + 3 + 9  # each reading, each portion, and those of the counters
+    assert len(pauses) == 450 + 3 + 3 + 10  # each reading, each portion, and those of the counters
 
 
 async def grouped_by_reason(reasons: int, before: Iterable[Metric] = ()) -> list[Sample]:

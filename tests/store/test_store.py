@@ -19,7 +19,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 import streamer.store.redis.store as redis_store
 from streamer.events.counting_rules import DAY, HOUR, CountingRules, CountingRulesMismatch, encode_rules
 from streamer.events.models import DIMENSIONS
-from streamer.metrics.counters import pack_counters, sum_counters
+from streamer.metrics.counters import add_counters, pack_counters
 from streamer.metrics.tally import NUMBER, Tally
 from streamer.operations.comparison import sum_hour_tallies
 from streamer.panes.pane_keys import (
@@ -113,7 +113,7 @@ class Follower:
 
 def tallies_of(family: StoredFamily, hour: int, deltas: Sequence[bytes]) -> Mapping[tuple[int, Any], Any]:
     if family == "counters":
-        return {(0, ""): sum_counters(deltas)}
+        return {(0, ""): add_counters(deltas).counts}
     return sum_hour_tallies(family, hour, deltas)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from streamer.alerts.formatting import duration
 from streamer.events.counting_rules import MINUTE
-from streamer.panes.pane_keys import SEPARATOR
+from streamer.metrics.counters import COUNTER_SEPARATOR
 
 STALE_MS: Final = MINUTE
 LATE_MS: Final = 30 * MINUTE
@@ -111,8 +111,8 @@ def counts_by_topic(counts: Mapping[str, int], at_ms: int) -> dict[str, TopicCou
     """Return the counts of each topic from the store's plain counters."""
     counts_so_far: dict[str, TopicCounts] = {}
     for name, amount in counts.items():
-        kind, _, rest = name.partition(SEPARATOR)
-        topic, _, result = rest.partition(SEPARATOR)
+        kind, _, rest = name.partition(COUNTER_SEPARATOR)
+        topic, _, result = rest.partition(COUNTER_SEPARATOR)
         if kind == "events" and result:
             previous = counts_so_far.get(topic, TopicCounts(at_ms, 0, 0))
             is_rejected = result == "rejected"

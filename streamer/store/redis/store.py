@@ -16,7 +16,7 @@ from redis.exceptions import ResponseError, WatchError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from streamer.events.counting_rules import HOUR, CountingRules, require_same_rules
-from streamer.metrics.counters import sum_counters
+from streamer.metrics.counters import add_counters
 from streamer.panes.pane_keys import COUNTERS, WIDTH, PaneHour, is_hour_kept, pane_retention_ms
 from streamer.store.layout import (
     CHANGES,
@@ -415,7 +415,8 @@ class RedisStore:
     # Panes and counters.
 
     async def counters(self) -> dict[str, int]:
-        return sum_counters(await self._run_command("HVALS", pane_name(COUNTERS).encode()))
+        flat = await self._run_command("HGETALL", pane_name(COUNTERS).encode())
+        return add_counters(delta for _, delta in sorted(_pairs(flat))).counts
 
     async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> StoreChanges:
         cursor = since or ChangeCursor(-1, b"")
@@ -457,29 +458,26 @@ class RedisStore:
             pipe.get(self.prefix + SEQUENCE)
             pipe.zrange(self.prefix + NONCES, -1, -1)
             pipe.zscore(self.prefix + NONCES, reading.last_version.nonce)
-            pipe.hvals(self.prefix + name)
-            sequence, nonces, stored_sequence, deltas = await pipe.execute()
+            pipe.hgetall(self.prefix + name)
+            sequence, nonces, stored_sequence, delta_by_name = await pipe.execute()
             if int(stored_sequence or 0) != reading.last_version.sequence:
                 break  # a failover reverted what was read: `changes` will report a reset
             reading.pending_names.pop()
             reading.last_version = StoreVersion(int(sequence or 0), nonces[0] if nonces else b"")
             reading.read_sequences[name] = reading.last_version.sequence
+            deltas = [delta for _, delta in sorted(delta_by_name.items())]
             panes.append(PaneChange(parse_pane_name(name.decode()), True, deltas))
             size_bytes += sum(map(len, deltas))
         return panes
 
     async def compact(self, pane_hour: PaneHour, merge: Callable[[Sequence[bytes]], bytes]) -> int:
         pane = pane_name(pane_hour).encode()
-        names = sorted(await self._run_command("HKEYS", pane))
-        # The oldest of many deltas is usually a merged one, not to be rewritten for a few new ones.
-        candidates = (
-            names[1 : MAX_MERGED_DELTAS + 1] if len(names) > MAX_MERGED_DELTAS + UNMERGED_DELTAS else names
-        )
-        key, snapshot = self.prefix + pane, await self.read(())
-        pipe = self.client.pipeline(transaction=False)
-        for name in candidates:
-            pipe.hstrlen(key, name)
-        merged_names = _choose_small_deltas(dict(zip(candidates, await pipe.execute(), strict=True)))
+        snapshot = await self.read(())
+        names, key = sorted(await self._run_command("HKEYS", pane)), self.prefix + pane
+        if pane_hour == COUNTERS:  # the oldest, without a gap: counters depend on the order of commits
+            merged_names = names[:-UNMERGED_DELTAS] if len(names) > 2 * UNMERGED_DELTAS else names
+        else:
+            merged_names = await self._small_deltas(key, names)
         if len(merged_names) < 2:
             return len(names)
         deltas = await self.client.hmget(key, merged_names)
@@ -491,6 +489,17 @@ class RedisStore:
         )
         await self.call("compact", pane, *snapshot.version, name, merged, *merged_names)
         return len(names) - len(merged_names) + 1
+
+    async def _small_deltas(self, key: bytes, names: Sequence[bytes]) -> list[bytes]:
+        """Return the names of deltas to merge. The oldest of many is usually a merged one, not to be
+        rewritten for a few new ones."""
+        candidates = (
+            names[1 : MAX_MERGED_DELTAS + 1] if len(names) > MAX_MERGED_DELTAS + UNMERGED_DELTAS else names
+        )
+        pipe = self.client.pipeline(transaction=False)
+        for name in candidates:
+            pipe.hstrlen(key, name)
+        return _choose_small_deltas(dict(zip(candidates, await pipe.execute(), strict=True)))
 
     async def close(self) -> None:
         await self.client.aclose()
@@ -506,12 +515,10 @@ def group_keys_by_hash(keys: Iterable[bytes]) -> dict[bytes, list[bytes]]:
 
 def _new_pane_changes(flat: Sequence[Any], read_sequences: Mapping[bytes, int]) -> Iterable[PaneChange]:
     """Yield the changes, without deltas that a whole read of their pane already contained."""
-    for name, is_whole, sequences, deltas in zip(*[iter(flat)] * 4, strict=True):
+    for name, is_whole, commits, deltas in zip(*[iter(flat)] * 4, strict=True):
+        in_order = sorted(zip(commits, deltas, strict=True))
         read_sequence = read_sequences.get(name, -1)
-        if not is_whole:
-            deltas = [
-                delta for sequence, delta in zip(sequences, deltas, strict=True) if sequence > read_sequence
-            ]
+        deltas = [delta for commit, delta in in_order if is_whole or commit > read_sequence]
         if is_whole or deltas:
             yield PaneChange(parse_pane_name(name.decode()), bool(is_whole), deltas)
 

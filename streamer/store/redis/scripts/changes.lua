@@ -2,8 +2,8 @@
 -- ARGV: prefix, sequence (-1: no cursor), sequence and nonce that must still be known, bytes at most, 1:
 -- positions too
 -- returns sequence, nonce, reset (what must be known is not), complete, array of pane, whole, numbers of
--- commits, their deltas; then heartbeats, rules and positions. Where it is not complete all panes that
--- changed are to be read whole.
+-- commits (whole: names of deltas), deltas; then heartbeats, rules and positions. Where it is not complete all
+-- panes that changed are to be read whole.
 local prefix, since, seen, nonce = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
 local sequence = tonumber(redis.call('GET', prefix .. SEQUENCE) or '0')
 local latest = redis.call('ZRANGE', prefix .. NONCES, -1, -1)[1] or ''
@@ -45,7 +45,9 @@ for _, pane in ipairs(order) do
   for i = 1, #names do
     if not deltas[i] then whole = 1 end
   end
-  if whole == 1 then deltas = redis.call('HVALS', prefix .. pane) end
+  if whole == 1 then
+    touched[pane], deltas = redis.call('HKEYS', prefix .. pane), redis.call('HVALS', prefix .. pane)
+  end
   for _, delta in ipairs(deltas) do size = size + #delta end
   if size > tonumber(ARGV[5]) then return answer(false, false, {}) end
   panes[#panes + 1] = pane

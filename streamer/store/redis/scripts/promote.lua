@@ -20,16 +20,15 @@ local was, now = reached(ARGV[1]), reached(ARGV[2])
 for partition, offset in pairs(was) do if now[partition] ~= offset then return 0 end end
 for partition, offset in pairs(now) do if was[partition] ~= offset then return 0 end end
 
--- In one sum, under a number that no commit has: those of the former generation may come again.
-local total = {}
-for _, packed in ipairs(redis.call('HVALS', ARGV[1] .. COUNTERS_PANE)) do
-  for name, amount in pairs(cmsgpack.unpack(string.sub(packed, 2))) do
-    total[name] = (total[name] or 0) + amount
-  end
-end
+-- In their order, under a number that no commit has: those of the former generation may come again.
+local names = redis.call('HKEYS', ARGV[1] .. COUNTERS_PANE)
+table.sort(names)
 redis.call('DEL', ARGV[2] .. COUNTERS_PANE, ARGV[2] .. HEARTBEATS)
-if next(total) then
-  redis.call('HSET', ARGV[2] .. COUNTERS_PANE, string.rep('\0', 2 * SEQUENCE_BYTES), '\1' .. cmsgpack.pack(total))
+for i, name in ipairs(names) do
+  local copied = string.rep('\0', SEQUENCE_BYTES) .. struct.pack('>I' .. SEQUENCE_BYTES, i)
+  redis.call('HSET', ARGV[2] .. COUNTERS_PANE, copied, redis.call('HGET', ARGV[1] .. COUNTERS_PANE, name))
+end
+if #names > 0 then
   redis.call('ZADD', ARGV[2] .. CHANGES, redis.call('GET', ARGV[2] .. SEQUENCE) or 1, COUNTERS_PANE)
 end
 if redis.call('EXISTS', ARGV[1] .. HEARTBEATS) == 1 then
