@@ -25,6 +25,9 @@ def main() -> None:
     """Compute real-time contact center metrics from Kafka."""
     import structlog
 
+    from streamer.runtime.terminal import terminal_streams
+
+    click.get_current_context().with_resource(terminal_streams())
     # Without the values of variables, which structlog's own tracebacks show: secrets are among them.
     renderer = structlog.dev.ConsoleRenderer(
         colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback

@@ -24,6 +24,7 @@ from streamer.dead_letters.letter_filter import (
 )
 from streamer.dead_letters.retry import RECORD_GONE, RetryOutcome, RetryResult, execute_retries, plan_retries
 from streamer.events.decoding import KafkaRecord
+from streamer.runtime.terminal import visible_text
 from streamer.settings import Settings
 
 __all__ = [
@@ -78,8 +79,8 @@ def _print_group(group: LetterGroup) -> None:
     first, last = group.first.time_utc, group.last.time_utc
     times = first if first == last else f"{first} to {last}"
     noun = "letter" if group.letter_count == 1 else "letters"
-    click.echo(f"{group.reason}  {group.topic}  {group.letter_count:,} {noun}, {times}")
-    click.echo(f"    {group.last.coordinates}  {group.last.error}")
+    click.echo(visible_text(f"{group.reason}  {group.topic}  {group.letter_count:,} {noun}, {times}"))
+    click.echo(visible_text(f"    {group.last.coordinates}  {group.last.error}"))
 
 
 async def show(settings: Settings, letter_filter: LetterFilter, with_original: bool) -> int:
@@ -87,7 +88,7 @@ async def show(settings: Settings, letter_filter: LetterFilter, with_original: b
     async with _selected_letters(settings, letter_filter) as letters:
         (letter,) = [letter async for letter in letters]
     for name, value in _letter_fields(letter).items():
-        click.echo(f"{name:<9} {value}")
+        click.echo(visible_text(f"{name:<9} {value}"))
     click.echo(_pretty_json(letter.redacted_value))
     if not with_original:
         return 0
@@ -116,9 +117,9 @@ def _letter_fields(letter: DeadLetter) -> dict[str, object]:
 
 def _pretty_json(value: bytes) -> str:
     try:
-        return msgspec.json.format(value, indent=2).decode()
+        return visible_text(msgspec.json.format(value, indent=2).decode())
     except (msgspec.DecodeError, RecursionError):
-        return value.decode(errors="replace")
+        return visible_text(value.decode(errors="replace"))
 
 
 async def retry(

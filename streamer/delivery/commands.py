@@ -25,6 +25,7 @@ from streamer.readings.query import QueryError
 from streamer.readings.query_times import parse_query_time_ms
 from streamer.readings.reader import MetricsReader
 from streamer.runtime.clock import StoreClock
+from streamer.runtime.terminal import visible_text
 from streamer.settings import Settings
 from streamer.store.layout import ALERTS_NAME
 from streamer.store.redis import RedisDocument, RedisStore
@@ -103,7 +104,9 @@ def format_list(context: CommandContext, at: str | None, as_json: bool) -> str:
         context.now_ms if moment_ms is None else moment_ms,
         context.settings.timezone,
     )
-    return text_output.list_as_json(listing).decode() if as_json else text_output.list_as_text(listing)
+    if as_json:
+        return text_output.list_as_json(listing).decode()
+    return visible_text(text_output.list_as_text(listing))  # names of people come from Alertmanager too
 
 
 async def run_explain(

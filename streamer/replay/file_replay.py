@@ -21,6 +21,7 @@ from streamer.replay.row_results import ReplayEntry, SkippedRow, SourcedEvent, p
 from streamer.replay.stdout_sink import StdoutSink
 from streamer.replay.summary import ReplaySummary
 from streamer.runtime.clock import wall_clock_ms
+from streamer.runtime.terminal import visible_text
 
 _BATCH_ENTRIES: Final = 2_000
 _SAVE_INTERVAL_S: Final = 1.0
@@ -96,7 +97,7 @@ class FileReplay:
         summary = self._acknowledged.account
         verb = "printed" if isinstance(self._context.sink, StdoutSink) else "sent"
         report = summary.describe(source.name, verb, time.monotonic() - self._began_s, earlier_events)
-        self._context.console.print(report, markup=False)
+        self._context.console.print(visible_text(report), markup=False)
         return summary
 
     async def _replay_entries(self, source: InputFile) -> None:
@@ -123,7 +124,7 @@ class FileReplay:
         if self._position_file.is_enabled:
             rows = f"{self._acknowledged.entries:,} rows"
             message = f"{source.name}: stopped after {rows}; run the same command to continue"
-            self._context.console.print(message, markup=False)
+            self._context.console.print(visible_text(message), markup=False)
 
     async def _send_entry(self, entry: ReplayEntry) -> None:
         """Send a whole entry: a position never lies within one."""
@@ -132,7 +133,7 @@ class FileReplay:
             await self._wait_until_due(records[0].timestamp_ms)
         for record in records:
             for warning in self._context.retention.warnings(record):
-                self._context.console.print(f"streamer replay: {warning}", markup=False)
+                self._context.console.print(visible_text(f"streamer replay: {warning}"), markup=False)
             self._context.sink.put(record)
             self._summary.add_sent(record.topic)
         self._summary.rows += bool(entry.line)

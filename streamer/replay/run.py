@@ -18,6 +18,7 @@ from streamer.replay.retention_check import RetentionCheck
 from streamer.replay.stdout_sink import StdoutSink
 from streamer.replay.usage_error import ReplayUsageError
 from streamer.runtime.clock import wall_clock_ms
+from streamer.runtime.terminal import visible_text
 from streamer.settings import Settings
 from streamer.worker import kafka
 
@@ -49,7 +50,7 @@ def run_replay(settings: Settings, options: ReplayOptions) -> int:
     try:
         return asyncio.run(_replay_files(settings, options, console))
     except ReplayUsageError as error:
-        console.print(f"streamer replay: {error}", markup=False)
+        console.print(visible_text(f"streamer replay: {error}"), markup=False)
         return WRONG_USE
     except KeyboardInterrupt:
         console.print("streamer replay: interrupted", markup=False)
