@@ -1,5 +1,6 @@
 """Figures, times and groups formatted for use in a sentence."""
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
@@ -11,9 +12,23 @@ from streamer.panes.pane_keys import ALL
 from streamer.panes.windows import TODAY
 from streamer.readings.query import dimension_values
 
+_MARKUP: Final = re.compile(
+    r"(@(?=\S)|\](?=\()|://|[*_~`](?=\S)|!(?=\[)|:(?=[a-z0-9_+-]+:)|<(?=[!@#a-z/])|[.。．｡](?=[^\W\d_]))"
+)
 _ACRONYMS: Final = ("nps", "cnx", "csat", "ces", "fcr", "acw", "qa")
 _SUFFIXES: Final = ("_seconds", "_ratio", "_score")
 _UNITS: Final = {"m": "minute", "h": "hour", "d": "day"}
+
+
+def inert(text: str) -> str:
+    """Break up what a chat would take for a mention, a link or markup, by blanks without width.
+
+    Names come from events: a queue called evil.example is not to become a link.
+
+    >>> inert("evil.example") == "evil.\u200bexample", inert("Up by 1.5 %.")
+    (True, 'Up by 1.5 %.')
+    """
+    return _MARKUP.sub("\\1\u200b", text)
 
 
 def metric_label(metric: Metric) -> str:

@@ -176,9 +176,9 @@ def alert_annotations(message: AlertMessage) -> dict[str, str]:
         else "no part stands out, the largest are "
     )
     texts = {
-        "summary": message.title,
-        "description": message.text,
-        "contributors": f"{prefix}{'; '.join(parts)}" if parts else "",
+        "summary": formatting.inert(message.title),
+        "description": formatting.inert(message.text),
+        "contributors": formatting.inert(f"{prefix}{'; '.join(parts)}") if parts else "",
         **{f"{name}_url": address for name, address in message.links.items()},
     }
     return {name: text for name, text in texts.items() if text}

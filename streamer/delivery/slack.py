@@ -22,10 +22,7 @@ MAX_TITLE_CHARS: Final = 150
 MAX_CONTRIBUTORS: Final = 3
 _COLORS: Final[Mapping[str, str]] = {"critical": "#d92d20", "warning": "#f79009"}
 _RESOLVED: Final = "#12b76a"
-_ZERO_WIDTH_SPACE: Final = "\u200b"
-"""Zero-width space: breaks up what would be a mention, a link or markup."""
 _CUT_ENTITY: Final = re.compile("&[a-z]{0,3}$")
-_MARKUP: Final = re.compile(r"(@(?=\S)|\](?=\()|://|[*_~`](?=\S)|!(?=\[)|:(?=[a-z0-9_+-]+:))")
 
 
 def slack_format(zone: str) -> MessageFormat:
@@ -48,13 +45,10 @@ def slack_payload(messages: Sequence[AlertMessage], zone: str) -> dict[str, Any]
 def escape_text(text: str) -> str:
     """Escape a text as Slack requires, and disable the Markdown of Mattermost and Rocket.Chat.
 
-    >>> escape_text("Sales & <returns>")
-    'Sales &amp; &lt;returns&gt;'
-    >>> escape_text("@channel") == "@" + _ZERO_WIDTH_SPACE + "channel"
-    True
+    >>> escape_text("Sales & 5 > 4")
+    'Sales &amp; 5 &gt; 4'
     """
-    inert = _MARKUP.sub(rf"\1{_ZERO_WIDTH_SPACE}", text)
-    return inert.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return formatting.inert(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _headline(message: AlertMessage) -> str:

@@ -5,7 +5,7 @@
 `alerts` are whole messages (alerts/message.py) in the order in which they came about. `id` identifies the
 firing or the resolved message of an alert; a receiver may ignore one that it has seen before. `episode` is
 the same in both. Members are added without a new version; the version changes when one is removed or changes
-its meaning.
+its meaning. Texts and names hold what events brought, as it came: escape them before showing them as markup.
 
 Headers: `Idempotency-Key` and `webhook-id` identify the post: they are the same whenever the same alerts are
 sent again. With a secret the post is signed: `webhook-signature` is `v1,` and base64 of the HMAC-SHA256 of

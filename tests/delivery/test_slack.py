@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from streamer.alerts.alert_message import AlertMessage, Contributor
 from streamer.alerts.verdict import VerdictFigures
+from streamer.delivery.alertmanager_client import alert_annotations
 from streamer.delivery.slack import MAX_ALERTS, MAX_TEXT_CHARS, escape_text, slack_format, slack_payload
 from tests.delivery.alert_samples import NOW, alert, message
 
@@ -63,7 +64,9 @@ def test_what_is_over_is_said_to_be_and_is_green() -> None:
     [
         "<!channel>", "<!here|x>", "<@U123>", "<#C123>", "<http://evil.example/|Billing>", "@channel",
         "@here", "@all", "a @someone", "[x](http://evil.example)", "![x](http://evil.example/p.png)",
-        "http://evil.example", "*bold*", "_it_", "~gone~", "`code`", ":smile:", "&lt;!channel&gt;",
+        "http://evil.example", "evil.example", "www.evil.example/x?y", "a.b.evil.example:8080",
+        "ann@evil.example", "evil。example", "mailto:x@evil.example", "*bold*", "_it_", "~gone~",
+        "`code`", ":smile:", "&lt;!channel&gt;",
     ],
 )  # fmt: skip
 def test_names_that_events_bring_are_shown_and_do_nothing(name: str) -> None:
@@ -74,9 +77,36 @@ def test_names_that_events_bring_are_shown_and_do_nothing(name: str) -> None:
     for text in (found["text"], *(one[part] for part in ("fallback", "title", "text", "footer"))):
         assert name not in text
         plain = text.replace("https://wall.example.org/contacts", "")
-        for sign in ("<", ">", "@c", "@h", "@a", "@s", "](", "//evil", "*b", "_i", "~g", "`c", ":smile:"):
+        for sign in (
+            "<",
+            ">",
+            "@c",
+            "@h",
+            "@a",
+            "@s",
+            "](",
+            "//evil",
+            "*b",
+            "_i",
+            "~g",
+            "`c",
+            ":smile:",
+            ".e",
+            "。e",
+        ):
             assert sign not in plain
     assert unescape(escape_text(name)).replace("\u200b", "") == name
+
+
+@pytest.mark.parametrize("name", ["<!channel>", "<http://evil.example|Billing>", "evil.example", "<@U123>"])
+def test_what_alertmanager_hands_on_to_a_chat_does_nothing_either(name: str) -> None:
+    bad = Contributor(dimension="team", key="x", name=name, moved=1, value=1, support=1)
+    texts = alert_annotations(replace(WHOLE, title=name, text=name, contributors=(bad,), links={}))
+    assert set(texts) == {"summary", "description", "contributors"}
+    for text in texts.values():
+        assert name not in text
+        assert name in text.replace("\u200b", "")
+        assert not any(sign in text for sign in ("<!", "<h", "<@", "//evil", ".e"))
 
 
 def test_where_no_part_stands_out_it_is_said() -> None:
