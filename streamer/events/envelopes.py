@@ -246,7 +246,12 @@ def _describe_value(value: object, is_figure: bool) -> str:
         return str(value)
     if _IDENTIFYING_TEXT.search(str(value)) and not (is_figure and _FIGURE.match(str(value))):
         return REDACTED
-    return msgspec.json.encode(value).decode() if isinstance(value, str) else str(value)
+    return _visible_json(value) if isinstance(value, str) else str(value)
+
+
+def _visible_json(text: str) -> str:
+    """Return a text as JSON in which every sign that no name holds is an escape."""
+    return CONTROL_CHARACTERS.sub(lambda match: f"\\u{ord(match[0]):04x}", msgspec.json.encode(text).decode())
 
 
 def is_field_name(name: str) -> bool:

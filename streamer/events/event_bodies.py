@@ -29,7 +29,11 @@ SCALES: Final[Mapping[str, tuple[int, int]]] = {
     "effort": (1, 5),
     "cnx": (1, 10),
 }
-CONTROL_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+CONTROL_CHARACTERS: Final = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]"
+)
+"""Signs that no name holds: control signs, those that end lines or change the direction of a text, and those
+without a width, which make two names look like one. Joiners of Arabic, Indian scripts and emoji may be."""
 NOT_BLANK: Final = r"[^\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
 """A pattern of JSON Schema: any character that Python does not strip."""
 _RFC_3339: Final = (

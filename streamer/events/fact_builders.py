@@ -236,7 +236,7 @@ def _unusual_text(name: str, value: Any) -> str | None:
     if len(value) > LONGEST_TEXT:
         raise field_error("too-long", name, value, f"at most {LONGEST_TEXT} characters")
     if CONTROL_CHARACTERS.search(value):
-        raise field_error("control-character", name, value, "text without control characters")
+        raise field_error("control-character", name, value, "text without control or invisible characters")
     return value
 
 

@@ -6,6 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, model_validator
 
+from streamer.settings.value_types import Name
+
 
 def _hash_validator(pattern: str, command: str) -> BeforeValidator:
     def check(value: object) -> object:
@@ -26,7 +28,7 @@ class UserSettings(BaseModel, extra="forbid"):
 
     role: Literal["viewer", "supervisor", "admin"]
     """Role of the user: the table in security.md says what each may see."""
-    teams: list[str] = []
+    teams: list[Name] = []
     """Teams of a supervisor. Other roles have none."""
     agent_names: bool = False
     """Show a viewer figures by agent."""

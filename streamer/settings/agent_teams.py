@@ -8,16 +8,17 @@ from typing import Annotated, Final, Self
 from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from streamer.events.agent_directory import TeamMembership, memberships_overlap
-from streamer.settings.value_types import SettingsError
+from streamer.events.event_bodies import CONTROL_CHARACTERS
+from streamer.settings.value_types import Name, SettingsError
 
 
 class TeamMembershipSettings(BaseModel, extra="forbid"):
     """[[agents.ID.teams]]: a team and a site, from one day to another, both included. Without `from` it has
     no beginning, without `to` no end. Days begin at midnight in the center's time zone."""
 
-    team: Annotated[str, Field(min_length=1)] | None = None
+    team: Annotated[Name, Field(min_length=1)] | None = None
     """Team of the agent in these days."""
-    site: Annotated[str, Field(min_length=1)] | None = None
+    site: Annotated[Name, Field(min_length=1)] | None = None
     """Site of the agent in these days. A team, a site or both are required."""
     from_: Annotated[date | None, Field(alias="from")] = None
     """First day. Not set: no beginning."""
@@ -68,6 +69,9 @@ def load_agents_file(path: Path) -> dict[str, AgentSettings]:
             for row in table:
                 if None in row or not row["agent"]:
                     raise SettingsError(f"agents_file = {path}: expected an agent in line {table.line_num}")
+                if CONTROL_CHARACTERS.search(row["agent"]):
+                    expected = "an agent without control or invisible characters"
+                    raise SettingsError(f"agents_file = {path}: expected {expected} in line {table.line_num}")
                 memberships.setdefault(row.pop("agent"), []).append({k: v for k, v in row.items() if v})
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SettingsError(f"agents_file = {path}: {error}") from None

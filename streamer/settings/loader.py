@@ -13,7 +13,7 @@ from streamer.settings.former_names import FORMER_NAMES
 from streamer.settings.model import Settings, config_path
 from streamer.settings.secret_files import is_secret
 from streamer.settings.sources import SettingsEnvironment
-from streamer.settings.value_types import SettingsError
+from streamer.settings.value_types import SettingsError, visible_name
 
 _SECRET_SECTIONS: Final = ("users", "displays", "sources", "receivers", "customer_keys")
 """Tables that hold secrets, in names and extra fields too."""
@@ -46,7 +46,7 @@ def ignored_variables() -> list[str]:
 def _error_sentence(item: Mapping[str, object]) -> str:
     location = item["loc"]
     assert isinstance(location, tuple)
-    name = ".".join(str(step) for step in location)
+    name = visible_name(".".join(str(step) for step in location))
     if item["type"] == "extra_forbidden":
         return f"{name}: there is no such setting"
     expected = str(item["msg"]).removeprefix("Value error, ")

@@ -34,7 +34,7 @@ from streamer.settings.named_tables import (
 )
 from streamer.settings.redis_url import check_redis_url, complete_redis_url, is_sentinel_url
 from streamer.settings.sources import ArgumentsSource, SettingsEnvironment, TomlSource
-from streamer.settings.value_types import Duration, Formula, Zone, duration_ms
+from streamer.settings.value_types import Duration, Formula, Name, Zone, duration_ms
 from streamer.settings.wallboard import DEFAULT_TARGETS, TargetSettings, ViewSettings
 
 CENTER_KEY_ID: Final = "0"
@@ -135,9 +135,9 @@ class Settings(BaseSettings):
     """Windows on `/metrics`. Each multiplies the series that Prometheus stores."""
     export_agents: bool = False
     """Export groups by agent on `/metrics`. At most 10,000 series are exported."""
-    queues: dict[str, QueueSettings] = {}
+    queues: dict[Name, QueueSettings] = {}
     """[queues.NAME]: what differs for one queue."""
-    names: dict[str, dict[str, str]] = {}
+    names: dict[str, dict[Name, Name]] = {}
     """Display names of ids by dimension: `names.queue.Q17 = "Billing"`. Pages show them; the API lists
     them at `/api/v1/names`."""
 
@@ -146,11 +146,11 @@ class Settings(BaseSettings):
     min_sample: Annotated[int, Field(ge=1)] = 20
     """Smallest sample of a figure with an interval: from fewer answers it is not shown on the wall and
     not judged."""
-    views: dict[str, ViewSettings] = {}
+    views: dict[Name, ViewSettings] = {}
     """[views.NAME]: views of the wallboard, opened as `/?view=NAME`. Without any there is `default`."""
-    alerts: dict[str, AlertSettings] = {}
+    alerts: dict[Name, AlertSettings] = {}
     """[alerts.NAME]: changes to the default alert rules, and rules of your own."""
-    receivers: dict[str, ReceiverSettings] = {}
+    receivers: dict[Name, ReceiverSettings] = {}
     """[receivers.NAME]: webhooks that are sent alerts."""
     delivery: DeliverySettings = DeliverySettings()
     """[delivery]: how alerts are delivered."""
@@ -166,14 +166,14 @@ class Settings(BaseSettings):
 
     sources: dict[str, SourceSettings] = {}
     """[sources.NAME]: known sources that `streamer ingest` reads."""
-    agents: dict[str, AgentSettings] = {}
+    agents: dict[Name, AgentSettings] = {}
     """[agents.ID]: teams and sites of agents over time."""
     agents_file: Path | None = None
     """The same as a table: CSV with a header, columns agent, team, site, from, to; a row for each stay."""
 
-    users: dict[str, UserSettings] = {}
+    users: dict[Name, UserSettings] = {}
     """[users.NAME]: people and programs that may look."""
-    displays: dict[str, DisplaySettings] = {}
+    displays: dict[Name, DisplaySettings] = {}
     """[displays.NAME]: televisions."""
     proxy: ProxySettings | None = None
     """[proxy]: a proxy that logs people in."""

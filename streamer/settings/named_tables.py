@@ -13,7 +13,7 @@ from streamer.settings.former_names import (
     rename_former,
     rename_former_kind,
 )
-from streamer.settings.value_types import Duration, Formula, Zone
+from streamer.settings.value_types import Duration, Formula, Name, Zone
 
 Severity = Literal["critical", "warning"]
 
@@ -66,7 +66,7 @@ class AlertSettings(BaseModel, extra="forbid"):
     """Metric of the rule. Required for a rule of your own."""
     by: str = "queue"
     """Grouping: `all`, a dimension or a configured pair. Each group is judged by itself."""
-    key: str = ""
+    key: Name = ""
     """One group only. Empty: every group there is."""
     window: str = "today"
     """Window of the figure that is held against a target."""

@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator
 
+from streamer.events.event_bodies import CONTROL_CHARACTERS
+
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -37,6 +39,23 @@ def _check_zone(name: str) -> str:
     return name
 
 
+def visible_name(name: str) -> str:
+    """Return a name with escapes for what it must not hold.
+
+    >>> print(visible_name("queues.bill\u202eing"))
+    queues.bill\u202eing
+    """
+    return CONTROL_CHARACTERS.sub(lambda match: f"\\u{ord(match[0]):04x}", name)
+
+
+def _check_name(name: str) -> str:
+    if CONTROL_CHARACTERS.search(name):
+        raise ValueError("a name without control or invisible characters")
+    return name
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
+"""Name that people read, or that events bear: of a queue, a rule, a user."""
 Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
 Zone = Annotated[str, AfterValidator(_check_zone)]
 Formula = Literal["negative", "exclude_short", "ignore", "positive", "answered_only"]

@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, FiniteFloat, field_validator
 
-from streamer.settings.value_types import Duration
+from streamer.settings.value_types import Duration, Name
 
 DEFAULT_TARGETS: Final[Mapping[str, float]] = MappingProxyType(
     {
@@ -51,7 +51,7 @@ class TargetSettings(BaseModel, extra="allow"):
     """[targets]: targets by metric. [targets.queues.NAME] has those of one queue."""
 
     __pydantic_extra__: dict[str, Target]
-    queues: dict[str, dict[str, Target]] = {}
+    queues: dict[Name, dict[str, Target]] = {}
     """[targets.queues.NAME]: targets by metric of one queue. They win over those of the whole center."""
 
     @property
@@ -62,11 +62,11 @@ class TargetSettings(BaseModel, extra="allow"):
 class ViewSettings(BaseModel, extra="forbid"):
     """[views.NAME]: a view of the wallboard: the whole center, or one page for each of `queues` in turn."""
 
-    title: str = ""
+    title: Name = ""
     """Title of the view. Empty: none is shown."""
     tiles: list[str] = [*DEFAULT_TILES]
     """Metrics shown, one to six."""
-    queues: list[str] = []
+    queues: list[Name] = []
     """Queues shown, a page for each in turn. Empty: one page for the whole center."""
     rotate: Duration = timedelta(seconds=20)
     """Time that a page stays, 2 s or more."""

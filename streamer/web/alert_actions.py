@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from streamer.delivery.silencing import SilencingUnavailable
 from streamer.events.counting_rules import DAY, MINUTE
+from streamer.events.event_bodies import CONTROL_CHARACTERS
 from streamer.readings.query import QueryError
 from streamer.readings.query_times import parse_query_time_ms
 from streamer.web.request_body import BODY_TIMEOUT_S, media_type, read_body, refuse_and_close
@@ -20,6 +21,7 @@ from streamer.web.users import User
 MAX_ACTION_BYTES: Final = 8_192
 MAX_SILENCE_MS: Final = 30 * DAY
 """Longest silence; a rule that should never fire again is removed from the settings instead."""
+_LINE_SIGNS: Final = {ord(sign): " " for sign in "\t\r\n"}
 _log = structlog.get_logger(__name__)
 Comment = Annotated[str, Meta(max_length=500)]
 
@@ -70,9 +72,12 @@ async def parse_action(request: Request, action_type: type[Order]) -> Order:
         refuse_and_close(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "expected application/json")
     body = await read_body(request, BODY_TIMEOUT_S, MAX_ACTION_BYTES)
     try:
-        return msgspec.json.decode(body, type=action_type)
+        action = msgspec.json.decode(body, type=action_type)
     except (msgspec.DecodeError, RecursionError) as error:
         raise QueryError(_decode_error_text(str(error))) from None
+    if CONTROL_CHARACTERS.search(action.comment.translate(_LINE_SIGNS)):
+        raise QueryError("comment: expected text without control or invisible characters")
+    return action
 
 
 def _decode_error_text(error: str) -> str:

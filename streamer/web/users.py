@@ -4,6 +4,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from streamer.events.event_bodies import CONTROL_CHARACTERS
 from streamer.settings import Settings, UserSettings
 from streamer.web.credentials import PasswordVerifier, matching_hash
 
@@ -68,6 +69,8 @@ class UserDirectory:
         """Return the user named by a trusted proxy; one without settings gets the proxy's role, if set."""
         if name in self._users or self._proxy_role is None:
             return self.by_name(name)
+        if CONTROL_CHARACTERS.search(name):
+            return None
         return User(name, self._proxy_role, agent_names=self._proxy_role == "admin")
 
     def by_display_token(self, token: str) -> User | None:

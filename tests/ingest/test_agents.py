@@ -103,6 +103,8 @@ def test_an_agent_of_the_settings_is_as_the_settings_say(written: Path) -> None:
         ("agent;team\n17;red\n", "expected a header of"),
         ("agent,team,queue\n", "expected a header of"),
         ("agent,team\n17,red\n,blue\n", "expected an agent in line 3"),
+        ("agent,team\n1\u202e7,red\n", "expected an agent without .* invisible characters in line 2"),
+        ("agent,team\n17,re\u200bd\n", "agent 17: expected a name without control or invisible"),
         ("agent,team\n17,red,blue\n", "expected an agent in line 2"),
         ("agent,team,from\n17,red,yesterday\n", "agent 17: expected .*date"),
         ("agent,team\n17,red\n17,blue\n", "agent 17: expected days that do not overlap"),

@@ -129,6 +129,10 @@ ENDS = "expected an end in the future, within 30 days"
         ({"rule": "nps-drop", "key": "", "minutes": 5}, "key = '': expected a value for each of queue"),
         ({"rule": "by-pair", "key": "one", "minutes": 5}, "expected a value for each of queue,team"),
         ({"rule": "of-ann", "key": "bob", "minutes": 5}, "key = 'bob': expected 'ann'"),
+        (
+            {**BILLING, "minutes": 5, "comment": "ok \x9b2J"},
+            "comment: expected text without control or invisible characters",
+        ),
         ({**BILLING, "minutes": 5, "comment": "a" * 501}, "comment: expected `str` of length <= 500"),
     ],
 )

@@ -355,6 +355,12 @@ async def test_whom_a_proxy_names_may_all_have_a_role() -> None:
     assert page.status == 403
 
 
+@pytest.mark.parametrize("name", ["ann\u202e", "a\u200bnn", "ann\x9b2J"])
+async def test_a_proxys_name_with_signs_that_cannot_be_seen_is_nobodys(name: str) -> None:
+    app = login_app(Settings(proxy=ProxySettings(header="X-User", addresses=["10.0.0.1"], role="viewer")))
+    assert await me(app, {"x-user": name.encode().decode("latin-1")}, address="10.0.0.1") == 403
+
+
 async def test_tries_through_a_proxy_are_those_of_the_address_it_hands_on() -> None:
     app = login_app()
     for number in range(21):
