@@ -265,6 +265,7 @@ def _snapshot(log: Sequence[KafkaRecord]) -> LogSnapshot:
             record.offset: record_checkpoint(record.offset, record.timestamp, record.key, record.value)
             for record in log
         },
+        len(log) and log[-1].offset + 1,
     )
 
 

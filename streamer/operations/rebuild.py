@@ -211,7 +211,7 @@ class RebuildJob:
         for partition, end_offset in end_offsets.items():
             if partition not in self._processors:
                 start = resolve_start_position(
-                    partition, None, LogSnapshot(self._begin_offsets[partition], {})
+                    partition, None, LogSnapshot(self._begin_offsets[partition], {}, end_offset)
                 ).position
                 await self.staged.store.move(partition, None, start)
                 self._processors[partition] = PartitionProcessor(partition, start, self._context)

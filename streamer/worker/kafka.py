@@ -3,6 +3,7 @@ producers."""
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
 
@@ -39,6 +40,7 @@ MIN_RETENTION_MS = 100 * DAY
 """Shortest retention of a topic: longer than every usual horizon."""
 _REPLICAS = 3
 _POLL_TIMEOUT_MS = 500
+_PROBE_TIMEOUT_S = 10.0
 _STOP_TIMEOUT_S = 1.0
 _MAX_POLL_RECORDS = 2_000
 _TOPIC_CONFIGS = {DEAD_LETTER_TOPIC: {"cleanup.policy": "compact,delete"}}
@@ -232,6 +234,7 @@ class KafkaLogProbe:
         self._consumer.assign(list(topic_partitions.values()))
         try:
             begin_offsets = await self._consumer.beginning_offsets(list(topic_partitions.values()))
+            end_offsets = await self._consumer.end_offsets(list(topic_partitions.values()))
             records: dict[Partition, dict[int, Checkpoint]] = {
                 partition: {} for partition in offsets_by_partition
             }
@@ -241,10 +244,15 @@ class KafkaLogProbe:
                     for partition, partition_offsets in offsets_by_partition.items()
                     if offset_index < len(partition_offsets)
                 }
+                offsets = {
+                    tp: offset
+                    for tp, offset in offsets.items()
+                    if begin_offsets[tp] <= offset < end_offsets[tp]
+                }
                 for tp, read_checkpoint in (await self._read_checkpoints(offsets)).items():
                     records[Partition(*tp)][read_checkpoint.offset] = read_checkpoint
             return {
-                partition: LogSnapshot(begin_offsets[tp], records[partition])
+                partition: LogSnapshot(begin_offsets[tp], records[partition], end_offsets[tp])
                 for partition, tp in topic_partitions.items()
             }
         except KafkaError as error:
@@ -256,10 +264,11 @@ class KafkaLogProbe:
         self, offsets: Mapping[TopicPartition, int]
     ) -> dict[TopicPartition, Checkpoint]:
         """Return the checkpoints of the records at these offsets, for all partitions at once; left out where
-        there is no record."""
+        there is no record. Raises ConnectionError if the broker does not say: that is no missing record."""
         checkpoints, missing_offsets = {}, dict(offsets)
         for tp, offset in offsets.items():
             self._consumer.seek(tp, offset)
+        deadline_s = time.monotonic() + _PROBE_TIMEOUT_S
         while missing_offsets:
             try:
                 fetched = await self._consumer.getmany(*missing_offsets, timeout_ms=_POLL_TIMEOUT_MS)
@@ -267,13 +276,16 @@ class KafkaLogProbe:
                 for tp in error.args[0]:
                     missing_offsets.pop(tp, None)
                 continue
-            if not fetched:
-                break
             for tp, (record, *_) in fetched.items():
                 if record.offset == missing_offsets.pop(tp):
                     checkpoints[tp] = record_checkpoint(
                         record.offset, record.timestamp, record.key, record.value
                     )
+            for tp, offset in [*missing_offsets.items()]:
+                if await self._consumer.position(tp) > offset:  # only markers of transactions follow
+                    del missing_offsets[tp]
+            if missing_offsets and time.monotonic() > deadline_s:
+                raise ConnectionError(f"probing the logs: nothing came of {[*missing_offsets]}")
         return checkpoints
 
 

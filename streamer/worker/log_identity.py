@@ -1,7 +1,8 @@
 """Recognize a log: decide whether the broker still has the log that was counted, and where to go on.
 
 A topic may have been deleted and recreated, its head trimmed by retention, or the broker restored from a
-backup that ends earlier. The checkpoints in the position tell these cases apart.
+backup that ends earlier. The checkpoints in the position tell these cases apart. That there is no record at
+an offset tells nothing: compaction deletes records, and aborted transactions hide them.
 """
 
 import secrets
@@ -13,10 +14,12 @@ from streamer.store.port import Checkpoint, LogPosition, Partition
 
 
 class LogSnapshot(NamedTuple):
-    """The first offset that the broker has, and the records found at the probed offsets."""
+    """The first offset that the broker has, the records found at the probed offsets, and the offset after the
+    last record that is committed."""
 
     begin_offset: int
     records: Mapping[int, Checkpoint]
+    end_offset: int
 
 
 class LogProbe(Protocol):
@@ -57,29 +60,26 @@ def resolve_start_position(
     >>> at = record_checkpoint(41, 1_760_000_000_000, b"k1", b"{}")
     >>> position = LogPosition("e1", 42, b"--------", (at,))
     >>> queue = Partition("call-completed", 0)
-    >>> resolve_start_position(queue, position, LogSnapshot(0, {41: at})).position.next
+    >>> resolve_start_position(queue, position, LogSnapshot(0, {41: at}, 42)).position.next
     42
-    >>> resolve_start_position(queue, position, LogSnapshot(0, {})).position.next  # recreated
+    >>> resolve_start_position(queue, position, LogSnapshot(0, {}, 60)).position.next  # compacted
+    42
+    >>> resolve_start_position(queue, position, LogSnapshot(0, {}, 7)).position.next  # recreated
     0
-    >>> resolve_start_position(queue, position, LogSnapshot(100, {})).position.next  # trimmed
+    >>> resolve_start_position(queue, position, LogSnapshot(100, {}, 120)).position.next  # trimmed
     100
     """
     if position is None:
         return StartPosition(_new_epoch_position(snapshot.begin_offset))
-    if not position.checkpoints:
+    log = snapshot.records
+    mismatching = [point for point in position.checkpoints if log.get(point.offset, point) != point]
+    if not mismatching and position.next <= snapshot.end_offset:
         return _resume_after_trim(partition, position, snapshot) or StartPosition(position)
-    last_checkpoint = position.checkpoints[-1]
-    matching = [point for point in position.checkpoints if snapshot.records.get(point.offset) == point]
-    # If a log starts over while it is read, its first records may be skipped: then the last record counted
-    # is there, but other records stand at earlier checkpoints.
-    mismatching = [
-        point for point in position.checkpoints if snapshot.records.get(point.offset, point) != point
-    ]
-    if last_checkpoint in matching and not mismatching:
-        return StartPosition(position)
-    if snapshot.begin_offset > last_checkpoint.offset:
-        return _resume_after_trim(partition, position, snapshot) or StartPosition(position)
-    if matching and last_checkpoint not in matching:
+    # Where another log began while it was read, its first records may have been skipped: then the last
+    # record counted is there, but other records stand before it.
+    first_mismatch = mismatching[0].offset if mismatching else snapshot.end_offset
+    matching = [p for p in position.checkpoints if log.get(p.offset) == p and p.offset < first_mismatch]
+    if matching:
         return _resume_after_restore(partition, position, matching)
     warning = (
         f"{partition}: this is not the log that was counted up to offset {position.next}: the topic was "

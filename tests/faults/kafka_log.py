@@ -1,14 +1,17 @@
 """Kafka as a test sees it: publishing while brokers come and go, reading all that a log has."""
 
 import asyncio
+import json
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from itertools import chain, islice
 from random import Random
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
@@ -112,6 +115,71 @@ async def delete(address: str, topics: Sequence[str]) -> None:
         await client.delete_topics(list(topics))
         while set(topics) & set(await client.list_topics()):  # noqa: ASYNC110 - the broker tells nobody
             await asyncio.sleep(_TICK_S)
+
+
+async def restore(address: str, restored: Sequence[KafkaRecord]) -> None:
+    """Publish records again as they were, in the order of their offsets: to empty logs, at the same ones."""
+    async with producer(address) as sender:
+        deliveries = [
+            await sender.send(one.topic, one.value, one.key, one.partition, one.timestamp, [*one.headers])
+            for one in sorted(restored, key=lambda one: one.offset)
+        ]
+        await asyncio.gather(*deliveries)
+
+
+async def set_configs(address: str, topic: str, configs: Mapping[str, str]) -> None:
+    async with admin(address) as client:
+        await client.alter_configs([ConfigResource(ConfigResourceType.TOPIC, topic, dict(configs))])
+
+
+async def value_customers(address: str, customers: Sequence[str], value: int) -> None:
+    """Publish this value of each customer; only the last one of each is left where a topic is compacted."""
+    async with producer(address) as sender:
+        for customer in customers:
+            await sender.send_and_wait(*valuation(customer, value))
+
+
+def valuation(customer: str, value: int) -> tuple[str, bytes, bytes]:
+    """Return topic, value and key of a record."""
+    as_of = int(time.time()) - 60 + value  # noqa: TID251 - of now, as records are
+    body = {"customer_id": customer, "value": value, "as_of": as_of}
+    return "customer-valued", json.dumps(body).encode(), customer.encode()
+
+
+@asynccontextmanager
+async def producer(address: str, **options: str) -> AsyncIterator[AIOKafkaProducer]:
+    sender = AIOKafkaProducer(bootstrap_servers=address, acks="all", enable_idempotence=True, **options)
+    async with sender:
+        yield sender
+
+
+@asynccontextmanager
+async def transactions(address: str) -> AsyncIterator[Callable[..., Awaitable[None]]]:
+    """Yield what publishes valuations of some customers in one transaction, committed or aborted."""
+    async with producer(address, transactional_id="faults") as sender:
+
+        async def publish(customers: Sequence[str], *, is_aborted: bool) -> None:
+            await sender.begin_transaction()
+            for customer in customers:
+                await sender.send_and_wait(*valuation(customer, 7))
+            await (sender.abort_transaction() if is_aborted else sender.commit_transaction())
+
+        yield publish
+
+
+@asynccontextmanager
+async def foreign_member(address: str, group: str) -> AsyncIterator[None]:
+    """Be a member of the group that reads its share and commits the offsets, once it has one."""
+    consumer = AIOKafkaConsumer(
+        *TOPICS, bootstrap_servers=address, group_id=group, auto_offset_reset="latest",
+        session_timeout_ms=6_000, partition_assignment_strategy=[RangePartitionAssignor],
+    )  # fmt: skip
+    async with consumer:
+        while not consumer.assignment():
+            await consumer.getmany(timeout_ms=200)
+        yield
+        await consumer.getmany(timeout_ms=200)
+        await consumer.commit()
 
 
 @asynccontextmanager

@@ -55,7 +55,9 @@ class LogConsumer:
 
     def _snapshot(self, log: Sequence[KafkaRecord]) -> LogSnapshot:
         checkpoints = [record_checkpoint(r.offset, r.timestamp, r.key, r.value) for r in log]
-        return LogSnapshot(log[0].offset if log else 0, {point.offset: point for point in checkpoints})
+        end_offset = log[-1].offset + 1 if log else 0
+        records = {point.offset: point for point in checkpoints}
+        return LogSnapshot(log[0].offset if log else 0, records, end_offset)
 
 
 class HeldProcessor(PartitionProcessor):
@@ -430,6 +432,37 @@ async def test_a_partition_whose_batch_cannot_be_counted_stops_and_says_so() -> 
     await worker.deliver(1, 2)
     assert failures == [error]
     assert await worker.counted_contacts() == 0, "nothing behind it is counted"
+    await worker.partitions.revoke()
+
+
+# Gaps in the log
+
+
+@pytest.mark.parametrize(
+    ("sentence", "log", "seek", "said"),
+    [
+        ("offsets without records are no gap", log_of(CALLS, 2) + log_of(CALLS, 2, 4), None, []),
+        ("records deleted before they were counted are said", log_of(CALLS, 2, 4), None, ["deleted"]),
+        ("another log that is longer", log_of(OTHERS, 6), 0, ["recreated"]),
+        ("the same log, cut after its first record, that grew", log_of(CALLS, 1) + log_of(OTHERS, 6)[1:], 1,
+         ["restored from a backup or cut"]),
+    ],
+)  # fmt: skip
+async def test_a_gap_in_the_log_is_looked_at_before_what_follows_it_is_counted(
+    sentence: str, log: list[KafkaRecord], seek: int | None, said: list[str]
+) -> None:
+    worker = MemoryWorker(2)
+    await worker.partitions.assign([CALLS])
+    await worker.deliver(0, 1)
+    await worker.deliver(1, 2)
+    worker.consumer.logs[CALLS] = log
+    batch = worker.partitions.tag_batch(CALLS, worker.seek_id, [one for one in log if one.offset >= 4])
+    with capture_logs() as lines:
+        await worker.partitions.enqueue(CALLS, batch)
+        await settle()
+    assert [offsets[CALLS] for offsets, _ in worker.consumer.seeks[1:]] == ([] if seek is None else [seek])
+    assert worker.partitions.position(CALLS) == (log[-1].offset + 1 if seek is None else seek), sentence
+    assert all(text in line["event"] for text, line in zip(said, lines, strict=True))
     await worker.partitions.revoke()
 
 
