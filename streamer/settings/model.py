@@ -93,6 +93,9 @@ class Settings(BaseSettings):
     max_connections_per_address: Annotated[int, Field(ge=1)] = 100
     """The same from one address (of IPv6: one /64 network); more are answered 429. Does not count for this
     machine itself and for [proxy]."""
+    session_idle: Duration = timedelta(hours=1)
+    """Time without a request after which a log-in ends. An open page asks all the time. After 12 hours it
+    ends in any case."""
     metrics_port: Annotated[int, Field(ge=0, le=65535)] | None = None
     """Port of a worker's own Prometheus metrics. Not set: the worker has none."""
 

@@ -36,6 +36,7 @@ from streamer.web.api import (
     require_data_scope,
     single_parameter,
 )
+from streamer.web.audit_log import AuditLog
 from streamer.web.paging import PAGE_PARAMETERS, list_page
 from streamer.web.permissions import DataScope
 from streamer.web.pipeline_health import PipelineHealth
@@ -58,9 +59,10 @@ class AlertRoutes:
         coordinator: AlertCoordinator | None,
         names: NamesByDimension,
         clock: Clock,
+        audit: AuditLog,
     ) -> None:
         self._reader, self._pipeline_health, self._coordinator = reader, pipeline_health, coordinator
-        self._names, self._clock = names, clock
+        self._names, self._clock, self._audit = names, clock, audit
 
     def routes(self) -> list[Route]:
         return [
@@ -111,6 +113,8 @@ class AlertRoutes:
             return set_acknowledgement(record, action.id, acknowledgement if action.acknowledged else None)
 
         record = await run_alert_action(coordinator.update(apply_action))
+        event = "alert acknowledged" if action.acknowledged else "acknowledgement withdrawn"
+        self._audit.record(request, event, alert=action.id)
         return json_response([_visible_view(source._replace(record=record), action.id, data_scope, now_ms)])
 
     async def _explain(self, request: Request) -> Response:

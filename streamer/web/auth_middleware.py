@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final, NamedTuple
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -13,12 +13,18 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamer.web import cookies
 from streamer.web.access_checks import is_loopback
+from streamer.web.audit_log import AuditLog
 from streamer.web.permissions import is_signed_route, may_use_route
 from streamer.web.problems import problem_response
 from streamer.web.proxy import TrustedProxy
 from streamer.web.sessions import Session, SessionStore
 from streamer.web.users import LOCAL_USER, User, UserDirectory
 
+_REFUSALS: Final = (
+    HTTPStatus.FORBIDDEN,
+    HTTPStatus.MISDIRECTED_REQUEST,
+    HTTPStatus.TOO_MANY_REQUESTS,
+)
 _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 
 
@@ -41,22 +47,25 @@ class AuthMiddleware:
         people: UserDirectory,
         sessions: SessionStore,
         proxy: TrustedProxy,
+        audit: AuditLog,
     ) -> None:
         self._app, self._routes = app, routes
-        self._users, self._sessions, self._proxy = people, sessions, proxy
+        self._users, self._sessions, self._proxy, self._audit = people, sessions, proxy, audit
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        request = Request(scope)
+        send = self._send_with_audit(request, send)
         if is_signed_route(
             _route_path(self._routes, scope)
         ):  # sent by a vendor, not by a user or a page of ours
             scope["person"] = None
             await self._app(scope, receive, send)
             return
-        request = Request(scope)
-        session = self._sessions.find(request.cookies.get(cookies.SESSION_COOKIE, ""))
+        session_token = cookies.read_cookie(request, cookies.SESSION_COOKIE, self._proxy.is_https(request))
+        session = self._sessions.find(session_token)
         identity = self._authenticate(request, session)
         user = None if isinstance(identity, AuthRefusal) else identity
         scope["person"] = user
@@ -64,11 +73,27 @@ class AuthMiddleware:
         if response is not None:
             await response(scope, receive, send)
         elif session is not None and not self._users.is_open:
-            await _run_until_session_ends(
-                self._app, scope, receive, send, session, self._sessions.remaining_s(session)
-            )
+            remaining_s = self._sessions.remaining_s(session)
+            with self._sessions.in_use(session):
+                await _run_until_session_ends(self._app, scope, receive, send, session, remaining_s)
         else:
             await self._app(scope, receive, send)
+
+    def _send_with_audit(self, request: Request, send: Send) -> Send:
+        """Return a `send` that logs the refusal of a request; the form to log in logs its own."""
+
+        async def audited_send(message: Message) -> None:
+            if message["type"] == "http.response.start" and _is_refusal(request, message["status"]):
+                self._audit.record_refusal(
+                    request,
+                    "request refused",
+                    status=message["status"],
+                    method=request.method,
+                    path=request.scope["path"],
+                )
+            await send(message)
+
+        return audited_send
 
     def _authenticate(self, request: Request, session: Session | None) -> User | AuthRefusal | None:
         if self._users.is_open:
@@ -86,7 +111,8 @@ class AuthMiddleware:
             )
         if session is not None:
             return self._users.by_name(session.name)
-        return self._users.by_display_token(request.cookies.get(cookies.DISPLAY_COOKIE, ""))
+        is_https = self._proxy.is_https(request)
+        return self._users.by_display_token(cookies.read_cookie(request, cookies.DISPLAY_COOKIE, is_https))
 
     def _early_response(self, request: Request, identity: User | AuthRefusal | None) -> Response | None:
         """Return a refusal or a redirect; None: pass the request on to its route."""
@@ -137,6 +163,7 @@ class AuthMiddleware:
         if display is None:
             return problem_response(HTTPStatus.UNAUTHORIZED, "display: unknown token")
         assert display.view is not None
+        self._audit.record(request, "display login", display.name)
         response = _redirect_to_view(request, display.view)
         cookies.set_cookie(
             response, cookies.DISPLAY_COOKIE, token, cookies.YEAR_S, self._proxy.is_https(request)
@@ -169,7 +196,20 @@ def _wants_html(request: Request) -> bool:
 
 
 def _path_and_query(request: Request) -> str:
-    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    """Return the path and query as they were sent. `request.url` would be built from the Host header."""
+    query = request.scope["query_string"].decode("latin-1")
+    return quote(request.scope["path"]) + (f"?{query}" if query else "")
+
+
+def _is_refusal(request: Request, status: int) -> bool:
+    """Tell whether a response refuses a request, other than asking to log in or answering the form."""
+    path = request.scope["path"]
+    if path == "/login" and status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.TOO_MANY_REQUESTS):
+        return False
+    if status != HTTPStatus.UNAUTHORIZED:
+        return status in _REFUSALS
+    has_credentials = "authorization" in request.headers or "display" in request.query_params
+    return has_credentials or path.startswith("/ingest/")
 
 
 def _is_same_origin(request: Request) -> bool:

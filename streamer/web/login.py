@@ -9,8 +9,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from streamer.runtime.clock import Clock
 from streamer.web import cookies
-from streamer.web.login_throttle import LoginThrottle
+from streamer.web.audit_log import AuditLog
+from streamer.web.known_devices import KnownDevices, device_cookie
+from streamer.web.login_throttle import LoginAttempt, LoginThrottle
 from streamer.web.proxy import TrustedProxy
 from streamer.web.request_body import BODY_TIMEOUT_S, read_body
 from streamer.web.sessions import SESSION_LIFETIME_MS, SessionStore
@@ -67,8 +70,10 @@ LOGIN_TEXTS: Final[dict[str, dict[str, str]]] = {
 
 
 def login_routes(
-    users: UserDirectory, sessions: SessionStore, throttle: LoginThrottle, proxy: TrustedProxy
+    users: UserDirectory, sessions: SessionStore, proxy: TrustedProxy, clock: Clock, audit: AuditLog
 ) -> list[Route]:
+    throttle, devices = LoginThrottle(clock), KnownDevices(users.password_hashes(), clock)
+
     async def login_page(request: Request) -> Response:
         next_path = _local_path(request.query_params.get("next", ""))
         if request.scope["person"] is not None and not request.query_params.get("next"):
@@ -79,28 +84,38 @@ def login_routes(
         body = await read_body(request, BODY_TIMEOUT_S, _MAX_FORM_BYTES)
         form = dict(parse_qsl(body.decode("utf-8", "replace")))
         name, next_path = form.get("name", "")[:200], _local_path(form.get("next", ""))
-        wait_s = throttle.register_attempt(proxy.client_address(request), name)
+        is_https, known_name = proxy.is_https(request), name if users.by_name(name) else None
+        device = cookies.read_cookie(request, device_cookie(name), is_https)
+        attempt = LoginAttempt(proxy.client_address(request), name, devices.device_id(name, device))
+        wait_s = throttle.register_attempt(attempt)
         if wait_s:
+            audit.record_refusal(request, "login refused", known_name or "")
             message = LOGIN_TEXTS[_language(request)]["wait"].format(wait_s)
             response = _login_response(request, message, next_path, HTTPStatus.TOO_MANY_REQUESTS)
             response.headers["retry-after"] = str(wait_s)
             return response
         if await users.by_password(name, form.get("password", "")) is None:
+            audit.record_refusal(request, "login failed", known_name or "")
             return _login_response(
                 request, LOGIN_TEXTS[_language(request)]["wrong"], next_path, HTTPStatus.UNAUTHORIZED
             )
-        throttle.record_success(name)
-        sessions.end(request.cookies.get(cookies.SESSION_COOKIE, ""))
-        redirect = RedirectResponse(next_path, HTTPStatus.SEE_OTHER)
-        token, is_https = sessions.begin(name), proxy.is_https(request)
+        throttle.record_success(attempt)
+        audit.record(request, "login", name)
+        sessions.end(cookies.read_cookie(request, cookies.SESSION_COOKIE, is_https))
+        redirect, token = RedirectResponse(next_path, HTTPStatus.SEE_OTHER), sessions.begin(name)
         cookies.set_cookie(redirect, cookies.SESSION_COOKIE, token, SESSION_LIFETIME_MS // 1000, is_https)
+        device = devices.issue(name, device)
+        cookies.set_cookie(redirect, device_cookie(name), device, cookies.YEAR_S, is_https)
         return redirect
 
     async def log_out(request: Request) -> Response:
-        sessions.end(request.cookies.get(cookies.SESSION_COOKIE, ""))
+        is_https = proxy.is_https(request)
+        if request.scope["person"] is not None:
+            audit.record(request, "logout")
+        sessions.end(cookies.read_cookie(request, cookies.SESSION_COOKIE, is_https))
         response = RedirectResponse("/login", HTTPStatus.SEE_OTHER)
         for name in (cookies.SESSION_COOKIE, cookies.DISPLAY_COOKIE):
-            cookies.delete_cookie(response, name)
+            cookies.delete_cookie(response, name, is_https)
         return response
 
     async def current_user(request: Request) -> Response:

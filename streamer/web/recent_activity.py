@@ -31,8 +31,10 @@ class RecentCounter:
         while len(self._times) > self._max_names:
             self._times.popitem(last=False)
 
-    def clear(self, name: str) -> None:
-        self._times.pop(name, None)
+    def take_back(self, name: str) -> None:
+        """Take back the last event that was counted."""
+        if times := self._times.get(name):
+            times.pop()
 
     def _recent_times(self, name: str) -> deque[int]:
         times = self._times.get(name, deque())

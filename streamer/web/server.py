@@ -12,7 +12,7 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -33,14 +33,15 @@ from streamer.runtime.clock import Clock, StoreClock
 from streamer.runtime.gc_tuning import freeze_startup_objects
 from streamer.runtime.retry import retry_refused
 from streamer.settings import Settings
+from streamer.settings.value_types import duration_ms
 from streamer.store.layout import ALERTS_NAME
 from streamer.store.redis import RedisDocument, RedisStore
 from streamer.web import api, drill_down, login, pages, problems
 from streamer.web.alert_routes import AlertRoutes
+from streamer.web.audit_log import AuditLog
 from streamer.web.auth_middleware import AuthMiddleware
 from streamer.web.connection import ConnectionLimits, OpenConnections, limited_protocol
 from streamer.web.heavy_questions import HEAVY_PATHS, HeavyQuestions, QuestionGate, QuestionLimits
-from streamer.web.login_throttle import LoginThrottle
 from streamer.web.permissions import ROUTE_PERMISSIONS
 from streamer.web.pipeline_health import PipelineHealth, not_ready_reason
 from streamer.web.proxy import TrustedProxy
@@ -61,8 +62,11 @@ CLOCK_INTERVAL_S: Final = 1.0
 """Interval of comparing the own clock with that of the store."""
 SECURITY_HEADERS: Final = {
     "content-security-policy": (
-        "default-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
+        "connect-src 'self'; object-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",  # without any, forms would send no Origin to check
 }
@@ -100,18 +104,19 @@ def application(
             coordinator,
         )
     )
-    users, sessions, proxy = UserDirectory(settings), SessionStore(clock), TrustedProxy(settings.proxy)
+    users, proxy = UserDirectory(settings), TrustedProxy(settings.proxy)
+    sessions, audit = SessionStore(clock, duration_ms(settings.session_idle)), AuditLog(clock, proxy)
     questions, scrapes = HeavyQuestions(), HeavyQuestions(SCRAPE_LIMITS)
     routes = [
         *_monitoring_routes(reader, refresher, settings, clock, coordinator, scrapes),
         *api.reading_routes(reader, settings, clock, questions),
-        *AlertRoutes(reader, pipeline_health, coordinator, settings.names, clock).routes(),
+        *AlertRoutes(reader, pipeline_health, coordinator, settings.names, clock, audit).routes(),
         *RuleStatusRoutes(reader, coordinator, clock).routes(),
-        *SilenceRoutes(reader, coordinator, silencing, settings.names, clock).routes(),
+        *SilenceRoutes(reader, coordinator, silencing, settings.names, clock, audit).routes(),
         *drill_down.drill_down_routes(reader, clock, questions),
         *streams.routes(),
         *pages.page_routes(static_files),
-        *login.login_routes(users, sessions, LoginThrottle(clock), proxy),
+        *login.login_routes(users, sessions, proxy, clock, audit),
     ]
     if publish is not None:
         routes += WebhookRoutes(settings, publish, clock, proxy, timeouts).routes()
@@ -129,8 +134,11 @@ def application(
     )
     app.state.streams, app.state.heavy_questions = streams, (questions, scrapes)
     app.add_middleware(QuestionGate, questions={**dict.fromkeys(HEAVY_PATHS, questions), "/metrics": scrapes})
-    app.add_middleware(AuthMiddleware, routes=routes, people=users, sessions=sessions, proxy=proxy)
-    app.add_middleware(SecurityHeaders)
+    app.router.redirect_slashes = False  # its redirects are built from the Host header
+    app.add_middleware(
+        AuthMiddleware, routes=routes, people=users, sessions=sessions, proxy=proxy, audit=audit
+    )
+    app.add_middleware(SecurityHeaders, proxy=proxy)
     return app
 
 
@@ -188,19 +196,28 @@ def _monitoring_routes(
     ]
 
 
-class SecurityHeaders:
-    """Add SECURITY_HEADERS to every response."""
+HTTPS_HEADERS: Final = {"strict-transport-security": "max-age=31536000"}
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+
+class SecurityHeaders:
+    """Add SECURITY_HEADERS to every response, and HTTPS_HEADERS over https."""
+
+    def __init__(self, app: ASGIApp, proxy: TrustedProxy) -> None:
+        self._app, self._proxy = app, proxy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        is_https = self._proxy.is_https(HTTPConnection(scope))
+        headers = SECURITY_HEADERS | (HTTPS_HEADERS if is_https else {})
+
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(SECURITY_HEADERS)
+                MutableHeaders(scope=message).update(headers)
             await send(message)
 
-        await self._app(scope, receive, send_with_headers if scope["type"] == "http" else send)
+        await self._app(scope, receive, send_with_headers)
 
 
 async def run_server(settings: Settings, publish: PublishRecord | None = None) -> None:

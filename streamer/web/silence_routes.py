@@ -1,5 +1,6 @@
 """Routes of `/api/v1/silences`: list, create and end silences, within the user's data scope."""
 
+import asyncio
 from http import HTTPStatus
 from typing import Final
 
@@ -17,18 +18,22 @@ from streamer.delivery.silencing import SilenceService, linked_silences
 from streamer.panes.pane_keys import ALL
 from streamer.readings.query import QueryError, key_values
 from streamer.readings.reader import MetricsReader
+from streamer.readings.window_query import rfc3339_from_ms
 from streamer.runtime.clock import Clock
 from streamer.web import alert_actions
 from streamer.web.alert_actions import author_name, parse_action, run_alert_action
 from streamer.web.alert_routes import requested_rule, require_coordinator
 from streamer.web.alert_view import NamesByDimension
 from streamer.web.api import check_parameters, json_response, require_data_scope
+from streamer.web.audit_log import AuditLog
 from streamer.web.paging import PAGE_PARAMETERS, list_page
 from streamer.web.permissions import DataScope, Forbidden
 
 SILENCES_PATH: Final = "/api/v1/silences"
 MAX_SILENCES: Final = 1_000
 """Most silences at a time, and of a page."""
+MAX_USER_SILENCES: Final = 100
+"""Most silences of one author at a time."""
 
 
 class SilenceView(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,9 +61,11 @@ class SilenceRoutes:
         silencing: SilenceService | None,
         names: NamesByDimension,
         clock: Clock,
+        audit: AuditLog,
     ) -> None:
         self._reader, self._coordinator, self._silencing = reader, coordinator, silencing
-        self._names, self._clock = names, clock
+        self._names, self._clock, self._audit = names, clock, audit
+        self._creating = asyncio.Lock()
 
     def routes(self) -> list[Route]:
         return [
@@ -93,7 +100,19 @@ class SilenceRoutes:
         _check_group_access(data_scope, rule, key)
         until_ms = action.ends_at(self._clock())
         author = author_name(data_scope.user)
-        silence = await run_alert_action(silencing.silence(rule.name, key, until_ms, author, action.comment))
+        async with self._creating:  # two at once would both find room for the last one
+            await self._require_room(author)
+            silence = await run_alert_action(
+                silencing.silence(rule.name, key, until_ms, author, action.comment)
+            )
+        self._audit.record(
+            request,
+            "silence created",
+            silence=silence.id,
+            rule=rule.name,
+            key=key,
+            until=rfc3339_from_ms(until_ms),
+        )
         response = json_response(
             [self._silence_view(require_coordinator(self._coordinator).state, silence, data_scope)]
         )
@@ -117,7 +136,22 @@ class SilenceRoutes:
         if not self._may_end(data_scope, record, silence):
             raise Forbidden(_ALL_TEAMS)
         await run_alert_action(silencing.unsilence(silence_id))
+        self._audit.record(
+            request, "silence ended", silence=silence_id, rule=silence.rule, key=silence.key, by=silence.by
+        )
         return Response(status_code=HTTPStatus.NO_CONTENT)
+
+    async def _require_room(self, author: str) -> None:
+        """Raise HTTPException (409) if the author, or all together, have too many silences."""
+        coordinator = require_coordinator(self._coordinator)
+        record = await run_alert_action(coordinator.update(lambda unchanged: unchanged))
+        authors = [silence.by for silence in record.silences.values() if silence.until > self._clock()]
+        if authors.count(author) >= MAX_USER_SILENCES:
+            detail = f"you have {MAX_USER_SILENCES} silences already: end some, or silence a whole rule"
+            raise HTTPException(HTTPStatus.CONFLICT, detail)
+        if len(authors) >= MAX_SILENCES:
+            detail = f"there are {MAX_SILENCES} silences already: end some, or silence a whole rule"
+            raise HTTPException(HTTPStatus.CONFLICT, detail)
 
     def _require_silencing(self) -> SilenceService:
         if self._silencing is None:

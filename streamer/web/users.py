@@ -51,6 +51,14 @@ class UserDirectory:
         }
         self._proxy_role = settings.proxy.role if settings.proxy else None
 
+    def password_hashes(self) -> dict[str, str]:
+        """Return the hashes of those who can log in by password, by name."""
+        return {
+            name: user.password.get_secret_value()
+            for name, user in self._users.items()
+            if user.password is not None
+        }
+
     def by_name(self, name: str) -> User | None:
         return _user_from_settings(name, self._users[name]) if name in self._users else None
 

@@ -13,6 +13,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from streamer.web import pages
+from streamer.web.proxy import TrustedProxy
 from streamer.web.server import SecurityHeaders
 from tests.parts.server import free_port
 
@@ -55,7 +56,7 @@ class ScriptedServer:
             Route("/api/v1/stream", self._stream),
             *pages.page_routes(pages.load_files()),
         ]
-        app = SecurityHeaders(Starlette(routes=routes))
+        app = SecurityHeaders(Starlette(routes=routes), TrustedProxy(None))
         config = uvicorn.Config(app, port=self.port, log_level="error", timeout_graceful_shutdown=1)
         self._server = uvicorn.Server(config)
         self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]

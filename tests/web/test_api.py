@@ -189,7 +189,9 @@ async def test_every_answer_carries_the_security_headers() -> None:
     async with api_client(await busy_center()) as client:
         for path in ("/", "/metrics", "/healthz", "/api/v1/readings", "/nothing"):
             response = await client.get(path)
-            assert response.headers["content-security-policy"].startswith("default-src 'self'"), path
+            policy = response.headers["content-security-policy"].split("; ")
+            assert {"default-src 'none'", "object-src 'none'", "base-uri 'none'"} <= {*policy}, path
+            assert not any("unsafe" in directive or "*" in directive for directive in policy)
             assert response.headers["x-content-type-options"] == "nosniff"
 
 

@@ -1,5 +1,6 @@
 """Silences: who may create them for which alerts, for how long, and that they end."""
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from functools import partial
@@ -11,6 +12,7 @@ from streamer.delivery.alert_state import AlertSilence, add_silence
 from streamer.delivery.silencing import SilenceService, SilencingUnavailable
 from streamer.events.counting_rules import DAY, HOUR, MINUTE, SECOND
 from streamer.store.memory_documents import MemoryDocument
+from streamer.web import silence_routes
 from tests.readings.small_center import NOW
 from tests.web.alerted_center import EVERYTHING, SETTINGS, AlertedServer, alerted_server
 
@@ -57,6 +59,20 @@ async def test_the_pages_of_silences_are_the_list(alert_server: AlertedServer) -
     pages = json.loads(first.body) + await list_silences(alert_server, path=path)
     assert pages == await list_silences(alert_server)
     assert [one["until"] - NOW for one in pages] == [10 * MINUTE, 10 * MINUTE, 20 * MINUTE, 30 * MINUTE]
+
+
+async def test_silences_of_one_user_and_of_all_are_limited(
+    alert_server: AlertedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silence_routes, "MAX_USER_SILENCES", 2)
+    monkeypatch.setattr(silence_routes, "MAX_SILENCES", 3)
+    answers = await asyncio.gather(*(begin(alert_server, **BILLING, minutes=10) for _ in range(4)))
+    assert sorted(status for status, _ in answers) == [201, 201, 409, 409]
+    assert (await begin(alert_server, "admin", **BILLING, minutes=10))[0] == 201
+    status, problem = await begin(alert_server, "admin", **BILLING, minutes=10)
+    assert (status, problem["detail"].partition(":")[0]) == (409, "there are 3 silences already")
+    alert_server.clock.now += 10 * MINUTE
+    assert (await begin(alert_server, **BILLING, minutes=10))[0] == 201
 
 
 async def test_a_silence_is_shown_until_it_is_over(alert_server: AlertedServer) -> None:

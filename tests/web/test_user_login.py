@@ -3,15 +3,17 @@
 import asyncio
 import json
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from click.testing import CliRunner
 from starlette.applications import Starlette
 from starlette.types import Message
 
 from streamer.cli import main
-from streamer.events.counting_rules import HOUR, MINUTE, SECOND
+from streamer.events.counting_rules import DAY, HOUR, MINUTE, SECOND
 from streamer.readings.reader import MetricsReader
 from streamer.settings import (
     DisplaySettings,
@@ -24,7 +26,7 @@ from streamer.settings import (
 from streamer.web import credentials
 from streamer.web.access_checks import check_users, is_loopback
 from streamer.web.credentials import new_token, password_hash, token_hash
-from streamer.web.login_throttle import LoginThrottle
+from streamer.web.login_throttle import LoginAttempt, LoginThrottle
 from streamer.web.server import application
 from streamer.web.sessions import MAX_SESSIONS, SessionStore
 from tests.readings.small_center import NOW, SmallCenter
@@ -32,7 +34,8 @@ from tests.web.asgi_client import AsgiResponse, Headers, scope, send_request
 
 HASH = password_hash("open sesame")
 DISPLAY = new_token()
-ANN = UserSettings(role="admin", password=HASH, tokens=[token_hash("of ann")])
+CHEAP_HASH = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash("open sesame")
+ANN = UserSettings(role="admin", password=CHEAP_HASH, tokens=[token_hash("of ann")])
 SETTINGS = Settings(
     users={"ann": ANN, "eve": UserSettings(role="viewer", tokens=[token_hash("of eve")])},
     displays={"lobby": DisplaySettings(token=token_hash(DISPLAY), view="tv")},
@@ -111,12 +114,84 @@ async def test_a_name_nobody_has_takes_as_long_as_one_that_somebody_has(
 
 async def test_a_session_ends_after_twelve_hours() -> None:
     clock = SettableClock()
-    app = login_app(clock=clock)
+    app = login_app(SETTINGS.model_copy(update={"session_idle": timedelta(hours=12)}), clock)
     mine = session(await log_in(app))
     clock.now += 12 * HOUR - 1
     assert await me(app, cookies=mine) == "ann"
     clock.now += 1
     assert await me(app, cookies=mine) == 401
+
+
+async def test_a_session_ends_after_an_hour_without_a_request_but_not_under_a_stream() -> None:
+    clock = SettableClock()
+    app = login_app(clock=clock)
+    mine, idle = session(await log_in(app)), session(await log_in(app))
+    for _ in range(3):
+        clock.now += HOUR - 1
+        assert await me(app, cookies=mine) == "ann"
+    assert await me(app, cookies=idle) == 401
+    sessions = SessionStore(clock, HOUR)
+    token = sessions.begin("ann")
+    opened = sessions.find(token)
+    assert opened is not None
+    with sessions.in_use(opened):
+        clock.now += 5 * HOUR
+        assert sessions.find(token) is opened
+        clock.now += HOUR
+    clock.now += HOUR - 1
+    assert sessions.find(token) is opened
+    clock.now += HOUR
+    assert sessions.find(token) is None
+
+
+async def test_over_https_a_cookie_with_a_bare_name_is_no_session() -> None:
+    app = login_app()
+    secure = (await log_in(app, scheme="https")).cookies["__Host-streamer_session"].partition(";")[0]
+    assert await me(app, scheme="https", cookies={"__Host-streamer_session": secure}) == "ann"
+    assert await me(app, scheme="https", cookies={"streamer_session": secure}) == 401
+    gone = await send_request(
+        app, "/logout", "POST", scheme="https", cookies={"__Host-streamer_session": secure}
+    )
+    assert {"__Host-streamer_session", "__Host-streamer_display"} == gone.cookies.keys()
+    assert all(cookie.endswith("Secure") for cookie in gone.cookies.values())
+
+
+@pytest.mark.parametrize(
+    ("address", "headers", "scheme", "expected"),
+    [
+        ("192.0.2.1", {}, "http", None),
+        ("192.0.2.1", {}, "https", "max-age=31536000"),
+        ("10.0.0.1", {"x-forwarded-proto": "https"}, "http", "max-age=31536000"),
+        ("192.0.2.1", {"x-forwarded-proto": "https"}, "http", None),
+    ],
+)
+async def test_https_is_for_good_where_there_is_https(
+    address: str, headers: Headers, scheme: str, expected: str | None
+) -> None:
+    for path in ("/login", "/nothing", "/api/v1/readings"):
+        answer = await send_request(login_app(), path, headers=headers, address=address, scheme=scheme)
+        assert answer.headers.get("strict-transport-security") == expected, path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/login/",
+        "/supervisor/",
+        "/supervisor",
+        "/?display=" + DISPLAY,
+        "//evil.example/",
+        "/api/v1/readings/",
+    ],
+)
+async def test_no_redirect_is_built_from_a_host(path: str) -> None:
+    said = {"host": "evil.example", "x-forwarded-host": "evil.example", "accept": "text/html"}
+    for address in ("192.0.2.1", "10.0.0.1"):
+        location = (await send_request(login_app(), path, headers=said, address=address)).headers.get(
+            "location"
+        )
+        assert location is None or (location.startswith("/") and location[1:2] not in ("/", "\\"))
+        assert "evil" not in (location or "").partition("next=")[0]
 
 
 async def test_logging_in_again_ends_the_session_before() -> None:
@@ -130,10 +205,12 @@ async def test_cookies_are_for_no_script_no_other_site_and_https_alone_where_the
     app = login_app()
     plain = (await log_in(app)).cookies["streamer_session"].partition("; ")[2]
     assert plain == "HttpOnly; Max-Age=43200; Path=/; SameSite=strict"
-    secure = (await log_in(app, scheme="https")).cookies["streamer_session"]
-    assert secure.endswith("; SameSite=strict; Secure")
+    secure = (await log_in(app, scheme="https")).cookies["__Host-streamer_session"]
+    assert secure.partition("; ")[2] == "HttpOnly; Max-Age=43200; Path=/; SameSite=strict; Secure"
     said = {"x-forwarded-proto": "https"}
-    assert "Secure" in (await log_in(app, headers=said, address="10.0.0.1")).cookies["streamer_session"]
+    assert (
+        "Secure" in (await log_in(app, headers=said, address="10.0.0.1")).cookies["__Host-streamer_session"]
+    )
     assert "Secure" not in (await log_in(app, headers=said, address="10.0.0.2")).cookies["streamer_session"]
     display = await send_request(app, f"/?display={DISPLAY}")
     kept = display.cookies["streamer_display"].partition("; ")[2]
@@ -165,6 +242,12 @@ def test_beyond_the_most_the_oldest_session_ends() -> None:
         ("//evil.example", "/"),
         ("/\\evil.example", "/"),
         ("/\tevil", "/"),
+        ("/\\/evil.example", "/"),
+        ("\\\\evil.example", "/"),
+        ("///evil.example", "/"),
+        (" //evil.example", "/"),
+        ("/\n/evil.example", "/"),
+        ("http:evil.example", "/"),
         ("javascript:alert(1)", "/"),
     ],
 )
@@ -199,17 +282,75 @@ async def test_a_form_is_short() -> None:
 # How often it may be tried.
 
 
-async def test_after_ten_tries_a_name_has_to_wait() -> None:
+async def test_after_ten_failures_a_name_has_to_wait_where_they_came_from_and_nowhere_else() -> None:
     clock = SettableClock()
     app = login_app(clock=clock)
-    for number in range(10):
-        assert (await log_in(app, password="wrong", address=f"192.0.2.{number}")).status == 401
-    refused = await log_in(app, address="192.0.2.99")
+    for _ in range(10):
+        assert (await log_in(app, password="wrong", address="192.0.2.9")).status == 401
+    refused = await log_in(app, address="192.0.2.9")
     assert (refused.status, refused.headers["retry-after"]) == (429, "300")
+    assert (await log_in(app, address="192.0.2.10")).status == 303
     clock.now += 5 * MINUTE - 1
-    assert (await log_in(app, address="192.0.2.99")).status == 429
+    assert (await log_in(app, address="192.0.2.9")).status == 429
     clock.now += 1
-    assert (await log_in(app, address="192.0.2.99")).status == 303
+    assert (await log_in(app, address="192.0.2.9")).status == 303
+
+
+def device(answer: AsgiResponse) -> Headers:
+    return {
+        name: value.partition(";")[0]
+        for name, value in answer.cookies.items()
+        if name.startswith("streamer_device_")
+    }
+
+
+async def test_nobody_elsewhere_locks_a_user_out_of_a_device_they_have_used() -> None:
+    app = login_app()
+    known = device(await log_in(app, address="198.51.100.1"))
+    assert len(known) == 1
+    for number in range(60):
+        await log_in(app, password="wrong", address=f"192.0.2.{number}")
+    for _ in range(25):
+        await log_in(app, password="wrong", address="198.51.100.1")  # also behind the same address
+    assert (await log_in(app, address="203.0.113.5")).status == 429
+    assert (await log_in(app, address="198.51.100.1")).status == 429
+    assert (await log_in(app, address="198.51.100.1", cookies=known)).status == 303
+    assert (await log_in(app, address="203.0.113.5", cookies=known)).status == 303
+
+
+@pytest.mark.parametrize(
+    ("sentence", "changes"),
+    [
+        ("the user's own", {}),
+        ("forged", {"value": "0" * 32 + f".{NOW}." + "0" * 64}),
+        ("cut", {"value": ""}),
+        ("of another user", {"name": "bob"}),
+        ("of before the password was changed", {"password": password_hash("open sesame")}),
+        ("older than a year", {"later_ms": 366 * DAY}),
+    ],
+)
+async def test_only_a_device_of_the_user_is_known(sentence: str, changes: dict[str, Any]) -> None:
+    people = {"ann": ANN, "bob": UserSettings(role="admin", password=CHEAP_HASH)}
+    clock = SettableClock()
+    cookie = device(await log_in(login_app(Settings(users=people), clock), changes.get("name", "ann")))
+    (value,) = cookie.values()
+    (own_name,) = device(await log_in(login_app(Settings(users=people), clock)))
+    if "password" in changes:
+        people["ann"] = UserSettings(role="admin", password=changes["password"])
+    clock.now += changes.get("later_ms", 0)
+    app, cookies = login_app(Settings(users=people), clock), {own_name: changes.get("value", value)}
+    for _ in range(10):
+        await log_in(app, password="wrong")
+    assert (await log_in(app, cookies=cookies)).status == (303 if not changes else 429), sentence
+
+
+async def test_a_known_device_has_ten_failures_of_its_own() -> None:
+    app = login_app()
+    known = device(await log_in(app))
+    for _ in range(10):
+        assert (await log_in(app, password="wrong", cookies=known)).status == 401
+    assert (await log_in(app, cookies=known)).status == 429
+    assert (await log_in(app)).status == 303
 
 
 async def test_a_form_that_does_not_arrive_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +371,8 @@ async def test_a_form_that_does_not_arrive_is_given_up(monkeypatch: pytest.Monke
 
 def attempt_waits(throttle: LoginThrottle, addresses: Iterable[str], name: str = "") -> list[int]:
     return [
-        throttle.register_attempt(address, name or f"name {place}") for place, address in enumerate(addresses)
+        throttle.register_attempt(LoginAttempt(address, name or f"name {place}"))
+        for place, address in enumerate(addresses)
     ]
 
 
@@ -248,24 +390,39 @@ def test_an_address_may_try_so_often(sentence: str, addresses: list[str], refuse
     assert sum(wait > 0 for wait in attempt_waits(LoginThrottle(lambda: NOW), addresses)) == refused, sentence
 
 
-def test_success_clears_the_name_but_not_the_address() -> None:
+@pytest.mark.parametrize(
+    ("sentence", "addresses", "refused"),
+    [
+        ("fifty of a name from anywhere", [f"192.0.2.{number}" for number in range(50)], 0),
+        ("not one more", [f"192.0.2.{number}" for number in range(51)], 1),
+        ("ten of a name from an address", ["192.0.2.1"] * 10, 0),
+        ("not one more from there", ["192.0.2.1"] * 11, 1),
+    ],
+)
+def test_a_name_may_be_tried_so_often(sentence: str, addresses: list[str], refused: int) -> None:
+    waits = attempt_waits(LoginThrottle(lambda: NOW), addresses, "ann")
+    assert sum(wait > 0 for wait in waits) == refused, sentence
+
+
+def test_a_success_counts_for_nothing_and_takes_no_failure_back() -> None:
     throttle = LoginThrottle(lambda: NOW)
-    for _ in range(2):
-        assert not any(attempt_waits(throttle, (f"192.0.2.{number}" for number in range(10)), "ann"))
-        throttle.record_success("ann")
-    for number in range(10):
-        assert not any(attempt_waits(throttle, ["198.51.100.1"] * 2, f"own account {number}"))
-        throttle.record_success(f"own account {number}")
-    assert throttle.register_attempt("198.51.100.1", "ann") == 300
+    own, other = LoginAttempt("198.51.100.1", "own account"), LoginAttempt("198.51.100.1", "ann")
+    for _ in range(30):
+        assert not throttle.register_attempt(own)
+        throttle.record_success(own)
+    assert attempt_waits(throttle, ["198.51.100.1"] * 10, "ann") == [0] * 10
+    throttle.register_attempt(own)
+    throttle.record_success(own)
+    assert throttle.register_attempt(other) == 300
 
 
 def test_the_wait_ends_when_the_first_try_is_forgotten() -> None:
     clock = SettableClock()
     throttle = LoginThrottle(clock)
     for _ in range(10):
-        assert not throttle.register_attempt("192.0.2.1", "ann")
+        assert not throttle.register_attempt(LoginAttempt("192.0.2.1", "ann"))
         clock.now += 10 * SECOND
-    assert throttle.register_attempt("192.0.2.1", "ann") == 200
+    assert throttle.register_attempt(LoginAttempt("192.0.2.1", "ann")) == 200
 
 
 # Tokens, displays, proxies.
