@@ -1,18 +1,20 @@
 """ProcessingContext without Kafka: partitions over logs in memory, and what the store then holds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from streamer.events.counting_rules import CountingRules
 from streamer.events.decoding import KafkaRecord
 from streamer.metrics.tally import BUCKETS, COUNTS, DURATIONS, FIRST_BUCKET
-from streamer.operations.comparison import read_store_state
+from streamer.operations.comparison import StoreState, read_store_state
 from streamer.panes.pane_keys import SEPARATOR, Cell
 from streamer.store.port import LogPosition, Partition, StateStore
 from streamer.worker.pipeline import DeadLetter, PartitionProcessor, ProcessingContext
 from tests.strategies import START
 
 FIRST = LogPosition("first", 0, b"--------")
-Tallies = dict[tuple[str, int, str], dict[str, int]]
+TallyPlace = tuple[str, int, str]
+"""Family, pane and field."""
+Tallies = dict[TallyPlace, dict[str, int]]
 
 
 class RecordedDeadLetters:
@@ -65,13 +67,27 @@ def cell_field(cell: Cell) -> str:
 
 async def stored_tallies(store: StateStore) -> Tallies:
     """All tallies of a store that are not empty, by family, pane and field."""
-    store_state = await read_store_state(store)
-    tallies: Tallies = {}
+    return dict(tallies_of(await read_store_state(store)))
+
+
+def tallies_of(store_state: StoreState) -> Iterator[tuple[TallyPlace, dict[str, int]]]:
+    """Yield the tallies that are not empty, hour by hour."""
     for family, hour in store_state.panes:
         if family == "counters":
             continue
         for (pane, group), tally in store_state.tallies(family, hour).items():
             field = group if isinstance(group, str) else cell_field(group)
             if named_counts := {name: amount for name, amount in tally_by_name(tally).items() if amount}:
-                tallies[family, pane, field] = named_counts
-    return tallies
+                yield (family, pane, field), named_counts
+
+
+def differing_tallies(
+    store_state: StoreState, wanted: Tallies
+) -> Iterator[tuple[TallyPlace, dict[str, int] | None, dict[str, int] | None]]:
+    """Yield place, found and wanted tally where both differ. Nothing is kept of what is found."""
+    missing = dict(wanted)
+    for place, found in tallies_of(store_state):
+        if (expected := missing.pop(place, None)) != found:
+            yield place, found, expected
+    for place, expected in missing.items():
+        yield place, None, expected

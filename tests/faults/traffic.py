@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain, count
 from random import Random
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from streamer.demo.event_encoding import SimulatedMessage
 from streamer.demo.simulator import CenterPlan, SimulatedCenter
 from streamer.events.counting_rules import SECOND, CountingRules
 from streamer.events.decoding import KafkaRecord, decode
-from streamer.events.models import RejectedEvent
+from streamer.events.models import Event, RejectedEvent
 from tests.counting import Tallies
 from tests.test_exactness import expected_tallies
 
@@ -66,12 +66,25 @@ class Expected(NamedTuple):
     tallies: Tallies
 
 
-def expected(records: Sequence[KafkaRecord], rules: CountingRules) -> Expected:
-    decoded = [(record, decode(record, rules)) for record in records]
-    rejected = [record for record, event in decoded if isinstance(event, RejectedEvent)]
-    return Expected(
-        Counter(record.topic for record in records),
-        Counter(record.topic for record in rejected),
-        {f"{record.topic}:{record.partition}:{record.offset}" for record in rejected},
-        expected_tallies([event for _, event in decoded if not isinstance(event, RejectedEvent)], rules),
-    )
+class EventCollector:
+    """Takes records one by one, and keeps of each no more than the oracle needs."""
+
+    def __init__(self, rules: CountingRules) -> None:
+        self._rules = rules
+        self._counted: Counter[str] = Counter()
+        self._rejected: Counter[str] = Counter()
+        self._letters: set[str] = set()
+        self._events: list[Event] = []
+
+    def add(self, record: KafkaRecord) -> None:
+        event = decode(record, self._rules)
+        self._counted[record.topic] += 1
+        if isinstance(event, RejectedEvent):
+            self._rejected[record.topic] += 1
+            self._letters.add(f"{record.topic}:{record.partition}:{record.offset}")
+        else:
+            self._events.append(event)
+
+    def expected(self) -> Expected:
+        tallies = expected_tallies(self._events, self._rules)
+        return Expected(self._counted, self._rejected, self._letters, tallies)
