@@ -25,6 +25,7 @@ from streamer.worker.kafka import (
     ensure_topics,
     topic_retention_ms,
 )
+from streamer.worker.kafka_rights import ingest_rights, require_rights
 from streamer.worker.partitions import AssignedPartitions
 from streamer.worker.pipeline import ProcessingContext
 from streamer.worker.run import run_until_stopped, worker_resources
@@ -74,6 +75,7 @@ async def run_ingest(settings: Settings, names: Sequence[str]) -> int:
         registry = RedisRegistry(main_store, settings.center)
         pseudonyms = await retry_forever(lambda: load_pseudonymizer(registry, settings))
         enricher = Enricher(pseudonyms, settings.directory())
+        await require_rights(settings.kafka, ingest_rights(settings, sources))
         await _create_topics(settings, list(map(raw_topic, sources)))
         sender, logs, metrics = await stack.enter_async_context(worker_resources(settings))
         topic_names = settings.kafka.names

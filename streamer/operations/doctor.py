@@ -30,6 +30,7 @@ from streamer.store.port import Heartbeat, Partition
 from streamer.store.redis import RedisRegistry, RedisStore, StoreUnfit
 from streamer.worker.kafka import count_partitions, describe_topic_configs, topic_retention_ms
 from streamer.worker.kafka_connection import KafkaUnavailable
+from streamer.worker.kafka_rights import ingest_rights, require_rights, worker_rights
 
 STALE_AFTER_MS: Final = MINUTE
 _KAFKA_TIMEOUT_S: Final = 10.0
@@ -93,6 +94,7 @@ async def _check_kafka(settings: Settings) -> AsyncIterator[CheckFinding]:
     kafka = settings.kafka
     try:
         async with asyncio.timeout(_KAFKA_TIMEOUT_S):
+            await require_rights(kafka, worker_rights(settings) + ingest_rights(settings, settings.sources))
             partition_counts = await count_partitions(kafka)
             names = [name for name in map(kafka.names.on_broker, TOPICS) if partition_counts[name]]
             configs = await describe_topic_configs(kafka, names)

@@ -110,8 +110,8 @@ class KafkaSettings(BaseModel, extra="forbid"):
         return self
 
     def _refuse(self, prefix: str, protocols: str) -> None:
-        for name in sorted(self.model_fields_set):
-            if name.startswith(prefix) and getattr(self, name) not in (None, ""):
+        for name, field in type(self).model_fields.items():
+            if name.startswith(prefix) and getattr(self, name) != field.default:
                 raise _conflict("security_protocol", self.security_protocol, protocols, f"{name} is set")
 
     def _require_credentials(self) -> None:

@@ -224,7 +224,7 @@ class WorkerApp(faust.App):
         topics: Sequence[str],
     ) -> None:
         """`topics`: names on the broker."""
-        self.assigned = assigned
+        self.assigned, self.kafka = assigned, settings.kafka
         session_s = settings.session_timeout.total_seconds()
         addresses = settings.kafka.bootstrap_servers.split(",")
         super().__init__(

@@ -4,8 +4,8 @@ producers."""
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Awaitable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -32,7 +32,7 @@ from streamer.events.topic_names import CONTRACT_NAMES, TopicNames
 from streamer.privacy.pseudonyms import NO_PSEUDONYMS, Pseudonymizer
 from streamer.settings import KafkaSettings
 from streamer.store.port import Checkpoint, Partition
-from streamer.worker.kafka_connection import connection_options, start_client
+from streamer.worker.kafka_connection import connection_options, open_admin, start_client
 from streamer.worker.log_identity import LogSnapshot, record_checkpoint
 
 ALL_TOPICS = (*TOPICS, DEAD_LETTER_TOPIC)
@@ -71,7 +71,7 @@ async def ensure_topics(
     broker; leave the others unchanged. Any number of processes may do so at once. Raises TopicError."""
     # Timestamps are the events' own: the broker must not replace them by the time of arrival.
     config = {"message.timestamp.type": "CreateTime", "retention.ms": str(retention_ms)}
-    async with _admin_client(kafka) as admin:
+    async with open_admin(kafka) as admin:
         existing = await admin.list_topics()
         replicas = min(_REPLICAS, len((await admin.describe_cluster())["brokers"]))
         configs = {kafka.names.on_broker(topic): config | _TOPIC_CONFIGS.get(topic, {}) for topic in topics}
@@ -92,7 +92,7 @@ async def count_partitions(kafka: KafkaSettings) -> dict[str, int]:
 
 async def count_all_partitions(kafka: KafkaSettings) -> dict[str, int]:
     """Return the number of partitions of every topic of the broker. Raises KafkaError."""
-    async with _admin_client(kafka) as admin:
+    async with open_admin(kafka) as admin:
         # All topics: some brokers create a topic whose name is asked for.
         return {topic["topic"]: len(topic["partitions"]) for topic in await admin.describe_topics()}
 
@@ -100,7 +100,7 @@ async def count_all_partitions(kafka: KafkaSettings) -> dict[str, int]:
 async def describe_topic_configs(kafka: KafkaSettings, names: Sequence[str]) -> dict[str, dict[str, str]]:
     """Return timestamp type and retention of the topics of these names on the broker. Left out: topics that
     this user may not describe, and all if the broker cannot describe topics. Raises KafkaError."""
-    async with _admin_client(kafka) as admin:
+    async with open_admin(kafka) as admin:
         resources = [
             ConfigResource(ConfigResourceType.TOPIC, name, dict.fromkeys(_REPORTED_CONFIGS)) for name in names
         ]
@@ -116,16 +116,6 @@ async def describe_topic_configs(kafka: KafkaSettings, names: Sequence[str]) -> 
         for resource in answered
         if not resource["error_code"]
     }
-
-
-@asynccontextmanager
-async def _admin_client(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(**connection_options(kafka))
-    try:
-        await start_client(kafka, admin.start)
-        yield admin
-    finally:
-        await admin.close()
 
 
 async def _create_if_missing(
@@ -309,7 +299,7 @@ class KafkaPartitionDirectory:
     async def _describe(self, topics: Iterable[str]) -> dict[str, set[int]]:
         """Return the numbers of the partitions of each of these topics, none of a topic that does not exist.
         Asked by name, since a list of all topics leaves out those that may not be described."""
-        async with _admin_client(self._kafka) as admin:
+        async with open_admin(self._kafka) as admin:
             request = MetadataRequest(sorted(topics), allow_auto_topic_creation=False)
             described = (await admin._send_request(request)).to_object()["topics"]
         numbers: dict[str, set[int]] = {}

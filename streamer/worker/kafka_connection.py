@@ -8,12 +8,13 @@ import socket
 import ssl
 import time
 from base64 import b64encode
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
-from urllib.parse import quote, urlencode
+from urllib.parse import quote_plus, urlencode
 
 from aiokafka.abc import AbstractTokenProvider
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import (
     IllegalSaslStateError,
@@ -112,7 +113,7 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
 def _basic_credentials(kafka: KafkaSettings) -> str:
     assert kafka.sasl_oauth_client_secret is not None
     secret = kafka.sasl_oauth_client_secret.get_secret_value()
-    return b64encode(f"{quote(kafka.sasl_oauth_client_id)}:{quote(secret)}".encode()).decode()
+    return b64encode(f"{quote_plus(kafka.sasl_oauth_client_id)}:{quote_plus(secret)}".encode()).decode()
 
 
 def _parse_token(body: bytes) -> tuple[str, float]:
@@ -179,12 +180,25 @@ def _load_own_certificate(context: ssl.SSLContext, kafka: KafkaSettings) -> None
 async def start_client(kafka: KafkaSettings, start: Callable[[], Awaitable[object]]) -> None:
     """Start a client of aiokafka. Raises KafkaUnavailable with the reason if no connection can be made, other
     errors as they are."""
+    if kafka.sasl_mechanism == "OAUTHBEARER":  # aiokafka takes a refused token for a log-in
+        await require_connection(kafka)
     try:
         with connection_errors_not_logged():
             await start()
     except KafkaConnectionError as error:
         await require_connection(kafka)
         raise KafkaUnavailable(f"Kafka at {kafka.bootstrap_servers}: {error}", "try again") from error
+
+
+@asynccontextmanager
+async def open_admin(kafka: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """Open a client for questions about the cluster. Raises KafkaUnavailable."""
+    admin = AIOKafkaAdminClient(**connection_options(kafka))
+    try:
+        await start_client(kafka, admin.start)
+        yield admin
+    finally:
+        await admin.close()
 
 
 async def require_connection(kafka: KafkaSettings) -> None:
@@ -226,6 +240,9 @@ async def _list_brokers(
     finally:
         if connection is not None:
             connection.close()
+    if not metadata.brokers:  # not an answer, but the refusal of a token, which aiokafka does not notice
+        problem, fix = _explain_login(SaslAuthenticationFailed(), kafka)
+        raise KafkaUnavailable(f"Kafka at {host}:{port}: {problem}", fix)
     return {(broker[1], broker[2]) for broker in metadata.brokers}
 
 
@@ -350,7 +367,7 @@ def _explain_silence(error: TimeoutError, kafka: KafkaSettings) -> tuple[str, st
 def connection_errors_not_logged() -> Iterator[None]:
     """Suppress the log lines of aiokafka for connections that fail while a client starts: the error that is
     raised says more."""
-    loggers = [logging.getLogger(f"aiokafka.{name}") for name in ("client", "conn")]
+    loggers = [logging.getLogger(name) for name in ("aiokafka", "aiokafka.conn")]
     for log in loggers:
         log.addFilter(_is_below_warning)
     try:

@@ -28,6 +28,7 @@ from streamer.worker.kafka import (
     start_producer,
     topic_retention_ms,
 )
+from streamer.worker.kafka_rights import name_missing_right, require_rights, worker_rights
 from streamer.worker.maintenance import MaintenanceLoop, MaintenanceStep
 from streamer.worker.metrics import WorkerMetrics
 from streamer.worker.metrics_server import metrics_server
@@ -50,6 +51,7 @@ async def run_worker(settings: Settings) -> int:
         stack.push_async_callback(store.close)
         stored_rules = await retry_forever(lambda: store.set_rules(encode_rules(rules)))
         require_same_rules(stored_rules, encode_rules(rules))
+        await require_rights(settings.kafka, worker_rights(settings))
         for topic in await ensure_topics(settings.kafka, retention_ms=topic_retention_ms(rules)):
             log.info("topic created", topic=topic)
         dead_letter_producer, logs, metrics = await stack.enter_async_context(worker_resources(settings))
@@ -144,7 +146,8 @@ async def run_until_stopped(
     if app.crash_reason is not None:
         errors.append(app.crash_reason)
     if errors:  # the others follow from the first
-        log.error("worker stops after an error", error=redis_error_text(errors[0]))
+        first_error = name_missing_right(errors[0], app.kafka)
+        log.error("worker stops after an error", error=redis_error_text(first_error))
     return 1 if errors else 0
 
 

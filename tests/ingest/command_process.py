@@ -42,6 +42,10 @@ class CommandProcess:
         self._process.terminate()
         return await asyncio.to_thread(self._process.wait)
 
+    def wait(self) -> int:
+        """Wait until the process ends, and return its exit code."""
+        return self._process.wait()
+
     def log(self) -> str:
         return self._log.read_text(errors="replace")
 

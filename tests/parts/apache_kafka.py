@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 import uuid
 from base64 import urlsafe_b64encode
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from xml.etree import ElementTree
@@ -71,9 +72,9 @@ def _formatted_data() -> Path:
     return folder / "data"
 
 
-def format_folder(properties: Path, cluster_id: str) -> None:
+def format_folder(properties: Path, cluster_id: str, options: Sequence[str] = ()) -> None:
     """Prepare the folder of a broker with Kafka's own tool."""
-    arguments = ["format", f"--cluster-id={cluster_id}", "--config", str(properties)]
+    arguments = ["format", f"--cluster-id={cluster_id}", "--config", str(properties), *options]
     _succeed([*_JVM, "-cp", f"{libraries()}/*", "kafka.tools.StorageTool", *arguments])
 
 
