@@ -61,9 +61,19 @@ async def test_the_pages_of_silences_are_the_list(alert_server: AlertedServer) -
     assert [one["until"] - NOW for one in pages] == [10 * MINUTE, 10 * MINUTE, 20 * MINUTE, 30 * MINUTE]
 
 
+class SlowService(SilenceService):
+    """A service that lets others go first, as one that asks Alertmanager does."""
+
+    async def silence(self, *what: Any) -> AlertSilence:
+        await asyncio.sleep(0.01)
+        return await super().silence(*what)
+
+
 async def test_silences_of_one_user_and_of_all_are_limited(
-    alert_server: AlertedServer, monkeypatch: pytest.MonkeyPatch
+    document: MemoryDocument, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    alert_server = await alerted_server(document, silencing=SlowService)
+    await alert_server.set_alerts(*EVERYTHING)
     monkeypatch.setattr(silence_routes, "MAX_USER_SILENCES", 2)
     monkeypatch.setattr(silence_routes, "MAX_SILENCES", 3)
     answers = await asyncio.gather(*(begin(alert_server, **BILLING, minutes=10) for _ in range(4)))
