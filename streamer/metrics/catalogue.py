@@ -438,8 +438,10 @@ _METRICS: Final = (
         help=(
             "Share of inbound segments answered within their queue's T (setting, 20 s; a wait of exactly T "
             "is within); abandoned within the short limit (5 s) is short. Timeout and voicemail are never "
-            "within. Segments with an unknown wait are left out, but for abandoned ones in negative. Several "
-            "queues sum by their own T and, in own, by their own formula. Not by agent."
+            "within: they count as misses, whether their wait is known or not, but are not in answered_only. "
+            "Answered and abandoned segments with an unknown wait are left out, but in negative abandoned "
+            "ones count as misses. Several queues sum by their own T and, in own, by their own formula. Not "
+            "by agent."
         ),
         source=(
             "Cisco Unified Contact Center Enterprise, service level types; exclude_short and answered_only: "
