@@ -6,9 +6,10 @@ from the tallies, so that the two can be compared.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from statistics import fmean
 from typing import NamedTuple, TypeVar
 
@@ -27,6 +28,7 @@ from streamer.events.models import (
     CustomerValuation,
     DimensionedFact,
     Event,
+    FactIdentity,
     QualityEvaluation,
     Segment,
     StatedFact,
@@ -43,14 +45,42 @@ Key = TypeVar("Key", bound=Hashable)
 # Facts in force
 
 
-def facts_in_force(events: Iterable[Event]) -> list[StatedFact]:
-    """Return the facts in force: of each identity the greatest (version, digest), unless a tombstone."""
-    winners: dict[tuple[str, str, str], Event] = {}
+def facts_in_force(events: Iterable[Event], rules: CountingRules | None = None) -> list[StatedFact]:
+    """Return the facts in force: of each identity the greatest (version, digest), unless a tombstone.
+
+    With `rules`, what is stated more than two horizons later is another fact of the same identity.
+    """
+    events = list(events)
+    stated_times = [
+        (event.identity, event.time)
+        for event in events
+        if not isinstance(event, Tombstone | CustomerValuation)
+    ]
+    lives = Lives(times_by_id(stated_times), None if rules is None else 2 * rules.horizon_ms)
+    winners: dict[tuple[FactIdentity, int], Event] = {}
     for event in events:
-        rival = winners.get(event.identity)
+        is_timeless = isinstance(event, Tombstone | CustomerValuation)
+        life = 0 if is_timeless else lives.number(event.identity, event.time)
+        rival = winners.get((event.identity, life))
         if rival is None or (event.version, event.digest()) > (rival.version, rival.digest()):
-            winners[event.identity] = event
+            winners[event.identity, life] = event
     return [winner for _, winner in sorted(winners.items()) if not isinstance(winner, Tombstone)]
+
+
+class Lives:
+    """Lives of each id: after a gap of more than `gap_ms` without a fact it is forgotten, and lives anew."""
+
+    def __init__(self, times_by_id: Mapping[Hashable, Iterable[int]], gap_ms: int | None) -> None:
+        self._starts: dict[Hashable, list[int]] = {}
+        for name, unordered_times in times_by_id.items():
+            times = sorted(unordered_times)
+            self._starts[name] = [
+                later for earlier, later in pairwise(times) if gap_ms is not None and later - earlier > gap_ms
+            ]
+
+    def number(self, name: Hashable, time: int) -> int:
+        """Return in which life of the id that time is: 0 in the first."""
+        return sum(start <= time for start in self._starts.get(name, ()))
 
 
 def contacts_by_customer(events: Iterable[Event]) -> dict[str, set[Hashable]]:
@@ -179,6 +209,15 @@ class Contact:
     surveys: list[Survey] = field(default_factory=list)
     evaluations: list[QualityEvaluation] = field(default_factory=list)
 
+    def add(self, member: Segment | QualityEvaluation | Survey) -> None:
+        match member:
+            case Segment():
+                self.segments.append(member)
+            case QualityEvaluation():
+                self.evaluations.append(member)
+            case Survey():
+                self.surveys.append(member)
+
     def counted_evaluations(self) -> list[QualityEvaluation]:
         return [evaluation for evaluation in self.evaluations if not evaluation.calibration]
 
@@ -244,15 +283,11 @@ class Journey:
         return max(stated_values)[-1] if stated_values else None
 
 
-def contacts(facts: Iterable[StatedFact], shared: SharedNames) -> list[Contact]:
+def contacts(facts: Iterable[StatedFact], shared: SharedNames, rules: CountingRules) -> list[Contact]:
     """Sort all facts but valuations into contacts. A shared contact is none, and its facts stand alone; a
-    shared survey is one survey for each contact that its facts name, and without one they stand alone."""
-    surveys: dict[Hashable, Survey] = defaultdict(lambda: Survey(shared))
-    contact_by_key: dict[Hashable, Contact] = {}
-
-    def contact(contact_id: str | None, alone: Hashable) -> Contact:
-        key = alone if contact_id is None else contact_id
-        return contact_by_key.setdefault(key, Contact(contact_id, shared))
+    shared survey is one survey for each contact that its facts name, and without one they stand alone. An id
+    that was forgotten is another contact, or survey, in its next life."""
+    gap_ms = 2 * rules.horizon_ms + 2 * rules.fcr_ms
 
     def survey_key(fact: SurveySent | SurveyResponse) -> Hashable:
         name = survey_name(fact)
@@ -261,28 +296,46 @@ def contacts(facts: Iterable[StatedFact], shared: SharedNames) -> list[Contact]:
             return fact.identity if contact_id is None else (name, contact_id)
         return name or fact.identity
 
+    survey_facts = [fact for fact in facts if isinstance(fact, SurveySent | SurveyResponse)]
+    survey_lives = Lives(times_by_id((survey_key(fact), fact.time) for fact in survey_facts), gap_ms)
+    surveys: dict[Hashable, Survey] = defaultdict(lambda: Survey(shared))
+    for fact in survey_facts:
+        key = survey_key(fact)
+        survey = surveys["survey", key, survey_lives.number(key, fact.time)]
+        if isinstance(fact, SurveySent):
+            survey.invitation = fact
+        else:
+            survey.responses.append(fact)
+    members: list[tuple[Hashable, str | None, Segment | QualityEvaluation | Survey, int]] = []
     for fact in facts:
-        match fact:
-            case Segment():
-                contact(shared.contact_id(fact), fact.identity).segments.append(fact)
-            case QualityEvaluation():
-                contact(shared.contact_id(fact), fact.identity).evaluations.append(fact)
-            case SurveySent():
-                surveys[survey_key(fact)].invitation = fact
-            case SurveyResponse():
-                surveys[survey_key(fact)].responses.append(fact)
+        if isinstance(fact, Segment | QualityEvaluation):
+            contact_id = shared.contact_id(fact)
+            members.append((contact_id or fact.identity, contact_id, fact, fact.time))
     for key, survey in surveys.items():
-        contact(survey.contact_id(), ("survey", key)).surveys.append(survey)
-    return list(contact_by_key.values())
+        contact_id, time = survey.contact_id(), max(fact.time for fact in survey.facts())
+        members.append((contact_id or key, contact_id, survey, time))
+    lives = Lives(times_by_id((key, time) for key, _, _, time in members), gap_ms)
+    contact_by_life: dict[Hashable, Contact] = {}
+    for key, contact_id, member, time in members:
+        life = (key, lives.number(key, time))
+        contact_by_life.setdefault(life, Contact(contact_id, shared)).add(member)
+    return list(contact_by_life.values())
+
+
+def times_by_id(timed_ids: Iterable[tuple[Hashable, int]]) -> dict[Hashable, list[int]]:
+    times: dict[Hashable, list[int]] = defaultdict(list)
+    for name, time in timed_ids:
+        times[name].append(time)
+    return times
 
 
 def journeys(events: Iterable[Event], rules: CountingRules) -> list[Journey]:
     events = list(events)
-    facts = facts_in_force(events)
+    facts = facts_in_force(events, rules)
     crowd = shared_ids(events, rules)
     of_nobody: list[Journey] = []
     of_customer: dict[str, Journey] = {}
-    for contact in contacts(facts, shared_names(events, rules)):
+    for contact in contacts(facts, shared_names(events, rules), rules):
         customer = contact.customer_id()
         if customer is None or customer in crowd:
             of_nobody.append(Journey(None, [contact]))

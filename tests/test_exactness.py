@@ -94,7 +94,7 @@ def expected_tallies(events: Sequence[Event], rules: CountingRules) -> Tallies:
 def _agent_links(events: Iterable[Event], rules: CountingRules) -> Tallies:
     """Return how often each agent answered under other rows, by the agent's own row."""
     links: Tallies = {}
-    for fact in oracle.facts_in_force(events):
+    for fact in oracle.facts_in_force(events, rules):
         if not isinstance(fact, Segment) or fact.agent_id is None:
             continue
         if (fact.direction, fact.outcome) != ("inbound", "answered"):

@@ -32,6 +32,7 @@ from streamer.journeys.journey import (
     contact_key,
     customer_key,
     fact_rank,
+    forgotten_group_key,
     identity_key,
     lone_group_key,
     own_journey_key,
@@ -147,20 +148,69 @@ def _apply_fact(transaction: Transaction, planned: PlannedEvent, rules: Counting
     key, fact, version = planned.key, planned.fact, planned.event.version
     record = transaction.record(key)
     state = record.fact
+    if is_forgotten(state, planned.record_ms, rules):
+        state = None
+    if fact is not None:
+        _set_forgotten_aside(transaction, planned, rules)
     if state is not None and (version, planned.digest) <= (state.version, state.digest):
         if fact is not None and planned.digest != state.digest and state != ERASED:
             _note_ids(transaction, planned, fact, rules)
         return False
-    group_key = record.group_key(key)
+    group_key = record.group_key(key) if state is not None else key
     former_fact = None
     if state is not None and not state.deleted:
         former_fact = _detach(transaction, planned, group_key, rules)
-    state = FactState(version, planned.digest, fact is None, group_key if group_key != key else None)
+    time_ms = planned.record_ms if fact is None else fact.time
+    state = FactState(version, planned.digest, fact is None, group_key if group_key != key else None, time_ms)
+    record = transaction.record(key)
     transaction.set_record(key, IdentityRecord(state, record.journey, record.survey_group, record.namings))
     _regroup(transaction, planned, former_fact, group_key)
     if fact is not None:
         _note_ids(transaction, planned, fact, rules)
     return True
+
+
+def is_forgotten(state: FactState | None, record_ms: int, rules: CountingRules) -> bool:
+    """Tell whether a fact is forgotten: two horizons older than a record (its timestamp in ms).
+
+    What is stated of its identity then is another fact.
+
+    >>> rules, state = CountingRules(), FactState(0, b"", False, None, time_ms=1_750_000_000_000)
+    >>> later_ms = 1_750_000_000_000 + 2 * rules.horizon_ms
+    >>> is_forgotten(state, later_ms, rules), is_forgotten(state, later_ms + 1, rules)
+    (False, True)
+    """
+    if state is None or state.time_ms is None:
+        return False
+    return state.time_ms < record_ms - 2 * rules.horizon_ms
+
+
+def _set_forgotten_aside(transaction: Transaction, planned: PlannedEvent, rules: CountingRules) -> None:
+    """Make room for a contact or survey whose id was that of a forgotten one.
+
+    Usually forgotten groups were left out when their journey was loaded. A batch that reaches far back, as in
+    a rebuild, still has them: their counts stay, but no fact of today joins them.
+    """
+    forget_before_ms = planned.record_ms - 2 * rules.horizon_ms - 2 * rules.fcr_ms
+    for named_key in (planned.contact, planned.survey):
+        namings = None if named_key is None else transaction.record(named_key).namings
+        if named_key is not None and namings is not None and not namings.is_recent(forget_before_ms):
+            transaction.set_namings(named_key, namings.since(forget_before_ms))
+    survey_group = None if planned.survey is None else transaction.record(planned.survey).survey_group
+    for key in filter(None, {planned.key, planned.contact, survey_group}):
+        journey, group = transaction.find_group(key)
+        if journey is not None and group is not None and group.latest_ms < forget_before_ms:
+            _set_group_aside(transaction, journey, group)
+
+
+def _set_group_aside(transaction: Transaction, journey: Key, group: FactGroup) -> None:
+    """Give a forgotten group another key, in the customer's journey or in another one of its own."""
+    key, aside = group.key, forgotten_group_key(group.key, group.latest_ms)
+    journey_aside = own_journey_key(aside) if journey == own_journey_key(key) else journey
+    transaction.require_documents([journey_aside])
+    transaction.remove_group(journey, key)
+    transaction.set_journey(key, None)
+    transaction.put_group(journey_aside, group.renamed(aside))
 
 
 def _detach(
@@ -303,7 +353,7 @@ def _set_fact_group(transaction: Transaction, key: Key, group_key: Key) -> None:
     record = transaction.record(key)
     state = record.fact
     if state is not None and (state.group or key) != group_key:
-        state = FactState(state.version, state.digest, state.deleted, group_key if group_key != key else None)
+        state = state.moved(group_key if group_key != key else None)
         transaction.set_record(
             key, IdentityRecord(state, record.journey, record.survey_group, record.namings)
         )

@@ -15,7 +15,6 @@ from streamer.journeys.journey import (
     ERASED,
     ContactFact,
     FactGroup,
-    FactState,
     IdentityRecord,
     Journey,
     Key,
@@ -117,7 +116,7 @@ def _leave_tombstones(transaction: Transaction, group: Key, facts: tuple[Contact
         record = transaction.record(key)
         state = record.fact
         if state is not None:
-            state = FactState(state.version, state.digest, state.deleted, None)
+            state = state.moved(None)
         transaction.set_record(key, IdentityRecord(state, namings=record.namings))
 
 

@@ -89,6 +89,11 @@ def customer_key(customer_id: str) -> Key:
     return b"c" + _digest(f"c\x1f\x1f{customer_id}")
 
 
+def forgotten_group_key(group: Key, latest_ms: int) -> Key:
+    """Return the key of a forgotten group whose key another one bears now."""
+    return b"e" + blake2b(group + latest_ms.to_bytes(8, "big"), digest_size=KEY_BYTES - 1).digest()
+
+
 def own_journey_key(group: Key) -> Key:
     """Return the key of the journey of a group that has no customer."""
     return b"o" + group[1:]
@@ -97,13 +102,19 @@ def own_journey_key(group: Key) -> Key:
 class FactState(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Version of a fact that is in force, and key of the group it lies in (None: the key of its record).
 
-    `digest`: head of its SHA-256; of equal versions the higher digest is in force.
+    `digest`: head of its SHA-256; of equal versions the higher digest is in force. `time_ms`: time of the
+    fact, of a deleted one that of the deletion's record; None: unknown.
     """
 
     version: int
     digest: bytes
     deleted: bool
     group: Key | None
+    time_ms: int | None = None
+
+    def moved(self, group: Key | None) -> "FactState":
+        """Return the state of the same fact in another group."""
+        return FactState(self.version, self.digest, self.deleted, group, self.time_ms)
 
 
 class FactNamings(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -127,6 +138,10 @@ class FactNamings(msgspec.Struct, frozen=True, array_like=True, gc=False):
             return self if self.shared_ms >= forget_before_ms else None
         facts = {key: time_ms for key, time_ms in self.facts.items() if time_ms >= forget_before_ms}
         return FactNamings(facts) if facts else None
+
+    def is_recent(self, forget_before_ms: int) -> bool:
+        """Tell whether all namings are from then on."""
+        return min(self.facts.values(), default=self.shared_ms or 0) >= forget_before_ms
 
 
 class IdentityRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -273,6 +288,12 @@ class FactGroup:
         size = len(segments) + len(invitations) + len(responses)
         visit_ms = None if last_inbound is None else _visit_ms(last_inbound)
         return cls(key, latest_ms, visit_ms, size, traits, None, facts)
+
+    def renamed(self, key: Key) -> "FactGroup":
+        """Return the same facts under another key."""
+        return FactGroup(
+            key, self.latest_ms, self.visit_ms, self.size, self.traits, self._packed, self._facts
+        )
 
     @property
     def facts(self) -> ContactFacts:

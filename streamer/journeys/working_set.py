@@ -151,7 +151,7 @@ class Transaction:
         record = self.record(key)
         self._records[key] = IdentityRecord(record.fact, journey, record.survey_group, record.namings)
 
-    def set_namings(self, key: Key, namings: FactNamings) -> None:
+    def set_namings(self, key: Key, namings: FactNamings | None) -> None:
         """Record which facts name a contact or survey."""
         record = self.record(key)
         self._records[key] = IdentityRecord(record.fact, record.journey, record.survey_group, namings)

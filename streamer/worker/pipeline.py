@@ -18,7 +18,7 @@ from streamer.events.counting_rules import HOUR, CountingRules
 from streamer.events.decoding import KafkaRecord, decode
 from streamer.events.models import RejectedEvent
 from streamer.events.topic_names import CONTRACT_NAMES, TopicNames
-from streamer.journeys.apply import PlannedEvent, apply
+from streamer.journeys.apply import PlannedEvent, apply, is_forgotten
 from streamer.journeys.journey import Key
 from streamer.journeys.working_set import DocumentsNotLoaded, WorkingSet
 from streamer.metrics.counters import pack_counters
@@ -202,7 +202,8 @@ class UnitOfWork:
             is_applied = apply(planned, documents, rules)
             self._applied_count += 1
             counters.count_result("applied" if is_applied else "unchanged")
-            if is_applied and (record is None or record.fact is None):
+            state = None if record is None else record.fact
+            if is_applied and (state is None or is_forgotten(state, planned.record_ms, rules)):
                 counters.count_first_statement(planned.event, planned.key, documents)
 
     def load(self, version: StoreVersion, documents: Mapping[Key, bytes | None]) -> None:
