@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from streamer.events.counting_rules import DAY, CountingRules, encode_rules
 from streamer.operations import doctor
-from streamer.operations.doctor import CheckFinding, check_infrastructure
+from streamer.operations.doctor import CheckFinding, _shared_ids_finding, check_infrastructure
 from streamer.settings import Settings, load_settings
 from streamer.store.port import Heartbeat, Partition
 from streamer.store.redis import RedisRegistry, RedisStore
@@ -229,3 +229,14 @@ def test_the_command_prints_a_line_each_and_fails_with_what_fails(store_url: str
     )
     assert done.returncode == 1
     assert done.stdout.startswith("fail  settings: horizon = 'soon': expected a duration")
+
+
+def test_a_contact_id_that_many_share_is_a_warning_and_a_shared_customer_is_not() -> None:
+    customers, contacts = {"crowds": 2}, {"crowds": 2, "shared\x1fcontact": 1}
+    message = "shared ids: 2 of customers, named more than 500 times; what names them stands alone"
+    assert _shared_ids_finding(customers, 500) == CheckFinding("ok", message)
+    assert _shared_ids_finding(contacts, 500) == CheckFinding(
+        "warn",
+        "shared ids: 2 of customers, 1 of contacts, named more than 500 times; what names them stands alone",
+        "send the id of each contact and survey, or leave the field out",
+    )

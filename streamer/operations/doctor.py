@@ -22,6 +22,7 @@ from streamer.events.counting_rules import (
 )
 from streamer.events.decoding import TOPICS
 from streamer.operations.validation import validate_server
+from streamer.panes.pane_keys import SEPARATOR
 from streamer.privacy.pseudonyms import key_id_of
 from streamer.runtime.clock import MAX_CLOCK_SKEW_MS, wall_clock_ms
 from streamer.runtime.redis_errors import redis_error_text, redis_unavailability
@@ -227,6 +228,7 @@ async def _check_stored_state(store: RedisStore, settings: Settings) -> AsyncIte
     yield _clock_finding((wall_clock_ms() - server.time_ms) / 1000)
     yield _rules_finding(await store.rules(), encode_rules(settings.counting_rules()))
     yield _customer_keys_finding(settings, await RedisRegistry(store, settings.center).forgotten())
+    yield _shared_ids_finding(await store.counters(), settings.shared_id_limit)
     heartbeats = await store.heartbeats()
     yield _workers_finding(heartbeats, server.time_ms)
     yield _worker_clocks_finding(heartbeats, server.time_ms)
@@ -268,6 +270,26 @@ def _customer_keys_finding(settings: Settings, forgotten: Iterable[str]) -> Chec
     return CheckFinding(
         "ok", f"customers: pseudonyms are made with key {settings.counting_rules().customer_key}"
     )
+
+
+def _shared_ids_finding(counters: Mapping[str, int], limit: int) -> CheckFinding:
+    """Tell of ids that many share. A switchboard's customer id is usual, a contact id of all is a fault.
+
+    >>> _shared_ids_finding({}, 500).message
+    'shared ids: none'
+    """
+    counts = {
+        "customers": counters.get("crowds", 0),
+        "contacts": counters.get(f"shared{SEPARATOR}contact", 0),
+        "surveys": counters.get(f"shared{SEPARATOR}survey", 0),
+    }
+    found = ", ".join(f"{count} of {kind}" for kind, count in counts.items() if count)
+    if not found:
+        return CheckFinding("ok", "shared ids: none")
+    message = f"shared ids: {found}, named more than {limit} times; what names them stands alone"
+    if not (counts["contacts"] or counts["surveys"]):
+        return CheckFinding("ok", message)
+    return CheckFinding("warn", message, "send the id of each contact and survey, or leave the field out")
 
 
 def _workers_finding(heartbeats: Mapping[Partition, Heartbeat], now_ms: int) -> CheckFinding:

@@ -76,6 +76,13 @@ async def contact_ids(
     return [contact.contact_id for contact in await contacts_behind(reader, query, order, limit)]
 
 
+async def test_facts_of_a_shared_contact_are_behind_a_number_each_as_a_contact_of_its_own() -> None:
+    legs = [replace(SEED, contact_id="N/A", segment_id=f"s{number}") for number in range(501)]
+    reader = await reader_of(legs)
+    behind = await contacts_behind(reader, metric_query("answered"), limit=600)
+    assert [(contact.contact_id, contact.segments) for contact in behind] == [("N/A", 1)] * 501
+
+
 async def test_a_contact_is_shown_with_what_was_said_and_how_long_it_took() -> None:
     reader = await reader_of(
         [SEED, survey_response("k1", 2, MINUTE, csat=1, comment="three calls for nothing")]
