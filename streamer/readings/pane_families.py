@@ -127,6 +127,9 @@ class PaneFamily(Protocol):
 
     def drop_before(self, first_kept: int) -> None: ...
 
+    def unused_names(self) -> int:
+        """Return how many cells or group rows are numbered that are in no pane any more."""
+
 
 class FinePanes:
     """10 s panes of cells. `journeys` holds, by pane, the concatenated keys of the journeys counted in it."""
@@ -260,6 +263,9 @@ class FinePanes:
             self.journeys = {pane: keys for pane, keys in self.journeys.items() if pane >= first_kept}
         _drop_before(first_kept, [self.panes], self._pyramids.values())
 
+    def unused_names(self) -> int:
+        return len(self._cells) - self.panes.field_count()
+
 
 class LongPanes:
     """One-hour panes of group rows. Deltas also count an agent's answered segments under each other row;
@@ -341,6 +347,9 @@ class LongPanes:
     def drop_before(self, first_kept: int) -> None:
         _drop_before(first_kept, [self.panes, self.links], self._pyramids.values())
 
+    def unused_names(self) -> int:
+        return len(self._fields) - self.panes.field_count()
+
 
 def _answered_segments(counts: SparseCounts) -> SparseCounts:
     """Return the fields with answered segments, and how many each has."""
@@ -374,6 +383,10 @@ class ReaderState:
 
     def drop_before(self, family: Family, first_kept: int) -> None:
         self.families[family].drop_before(first_kept)
+
+    def unused_names(self) -> int:
+        """Return how many names are kept that no pane has any more: names are numbered, and never deleted."""
+        return sum(family.unused_names() for family in self.families.values())
 
 
 class WindowSums:

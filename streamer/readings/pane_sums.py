@@ -181,6 +181,11 @@ class PaneCounts:
             self.floor = pane
             self._panes = {index: node for index, node in self._panes.items() if index >= pane}
 
+    def field_count(self) -> int:
+        """Return the number of different fields in all panes."""
+        fields = [np.unique(node.keys // self.width) for node in self._panes.values()]
+        return len(np.unique(np.concatenate(fields))) if fields else 0
+
     def entry_count(self) -> int:
         """Return the number of entries in memory."""
         return sum(len(node.keys) for node in self._panes.values())

@@ -40,6 +40,8 @@ LIVE_MS: Final = MINUTE
 """A query for a moment this close to now uses the rolling sums that the next one uses."""
 MAX_POINTS: Final = 1_000
 """How many points a history may have."""
+MAX_UNUSED_NAMES: Final = 50_000
+"""Everything is read anew when so many cells and group rows of dropped panes are still in memory."""
 MEMBERSHIP_H: Final = 7 * 24
 """An agent belongs to each team for which they answered a segment within so many hours."""
 
@@ -80,6 +82,7 @@ class MetricsReader:
         self.spans = window_spans(settings)
         self._state = self._empty_state()
         self._cursor: ChangeCursor | None = None
+        self._is_full_read_due, self._checked_hour, self._unavoidable_names = False, 0, 0
         self._lock = Lock()
         self.version = 0
         """Increases whenever counts changed."""
@@ -95,7 +98,7 @@ class MetricsReader:
         the counts in the store follow other counting rules than the settings: a rebuild may have put those in
         force.
         Changes are published only after all of one moment is read."""
-        cursor, pending = self._cursor, list[PaneChange]()
+        cursor, pending = None if self._is_full_read_due else self._cursor, list[PaneChange]()
         new_state = self._empty_state() if cursor is None else None
         while True:
             changes = await self._store.changes(cursor)
@@ -115,7 +118,17 @@ class MetricsReader:
             await asyncio.to_thread(self._publish, new_state, pending, now_ms)
         self._cursor = cursor
         self.heartbeats = {p: beat.known_at(now_ms) for p, beat in changes.heartbeats.items()}
+        await self._check_unused_names(new_state is not None, now_ms)
         return has_changed
+
+    async def _check_unused_names(self, is_new: bool, now_ms: int) -> None:
+        """Count once an hour the names that no pane has any more. If there are many, the next refresh reads
+        everything anew, without them; until that is done, this state is served."""
+        if is_new or now_ms // HOUR != self._checked_hour:
+            self._checked_hour = now_ms // HOUR
+            unused_count = await asyncio.to_thread(self._state.unused_names)
+            self._unavoidable_names = unused_count if is_new else self._unavoidable_names
+            self._is_full_read_due = unused_count - self._unavoidable_names > MAX_UNUSED_NAMES
 
     def _empty_state(self) -> ReaderState:
         return ReaderState(self.pairs, self._zones)

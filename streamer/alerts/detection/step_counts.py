@@ -23,10 +23,12 @@ class ColumnMap(NamedTuple):
 
 
 class _StepCounts(NamedTuple):
-    """Panes of a step, and by table their entries (key: row * width + column)."""
+    """Panes of a step, by table their entries (key: row * width + column), and the rows that count
+    anything."""
 
     nodes: Sequence[SparseCounts]
     counts: Mapping[str, SparseCounts]
+    rows: Integers
 
 
 class StepCounter:
@@ -44,9 +46,9 @@ class StepCounter:
 
     def follow(self, reader: MetricsReader, columns: Mapping[str, ColumnMap], first: int, last: int) -> None:
         """Count the steps [first, last), and forget all others. `columns` by table."""
-        if columns is not self._columns:
-            self._columns, self._steps, self._row_numbers_by_table = columns, {}, {}
         kept_panes = reader.kept_panes(self._by, self._family, first * self._panes, last * self._panes)
+        if columns is not self._columns or kept_panes.names is not self._names:  # rows are numbered anew
+            self._columns, self._steps, self._row_numbers_by_table = columns, {}, {}
         self._names = kept_panes.names
         nodes: dict[int, list[SparseCounts]] = {}
         for index in sorted(kept_panes.panes):
@@ -61,7 +63,9 @@ class StepCounter:
             return previous
         rows, numbers = np.divmod((entries := kept_panes.projection(concatenate_counts(nodes))).keys, NUMBERS)
         return _StepCounts(
-            nodes, {name: self._table_entries(name, rows, numbers, entries) for name in self._columns}
+            nodes,
+            {name: self._table_entries(name, rows, numbers, entries) for name in self._columns},
+            np.unique(rows),
         )
 
     def _table_entries(
@@ -83,8 +87,11 @@ class StepCounter:
 
     @property
     def keys(self) -> Sequence[str]:
-        """Keys of all known groups."""
-        return self._names
+        """Keys of the groups that count anything in these steps; the reader knows others of long ago."""
+        if not self._steps:
+            return ()
+        rows = np.unique(np.concatenate([step_counts.rows for step_counts in self._steps.values()]))
+        return [self._names[row] for row in rows.tolist()]
 
     def table(self, name: str, keys: Sequence[str], first: int, last: int) -> Integers:
         """Return the counts as an array, steps × groups × columns."""
