@@ -54,8 +54,8 @@ class Dump(NamedTuple):
     redis: dict[bytes, tuple[str, Any]]
 
     @classmethod
-    def read(cls) -> "Dump":
-        found = json.loads(gzip.decompress(DUMP.read_bytes()))
+    def read(cls, path: Path = DUMP) -> "Dump":
+        found = json.loads(gzip.decompress(path.read_bytes()))
         records = [
             Message(topic, partition, at_ms, base64.b64decode(key), base64.b64decode(value))
             for topic, partition, at_ms, key, value in found["records"]
