@@ -14,18 +14,25 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
+import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from streamer.events.counting_rules import MINUTE
+from streamer.runtime.clock import Clock, wall_clock_ms
 from streamer.web.client_address import address_block
+from streamer.web.recent_activity import ExpiringKeys
 
 TRANSPORT_KEY: Final = "streamer.transport"
 SEND_BUFFER_BYTES: Final = 1 << 16
 """Send buffer of the kernel for each stream; the default grows to megabytes for a slow client."""
 MAX_CHUNK_BYTES: Final = 1 << 16
 """Most bytes written at a time, which is what a client that does not read holds in the transport's memory."""
+MAX_LOGGED_ADDRESSES: Final = 1_000
+"""Addresses remembered whose refused connections were logged; beyond it the oldest are dropped."""
 FILE_RESERVE: Final = 128
 """File descriptors that connections leave to everything else."""
+_log = structlog.get_logger("streamer.audit")
 
 
 class ConnectionLimits(NamedTuple):
@@ -61,25 +68,31 @@ class OpenConnections:
     >>> connections = OpenConnections(ConnectionLimits(total=3, per_address=1), "10.0.0.1".__eq__)
     >>> connections.admit("10.0.0.1"), connections.admit("10.0.0.1"), connections.admit("192.0.2.7")
     (None, None, None)
-    >>> connections.admit("198.51.100.9")
-    <HTTPStatus.SERVICE_UNAVAILABLE: 503>
-    >>> connections.release("10.0.0.1")
-    >>> connections.admit("192.0.2.7")
-    <HTTPStatus.TOO_MANY_REQUESTS: 429>
     """
 
-    def __init__(self, limits: ConnectionLimits, is_shared: Callable[[str], bool]) -> None:
+    def __init__(
+        self, limits: ConnectionLimits, is_shared: Callable[[str], bool], clock: Clock = wall_clock_ms
+    ) -> None:
         self.limits, self._is_shared = limits, is_shared
         self._counts = Counter[str]()
+        self._logged_addresses = ExpiringKeys(clock, MINUTE, MAX_LOGGED_ADDRESSES)
 
     def admit(self, address: str) -> HTTPStatus | None:
         """Count a connection and return None, or return the status to refuse it with."""
         block = address_block(address)
+        refusal = self._refusal(address, block)
+        if refusal is None:
+            self._counts[block] += 1
+        elif not self._logged_addresses.has(block.encode()):
+            self._logged_addresses.add(block.encode())
+            _log.info("audit", action="connection refused", user=None, address=address, status=str(refusal))
+        return refusal
+
+    def _refusal(self, address: str, block: str) -> HTTPStatus | None:
         if self._counts.total() >= self.limits.total:
             return HTTPStatus.SERVICE_UNAVAILABLE
         if self._counts[block] >= self.limits.per_address and not self._is_shared(address):
             return HTTPStatus.TOO_MANY_REQUESTS
-        self._counts[block] += 1
         return None
 
     def release(self, address: str) -> None:

@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+import structlog
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from streamer.events.counting_rules import MINUTE
 from streamer.settings import ProxySettings, Settings
 from streamer.web.connection import ConnectionLimits, OpenConnections, limit_send_buffer, transport_of
 from streamer.web.proxy import TrustedProxy
@@ -207,6 +209,21 @@ def test_connections_of_an_address(sentence: str, addresses: list[str], admitted
     connections = OpenConnections(ConnectionLimits(total=6, per_address=3), proxy.is_shared)
     refusals = [connections.admit(address) for address in addresses]
     assert refusals.count(None) == admitted, sentence
+
+
+def test_a_refused_connection_is_logged_once_a_minute_for_its_address() -> None:
+    now_ms = [0]
+    connections = OpenConnections(
+        ConnectionLimits(total=9, per_address=1), lambda _: False, lambda: now_ms[0]
+    )
+    with structlog.testing.capture_logs() as lines:
+        for address in ["192.0.2.1"] * 4 + ["192.0.2.2"] * 2:
+            connections.admit(address)
+        now_ms[0] = MINUTE
+        connections.admit("192.0.2.1")
+    assert [(line["event"], line["action"], line["address"], line["status"]) for line in lines] == [
+        ("audit", "connection refused", address, "429") for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1")
+    ]
 
 
 def test_connections_leave_file_descriptors_to_others(monkeypatch: pytest.MonkeyPatch) -> None:
