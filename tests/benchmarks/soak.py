@@ -6,6 +6,7 @@ each few seconds, and holds the numbers against the oracle at the end.
 
 import argparse
 import asyncio
+import math
 import os
 import sys
 import tempfile
@@ -78,8 +79,8 @@ class Soak:
         self.worker = self._start_worker()
         self.looks: list[Look] = []
         self.behind_s: dict[str, float] = {}
-        """Seconds from each fault until the lag was below a second again."""
-        self._began = time.monotonic()
+        """Seconds from each fault until the lag was below a second again; infinite if it never was."""
+        self._began = self._ends = time.monotonic()
 
     def _start_worker(self) -> Worker:
         return self._trial.worker(session_timeout=f"{SESSION_S}s")
@@ -94,6 +95,7 @@ class Soak:
         async with self._trial.load(self._per_s):
             await self._trial.progress()
             self._began = time.monotonic()
+            self._ends = self._began + minutes * 60
             while (elapsed_s := time.monotonic() - self._began) < minutes * 60:
                 for at_s in [at_s for at_s in due if elapsed_s >= at_s]:
                     name, fault = due.pop(at_s)
@@ -105,7 +107,10 @@ class Soak:
         print(name, flush=True)
         began = time.monotonic()
         await fault()
-        while (await self._look()).lag_s > 1:  # noqa: ASYNC110 - nobody tells
+        while (await self._look()).lag_s > 1:
+            if time.monotonic() > self._ends:
+                self.behind_s[name] = math.inf
+                return
             await asyncio.sleep(0.5)
         self.behind_s[name] = time.monotonic() - began
 
