@@ -138,7 +138,7 @@ def _nino(text: str) -> bool:
 
 def _belgian(text: str) -> bool:
     number, check = int(text[:9]), int(text[9:])
-    return _is_birthday(text, 0) and check in (97 - number % 97, 97 - (2_000_000_000 + number) % 97)
+    return int(text[2:4]) % 20 <= 12 and check in (97 - number % 97, 97 - (2_000_000_000 + number) % 97)
 
 
 def _pesel(text: str) -> bool:
@@ -146,6 +146,16 @@ def _pesel(text: str) -> bool:
         int(text[2:4]) % 20 in range(1, 13)
         and _weighted_sum(text, (1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1)) % 10 == 0
     )
+
+
+def _cnp(text: str) -> bool:
+    total = _weighted_sum(text[:-1], (2, 7, 9, 1, 4, 6, 3, 5, 8, 2, 7, 9)) % 11
+    return _is_birthday(text, 1) and (total if total < 10 else 1) == int(text[-1])
+
+
+def _egn(text: str) -> bool:
+    total = _weighted_sum(text, (2, 4, 8, 5, 10, 9, 7, 3, 6)) % 11 % 10
+    return int(text[2:4]) % 20 in range(1, 13) and 1 <= int(text[4:6]) <= 31 and total == int(text[9])
 
 
 def _norwegian(text: str) -> bool:
@@ -169,7 +179,8 @@ def _rut(text: str) -> bool:
 
 
 def _cuil(text: str) -> bool:
-    return _weighted_sum(text, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2, 1)) % 11 == 0
+    total = _weighted_sum(text[:-1], (5, 4, 3, 2, 7, 6, 5, 4, 3, 2))
+    return "012345678990"[11 - total % 11] == text[-1]
 
 
 def _my_number(text: str) -> bool:
@@ -225,12 +236,8 @@ SHAPES: Final = tuple(
         ("Austria", "dddd_dddddd", _weighted_check(11, 3, 7, 9, -1, 5, 8, 4, 2, 1, 6)),
         ("Poland", "ddddddddddd", _pesel),
         ("Czechia, Slovakia", "dddddd/dddd", lambda text: int(text) % 11 == 0),
-        ("Romania", "[1-8]dddddddddddd", _weighted_check(11, 2, 7, 9, 1, 4, 6, 3, 5, 8, 2, 7, 9, -1)),
-        (
-            "Bulgaria",
-            "dddddddddd",
-            lambda t: _weighted_sum(t, (2, 4, 8, 5, 10, 9, 7, 3, 6)) % 11 % 10 == int(t[9]),
-        ),
+        ("Romania", "[1-8]dddddddddddd", _cnp),
+        ("Bulgaria", "dddddddddd", _egn),
         ("Croatia", "ddddddddddd", iso_7064),
         ("Greece", "ddddddddddd", lambda text: _is_birthday(text, 0, 0) and luhn(text)),
         (
