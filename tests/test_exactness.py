@@ -135,9 +135,10 @@ def results(counts: Mapping[str, int], topic: str) -> int:
 
 
 def at_once(work: Coroutine[Any, Any, T]) -> T:
-    """Return the result of a coroutine that never waits, as with a store in memory."""
+    """Return the result of a coroutine that waits for nothing but its turn, as with a store in memory."""
     try:
-        work.send(None)
+        while work.send(None) is None:
+            pass
     except StopIteration as done:
         return done.value
     work.close()

@@ -1,5 +1,7 @@
-"""Number of reads that a batch needs for its documents: each costs a round trip to Redis."""
+"""Number of reads that a batch needs for its documents, each a round trip to Redis, and its pauses."""
 
+import asyncio
+import json
 from collections import Counter
 from itertools import islice
 
@@ -58,3 +60,22 @@ async def test_the_oldest_version_counts_whichever_was_read_first() -> None:
     unit.load(newer, {b"ec": None})
     commit = unit.commit(LogPosition("e1", 0, b"token"), 1)
     assert (commit.version, commit.later_versions) == (older, [newer])
+
+
+async def test_a_batch_of_long_comments_leaves_the_event_loop_to_others() -> None:
+    shared = processing_context(MemoryStore(CountingRules()), CountingRules())
+    comment = {"comment": "1-" * 2_000, "answers": {"nps": 9}, "answered_at": START // 1000}
+    values = [json.dumps({"response_id": f"r{number}", **comment}).encode() for number in range(50)]
+    records = [
+        KafkaRecord("survey-completed", 0, number, START, None, value, ())
+        for number, value in enumerate(values)
+    ]
+    processor = await partition_processor(shared, "survey-completed", 0)
+    counting = asyncio.create_task(processor.count(records, len(records)))
+    turns = 0
+    while not counting.done():
+        await asyncio.sleep(0)
+        turns += 1
+    await counting
+    assert processor.position.next == len(records)
+    assert turns >= len(records)

@@ -167,6 +167,7 @@ class KafkaDeadLetterSink:
         headers = [("reason", rejected.reason), ("error", rejected.error), *coordinate_headers]
         headers += [("timestamp", str(record.timestamp)), ("bytes", str(len(record.value or b"")))]
         headers += self._customer_header(record)
+        await asyncio.sleep(0)  # a letter takes milliseconds to redact
         # With the current time: under the record's own, a letter about an old record would expire at once.
         delivery: Awaitable[object] = await self._producer.send(
             self._topic,

@@ -9,14 +9,14 @@ never from an offset read anew: a batch after a refused one would else be counte
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, Protocol
 
 import structlog
 
 from streamer.events.counting_rules import HOUR, CountingRules
 from streamer.events.decoding import KafkaRecord, decode
-from streamer.events.models import RejectedEvent
+from streamer.events.models import Event, RejectedEvent
 from streamer.events.topic_names import CONTRACT_NAMES, TopicNames
 from streamer.journeys.apply import PlannedEvent, apply, is_forgotten
 from streamer.journeys.journey import Key
@@ -45,6 +45,8 @@ from streamer.worker.arrival_counters import ArrivalCounters
 from streamer.worker.log_identity import record_checkpoint
 
 COMMIT_EVENTS: Final = 1000
+BYTES_BETWEEN_PAUSES: Final = 2_048
+"""Bytes of values decoded between two pauses for the event loop: half a long comment, or some calls."""
 HOURS_PER_COMPACTION: Final = 2
 """Few, since counting goes on meanwhile."""
 COMPACT_COUNTERS_FROM_DELTAS: Final = 64
@@ -147,6 +149,13 @@ class ProcessingContext:
         return earliest_ms - 2 * self.rules.horizon_ms - 2 * self.rules.fcr_ms
 
 
+def decode_batch(
+    context: ProcessingContext, partition: Partition, records: Iterable[KafkaRecord]
+) -> Iterator[Event | RejectedEvent]:
+    topic = context.names.in_contract(partition.topic)
+    return (decode(record, context.rules, context.pseudonymizer, topic) for record in records)
+
+
 class UnitOfWork:
     """One batch of a partition on its way to a commit; does no I/O.
 
@@ -154,16 +163,19 @@ class UnitOfWork:
     """
 
     def __init__(
-        self, context: ProcessingContext, partition: Partition, records: Sequence[KafkaRecord]
+        self,
+        context: ProcessingContext,
+        partition: Partition,
+        records: Sequence[KafkaRecord],
+        events: Iterable[Event | RejectedEvent] | None = None,
     ) -> None:
+        """Take the records and what they are decoded to; without `events` they are decoded here."""
         self._context = context
         self._partition = partition
         self._records = records
         self.rejected: list[DeadLetter] = []
         self._planned: list[PlannedEvent] = []
-        topic = context.names.in_contract(partition.topic)
-        for record in records:
-            event = decode(record, context.rules, context.pseudonymizer, topic)
+        for record, event in zip(records, events or decode_batch(context, partition, records), strict=True):
             if isinstance(event, RejectedEvent):
                 self.rejected.append((record, event))
             else:
@@ -268,7 +280,7 @@ class PartitionProcessor:
             await self._count(chunk, end_offset if is_last else chunk[-1].offset + 1)
 
     async def _count(self, records: Sequence[KafkaRecord], end_offset: int) -> None:
-        unit = UnitOfWork(self.context, self.partition, records)
+        unit = UnitOfWork(self.context, self.partition, records, await self._decode(records))
         if unit.rejected:
             await retry_forever(lambda: self.context.dead_letters.send(unit.rejected))
         # Two at a time would change each other's documents, and have to be computed again.
@@ -281,6 +293,17 @@ class PartitionProcessor:
                 if conflict is None:
                     return
                 unit.invalidate(conflict)
+
+    async def _decode(self, records: Sequence[KafkaRecord]) -> list[Event | RejectedEvent]:
+        """Decode a batch, with pauses for the event loop: comments may take milliseconds each to redact."""
+        events, bytes_to_pause = [], BYTES_BETWEEN_PAUSES
+        for record, event in zip(records, decode_batch(self.context, self.partition, records), strict=True):
+            events.append(event)
+            bytes_to_pause -= len(record.value or b"")
+            if bytes_to_pause < 0:
+                await asyncio.sleep(0)
+                bytes_to_pause = BYTES_BETWEEN_PAUSES
+        return events
 
     async def send(self, commit: Commit, records: Sequence[KafkaRecord]) -> VersionConflict | None:
         """Commit and advance the position; or return the conflict, whose documents are to be read again.
