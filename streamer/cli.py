@@ -483,7 +483,8 @@ def _exit_on_error(action: Callable[[], T]) -> T:
     except Exception as error:
         if not _is_expected(error):
             raise
-        _exit(1, redis_error_text(error))
+        part = "Redis: " if type(error).__module__.startswith("redis.") else ""
+        _exit(1, f"{part}{redis_error_text(error)}")
 
 
 def _is_expected(error: Exception) -> bool:

@@ -17,6 +17,7 @@ from streamer.ingest.run import ingest_center
 from streamer.journeys.erasure import ErasedCounts
 from streamer.journeys.journey import customer_key
 from streamer.privacy.pseudonyms import Pseudonymizer, key_id_of
+from streamer.runtime.retry import retry_refused
 from streamer.settings import Settings
 from streamer.store.port import CustomerRegistry
 from streamer.store.redis import RedisRegistry, RedisStore
@@ -48,12 +49,16 @@ class ErasureResult(NamedTuple):
 async def run_forget(settings: Settings, customer: str) -> None:
     """Erase a customer, given by id or pseudonym, and print what was erased and what was not."""
     async with AsyncExitStack() as stack:
-        store = await RedisStore.connect(settings.redis_url(), settings.center, settings.counting_rules())
+        store = await retry_refused(
+            lambda: RedisStore.connect(settings.redis_url(), settings.center, settings.counting_rules())
+        )
         stack.push_async_callback(store.close)
         registry = RedisRegistry(store, settings.center)
-        pseudonymizer = await load_pseudonymizer(registry, settings)
+        pseudonymizer = await retry_refused(lambda: load_pseudonymizer(registry, settings))
         pseudonyms_by_key = _find_pseudonyms(pseudonymizer, customer)
-        at_ms, was_forgotten = await _mark_forgotten(store, registry, pseudonyms_by_key)
+        at_ms, was_forgotten = await retry_refused(
+            lambda: _mark_forgotten(store, registry, pseudonyms_by_key)
+        )
         click.echo(
             f"recorded{' before' if was_forgotten else ''}: "
             f"{', '.join(pseudonyms[-1] for pseudonyms in pseudonyms_by_key)}"
@@ -61,7 +66,7 @@ async def run_forget(settings: Settings, customer: str) -> None:
         if notice := await _wait_until_counted(store, at_ms):
             click.echo(notice)
         names = [name for pseudonyms in pseudonyms_by_key for name in pseudonyms]
-        click.echo(_erasure_summary(await _erase(store, settings, names)))
+        click.echo(_erasure_summary(await retry_refused(lambda: _erase(store, settings, names))))
         await _erase_dead_letters(settings, names)
         await _print_unreached(settings)
 

@@ -21,7 +21,7 @@ from streamer.ingest.run import ingest_center
 from streamer.operations.comparison import ChangeSource, CountDifference, diff_states, read_store_state
 from streamer.privacy.pseudonyms import Pseudonymizer
 from streamer.runtime.clock import wall_clock_ms
-from streamer.runtime.retry import retry_forever
+from streamer.runtime.retry import retry_forever, retry_refused
 from streamer.settings import Settings
 from streamer.store.port import LogPosition, Partition, StagedGeneration
 from streamer.store.redis import (
@@ -132,8 +132,8 @@ class RebuildJob:
     async def open(self, begin_offsets: Mapping[Partition, int]) -> None:
         """Open the staged generation. `begin_offsets`: the first offset of each log."""
         self._begin_offsets = begin_offsets
-        await self.staged.open()
-        await self.staged.store.set_rules(encode_rules(self._rules))
+        await retry_refused(self.staged.open)
+        await retry_refused(lambda: self.staged.store.set_rules(encode_rules(self._rules)))
 
     async def catch_up(self) -> None:
         """Count up to the live numbers, which advance meanwhile: repeat until fewer than SMALL_LAG are
@@ -168,14 +168,14 @@ class RebuildJob:
         )
         for attempt in range(_PROMOTE_ATTEMPTS):
             if attempt:
-                await self.staged.pause_commits(_PAUSE_COMMITS_MS)
+                await retry_refused(lambda: self.staged.pause_commits(_PAUSE_COMMITS_MS))
             await self._count_up_to(await self._live_offsets())
             await retry_forever(
                 lambda: erase_forgotten(
                     self.staged.store, self._pseudonymizer.forgotten_at_ms, wall_clock_ms()
                 )
             )
-            if await self.staged.promote(self.gone_offsets):
+            if await retry_refused(lambda: self.staged.promote(self.gone_offsets)):
                 return
         raise RebuildError(
             "the live numbers changed too fast to switch: run the rebuild again in a quieter hour"
@@ -213,7 +213,7 @@ class RebuildJob:
                 start = resolve_start_position(
                     partition, None, LogSnapshot(self._begin_offsets[partition], {}, end_offset)
                 ).position
-                await self.staged.store.move(partition, None, start)
+                await retry_refused(lambda p=partition, s=start: self.staged.store.move(p, None, s))  # type: ignore[misc]
                 self._processors[partition] = PartitionProcessor(partition, start, self._context)
             if self._processors[partition].position.next > end_offset:
                 raise RebuildError(
@@ -292,7 +292,7 @@ class RebuildJob:
             await processor.count(records, next_offset)
         elif next_offset > before.next:  # offsets without records: transaction markers, compaction
             processor.position = LogPosition(before.epoch, next_offset, before.token, before.checkpoints)
-            await self.staged.store.move(partition, before, processor.position)
+            await retry_refused(lambda: self.staged.store.move(partition, before, processor.position))
         self.counted_offsets += next_offset - before.next
         self._progress.update(self._task, completed=self.counted_offsets)
 
@@ -322,7 +322,8 @@ async def run_rebuild(settings: Settings, yes: bool) -> int:
     `yes`: switch even if numbers differ or records are missing."""
     rules = settings.counting_rules()
     async with AsyncExitStack() as stack:
-        store = RedisStore(await connect(settings.redis_url(), settings.center), settings.center, rules)
+        client = await retry_refused(lambda: connect(settings.redis_url(), settings.center))
+        store = RedisStore(client, settings.center, rules)
         stack.push_async_callback(store.close)
         former_store = await FormerLayoutStore.find(store.client, settings.center)
         live: LiveStore = store if former_store is None else former_store
@@ -337,7 +338,7 @@ async def run_rebuild(settings: Settings, yes: bool) -> int:
         await _require_same_logs(settings, live, list(begin_offsets))
         progress = stack.enter_context(Progress(console=Console(stderr=True), transient=True))
         registry = RedisRegistry(store, settings.center)
-        pseudonymizer = await load_pseudonymizer(registry, settings)
+        pseudonymizer = await retry_refused(lambda: load_pseudonymizer(registry, settings))
         job = RebuildJob(live, staged, rules, records, progress, pseudonymizer)
         stack.push_async_callback(staged.discard)  # after the switch, the former generation is left over
         await job.open(begin_offsets)

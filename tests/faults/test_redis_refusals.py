@@ -1,6 +1,7 @@
 """A Redis that answers "not now": workers wait, say why, go on, and the numbers are the oracle's."""
 
 import asyncio
+import re
 import resource
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -12,6 +13,7 @@ import pytest
 from redis.exceptions import RedisError
 
 from streamer.operations.doctor import _check_redis
+from streamer.store.layout import DOCUMENT_HASHES, generation_prefix
 from tests.conftest import Parts
 from tests.faults.trial import Trial
 from tests.faults.worker import said
@@ -143,6 +145,33 @@ async def test_a_worker_waits_through_every_refusal_says_why_and_counts_all_once
 def file_size(folder: Path) -> int:
     (file,) = folder.glob("appendonlydir/*.incr.aof")
     return file.stat().st_size
+
+
+async def test_an_error_that_does_not_pass_ends_a_worker_with_one_line(trial: Trial) -> None:
+    """A password that is changed, and keys of another program."""
+    redis, password = trial.redis, trial.redis.password
+    first = trial.worker("first")
+    async with trial.load(per_s=150):
+        await trial.progress(50)
+        first.ended = True
+        async with redis.client() as client:
+            await client.config_set("requirepass", "another")
+            await client.client_kill_filter(_type="normal", skipme=True)
+            assert await first.exit_code() == 1
+            await client.config_set("requirepass", password)
+        second = trial.worker("second")
+        await trial.progress(50)
+        second.ended = True
+        prefix = generation_prefix(trial.settings.center)
+        async with redis.client() as client:
+            for name in DOCUMENT_HASHES:
+                await client.delete(prefix + name)
+                await client.set(prefix + name, "not a hash")
+        assert await second.exit_code() == 1
+    for worker, error in ((first, "invalid username-password pair"), (second, "wrong kind of value")):
+        *before, line = worker.log().splitlines()
+        assert re.search(f"worker stops after an error .*{error}", line)
+        assert not [text for text in before if not re.search("retrying: store|answer again", text)]
 
 
 async def findings(trial: Trial) -> AsyncIterator[str]:

@@ -67,14 +67,18 @@ class Trial:
         await self.store.close()
 
     def worker(
-        self, group: str = "faults", program: Sequence[str] = ("-m", "streamer"), **others: str
+        self,
+        group: str = "faults",
+        program: Sequence[str] = ("-m", "streamer"),
+        command: str = "worker",
+        **others: str,
     ) -> Worker:
-        """Starts one."""
+        """Starts one, or the process of another command."""
         settings = self.settings
         address, url = settings.kafka.bootstrap_servers, settings.redis_url()
         parts = {"kafka": address, "redis": url, "center": settings.center}
-        log = self._folder / f"worker-{next(self._numbers)}.log"
-        self.workers.append(Worker({**parts, "consumer_group": group, **others}, log, program))
+        log = self._folder / f"{command}-{next(self._numbers)}.log"
+        self.workers.append(Worker({**parts, "consumer_group": group, **others}, log, program, command))
         return self.workers[-1]
 
     def load(self, per_s: float) -> AbstractAsyncContextManager[None]:

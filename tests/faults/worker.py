@@ -19,17 +19,26 @@ class Worker:
     """Runs from its making on. It dies with this process."""
 
     def __init__(
-        self, settings: Mapping[str, str], log: Path, program: Sequence[str] = ("-m", "streamer")
+        self,
+        settings: Mapping[str, str],
+        log: Path,
+        program: Sequence[str] = ("-m", "streamer"),
+        command: str = "worker",
     ) -> None:
         """`program`: Python's arguments, before the command's."""
         ours = {f"STREAMER_{name.upper()}": value for name, value in settings.items()}
         others = {name: value for name, value in os.environ.items() if not name.startswith("STREAMER_")}
-        command = [sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid())]
-        command += [sys.executable, *program, "worker"]
+        command_line = [sys.executable, "-I", "-S", parent_death.__file__, str(os.getpid())]
+        command_line += [sys.executable, *program, command]
         self._log = log
         with log.open("wb") as out:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=others | ours, cwd=log.parent
+                command_line,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env=others | ours,
+                cwd=log.parent,
             )
         self.ended = False
         """Whether it was a test that ended it."""
@@ -70,6 +79,10 @@ class Worker:
 
     async def exit_code(self) -> int:
         return await asyncio.to_thread(self._process.wait)
+
+    def command_line(self) -> str:
+        """What everybody sees who lists processes."""
+        return Path(f"/proc/{self._process.pid}/cmdline").read_text()
 
     def log(self) -> str:
         return self._log.read_text(errors="replace")

@@ -4,13 +4,14 @@ scripts by their digest."""
 from collections.abc import Mapping, Sequence
 from hashlib import sha1
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from redis.asyncio import Connection, ConnectionPool, Redis, SSLConnection
 from redis.asyncio.connection import AbstractConnection, parse_url
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.connection import HiredisRespSerializer
 from redis.crc import key_slot
@@ -74,6 +75,7 @@ async def connect(url: str, center: str) -> Redis:
         _adapt_connections(client.connection_pool)
         pool = client.connection_pool
         pool.connection_class(**pool.connection_kwargs)  # refuses unknown options
+        _require_tls_files(pool.connection_kwargs)
     except (TypeError, ValueError) as error:
         raise StoreUnfit(f"the URL of Redis: {error}") from None
     try:
@@ -114,8 +116,18 @@ def _sentinel_client(url: str) -> Redis:
         sentinel_kwargs=sentinel_options,
         **options,
     )  # type: ignore[no-untyped-call]
-    client: Redis = sentinel.master_for(service)
+    client: Redis = sentinel.master_for(service, connection_pool_class=SentinelPool)
     return client
+
+
+class SentinelPool(SentinelConnectionPool):
+    """Connection pool that closes its connections to the Sentinels too."""
+
+    async def disconnect(self, inuse_connections: bool = True) -> None:
+        await super().disconnect(inuse_connections)
+        if inuse_connections:
+            for sentinel in self.sentinel_manager.sentinels:
+                await sentinel.aclose()
 
 
 def _adapt_connections(pool: ConnectionPool) -> None:
@@ -127,6 +139,16 @@ def _adapt_connections(pool: ConnectionPool) -> None:
         (PrimaryConnection, connection_class),
         {"pack_command": staticmethod(pack)},
     )
+
+
+def _require_tls_files(options: Mapping[str, Any]) -> None:
+    """Raise StoreUnfit, which names the file, unlike redis-py's error."""
+    for name in ("ssl_ca_certs", "ssl_certfile", "ssl_keyfile"):
+        try:
+            if path := options.get(name):
+                Path(path).open().close()
+        except OSError as error:
+            raise StoreUnfit(f"TLS of Redis: {path}: {error.strerror}") from None
 
 
 def _require_fitness(info: Mapping[str, Any]) -> None:
