@@ -4,7 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from streamer.dead_letters.dead_letter import DeadLetterError
+from streamer.dead_letters.edit import recheck_record
 from streamer.demo.run import DemoAddresses, _environment
+from streamer.events.decoding import KafkaRecord
 from streamer.settings import SettingsError, load_settings
 
 LOGIN = {"STREAMER_KAFKA__SECURITY_PROTOCOL": "SASL_SSL", "STREAMER_KAFKA__SASL_MECHANISM": "PLAIN"}
@@ -132,3 +135,15 @@ def test_topics_and_groups_have_the_prefix_or_a_name_of_their_own() -> None:
     }
     others = ("call-completed", "madrid.call-completed", "survey-sent", "nyc.survey-sent")
     assert [kafka.names.in_contract(name) for name in others] == [None] * 4
+
+
+def test_a_rejected_record_is_checked_again_under_the_name_its_topic_has_on_the_broker() -> None:
+    settings = load_settings(kafka={"topic_prefix": "madrid."})
+    value = b'{"response_id":"r-9","answered_at":1795255200,"answers":{"nps":11}}'
+    record = KafkaRecord("madrid.survey-completed", 0, 17, 1_795_255_200_000, None, value, ())
+    rejected = recheck_record(record, settings)
+    assert rejected is not None
+    assert rejected.reason == "off-scale"
+    assert recheck_record(record._replace(value=value.replace(b"11", b"10")), settings) is None
+    with pytest.raises(DeadLetterError, match="does not read the topic survey-completed"):
+        recheck_record(record._replace(topic="survey-completed"), settings)

@@ -458,6 +458,41 @@ async def test_a_worker_whose_right_is_taken_away_ends_with_one_line(
             assert problem in worker.log().splitlines()[-1]
 
 
+async def test_a_worker_waits_while_the_brokers_certificate_is_expired_and_goes_on_when_it_is_renewed(
+    cluster: SecuredCluster, store_url: str, center: str, tmp_path: Path
+) -> None:
+    broker, kafka = cluster.broker, cluster.tls(topic_prefix=f"{center}.")
+    worker = CommandProcess(
+        "worker", process_settings(kafka, redis=store_url, center=center), tmp_path / "log"
+    )
+    topic = f"{center}.call-completed"
+    async with AsyncExitStack() as stack:
+        stack.callback(worker.kill)
+        store = await RedisStore.connect(store_url, center)
+        stack.push_async_callback(store.close)
+        await until_read(store)
+        calls = call_lines(5).encode().splitlines()
+        await publish(broker.settings, topic, calls[:3])
+        await until_counted(store, 3)
+        broker.authority.issue("broker", expired=True)
+        await broker.restart()
+        await publish(broker.settings, topic, calls)
+        start = time.monotonic()
+        while "certificate has expired" not in worker.log():
+            assert time.monotonic() - start < PATIENCE_S
+            await asyncio.sleep(0.05)
+        (finding,) = await kafka_findings(kafka, store_url)
+        assert "the broker's certificate has expired" in finding.message
+        assert (await results(store)).total() == 3
+        broker.authority.issue("broker")
+        await broker.restart()
+        await until_counted(store, 8)
+        found = await results(store)
+        assert (found["applied"], found["unchanged"]) == (5, 3)
+        assert worker.runs
+        assert "Traceback" not in worker.log()
+
+
 def call_lines(count: int) -> str:
     now_s = wall_clock_ms() // 1000
     events = [
