@@ -161,7 +161,7 @@ async def test_a_rebuild_brings_all_over_and_ends_what_is_left_of_earlier_releas
 ) -> None:
     numbers = await former_of(client)
     before = await numbers.changes(None, positions=True)
-    settings = settings.model_copy(update={"kafka": broker.address})
+    settings = settings.model_copy(update={"kafka": broker.settings})
     await kafka.ensure_topics(broker.settings, 2, 36_500 * 86_400_000)
     await publish(broker.address, dump.records)
 
