@@ -235,21 +235,24 @@ class KafkaLogProbe:
                     for partition, partition_offsets in offsets_by_partition.items()
                     if offset_index < len(partition_offsets)
                 }
-                offsets = {
-                    tp: offset
-                    for tp, offset in offsets.items()
-                    if begin_offsets[tp] <= offset < end_offsets[tp]
-                }
+                offsets = {tp: offset for tp, offset in offsets.items() if begin_offsets[tp] <= offset}
                 for tp, read_checkpoint in (await self._read_checkpoints(offsets)).items():
                     records[Partition(*tp)][read_checkpoint.offset] = read_checkpoint
             return {
-                partition: LogSnapshot(begin_offsets[tp], records[partition], end_offsets[tp])
+                partition: LogSnapshot(
+                    begin_offsets[tp], records[partition], max(end_offsets[tp], self._stable_offset(tp))
+                )
                 for partition, tp in topic_partitions.items()
             }
         except KafkaError as error:
             raise ConnectionError(f"probing the logs: {error}") from error
         finally:
             self._consumer.unsubscribe()
+
+    def _stable_offset(self, tp: TopicPartition) -> int:
+        """Return the offset after the last committed record as the last fetch told it; 0 if none did. The
+        embedded broker's own answer on the ends of logs is too low."""
+        return self._consumer.last_stable_offset(tp) or 0
 
     async def _read_checkpoints(
         self, offsets: Mapping[TopicPartition, int]
@@ -273,7 +276,8 @@ class KafkaLogProbe:
                         record.offset, record.timestamp, record.key, record.value
                     )
             for tp, offset in [*missing_offsets.items()]:
-                if await self._consumer.position(tp) > offset:  # only markers of transactions follow
+                # Only markers of transactions follow, or nothing.
+                if await self._consumer.position(tp) > offset or 0 < self._stable_offset(tp) <= offset:
                     del missing_offsets[tp]
             if missing_offsets and time.monotonic() > deadline_s:
                 raise ConnectionError(f"probing the logs: nothing came of {[*missing_offsets]}")

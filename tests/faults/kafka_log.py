@@ -119,7 +119,7 @@ async def delete(address: str, topics: Sequence[str]) -> None:
 
 async def restore(address: str, restored: Sequence[KafkaRecord]) -> None:
     """Publish records again as they were, in the order of their offsets: to empty logs, at the same ones."""
-    async with producer(address) as sender:
+    async with producer(address, is_idempotent=False) as sender:
         deliveries = [
             await sender.send(one.topic, one.value, one.key, one.partition, one.timestamp, [*one.headers])
             for one in sorted(restored, key=lambda one: one.offset)
@@ -147,8 +147,12 @@ def valuation(customer: str, value: int) -> tuple[str, bytes, bytes]:
 
 
 @asynccontextmanager
-async def producer(address: str, **options: str) -> AsyncIterator[AIOKafkaProducer]:
-    sender = AIOKafkaProducer(bootstrap_servers=address, acks="all", enable_idempotence=True, **options)
+async def producer(
+    address: str, *, is_idempotent: bool = True, **options: str
+) -> AsyncIterator[AIOKafkaProducer]:
+    sender = AIOKafkaProducer(
+        bootstrap_servers=address, acks="all", enable_idempotence=is_idempotent, **options
+    )
     async with sender:
         yield sender
 
