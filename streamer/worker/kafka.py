@@ -250,9 +250,10 @@ class KafkaLogProbe:
             self._consumer.unsubscribe()
 
     def _stable_offset(self, tp: TopicPartition) -> int:
-        """Return the offset after the last committed record as the last fetch told it; 0 if none did. The
+        """Return the offset after the last committed record as the last fetch told it; -1 if none did. The
         embedded broker's own answer on the ends of logs is too low."""
-        return self._consumer.last_stable_offset(tp) or 0
+        offset = self._consumer.last_stable_offset(tp)
+        return -1 if offset is None else offset
 
     async def _read_checkpoints(
         self, offsets: Mapping[TopicPartition, int]
@@ -277,7 +278,7 @@ class KafkaLogProbe:
                     )
             for tp, offset in [*missing_offsets.items()]:
                 # Only markers of transactions follow, or nothing.
-                if await self._consumer.position(tp) > offset or 0 < self._stable_offset(tp) <= offset:
+                if await self._consumer.position(tp) > offset or 0 <= self._stable_offset(tp) <= offset:
                     del missing_offsets[tp]
             if missing_offsets and time.monotonic() > deadline_s:
                 raise ConnectionError(f"probing the logs: nothing came of {[*missing_offsets]}")

@@ -85,6 +85,7 @@ async def test_what_was_deleted_before_it_was_counted_is_said(trial: Trial) -> N
     assert not said(worker, "call-completed:0: ")
 
 
+@pytest.mark.apache
 async def test_a_log_restored_from_a_backup_that_ends_earlier_is_recognized_and_nothing_is_counted_twice(
     trial: Trial,
 ) -> None:

@@ -17,6 +17,8 @@ async def test_a_probe_tells_records_and_the_end_of_a_log_of_batches(fresh_broke
     probe = KafkaLogProbe(settings)
     await probe.start()
     try:
+        nothing = (await probe.probe({CALLS: [5]}))[CALLS]
+        assert (nothing.begin_offset, nothing.end_offset, [*nothing.records]) == (0, 0, [])
         async with producer(fresh_broker.address, is_idempotent=False) as sender:
             sent = [await sender.send(CALLS.topic, b"%d" % n, partition=0) for n in range(60)]
             last = [await delivery for delivery in sent][-1]
