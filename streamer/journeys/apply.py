@@ -544,6 +544,11 @@ def _groups_elsewhere(transaction: Transaction, contact: Key) -> set[Key]:
     transaction.require_documents(namings.facts)
     group_keys = {transaction.record(key).group_key(key) for key in namings.facts} - {contact}
     transaction.require_documents(group_keys)
+    return _require_journeys(transaction, group_keys)
+
+
+def _require_journeys(transaction: Transaction, group_keys: Iterable[Key]) -> set[Key]:
+    """Require the journeys that groups lie in. Return the keys of the groups that lie in one."""
     journeys = {
         key: journey for key in group_keys if (journey := transaction.record(key).journey) is not None
     }
@@ -559,9 +564,7 @@ def _split_survey(transaction: Transaction, survey: Key, time_ms: int) -> None:
     keys = [identity_key(fact.identity) for fact in members]
     contacts = {contact_key(fact.contact_id) for fact in members if fact.contact_id is not None}
     transaction.require_documents([*keys, *contacts, *map(own_journey_key, [*keys, *contacts])])
-    transaction.require_documents(
-        journey for key in contacts if (journey := transaction.record(key).journey) is not None
-    )
+    _require_journeys(transaction, contacts)
     transaction.set_namings(survey, FactNamings(shared_ms=time_ms))
     _set_survey_group(transaction, survey, None)
     transaction.ids_found_shared.append("survey")
