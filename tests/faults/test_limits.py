@@ -1,16 +1,13 @@
 """A worker that may open no more files, or take no more memory."""
 
 import resource
-from pathlib import Path
 
 from tests.faults.trial import Trial
-from tests.faults.worker import Worker, said
+from tests.faults.worker import said
 from tests.parts.tcp_proxy import TcpProxy
 
 NONE_MORE = 3
 """Files: those of every process. What is open stays open, nothing new can be opened."""
-SPARE_BYTES = 500_000
-"""Memory left to a worker: less than some batches need."""
 MEMORY_ERROR_AT_A_BATCH = """
 import itertools, sys
 from streamer.cli import main
@@ -44,19 +41,6 @@ async def test_a_worker_without_file_handles_waits_and_counts_on_when_it_has_som
         assert not said(worker, "Traceback")
 
 
-async def test_a_worker_out_of_memory_takes_nothing_with_it_when_it_ends(trial: Trial) -> None:
-    """However it ends: native code may abort where memory is missing."""
-    first = trial.worker()
-    async with trial.load(per_s=150):
-        await trial.progress(150)
-        first.limit(resource.RLIMIT_AS, address_space_bytes(first) + SPARE_BYTES)
-        first.ended = True  # or is about to
-        await trial.until(lambda: not first.runs)
-        trial.worker()
-        await trial.progress(150)
-    await trial.settle()
-
-
 async def test_a_batch_that_finds_no_memory_ends_the_worker_with_a_line(trial: Trial) -> None:
     first = trial.worker(program=("-c", MEMORY_ERROR_AT_A_BATCH))
     async with trial.load(per_s=150):
@@ -68,8 +52,3 @@ async def test_a_batch_that_finds_no_memory_ends_the_worker_with_a_line(trial: T
     assert await first.exit_code() == 1
     assert len(said(first, "worker stops after an error .*MemoryError")) == 1, first.log()
     assert not said(first, "Traceback"), first.log()
-
-
-def address_space_bytes(worker: Worker) -> int:
-    pages = int(Path(f"/proc/{worker.pid}/statm").read_text().split()[0])
-    return pages * resource.getpagesize()
