@@ -295,7 +295,7 @@ def test_no_document_hides_a_command_in_a_block_that_is_not_run() -> None:
     assert languages <= {"sh", "toml", "ini"}
 
 
-ALTERNATIVES = ("docs/kafka.md",)
+ALTERNATIVES = ("docs/kafka.md", "docs/security.md")
 """Documents whose blocks of settings are alternatives; those of others are parts of one file."""
 PASSWORD_HASH = password_hash("open sesame")
 
