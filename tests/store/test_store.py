@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 from redis.crc import key_slot
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
@@ -1157,7 +1158,7 @@ async def test_another_owner_after_the_check_is_an_offset_conflict(
 
 
 @pytest.mark.parametrize("before", [True, False])
-async def test_a_connection_lost_before_or_after_the_check_writes_nothing_and_is_tried_again(
+async def test_a_connection_lost_before_or_after_the_check_writes_nothing_and_the_commit_may_be_sent_again(
     redis_kept: RedisStore, store_url: str, center: str, before: bool
 ) -> None:
     """A WATCH dies with its connection: whoever goes on over a new one, without another check, would write
@@ -1171,7 +1172,10 @@ async def test_a_connection_lost_before_or_after_the_check_writes_nothing_and_is
             assert await store.move(CALLS, FIRST, LogPosition("e2", 7, b"otherone"))
 
     Interrupted(redis_kept, cut, before=before)
-    outcome = await redis_kept.commit(mine.commit(**EVERYTHING), NOW)
+    commit = mine.commit(**EVERYTHING)
+    with pytest.raises(RedisConnectionError):
+        await redis_kept.commit(commit, NOW)
+    outcome = await redis_kept.commit(commit, NOW)
     assert outcome == OffsetConflict(LogPosition("e2", 7, b"otherone"))
     assert await whole(redis_kept) == {}
 
