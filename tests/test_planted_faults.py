@@ -23,7 +23,6 @@ from streamer.panes.fold import CommitDelta
 from streamer.panes.pane_delta import LongSums
 from streamer.panes.pane_keys import FINE_MS, PaneHour
 from streamer.panes.rollup import Rollup
-from streamer.privacy.pseudonyms import Pseudonymizer
 from streamer.runtime.retry import retry_forever
 from streamer.store.memory import MemoryStore
 from streamer.store.port import (
@@ -252,8 +251,8 @@ def a_conflict_that_reads_nothing_again(patch: pytest.MonkeyPatch) -> None:
 def skipped_answers_counted_as_zero(patch: pytest.MonkeyPatch) -> None:
     whole = pipeline.decode
 
-    def decode(record: KafkaRecord, rules: CountingRules, veil: Pseudonymizer) -> Event | RejectedEvent:
-        event = whole(record, rules, veil)
+    def decode(record: KafkaRecord, *context: Any) -> Event | RejectedEvent:
+        event = whole(record, *context)
         if isinstance(event, SurveyResponse) and event.nps is None:
             return replace(event, nps=0)
         return event
@@ -264,8 +263,8 @@ def skipped_answers_counted_as_zero(patch: pytest.MonkeyPatch) -> None:
 def duplicates_known_by_their_offset_only(patch: pytest.MonkeyPatch) -> None:
     whole = pipeline.decode
 
-    def decode(record: KafkaRecord, rules: CountingRules, veil: Pseudonymizer) -> Event | RejectedEvent:
-        event = whole(record, rules, veil)
+    def decode(record: KafkaRecord, *context: Any) -> Event | RejectedEvent:
+        event = whole(record, *context)
         if isinstance(event, SurveyResponse):
             return replace(event, response_id=f"{record.partition}:{record.offset}")
         return event
