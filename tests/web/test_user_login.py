@@ -179,7 +179,7 @@ async def test_https_is_for_good_where_there_is_https(
         "/login/",
         "/supervisor/",
         "/supervisor",
-        "/?display=" + DISPLAY,
+        pytest.param("/?display=" + DISPLAY, id="a display"),
         "//evil.example/",
         "/api/v1/readings/",
     ],
