@@ -56,7 +56,8 @@ def test_every_setting_of_every_class_has_a_row_with_its_meaning(settings_class:
 @pytest.mark.parametrize(
     ("heading", "setting", "type_name", "default"),
     [
-        ("", "kafka", "text", '`"127.0.0.1:9092"`'),
+        ("", "kafka", "table", "–"),
+        ("[kafka]", "bootstrap_servers", "text", '`"127.0.0.1:9092"`'),
         ("", "timezone", "time zone", '`"UTC"`'),
         ("", "horizon", "duration", '`"35d"`'),
         ("", "metrics_port", "whole number, 0 to 65535", "–"),

@@ -10,6 +10,7 @@ from playwright.async_api import expect
 from streamer.alerts.messages import links
 from streamer.events.counting_rules import MINUTE
 from streamer.metrics.catalogue import CATALOGUE
+from streamer.panes.pane_keys import format_key
 from tests.browser.conftest import Opened
 from tests.browser.supervised_center import SupervisedCenter, answered_contact, last_hour
 
@@ -32,7 +33,7 @@ async def small_center() -> AsyncIterator[SupervisedCenter]:
     [
         ("queue", "billing", "Billing & payments", "30 answers"),
         ("queue", ODD, ODD, "25 answers"),
-        ("queue,channel", f"{ODD},voice", f"{ODD} · voice", "25 answers"),
+        ("queue,channel", format_key([ODD, "voice"]), f"{ODD} · voice", "25 answers"),
         ("all", "", "All", "89 answers"),
     ],
 )

@@ -129,7 +129,7 @@ async def test_a_worker_waits_through_every_refusal_says_why_and_counts_all_once
         for reason, fault in FAULTS.items():
             async with fault(trial.redis):
                 await trial.until(lambda reason=reason: bool(said(worker, f"reason={reason}")))  # type: ignore[misc]
-                await trial.until(lambda reason=reason: waits_for(port) == {reason})  # type: ignore[misc]
+                await trial.until(lambda reason=reason: reason in waits_for(port))  # type: ignore[misc]
                 if reason == "oom":
                     lag = lag_of(port)
                     await trial.until(lambda lag=lag: lag_of(port) > lag + 300)  # type: ignore[misc]
