@@ -381,6 +381,7 @@ def standalone_consumer(kafka: KafkaSettings, **options: int) -> AIOKafkaConsume
 
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
+    await asyncio.sleep(0)  # `stop` fails on a task of aiokafka that has not begun
     # While aiokafka's fetcher releases an assignment it does not notice that it is stopped, and `stop` would
     # wait for ever; the second call succeeds.
     with suppress(TimeoutError):
