@@ -408,6 +408,7 @@ async def test_two_centers_with_a_prefix_each_share_a_cluster_and_do_not_see_eac
             ("madrid.survey-completed", "applied"): 1,
         }
         assert (await results(of_york)).total() == 7
+        await until_read(of_york)
         assert {partition.topic for partition in await of_york.heartbeats()} == {
             f"nyc-{topic}" for topic in TOPICS
         }
