@@ -18,20 +18,7 @@ BATCH = 300
 
 
 async def test_a_batch_of_any_topic_asks_for_its_documents_three_times_at_most() -> None:
-    logs: dict[Partition, list[KafkaRecord]] = {}
-    for number, message in enumerate(islice(traffic.messages(START, seed=1), 6_000)):
-        log = logs.setdefault(Partition(message.topic, number % 2), [])
-        log.append(
-            KafkaRecord(
-                message.topic,
-                number % 2,
-                len(log),
-                message.at_ms,
-                message.key,
-                message.value,
-                message.headers,
-            )
-        )
+    logs = traffic.logs(islice(traffic.messages(START, seed=1), 6_000))
     store, rounds = MemoryStore(CountingRules()), Counter[int]()
     shared = processing_context(store, CountingRules())
     for partition, log in logs.items():

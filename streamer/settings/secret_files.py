@@ -18,35 +18,34 @@ class EnvironmentSource(EnvSettingsSource):
 
     def __init__(self, settings_class: type[BaseSettings]) -> None:
         super().__init__(settings_class)
-        self.env_vars = {
-            self._nested_name(settings_class, name): value for name, value in self.env_vars.items()
-        }
-        self.env_vars = dict(self._resolve_files(settings_class))
+        self._prefix, self._delimiter = self.env_prefix.lower(), self.env_nested_delimiter or "__"
+        self.env_vars = {self._nested_name(name): value for name, value in self.env_vars.items()}
+        self.env_vars = dict(self._resolve_files())
 
     def unknown_variables(self, known: Container[str]) -> list[str]:
         """Return the variables that begin like settings and set none, upper case; `known` ones aside."""
-        prefix, delimiter = self.env_prefix.lower(), self.env_nested_delimiter or "__"
+        prefix, delimiter = self._prefix, self._delimiter
         names = (name.removeprefix(prefix) for name in self.env_vars if name.startswith(prefix))
         fields = self.settings_cls.model_fields
         unknown = (name for name in names if name.split(delimiter)[0] not in fields and name not in known)
         return sorted(f"{prefix}{name}".upper() for name in unknown)
 
-    def _nested_name(self, settings_class: type[BaseSettings], variable: str) -> str:
-        prefix, delimiter = self.env_prefix.lower(), self.env_nested_delimiter or "__"
-        for name, field in settings_class.model_fields.items():
+    def _nested_name(self, variable: str) -> str:
+        prefix, delimiter = self._prefix, self._delimiter
+        for name, field in self.settings_cls.model_fields.items():
             is_table = isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
             table = f"{prefix}{name}"
             if is_table and variable.startswith(f"{table}_") and not variable.startswith(table + delimiter):
                 return f"{table}{delimiter}{variable.removeprefix(f'{table}_')}"
         return variable
 
-    def _resolve_files(self, settings_class: type[BaseSettings]) -> Iterator[tuple[str, str | None]]:
-        prefix, delimiter = self.env_prefix.lower(), self.env_nested_delimiter or "__"
+    def _resolve_files(self) -> Iterator[tuple[str, str | None]]:
+        prefix, delimiter = self._prefix, self._delimiter
         for variable, value in self.env_vars.items():
             setting = variable.removeprefix(prefix)
             name = setting.removesuffix(FILE_SUFFIX)
-            is_file = name != setting != variable and setting not in settings_class.model_fields
-            if value is None or not is_file or not is_secret(settings_class, name.split(delimiter)):
+            is_file = name != setting != variable and setting not in self.settings_cls.model_fields
+            if value is None or not is_file or not is_secret(self.settings_cls, name.split(delimiter)):
                 yield variable, value
             elif prefix + name in self.env_vars:
                 raise SettingsError(f"{_dotted(name)}: expected a value or a file, not both")

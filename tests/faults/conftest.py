@@ -1,13 +1,15 @@
 """Fixtures of the fault tests."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import PARTS
 from tests.faults.trial import Trial
 from tests.parts.broker import Broker
 from tests.parts.redis_server import RedisServer
+from tests.parts.server import run
 
 
 @pytest.fixture
@@ -20,3 +22,14 @@ async def trial(
         yield trial
     finally:
         await trial.close()
+
+
+@pytest.fixture
+def embedded_broker() -> Iterator[Broker]:
+    """The embedded broker, whatever the parts: for tests of which Kafka is not the point."""
+    server = PARTS["embedded"].broker()
+    try:
+        run(server.start())
+        yield server
+    finally:
+        run(server.close())

@@ -15,7 +15,6 @@ from click.testing import CliRunner
 
 from streamer.cli import main
 from streamer.demo import parent_death
-from tests.conftest import PARTS
 from tests.faults.trial import Trial
 from tests.parts.broker import Broker
 from tests.parts.redis_tls import USER, TlsRedis, documented_rights
@@ -30,14 +29,9 @@ merged or read many at once."""
 
 
 @pytest.fixture
-def broker() -> Iterator[Broker]:
+def broker(embedded_broker: Broker) -> Broker:
     """The embedded one: Kafka is not the point."""
-    server = PARTS["embedded"].broker()
-    try:
-        run(server.start())
-        yield server
-    finally:
-        run(server.close())
+    return embedded_broker
 
 
 @pytest.fixture

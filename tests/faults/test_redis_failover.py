@@ -1,7 +1,7 @@
 """Fail-overs of Redis: a replica that is promoted behind, Sentinel, a slot that moves; settled exactly."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.request import urlopen
@@ -10,28 +10,23 @@ import pytest
 from redis.crc import key_slot
 
 from streamer.store.layout import SEQUENCE, generation_prefix, layout_key
-from tests.conftest import PARTS, Parts
+from tests.conftest import Parts
 from tests.faults.trial import Trial
 from tests.faults.worker import said
 from tests.parts.broker import Broker
 from tests.parts.redis_cluster import RedisCluster
 from tests.parts.redis_sentinel import WatchedRedis
 from tests.parts.redis_server import RedisServer
-from tests.parts.server import free_port, is_open, run
+from tests.parts.server import free_port, is_open
 
 BEHIND = 300
 """Records counted after the replica lost its primary."""
 
 
 @pytest.fixture
-def broker() -> Iterator[Broker]:
+def broker(embedded_broker: Broker) -> Broker:
     """The embedded one: Kafka is not the point."""
-    server = PARTS["embedded"].broker()
-    try:
-        run(server.start())
-        yield server
-    finally:
-        run(server.close())
+    return embedded_broker
 
 
 @asynccontextmanager

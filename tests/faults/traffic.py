@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain, count
 from random import Random
 from typing import NamedTuple
@@ -12,6 +12,7 @@ from streamer.demo.simulator import CenterPlan, SimulatedCenter
 from streamer.events.counting_rules import SECOND, CountingRules
 from streamer.events.decoding import KafkaRecord, decode
 from streamer.events.models import Event, RejectedEvent
+from streamer.store.port import Partition
 from tests.counting import Tallies
 from tests.test_exactness import expected_tallies
 
@@ -44,6 +45,25 @@ def messages(now_ms: int, seed: int) -> Iterator[SimulatedMessage]:
         if random.random() < 0.01:
             topic, value = random.choice(BAD)
             yield message._replace(topic=topic.decode(), value=value, headers=())
+
+
+def logs(messages: Iterable[SimulatedMessage]) -> dict[Partition, list[KafkaRecord]]:
+    """Return the logs that these messages make, in two partitions of each topic by turns."""
+    records: dict[Partition, list[KafkaRecord]] = {}
+    for number, message in enumerate(messages):
+        log = records.setdefault(Partition(message.topic, number % 2), [])
+        log.append(
+            KafkaRecord(
+                message.topic,
+                number % 2,
+                len(log),
+                message.at_ms,
+                message.key,
+                message.value,
+                message.headers,
+            )
+        )
+    return records
 
 
 def _days(now_ms: int, seed: int) -> Iterator[Iterator[SimulatedMessage]]:

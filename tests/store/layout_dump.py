@@ -38,20 +38,7 @@ def dumped_records() -> list[KafkaRecord]:
     """Return a few hours of a center, in two partitions of each topic."""
     bad = {value for _, value in traffic.BAD}
     messages = (message for message in traffic.messages(NOW, seed=1) if message.value not in bad)
-    logs: dict[Partition, list[KafkaRecord]] = {}
-    for number, message in enumerate(islice(messages, RECORDS)):
-        log = logs.setdefault(Partition(message.topic, number % 2), [])
-        log.append(
-            KafkaRecord(
-                message.topic,
-                number % 2,
-                len(log),
-                message.at_ms,
-                message.key,
-                message.value,
-                message.headers,
-            )
-        )
+    logs = traffic.logs(islice(messages, RECORDS))
     return [record for log in logs.values() for record in log]
 
 
