@@ -78,3 +78,16 @@ def test_an_option_of_another_kind_than_its_default_is_refused_at_the_start(
     assert load_settings(sources={name: {option: fits}}).source_options(name)[option] == fits
     with pytest.raises(SettingsError, match=f"{name}.{option}.*streamer sources {name}"):
         load_settings(sources={name: {option: does_not}})
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_page_lists_every_event_name_and_what_it_is_read_as_in_100_columns(name: str) -> None:
+    event_names = SOURCES[name].event_names
+    printed = sources(name).output
+    assert ("Events, and what each is read as" in printed) == bool(event_names)
+    listed = " ".join(printed.split())
+    for event_name, meaning in event_names.items():
+        assert f"{event_name} {meaning}" in listed
+    _, _, rest = printed.partition("Events, and what each is read as\n")
+    table, _, _ = rest.partition("\nIn streamer.toml")
+    assert [line for line in table.splitlines() if len(line) > 100] == []

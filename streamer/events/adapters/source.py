@@ -67,6 +67,8 @@ class SourceAdapter(NamedTuple):
     form: Literal["object", "line"] = "object"
     options: Mapping[str, Any] = {}
     """Defaults by name; a setting of another name is refused. `help` explains each."""
+    event_names: Mapping[str, str] = {}
+    """Every event name of the source: what it is read as, or "not read: " and why."""
 
 
 _OPTION_KINDS: Final = (bool, (int, float), str, Mapping, (list, tuple))

@@ -2,11 +2,14 @@
 
 import difflib
 import json
+import textwrap
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from streamer.events.adapters.source import SourceAdapter
 from streamer.events.raw_topics import raw_topic
+
+_LINE_LENGTH: Final = 100
 
 
 def sources_table(sources: Mapping[str, SourceAdapter]) -> str:
@@ -39,7 +42,7 @@ def source_page(source: SourceAdapter) -> str:
 {source.name}: {source.title}
 
 {source.help.rstrip()}
-
+{_event_table(source.event_names)}
 In streamer.toml, with the defaults
   [sources.{source.name}]
 {_options_toml(source.options)}
@@ -49,6 +52,19 @@ Dry run      streamer replay --format {source.name} FILE --dry-run
 Webhooks     POST /ingest/{source.name} of `streamer serve`, once [sources.{source.name}] has a secret
 Live         streamer ingest {source.name}
 """
+
+
+def _event_table(event_names: Mapping[str, str]) -> str:
+    """Return a section with all event names of a source, or nothing where it has none."""
+    if not event_names:
+        return ""
+    width = max(map(len, event_names))
+    room = max(30, _LINE_LENGTH - width - 4)
+    lines = ["", "Events, and what each is read as"]
+    for name, meaning in event_names.items():
+        first, *others = textwrap.wrap(meaning, room)
+        lines += [f"  {name:<{width}}  {first}", *(f"{'':<{width + 4}}{line}" for line in others)]
+    return "\n".join([*lines, ""])
 
 
 def _options_toml(options: Mapping[str, Any]) -> str:
