@@ -73,7 +73,7 @@ async def stored_tallies(store: StateStore) -> Tallies:
 def tallies_of(store_state: StoreState) -> Iterator[tuple[TallyPlace, dict[str, int]]]:
     """Yield the tallies that are not empty, hour by hour."""
     for family, hour in store_state.panes:
-        if family == "counters":
+        if family != "fine" and family != "long":
             continue
         for (pane, group), tally in store_state.tallies(family, hour).items():
             field = group if isinstance(group, str) else cell_field(group)

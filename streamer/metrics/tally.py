@@ -13,6 +13,9 @@ Tally = dict[int, int]
 
 DURATIONS: Final = ("handle", "talk", "hold", "acw", "wait", "abandon", "outbound_handle")
 
+TIMED_STATES: Final = ("available", "offered", "busy", "held", "wrap_up", "away")
+"""States of agents whose time is counted."""
+
 SCALES: Final = {
     "nps": range(11),
     "csat": range(1, 6),
@@ -66,6 +69,9 @@ COUNTS: Final[tuple[str, ...]] = (
     "qa_squares",
     # durations: segments, milliseconds, squares in whole seconds
     *chain.from_iterable((f"{name}_n", f"{name}_ms", f"{name}_s2") for name in DURATIONS),
+    # agents: milliseconds in each state, and offers that were not answered
+    *(f"{state}_ms" for state in TIMED_STATES),
+    "offered_unanswered",
 )
 NUMBER: Final = {name: number for number, name in enumerate(COUNTS)}
 

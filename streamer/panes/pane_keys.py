@@ -2,7 +2,8 @@
 
 Fine panes are 10 s wide and hold cells; long panes are an hour wide and hold group rows. A cell is one
 combination of all dimensions. A group row is one group: `all`, one value of one dimension, or one of a
-configured pair. The store keeps both by the hour, and the plain counters beside them.
+configured pair. The store keeps both by the hour, and beside them agents' time in states, by the hour too,
+the index of what is live, and the plain counters.
 """
 
 import re
@@ -22,10 +23,16 @@ Family = Literal["fine", "long"]
 WIDTH: Final[dict[Family, int]] = {"fine": FINE_MS, "long": LONG_MS}
 """Width of a pane in ms."""
 
-StoredFamily = Literal["fine", "long", "counters"]
+StoredFamily = Literal["fine", "long", "counters", "live", "time"]
 PaneHour = tuple[StoredFamily, int]
-"""Key of a pane delta in the store: a family, and hours since the epoch (0 for the counters)."""
+"""Key of a pane delta in the store: a family, and hours since the epoch; of the families that have no hours,
+the number of what they hold."""
 COUNTERS: Final[PaneHour] = ("counters", 0)
+LIVE_CONTACTS: Final[PaneHour] = ("live", 0)
+LIVE_AGENTS: Final[PaneHour] = ("live", 1)
+ORDERED_FAMILIES: Final[frozenset[StoredFamily]] = frozenset({"counters", "live"})
+"""Families whose deltas mean something in the order of their commits alone. They are always kept, and always
+read whole."""
 
 SEPARATOR: Final = "\x1f"
 ALL: Final = "all"
@@ -36,9 +43,9 @@ Grouping = tuple[str, ...]
 """Dimensions of a group: () for `all`, ("queue",), ("queue", "channel")."""
 
 
-def pane_retention_ms(family: Family, retention_ms: int) -> int:
+def pane_retention_ms(family: StoredFamily, retention_ms: int) -> int:
     """Return the time in ms that a pane is kept; `retention_ms` is that of the counting rules."""
-    return FINE_RETENTION_MS if family == "fine" else retention_ms
+    return retention_ms if family == "long" else FINE_RETENTION_MS
 
 
 def oldest_pane(family: Family, now_ms: int, retention_ms: int) -> int:
@@ -53,7 +60,7 @@ def is_hour_kept(pane_hour: PaneHour, now_ms: int, retention_ms: int) -> bool:
     (True, False)
     """
     family, hour = pane_hour
-    return family == "counters" or hour >= (now_ms - pane_retention_ms(family, retention_ms)) // HOUR
+    return family in ORDERED_FAMILIES or hour >= (now_ms - pane_retention_ms(family, retention_ms)) // HOUR
 
 
 def groupings(pairs: tuple[tuple[str, ...], ...]) -> tuple[Grouping, ...]:

@@ -11,8 +11,10 @@ from streamer.events.models import DIMENSIONS
 from streamer.journeys.journey import Key
 from streamer.metrics.counters import merge_counters
 from streamer.metrics.tally import NUMBER, NUMBERS
+from streamer.panes.agent_time import merge_time
 from streamer.panes.fold import CommitDelta, CountRow
 from streamer.panes.integers import Integers, pack_integers, sum_by_index, unique_codes
+from streamer.panes.live_index import merge_live
 from streamer.panes.pane_delta import (
     DURATION_BUCKET,
     DURATION_MS,
@@ -400,4 +402,6 @@ MERGE: Final[Mapping[StoredFamily, Callable[[Sequence[bytes]], bytes]]] = {
     "fine": merge_fine,
     "long": merge_long,
     "counters": merge_counters,
+    "live": merge_live,
+    "time": merge_time,
 }

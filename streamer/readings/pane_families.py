@@ -378,7 +378,7 @@ class ReaderState:
         family, hour = pane_hour
         if family == "counters":
             self.counters = add_counters(deltas, None if whole else self.counters)
-        else:
+        elif family == "fine" or family == "long":
             self.families[family].put(hour, deltas, whole)
 
     def drop_before(self, family: Family, first_kept: int) -> None:

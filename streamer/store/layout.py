@@ -17,6 +17,8 @@ name of the staged one), `current:held` (for moments: commits are paused), and e
 | --- | --- | --- |
 | d:0 … d:f | hash | documents (journeys/journey.py) by the first digit of their key's digest: field the key, value 4 bytes (when written, s) and msgpack |
 | f:N, l:N | hash | fine and long panes of hour N: last and first sequence (6 bytes each) → pane delta |
+| t:N | hash | agents' time in states in hour N, likewise (panes/agent_time.py) |
+| n:0, n:1 | hash | the index of contacts under way and of agents, likewise (panes/live_index.py) |
 | c:0 | hash | counters, likewise; the first one may be the state of all before (metrics/counters.py) |
 | sequence | string | how many writes there were |
 | nonces | sorted set | the last 10,000 writes' nonces by sequence |
@@ -65,7 +67,13 @@ POSITIONS: Final = b"positions"
 HEARTBEATS: Final = b"beats"
 RULES: Final = b"rules"
 DOCUMENT_HASHES: Final = [f"d:{digit}".encode() for digit in "0123456789abcdef"]
-PANE_LETTERS: Final[Mapping[StoredFamily, str]] = {"fine": "f", "long": "l", "counters": "c"}
+PANE_LETTERS: Final[Mapping[StoredFamily, str]] = {
+    "fine": "f",
+    "long": "l",
+    "counters": "c",
+    "live": "n",
+    "time": "t",
+}
 _FAMILIES: Final = {letter: family for family, letter in PANE_LETTERS.items()}
 
 # Widths in bytes, and how many entries are kept.

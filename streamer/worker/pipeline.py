@@ -23,7 +23,7 @@ from streamer.journeys.journey import Key
 from streamer.journeys.working_set import DocumentsNotLoaded, WorkingSet
 from streamer.metrics.counters import pack_counters
 from streamer.panes.fold import CommitDelta, add_delta
-from streamer.panes.pane_keys import COUNTERS, PaneHour, oldest_pane
+from streamer.panes.pane_keys import COUNTERS, ORDERED_FAMILIES, PaneHour, oldest_pane
 from streamer.panes.rollup import MERGE, Rollup
 from streamer.privacy.pseudonyms import NO_PSEUDONYMS, Pseudonymizer
 from streamer.runtime.clock import Clock, StoreClock
@@ -49,7 +49,7 @@ BYTES_BETWEEN_PAUSES: Final = 2_048
 """Bytes of values decoded between two pauses for the event loop: half a long comment, or some calls."""
 HOURS_PER_COMPACTION: Final = 2
 """Few, since counting goes on meanwhile."""
-COMPACT_COUNTERS_FROM_DELTAS: Final = 64
+COMPACT_ORDERED_FROM_DELTAS: Final = 64
 SHARED_ID_COUNTERS: Final = {
     "customer": ("crowds",),
     "contact": ("shared", "contact"),
@@ -127,13 +127,13 @@ class ProcessingContext:
         self._delta_counts.update(pane_hours)
 
     async def compact(self, at_least: int) -> None:
-        """Merge the deltas of hours to which this worker added `at_least` deltas. Counters, to which every
-        commit adds, are merged earlier, since they are always read whole."""
-        counters_at_least = min(at_least, COMPACT_COUNTERS_FROM_DELTAS)
+        """Merge the deltas of hours to which this worker added `at_least` deltas. Families that are always
+        read whole, and to which nearly every commit adds, are merged earlier."""
+        ordered_at_least = min(at_least, COMPACT_ORDERED_FROM_DELTAS)
         due_hours = [
             pane_hour
             for pane_hour, delta_count in self._delta_counts.items()
-            if delta_count >= (counters_at_least if pane_hour == COUNTERS else at_least)
+            if delta_count >= (ordered_at_least if pane_hour[0] in ORDERED_FAMILIES else at_least)
         ]
         for pane_hour in due_hours[:HOURS_PER_COMPACTION]:
             del self._delta_counts[pane_hour]

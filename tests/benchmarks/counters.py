@@ -22,7 +22,7 @@ from streamer.settings import Settings
 from streamer.store.port import EMPTY_STORE, Commit, Heartbeat, LogPosition, Partition
 from streamer.store.redis import RedisStore
 from streamer.web.reader_refresher import ReaderRefresher
-from streamer.worker.pipeline import COMPACT_COUNTERS_FROM_DELTAS
+from streamer.worker.pipeline import COMPACT_ORDERED_FROM_DELTAS
 from tests.parts.redis_server import RedisServer
 
 CALLS = Partition("call-completed", 0)
@@ -53,7 +53,7 @@ class Writer:
     async def trickle(self) -> None:
         while True:
             await self.write(amounts(f"queue {self.written % 500}"))
-            if self.written % COMPACT_COUNTERS_FROM_DELTAS == 0:
+            if self.written % COMPACT_ORDERED_FROM_DELTAS == 0:
                 await self.store.compact(COUNTERS, merge_counters)
             await asyncio.sleep(0.1)
 

@@ -17,7 +17,14 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from streamer.events.counting_rules import HOUR, CountingRules, require_same_rules
 from streamer.metrics.counters import add_counters
-from streamer.panes.pane_keys import COUNTERS, WIDTH, PaneHour, is_hour_kept, pane_retention_ms
+from streamer.panes.pane_keys import (
+    COUNTERS,
+    ORDERED_FAMILIES,
+    WIDTH,
+    PaneHour,
+    is_hour_kept,
+    pane_retention_ms,
+)
 from streamer.store.layout import (
     CHANGES,
     CURRENT_NAME,
@@ -474,7 +481,7 @@ class RedisStore:
         pane = pane_name(pane_hour).encode()
         snapshot = await self.read(())
         names, key = sorted(await self._run_command("HKEYS", pane)), self.prefix + pane
-        if pane_hour == COUNTERS:  # the oldest, without a gap: counters depend on the order of commits
+        if pane_hour[0] in ORDERED_FAMILIES:  # the oldest, without a gap: they depend on the order of commits
             merged_names = names[:-UNMERGED_DELTAS] if len(names) > 2 * UNMERGED_DELTAS else names
         else:
             merged_names = await self._small_deltas(key, names)

@@ -13,7 +13,8 @@ for first = 1, #old, 500 do
 end
 if #old > 0 then advance(ARGV[1], ARGV[2], table.concat(old)) end
 
-local oldest, kept = {[FINE] = tonumber(ARGV[7]), [LONG] = tonumber(ARGV[8]), [COUNTERS] = 0}, tonumber(ARGV[9])
+local fine, long, kept = tonumber(ARGV[7]), tonumber(ARGV[8]), tonumber(ARGV[9])
+local oldest = {[FINE] = fine, [TIME] = fine, [LONG] = long, [COUNTERS] = 0, [LIVE] = 0}
 local panes = redis.call('ZRANGE', ARGV[1] .. CHANGES, kept, kept + 63)
 for _, pane in ipairs(panes) do
   local family, hour = string.match(pane, '^(%a):(%d+)$')

@@ -1,0 +1,185 @@
+"""Index of what is live: contacts under way and agents who are signed in, by the key of their document.
+
+It is written by the commit that changes the document. A delta holds the new entry of each document that
+changed, or None: it is no longer live. Later deltas win, so their order counts; what is merged from the very
+first one on is a state, and holds entries alone.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, Generic, TypeVar
+
+import msgspec
+
+from streamer.journeys.journey import Key
+from streamer.panes.pane_delta import DeltaFormatError
+
+SLOW_CHANNELS: Final = frozenset({"email", "message", "task"})
+"""Channels whose contacts may take days."""
+_CONTACTS_FORMAT: Final = b"\x01"
+_AGENTS_FORMAT: Final = b"\x02"
+"""First byte of a delta: what it holds."""
+
+
+class LiveContact(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A segment of a contact under way. `state` is a place in CONTACT_STATES; it holds since `since`.
+
+    `segment_id` is "" where it is the contact's. `waiting_since`: when the present wait, else the one before
+    it was connected, began. `connected_at`: when it was connected; None: it waits. Times in ms; None:
+    unknown.
+    """
+
+    contact_id: str
+    segment_id: str
+    source: str
+    state: int
+    since: int
+    waiting_since: int | None
+    connected_at: int | None
+    queue: str | None
+    team: str | None
+    site: str | None
+    agent_id: str | None
+    channel: str | None
+    reason: str | None
+    language: str | None
+    direction: str
+    priority: int | None
+
+    @property
+    def latest_ms(self) -> int:
+        return self.since
+
+    @property
+    def is_slow(self) -> bool:
+        return self.channel in SLOW_CHANNELS
+
+
+class LiveAgent(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An agent who is not offline. `state` is a place in AGENT_STATES.
+
+    `since`: when the present state and reason began, `open_from`: when they were last stated, from where on
+    their time is not yet counted. `heard_at`: last sign of the agent; after `silence_ms` more nothing is
+    known. Times in ms.
+    """
+
+    agent_id: str
+    state: int
+    reason: str | None
+    since: int
+    open_from: int
+    heard_at: int
+    silence_ms: int
+    queues: tuple[str, ...]
+    team: str | None
+    site: str | None
+    channels: tuple[str, ...]
+    contact_id: str | None
+
+    @property
+    def latest_ms(self) -> int:
+        return self.heard_at
+
+    @property
+    def is_slow(self) -> bool:
+        return False
+
+
+E = TypeVar("E", LiveContact, LiveAgent)
+
+
+class LiveDelta(msgspec.Struct, Generic[E], array_like=True):
+    """Entries of documents that changed, by their key; None: no longer live.
+
+    `forget_before_ms`: entries older than that are forgotten; in the second place those of slow channels.
+    """
+
+    forget_before_ms: tuple[int, int]
+    entries: dict[Key, E | None]
+
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack_contacts = msgspec.msgpack.Decoder(LiveDelta[LiveContact]).decode
+_unpack_agents = msgspec.msgpack.Decoder(LiveDelta[LiveAgent]).decode
+_FORGET_NOTHING: Final = (0, 0)
+
+
+def pack_contacts(
+    entries: Mapping[Key, LiveContact | None], forget_before_ms: tuple[int, int] = _FORGET_NOTHING
+) -> bytes:
+    return _CONTACTS_FORMAT + _pack((forget_before_ms, entries))
+
+
+def pack_agents(
+    entries: Mapping[Key, LiveAgent | None], forget_before_ms: tuple[int, int] = _FORGET_NOTHING
+) -> bytes:
+    return _AGENTS_FORMAT + _pack((forget_before_ms, entries))
+
+
+def unpack_contacts(packed: bytes) -> LiveDelta[LiveContact]:
+    """Unpack a delta of contacts.
+
+    >>> unpack_contacts(pack_contacts({b"e" * 13: None})).entries
+    {b'eeeeeeeeeeeee': None}
+    """
+    return _unpack_contacts(_body(packed, _CONTACTS_FORMAT))
+
+
+def unpack_agents(packed: bytes) -> LiveDelta[LiveAgent]:
+    return _unpack_agents(_body(packed, _AGENTS_FORMAT))
+
+
+def _body(packed: bytes, expected: bytes) -> memoryview:
+    if packed[:1] != expected:
+        raise DeltaFormatError(f"live delta has format {packed[:1].hex()}, expected {expected.hex()}")
+    return memoryview(packed)[1:]
+
+
+def add_contacts(
+    deltas: Iterable[bytes], known: Mapping[Key, LiveContact] | None = None
+) -> dict[Key, LiveContact]:
+    """Return the contacts under way after these deltas, which are in the order of their commits; `known`:
+    those under way before."""
+    return _add_deltas(map(unpack_contacts, deltas), known or {})
+
+
+def add_agents(deltas: Iterable[bytes], known: Mapping[Key, LiveAgent] | None = None) -> dict[Key, LiveAgent]:
+    """Return the agents signed in after these deltas, which are in the order of their commits; `known`: those
+    signed in before."""
+    return _add_deltas(map(unpack_agents, deltas), known or {})
+
+
+def _add_deltas(deltas: Iterable[LiveDelta[E]], known: Mapping[Key, E]) -> dict[Key, E]:
+    entries = dict(known)
+    for delta in deltas:
+        for key, entry in delta.entries.items():
+            if entry is None:
+                entries.pop(key, None)
+            else:
+                entries[key] = entry
+    return entries
+
+
+def merge_live(packed: Sequence[bytes]) -> bytes:
+    """Merge the oldest deltas into one, in the order of their commits: without what is over or forgotten.
+
+    >>> caller = LiveContact("c1", "", "", 0, 9_000, 9_000, None, "billing", *[None] * 6, "inbound", None)
+    >>> first = pack_contacts({b"1": caller, b"2": caller})
+    >>> second = pack_contacts({b"2": None}, (5_000, 5_000))
+    >>> unpack_contacts(merge_live([first, second])).entries == {b"1": caller}
+    True
+    >>> unpack_contacts(merge_live([first, pack_contacts({}, (9_001, 0))])).entries
+    {}
+    """
+    if packed[0][:1] == _CONTACTS_FORMAT:
+        return pack_contacts(*_merge_deltas([*map(unpack_contacts, packed)]))
+    return pack_agents(*_merge_deltas([*map(unpack_agents, packed)]))
+
+
+def _merge_deltas(deltas: Sequence[LiveDelta[E]]) -> tuple[dict[Key, E | None], tuple[int, int]]:
+    """Return what is left of the entries, and the latest limits: clocks of workers differ."""
+    limits = (
+        max(delta.forget_before_ms[0] for delta in deltas),
+        max(delta.forget_before_ms[1] for delta in deltas),
+    )
+    entries = _add_deltas(deltas, {})
+    return {key: entry for key, entry in entries.items() if entry.latest_ms >= limits[entry.is_slow]}, limits
