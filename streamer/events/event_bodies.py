@@ -12,7 +12,14 @@ import msgspec
 from msgspec import Meta
 
 from streamer.events.counting_rules import DAY, SECOND
-from streamer.events.models import CHANNELS, DIRECTIONS, OUTCOMES, TRANSFERS
+from streamer.events.models import (
+    AGENT_STATES,
+    CHANNELS,
+    CONTACT_STATES,
+    DIRECTIONS,
+    OUTCOMES,
+    TRANSFERS,
+)
 
 LONGEST_TEXT: Final = 256
 LONGEST_DURATION_MS: Final = 7 * DAY
@@ -22,6 +29,9 @@ LARGEST_VALUE: Final = 1_000_000_000
 LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z
 SCORE_RANGE: Final = (0, 100)
 MOST_ITEMS: Final = 100
+MOST_LISTED: Final = 500
+"""Most names in a list, such as the queues of an agent."""
+LARGEST_PRIORITY: Final = 2**31 - 1
 SCALES: Final[Mapping[str, tuple[int, int]]] = {
     "nps": (0, 10),
     "csat": (1, 5),
@@ -43,8 +53,8 @@ _RFC_3339: Final = (
 )
 
 # Schemas of known values. Null means unknown; with `blank`, a text of nothing but blanks does too. `value`
-# says what a cell of a table holds: text, time, seconds, number, whole or flag; an object has `members`,
-# "*" for those of any name.
+# says what a cell of a table holds: text, time, seconds, number, whole, flag or names; an object has
+# `members`, "*" for those of any name.
 
 _BLANK: Final = {"blank": True}
 _TEXT: Final = {
@@ -60,12 +70,17 @@ def _schema_meta(schema: Mapping[str, Any], **extra: object) -> Meta:
 
 
 def _words_meta(words: tuple[str, ...]) -> Meta:
+    return _schema_meta(words_schema(words), **_BLANK, value="text")
+
+
+def words_schema(words: tuple[str, ...]) -> dict[str, Any]:
+    """Return the schema of one of these words, in lower or upper case.
+
+    >>> words_schema(("no",))["anyOf"]
+    [{'enum': ['no']}, {'type': 'string', 'pattern': '^(?:[Nn][Oo])$'}]
+    """
     any_case = "|".join("".join(map(_either_case, word)) for word in words)
-    return _schema_meta(
-        {"anyOf": [{"enum": list(words)}, {"type": "string", "pattern": f"^(?:{any_case})$"}]},
-        **_BLANK,
-        value="text",
-    )
+    return {"anyOf": [{"enum": list(words)}, {"type": "string", "pattern": f"^(?:{any_case})$"}]}
 
 
 def _either_case(letter: str) -> str:
@@ -138,6 +153,24 @@ Channel = Annotated[Any, _words_meta(CHANNELS)]
 Direction = Annotated[Any, _words_meta(DIRECTIONS)]
 Outcome = Annotated[Any, _words_meta(OUTCOMES)]
 Transfer = Annotated[Any, _words_meta(TRANSFERS)]
+ContactStateWord = Annotated[Any, _words_meta(CONTACT_STATES)]
+AgentStateWord = Annotated[Any, _words_meta(AGENT_STATES)]
+Priority = Annotated[
+    Any,
+    _schema_meta(
+        {"type": "integer", "minimum": -LARGEST_PRIORITY, "maximum": LARGEST_PRIORITY}, value="whole"
+    ),
+]
+Queues = Annotated[
+    Any,
+    _schema_meta(
+        {"type": "array", "maxItems": MOST_LISTED, "items": {"type": "string", **_TEXT}}, value="names"
+    ),
+]
+Channels = Annotated[
+    Any,
+    _schema_meta({"type": "array", "maxItems": MOST_LISTED, "items": words_schema(CHANNELS)}, value="names"),
+]
 Comment = Annotated[Any, _schema_meta({"type": "string"}, value="text")]
 Answers = Annotated[
     Any,
@@ -179,7 +212,8 @@ def described(description: str, **extra: object) -> Meta:
     """Return the description of an optional field.
 
     `unless` names a field: this one is read only where that one is unknown. `beside` names one too: this
-    one is read only where that one is known.
+    one is read only where that one is known. `needed_unless`: a field and one of its words; this one is
+    required where that one says otherwise.
     """
     return Meta(description=description, extra=extra)
 
@@ -193,11 +227,13 @@ class EventBody(msgspec.Struct, gc=False):
     """Fields that any event body may hold, those of its envelope included.
 
     One decoding of the bytes thus tells a structured CloudEvent from a bare object. `ids` are the fields
-    that may name the fact: the first one known does.
+    that may name the fact: the first one known does. `moment`: the field by which a tombstone takes back
+    only what is stated of that moment.
     """
 
     ids: ClassVar[tuple[str, ...]] = ()
     versions: ClassVar[tuple[str, ...]] = ("version", "updated_at")
+    moment: ClassVar[str | None] = None
 
     specversion: Any = None
     id: Any = None
@@ -312,6 +348,47 @@ class CustomerValuedBody(EventBody, gc=False):
     value: Annotated[Money, required("the value, in `currency`")] = None
     currency: Annotated[Text, described("the configured one, such as EUR")] = None
     as_of: Annotated[Time, required("as of when; the newest counts")] = None
+
+
+class ContactStateBody(DimensionedBody, gc=False):
+    """State of a contact under way: it waits, is offered, connected, on hold, wrapped up or over."""
+
+    ids: ClassVar[tuple[str, ...]] = ("segment_id", "contact_id")
+    moment: ClassVar[str | None] = "at"
+
+    queue: Annotated[
+        Text, described("the queue; required unless ended", needed_unless=("state", "ended"))
+    ] = None
+    channel: Annotated[Channel, described("the channel; absent: voice")] = None
+    contact_id: Annotated[Id, required("the contact; a transfer keeps it")] = None
+    segment_id: Annotated[Id, described("this stay in one queue; absent: the contact's only one")] = None
+    state: Annotated[ContactStateWord, required("the state from `at` on")] = None
+    at: Annotated[Time, required("when the state began; the latest is in force")] = None
+    direction: Annotated[Direction, described("who began; absent: inbound")] = None
+    queued_at: Annotated[Time, described("when waiting began, if before `at`")] = None
+    priority: Annotated[Priority, described("the priority, as the source states it")] = None
+
+
+class AgentStateBody(EventBody, gc=False):
+    """State of an agent: available, offered a contact, busy, on hold, wrapping up, away or offline."""
+
+    ids: ClassVar[tuple[str, ...]] = ("agent_id",)
+    moment: ClassVar[str | None] = "at"
+
+    customer_id: Annotated[Id, described("the customer of the contact in hand")] = None
+    agent_id: Annotated[Id, required("the agent, never by name")] = None
+    state: Annotated[AgentStateWord, required("the state from `at` on")] = None
+    at: Annotated[Time, required("when the state began; the latest is in force")] = None
+    seen_at: Annotated[Time, described("a later moment at which it was still so: a snapshot's")] = None
+    reason: Annotated[Text, described("why away")] = None
+    queues: Annotated[Queues, described("the queues served from now on; absent: as before")] = None
+    team: Annotated[Text, described("the agent's team; absent: as before")] = None
+    site: Annotated[Text, described("where the agent works; absent: as before")] = None
+    channels: Annotated[Channels, described("the channels served from now on; absent: as before")] = None
+    contact_id: Annotated[Id, described("the contact in hand")] = None
+    heart_beat_s: Annotated[
+        Seconds, described("how often this source repeats an agent's state, in seconds; absent or 0: never")
+    ] = None
 
 
 def field_schemas(body: type[EventBody]) -> dict[str, tuple[dict[str, Any], Mapping[str, Any]]]:

@@ -4,7 +4,7 @@ Every reader of a field takes the field's name and its JSON value, returns the n
 unknown) and raises InvalidEventError.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any, Final, TypedDict, TypeVar
@@ -16,16 +16,20 @@ from streamer.events.envelopes import field_error, figure_error, is_field_name
 from streamer.events.event_bodies import (
     CONTROL_CHARACTERS,
     LARGEST_ID,
+    LARGEST_PRIORITY,
     LARGEST_VALUE,
     LARGEST_VERSION,
     LAST_SECOND,
     LONGEST_DURATION_MS,
     LONGEST_TEXT,
     MOST_ITEMS,
+    MOST_LISTED,
     SCALES,
     SCORE_RANGE,
+    AgentStateBody,
     CallCompletedBody,
     ContactEvaluatedBody,
+    ContactStateBody,
     CustomerValuedBody,
     DimensionedBody,
     EventBody,
@@ -33,10 +37,14 @@ from streamer.events.event_bodies import (
     SurveySentBody,
 )
 from streamer.events.models import (
+    AGENT_STATES,
     CHANNELS,
+    CONTACT_STATES,
     DIRECTIONS,
     OUTCOMES,
     TRANSFERS,
+    AgentState,
+    ContactState,
     CustomerValuation,
     FactIdentity,
     QualityEvaluation,
@@ -54,6 +62,8 @@ _CHANNELS = {name: name for name in CHANNELS}
 _DIRECTIONS = {name: name for name in DIRECTIONS}
 _OUTCOMES = {name: name for name in OUTCOMES}
 _TRANSFERS = {name: name for name in TRANSFERS}
+_CONTACT_STATES = {name: name for name in CONTACT_STATES}
+_AGENT_STATES = {name: name for name in AGENT_STATES}
 
 D = TypeVar("D", str, None)
 
@@ -80,7 +90,7 @@ def build_segment(data: CallCompletedBody, source: str, timestamp_ms: int, rules
         contact_id,
         "" if segment_id is None or segment_id == contact_id else segment_id,
         _choice("direction", data.direction, _DIRECTIONS, "inbound"),
-        None if data.queued_at is None else _queued_at_ms(data.queued_at, ended_at, timestamp_ms, rules),
+        _queued_at_ms(data.queued_at, "ended_at", ended_at, timestamp_ms, rules),
         ended_at,
         _duration_ms("wait_s", data.wait_s, rules.horizon_ms),
         _duration_ms("talk_s", data.talk_s, LONGEST_DURATION_MS),
@@ -164,6 +174,62 @@ def build_valuation(
     )
 
 
+def build_contact_state(
+    data: ContactStateBody, source: str, timestamp_ms: int, rules: CountingRules
+) -> ContactState:
+    contact_id = _required("contact_id", data.contact_id)
+    segment_id = _text("segment_id", data.segment_id)
+    state = _state(data.state, _CONTACT_STATES)
+    at = _accepted_time_ms("at", data.at, timestamp_ms, rules)
+    if state != "ended":
+        _required("queue", data.queue)
+    # in the order of ContactState's fields, see build_segment
+    fields = (
+        source,
+        _version(data),
+        _text("customer_id", data.customer_id),
+        _text("site", data.site),
+        _text("queue", data.queue),
+        _text("team", data.team),
+        _text("agent_id", data.agent_id),
+        _choice("channel", data.channel, _CHANNELS, "voice"),
+        _text("reason", data.reason),
+        _text("language", data.language),
+        contact_id,
+        "" if segment_id is None or segment_id == contact_id else segment_id,
+        state,
+        at,
+        _queued_at_ms(data.queued_at, "at", at, timestamp_ms, rules),
+        None if data.priority is None else _priority(data.priority),
+        _choice("direction", data.direction, _DIRECTIONS, "inbound"),
+    )
+    return msgspec.convert(fields, ContactState)
+
+
+def build_agent_state(
+    data: AgentStateBody, source: str, timestamp_ms: int, rules: CountingRules
+) -> AgentState:
+    at = _accepted_time_ms("at", data.at, timestamp_ms, rules)
+    # in the order of AgentState's fields, see build_segment
+    fields = (
+        source,
+        _version(data),
+        _text("customer_id", data.customer_id),
+        _required("agent_id", data.agent_id),
+        _state(data.state, _AGENT_STATES),
+        at,
+        _seen_at_ms(data.seen_at, at, timestamp_ms, rules),
+        _text("reason", data.reason),
+        None if data.queues is None else _listed("queues", data.queues, _required),
+        _text("team", data.team),
+        _text("site", data.site),
+        None if data.channels is None else _listed("channels", data.channels, _listed_channel),
+        _text("contact_id", data.contact_id),
+        _duration_ms("heart_beat_s", data.heart_beat_s, LONGEST_DURATION_MS) or None,
+    )
+    return msgspec.convert(fields, AgentState)
+
+
 def customer_id_text(data: EventBody) -> str | None:
     """Return the customer's id, None where it is unknown. Raise InvalidEventError if it is no id."""
     return _text("customer_id", data.customer_id)
@@ -178,7 +244,9 @@ def build_tombstone(data: EventBody, source: str, kind: str) -> Tombstone:
     """Return the tombstone of a fact of this kind, given by its letter. Raise InvalidEventError."""
     for name in data.ids:
         if (fact_id := _text(name, getattr(data, name))) is not None:
-            return Tombstone(FactIdentity(kind, source, fact_id), _deleted_version(data))
+            identity = FactIdentity(kind, "" if kind == AgentState.kind else source, fact_id)
+            moment = None if data.moment is None else _time_ms(data.moment, getattr(data, data.moment))
+            return Tombstone(identity, _deleted_version(data), moment)
     raise field_error("missing", data.ids[0], None, "the id of what is deleted")
 
 
@@ -258,6 +326,38 @@ def _choice(name: str, value: Any, words: Mapping[str, str], default: D) -> str 
     return word or default
 
 
+def _state(value: Any, words: Mapping[str, str]) -> str:
+    state = _choice("state", value, words, None)
+    if state is None:
+        raise field_error("missing", "state", None, f"one of {', '.join(words)}")
+    return state
+
+
+def _priority(value: Any) -> int:
+    priority = _whole_number(value)
+    if priority is None:
+        raise figure_error("wrong-type", "priority", value, "an integer")
+    if abs(priority) > LARGEST_PRIORITY:
+        raise figure_error("too-much", "priority", value, f"at most {LARGEST_PRIORITY} either way")
+    return priority
+
+
+def _listed(name: str, values: Any, read: Callable[[str, Any], str]) -> tuple[str, ...]:
+    """Read a list of names; their order and repetitions mean nothing."""
+    if type(values) is not list:
+        raise field_error("wrong-type", name, values, "a list")
+    if len(values) > MOST_LISTED:
+        raise field_error("too-much", f"the number of {name}", len(values), f"at most {MOST_LISTED}")
+    return tuple(sorted({read(f"{name}[{index}]", value) for index, value in enumerate(values)}))
+
+
+def _listed_channel(name: str, value: Any) -> str:
+    channel = _choice(name, value, _CHANNELS, None)
+    if channel is None:
+        raise field_error("missing", name, None, f"one of {', '.join(CHANNELS)}")
+    return channel
+
+
 def _comment(value: Any) -> str | None:
     if _is_blank(value):
         return None
@@ -296,13 +396,27 @@ def _format_time(time_ms: int) -> str:
         return "out of range"
 
 
-def _queued_at_ms(value: Any, ended_at: int, timestamp_ms: int, rules: CountingRules) -> int | None:
+def _queued_at_ms(
+    value: Any, limit_name: str, limit_ms: int, timestamp_ms: int, rules: CountingRules
+) -> int | None:
+    """Read when waiting began, which is not after another time of the event."""
     if _is_blank(value):
         return None
     time_ms = _accepted_time_ms("queued_at", value, timestamp_ms, rules)
-    if time_ms > ended_at:
-        expected = "a time not after ended_at: are both in the same zone?"
+    if time_ms > limit_ms:
+        expected = f"a time not after {limit_name}: are both in the same zone?"
         raise figure_error("wrong-order", "queued_at", value, expected)
+    return time_ms
+
+
+def _seen_at_ms(value: Any, at_ms: int, timestamp_ms: int, rules: CountingRules) -> int | None:
+    if _is_blank(value):
+        return None
+    time_ms = _accepted_time_ms("seen_at", value, timestamp_ms, rules)
+    if time_ms < at_ms:
+        raise figure_error(
+            "wrong-order", "seen_at", value, "a time not before at: are both in the same zone?"
+        )
     return time_ms
 
 

@@ -10,8 +10,10 @@ from typing import Any, Final, NamedTuple
 from streamer.events import fact_builders
 from streamer.events.counting_rules import CountingRules
 from streamer.events.event_bodies import (
+    AgentStateBody,
     CallCompletedBody,
     ContactEvaluatedBody,
+    ContactStateBody,
     CustomerValuedBody,
     EventBody,
     SurveyCompletedBody,
@@ -19,6 +21,8 @@ from streamer.events.event_bodies import (
     field_schemas,
 )
 from streamer.events.models import (
+    AgentState,
+    ContactState,
     CustomerValuation,
     QualityEvaluation,
     Segment,
@@ -50,9 +54,9 @@ class FieldHints(NamedTuple):
 class EventKind(NamedTuple):
     """Declaration of one kind of event.
 
-    `time_field`: when it happened. `build_fact`: from body, source, record timestamp in ms and rules; raises
-    InvalidEventError. `columns`: its fields in a table, the most telling first. `topic_words`: words in
-    column names that suggest this topic.
+    `time_field`: when it happened; `seen_field`: when it was last seen to be so. `build_fact`: from body,
+    source, record timestamp in ms and rules; raises InvalidEventError. `columns`: its fields in a table, the
+    most telling first. `topic_words`: words in column names that suggest this topic.
 
     >>> KINDS["call-completed"].required
     ('contact_id', 'queue', 'ended_at', 'outcome')
@@ -68,6 +72,7 @@ class EventKind(NamedTuple):
     examples: Sequence[Mapping[str, Any]]
     columns: Sequence[FieldHints] = ()
     topic_words: frozenset[str] = frozenset()
+    seen_field: str | None = None
 
     @property
     def letter(self) -> str:
@@ -102,7 +107,7 @@ class EventKind(NamedTuple):
         return (*names, *(f"{name}.{member}" for name, members in self.objects.items() for member in members))
 
     def value_type(self, path: str) -> str | None:
-        """Return text, time, seconds, number, whole or flag; None if a table cannot state this."""
+        """Return text, time, seconds, number, whole, flag or names; None if a table cannot state this."""
         name, _, member = path.partition(".")
         extra = self.fields.get(name, {})
         members = extra.get("members", {})
@@ -299,6 +304,86 @@ _KINDS: Final = (
             FieldHints("as_of", _TIME, "as of, date, updated, timestamp"),
             FieldHints("value", ("whole", "number"), "clv, lifetime value, value"),
             FieldHints("customer_id", _ID, "customer id, client id, customer, client, id"),
+        ),
+    ),
+    EventKind(
+        "contact-state",
+        ContactStateBody,
+        ContactState,
+        fact_builders.build_contact_state,
+        time_field="at",
+        examples=(
+            {
+                "contact_id": "c-81231",
+                "customer_id": "k-4711",
+                "state": "queued",
+                "at": "2026-11-21T10:00:00Z",
+                "queue": "billing",
+                "channel": "voice",
+                "priority": 1,
+            },
+            {
+                "contact_id": "c-81231",
+                "state": "connected",
+                "at": 1795255212.5,
+                "queue": "billing",
+                "agent_id": "anna",
+                "queued_at": 1795255200,
+            },
+            {"contact_id": "c-81231", "state": "ended", "at": "2026-11-21T10:06:30Z"},
+            {"contact_id": "c-81231", "version": 1, "deleted": True},
+            {"contact_id": "c-81231", "at": 1795255212.5, "version": 1, "deleted": True},
+        ),
+        columns=(
+            FieldHints("at", _TIME, "at, since, start, started, changed, timestamp, date, time"),
+            FieldHints("state", ("words",), "state, status, event"),
+            FieldHints("queued_at", _TIME, "queued, enqueue, arrival, created"),
+            FieldHints(
+                "contact_id",
+                _ID,
+                "contact id, call id, callid, conversation id, interaction id, uniqueid, task id, id",
+            ),
+            FieldHints("segment_id", _ID, "segment id, participant id, leg id"),
+            FieldHints("queue", _NAME, "queue, queue name, skill, service, department, type"),
+            FieldHints("priority", ("whole",), "priority"),
+            FieldHints("direction", ("words",), "direction"),
+            *_PERSON_FIELDS,
+        ),
+    ),
+    EventKind(
+        "agent-state",
+        AgentStateBody,
+        AgentState,
+        fact_builders.build_agent_state,
+        time_field="at",
+        seen_field="seen_at",
+        examples=(
+            {
+                "agent_id": "anna",
+                "state": "available",
+                "at": "2026-11-21T09:00:00Z",
+                "queues": ["billing", "tech"],
+                "channels": ["voice"],
+                "team": "red",
+                "heart_beat_s": 120,
+            },
+            {
+                "agent_id": "anna",
+                "state": "away",
+                "at": 1795255200,
+                "seen_at": 1795255320,
+                "reason": "lunch",
+            },
+            {"agent_id": "anna", "at": 1795255200, "version": 1, "deleted": True},
+        ),
+        topic_words=frozenset({"presence", "aux"}),
+        columns=(
+            FieldHints("at", _TIME, "at, since, start, started, changed, timestamp, date, time"),
+            FieldHints("state", ("words",), "state, status, presence, activity"),
+            FieldHints("reason", _NAME, "reason, aux, pause, not ready, code"),
+            FieldHints("seen_at", _TIME, "seen"),
+            FieldHints("contact_id", _ID, "contact id, call id, callid, conversation id, task id"),
+            *_PERSON_FIELDS[1:4],
         ),
     ),
 )

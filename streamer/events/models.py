@@ -15,6 +15,8 @@ CHANNELS = ("voice", "chat", "email", "sms", "social", "video", "message", "task
 OUTCOMES = ("answered", "abandoned", "timeout", "voicemail", "overflow", "callback")
 TRANSFERS = ("none", "agent", "queue", "external")
 DIRECTIONS = ("inbound", "outbound")
+CONTACT_STATES = ("queued", "offered", "connected", "held", "wrap_up", "ended")
+AGENT_STATES = ("available", "offered", "busy", "held", "wrap_up", "away", "offline")
 QUESTIONS = ("nps", "csat", "ces", "effort", "cnx", "resolved_first")
 DIMENSIONS = ("site", "queue", "team", "agent", "channel", "reason", "language")
 
@@ -24,7 +26,8 @@ _canonical_encoder = msgspec.msgpack.Encoder()
 class FactIdentity(NamedTuple):
     """Key of a fact: two events with equal keys state the same fact.
 
-    `kind` is s for a segment, v survey, r response, e evaluation, c customer value.
+    `kind` is s for a segment, v survey, r response, e evaluation, c customer value, l state of a contact,
+    a state of an agent.
     """
 
     kind: str
@@ -190,17 +193,85 @@ class CustomerValuation(BaseFact, frozen=True, array_like=True, gc=False, kw_onl
         return self.as_of
 
 
+class ContactState(DimensionedFact, frozen=True, array_like=True, gc=False, kw_only=True):
+    """State of a segment under way (`contact-state`), one of CONTACT_STATES, from `at` on.
+
+    The identity is that of all states of the segment: the greatest (`at`, `version`, place in CONTACT_STATES,
+    `digest()`) tells the one it is in. `segment_id` is "" where the event names none. `queued_at`: when
+    waiting began, if before `at`. `priority`: as the source states it, not compared with others.
+
+    >>> state = ContactState(source="/crm", contact_id="c-81231", state="queued", at=1_795_255_200_000)
+    >>> state.identity.kind, state.identity.id
+    ('l', 'c-81231')
+    """
+
+    kind: ClassVar[str] = "l"
+    contact_id: str
+    segment_id: str = ""
+    state: str
+    at: int
+    queued_at: int | None = None
+    priority: int | None = None
+    direction: str = "inbound"
+
+    @property
+    def identity(self) -> FactIdentity:
+        return FactIdentity("l", self.source, self.segment_id or self.contact_id)
+
+    @property
+    def time(self) -> int:
+        return self.at
+
+
+class AgentState(BaseFact, frozen=True, array_like=True, gc=False, kw_only=True):
+    """State of an agent (`agent-state`), one of AGENT_STATES, from `at` on. Agents' ids are global.
+
+    `seen_at`: a later moment at which it was still so. `reason`: why away. `queues`, `channels`: what the
+    agent serves from now on, sorted; None, as for `team` and `site`: as before. `contact_id`: the contact in
+    hand. `heart_beat_ms`: the source repeats an agent's state at least this often; None: it does not.
+    """
+
+    kind: ClassVar[str] = "a"
+    agent_id: str
+    state: str
+    at: int
+    seen_at: int | None = None
+    reason: str | None = None
+    queues: tuple[str, ...] | None = None
+    team: str | None = None
+    site: str | None = None
+    channels: tuple[str, ...] | None = None
+    contact_id: str | None = None
+    heart_beat_ms: int | None = None
+
+    @property
+    def identity(self) -> FactIdentity:
+        return FactIdentity("a", "", self.agent_id)
+
+    @property
+    def time(self) -> int:
+        return self.at if self.seen_at is None else self.seen_at
+
+
 class Tombstone(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Retraction of the fact with this identity, unless a higher version states it again."""
+    """Retraction of the fact with this identity, unless a higher version states it again.
+
+    `at`: of a contact's or an agent's states only those that began at this moment are taken back; None: all.
+    """
 
     identity: FactIdentity
     version: int
+    at: int | None = None
 
     def digest(self) -> bytes:
-        return hashlib.sha256(_canonical_encoder.encode(self)).digest()
+        fields = (self.identity, self.version) if self.at is None else self
+        return hashlib.sha256(_canonical_encoder.encode(fields)).digest()
 
 
-StatedFact = Segment | SurveySent | SurveyResponse | QualityEvaluation | CustomerValuation
+LiveFact = ContactState | AgentState
+LIVE_KINDS = (ContactState.kind, AgentState.kind)
+"""Letters of the kinds that state what is going on now."""
+StatedFact = Segment | SurveySent | SurveyResponse | QualityEvaluation | CustomerValuation | LiveFact
 Event = StatedFact | Tombstone
 
 

@@ -57,17 +57,19 @@ def fact_id(event: OutgoingEvent) -> str:
 
 
 def event_time_ms(event: OutgoingEvent) -> int:
-    """Return the time of an event in ms since the epoch.
+    """Return the time of an event in ms since the epoch: when it was last seen to be so, or began.
 
     A deletion without such a time has the time of its update. Raise InvalidEventError if there is neither.
     """
-    time_field = KINDS[event.topic].time_field
-    names = (time_field, "updated_at") if event.data.get("deleted") is True else (time_field,)
+    kind = KINDS[event.topic]
+    names = [name for name in (kind.seen_field, kind.time_field) if name is not None]
+    if event.data.get("deleted") is True:
+        names.append("updated_at")
     for name in names:
         if (time_ms := _read_time_ms(name, event.data.get(name))) is not None:
             return time_ms
     raise InvalidEventError(
-        "no-time", f"{names[0]} is missing, expected RFC 3339 with a zone, or epoch seconds"
+        "no-time", f"{kind.time_field} is missing, expected RFC 3339 with a zone, or epoch seconds"
     )
 
 

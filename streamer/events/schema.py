@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from streamer.events.counting_rules import SECOND, CountingRules
-from streamer.events.event_bodies import NOT_BLANK, SCALES, EventBody, field_schemas
+from streamer.events.event_bodies import NOT_BLANK, SCALES, EventBody, field_schemas, words_schema
 from streamer.events.kinds import KINDS
 
 Schema = dict[str, Any]
@@ -51,6 +51,11 @@ def _fact_schema(body: type[EventBody], rules: CountingRules) -> Schema:
         _conditional_schema(name, schema, extra)
         for name, (schema, extra) in schemas.items()
         if _is_conditional(extra)
+    ]
+    conditions += [
+        _required_unless_schema(name, schema, *extra["needed_unless"])
+        for name, (schema, extra) in schemas.items()
+        if "needed_unless" in extra
     ]
     if "scale" in schemas:
         conditions += [_single_scale_schema(question) for question in SCALES]
@@ -94,6 +99,13 @@ def _conditional_schema(name: str, schema: Schema, extra: Mapping[str, Any]) -> 
     return {"if": {"required": [other], "properties": {other: {"not": {"type": "null"}}}}, "then": then}
 
 
+def _required_unless_schema(name: str, schema: Schema, other: str, word: str) -> Schema:
+    """Return the schema of a field that is required unless another one has this word."""
+    bare = {key: value for key, value in schema.items() if key != "description"}
+    condition = {"required": [other], "properties": {other: words_schema((word,))}}
+    return {"if": condition, "else": {"required": [name], "properties": {name: bare}}}
+
+
 def _single_scale_schema(question: str) -> Schema:
     """Return the condition for one scale, written as text, for all questions answered."""
     low, high = SCALES[question]
@@ -116,10 +128,21 @@ def _tombstone_schema(body: type[EventBody]) -> Schema:
     return {
         "title": "tombstone",
         "description": "takes back the fact of this id, unless a higher version says otherwise",
-        "properties": {"deleted": {"const": True}},
+        "properties": {"deleted": {"const": True}, **_moment_property(body, schemas)},
         "required": ["deleted"],
         "allOf": [_first_known_schema(body.ids, schemas), _first_known_schema(body.versions, schemas)],
     }
+
+
+def _moment_property(
+    body: type[EventBody], schemas: Mapping[str, tuple[Schema, Mapping[str, Any]]]
+) -> Schema:
+    """Return the property by which a tombstone names a moment; none where it takes back all."""
+    if body.moment is None:
+        return {}
+    schema, extra = schemas[body.moment]
+    described = schema | {"description": "takes back only what began then; absent: all of this id"}
+    return {body.moment: _or_unknown(described, extra)}
 
 
 def _first_known_schema(

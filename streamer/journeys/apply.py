@@ -11,8 +11,10 @@ from typing import Final
 
 from streamer.events.counting_rules import DAY, CountingRules
 from streamer.events.models import (
+    LIVE_KINDS,
     CustomerValuation,
     Event,
+    LiveFact,
     Segment,
     SurveyResponse,
     Tombstone,
@@ -67,7 +69,7 @@ class PlannedEvent:
             self.key = customer_key(identity.id)
             return
         self.key = identity_key(identity)
-        if isinstance(event, Tombstone | CustomerValuation):
+        if isinstance(event, Tombstone | CustomerValuation | LiveFact):
             return
         self.fact = event
         if event.contact_id is not None:
@@ -78,6 +80,8 @@ class PlannedEvent:
 
     def document_keys(self) -> tuple[Key | None, ...]:
         """Return the keys of the documents that `apply` will usually ask for; skip those that are None."""
+        if self.identity.kind in LIVE_KINDS:
+            return ()
         fact = self.fact
         own_journey = own_journey_key(self.claim) if fact is not None and fact.customer_id is None else None
         return (self.key, self.contact, self.customer, self.survey, own_journey)
@@ -118,6 +122,8 @@ def apply(planned: PlannedEvent, documents: WorkingSet, rules: CountingRules) ->
     >>> sorted(key[:1] for key in documents.writes())  # the customer's journey and an identity record
     [b'c', b'e']
     """
+    if planned.identity.kind in LIVE_KINDS:
+        return False
     transaction = Transaction(documents)
     if planned.identity.kind == CustomerValuation.kind:
         applied = _apply_valuation(transaction, planned)

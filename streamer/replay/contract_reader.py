@@ -12,8 +12,8 @@ from streamer.events.adapters.source import OutgoingEvent
 from streamer.events.decoding import TOPICS, KafkaRecord
 from streamer.events.envelopes import InvalidEventError, decode_json_object, unwrap
 from streamer.events.event_bodies import EventBody
-from streamer.events.kinds import KINDS
-from streamer.events.models import RejectedEvent
+from streamer.events.kinds import KINDS, KNOWN_FIELDS
+from streamer.events.models import LIVE_KINDS, RejectedEvent
 from streamer.replay.row_results import SourcedEvent
 from streamer.replay.usage_error import ReplayUsageError
 
@@ -23,9 +23,15 @@ _TOPIC_HINT: Final = f"add --topic, one of {', '.join(TOPICS)}"
 _DECODER = msgspec.json.Decoder(EventBody)
 
 
+_STATE_TOPICS: Final = tuple(topic for topic, kind in KINDS.items() if kind.letter in LIVE_KINDS)
+_STATE_FIELDS: Final = frozenset().union(*(_FIELDS[topic] for topic in _STATE_TOPICS))
+_OTHER_TOPICS: Final = tuple(topic for topic in TOPICS if topic not in _STATE_TOPICS)
+_OWN_STATE_FIELDS: Final = _STATE_FIELDS.difference(*(_FIELDS[topic] for topic in _OTHER_TOPICS))
+
+
 def topics_by_unique_field() -> Mapping[str, str]:
-    """Return the topic of each field that only one topic has."""
-    owners = [(name, topic) for topic, names in _FIELDS.items() for name in names]
+    """Return the topic of each field that only one topic has, states of contacts and agents aside."""
+    owners = [(name, topic) for topic in _OTHER_TOPICS for name in _FIELDS[topic]]
     names = [name for name, _ in owners]
     return {name: topic for name, topic in owners if names.count(name) == 1}
 
@@ -41,13 +47,26 @@ def topic_of_fields(field_names: tuple[str, ...]) -> str:
     'call-completed'
     >>> topic_of_fields(("customer_id", "value", "as_of"))
     'customer-valued'
+    >>> topic_of_fields(("agent_id", "state", "at"))
+    'agent-state'
     """
-    topics = {_TOPIC_BY_FIELD[name] for name in field_names if name in _TOPIC_BY_FIELD}
+    unique_names = [name for name in field_names if name in _TOPIC_BY_FIELD]
+    topics = {_TOPIC_BY_FIELD[name] for name in unique_names if name not in _STATE_FIELDS}
+    topics = topics or _state_topics(frozenset(field_names))
+    topics = topics or {_TOPIC_BY_FIELD[name] for name in unique_names}
     if len(topics) == 1:
         return topics.pop()
     if not topics:
         raise InvalidEventError("missing", f"no field identifies the topic; {_TOPIC_HINT}")
     raise InvalidEventError("missing", f"the fields belong to {' and '.join(sorted(topics))}; {_TOPIC_HINT}")
+
+
+def _state_topics(names: frozenset[str]) -> set[str]:
+    """Return the topics of states that have these fields, those first whose required fields are named."""
+    if not names & _OWN_STATE_FIELDS:
+        return set()
+    topics = {topic for topic in _STATE_TOPICS if names & KNOWN_FIELDS <= _FIELDS[topic]}
+    return {topic for topic in topics if names.issuperset(KINDS[topic].required)} or topics
 
 
 def check_topic_option(name: str) -> str:

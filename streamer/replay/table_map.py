@@ -189,6 +189,8 @@ def _cell_parser(field: str, file: MapFile) -> Callable[[str, Any], Any]:
             return number_parser.duration_parser(file.units.get(field, "s"))
         case "flag":
             return value_parsers.parse_flag_cell
+        case "names":
+            return value_parsers.parse_names_cell
         case "whole":
             return number_parser.parse_whole
         case "number":

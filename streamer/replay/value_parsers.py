@@ -179,6 +179,18 @@ def parse_flag_cell(path: str, cell: Cell) -> bool | None:
         raise payload_error("wrong-type", path, _json_value(cell), expected) from None
 
 
+def parse_names_cell(path: str, cell: Cell) -> list[Any]:
+    """Return a list of names. A cell of text holds them with semicolons between.
+
+    >>> parse_names_cell("queues", "billing; tech")
+    ['billing', 'tech']
+    """
+    if isinstance(cell, list):
+        return cell
+    text = parse_text_cell(path, cell) or ""
+    return [name for part in text.split(";") if (name := part.strip())]
+
+
 def exact_number(cell: float | Decimal) -> float | int | None:
     """Return a number without losing digits of long ids, which can arrive as decimals; None for NaN, by which
     tables write gaps, and for infinite decimals.

@@ -12,12 +12,14 @@ from streamer.demo.embedded import embedded_broker
 from streamer.settings import KafkaSettings
 from streamer.worker import kafka
 
-SIX = {
+ALL = {
     "call-completed",
     "survey-sent",
     "survey-completed",
     "contact-evaluated",
     "customer-valued",
+    "contact-state",
+    "agent-state",
     "streamer-dead-letters",
 }
 
@@ -37,9 +39,9 @@ async def partitions(bootstrap: str) -> dict[str, int]:
 
 async def test_topics_are_created_once() -> None:
     async with embedded_broker() as bootstrap:
-        assert set(await kafka.ensure_topics(settings_of(bootstrap), partitions=3)) == SIX
+        assert set(await kafka.ensure_topics(settings_of(bootstrap), partitions=3)) == ALL
         assert await kafka.ensure_topics(settings_of(bootstrap), partitions=5) == []
-        assert await partitions(bootstrap) == dict.fromkeys(SIX, 3)
+        assert await partitions(bootstrap) == dict.fromkeys(ALL, 3)
 
 
 async def test_a_topic_that_is_there_is_left_alone() -> None:
@@ -49,14 +51,14 @@ async def test_a_topic_that_is_there_is_left_alone() -> None:
         await admin.create_topics([NewTopic("survey-sent", 7, 1)])
         await admin.close()
         assert "survey-sent" not in await kafka.ensure_topics(settings_of(bootstrap), partitions=2)
-        assert await partitions(bootstrap) == dict.fromkeys(SIX, 2) | {"survey-sent": 7}
+        assert await partitions(bootstrap) == dict.fromkeys(ALL, 2) | {"survey-sent": 7}
 
 
 async def test_any_number_may_create_topics_at_once() -> None:
     async with embedded_broker() as bootstrap:
         created = await asyncio.gather(*(kafka.ensure_topics(settings_of(bootstrap)) for _ in range(8)))
-        assert sorted(name for names in created for name in names) == sorted(SIX)
-        assert await partitions(bootstrap) == dict.fromkeys(SIX, 4)
+        assert sorted(name for names in created for name in names) == sorted(ALL)
+        assert await partitions(bootstrap) == dict.fromkeys(ALL, 4)
 
 
 async def test_a_broker_that_refuses_our_configuration_gets_the_topics_without(
@@ -69,8 +71,8 @@ async def test_a_broker_that_refuses_our_configuration_gets_the_topics_without(
 
     monkeypatch.setattr(kafka, "_create", picky)
     async with embedded_broker() as bootstrap:
-        assert set(await kafka.ensure_topics(settings_of(bootstrap))) == SIX
-        assert set(await partitions(bootstrap)) == SIX
+        assert set(await kafka.ensure_topics(settings_of(bootstrap))) == ALL
+        assert set(await partitions(bootstrap)) == ALL
 
 
 async def test_a_refused_topic_is_named_with_the_brokers_reason(monkeypatch: pytest.MonkeyPatch) -> None:

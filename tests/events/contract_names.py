@@ -16,6 +16,13 @@ FIELDS = {
         "calibration",
     },
     "customer-valued": _COMMON | {"value", "currency", "as_of"},
+    "contact-state": _COMMON | _DIMENSIONS | {
+        "contact_id", "segment_id", "state", "at", "queued_at", "priority", "direction",
+    },
+    "agent-state": _COMMON | {
+        "agent_id", "state", "at", "seen_at", "reason", "queues", "team", "site", "channels", "contact_id",
+        "heart_beat_s",
+    },
 }  # fmt: skip
 ANSWERS = {"nps", "csat", "ces", "effort", "cnx", "resolved_first"}
 REQUIRED = {
@@ -24,4 +31,6 @@ REQUIRED = {
     "survey-completed": {"response_id", "answered_at", "answers"},
     "contact-evaluated": {"evaluation_id", "score", "evaluated_at"},
     "customer-valued": {"customer_id", "value", "as_of"},
+    "contact-state": {"contact_id", "state", "at"},
+    "agent-state": {"agent_id", "state", "at"},
 }

@@ -30,7 +30,9 @@ SENT = {"survey_id": "v1", "sent_at": NOON}
 SURVEY = {"response_id": "r1", "answered_at": NOON, "answers": {"nps": 9}}
 QA = {"evaluation_id": "e1", "score": 87.5, "evaluated_at": NOON}
 VALUE = {"customer_id": "k1", "value": 1250.5, "as_of": NOON}
-GOOD = dict(zip(TOPICS, (CALL, SENT, SURVEY, QA, VALUE), strict=True))
+STATE = {"contact_id": "c1", "queue": "billing", "state": "queued", "at": NOON}
+AGENT = {"agent_id": "a1", "state": "available", "at": NOON}
+GOOD = dict(zip(TOPICS, (CALL, SENT, SURVEY, QA, VALUE, STATE, AGENT), strict=True))
 
 
 def record(topic: str, value: bytes | None, timestamp: int = NOW) -> KafkaRecord:
@@ -73,6 +75,8 @@ def test_names_on_the_wire():
         "survey-completed",
         "contact-evaluated",
         "customer-valued",
+        "contact-state",
+        "agent-state",
     )
     assert DEAD_LETTER_TOPIC == "streamer-dead-letters"
     assert len(set(REASONS)) == len(REASONS)
@@ -299,6 +303,13 @@ def test_a_choice_takes_its_default_when_it_is(sentence, value, name):
         ("contact-evaluated", "evaluated_at", "no-time"),
         ("customer-valued", "customer_id", "missing"),
         ("customer-valued", "as_of", "no-time"),
+        ("contact-state", "contact_id", "missing"),
+        ("contact-state", "queue", "missing"),
+        ("contact-state", "state", "missing"),
+        ("contact-state", "at", "no-time"),
+        ("agent-state", "agent_id", "missing"),
+        ("agent-state", "state", "missing"),
+        ("agent-state", "at", "no-time"),
     ],
 )
 def test_a_required_text_is_missing_when_it_is(sentence, value, topic, name, expected):
@@ -431,6 +442,8 @@ TIMES = [
         ("survey-completed", "answered_at"),
         ("contact-evaluated", "evaluated_at"),
         ("customer-valued", "as_of"),
+        ("contact-state", "at"),
+        ("agent-state", "at"),
     ],
 )
 def test_times(sentence, value, expected, topic, name):
@@ -638,7 +651,7 @@ VERSIONS = [
 
 
 @pytest.mark.parametrize(("sentence", "changes", "expected"), VERSIONS)
-@pytest.mark.parametrize("topic", TOPICS[:-1])
+@pytest.mark.parametrize("topic", [topic for topic in TOPICS if topic != "customer-valued"])
 def test_versions(sentence, changes, expected, topic):
     outcome = decode_changed(topic, **changes)
     wanted = NOW + DAY if expected is None else expected
@@ -654,6 +667,9 @@ TOMBSTONES = [
     ("a value by its time", "customer-valued", {"customer_id": "k1", "as_of": NOON}, ("c", "k1", NOON_MS)),
     ("its time wins", "customer-valued", {**VALUE, "version": 2}, ("c", "k1", NOON_MS)),
     ("a value by a version", "customer-valued", {"customer_id": "k1", "version": 2}, ("c", "k1", 2)),
+    ("a segment's states", "contact-state", {"segment_id": "s1", "version": 2}, ("l", "s1", 2)),
+    ("a contact's states", "contact-state", {"contact_id": "c1", "version": 2}, ("l", "c1", 2)),
+    ("an agent's states", "agent-state", {"agent_id": "a1", "version": 2}, ("a", "a1", 2)),
     ("whatever else it holds", "call-completed", {**CALL, "version": 2, "outcome": 5}, ("s", "c1", 2)),
     ("however old it is", "call-completed", {**CALL, "version": 2, "ended_at": 0}, ("s", "c1", 2)),
     ("not without an id", "call-completed", {"version": 2}, "missing"),

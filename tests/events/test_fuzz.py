@@ -14,6 +14,8 @@ from streamer.events.counting_rules import CountingRules
 from streamer.events.decoding import REASONS, TOPICS, KafkaRecord, decode
 from streamer.events.envelopes import customer_id_of
 from streamer.events.models import (
+    AgentState,
+    ContactState,
     CustomerValuation,
     QualityEvaluation,
     RejectedEvent,
@@ -28,7 +30,19 @@ NOW = 1_767_225_600_000
 WHO, WHAT = "customer-4711", "the agent was rude"
 RULES = CountingRules()
 FACTS = dict(
-    zip(TOPICS, (Segment, SurveySent, SurveyResponse, QualityEvaluation, CustomerValuation), strict=True)
+    zip(
+        TOPICS,
+        (
+            Segment,
+            SurveySent,
+            SurveyResponse,
+            QualityEvaluation,
+            CustomerValuation,
+            ContactState,
+            AgentState,
+        ),
+        strict=True,
+    )
 )
 COMMON = {"customer_id": WHO, "contact_id": "c1", "version": 3, "queue": "billing", "channel": "chat"}
 GOOD: dict[str, dict[str, Any]] = {
@@ -54,6 +68,25 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "contact-evaluated": {**COMMON, "evaluation_id": "e1", "score": 87.5, "evaluated_at": 1767225000},
     "customer-valued": {**COMMON, "value": 99.5, "currency": "EUR", "as_of": 1767225000},
+    "contact-state": {
+        **COMMON,
+        "segment_id": "s1",
+        "state": "connected",
+        "at": 1767225000,
+        "queued_at": "2025-12-31T23:00:00.5+01:00",
+        "priority": 2,
+    },
+    "agent-state": {
+        **COMMON,
+        "agent_id": "anna",
+        "state": "away",
+        "at": 1767225000,
+        "seen_at": 1767225060,
+        "reason": "lunch",
+        "queues": ["billing", "tech"],
+        "channels": ["voice"],
+        "heart_beat_s": 120,
+    },
 }
 ENVELOPE = {"specversion": "1.0", "id": "1", "type": "t", "source": "/s", "subject": WHO}
 HEADERS = [("ce_specversion", b"1.0"), ("ce_id", b"1"), ("ce_type", b"t"), ("ce_source", b"/s")]

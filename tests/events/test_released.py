@@ -31,9 +31,10 @@ def expected(fixture: dict[str, Any]) -> Event | str:
     if "rejected" in told:
         return str(told["rejected"])
     if told.pop("fact") == "Tombstone":
-        return Tombstone(FactIdentity(*told["identity"]), told["version"])
+        return Tombstone(FactIdentity(*told["identity"]), told["version"], told.get("at"))
     if "items" in told:
         told["items"] = tuple(map(tuple, told["items"]))
+    told |= {name: tuple(told[name]) for name in ("queues", "channels") if name in told}
     return KINDS[fixture["topic"]].fact(**told)
 
 

@@ -140,11 +140,20 @@ SCALE = st.sampled_from(["0-10", "1-5", "1-7", "1-10", "0-5", " ", 5, None]) | s
     st.sampled_from([[0, 10], [1, 5], [1, 7], [1, 10], 10, 5, 7, "0-10", "1-5", "", None, [1]]),
     max_size=3,
 )
+LISTS = [
+    [], ["billing"], ["voice", "CHAT", "tas\u212a"], ["voice", "billing"], ["q" * 256], ["q" * 257], ["a\nb"],
+    ["voice", 1], ["voice", None], [" "], ["voice"] * 500, ["voice"] * 501,
+]  # fmt: skip
 POOLS = {
     **dict.fromkeys(("channel", "direction", "outcome", "transfer"), WORDS),
     **dict.fromkeys(("wait_s", "talk_s", "hold_s", "acw_s", "customer_value", "value", "version"), NUMBERS),
     **dict.fromkeys(("deleted", "excluded", "resolved"), (True, False, None)),
     "score": NUMBERS + DIGITS,
+    "state": ["queued", "Ended", "busy", "AWAY", "wrap_up", "lost", *UNKNOWN],
+    "priority": [3, -(2**31) + 1, -(2**31), 2**31 - 1, 2**31, *NUMBERS],
+    "heart_beat_s": NUMBERS,
+    "queues": LISTS,
+    "channels": LISTS,
     "currency": ["EUR", "eur", "USD", *TEXTS],
     "comment": ["x" * 3000, "a\nb", *UNKNOWN],
 }
@@ -156,7 +165,7 @@ def candidate_values(name: str) -> list[Any]:
     Whole numbers with a point are left out where JSON Schema cannot tell the difference: 17.0 is no id.
     """
     others = [value for value in (*TEXTS, *TIMES, *NUMBERS, *ODD) if type(value) is not float]
-    return [*(TIMES if name.endswith("_at") or name == "as_of" else POOLS.get(name, TEXTS)), *others]
+    return [*(TIMES if name.endswith("_at") or name in ("as_of", "at") else POOLS.get(name, TEXTS)), *others]
 
 
 def values(name: str) -> st.SearchStrategy[Any]:

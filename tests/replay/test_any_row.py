@@ -139,4 +139,4 @@ def test_any_typed_cells_are_mapped_or_rejected(row: dict[str, Any]) -> None:
 
 def test_all_times_of_the_contract_are_moved() -> None:
     names = {name for kind in KINDS.values() for name in kind.body.__struct_fields__}
-    assert set(TIME_FIELDS) == {name for name in names if name.endswith("_at")} | {"as_of"}
+    assert set(TIME_FIELDS) == {name for name in names if name.endswith("_at")} | {"as_of", "at"}

@@ -15,6 +15,8 @@ from tests.replay.replay_command import NOON, call, dry_run, ndjson
 SURVEY = {"response_id": "r1", "answered_at": NOON, "answers": {"nps": 9}}
 SENT = {"survey_id": "v1", "sent_at": NOON}
 QA = {"evaluation_id": "e1", "score": 88, "evaluated_at": NOON}
+WAITING = {"contact_id": "c1", "state": "queued", "at": NOON, "queue": "billing"}
+FREE = {"agent_id": "anna", "state": "available", "at": NOON}
 VALUE = {"customer_id": "k1", "value": 120.5, "as_of": NOON}
 
 
@@ -27,6 +29,14 @@ VALUE = {"customer_id": "k1", "value": 120.5, "as_of": NOON}
         (QA, "contact-evaluated"),
         (VALUE, "customer-valued"),
         ({"segment_id": "s1", "deleted": True, "version": 2}, "call-completed"),
+        ({**call(), "priority": 1, "state": "Bavaria"}, "call-completed"),
+        (WAITING, "contact-state"),
+        ({"contact_id": "c1", "state": "ended", "at": NOON}, "contact-state"),
+        ({"segment_id": "s1", "at": NOON, "deleted": True, "version": 2}, "contact-state"),
+        ({**WAITING, "agent_id": "anna"}, "contact-state"),
+        (FREE, "agent-state"),
+        ({**FREE, "contact_id": "c1", "queues": ["billing"]}, "agent-state"),
+        ({"agent_id": "anna", "at": NOON, "deleted": True, "version": 2}, "agent-state"),
     ],
 )
 def test_fields_that_only_one_topic_has_tell_it(data: dict[str, Any], topic: str) -> None:
@@ -38,6 +48,7 @@ def test_fields_that_only_one_topic_has_tell_it(data: dict[str, Any], topic: str
     [
         ({"contact_id": "c1", "deleted": True, "version": 2}, "no field identifies the topic; add --topic"),
         ({**SURVEY, "outcome": "answered"}, "belong to call-completed and survey-completed; add --topic"),
+        ({**FREE, "contact_id": "c1"}, "belong to agent-state and contact-state; add --topic"),
         ({**call(), "topic": "calls"}, "topic is unknown, expected one of call-completed"),
     ],
 )
