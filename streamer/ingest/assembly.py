@@ -11,7 +11,8 @@ from typing import Final
 
 import msgspec
 
-from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, SourceAdapter, assemble_events
+from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, SourceAdapter
+from streamer.events.adapters.timelines import CONTACT_STATE, assemble_events
 
 MAX_FRAGMENTS: Final = 500
 """Fragments kept of a contact: more than any has, except for loops and ids that are reused for ever."""
@@ -48,11 +49,18 @@ class ContactAssembly(msgspec.Struct, frozen=True, array_like=True):
         kept_fragments = tuple(fragment for _, fragment in ordered[:MAX_FRAGMENTS])
         return ContactAssembly(kept_fragments, self.dropped + len(ordered) - len(kept_fragments)), is_new
 
-    def events(self, source: SourceAdapter, options: Options) -> list[OutgoingEvent]:
-        """Return the events that can be made of the fragments so far, with the version of the assembly."""
-        outgoing_events = assemble_events(source, self.notes, options)
+    def events(
+        self, source: SourceAdapter, options: Options, since_ms: int | None = None
+    ) -> list[OutgoingEvent]:
+        """Return the events that can be made of the fragments so far: states from `since_ms` on.
+
+        Events have the version of the assembly, states that of their moment.
+        """
         return [
-            OutgoingEvent(event.topic, {**event.data, "version": self.version}) for event in outgoing_events
+            event
+            if event.topic == CONTACT_STATE
+            else OutgoingEvent(event.topic, {**event.data, "version": self.version})
+            for event in assemble_events(source, self.notes, options, since_ms)
         ]
 
 

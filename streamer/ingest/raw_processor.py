@@ -6,9 +6,16 @@ from typing import Final, NamedTuple, Protocol
 import structlog
 
 from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, SourceAdapter, read_payload
+from streamer.events.adapters.timelines import is_agent
 from streamer.events.decoding import KafkaRecord
 from streamer.events.models import RejectedEvent
 from streamer.events.outgoing_records import OutgoingRecord
+from streamer.ingest.agent_assembly import (
+    EMPTY_AGENT,
+    AgentAssembly,
+    decode_agent_assembly,
+    encode_agent_assembly,
+)
 from streamer.ingest.assembly import (
     EMPTY_ASSEMBLY,
     ContactAssembly,
@@ -93,20 +100,23 @@ class RawBatch:
         }
 
     def assemble(
-        self, key: bytes, before: ContactAssembly, fragments: Sequence[tuple[KafkaRecord, Fragment]]
+        self, key: bytes, stored: bytes | None, fragments: Sequence[tuple[KafkaRecord, Fragment]]
     ) -> None:
-        """Add fragments to a contact's assembly, and its events to the batch. Known ones change nothing."""
+        """Add fragments to the assembly of a contact or an agent, and its events to the batch. Known ones
+        change nothing."""
+        before = _stored_assembly(stored, fragments[0][1].contact)
         after, is_new_fragment = before.with_fragments([fragment for _, fragment in fragments])
-        new_records = [
-            record for (record, _), is_new in zip(fragments, is_new_fragment, strict=True) if is_new
-        ]
-        if not new_records:
+        new_fragments = [found for found, is_new in zip(fragments, is_new_fragment, strict=True) if is_new]
+        if not new_fragments:
             return
-        self.writes[key] = encode_assembly(after)
+        self.writes[key] = (
+            encode_agent_assembly(after) if isinstance(after, AgentAssembly) else encode_assembly(after)
+        )
         self.dropped += after.dropped - before.dropped
-        self._changed_offsets.update(record.offset for record in new_records)
-        for outgoing_event in after.events(self._pipeline.source, self._pipeline.options):
-            self._add_event(outgoing_event, new_records[-1])
+        self._changed_offsets.update(record.offset for record, _ in new_fragments)
+        since_ms = min(fragment.at for _, fragment in new_fragments)
+        for outgoing_event in after.events(self._pipeline.source, self._pipeline.options, since_ms):
+            self._add_event(outgoing_event, new_fragments[-1][0])
 
     def _add_event(self, outgoing_event: OutgoingEvent, last_record: KafkaRecord) -> None:
         event = self._pipeline.enricher.enrich_event(
@@ -123,6 +133,12 @@ class RawBatch:
         if record.offset in self._rejected_offsets:
             return "rejected"
         return "applied" if record.offset in self._changed_offsets else "unchanged"
+
+
+def _stored_assembly(stored: bytes | None, contact: str) -> ContactAssembly | AgentAssembly:
+    if is_agent(contact):
+        return decode_agent_assembly(stored) if stored else EMPTY_AGENT
+    return decode_assembly(stored) if stored else EMPTY_ASSEMBLY
 
 
 class RawPartitionProcessor(PartitionProcessor):
@@ -167,7 +183,7 @@ class RawPartitionProcessor(PartitionProcessor):
     ) -> RawBatch:
         batch = RawBatch(parsed_records, self._pipeline)
         for key, value in zip(fragments, snapshot.values, strict=True):
-            batch.assemble(key, decode_assembly(value) if value else EMPTY_ASSEMBLY, fragments[key])
+            batch.assemble(key, value, fragments[key])
         if batch.dropped:
             log.warning("dropped fragments of a contact that has too many", source=self._pipeline.source.name)
         return batch

@@ -6,8 +6,9 @@ from typing import Any
 import msgspec
 
 from streamer.events.adapters import SOURCES, source_help
-from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, SourceAdapter, assemble_events
+from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, SourceAdapter
 from streamer.events.adapters.source import read_payload as read_payload
+from streamer.events.adapters.timelines import assemble_events
 from streamer.events.agent_directory import EMPTY_DIRECTORY, AgentDirectory
 from streamer.events.envelopes import InvalidEventError
 from streamer.events.models import RejectedEvent
@@ -34,7 +35,7 @@ class PayloadReader:
 
     @property
     def assembles(self) -> bool:
-        return self._source.assemble is not None
+        return self._source.assembles
 
     def read(self, row: FileRow) -> ReplayEntry:
         """Read a payload that holds whole events; not for sources that assemble."""

@@ -8,9 +8,9 @@ from streamer.events.adapters.source import (
     Fragment,
     OutgoingEvent,
     SourceAdapter,
-    assemble_events,
     read_payload,
 )
+from streamer.events.adapters.timelines import assemble_events
 from streamer.events.agent_directory import EMPTY_DIRECTORY
 from streamer.events.counting_rules import CountingRules
 from streamer.events.decoding import KafkaRecord, decode

@@ -5,12 +5,15 @@ on the options of `[sources.NAME]`, so that the same payload always gives the sa
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 import msgspec
 
 from streamer.events.envelopes import InvalidEventError, decode_json_object
 from streamer.events.models import RejectedEvent
+
+if TYPE_CHECKING:
+    from streamer.events.adapters.timelines import AgentMoment
 
 LONGEST_KEY: Final = 256
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -56,7 +59,7 @@ class SourceAdapter(NamedTuple):
     its events and fragments: none for a payload of no interest. It may raise InvalidEventError, nothing
     else. `assemble`, of sources with fragments, takes all fragments of one contact and yields the events to
     publish. The fragments are distinct and sorted by (at, kind, encoding), in whatever order they arrived.
-    `assemble_events` gives each event the number of fragments as its version.
+    `timelines.assemble_events` gives each event the number of fragments as its version.
     """
 
     name: str
@@ -64,11 +67,22 @@ class SourceAdapter(NamedTuple):
     help: str
     read: Callable[[Any, Options], Iterable[PayloadItem]]
     assemble: Callable[[Sequence[Fragment], Options], Iterable[OutgoingEvent]] | None = None
+    contact_states: Callable[[Sequence[Fragment], Options], Iterable[OutgoingEvent]] | None = None
+    """Yields the states (`contact-state`) of a contact from its fragments, as `assemble` takes them. What it
+    yields for a moment depends on the fragments up to it only; it adds no version."""
+    agent_state: Callable[["AgentMoment", Options], Mapping[str, Any] | None] | None = None
+    """Returns the state (`agent-state` without agent_id, at and version) of an agent at a moment, or None if
+    unknown; an agent's fragments are made by `timelines.agent_fragment`."""
     form: Literal["object", "line"] = "object"
     options: Mapping[str, Any] = {}
     """Defaults by name; a setting of another name is refused. `help` explains each."""
     event_names: Mapping[str, str] = {}
     """Every event name of the source: what it is read as, or "not read: " and why."""
+
+    @property
+    def assembles(self) -> bool:
+        """Tell whether payloads may have fragments, whose events need other payloads too."""
+        return any((self.assemble, self.contact_states, self.agent_state))
 
 
 _OPTION_KINDS: Final = (bool, (int, float), str, Mapping, (list, tuple))
@@ -126,20 +140,3 @@ def _parse_payload(source: SourceAdapter, payload: bytes | str) -> Any:
     if source.form == "line":
         return text.rstrip("\r\n")
     return decode_json_object(text, "payload")
-
-
-def assemble_events(
-    source: SourceAdapter, fragments: Iterable[Fragment], options: Options
-) -> list[OutgoingEvent]:
-    """Return the events to publish for one contact, from all its fragments in any order, repeated or not.
-
-    The version of each event is the number of distinct fragments, so that events from more fragments
-    replace events from fewer.
-    """
-    assert source.assemble is not None
-    fragments_by_encoding = {fragment.encode(): fragment for fragment in fragments}
-    ordered = sorted(fragments_by_encoding.items(), key=lambda item: (item[1].at, item[1].kind, item[0]))
-    events = source.assemble([fragment for _, fragment in ordered], {**source.options, **options})
-    return [
-        OutgoingEvent(event.topic, {**event.data, "version": len(fragments_by_encoding)}) for event in events
-    ]

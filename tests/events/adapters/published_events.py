@@ -7,17 +7,33 @@ from streamer.events.adapters.source import (
     Fragment,
     OutgoingEvent,
     SourceAdapter,
-    assemble_events,
     read_payload,
 )
+from streamer.events.adapters.timelines import AGENT_STATE, CONTACT_STATE, assemble_events
 
 Facts = dict[tuple[str, str], dict[str, Any]]
+
+
+STATES = (CONTACT_STATE, AGENT_STATE)
 
 
 def published_events(
     source: SourceAdapter, payloads: Iterable[bytes | str], options: Mapping[str, Any] | None = None
 ) -> list[OutgoingEvent]:
-    """Return all events published on the way: after each fragment, those of its contact so far."""
+    """Return the events published on the way, but no states: after each fragment, those of its contact."""
+    return [event for event in _all_published(source, payloads, options) if event.topic not in STATES]
+
+
+def published_states(
+    source: SourceAdapter, payloads: Iterable[bytes | str], options: Mapping[str, Any] | None = None
+) -> list[OutgoingEvent]:
+    """Return the states published on the way."""
+    return [event for event in _all_published(source, payloads, options) if event.topic in STATES]
+
+
+def _all_published(
+    source: SourceAdapter, payloads: Iterable[bytes | str], options: Mapping[str, Any] | None
+) -> list[OutgoingEvent]:
     events: list[OutgoingEvent] = []
     notes: dict[str, list[Fragment]] = {}
     for payload in payloads:

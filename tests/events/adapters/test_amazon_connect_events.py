@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamer.events.adapters import SOURCES
-from streamer.events.adapters.source import Fragment, assemble_events, read_payload
+from streamer.events.adapters.source import Fragment, read_payload
+from streamer.events.adapters.timelines import assemble_events
 from streamer.events.models import RejectedEvent, Segment
 from tests.events.adapters.decoded_facts import decoded_fact
 from tests.events.adapters.published_events import latest_facts, published_events

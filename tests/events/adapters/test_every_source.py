@@ -13,9 +13,9 @@ from streamer.events.adapters.source import (
     Fragment,
     OutgoingEvent,
     SourceAdapter,
-    assemble_events,
     read_payload,
 )
+from streamer.events.adapters.timelines import assemble_events
 from streamer.events.counting_rules import HOUR, CountingRules
 from streamer.events.decoding import REASONS, KafkaRecord, decode
 from streamer.events.models import RejectedEvent
@@ -210,11 +210,11 @@ def test_its_help_names_every_option(name: str) -> None:
 
 
 @every_source
-def test_it_assembles_if_it_sends_notes(name: str) -> None:
+def test_it_assembles_if_it_sends_fragments(name: str) -> None:
     source, payloads = SOURCES[name], sample_payloads.sample_lines(name)
     said = [
         item
         for payload in payloads
         for item in read_payload(source, payload, sample_payloads.sample_options(name))
     ]
-    assert (source.assemble is not None) == any(isinstance(item, Fragment) for item in said)
+    assert source.assembles == any(isinstance(item, Fragment) for item in said)
