@@ -62,10 +62,15 @@ def topic_of_fields(field_names: tuple[str, ...]) -> str:
 
 
 def _state_topics(names: frozenset[str]) -> set[str]:
-    """Return the topics of states that have these fields, those first whose required fields are named."""
+    """Return the topics of states that have these fields and an id, those first whose required fields are
+    named."""
     if not names & _OWN_STATE_FIELDS:
         return set()
-    topics = {topic for topic in _STATE_TOPICS if names & KNOWN_FIELDS <= _FIELDS[topic]}
+    topics = {
+        topic
+        for topic in _STATE_TOPICS
+        if names & KNOWN_FIELDS <= _FIELDS[topic] and not names.isdisjoint(KINDS[topic].ids)
+    }
     return {topic for topic in topics if names.issuperset(KINDS[topic].required)} or topics
 
 
