@@ -29,6 +29,7 @@ def _small_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
     small_fetches = partial(kafka.standalone_consumer, max_partition_fetch_bytes=8_192)
     monkeypatch.setattr(letters_kafka, "standalone_consumer", small_fetches)
     monkeypatch.setattr(letters_kafka, "_MAX_POLL_RECORDS", 50)
+    monkeypatch.setattr(letters_kafka, "_UNREAD_FETCHES", 16)
     monkeypatch.setattr(letters_kafka, "_CHUNK_LETTERS", 50)
     monkeypatch.setattr(letter_index, "_MERGED_ROWS", 50)
 
@@ -53,7 +54,7 @@ async def test_four_times_the_letters_take_no_more_memory(fresh_broker: Broker, 
     for letter_count in (FEW, 4 * FEW):
         await write_letters(settings, letter_count)
         peaks.append({name: await peak_bytes(command) for name, command in commands_by_name.items()})
-        peaks[-1]["close"] = await peak_bytes_of_one(close)
+        peaks[-1]["close"] = await peak_bytes(close)
     few, many = peaks
     growths = {name: round(many[name] / few[name], 2) for name in few}
     print(few, growths)
@@ -80,15 +81,14 @@ async def write_letters(settings: Settings, letter_count: int) -> None:
 
 
 async def peak_bytes(command: Callable[[], Awaitable[object]]) -> int:
-    """Return the lower peak of two runs: how much a fetch brings at once depends on the moment."""
-    return min([await peak_bytes_of_one(command) for _ in range(2)])
-
-
-async def peak_bytes_of_one(command: Callable[[], Awaitable[object]]) -> int:
+    """Return the most bytes that a command holds, where nothing but the command itself frees cycles: when
+    Python does depends on all other objects of the process."""
     gc.collect()
+    gc.disable()
     tracemalloc.start()
     try:
         await command()
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+        gc.enable()

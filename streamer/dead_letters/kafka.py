@@ -1,5 +1,6 @@
 """Read dead letters and their original records from Kafka, resend records and close letters."""
 
+import gc
 import time
 from bisect import bisect_left
 from collections.abc import (
@@ -34,6 +35,8 @@ _IDLE_TIMEOUT_S: Final = 20.0
 _MAX_POLL_RECORDS: Final = 2_000
 _SEEK_DISTANCE: Final = 5_000
 """Offsets: a record further ahead than this is sought, a nearer one is read up to."""
+_UNREAD_FETCHES: Final = 32
+"""Fetches left before all was read, after which Python's collector frees them."""
 _SEND_BATCH: Final = 500
 _CHUNK_LETTERS: Final = 5_000
 _CHUNK_BYTES: Final = 16 * 1024 * 1024
@@ -57,15 +60,15 @@ async def open_letters(
             partitions = [TopicPartition(topic, number) for number in range(partition_count)]
             async for record in _read_to_end(consumer, partitions):
                 index.add(record)
-        async with aclosing(_read_letters(consumer, topic, index.places())) as letters:
+        async with aclosing(_read_letters(OffsetReader(consumer), topic, index.places())) as letters:
             yield letters
 
 
 async def _read_letters(
-    consumer: AIOKafkaConsumer, topic: str, places: LetterPlaces
+    reader: "OffsetReader", topic: str, places: LetterPlaces
 ) -> AsyncGenerator[DeadLetter]:
     for partition, offsets in places.offsets_by_partition.items():
-        async for record in _records_at(consumer, TopicPartition(topic, partition), offsets):
+        async for record in reader.read(TopicPartition(topic, partition), offsets):
             yield parse_letter(record, places.partitions_of(record))
 
 
@@ -87,7 +90,7 @@ class OriginalReader:
     """Reads the rejected records that letters are about."""
 
     def __init__(self, consumer: AIOKafkaConsumer, partition_counts: Mapping[str, int]) -> None:
-        self._consumer = consumer
+        self._reader = OffsetReader(consumer)
         self._partition_counts = partition_counts
 
     async def fetch(self, letters: Iterable[DeadLetter]) -> dict[RecordCoordinates, KafkaRecord]:
@@ -101,7 +104,7 @@ class OriginalReader:
         by_partition = groupby(sorted(letters_by_coordinates), key=lambda coordinates: coordinates[:2])
         for topic_partition, coordinates_of_partition in by_partition:
             offsets = [coordinates.offset for coordinates in coordinates_of_partition]
-            async for record in _records_at(self._consumer, TopicPartition(*topic_partition), offsets):
+            async for record in self._reader.read(TopicPartition(*topic_partition), offsets):
                 coordinates = RecordCoordinates(record.topic, record.partition, record.offset)
                 if letters_by_coordinates[coordinates].is_about(record):
                     originals[coordinates] = record
@@ -202,43 +205,61 @@ async def _read_to_end(
             return
 
 
-async def _records_at(
-    consumer: AIOKafkaConsumer, partition: TopicPartition, offsets: Sequence[int] | NDArray[np.int64]
-) -> AsyncGenerator[KafkaRecord]:
-    """Yield the records at these ascending offsets; missing ones are left out."""
-    consumer.assign([partition])
-    end = (await consumer.end_offsets([partition]))[partition]
-    index = bisect_left(offsets, await _begin_offset(consumer, partition))
-    position: int | None = None
-    deadline_s = time.monotonic() + _IDLE_TIMEOUT_S
-    while index < len(offsets):
-        if position is None or offsets[index] > position + _SEEK_DISTANCE:
-            position = int(offsets[index])
-            consumer.seek(partition, position)
-        try:
-            fetched = await consumer.getmany(
-                partition, timeout_ms=_POLL_TIMEOUT_MS, max_records=_MAX_POLL_RECORDS
-            )
-        except OffsetOutOfRangeError:  # behind the end, or deleted meanwhile
-            if (begin := await _begin_offset(consumer, partition)) <= position:
+class OffsetReader:
+    """Reads the records at given offsets, partition by partition.
+
+    What aiokafka has fetched for a place that is left before all is read belongs to a reference cycle: up to
+    a megabyte in a few objects, which Python's collector hardly notices. So it is told every so often.
+    """
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+        self._unread_fetches = 0
+
+    async def read(
+        self, partition: TopicPartition, offsets: Sequence[int] | NDArray[np.int64]
+    ) -> AsyncGenerator[KafkaRecord]:
+        """Yield the records at these ascending offsets; missing ones are left out."""
+        consumer = self._consumer
+        consumer.assign([partition])
+        end = (await consumer.end_offsets([partition]))[partition]
+        index = bisect_left(offsets, await self._begin_offset(partition))
+        position: int | None = None
+        deadline_s = time.monotonic() + _IDLE_TIMEOUT_S
+        while index < len(offsets):
+            if position is None or offsets[index] > position + _SEEK_DISTANCE:
+                position = int(offsets[index])
+                self._seek(partition, position)
+            try:
+                fetched = await consumer.getmany(
+                    partition, timeout_ms=_POLL_TIMEOUT_MS, max_records=_MAX_POLL_RECORDS
+                )
+            except OffsetOutOfRangeError:  # behind the end, or deleted meanwhile
+                if (begin := await self._begin_offset(partition)) <= position:
+                    return
+                index, position = bisect_left(offsets, begin, index), None
+                continue
+            for record in fetched.get(partition, ()):
+                index = bisect_left(offsets, record.offset, index)
+                if index < len(offsets) and offsets[index] == record.offset:
+                    yield _to_kafka_record(record)
+            position = await consumer.position(partition)
+            index = bisect_left(offsets, position, index)
+            if fetched:
+                deadline_s = time.monotonic() + _IDLE_TIMEOUT_S
+            elif position >= end or time.monotonic() > deadline_s:
                 return
-            index, position = bisect_left(offsets, begin, index), None
-            continue
-        for record in fetched.get(partition, ()):
-            index = bisect_left(offsets, record.offset, index)
-            if index < len(offsets) and offsets[index] == record.offset:
-                yield _to_kafka_record(record)
-        position = await consumer.position(partition)
-        index = bisect_left(offsets, position, index)
-        if fetched:
-            deadline_s = time.monotonic() + _IDLE_TIMEOUT_S
-        elif position >= end or time.monotonic() > deadline_s:
-            return
 
+    def _seek(self, partition: TopicPartition, offset: int) -> None:
+        self._consumer.seek(partition, offset)
+        self._unread_fetches += 1
+        if self._unread_fetches == _UNREAD_FETCHES:
+            gc.collect()
+            self._unread_fetches = 0
 
-async def _begin_offset(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int:
-    begin: int = (await consumer.beginning_offsets([partition]))[partition]
-    return begin
+    async def _begin_offset(self, partition: TopicPartition) -> int:
+        begin: int = (await self._consumer.beginning_offsets([partition]))[partition]
+        return begin
 
 
 def _to_kafka_record(record: ConsumerRecord) -> KafkaRecord:
