@@ -504,6 +504,45 @@ async def test_letters_are_exported_with_their_originals_for_nobody_else_to_read
     assert stat.S_IMODE(full.stat().st_mode) == 0o600
 
 
+async def test_a_rejected_state_is_shown_without_its_customer_mended_and_sent_again(
+    letter_broker: LetterBroker,
+) -> None:
+    waiting = {"contact_id": "c1", "customer_id": WHO, "state": "waiting", "at": NOW / 1000, "queue": "q"}
+    free = {"agent_id": "anna", "state": "available", "at": NOW / 1000, "queues": "billing"}
+    contact, agent = await letter_broker.publish_rejected(
+        record("contact-state", waiting), record("agent-state", free)
+    )
+    letters = {letter.coordinates.topic: letter for letter in await letter_broker.open_letters()}
+    assert json.loads(letters["contact-state"].redacted_value) == {
+        **waiting,
+        "customer_id": "[redacted]",
+        "state": "[redacted]",
+    }
+    assert json.loads(letters["agent-state"].redacted_value) == free
+    assert letters["contact-state"].customer == PSEUDONYMIZER.pseudonym_at(WHO, NOW)
+    assert await letter_broker.retry('state="queued"', chosen_records=[contact]) == 0
+    assert await letter_broker.retry('queues=["billing"]', chosen_records=[agent]) == 0
+    assert await letter_broker.open_letters() == []
+    for topic in ("contact-state", "agent-state"):
+        assert not isinstance(
+            decode((await letter_broker.topic_log(topic))[-1], CountingRules()), RejectedEvent
+        )
+
+
+async def test_forgetting_a_customer_closes_the_letters_of_contacts_under_way(
+    letter_broker: LetterBroker,
+) -> None:
+    state = {"contact_id": "c1", "state": "waiting", "at": NOW / 1000, "queue": "q"}
+    _, other = await letter_broker.publish_rejected(
+        record("contact-state", {**state, "customer_id": WHO}),
+        record("contact-state", {**state, "customer_id": "another-12"}),
+    )
+    names = {name for names in PSEUDONYMIZER.pseudonyms_by_key(WHO) for name in names}
+    assert await erase_letters(letter_broker.settings, names.__contains__) == 1
+    (left,) = await letter_broker.open_letters()
+    assert str(left.coordinates) == coordinates_of(other)
+
+
 async def test_erasing_a_customer_closes_their_letters_and_nobody_elses(letter_broker: LetterBroker) -> None:
     _, call = await letter_broker.publish_rejected(
         record("survey-completed", SURVEY), record("call-completed", CALL)

@@ -10,6 +10,7 @@ import msgspec
 from streamer.events.envelopes import PERSONAL_FIELDS, REDACTED, KafkaRecord, decode_json, is_field_name
 from streamer.events.event_bodies import ENVELOPE_FIELDS, LONGEST_TEXT
 from streamer.events.kinds import KINDS, KNOWN_FIELDS
+from streamer.events.models import AGENT_STATES, CONTACT_STATES
 from streamer.privacy.redaction import LONGEST_COMMENT, MOST_DIGITS, redact_text
 
 MAX_LETTER_BYTES: Final = 16_384
@@ -25,6 +26,8 @@ _ENVELOPE_ATTRIBUTES = ENVELOPE_FIELDS - {"data_base64"} | {"time", "datacontent
 _MEMBERS = frozenset(
     member for kind in KINDS.values() for members in kind.objects.values() for member in members
 )
+_WORDS = {"state": frozenset(CONTACT_STATES + AGENT_STATES)}
+"""Fields shown only where they hold one of these words: in other events a state is part of an address."""
 _VISIBLE_FIELDS = (KNOWN_FIELDS - _ENVELOPE_ATTRIBUTES - PERSONAL_FIELDS) | _MEMBERS
 
 
@@ -82,6 +85,8 @@ class _RecordRedactor:
         if name == "data_base64":
             return self._redact_base64(value)
         if name not in visible_names or (name in _OBJECT_FIELDS and not isinstance(value, dict)):
+            return REDACTED
+        if name in _WORDS and not (isinstance(value, str) and value.lower() in _WORDS[name]):
             return REDACTED
         if name.endswith("_id") and isinstance(value, str):
             return value[:LONGEST_TEXT]  # ids of contacts and agents: whoever sees the numbers knows them
