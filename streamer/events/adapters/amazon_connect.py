@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from streamer.events.adapters import amazon_connect_agents
 from streamer.events.adapters.caller_ids import read_caller_id
 from streamer.events.adapters.fields import (
     FieldReader,
@@ -15,9 +16,9 @@ from streamer.events.adapters.fields import (
     read_time,
     value_at,
 )
-from streamer.events.adapters.source import Options, OutgoingEvent, SourceAdapter
+from streamer.events.adapters.source import Options, OutgoingEvent, PayloadItem, SourceAdapter
 
-CHANNELS: Final = {"voice": "voice", "chat": "chat", "task": "task", "email": "email"}
+CHANNELS: Final = amazon_connect_agents.CHANNELS
 SUBTYPES: Final = {"connect:sms": "sms", "connect:whatsapp": "message", "connect:apple": "message"}
 """Channels of chat subtypes that are channels of their own in the contract."""
 METHODS: Final = {
@@ -54,7 +55,15 @@ _FIELDS: Final = {
 }
 
 
-def read_contact_record(payload: Any, options: Options) -> Iterator[OutgoingEvent]:
+def read_contact_record(payload: Any, options: Options) -> Iterator[PayloadItem]:
+    """Yield the event of a contact record, or what an event of the agent event stream says of its agent."""
+    if amazon_connect_agents.is_agent_event(payload):
+        yield from amazon_connect_agents.read_agent_event(payload, options, "Name")
+    else:
+        yield from _record_events(payload, options)
+
+
+def _record_events(payload: Any, options: Options) -> Iterator[OutgoingEvent]:
     method = (read_text("InitiationMethod", payload.get("InitiationMethod")) or "inbound").lower()
     direction = choice_reader(METHODS)("InitiationMethod", method)
     data = map_fields(
@@ -177,6 +186,13 @@ What is read
   a queue, no agent, a next contact         callback (or overflow: left_queue)
   TransferCompletedTimestamp, NextContactId transfer, of a contact that was answered
 
+What is read of the agent event stream: agent-state, what agents do now
+  CurrentAgentSnapshot.Configuration  Username: agent_id; queues, channels; the deepest group: team
+  .Contacts[].State             busy, held, offered, wrap_up: of several contacts the first of these;
+                                MISSED, REJECTED, ERROR: away, for this reason
+  .AgentStatus, NextAgentStatus without contacts: available, away (Name is why), offline
+  EventTimestamp                at; wrap-up ends where a snapshot misses the contact
+
 What to know
   Not published: records without DisconnectTimestamp (still open), contacts without queue and agent
   (they ended in the menu), and MONITOR and EXTERNAL_OUTBOUND (a supervisor who listens in, a third
@@ -186,11 +202,12 @@ What to know
   A flow that runs after the agent has hung up (a survey, say) also makes a next contact, which is
   no transfer: set next_is_transfer = false if you have one, then only TransferCompletedTimestamp
   counts.
-  Nobody waits on the line for a callback: wait_s of callback contacts stays unknown, so that
-  service level and ASA cover only callers who did wait.
+  Nobody waits on the line for a callback: wait_s of callback contacts stays unknown.
   Use this source or amazon-connect-events for an instance, not both: each contact would count
   twice.
-  This one has talk, hold and after-contact work, names, and later corrections.
+  This one has talk, hold and after-contact work, names, and later corrections. For who waits, take
+  amazon-connect-events beside it with only_states = true. Who serves one chat is busy, though there
+  may be slots left for more.
 
 Options, in streamer.toml
   [sources.amazon-connect]
@@ -208,10 +225,16 @@ Options, in streamer.toml
 How to connect it
   Turn on data streaming of contact records to Kinesis (Data streaming, in the instance's settings),
   and bring the stream to the Kafka topic ingest-amazon-connect, a record's JSON as the value: Kafka
-  Connect's Kinesis source or an EventBridge pipe does. Then `streamer ingest amazon-connect`.
+  Connect's Kinesis source or an EventBridge pipe does. The agent event stream goes to the same
+  topic. Then `streamer ingest amazon-connect`.
   Records that Firehose wrote to S3: `streamer replay FILE --format amazon-connect`.
 """,
     read=read_contact_record,
+    agent_state=amazon_connect_agents.agent_state,
+    event_names={
+        "(contact record)": "call-completed: records have no event name",
+        **amazon_connect_agents.EVENT_NAMES,
+    },
     options={
         "customer_attribute": "",
         "reason_attribute": "",

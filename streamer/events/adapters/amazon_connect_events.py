@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
+from streamer.events.adapters import amazon_connect_agents
 from streamer.events.adapters.amazon_connect import (
     CHANNELS,
     METHODS,
@@ -14,14 +15,17 @@ from streamer.events.adapters.caller_ids import read_caller_id
 from streamer.events.adapters.fields import (
     FieldReader,
     choice_reader,
+    epoch_seconds,
     map_fields,
     payload_error,
+    read_flag,
     read_instant_ms,
     read_seconds,
     read_text,
     value_at,
 )
-from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, SourceAdapter
+from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, PayloadItem, SourceAdapter
+from streamer.events.adapters.timelines import CONTACT_STATE
 
 _DETAIL_TYPES: Final = ("Amazon Connect Contact Event", "Connect Customer Contact Event")
 _EVENT_TYPES: Final = (
@@ -36,6 +40,12 @@ _SUCCESSOR: Final = "NEXT"
 """Kind of the fragment that a contact's successor adds to it."""
 _TIME_FIELDS: Final = {"QUEUED": "queued", "CONNECTED_TO_AGENT": "connected", "DISCONNECTED": "disconnected"}
 """Field that gets the event's own time, where the event does not state one."""
+_STATES: Final = {
+    "QUEUED": "queued",
+    "CONNECTED_TO_AGENT": "connected",
+    "DISCONNECTED": "wrap_up",
+    "COMPLETED": "ended",
+}
 _FIELDS: Final = {
     "initial": FieldReader(read_text, "initialContactId"),
     "customer_id": FieldReader(read_caller_id, "customerEndpoint.address"),
@@ -52,7 +62,11 @@ _FIELDS: Final = {
 }
 
 
-def read_contact_event(payload: Any, options: Options) -> Iterator[Fragment]:
+def read_contact_event(payload: Any, options: Options) -> Iterator[PayloadItem]:
+    """Yield fragments and state of a contact event, or what an event of the agent event stream says."""
+    if amazon_connect_agents.is_agent_event(payload):
+        yield from amazon_connect_agents.read_agent_event(payload, options, "ARN")
+        return
     if payload.get("detail-type") not in _DETAIL_TYPES:
         return  # the same bus carries events of many kinds
     detail, kind = payload.get("detail"), read_text("detail.eventType", value_at(payload, "detail.eventType"))
@@ -69,8 +83,41 @@ def read_contact_event(payload: Any, options: Options) -> Iterator[Fragment]:
     if kind in _EVENT_TYPES:
         data = {_TIME_FIELDS[kind]: time_ms} if kind in _TIME_FIELDS else {}
         data |= _contact_facts(detail, options)
-        yield Fragment(contact, kind, time_ms, data)
-        yield from _predecessor_fragments(detail, data, time_ms)
+        if read_flag("the setting only_states", options.get("only_states")) is not True:
+            yield Fragment(contact, kind, time_ms, data)
+            yield from _predecessor_fragments(detail, data, time_ms)
+        yield from _contact_state(contact, kind, data, time_ms, options)
+
+
+def _contact_state(
+    contact: str, kind: str, facts: Mapping[str, Any], time_ms: int, options: Options
+) -> Iterator[OutgoingEvent]:
+    """Yield the state that an event says of its contact, by itself; the menu before the queue is none."""
+    direction, at_ms = METHODS[facts.get("method", "inbound")], time_ms
+    state = _STATES.get(kind)
+    if not direction or state is None or not ("queue" in facts or "connected" in facts):
+        return
+    if kind == "DISCONNECTED" and "connected" not in facts:
+        state = "ended"
+    if kind == "COMPLETED":
+        at_ms = max(facts.get("worked", time_ms), facts.get("disconnected", 0))
+    elif kind in _TIME_FIELDS:
+        at_ms = facts[_TIME_FIELDS[kind]]
+    unknown_queue = _outbound_queue(options) if direction == "outbound" else UNKNOWN_QUEUE
+    data = {
+        "contact_id": facts.get("initial", contact),
+        "segment_id": contact,
+        "state": state,
+        "at": epoch_seconds(at_ms),
+        "queue": facts.get("queue", unknown_queue),
+        **{name: facts[name] for name in ("agent_id", "team", "channel") if name in facts},
+        "direction": direction,
+    }
+    if facts.get("method") == "callback":
+        data["channel"] = "callback"
+    if "queued" in facts and facts["queued"] < at_ms:
+        data["queued_at"] = epoch_seconds(facts["queued"])
+    yield OutgoingEvent(CONTACT_STATE, data)
 
 
 def _contact_facts(detail: Mapping[str, Any], options: Options) -> dict[str, Any]:
@@ -199,9 +246,15 @@ What is read, of detail
                                             (previousContactId) was transferred, to an agent or a
                                             queue by queueType; CALLBACK: it was moved to a callback
 
+Who waits, and what agents do now
+  contact-state      of each event that the list below names, at its own time; ringing and hold are
+                     not told
+  agent-state        of the agent event stream, which goes to the same topic: as in `streamer
+                     sources amazon-connect`, but agents, queues and groups have their ARNs as ids
+
 What to know
-  Nothing is published before a contact is known to be DISCONNECTED, nor of contacts that saw
-  neither queue nor agent, nor of MONITOR and EXTERNAL_OUTBOUND.
+  No call-completed is published before a contact is known to be DISCONNECTED, nor of contacts that
+  saw neither queue nor agent, nor of MONITOR and EXTERNAL_OUTBOUND.
   A contact whose CONNECTED_TO_AGENT and COMPLETED are both lost is taken for abandoned unless its
   DISCONNECTED names when the agent was connected (it usually does).
   The events have no talk time: talk_s stays unknown, and handle_time_seconds has no data. If you
@@ -215,6 +268,8 @@ Options, in streamer.toml
   team_level = 0                 level 1 to 5 of the hierarchy that is the team; 0: the deepest
                                  there is
   outbound_queue = "outbound"    the queue of outbound contacts, whose events name none
+  only_states = false            true: no call-completed, only states; beside amazon-connect, whose
+                                 contact records then count. Their queues are names, here ARNs
 
 How to connect it
   An EventBridge rule with source aws.connect and this detail type, and as its target either a pipe
@@ -226,5 +281,19 @@ How to connect it
 """,
     read=read_contact_event,
     assemble=assemble_contact,
-    options={"team_level": 0, "outbound_queue": "outbound"},
+    options={"team_level": 0, "outbound_queue": "outbound", "only_states": False},
+    agent_state=amazon_connect_agents.agent_state,
+    event_names={
+        "INITIATED": "call-completed: who it is, and what became of the contact before it",
+        "CONNECTED_TO_SYSTEM": "call-completed; no state: the contact is in the menu",
+        "QUEUED": "contact-state queued; call-completed",
+        "CONNECTED_TO_AGENT": "contact-state connected; call-completed",
+        "DISCONNECTED": "contact-state wrap_up, or ended where no agent was connected; call-completed",
+        "COMPLETED": "contact-state ended; call-completed",
+        "PAUSED": "not read: a task rests, and stays with its agent or queue",
+        "RESUMED": "not read: a task goes on",
+        "CONTACT_DATA_UPDATED": "not read: attributes change, no state does",
+        "AMD_DISABLED": "not read: a setting of dialled calls",
+        **amazon_connect_agents.EVENT_NAMES,
+    },
 )

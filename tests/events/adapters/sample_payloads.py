@@ -26,6 +26,9 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
 }
 
+STATES: Final = {"amazon-connect": "amazon_connect", "amazon-connect-events": "amazon_connect"}
+"""Sources whose payloads of agents are in a test file of their own: test_…_states."""
+
 
 def sample_options(name: str) -> Mapping[str, Any]:
     return OPTIONS.get(name, {})
@@ -33,5 +36,9 @@ def sample_options(name: str) -> Mapping[str, Any]:
 
 def sample_lines(name: str) -> list[str]:
     """Return the payloads as received: JSON, or lines of text."""
-    module = importlib.import_module(f"tests.events.adapters.test_{name.replace('-', '_')}")
-    return [payload if isinstance(payload, str) else json.dumps(payload) for payload in module.PAYLOADS]
+    own = f"tests.events.adapters.test_{name.replace('-', '_')}"
+    payloads = importlib.import_module(own).PAYLOADS
+    if name in STATES:
+        states = importlib.import_module(f"tests.events.adapters.test_{STATES[name]}_states")
+        payloads = [*payloads, *states.STATE_PAYLOADS]
+    return [payload if isinstance(payload, str) else json.dumps(payload) for payload in payloads]
