@@ -41,6 +41,8 @@ def metric_title(metric: Metric) -> str:
     ('NPS score', 'Handle time')
     """
     name = metric.name
+    if metric.formula.needs == "time" and metric.unit == "seconds":
+        name = name.removesuffix("_seconds") + "_time"
     for suffix in _SUFFIXES:
         name = name.removesuffix(suffix)
     return spell_out(name)

@@ -29,6 +29,19 @@ from streamer.metrics.formulas import (
     WindowCounts,
     WorkloadRate,
 )
+from streamer.metrics.live_formulas import (
+    OCCUPIED,
+    SERVING,
+    SIGNED_IN,
+    AgentsNow,
+    ContactsNow,
+    ExpectedWait,
+    LongestWait,
+    OfferCount,
+    TimeShare,
+    TimeTotal,
+    WaitingRatio,
+)
 from streamer.metrics.tally import SCALES
 
 # Parts of the declaration of a metric.
@@ -58,12 +71,14 @@ class WindowLimits(msgspec.Struct, frozen=True):
     """Limits of the windows that a metric is read over: their lengths, and a shift into the past.
 
     `at_least`, `at_most`: shortest and longest window; `today` is shorter than any minimum. `shift`: the
-    window ends that long before the time asked for.
+    window ends that long before the time asked for. `now`: it is read as of now alone, over no window of
+    time.
     """
 
     at_least: Span = 0
     at_most: Span | None = None
     shift: Span = 0
+    now: bool = False
 
     def allows(self, length_ms: int, spans: WindowSpans) -> bool:
         """Tell whether the metric is read over a window of this nominal length (0 for `today`).
@@ -73,7 +88,7 @@ class WindowLimits(msgspec.Struct, frozen=True):
         (True, False)
         """
         longest = length_ms if self.at_most is None else spans.ms(self.at_most)
-        return spans.ms(self.at_least) <= length_ms <= longest
+        return not self.now and spans.ms(self.at_least) <= length_ms <= longest
 
 
 class MetricMeasure(msgspec.Struct, frozen=True):
@@ -141,6 +156,11 @@ class Metric(msgspec.Struct, frozen=True, kw_only=True):
         return self.measure.default
 
     @property
+    def has_observations(self) -> bool:
+        """Tell whether its support counts observations: not of counts, agents' time and figures of now."""
+        return self.unit != "count" and self.formula.needs not in ("time", "live")
+
+    @property
     def unit(self) -> str:
         return self.formula.unit
 
@@ -199,6 +219,34 @@ def _duration(duration: str, words: str, support: str) -> MetricMeasure:
 def _total(count: str | tuple[str, ...], words: str) -> MetricMeasure:
     return MetricMeasure({"": CountTotal(_as_tuple(count))}, words, "the value itself")
 
+
+def _contacts_now(field: str, words: str) -> MetricMeasure:
+    return MetricMeasure({"": ContactsNow(field)}, words, "the value itself")
+
+
+def _agents_now(field: str, words: str) -> MetricMeasure:
+    return MetricMeasure({"": AgentsNow(field)}, words, "the value itself")
+
+
+def _agent_seconds(counts: str | tuple[str, ...], words: str) -> MetricMeasure:
+    return MetricMeasure({"": TimeTotal(_as_tuple(counts))}, words, "the value itself, in whole seconds")
+
+
+_NOW: Final = WindowLimits(now=True)
+_NO_STATES: Final = "No value where no source sends states."
+_OF_AGENTS: Final = (
+    "An agent counts once in all, and once in each queue and channel served: queues do not add up to all."
+)
+_UNKNOWN_AGENTS: Final = "Agents not heard of for too long are in agents_unknown alone."
+_OF_TIME: Final = (
+    "Time lies where it passed, to the ms, that of the present state included. An agent not heard of for too "
+    "long (setting, 12 h; three heart beats) adds no more. An agent counts once in all, and once in each "
+    "queue and channel served: queues do not add up to all."
+)
+_CONTACTS_LIMIT: Final = (
+    "Inbound ones. Waiting or served for longer than a limit (setting, 4 h; email, message and task: 7 d) "
+    "they are in contacts_lost instead."
+)
 
 _SKIPPED = "Skipped and excluded answers are left out."
 _HISTOGRAM = "Mean is exact; percentiles (nearest rank) and max come from a histogram, within 2 %."
@@ -400,8 +448,8 @@ _METRICS: Final = (
         measure=_duration("wait", "wait of answered segments", "answered segments with known wait"),
         better="lower",
         help=(
-            "Speed of answer (ASA): the wait of answered inbound segments. Unknown ones are left out. Only "
-            f"what is completed is known here: contacts still waiting are not in it. {_HISTOGRAM}"
+            "Speed of answer (ASA): the wait of answered inbound segments, counted when completed. Unknown "
+            f"ones are left out. Contacts that wait now are in waiting and longest_wait_seconds. {_HISTOGRAM}"
         ),
     ),
     Metric(
@@ -424,14 +472,19 @@ _METRICS: Final = (
     Metric(
         name="service_level_ratio",
         measure=MetricMeasure(
-            {"own": CountRatio(("own_level_hits",), ("own_level_of",)), **SERVICE_LEVELS},
+            {
+                "own": CountRatio(("own_level_hits",), ("own_level_of",)),
+                **SERVICE_LEVELS,
+                "with_waiting": WaitingRatio(("own_level_hits",), ("own_level_of",)),
+            },
             "by stat, with lost = timeout + voicemail: "
             "negative: within T / (answered + abandoned + lost); "
             "exclude_short: the same without short abandoned; "
             "ignore: without those abandoned within T; "
             "positive: (within T + abandoned within T) / (answered + abandoned + lost); "
             "answered_only: within T / answered; "
-            "own: each queue by its configured formula",
+            "own: each queue by its configured formula; "
+            "with_waiting: own, and those who wait longer than T now are misses",
             "segments in the denominator",
         ),
         better="higher",
@@ -440,8 +493,9 @@ _METRICS: Final = (
             "is within); abandoned within the short limit (5 s) is short. Timeout and voicemail are never "
             "within: they count as misses, whether their wait is known or not, but are not in answered_only. "
             "Answered and abandoned segments with an unknown wait are left out, but in negative abandoned "
-            "ones count as misses. Several queues sum by their own T and, in own, by their own formula. Not "
-            "by agent."
+            "ones count as misses. Several queues sum by their own T and, in own, by their own formula. "
+            "with_waiting has a value only in windows that end now, and where a source sends the states of "
+            "contacts. Not by agent."
         ),
         source=(
             "Cisco Unified Contact Center Enterprise, service level types; exclude_short and answered_only: "
@@ -464,6 +518,170 @@ _METRICS: Final = (
         help="Share of answered inbound segments transferred to an agent, a queue or outside.",
         label="Transfer rate",
     ),
+    # Now.
+    Metric(
+        name="waiting",
+        measure=_contacts_now("waiting", "contacts in state queued or offered"),
+        better="lower",
+        placed="now",
+        help=f"Contacts that wait for an agent now. {_CONTACTS_LIMIT} Not by agent. {_NO_STATES}",
+        windows=_NOW,
+        not_by=("agent",),
+        label="Contacts waiting",
+        events="contacts waiting",
+    ),
+    Metric(
+        name="longest_wait_seconds",
+        measure=MetricMeasure(
+            {"": LongestWait()}, "now − when the first of those who wait began to wait", "contacts waiting"
+        ),
+        better="lower",
+        placed="now",
+        help=(
+            f"Wait so far of the contact that has waited longest; 0 while nobody waits. {_CONTACTS_LIMIT} "
+            f"Not by agent. {_NO_STATES}"
+        ),
+        windows=_NOW,
+        not_by=("agent",),
+        label="Longest wait",
+    ),
+    Metric(
+        name="waiting_over_target",
+        measure=_contacts_now("waiting_over_target", "contacts waiting for longer than their queue's T"),
+        better="lower",
+        placed="now",
+        help=(
+            "Contacts that wait now, and have waited longer than their queue's T of the service level "
+            f"(setting, 20 s): misses already. {_CONTACTS_LIMIT} Not by agent. {_NO_STATES}"
+        ),
+        windows=_NOW,
+        not_by=("agent",),
+        label="Waiting over target",
+        events="contacts waiting over target",
+    ),
+    Metric(
+        name="in_progress",
+        measure=_contacts_now("in_progress", "contacts in state connected or held"),
+        better="higher",
+        placed="now",
+        help=f"Contacts that are with an agent now. {_CONTACTS_LIMIT} {_NO_STATES}",
+        windows=_NOW,
+        label="Contacts in progress",
+        events="contacts in progress",
+    ),
+    Metric(
+        name="expected_wait_seconds",
+        measure=MetricMeasure(
+            {"": ExpectedWait()},
+            "wait so far of the head of the line (HOL); nobody waits: wait of the last to enter service "
+            "(LES)",
+            "starts of service in 30 minutes",
+        ),
+        better="lower",
+        placed="now",
+        help=(
+            "How long a contact that comes now will wait, if things stay as they were over one wait. Of LES "
+            "only if it is no older than twice that wait. No value where that cannot be said: nobody serves; "
+            "the group has several queues; contacts overtake (different priorities or callbacks among those "
+            "who wait); fewer than 10 starts of service in 30 minutes (answered then, and under way since); "
+            "not as many agents serve as at the beginning of that wait; no source sends states. Not by "
+            "agent, reason or language."
+        ),
+        source=(
+            "R. Ibrahim, W. Whitt, Real-Time Delay Estimation Based on Delay History, Manufacturing & "
+            "Service Operations Management, 2009"
+        ),
+        windows=_NOW,
+        not_by=("agent", "reason", "language"),
+        label="Expected wait",
+    ),
+    Metric(
+        name="agents_signed_in",
+        measure=_agents_now("agents_signed_in", "agents available, busy, in wrap-up or away"),
+        better="higher",
+        placed="now",
+        help=f"Agents signed in now. {_UNKNOWN_AGENTS} {_OF_AGENTS} Not by reason or language. {_NO_STATES}",
+        windows=_NOW,
+        not_by=("reason", "language"),
+        label="Agents signed in",
+    ),
+    Metric(
+        name="agents_available",
+        measure=_agents_now("agents_available", "agents in state available"),
+        better="higher",
+        placed="now",
+        help=(
+            f"Agents free to take a contact now. {_UNKNOWN_AGENTS} {_OF_AGENTS} Not by reason or language. "
+            f"{_NO_STATES}"
+        ),
+        windows=_NOW,
+        not_by=("reason", "language"),
+        label="Agents available",
+    ),
+    Metric(
+        name="agents_busy",
+        measure=_agents_now("agents_busy", "agents in state busy, held or offered"),
+        better="higher",
+        placed="now",
+        help=(
+            "Agents with a contact now: talking, on hold, or offered one that they have not taken yet. "
+            f"{_UNKNOWN_AGENTS} {_OF_AGENTS} Not by reason or language. {_NO_STATES}"
+        ),
+        windows=_NOW,
+        not_by=("reason", "language"),
+        label="Agents busy",
+    ),
+    Metric(
+        name="agents_wrap_up",
+        measure=_agents_now("agents_wrap_up", "agents in state wrap_up"),
+        better="lower",
+        placed="now",
+        help=f"Agents in after-call work now. {_OF_AGENTS} Not by reason or language. {_NO_STATES}",
+        windows=_NOW,
+        not_by=("reason", "language"),
+        label="Agents in wrap-up",
+    ),
+    Metric(
+        name="agents_away",
+        measure=_agents_now("agents_away", "agents in state away"),
+        better="lower",
+        placed="now",
+        help=(
+            "Agents signed in who take no contacts now, such as on a break; by reason: the reason of being "
+            f"away. {_UNKNOWN_AGENTS} {_OF_AGENTS} Not by language. {_NO_STATES}"
+        ),
+        windows=_NOW,
+        not_by=("language",),
+        label="Agents away",
+    ),
+    Metric(
+        name="agents_unknown",
+        measure=_agents_now("agents_unknown", "agents not heard of for longer than the limit"),
+        better="lower",
+        placed="now",
+        help=(
+            "Agents not heard of for too long (setting, 12 h; three heart beats where the source sends them) "
+            "who never signed out: whether they are there is not known. They are dropped after 24 h. "
+            f"{_OF_AGENTS} Not by reason or language. {_NO_STATES}"
+        ),
+        windows=_NOW,
+        not_by=("reason", "language"),
+        label="Agents unknown",
+    ),
+    Metric(
+        name="contacts_lost",
+        measure=_contacts_now("contacts_lost", "contacts under way for longer than the limit"),
+        better="lower",
+        placed="now",
+        help=(
+            "Contacts of either direction that never ended: waiting or served for longer than a limit "
+            "(setting, 4 h; email, message and task: 7 d). They are in no other figure of now. streamer "
+            f"check names them. {_NO_STATES}"
+        ),
+        windows=_NOW,
+        label="Contacts lost",
+        events="contacts lost",
+    ),
     # Counts.
     Metric(
         name="contacts",
@@ -476,8 +694,8 @@ _METRICS: Final = (
         measure=_total("offered", "answered + abandoned + timeout + voicemail"),
         better="higher",
         help=(
-            "Inbound segments offered to a queue. Overflow and callback have left it (setting). Only what is "
-            "completed is known here: contacts still waiting are not in it."
+            "Inbound segments offered to a queue, counted when completed. Overflow and callback have left it "
+            "(setting). Contacts that wait now are in waiting."
         ),
         events="contacts",
     ),
@@ -485,7 +703,7 @@ _METRICS: Final = (
         name="answered",
         measure=_total("answered", "answered inbound segments"),
         better="higher",
-        help="Inbound segments an agent took. Counted when completed: those in progress are not in it.",
+        help="Inbound segments an agent took, counted when completed. Those under way are in in_progress.",
         events="answered contacts",
     ),
     Metric(
@@ -565,9 +783,100 @@ _METRICS: Final = (
         ),
         better="higher",
         help=(
-            "Different agents with an answered segment in the window. Only what is completed is known here: "
-            "free or signed-in agents are not. Segments without an agent are left out."
+            "Different agents with an answered segment in the window. Segments without an agent are left "
+            "out. Who is signed in now is in agents_signed_in."
         ),
+    ),
+    Metric(
+        name="occupancy_ratio",
+        measure=MetricMeasure(
+            {"": TimeShare(OCCUPIED, SERVING)},
+            "(busy + held + wrap-up) / (busy + held + wrap-up + available + offered)",
+            "seconds in the denominator",
+        ),
+        better="higher",
+        placed="as it passes",
+        help=(
+            "Share of the time of agents who take contacts in which they work on one. Wrap-up is work, being "
+            "offered a contact is not; time away is left out. Others count offered time as work or leave it "
+            "out: offered_seconds allows to compute theirs. A share of all there is, no sample: it has no "
+            f"interval. {_OF_TIME} Not by reason or language. {_NO_STATES}"
+        ),
+        source="custom of the trade; the denominator differs by vendor",
+        not_by=("reason", "language"),
+        label="Occupancy",
+    ),
+    Metric(
+        name="signed_in_seconds",
+        measure=_agent_seconds(SIGNED_IN, "seconds of agents in all states but offline"),
+        better="higher",
+        placed="as it passes",
+        help=f"Time that agents were signed in. {_OF_TIME} Not by reason or language. {_NO_STATES}",
+        not_by=("reason", "language"),
+        label="Time signed in",
+    ),
+    Metric(
+        name="available_seconds",
+        measure=_agent_seconds("available_ms", "seconds of agents in state available"),
+        better="higher",
+        placed="as it passes",
+        help=f"Time that agents were free. {_OF_TIME} Not by reason or language. {_NO_STATES}",
+        not_by=("reason", "language"),
+        label="Time available",
+    ),
+    Metric(
+        name="wrap_up_seconds",
+        measure=_agent_seconds("wrap_up_ms", "seconds of agents in state wrap_up"),
+        better="lower",
+        placed="as it passes",
+        help=(
+            "Time of agents in after-call work, as their states tell; acw_time_seconds is per segment, as "
+            f"completed ones tell. {_OF_TIME} Not by reason or language. {_NO_STATES}"
+        ),
+        not_by=("reason", "language"),
+        label="Time in wrap-up",
+    ),
+    Metric(
+        name="away_seconds",
+        measure=_agent_seconds("away_ms", "seconds of agents in state away"),
+        better="lower",
+        placed="as it passes",
+        help=(
+            "Time that agents were signed in and took no contacts; by reason: the reason of being away. "
+            f"{_OF_TIME} Not by language. {_NO_STATES}"
+        ),
+        not_by=("language",),
+        label="Time away",
+    ),
+    Metric(
+        name="offered_seconds",
+        measure=_agent_seconds("offered_ms", "seconds of agents in state offered"),
+        better="lower",
+        placed="as it passes",
+        help=(
+            "Time in which a contact was offered to agents who had not taken it yet: ringing. "
+            f"{_OF_TIME} Not by reason or language. {_NO_STATES}"
+        ),
+        not_by=("reason", "language"),
+        label="Time offered",
+    ),
+    Metric(
+        name="offered_unanswered",
+        measure=MetricMeasure(
+            {"": OfferCount("offered_unanswered")},
+            "offers to agents that no contact came of",
+            "the value itself",
+        ),
+        better="lower",
+        placed="as it passes",
+        help=(
+            "Offers to agents after which the agent was neither busy nor on hold: not answered, refused, or "
+            "taken back since another answered or the customer left. An agent counts once in all, and once "
+            f"in each queue served: queues do not add up to all. Not by reason or language. {_NO_STATES}"
+        ),
+        not_by=("reason", "language"),
+        label="Offers not answered",
+        events="offers not answered",
     ),
     # Surveys sent, quality, value.
     Metric(

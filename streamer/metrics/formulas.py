@@ -10,6 +10,7 @@ from typing import ClassVar, Final, Literal, NamedTuple, Protocol
 
 import msgspec
 
+from streamer.metrics.live_group import LiveGroup
 from streamer.metrics.samples import MeanSample, MetricSample, NetScoreSample, ProportionSample
 from streamer.metrics.tally import BUCKETS, FIRST_BUCKET_OF, NUMBER, SCALES, Tally, bucket_value
 
@@ -55,11 +56,13 @@ class ReadingContext(msgspec.Struct, frozen=True):
 
     `window_s`: length of the window in seconds. `active_agents`: number of agents with an answered segment in
     it. `mature`: counts of the part of the window that ends N (the FCR window) before the time asked for.
+    `live`: what is going on now in the group.
     """
 
     window_s: float
     active_agents: int | None = None
     mature: WindowCounts | None = None
+    live: LiveGroup | None = None
 
 
 class MetricFigure(NamedTuple):
@@ -110,11 +113,12 @@ class RatioTerms(NamedTuple):
 class MetricFormula(msgspec.Struct, frozen=True):
     """Formula of a metric. Here is what holds for most; each formula overrides what differs.
 
-    `needs`: part of the context that it needs; "counts": the counts alone.
+    `needs`: part of the context that it needs; "counts": the counts alone; "time": the counts of agents'
+    time, with the intervals that are still open.
     """
 
     unit: ClassVar[str] = "count"
-    needs: ClassVar[Literal["counts", "length", "agents", "mature"]] = "counts"
+    needs: ClassVar[Literal["counts", "length", "agents", "mature", "time", "live"]] = "counts"
 
     def __call__(self, counts: WindowCounts, context: ReadingContext) -> MetricFigure:
         raise NotImplementedError

@@ -9,8 +9,11 @@ from datetime import UTC, datetime, time, timedelta, tzinfo
 from typing import Final, NamedTuple
 
 from streamer.events.counting_rules import DAY, HOUR, MINUTE, CountingRules
+from streamer.metrics.catalogue import WindowLimits, WindowSpans
 from streamer.panes.pane_keys import FINE_RETENTION_MS, WIDTH, Family, oldest_pane
 
+NOW: Final = "now"
+"""The moment of the reading itself, for metrics of what is going on; it covers no panes."""
 TODAY: Final = "today"
 LENGTHS_MS: Final = {
     "5m": 5 * MINUTE,
@@ -24,6 +27,7 @@ LENGTHS_MS: Final = {
     "90d": 90 * DAY,
 }
 WINDOWS: Final = ("5m", "15m", "30m", "1h", "4h", TODAY, "24h", "7d", "30d", "90d")
+READABLE_WINDOWS: Final = (NOW, *WINDOWS)
 
 
 class PaneRange(NamedTuple):
@@ -65,6 +69,15 @@ def window_length_ms(window: str) -> int:
     (900000, 0)
     """
     return LENGTHS_MS.get(window, 0)
+
+
+def is_read_over(limits: WindowLimits, window: str, spans: WindowSpans) -> bool:
+    """Tell whether a metric with these limits is read over a window.
+
+    >>> [is_read_over(WindowLimits(now=now), NOW, WindowSpans()) for now in (True, False)]
+    [True, False]
+    """
+    return limits.now if window == NOW else limits.allows(window_length_ms(window), spans)
 
 
 def window_panes(

@@ -9,13 +9,16 @@ from typing import Final, Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from streamer.events.counting_rules import UNKNOWN
+from streamer.events.counting_rules import HOUR, UNKNOWN, CountingRules
 from streamer.events.models import DIMENSIONS
 from streamer.metrics.counters import CounterState, add_counters
 from streamer.metrics.tally import NUMBER, NUMBERS, Tally
 from streamer.panes.pane_delta import FineRows, LongSums
 from streamer.panes.pane_keys import (
     ALL,
+    FINE_MS,
+    LIVE_AGENTS,
+    LIVE_CONTACTS,
     PANES_PER_HOUR,
     Cell,
     Family,
@@ -25,6 +28,8 @@ from streamer.panes.pane_keys import (
     parse_row_field,
     row_field,
 )
+from streamer.readings.agent_time_panes import AgentTimePanes
+from streamer.readings.live_state import LiveState
 from streamer.readings.pane_sums import (
     NO_COUNTS,
     Bools,
@@ -36,6 +41,7 @@ from streamer.readings.pane_sums import (
     SparseCounts,
     split_by_pane,
 )
+from streamer.readings.string_table import StringTable
 
 AGENT_WIDTH: Final = 1 << 32
 NO_ROWS: Final = np.empty(0, np.int64)
@@ -68,30 +74,6 @@ class QueueZones(NamedTuple):
 
     def names(self) -> list[str]:
         return sorted({self.default, *self.by_queue.values()})
-
-
-class StringTable:
-    """Names numbered from 0 in the order in which they were first added.
-
-    >>> queues = StringTable(["billing", "sales"])
-    >>> queues.add("tech"), queues.add("billing"), queues.get("unheard of")
-    (2, 0, None)
-    """
-
-    def __init__(self, names: Iterable[str] = ()) -> None:
-        self.names: list[str] = []
-        self._numbers: dict[str, int] = {}
-        for name in names:
-            self.add(name)
-
-    def add(self, name: str) -> int:
-        number = self._numbers.setdefault(name, len(self.names))
-        if number == len(self.names):
-            self.names.append(name)
-        return number
-
-    def get(self, name: str) -> int | None:
-        return self._numbers.get(name)
 
 
 class IntegerColumn:
@@ -365,28 +347,42 @@ def _drop_before(first_kept: int, pane_sets: Iterable[PaneCounts], pyramids: Ite
 
 
 class ReaderState:
-    """All that a reader holds: both pane families, the counters, and the rolling sums of current windows."""
+    """All that a reader holds: both pane families, agents' time, what is live, the counters, and the rolling
+    sums of current windows."""
 
-    def __init__(self, pairs: tuple[Grouping, ...], zones: QueueZones) -> None:
+    def __init__(self, rules: CountingRules, zones: QueueZones) -> None:
+        pairs = rules.dimension_pairs
         self.fine = FinePanes(pairs, zones)
         self.families: dict[Family, PaneFamily] = {"fine": self.fine, "long": LongPanes(pairs)}
+        self.agent_time = AgentTimePanes(pairs, zones.zone_of)
+        self.live = LiveState(rules)
         self.live_sums = WindowSums(self.families)
         self.counters = CounterState()
 
     def put(self, pane_hour: PaneHour, deltas: Sequence[bytes], whole: bool) -> None:
         """Add deltas to an hour; if `whole`, they replace all it held."""
         family, hour = pane_hour
-        if family == "counters":
-            self.counters = add_counters(deltas, None if whole else self.counters)
-        elif family == "fine" or family == "long":
+        if family == "fine" or family == "long":
             self.families[family].put(hour, deltas, whole)
+        elif family == "time":
+            self.agent_time.put(hour, deltas, whole)
+        elif pane_hour == LIVE_CONTACTS:
+            self.live.put_contacts(deltas, whole)
+        elif pane_hour == LIVE_AGENTS:
+            self.live.put_agents(deltas, whole)
+        elif family == "counters":
+            self.counters = add_counters(deltas, None if whole else self.counters)
 
     def drop_before(self, family: Family, first_kept: int) -> None:
         self.families[family].drop_before(first_kept)
+        if family == "fine":
+            self.agent_time.drop_before(first_kept * FINE_MS // HOUR)
 
     def unused_names(self) -> int:
         """Return how many names are kept that no pane has any more: names are numbered, and never deleted."""
-        return sum(family.unused_names() for family in self.families.values())
+        return self.agent_time.unused_names() + sum(
+            family.unused_names() for family in self.families.values()
+        )
 
 
 class WindowSums:

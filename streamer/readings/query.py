@@ -2,11 +2,14 @@
 
 import msgspec
 
-from streamer.events.counting_rules import DAY
+from streamer.events.counting_rules import DAY, MINUTE
 from streamer.events.models import DIMENSIONS
 from streamer.metrics.catalogue import CATALOGUE, Metric
 from streamer.panes.pane_keys import ALL, Grouping, parse_key
-from streamer.panes.windows import WINDOWS
+from streamer.panes.windows import NOW, READABLE_WINDOWS, WINDOWS
+
+LIVE_MS = MINUTE
+"""A query for a moment this close to now is one for now."""
 
 
 class QueryError(ValueError):
@@ -28,6 +31,11 @@ class MetricQuery(msgspec.Struct, frozen=True, kw_only=True):
     at: int | None = None
     week_before: bool = False
     keys: frozenset[str] | None = None
+
+    @property
+    def ends_now(self) -> bool:
+        """Tell whether its windows end now."""
+        return not self.week_before and (self.at is None or abs(self.now - self.at) < LIVE_MS)
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):
@@ -71,11 +79,13 @@ def validate_query(query: MetricQuery, pairs: tuple[Grouping, ...]) -> Validated
     ('handle_time_seconds', ('mean', 'p50', 'p90', 'p95', 'max'))
     """
     for window in query.windows:
-        _require_known("window", window, WINDOWS)
+        _require_known("window", window, READABLE_WINDOWS)
     _require_known("by", query.by, (ALL, *DIMENSIONS, *(",".join(pair) for pair in pairs)))
     at = query.now if query.at is None else query.at
     if not 0 <= at <= query.now + DAY:
         raise QueryError("at: expected a time between 1970 and a day from now")
+    if NOW in query.windows and not query.ends_now:
+        raise QueryError(f"window = {NOW!r}: expected no other time than now")
     key = query.key or None
     if query.by == ALL and key:
         raise QueryError(f"key = {key!r}: expected no key, since by is {ALL}")
@@ -90,12 +100,20 @@ def _metrics_of(query: MetricQuery) -> tuple[tuple[Metric, tuple[str, ...]], ...
         if not CATALOGUE[name].can_group_by(query.by):
             dimensions = " or ".join(CATALOGUE[name].not_by)
             raise QueryError(f"by = {query.by!r}: {name} cannot be read by {dimensions}")
+        _require_window(CATALOGUE[name], query)
     named_metrics = [CATALOGUE[name] for name in query.metrics]
     metrics = named_metrics or [metric for metric in CATALOGUE.values() if metric.can_group_by(query.by)]
     metric_stats = tuple((metric, _stats_of(metric, query)) for metric in metrics)
     if not any(stats for _, stats in metric_stats):
         raise QueryError(f"stat = {query.stat!r}: expected a stat of one of the metrics")
     return metric_stats
+
+
+def _require_window(metric: Metric, query: MetricQuery) -> None:
+    """Require a window that is now for a metric of now, and another one for any other metric."""
+    if all((window == NOW) != metric.windows.now for window in query.windows):
+        expected = NOW if metric.windows.now else ", ".join(WINDOWS)
+        raise QueryError(f"window = {','.join(query.windows)!r}: {metric.name} is read over {expected}")
 
 
 def _stats_of(metric: Metric, query: MetricQuery) -> tuple[str, ...]:

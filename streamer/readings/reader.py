@@ -12,11 +12,14 @@ from typing import Final, NamedTuple
 import msgspec
 import numpy as np
 
-from streamer.events.counting_rules import HOUR, MINUTE, encode_rules, require_same_rules
+from streamer.events.counting_rules import HOUR, encode_rules, require_same_rules
 from streamer.journeys.journey import Key
+from streamer.metrics.catalogue import CATALOGUE
+from streamer.metrics.counters import COUNTER_SEPARATOR
 from streamer.metrics.formulas import WindowCounts
 from streamer.panes.pane_delta import split_keys
 from streamer.panes.pane_keys import ALL, WIDTH, Family, Grouping, oldest_pane
+from streamer.panes.windows import NOW
 from streamer.readings.drill_down import (
     CandidatePane,
     ContactDetails,
@@ -26,18 +29,18 @@ from streamer.readings.drill_down import (
     RunInThread,
     drill_down,
 )
+from streamer.readings.live_query import LiveQuery
+from streamer.readings.live_state import LiveContext, ServiceHistory
 from streamer.readings.metric_spans import window_spans
 from streamer.readings.pane_families import AGENT_WIDTH, PaneView, QueueZones, ReaderState, WindowSums
-from streamer.readings.pane_sums import Integers, Projection, SparseCounts, merge_sums
-from streamer.readings.query import MetricQuery, QueryError, Reading, validate_query
+from streamer.readings.pane_sums import Integers, Projection, SparseCounts, merge_sums, sum_counts
+from streamer.readings.query import MetricQuery, QueryError, Reading, ValidatedQuery, validate_query
 from streamer.readings.score_distribution import METRIC_OF_QUESTION, ScoreDistribution
 from streamer.readings.window_query import QueryContext, WindowQuery, WindowVariant, ZoneRun, data_age_s
-from streamer.readings.window_table import EMPTY_TABLE, WindowTable
+from streamer.readings.window_table import EMPTY_TABLE, NO_ROW_COUNTS, WindowTable, renumber_rows
 from streamer.settings import Settings
 from streamer.store.port import ChangeCursor, Heartbeat, PaneChange, Partition, StateStore
 
-LIVE_MS: Final = MINUTE
-"""A query for a moment this close to now uses the rolling sums that the next one uses."""
 MAX_POINTS: Final = 1_000
 """How many points a history may have."""
 MAX_UNUSED_NAMES: Final = 50_000
@@ -131,7 +134,7 @@ class MetricsReader:
             self._is_full_read_due = unused_count - self._unavoidable_names > MAX_UNUSED_NAMES
 
     def _empty_state(self) -> ReaderState:
-        return ReaderState(self.pairs, self._zones)
+        return ReaderState(self._rules, self._zones)
 
     @property
     def counters(self) -> Mapping[str, int]:
@@ -178,22 +181,52 @@ class MetricsReader:
 
     def iter_readings(self, query: MetricQuery) -> Iterator[Reading]:
         """Yield the same readings, computed one by one from the counts of this moment. Raises QueryError."""
-        validated, context = validate_query(query, self.pairs), self._query_context()
-        live = not query.week_before and (query.at is None or abs(query.now - query.at) < LIVE_MS)
+        validated, context, live = validate_query(query, self.pairs), self._query_context(), query.ends_now
         with self._lock:
             sums = self._state.live_sums if live else WindowSums(self._state.families)
             window_queries = [
-                self._load_tables(WindowQuery(validated, window, context), sums, live)
+                self._live_query(validated, context)
+                if window == NOW
+                else self._load_tables(WindowQuery(validated, window, context), sums, live)
                 for window in query.windows
             ]
         return (reading for window_query in window_queries for reading in window_query.readings())
 
+    def _live_query(self, validated: ValidatedQuery, context: QueryContext) -> LiveQuery:
+        by, fine_rows = validated.query.by, self._state.fine.rows[validated.query.by]
+        needs_service = any(metric.name == "expected_wait_seconds" for metric, _ in validated.metrics)
+        service = self._service_history(validated, context) if needs_service else None
+        groups = self._state.live.groups(by, self._live_context(validated.query.now, service))
+        return LiveQuery(validated, groups, [*fine_rows.names], context)
+
+    def _live_context(self, now_ms: int, service: ServiceHistory | None = None) -> LiveContext:
+        return LiveContext(
+            now_ms,
+            has_contact_states=bool(self._state.live.contacts) or self._has_arrived("contact-state"),
+            has_agent_states=bool(self._state.live.agents) or self._has_arrived("agent-state"),
+            service=service,
+        )
+
+    def _has_arrived(self, topic: str) -> bool:
+        """Tell whether any event of this topic was ever counted."""
+        name = COUNTER_SEPARATOR.join(("events", topic, "applied"))
+        return self._state.counters.counts.get(name, 0) > 0
+
+    def _service_history(self, validated: ValidatedQuery, context: QueryContext) -> ServiceHistory:
+        answered = msgspec.structs.replace(validated, metrics=((CATALOGUE["answered"], ("",)),))
+        window_query = self._load_tables(
+            WindowQuery(answered, "30m", context), self._state.live_sums, live=True
+        )
+        table, agent_time = window_query.tables[WindowVariant()], self._state.agent_time
+        return ServiceHistory(
+            lambda key: table.counts(key)["answered"], partial(agent_time.served, validated.query.by)
+        )
+
     def samples(self, query: MetricQuery) -> list[tuple[Reading, WindowCounts]]:
         """Return the readings of one metric over one window, each with its counts. Raises QueryError."""
-        validated, live = (
-            validate_query(query, self.pairs),
-            query.at is None or abs(query.now - query.at) < LIVE_MS,
-        )
+        if query.windows[0] == NOW:
+            return [(reading, NO_ROW_COUNTS) for reading in self.iter_readings(query)]
+        validated, live = validate_query(query, self.pairs), query.ends_now
         window_query = WindowQuery(validated, query.windows[0], self._query_context())
         with self._lock:
             self._load_tables(
@@ -217,6 +250,7 @@ class MetricsReader:
     def histories(self, query: MetricQuery, moments_ms: range) -> list[list[Reading]]:
         """Return, for each metric of the query, its readings at all `moments_ms`. The query names one window
         and one group."""
+        _require_past("history", query)
         validated_queries = [
             validate_query(msgspec.structs.replace(query, at=at), self.pairs) for at in moments_ms
         ]
@@ -267,6 +301,7 @@ class MetricsReader:
     def distributions(self, query: MetricQuery, question: str) -> list[ScoreDistribution]:
         """Return the answers to a question by score, for each group of the query; `query.metrics` is ignored.
         Raises QueryError."""
+        _require_past("distribution", query)
         if question not in METRIC_OF_QUESTION:
             raise QueryError(f"question = {question!r}: expected one of {', '.join(METRIC_OF_QUESTION)}")
         validated = validate_query(
@@ -329,8 +364,36 @@ class MetricsReader:
 
     def _load_tables(self, window_query: WindowQuery, sums: WindowSums, live: bool) -> WindowQuery:
         for variant, agents in window_query.required_variants().items():
-            window_query.tables[variant] = self._window_table(window_query, variant, agents, sums, live)
+            window_query.tables[variant] = (
+                self._time_table(window_query, variant, sums)
+                if variant.agent_time
+                else self._window_table(window_query, variant, agents, sums, live)
+            )
+        if window_query.needs_live:
+            query = window_query.validated.query
+            window_query.live_groups = self._state.live.groups(query.by, self._live_context(query.now))
         return window_query
+
+    def _time_table(self, window_query: WindowQuery, variant: WindowVariant, sums: WindowSums) -> WindowTable:
+        """Return agents' time: of closed intervals, and of those that are open."""
+        runs = window_query.zone_runs(variant)
+        if not runs:
+            return EMPTY_TABLE
+        query, agent_time = window_query.validated.query, self._state.agent_time
+        open_intervals = agent_time.open_intervals(self._state.live.agents.values(), query.now)
+        parts = []
+        for zone, panes in runs:
+            start_ms, end_ms = panes.start_ms, panes.end_ms
+            present = agent_time.group(query.by, open_intervals, start_ms, end_ms)
+            parts.append(agent_time.within_zone(query.by, present, zone))
+            if panes.family == "fine":
+                parts.append(agent_time.total(query.by, start_ms, end_ms, zone))
+        rows, total = agent_time.rows[query.by], sum_counts(parts)
+        if runs[0].panes.family == "fine":
+            return WindowTable(total, rows)
+        view, long_rows = PaneView(query.by), self._state.families["long"].rows[query.by]
+        hours = [*_totals(f"{window_query.window} {WindowVariant()}", view, runs, sums)]
+        return WindowTable(merge_sums([*hours, renumber_rows(total, rows, long_rows)]), long_rows)
 
     def _window_table(
         self, window_query: WindowQuery, variant: WindowVariant, agents: bool, sums: WindowSums, live: bool
@@ -358,8 +421,17 @@ class MetricsReader:
         return table
 
 
+def _require_past(purpose: str, query: MetricQuery) -> None:
+    """Require windows of time. Raises QueryError."""
+    if NOW in query.windows:
+        raise QueryError(
+            f"{purpose}: expected a window such as 1h: {NOW} has no past, nor contacts behind it"
+        )
+
+
 def _check_single(purpose: str, query: MetricQuery) -> None:
     """Require that the query asks for one figure of one group. Raises QueryError."""
+    _require_past(purpose, query)
     if len(query.metrics) != 1 or len(query.windows) != 1 or query.stat == "*":
         raise QueryError(f"{purpose}: expected one metric, one window and one stat")
     if query.by != ALL and not query.key:

@@ -14,11 +14,13 @@ from streamer.panes.windows import (
     PaneRange,
     QueryClock,
     WindowShift,
+    is_read_over,
     local_midnight_ms,
     week_before_panes,
     window_length_ms,
     window_panes,
 )
+from streamer.readings.live_state import LiveGroups
 from streamer.readings.pane_families import QueueZones
 from streamer.readings.query import Reading, ValidatedQuery, dimension_values
 from streamer.readings.score_distribution import ScoreDistribution, score_counts
@@ -31,10 +33,12 @@ STALE_MS: Final = MINUTE
 
 class WindowVariant(NamedTuple):
     """The part of a window that a metric reads: all of it, the window `shift` earlier, or (`mature_ms`) only
-    what ended at least that many ms before the window's end."""
+    what ended at least that many ms before the window's end. `agent_time`: agents' time instead of panes'
+    counts."""
 
     shift: WindowShift | None = None
     mature_ms: int = 0
+    agent_time: bool = False
 
 
 class ZoneRun(NamedTuple):
@@ -52,6 +56,10 @@ class QueryContext(NamedTuple):
     caught_up_ms: int | None
     retention_ms: int
 
+    def is_counted_until(self, moment_ms: int) -> bool:
+        """Tell whether everything before this moment is counted, so that a count of nothing means 0."""
+        return self.caught_up_ms is not None and moment_ms <= self.caught_up_ms + STALE_MS
+
 
 class WindowQuery:
     """One window of a validated query. Fill `tables` for all `required_variants`, then call `readings`."""
@@ -59,12 +67,23 @@ class WindowQuery:
     def __init__(self, validated: ValidatedQuery, window: str, context: QueryContext) -> None:
         self.validated, self.window, self._query_context = validated, window, context
         self.tables: dict[WindowVariant, WindowTable] = {}
+        self.live_groups: LiveGroups | None = None
+        """What is going on now, if `needs_live`."""
         self._zone_runs: dict[WindowVariant, list[ZoneRun]] = {}
         self._by = validated.query.by
         self._edges: dict[tuple[WindowVariant, str | None], tuple[int, int]] = {}
         self._edge_texts: dict[tuple[WindowVariant, str | None], tuple[str, str]] = {}
         caught_up_ms = context.caught_up_ms
         self._data_age_s = None if caught_up_ms is None else data_age_s(caught_up_ms, validated.query.now)
+
+    @property
+    def needs_live(self) -> bool:
+        """Tell whether a stat needs what is going on now. Only windows that end now have it."""
+        return self.validated.query.ends_now and any(
+            metric.measure.formulas[stat].needs == "live"
+            for metric, stats in self.validated.metrics for stat in stats
+            if self._serves(metric)
+        )  # fmt: skip
 
     def required_variants(self) -> Mapping[WindowVariant, bool]:
         """Return the variants to read, and for each whether its agents must be counted."""
@@ -85,7 +104,7 @@ class WindowQuery:
         if variant not in self._zone_runs:
             pane_runs = [
                 (zone, self._pane_run(variant, zone or self._default_zone()))
-                for zone in self._separate_zones()
+                for zone in self._separate_zones(variant)
             ]
             self._zone_runs[variant] = [
                 ZoneRun(zone, panes) for zone, panes in pane_runs if panes is not None
@@ -98,7 +117,7 @@ class WindowQuery:
             if self._serves(metric):
                 for stat in stats:
                     yield from self._readings_of(metric, stat, keys)
-            elif self.validated.query.metrics:
+            elif self.validated.query.metrics and not metric.windows.now:
                 for stat in stats:
                     yield from (
                         self._new_reading(metric, stat, key, NO_DATA, self.variant_of(metric)) for key in keys
@@ -114,9 +133,11 @@ class WindowQuery:
             )
 
     def _serves(self, metric: Metric) -> bool:
-        return metric.windows.allows(window_length_ms(self.window), self._query_context.spans)
+        return is_read_over(metric.windows, self.window, self._query_context.spans)
 
     def variant_of(self, metric: Metric) -> WindowVariant:
+        if metric.formula.needs == "time":
+            return WindowVariant(agent_time=True)
         by_ms = self._query_context.spans.ms(metric.windows.shift)
         if not by_ms:
             return WindowVariant()
@@ -127,10 +148,12 @@ class WindowQuery:
     def _mature_variant(self) -> WindowVariant:
         return WindowVariant(mature_ms=self._query_context.spans.fcr_ms)
 
-    def _separate_zones(self) -> list[str | None]:
-        """Return the zones to read one by one. Hour panes of groups cannot be separated by zone."""
+    def _separate_zones(self, variant: WindowVariant) -> list[str | None]:
+        """Return the zones to read one by one. Hour panes of groups cannot be separated by zone, nor can
+        agents' time but by queue."""
         zones = self._query_context.zones.names()
         split = self.window == TODAY and len(zones) > 1 and not self.validated.query.week_before
+        split = split and (not variant.agent_time or "queue" in self._by.split(","))
         return [*zones] if split else [None]
 
     def _default_zone(self) -> str:
@@ -160,6 +183,8 @@ class WindowQuery:
             {key for table in self.tables.values() for key in table.keys},
             self.validated.query.keys,
         )
+        if self.live_groups is not None:
+            keys |= self.live_groups.keys
         return sorted(keys if selection is None else keys & selection)
 
     def _readings_of(self, metric: Metric, stat: str, keys: Sequence[str]) -> Iterator[Reading]:
@@ -170,7 +195,7 @@ class WindowQuery:
             if (
                 metric.unit == "count"
                 and not figure.value
-                and not self._is_counted_until(self._elapsed_end_ms(variant, key))
+                and not self._query_context.is_counted_until(self._elapsed_end_ms(variant, key))
             ):
                 figure = NO_DATA
             yield self._new_reading(metric, stat, key, figure, variant)
@@ -179,7 +204,7 @@ class WindowQuery:
         self, metric: Metric, stat: str, key: str, table: WindowTable, variant: WindowVariant
     ) -> MetricFigure:
         counts = table.counts(key)
-        if metric.formula.needs != "counts":
+        if metric.measure.formulas[stat].needs not in ("counts", "time"):
             return evaluate_metric(metric, stat, counts, self._context(variant, key))
         cached_figure = counts.figures.get((metric.name, stat))
         if cached_figure is None:
@@ -194,16 +219,12 @@ class WindowQuery:
             window_s=max(0, self._elapsed_end_ms(variant, key) - self.edges_ms(variant, key)[0]) / 1000,
             active_agents=self.tables[variant].agents(key),
             mature=None if mature is None else mature.counts(key),
+            live=None if self.live_groups is None else self.live_groups.group(key),
         )
 
     def _elapsed_end_ms(self, variant: WindowVariant, key: str) -> int:
         """Return the window's end or now, whichever is earlier, in ms."""
         return min(self.edges_ms(variant, key)[1], self.validated.query.now)
-
-    def _is_counted_until(self, moment_ms: int) -> bool:
-        """Tell whether everything before this moment is counted, so that a count of nothing means 0."""
-        caught_up_ms = self._query_context.caught_up_ms
-        return caught_up_ms is not None and moment_ms <= caught_up_ms + STALE_MS
 
     def edges_ms(self, variant: WindowVariant, key: str) -> tuple[int, int]:
         """Return start and end in ms. `today` of several zones starts with the earliest, except for a queue

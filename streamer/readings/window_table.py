@@ -8,8 +8,9 @@ import numpy as np
 
 from streamer.metrics.formulas import MetricFigure
 from streamer.metrics.tally import BUCKETS, FIRST_BUCKET, FIRST_BUCKET_OF, NUMBER, NUMBERS
-from streamer.readings.pane_families import AGENT_WIDTH, StringTable
-from streamer.readings.pane_sums import NO_COUNTS, Integers, SparseCounts
+from streamer.readings.pane_families import AGENT_WIDTH
+from streamer.readings.pane_sums import NO_COUNTS, Integers, SparseCounts, sum_counts
+from streamer.readings.string_table import StringTable
 
 
 class RowCounts:
@@ -75,6 +76,14 @@ class WindowTable:
 
     def agents(self, key: str) -> int:
         return self._agents.get(key, 0)
+
+
+def renumber_rows(counts: SparseCounts, rows: StringTable, other_rows: StringTable) -> SparseCounts:
+    """Return counts of the rows of one table by the numbers of the same names in another one, which gets what
+    it lacks."""
+    numbers, place = np.unique(counts.keys // NUMBERS, return_inverse=True)
+    other_numbers = np.array([other_rows.add(rows.names[number]) for number in numbers.tolist()], np.int64)
+    return sum_counts([SparseCounts(other_numbers[place] * NUMBERS + counts.keys % NUMBERS, counts.values)])
 
 
 def _row_slices(keys: Integers) -> tuple[list[int], list[int], list[int]]:

@@ -49,7 +49,7 @@ def _static_file(path: str, body: bytes) -> StaticFile:
 def _sample_nouns() -> bytes:
     """Return a module with the noun for the sample of each metric; null for a count, which is its own."""
     nouns = {
-        name: None if metric.unit == "count" else metric.sample_noun for name, metric in CATALOGUE.items()
+        name: metric.sample_noun if metric.has_observations else None for name, metric in CATALOGUE.items()
     }
     return b"export default " + msgspec.json.encode(nouns)
 

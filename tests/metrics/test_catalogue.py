@@ -15,7 +15,7 @@ from streamer.metrics.tally import FIRST_BUCKET_OF, NUMBER, NUMBERS, Tally, buck
 
 ONE = ("",)
 TIMES = ("mean", "p50", "p90", "p95", "max")
-LEVELS = ("own", "negative", "exclude_short", "ignore", "positive", "answered_only")
+LEVELS = ("own", "negative", "exclude_short", "ignore", "positive", "answered_only", "with_waiting")
 
 # What dashboards, queries and alerts name. A line that changes here breaks them.
 PINNED = [
@@ -42,6 +42,18 @@ PINNED = [
     ("service_level_ratio", LEVELS, "ratio", "higher"),
     ("abandon_ratio", ONE, "ratio", "lower"),
     ("transfer_ratio", ONE, "ratio", "lower"),
+    ("waiting", ONE, "count", "lower"),
+    ("longest_wait_seconds", ONE, "seconds", "lower"),
+    ("waiting_over_target", ONE, "count", "lower"),
+    ("in_progress", ONE, "count", "higher"),
+    ("expected_wait_seconds", ONE, "seconds", "lower"),
+    ("agents_signed_in", ONE, "count", "higher"),
+    ("agents_available", ONE, "count", "higher"),
+    ("agents_busy", ONE, "count", "higher"),
+    ("agents_wrap_up", ONE, "count", "lower"),
+    ("agents_away", ONE, "count", "lower"),
+    ("agents_unknown", ONE, "count", "lower"),
+    ("contacts_lost", ONE, "count", "lower"),
     ("contacts", ONE, "count", "higher"),
     ("offered", ONE, "count", "higher"),
     ("answered", ONE, "count", "higher"),
@@ -54,13 +66,24 @@ PINNED = [
     ("comments", ONE, "count", "higher"),
     ("workload_erlangs", ONE, "erlangs", "lower"),
     ("active_agents", ONE, "count", "higher"),
+    ("occupancy_ratio", ONE, "ratio", "higher"),
+    ("signed_in_seconds", ONE, "seconds", "higher"),
+    ("available_seconds", ONE, "seconds", "higher"),
+    ("wrap_up_seconds", ONE, "seconds", "lower"),
+    ("away_seconds", ONE, "seconds", "lower"),
+    ("offered_seconds", ONE, "seconds", "lower"),
+    ("offered_unanswered", ONE, "count", "lower"),
     ("response_ratio", ONE, "ratio", "higher"),
     ("qa_score", ONE, "points", "higher"),
     ("value_at_risk", ONE, "currency", "lower"),
     ("value_mean", ONE, "currency", "higher"),
     ("answer_ratio", ONE, "ratio", "higher"),
 ]
-COUNT_METRICS = [name for name, _, unit, _ in PINNED if unit == "count"]
+NOW_METRICS = [name for name, metric in CATALOGUE.items() if metric.windows.now]
+TIME_METRICS = [name for name, metric in CATALOGUE.items() if metric.formula.needs == "time"]
+COUNT_METRICS = [
+    name for name, _, unit, _ in PINNED if unit == "count" and name not in (*NOW_METRICS, *TIME_METRICS)
+]
 
 DURATION_METRICS = {
     "handle_time_seconds": "handle",
@@ -151,6 +174,8 @@ def test_events_are_placed_as_the_contract_has_it():
         **dict.fromkeys((*answered, *also), "answered_at"),
         "response_ratio": "sent_at",
         "qa_score": "evaluated_at",
+        **dict.fromkeys(NOW_METRICS, "now"),
+        **dict.fromkeys(TIME_METRICS, "as it passes"),
     }
 
 
@@ -454,10 +479,14 @@ def test_shifted_windows_are_these():
     assert shifts == {"fcr_final_ratio": 7 * DAY, "response_ratio": 24 * HOUR}
 
 
-def test_only_abandon_answer_and_service_level_are_not_read_by_agent():
+def test_who_waits_abandon_answer_and_service_level_are_not_read_by_agent():
     assert [name for name, metric in CATALOGUE.items() if not metric.can_group_by("agent")] == [
         "service_level_ratio",
         "abandon_ratio",
+        "waiting",
+        "longest_wait_seconds",
+        "waiting_over_target",
+        "expected_wait_seconds",
         "answer_ratio",
     ]
     assert not CATALOGUE["abandon_ratio"].can_group_by("queue,agent")
@@ -472,7 +501,9 @@ def test_what_needs_but_the_counts_says_the_same_whatever_the_context(metric: Me
     """The reader caches such a figure as long as the counts are the same."""
     counts = TallyCounts(dict.fromkeys(range(NUMBERS), 3))
     contexts = (ReadingContext(0), ReadingContext(3600, 5, TallyCounts({NUMBER["fcr_firsts"]: 1})))
-    for stat in metric.stats:
+    for stat, formula in metric.measure.formulas.items():
+        if formula.needs != "counts":
+            continue
         one, other = (evaluate_metric(metric, stat, counts, context) for context in contexts)
         assert one == other
         assert one.value is not None

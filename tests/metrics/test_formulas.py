@@ -9,6 +9,7 @@ import pytest
 from streamer.metrics import formulas
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.formulas import MetricFormula, ObservationMean, ReadingContext, TallyCounts
+from streamer.metrics.live_group import LiveGroup
 from streamer.metrics.tally import NUMBERS
 
 STREAMER = Path(inspect.getfile(formulas)).parents[1]
@@ -28,13 +29,14 @@ def test_only_the_catalogue_names_a_shape_of_formula() -> None:
         for path in STREAMER.rglob("*.py")
         if set(SHAPES) & set(re.findall(r"\w+", path.read_text(encoding="utf-8")))
     }
-    assert places == {"metrics/catalogue.py", "metrics/formulas.py"}
+    assert places == {"metrics/catalogue.py", "metrics/formulas.py", "metrics/live_formulas.py"}
 
 
 @pytest.mark.parametrize("name", CATALOGUE)
 def test_every_value_lies_within_the_bounds(name: str) -> None:
     counts = TallyCounts(dict.fromkeys(range(NUMBERS), 3))
-    context = ReadingContext(3600, 5, counts)
+    live = LiveGroup(True, True, *[3] * 12)
+    context = ReadingContext(3600, 5, counts, live)
     for formula in CATALOGUE[name].measure.formulas.values():
         value = formula(counts, context).value
         assert value is not None

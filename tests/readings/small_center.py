@@ -1,10 +1,11 @@
 """Set up a small contact center for tests: a store in memory, and a copy of all that was written to it."""
 
 from collections import Counter
+from collections.abc import Mapping
 
 from streamer.metrics.counters import pack_counters
 from streamer.metrics.tally import FIRST_BUCKET_OF, NUMBER, Tally, bucket
-from streamer.panes.pane_keys import COUNTERS, FINE_MS, Cell
+from streamer.panes.pane_keys import COUNTERS, FINE_MS, Cell, PaneHour
 from streamer.readings.reader import MetricsReader
 from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
@@ -26,7 +27,13 @@ class SmallCenter:
         self.tallies: PaneTallies = {}
         self._commits = 0
 
-    async def add(self, tallies: PaneTallies, counts: dict[str, int] | None = None) -> None:
+    async def add(
+        self,
+        tallies: PaneTallies,
+        counts: dict[str, int] | None = None,
+        more: Mapping[PaneHour, bytes] | None = None,
+    ) -> None:
+        """Add them in one commit, with `more` deltas."""
         if not self._commits:
             await self.store.move(PARTITION, None, LogPosition("e", 0, bytes(8)))
         for pane_cell, tally in tallies.items():
@@ -35,7 +42,7 @@ class SmallCenter:
             self.tallies[pane_cell] = dict(total)
         start, self._commits = self._commits, self._commits + 1
         position = LogPosition("e", self._commits, self._commits.to_bytes(8, "big"))
-        changed = deltas(tallies, self._pairs) | {COUNTERS: pack_counters(counts or {})}
+        changed = deltas(tallies, self._pairs) | {COUNTERS: pack_counters(counts or {})} | dict(more or {})
         commit = Commit(PARTITION, "e", start, position, EMPTY_STORE, (), {}, changed)
         await self.store.commit(commit, NOW)
 

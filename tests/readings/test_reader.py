@@ -392,7 +392,7 @@ async def test_history_has_a_reading_at_each_step() -> None:
     ("question", "error"),
     [
         ({"metrics": ("nps",)}, "metric = 'nps': expected one of nps_score, "),
-        ({"windows": ("2h",)}, "window = '2h': expected one of 5m, 15m, "),
+        ({"windows": ("2h",)}, "window = '2h': expected one of now, 5m, 15m, "),
         ({"by": "city"}, "by = 'city': expected one of all, site, "),
         (
             {"metrics": ("handle_time_seconds",), "stat": "p1"},
@@ -418,9 +418,16 @@ async def test_all_metrics_are_those_that_can_be_read_so() -> None:
     await center.beat(NOW)
     await center.add({(pane(MINUTE), cell()): answered()})
     reader = await new_reader(center)
-    by_agent = {reading.metric for reading in reader.readings(MetricQuery(now=NOW, by="agent"))}
+    windows = ("now", "1h")
+    by_agent = {
+        reading.metric for reading in reader.readings(MetricQuery(now=NOW, by="agent", windows=windows))
+    }
     unread = {
         "abandon_ratio",
+        "waiting",
+        "longest_wait_seconds",
+        "waiting_over_target",
+        "expected_wait_seconds",
         "answer_ratio",
         "service_level_ratio",
         "fcr_ratio",

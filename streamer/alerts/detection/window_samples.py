@@ -16,9 +16,10 @@ from streamer.metrics.formulas import WindowCounts
 from streamer.metrics.tally import NUMBERS
 from streamer.panes.pane_keys import FINE_MS, FINE_RETENTION_MS
 from streamer.panes.windows import TODAY, local_midnight_ms, window_length_ms
-from streamer.readings.pane_families import QueueZones, StringTable
+from streamer.readings.pane_families import QueueZones
 from streamer.readings.pane_sums import SparseCounts, sum_counts
 from streamer.readings.reader import MetricsReader
+from streamer.readings.string_table import StringTable
 from streamer.readings.window_table import WindowTable
 
 

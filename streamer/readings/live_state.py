@@ -1,0 +1,350 @@
+"""Hold what is live, as the store's index has it, and read it by group as of one moment.
+
+What agents do is summed by group once, until the index changes or an agent falls silent; contacts, of which
+there are fewer and whose waits grow, are summed at each reading.
+"""
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Final, NamedTuple
+
+from streamer.events.counting_rules import DAY, HOUR, MINUTE, UNKNOWN, CountingRules
+from streamer.events.models import AGENT_STATES, CONTACT_STATES
+from streamer.journeys.journey import Key
+from streamer.metrics.live_group import LiveGroup
+from streamer.panes.live_index import LiveAgent, LiveContact, add_agents, add_contacts
+from streamer.panes.pane_keys import ALL, format_key
+
+UNKNOWN_MS: Final = DAY
+"""An agent who fell silent counts as unknown for so long, and is dropped then."""
+STARTS_MS: Final = 30 * MINUTE
+"""Starts of service so recent tell how long a wait will be."""
+MIN_STARTS: Final = 10
+"""Fewer starts of service tell nothing of the next wait."""
+MAX_LES_AGE: Final = 2
+"""The wait of the last to enter service tells nothing once it is older than so many times itself."""
+
+_QUEUED, _OFFERED, _CONNECTED, _HELD = map(CONTACT_STATES.index, ("queued", "offered", "connected", "held"))
+_FIELD_OF_STATE: Final = {
+    AGENT_STATES.index("available"): "agents_available",
+    AGENT_STATES.index("offered"): "agents_busy",
+    AGENT_STATES.index("busy"): "agents_busy",
+    AGENT_STATES.index("held"): "agents_busy",
+    AGENT_STATES.index("wrap_up"): "agents_wrap_up",
+    AGENT_STATES.index("away"): "agents_away",
+}
+AWAY: Final = AGENT_STATES.index("away")
+
+MomentsByKey = Mapping[str, int]
+"""Moments in ms by the key of a group."""
+
+
+class ServiceHistory(NamedTuple):
+    """Service of groups before now: the segments of a group answered in the last 30 minutes, and the agents
+    who served groups at past moments, by their closed intervals."""
+
+    recently_answered: Callable[[str], int]
+    served_before: Callable[[MomentsByKey], Mapping[str, int]]
+
+
+class LiveContext(NamedTuple):
+    """What a reading of now depends on beside the index: the moment in ms, which states any source ever sent,
+    and for expected waits the service before."""
+
+    now_ms: int
+    has_contact_states: bool
+    has_agent_states: bool
+    service: ServiceHistory | None = None
+
+
+class LiveState:
+    """Contacts under way and agents signed in, by the key of their document."""
+
+    def __init__(self, rules: CountingRules) -> None:
+        self._rules = rules
+        self.contacts: dict[Key, LiveContact] = {}
+        self.agents: dict[Key, LiveAgent] = {}
+        self._agent_tables: dict[str, AgentTable] = {}
+
+    def put_contacts(self, deltas: Sequence[bytes], whole: bool) -> None:
+        self.contacts = add_contacts(deltas, None if whole else self.contacts)
+
+    def put_agents(self, deltas: Sequence[bytes], whole: bool) -> None:
+        self.agents = add_agents(deltas, None if whole else self.agents)
+        self._agent_tables = {}
+
+    def is_lost(self, contact: LiveContact, now_ms: int) -> bool:
+        """Tell whether a contact has been under way for longer than the limit."""
+        return now_ms - contact_start_ms(contact) > live_limit_ms(contact.channel)
+
+    def is_over_target(self, contact: LiveContact, now_ms: int) -> bool:
+        """Tell whether a contact waits, and has waited for longer than its queue's T."""
+        return (
+            is_waiting(contact)
+            and now_ms - contact_start_ms(contact) > self._rules.service_level_of(contact.queue).within_ms
+        )
+
+    def groups(self, by: str, context: LiveContext) -> "LiveGroups":
+        """Return what is going on in each group."""
+        agents = self._agent_table(by, context.now_ms)
+        lines = self._lines(by, context.now_ms)
+        return LiveGroups(lines, agents, context)
+
+    def _agent_table(self, by: str, now_ms: int) -> "AgentTable":
+        table = self._agent_tables.get(by)
+        if table is None or not table.first_ms <= now_ms < table.end_ms:
+            table = self._agent_tables[by] = AgentTable(self.agents.values(), by, now_ms)
+        return table
+
+    def _lines(self, by: str, now_ms: int) -> dict[str, "ContactLine"]:
+        dimensions = grouping_dimensions(by)
+        lines: dict[str, ContactLine] = defaultdict(ContactLine)
+        for contact in self.contacts.values():
+            lines[live_contact_key(contact, dimensions)].add(
+                contact, now_ms, self.is_lost(contact, now_ms), self.is_over_target(contact, now_ms)
+            )
+        return lines
+
+
+def grouping_dimensions(by: str) -> tuple[str, ...]:
+    """Return the dimensions of a grouping.
+
+    >>> grouping_dimensions("all"), grouping_dimensions("queue,channel")
+    ((), ('queue', 'channel'))
+    """
+    return () if by == ALL else tuple(by.split(","))
+
+
+def is_waiting(contact: LiveContact) -> bool:
+    return contact.state in (_QUEUED, _OFFERED)
+
+
+def contact_start_ms(contact: LiveContact) -> int:
+    """Return when a contact began what it is in: waiting, or being served."""
+    start_ms = contact.waiting_since if is_waiting(contact) else contact.connected_at
+    return contact.since if start_ms is None else start_ms
+
+
+def live_contact_key(contact: LiveContact, dimensions: Sequence[str]) -> str:
+    """Return the key of the group that a contact belongs to."""
+    if not dimensions:
+        return ""
+    values = [getattr(contact, _CONTACT_FIELD.get(name, name)) or UNKNOWN for name in dimensions]
+    return values[0] if len(values) == 1 else format_key(values)
+
+
+def live_limit_ms(channel: str | None) -> int:
+    return 7 * DAY if channel in ("email", "message", "task") else 4 * HOUR
+
+
+_CONTACT_FIELD: Final = {"agent": "agent_id"}
+
+
+@dataclass(slots=True)
+class ContactLine:
+    """Contacts under way of one group: those who wait, and what tells how long a wait will be."""
+
+    waiting: int = 0
+    over_target: int = 0
+    in_progress: int = 0
+    lost: int = 0
+    first_waiting_since: int | None = None
+    queues: set[str | None] = field(default_factory=set)
+    priorities: set[int] = field(default_factory=set)
+    is_callback: set[bool] = field(default_factory=set)
+    starts: list[int] = field(default_factory=list)
+    """When service of contacts under way began."""
+    last_start: tuple[int, int] | None = None
+    """When the last one entered service, and its wait in ms."""
+
+    def add(self, contact: LiveContact, now_ms: int, is_lost: bool, is_over_target: bool) -> None:
+        """Add a contact. Outbound ones are only looked at for being lost."""
+        if is_lost:
+            self.lost += 1
+        elif contact.direction == "outbound":
+            return
+        elif is_waiting(contact):
+            self._add_waiting(contact, is_over_target)
+        else:
+            self._add_served(contact)
+
+    def _add_waiting(self, contact: LiveContact, is_over_target: bool) -> None:
+        self.waiting += 1
+        self.over_target += is_over_target
+        since = contact_start_ms(contact)
+        if self.first_waiting_since is None or since < self.first_waiting_since:
+            self.first_waiting_since = since
+        self.queues.add(contact.queue)
+        self.priorities.add(contact.priority or 0)
+        self.is_callback.add(contact.channel == "callback")
+
+    def _add_served(self, contact: LiveContact) -> None:
+        self.in_progress += contact.state in (_CONNECTED, _HELD)
+        self.queues.add(contact.queue)
+        if contact.connected_at is None:
+            return
+        self.starts.append(contact.connected_at)
+        if contact.waiting_since is not None:
+            start = contact.connected_at, max(0, contact.connected_at - contact.waiting_since)
+            self.last_start = max(self.last_start or start, start)
+
+    def longest_wait_ms(self, now_ms: int) -> int:
+        return 0 if self.first_waiting_since is None else max(0, now_ms - self.first_waiting_since)
+
+    def recent_starts(self, now_ms: int) -> int:
+        return sum(now_ms - STARTS_MS <= start <= now_ms for start in self.starts)
+
+    def delay(self, now_ms: int) -> tuple[int, int] | None:
+        """Return the wait in ms that a newcomer may expect, and when that wait began: of the head of the
+        line, else of the last to enter service; None where contacts overtake, or where neither is known."""
+        if len(self.queues) > 1 or len(self.priorities) > 1 or len(self.is_callback) > 1:
+            return None
+        if self.first_waiting_since is not None:
+            return self.longest_wait_ms(now_ms), self.first_waiting_since
+        if self.last_start is None:
+            return None
+        start_ms, wait_ms = self.last_start
+        is_recent = 0 <= now_ms - start_ms <= MAX_LES_AGE * wait_ms
+        return (wait_ms, start_ms - wait_ms) if is_recent else None
+
+
+EMPTY_LINE: Final = ContactLine()
+
+
+class AgentTable:
+    """Agents by group and by what they do, as of `first_ms`, and until one of them falls silent or is dropped
+    at `end_ms`."""
+
+    def __init__(self, agents: Iterable[LiveAgent], by: str, now_ms: int) -> None:
+        dimensions = grouping_dimensions(by)
+        self.first_ms, end_ms = now_ms, float("inf")
+        self.counts: dict[str, dict[str, int]] = {}
+        self._serving_from: dict[str, list[int]] = defaultdict(list)
+        for agent in agents:
+            silent_ms = agent.heard_at + agent.silence_ms
+            if now_ms >= silent_ms + UNKNOWN_MS:
+                continue
+            is_unknown = now_ms >= silent_ms
+            end_ms = min(end_ms, silent_ms + UNKNOWN_MS if is_unknown else silent_ms)
+            name = "agents_unknown" if is_unknown else _FIELD_OF_STATE[agent.state]
+            is_serving = not is_unknown and agent.state != AWAY
+            for key in agent_keys(agent, dimensions):
+                counts = self.counts.get(key)
+                if counts is None:
+                    counts = self.counts[key] = dict.fromkeys(_AGENT_FIELDS, 0)
+                counts[name] += 1
+                if is_serving:
+                    self._serving_from[key].append(agent.open_from)
+        self.end_ms = end_ms
+        for moments in self._serving_from.values():
+            moments.sort()
+
+    def serving_since(self, key: str, moment_ms: int) -> int:
+        """Return how many agents of a group serve since this moment or longer, in one interval."""
+        return bisect_right(self._serving_from.get(key, ()), moment_ms)
+
+
+_AGENT_FIELDS: Final = ("agents_available", "agents_busy", "agents_wrap_up", "agents_away", "agents_unknown")
+_NO_AGENTS: Final = dict.fromkeys(_AGENT_FIELDS, 0)
+
+
+def agent_keys(agent: LiveAgent, dimensions: Sequence[str]) -> Collection[str]:
+    """Return the keys of the groups that an agent belongs to: one for each queue and channel served. By
+    reason only agents who are away."""
+    match dimensions:
+        case ():
+            return ("",)
+        case ("queue",):
+            return agent.queues or (UNKNOWN,)
+    return [format_key(values) for values in product(*(_agent_values(agent, name) for name in dimensions))]
+
+
+def _agent_values(agent: LiveAgent, dimension: str) -> Collection[str]:
+    match dimension:
+        case "queue":
+            return agent.queues or (UNKNOWN,)
+        case "channel":
+            return agent.channels or (UNKNOWN,)
+        case "agent":
+            return (agent.agent_id,)
+        case "team":
+            return (agent.team or UNKNOWN,)
+        case "site":
+            return (agent.site or UNKNOWN,)
+        case "reason":
+            return (agent.reason or UNKNOWN,) if agent.state == AWAY else ()
+        case _:
+            return ()
+
+
+class LiveGroups:
+    """What is going on in each group of a grouping at one moment."""
+
+    def __init__(self, lines: Mapping[str, ContactLine], agents: AgentTable, context: LiveContext) -> None:
+        self._lines, self._agents, self._context = lines, agents.counts, context
+        self._expected_waits = dict(_expected_waits(lines, agents, context))
+
+    @property
+    def keys(self) -> set[str]:
+        return {*self._lines, *self._agents}
+
+    def group(self, key: str) -> LiveGroup:
+        """Return one group; nothing goes on in an unknown one."""
+        line, now_ms = self._lines.get(key, EMPTY_LINE), self._context.now_ms
+        expected_wait_ms, service_starts = self._expected_waits.get(key, (None, 0))
+        return LiveGroup(
+            has_contact_states=self._context.has_contact_states,
+            has_agent_states=self._context.has_agent_states,
+            waiting=line.waiting,
+            longest_wait_ms=line.longest_wait_ms(now_ms),
+            waiting_over_target=line.over_target,
+            in_progress=line.in_progress,
+            contacts_lost=line.lost,
+            **self._agents.get(key, _NO_AGENTS),
+            expected_wait_ms=expected_wait_ms,
+            service_starts=service_starts,
+        )
+
+
+class _Estimate(NamedTuple):
+    """An expected wait in ms, when the wait it is taken from began, the starts of service it rests on, and
+    how many agents serve the group now."""
+
+    wait_ms: int
+    from_ms: int
+    starts: int
+    serving: int
+
+
+def _expected_waits(
+    lines: Mapping[str, ContactLine], agents: AgentTable, context: LiveContext
+) -> Iterator[tuple[str, tuple[int, int]]]:
+    """Yield the expected wait in ms and the starts of service it rests on, for each group that has one."""
+    if context.service is None or not (context.has_contact_states and context.has_agent_states):
+        return
+    estimates = dict(_estimates(lines, agents, context.now_ms, context.service))
+    served_before = context.service.served_before(
+        {key: estimate.from_ms for key, estimate in estimates.items()}
+    )
+    for key, estimate in estimates.items():
+        serving_then = served_before.get(key, 0) + agents.serving_since(key, estimate.from_ms)
+        if serving_then == estimate.serving:
+            yield key, (estimate.wait_ms, estimate.starts)
+
+
+def _estimates(
+    lines: Mapping[str, ContactLine], agents: AgentTable, now_ms: int, service: ServiceHistory
+) -> Iterator[tuple[str, _Estimate]]:
+    """Yield the estimates of groups where somebody serves, nobody overtakes, and enough entered service."""
+    for key, line in lines.items():
+        counts = agents.counts.get(key, _NO_AGENTS)
+        serving = counts["agents_available"] + counts["agents_busy"] + counts["agents_wrap_up"]
+        delay = line.delay(now_ms) if serving else None
+        if delay is None:
+            continue
+        starts = line.recent_starts(now_ms) + service.recently_answered(key)
+        if starts >= MIN_STARTS:
+            yield key, _Estimate(*delay, starts, serving)
