@@ -1,6 +1,6 @@
 """Assembly of one agent: the fragments of the last day, and of each slot the last one before."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -31,7 +31,9 @@ class AgentAssembly(msgspec.Struct, frozen=True):
         """Number of fragments lost beyond a limit: none, as former ones are no longer needed."""
         return 0
 
-    def with_fragments(self, fragments: Sequence[Fragment]) -> tuple["AgentAssembly", list[bool]]:
+    def with_fragments(
+        self, fragments: Sequence[Fragment], minor_kinds: Collection[str] = ()
+    ) -> tuple["AgentAssembly", list[bool]]:
         """Add fragments; return the new assembly, and for each fragment whether it was new.
 
         One that is a day older than the agent's last comes too late, and is not.

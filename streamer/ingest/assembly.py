@@ -5,7 +5,7 @@ have published events of fragments that were not committed. That does no harm: t
 fragments that are there in the end, and so have a lower version than events made of all of them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from hashlib import sha256
 from typing import Final
 
@@ -16,6 +16,8 @@ from streamer.events.adapters.timelines import CONTACT_STATE, assemble_events
 
 MAX_FRAGMENTS: Final = 500
 """Fragments kept of a contact: more than any has, except for loops and ids that are reused for ever."""
+MAX_MINOR_FRAGMENTS: Final = 300
+"""Fragments kept of a contact that are of minor kinds, such as offers where all agents ring in turn."""
 ASSEMBLIES: Final = "a"
 """First letter of the keys of assemblies in the store."""
 _DIGEST_BYTES: Final = 12
@@ -36,17 +38,23 @@ class ContactAssembly(msgspec.Struct, frozen=True, array_like=True):
         """Number of fragments kept or dropped: grows with each one, and is the version of the events."""
         return len(self.notes) + self.dropped
 
-    def with_fragments(self, fragments: Sequence[Fragment]) -> tuple["ContactAssembly", list[bool]]:
+    def with_fragments(
+        self, fragments: Sequence[Fragment], minor_kinds: Collection[str] = ()
+    ) -> tuple["ContactAssembly", list[bool]]:
         """Add fragments; return the new assembly, and for each fragment whether it was new.
 
-        Beyond the limit the earliest fragments stay. Which these are does not depend on the order of arrival.
+        Beyond the limit the earliest fragments stay, and of those of minor kinds the earliest beyond theirs.
+        Which these are does not depend on the order of arrival.
         """
         by_encoding = {fragment.encode(): fragment for fragment in self.notes}
         is_new = [by_encoding.setdefault(fragment.encode(), fragment) is fragment for fragment in fragments]
         if not any(is_new):
             return self, is_new
         ordered = sorted(by_encoding.items(), key=lambda item: (item[1].at, item[1].kind, item[0]))
-        kept_fragments = tuple(fragment for _, fragment in ordered[:MAX_FRAGMENTS])
+        minor = [encoding for encoding, fragment in ordered if fragment.kind in minor_kinds]
+        surplus = {*minor[MAX_MINOR_FRAGMENTS:]}
+        fragments_within = [fragment for encoding, fragment in ordered if encoding not in surplus]
+        kept_fragments = tuple(fragments_within[:MAX_FRAGMENTS])
         return ContactAssembly(kept_fragments, self.dropped + len(ordered) - len(kept_fragments)), is_new
 
     def events(

@@ -7,8 +7,9 @@ from typing import Any, Final
 from msgspec.structs import replace
 
 from streamer.events.adapters.source import Fragment, OutgoingEvent
+from streamer.events.adapters.timelines import AGENT_STATE, is_expected
 from streamer.events.agent_directory import AgentDirectory
-from streamer.events.counting_rules import MINUTE
+from streamer.events.counting_rules import HOUR, MINUTE
 from streamer.events.envelopes import InvalidEventError
 from streamer.events.models import RejectedEvent
 from streamer.events.outgoing_records import OutgoingRecord, event_time_ms, outgoing_record
@@ -16,6 +17,9 @@ from streamer.privacy.pseudonyms import Pseudonymizer
 from streamer.privacy.redaction import redact_comment
 
 _EARLY_MS: Final = 5 * MINUTE
+_EXPECTED_MS: Final = HOUR
+"""How long after its record a moment may lie at which an agent's state is expected to change: when wrap-up
+ends, which no source reports when it happens."""
 
 
 class Enricher:
@@ -38,12 +42,14 @@ class Enricher:
         except InvalidEventError as error:
             return RejectedEvent(error.reason, error.error)
         redacted = OutgoingEvent(event.topic, self._redact(event.data, at_ms))
-        return _reject_future(at_ms, record_ms) or outgoing_record(
+        early_ms = _EXPECTED_MS if event.topic == AGENT_STATE else _EARLY_MS
+        return _reject_future(at_ms, record_ms, early_ms) or outgoing_record(
             self._directory.with_membership(redacted), source
         )
 
     def enrich_fragment(self, fragment: Fragment, record_ms: int) -> Fragment | RejectedEvent:
-        return _reject_future(fragment.at, record_ms) or replace(
+        early_ms = _EXPECTED_MS if is_expected(fragment) else _EARLY_MS
+        return _reject_future(fragment.at, record_ms, early_ms) or replace(
             fragment, data=self._redact(fragment.data, fragment.at)
         )
 
@@ -56,8 +62,8 @@ class Enricher:
         return fields
 
 
-def _reject_future(at_ms: int, record_ms: int) -> RejectedEvent | None:
-    if at_ms - record_ms <= _EARLY_MS:
+def _reject_future(at_ms: int, record_ms: int, early_ms: int) -> RejectedEvent | None:
+    if at_ms - record_ms <= early_ms:
         return None
     problem = f"the event's time {at_ms} (in ms) lies after its record's timestamp {record_ms}"
-    return RejectedEvent("future", f"{problem}, expected at most 5 minutes after")
+    return RejectedEvent("future", f"{problem}, expected at most {early_ms // MINUTE} minutes after")

@@ -105,7 +105,9 @@ class RawBatch:
         """Add fragments to the assembly of a contact or an agent, and its events to the batch. Known ones
         change nothing."""
         before = _stored_assembly(stored, fragments[0][1].contact)
-        after, is_new_fragment = before.with_fragments([fragment for _, fragment in fragments])
+        after, is_new_fragment = before.with_fragments(
+            [fragment for _, fragment in fragments], self._pipeline.source.minor_kinds
+        )
         new_fragments = [found for found, is_new in zip(fragments, is_new_fragment, strict=True) if is_new]
         if not new_fragments:
             return

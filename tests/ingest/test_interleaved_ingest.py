@@ -7,7 +7,7 @@ The owners are stepped by hand, as in test_interleaving.
 import asyncio
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -20,6 +20,7 @@ from structlog.testing import capture_logs
 
 from streamer.events.adapters import SOURCES
 from streamer.events.adapters.source import SourceAdapter
+from streamer.events.adapters.timelines import is_agent
 from streamer.events.counting_rules import CountingRules
 from streamer.events.decoding import KafkaRecord
 from streamer.events.outgoing_records import OutgoingRecord
@@ -37,6 +38,7 @@ from streamer.store.port import Commit, DocumentSnapshot, Partition
 from streamer.worker import pipeline
 from streamer.worker.pipeline import ProcessingContext
 from tests.counting import NullObserver
+from tests.events.adapters.state_rules import States, states_in_force
 from tests.ingest.memory_ingest import PLAIN, QUEUE_LOG, CollectedEvents, clean, counted, raw, stated
 from tests.strategies import START
 from tests.test_exactness import SLOW, Place, at_once, expected_tallies, results
@@ -197,6 +199,10 @@ def check_play(play: Play, kind: type[RawPartitionProcessor] = RawPartitionProce
         _check_play(play, kind)
 
 
+def published_states(events: Iterable[OutgoingRecord]) -> States:
+    return states_in_force((event.topic, json.loads(event.value)) for event in events)
+
+
 def _check_play(play: Play, kind: type[RawPartitionProcessor]) -> None:
     records = [one for log in play.logs.values() for one in log]
     rejected = {one for one in records if one.value == BAD}
@@ -218,7 +224,9 @@ def _check_play(play: Play, kind: type[RawPartitionProcessor]) -> None:
         stage.finish(range(len(owners)))
     finally:
         stage.close()
-    expected = expected_tallies(stated(clean(play.source, play.payloads), RULES), RULES)
+    published_cleanly = clean(play.source, play.payloads)
+    assert published_states(out.events) == published_states(published_cleanly)
+    expected = expected_tallies(stated(published_cleanly, RULES), RULES)
     assert expected
     assert at_once(counted(out.events, RULES)) == expected
     assert at_once(counted(reversed(out.events), RULES)) == expected
@@ -272,8 +280,8 @@ class PublishesWhatDiffers(RawPartitionProcessor):
         batch = super()._assemble_batch(parsed_records, fragments, snapshot)
         before = [
             PLAIN.enrich_event(earlier_event, QUEUE_LOG.name, START)
-            for packed in snapshot.values
-            if packed is not None
+            for key, packed in zip(fragments, snapshot.values, strict=True)
+            if packed is not None and not is_agent(fragments[key][0][1].contact)
             for earlier_event in decode_assembly(packed).events(QUEUE_LOG, {})
         ]
         known_events = {_bare(event) for event in before}

@@ -4,15 +4,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from streamer.events.adapters import phone_customers
+from streamer.events.adapters.asterisk_log_members import (
+    MEMBER_LINES,
+    log_member_state,
+    read_agent_line,
+    read_member_line,
+)
 from streamer.events.adapters.fields import (
     epoch_seconds,
     first_known,
     read_epoch_s,
+    read_milliseconds,
     read_seconds,
     read_text,
     require_fields,
 )
-from streamer.events.adapters.queue_visits import QueueVisit, queue_visits
+from streamer.events.adapters.queue_stays import QueueStay, numbered_segments, stay_states
+from streamer.events.adapters.queue_visits import QueueVisit, order_entries, queue_visits
 from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, SourceAdapter
 from streamer.events.envelopes import InvalidEventError
 
@@ -32,7 +40,12 @@ _TALK: Final = {"wait_s": 0, "talk_s": 1}
 _TRANSFER: Final = {"context": 1, "wait_s": 2, "talk_s": 3}
 _DETAIL_POSITIONS: Final[Mapping[str, Mapping[str, int]]] = {
     ENTRY: {},
-    "CONNECT": {"wait_s": 0},
+    "CONNECT": {"wait_s": 0, "ring_s": 2},
+    "RINGNOANSWER": {"ring_s": 0},
+    "RINGCANCELED": {"ring_s": 0},
+    "AGENTDUMP": {},
+    "SYSCOMPAT": {},
+    "WITHDRAW": {},
     "COMPLETEAGENT": _TALK,
     "COMPLETECALLER": _TALK,
     "TRANSFER": _TRANSFER,
@@ -46,6 +59,11 @@ _DETAIL_POSITIONS: Final[Mapping[str, Mapping[str, int]]] = {
 }
 """Positions of the fields read from an event's details."""
 _NO_CALL: Final = frozenset({"", "NONE", "REALTIME"})
+_RING_START: Final = "RINGSTART"
+"""Kind of the fragment that says since when an agent was rung, which lines tell only afterwards."""
+_UNANSWERED: Final = frozenset({"RINGNOANSWER", "RINGCANCELED"})
+_LOST: Final = frozenset({"AGENTDUMP", "SYSCOMPAT", "WITHDRAW"})
+"""Lines after which a caller no longer waits, though the call may go on: they are not counted as an end."""
 
 
 def read_queue_log_line(line: str, options: Options) -> Iterator[Fragment]:
@@ -57,23 +75,40 @@ def read_queue_log_line(line: str, options: Options) -> Iterator[Fragment]:
             "wrong-type", f"the line has {len(fields)} fields, expected 5 or more, divided by |"
         )
     time_text, call, queue, agent, event, *details = fields
-    if event not in _DETAIL_POSITIONS or call in _NO_CALL:
-        return
+    if event in MEMBER_LINES:
+        time_s = read_epoch_s("time", time_text)
+        require_fields({"time": time_s}, "time")
+        assert time_s is not None
+        yield from read_member_line(event, queue, agent, details, round(time_s * 1000), options)
+    elif event in _DETAIL_POSITIONS and call not in _NO_CALL:
+        yield from _read_call_line(fields, options)
+
+
+def _read_call_line(fields: Sequence[str], options: Options) -> Iterator[Fragment]:
+    time_text, call, queue, agent, event, *details = fields
     time_s = read_epoch_s("time", time_text)
     data = {"queue": _known_name(queue), "agent_id": _known_name(agent), **_event_details(event, details)}
+    ring_s = data.pop("ring_s", None)
     if event == ENTRY:
         data["customer_id"] = phone_customers.read_phone_customer("callerid", _detail_at(details, 1), options)
     require_fields({**data, "time": time_s}, "time", "queue")
     assert time_s is not None
-    yield Fragment(
-        call, event, round(time_s * 1000), {name: value for name, value in data.items() if value is not None}
-    )
+    time_ms = round(time_s * 1000)
+    yield Fragment(call, event, time_ms, {name: value for name, value in data.items() if value is not None})
+    if (agent_id := data["agent_id"]) is None:
+        return
+    ring_ms = None
+    if ring_s is not None:
+        ring_ms = time_ms - max(1, round(ring_s * 1000))
+        yield Fragment(call, _RING_START, ring_ms, {"queue": data["queue"], "agent_id": agent_id})
+    yield from read_agent_line(event, call, agent_id, data["queue"], time_ms, ring_ms)
 
 
 def _event_details(event: str, details: Sequence[str]) -> dict[str, Any]:
+    read_duration = read_milliseconds if event in _UNANSWERED else read_seconds
     texts = {name: _detail_at(details, position) for name, position in _DETAIL_POSITIONS[event].items()}
     return {
-        name: read_seconds(name, value) if name.endswith("_s") else read_text(name, value)
+        name: read_duration(name, value) if name.endswith("_s") else read_text(name, value)
         for name, value in texts.items()
     }
 
@@ -91,6 +126,31 @@ def assemble_queue_log_call(fragments: Sequence[Fragment], options: Options) -> 
         queue_fragments = [fragment for fragment in fragments if fragment.data["queue"] == queue]
         for visit in queue_visits(queue_fragments, ENTRY, _ENDS):
             yield OutgoingEvent("call-completed", _segment(visit, fragments, options))
+
+
+def log_contact_states(fragments: Sequence[Fragment], options: Options) -> Iterator[OutgoingEvent]:
+    for queue in dict.fromkeys(fragment.data["queue"] for fragment in fragments):
+        queue_fragments = [fragment for fragment in fragments if fragment.data["queue"] == queue]
+        yield from stay_states(
+            [*order_entries(queue_fragments, ENTRY, _ENDS)],
+            queue,
+            numbered_segments(fragments[0].contact, queue),
+            _advance_stay,
+        )
+
+
+def _advance_stay(stay: QueueStay, fragment: Fragment) -> None:
+    kind, agent_id = fragment.kind, fragment.data.get("agent_id")
+    if kind == ENTRY:
+        stay.enter(fragment.at)
+    elif kind == _RING_START:
+        stay.offer(agent_id)
+    elif kind in _UNANSWERED:
+        stay.withdraw_offer(agent_id)
+    elif kind == "CONNECT":
+        stay.connect(agent_id)
+    else:
+        stay.end(is_final=kind in _ENDS)
 
 
 def _segment(visit: QueueVisit, fragments: Sequence[Fragment], options: Options) -> dict[str, Any]:
@@ -145,6 +205,47 @@ def _transfer(visit: QueueVisit, fragments: Sequence[Fragment], options: Options
     return None
 
 
+_TRANSFERRED_NAME: Final = "ended; the call was answered and transferred; the agent is no longer busy with it"
+_LOGGED_ON: Final = "the agent is signed in (agent pool; old versions)"
+_LOGGED_OFF: Final = "offline (agent pool; old versions)"
+_LOST_NAME: Final = "ended; not counted as a call"
+_UNCHANGED: Final = "not read: "
+_EVENT_NAMES: Final[Mapping[str, str]] = {
+    "ENTERQUEUE": "queued; queued_at of the call",
+    "CONNECT": "connected, the agent busy; before it offered, for the time of ringing",
+    "RINGNOANSWER": "offered before it, for the time of ringing; the caller waits on",
+    "RINGCANCELED": "offered before it, for the time of ringing",
+    "COMPLETEAGENT": "ended; the call was answered; the agent is no longer busy with it",
+    "COMPLETECALLER": "ended; the call was answered; the agent is no longer busy with it",
+    "TRANSFER": _TRANSFERRED_NAME,
+    "BLINDTRANSFER": _TRANSFERRED_NAME,
+    "ATTENDEDTRANSFER": _TRANSFERRED_NAME,
+    "ABANDON": "ended; the call was abandoned",
+    "EXITWITHTIMEOUT": "ended; the outcome is timeout",
+    "EXITEMPTY": "ended; the outcome is overflow",
+    "EXITWITHKEY": "ended; the outcome is overflow",
+    "WITHDRAW": _LOST_NAME,
+    "AGENTDUMP": _LOST_NAME,
+    "SYSCOMPAT": _LOST_NAME,
+    "ADDMEMBER": "the agent serves this queue; PAUSED: but is paused there",
+    "REMOVEMEMBER": "the agent no longer serves this queue; offline once in none",
+    "PAUSE": "paused in this queue: away with this reason once paused in all",
+    "UNPAUSE": "no longer paused in this queue",
+    "AGENTLOGIN": _LOGGED_ON,
+    "AGENTCALLBACKLOGIN": _LOGGED_ON,
+    "AGENTLOGOFF": _LOGGED_OFF,
+    "AGENTCALLBACKLOGOFF": _LOGGED_OFF,
+    "PAUSEALL": f"{_UNCHANGED}a PAUSE for each queue follows it",
+    "UNPAUSEALL": f"{_UNCHANGED}an UNPAUSE for each queue follows it",
+    "PENALTY": f"{_UNCHANGED}the order in which agents are rung is no state",
+    "RINGINUSE": f"{_UNCHANGED}which agents may be rung is no state",
+    "DID": f"{_UNCHANGED}the number that was called",
+    "INFO": f"{_UNCHANGED}of the dial plan",
+    "OUTCALL": f"{_UNCHANGED}a call by an agent, reported by the dial plan",
+    "CONFIGRELOAD": f"{_UNCHANGED}changes no call and no agent",
+    "QUEUESTART": f"{_UNCHANGED}names no call; what was under way shows until live_limit",
+}
+
 SOURCE: Final = SourceAdapter(
     name="asterisk-queue-log",
     title="Asterisk queue_log, line by line",
@@ -152,7 +253,8 @@ SOURCE: Final = SourceAdapter(
 Asterisk's app_queue writes a line of /var/log/asterisk/queue_log for each thing that happens:
     time|callid|queue|agent|event|what belongs to the event
 Send each line as one record to ingest-asterisk-queue-log, or replay the file. Every stay in a queue
-becomes one call-completed event once it has ended.
+becomes one call-completed event once it has ended, and contact-state events until then; every
+agent's agent-state events.
 
 What is read
   callid                          contact_id; the id of the caller's channel
@@ -167,7 +269,11 @@ What is read
   EXITWITHTIMEOUT                 timeout, wait_s
   EXITEMPTY                       overflow, wait_s: no agent was there
   EXITWITHKEY                     overflow, wait_s: the caller pressed a key to get out
-All else (RINGNOANSWER, ADDMEMBER, PAUSE …) and the callids NONE and REALTIME are ignored.
+  ADDMEMBER, REMOVEMEMBER,        state of an agent: away is who is paused in all queues, else the
+  PAUSE, UNPAUSE, AGENTLOGIN …    queues that are not paused are served. Available only means: a
+                                  member, not paused, in no call of a queue
+  CONNECT …|ringtime,             since when the agent was rung, known only afterwards: offered
+  RINGNOANSWER, RINGCANCELED ms
 
 What to know
   Time on hold is part of the calltime and cannot be separated: hold_s stays unknown, never 0.
@@ -175,16 +281,26 @@ What to know
   A phone that transfers by itself (SIP REFER to elsewhere) may leave no line. If the call comes
   back into a queue, that is taken for a transfer to a queue; otherwise such a transfer is not seen.
   An attended transfer into another queue is a call of its own here: only AMI (asterisk-ami) knows
-  that both belong together. A stay without an end, as after a crash, is not counted.
+  that both belong together; here its caller waits up to live_limit. A stay without an end, as after
+  a crash, is not counted, and shows as under way for as long.
+  Two names: ADDMEMBER and REMOVEMEMBER write a member's interface, all other lines the name. Where
+  these differ, set log_membername_as_agent = yes in queues.conf, or say which is whose in members.
+  Lines have whole seconds. Members that are in queues.conf have no ADDMEMBER: their first call,
+  ringing or pause shows them. After a restart (QUEUESTART) calls that were lost have no end.
 
 Options of [sources.asterisk-queue-log]
 {phone_customers.HELP}
   outcomes = {{}}            other outcomes by event, or by event and key, such as
                            {{ EXITEMPTY = "timeout", "EXITWITHKEY 1" = "callback" }}
   external_contexts = []   contexts of the dial plan that lead outside, such as ["outbound"]
+  members = {{}}             names of members by interface: {{ "PJSIP/8008" = "Bob" }}
 """,
     read=read_queue_log_line,
     assemble=assemble_queue_log_call,
     form="line",
-    options={**phone_customers.OPTIONS, "outcomes": {}, "external_contexts": []},
+    contact_states=log_contact_states,
+    agent_state=log_member_state,
+    options={**phone_customers.OPTIONS, "outcomes": {}, "external_contexts": [], "members": {}},
+    minor_kinds=_UNANSWERED | {_RING_START},
+    event_names=_EVENT_NAMES,
 )

@@ -36,7 +36,7 @@ def queue_visits(
     """
     visit_count, entry_fragment, end_fragment = 0, None, None
     other_fragments: list[Fragment] = []
-    for fragment in _in_order(fragments, entry_kind, end_kinds):
+    for fragment in order_entries(fragments, entry_kind, end_kinds):
         if fragment.kind == entry_kind:
             if end_fragment is not None:
                 visit_count += 1
@@ -50,10 +50,13 @@ def queue_visits(
         yield QueueVisit(visit_count + 1, entry_fragment, end_fragment, other_fragments)
 
 
-def _in_order(
+def order_entries(
     fragments: Iterable[Fragment], entry_kind: str, end_kinds: frozenset[str]
 ) -> Iterator[Fragment]:
-    """Order fragments of the same time: an entry comes first, unless the caller is already in the queue."""
+    """Order the fragments of one caller and queue that have the same time.
+
+    An entry comes first, unless the caller is already in the queue.
+    """
     is_waiting = False
     for _, simultaneous in groupby(fragments, lambda fragment: fragment.at):
         for fragment in sorted(

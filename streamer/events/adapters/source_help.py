@@ -10,6 +10,8 @@ from streamer.events.adapters.source import SourceAdapter
 from streamer.events.raw_topics import raw_topic
 
 _LINE_LENGTH: Final = 100
+_MOST_ROWS: Final = 4
+"""Event names of one meaning up to which each has a row of its own."""
 
 
 def sources_table(sources: Mapping[str, SourceAdapter]) -> str:
@@ -55,15 +57,28 @@ Live         streamer ingest {source.name}
 
 
 def _event_table(event_names: Mapping[str, str]) -> str:
-    """Return a section with all event names of a source, or nothing where it has none."""
+    """Return a section with all event names of a source, or nothing where it has none.
+
+    Names that many others share a meaning with are listed below it, the others before it.
+    """
     if not event_names:
         return ""
-    width = max(map(len, event_names))
+    names_by_meaning: dict[str, list[str]] = {}
+    for name, meaning in event_names.items():
+        names_by_meaning.setdefault(meaning, []).append(name)
+    rows = [name for name, meaning in event_names.items() if len(names_by_meaning[meaning]) <= _MOST_ROWS]
+    width = max(map(len, rows), default=0)
     room = max(30, _LINE_LENGTH - width - 4)
     lines = ["", "Events, and what each is read as"]
-    for name, meaning in event_names.items():
-        first, *others = textwrap.wrap(meaning, room)
+    for name in rows:
+        first, *others = textwrap.wrap(event_names[name], room)
         lines += [f"  {name:<{width}}  {first}", *(f"{'':<{width + 4}}{line}" for line in others)]
+    for meaning, names in names_by_meaning.items():
+        if len(names) > _MOST_ROWS:
+            lines += textwrap.indent(textwrap.fill(meaning, _LINE_LENGTH - 2), "  ").splitlines()
+            lines += textwrap.indent(
+                textwrap.fill(" ".join(names), _LINE_LENGTH - 4, break_on_hyphens=False), "    "
+            ).splitlines()
     return "\n".join([*lines, ""])
 
 

@@ -40,6 +40,16 @@ def agent_contact_fragment(
     return agent_fragment(agent_id, f"{CONTACT_SLOT}{contact_id}", at_ms, step, state=state, **data)
 
 
+def expected_fragment(agent_id: str, slot: str, at_ms: int, step: int = 0, **data: Any) -> Fragment:
+    """Return a fragment of what is expected, such as the end of wrap-up: it may lie up to an hour ahead."""
+    return agent_fragment(agent_id, slot, at_ms, step, expected=True, **data)
+
+
+def is_expected(fragment: Fragment) -> bool:
+    """Tell whether a fragment says what is expected to happen."""
+    return is_agent(fragment.contact) and fragment.data.get("expected") is True
+
+
 def _without_unknown(data: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in data.items() if value is not None}
 

@@ -94,7 +94,7 @@ def test_a_call_put_through_to_another_queue_is_two_segments_of_one_contact() ->
         "talk_s": 60,
         "outcome": "answered",
         "transfer": "queue",
-        "version": 9,
+        "version": 10,
     }
     assert second == {
         "contact_id": CALL,
@@ -107,7 +107,7 @@ def test_a_call_put_through_to_another_queue_is_two_segments_of_one_contact() ->
         "wait_s": 7,
         "talk_s": 120,
         "outcome": "answered",
-        "version": 9,
+        "version": 10,
     }
 
 

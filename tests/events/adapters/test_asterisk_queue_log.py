@@ -73,7 +73,7 @@ def test_a_call_put_through_to_another_queue_is_two_segments_of_one_contact() ->
             "talk_s": 60,
             "outcome": "answered",
             "transfer": "queue",
-            "version": 6,
+            "version": 10,
         },
         {
             "contact_id": f"{T}.1",
@@ -86,7 +86,7 @@ def test_a_call_put_through_to_another_queue_is_two_segments_of_one_contact() ->
             "wait_s": 7,
             "talk_s": 120,
             "outcome": "answered",
-            "version": 6,
+            "version": 10,
         },
     ]
 
@@ -214,9 +214,9 @@ def test_how_many_digits_make_a_customer_and_whether_any_can_be_said() -> None:
         "",
         "   ",
         f"{T}|NONE|NONE|NONE|QUEUESTART|",
-        f"{T}|NONE|billing|SIP/1|PAUSE|",
+        f"{T}|NONE|NONE|SIP/1|PAUSEALL|",
         f"{T}|REALTIME|NONE|SIP/1|ENTERQUEUE||{CALLER}|1",
-        line(0, "RINGNOANSWER", 5000, agent="SIP/1"),
+        line(0, "PENALTY", 5, agent="SIP/1"),
         line(0, "ADDMEMBER"),
     ],
 )

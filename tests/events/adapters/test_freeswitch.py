@@ -191,7 +191,7 @@ def test_that_callers_are_no_customers_can_be_said() -> None:
     assert "customer_id" not in only_call(ENDED, least_digits=12)
 
 
-@pytest.mark.parametrize("action", ["members-count", "bridge-agent-fail", "agent-status-change", "", None])
+@pytest.mark.parametrize("action", ["members-count", "agent-add", "agent-state-get", "", None])
 def test_what_is_of_no_concern_is_passed_over(action: str | None) -> None:
     assert read_payload(SOURCE, json.dumps(START | {"CC-Action": action}), {}) == []
 
