@@ -188,7 +188,7 @@ What is read
 
 What is read of the agent event stream: agent-state, what agents do now
   CurrentAgentSnapshot.Configuration  Username: agent_id; queues, channels; the deepest group: team
-  .Contacts[].State             busy, held, offered, wrap_up: of several contacts the first of these;
+  .Contacts[].State             busy, held, offered, wrap_up: the first of these that one is in;
                                 MISSED, REJECTED, ERROR: away, for this reason
   .AgentStatus, NextAgentStatus without contacts: available, away (Name is why), offline
   EventTimestamp                at; wrap-up ends where a snapshot misses the contact

@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from streamer.events.adapters.fields import epoch_seconds
 from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, SourceAdapter
+from streamer.events.counting_rules import DAY
 
 CONTACT_STATE: Final = "contact-state"
 AGENT_STATE: Final = "agent-state"
@@ -18,6 +19,7 @@ AGENT: Final = "\x1fagent\x1f"
 """What the `contact` of an agent's fragments begins with; no contact's id does."""
 CONTACT_SLOT: Final = "contact "
 """What the slots of contacts in an agent's hands begin with."""
+_SLOW_CHANNELS: Final = ("email", "message", "task")
 _HANDLING: Final = ("busy", "held", "offered", "wrap_up")
 """What an agent with several contacts does: the first of these that fits one of them."""
 
@@ -34,7 +36,7 @@ def agent_fragment(agent_id: str, slot: str, at_ms: int, step: int = 0, **data: 
 
 
 def agent_contact_fragment(
-    agent_id: str, contact_id: str, at_ms: int, state: str | None, step: int = 0, **data: Any
+    agent_id: str, contact_id: str, at_ms: int, state: str | None, /, step: int = 0, **data: Any
 ) -> Fragment:
     """Return a fragment of one contact of an agent: offered, busy, held, wrap_up; None: no longer theirs."""
     return agent_fragment(agent_id, f"{CONTACT_SLOT}{contact_id}", at_ms, step, state=state, **data)
@@ -73,17 +75,23 @@ class AgentMoment(NamedTuple):
     def handling(self, limit_ms: int) -> tuple[str, str] | None:
         """Return what the agent does with the contacts in hand, and one of these; None without any.
 
-        A contact of which nothing was heard for `limit_ms` is over: its end was lost.
+        A contact of which nothing was heard for `limit_ms` is over, as its end was lost; for one of a slow
+        channel it is a week.
         """
         contacts = [
             (_HANDLING.index(fragment.data["state"]), -fragment.at, contact_id)
             for contact_id, fragment in self.named(CONTACT_SLOT)
-            if fragment.data.get("state") in _HANDLING and self.at_ms - fragment.at < limit_ms
+            if fragment.data.get("state") in _HANDLING
+            and self.at_ms - fragment.at < _limit_ms(fragment.data.get("channel"), limit_ms)
         ]
         if not contacts:
             return None
         place, _, contact_id = min(contacts)
         return _HANDLING[place], contact_id
+
+
+def _limit_ms(channel: str | None, limit_ms: int) -> int:
+    return 7 * DAY if channel in _SLOW_CHANNELS else limit_ms
 
 
 def is_agent(contact: str) -> bool:

@@ -14,11 +14,21 @@ from streamer.events.adapters.fields import (
     payload_error,
     read_epoch_ms,
     read_epoch_s,
+    read_flag,
     read_instant_ms,
+    read_number,
     read_text,
     value_at,
 )
 from streamer.events.adapters.source import Fragment, Options, SourceAdapter
+from streamer.events.adapters.twilio_states import (
+    STATE_EVENTS,
+    WORKER_EVENTS,
+    reservation_fragments,
+    task_states,
+    worker_fragments,
+    worker_state,
+)
 from streamer.events.adapters.twilio_task import TASK_EVENTS, assemble_task
 from streamer.events.models import CHANNELS, OUTCOMES
 
@@ -33,6 +43,13 @@ _CHANNELS: Final = {name: name for name in CHANNELS} | {
     "messenger": "social",
     "line": "message",
 }
+
+
+def _read_priority(path: str, value: Any) -> int | None:
+    priority = read_number(path, value)
+    return None if priority is None or priority != int(priority) else int(priority)
+
+
 _LEFT: Final = {name: name for name in OUTCOMES if name != "answered"}
 _FIELDS: Final = {
     "queue": FieldReader(read_text, "task_queue_name", "task_queue_sid"),
@@ -40,28 +57,51 @@ _FIELDS: Final = {
     "reservation": FieldReader(read_text, "reservation_sid"),
     "mover": FieldReader(read_text, "transfer_initiating_reservation_sid"),
     "to": FieldReader(read_text, "transfer_to", "transfer_type"),
+    "priority": FieldReader(_read_priority, "task_priority"),
 }
 
 
 def read_taskrouter_event(payload: Any, options: Options) -> Iterator[Fragment]:
     kind, event = _event(payload)
-    if kind not in TASK_EVENTS:
-        return  # events of workers, activities and workflows, or of another product
-    task, time_ms = read_text("task_sid", event.get("task_sid")), _time_ms(event, "timestamp")
+    if kind in WORKER_EVENTS:
+        yield from _worker_fragments(kind, event, options)
+    elif kind in TASK_EVENTS or kind in STATE_EVENTS:
+        yield from _task_fragments(kind, event, options)
+
+
+def _worker_fragments(kind: str, event: Mapping[str, Any], options: Options) -> Iterator[Fragment]:
+    facts = map_fields(event, _FIELDS, channel=_channel(event, options), team=_team(event, options))
+    activity = read_text("worker_activity_name", event.get("worker_activity_name"))
+    is_open = read_flag("worker_channel_available", event.get("worker_channel_available"))
+    yield from worker_fragments(kind, facts, activity, is_open, _required_time_ms(event))
+
+
+def _required_time_ms(event: Mapping[str, Any]) -> int:
+    if (time_ms := _time_ms(event, "timestamp")) is None:
+        raise payload_error("no-time", "timestamp", None, "when it happened")
+    return time_ms
+
+
+def _team(event: Mapping[str, Any], options: Options) -> str | None:
+    return _attribute(_json_object(event, "worker_attributes"), options, "team_attribute")
+
+
+def _task_fragments(kind: str, event: Mapping[str, Any], options: Options) -> Iterator[Fragment]:
+    task = read_text("task_sid", event.get("task_sid"))
     if task is None:
         raise payload_error("missing", "task_sid", None, "the task's id")
-    if time_ms is None:
-        raise payload_error("no-time", "timestamp", None, "when it happened")
+    time_ms = _required_time_ms(event)
     facts = map_fields(
         event,
         _FIELDS,
         channel=_channel(event, options),
         created=_time_ms(event, "task_date_created"),
         left=_canceled_outcome(event, options) if kind == "task.canceled" else None,
-        team=_attribute(_json_object(event, "worker_attributes"), options, "team_attribute"),
+        team=_team(event, options),
         **_attribute_facts(_json_object(event, "task_attributes"), options),
     )
     yield Fragment(task, kind, time_ms, facts)
+    yield from reservation_fragments(kind, facts, task, time_ms)
 
 
 def _event(payload: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
@@ -145,6 +185,52 @@ def _attribute(attributes: Mapping[str, Any], options: Options, option: str) -> 
     return read_text(path, value_at(attributes, path)) if isinstance(path, str) and path else None
 
 
+_EVENT_NAMES: Final = {
+    "task.created": "call-completed: since when the task waits",
+    "task-queue.entered": "contact-state queued; call-completed",
+    "reservation.created": "contact-state and agent-state offered",
+    "reservation.accepted": "contact-state connected, agent-state busy; call-completed",
+    "reservation.wrapup": "contact-state and agent-state wrap_up; call-completed",
+    "reservation.completed": "contact-state ended, agent-state by the rest; call-completed",
+    "reservation.rejected": "offer over: contact-state queued, agent-state by the rest",
+    "reservation.timeout": "offer over: contact-state queued, agent-state by the rest",
+    "reservation.canceled": "offer over: contact-state queued, agent-state by the rest",
+    "reservation.rescinded": "offer over: another worker took the task",
+    "reservation.failed": "offer over: contact-state queued, agent-state by the rest",
+    "task.wrapup": "contact-state wrap_up; call-completed",
+    "task.completed": "contact-state ended; call-completed",
+    "task.canceled": "contact-state ended; call-completed",
+    "task.deleted": "contact-state ended",
+    "task.system-deleted": "contact-state ended",
+    "task.transfer-initiated": "call-completed: transfer",
+    "task.transfer-completed": "call-completed: transfer",
+    "worker.activity.update": "agent-state available, away or offline, by `activities`",
+    "worker.created": "agent-state available, away or offline, by `activities`",
+    "worker.deleted": "agent-state offline",
+    "worker.channel.availability.update": "agent-state: the channels open to offers",
+    "worker.capacity.update": "not read: how many tasks a channel takes is no state",
+    "worker.attributes.update": "not read: the team is read where a state changes",
+    "task.updated": "not read: attributes and priority come with each event",
+    "task-queue.created": "not read: queues are known by their tasks",
+    "task-queue.deleted": "not read: queues are known by their tasks",
+    "task-queue.timeout": "not read: task-queue.entered or task.canceled follows",
+    "task-queue.moved": "not read: task-queue.entered says the new queue",
+    "task-queue.expression.updated": "not read: which workers a queue has cannot be told from it",
+    "task.transfer-attempt-failed": "not read: the task stays with its agent",
+    "task.transfer-failed": "not read: the task stays with its agent",
+    "task.transfer-canceled": "not read: the task stays with its agent",
+    "activity.created": "not read: what an activity means is said in `activities`",
+    "activity.updated": "not read: what an activity means is said in `activities`",
+    "activity.deleted": "not read: no worker is in it any more",
+    "workflow.target-matched": "not read: task-queue.entered follows",
+    "workflow.entered": "not read: the task waits from task-queue.entered on",
+    "workflow.timeout": "not read: task.canceled follows",
+    "workflow.skipped": "not read: task-queue.entered follows",
+    "workspace.created": "not read: no task, no worker",
+    "workspace.updated": "not read: no task, no worker",
+    "workspace.deleted": "not read: no task, no worker",
+}
+
 SOURCE: Final = SourceAdapter(
     name="twilio",
     title="Twilio TaskRouter (Flex)",
@@ -171,15 +257,21 @@ What is read, as Event Streams names it (callbacks: TaskSid, WorkerName, …)
   task.canceled                       abandoned, if nobody had accepted it; see outcomes
   task.transfer-initiated, -completed transfer, to agent or queue by transfer_to
 
+Who waits, and what agents do now
+  contact-state      of each segment; who waits for a second agent is task_sid:waiting until then
+  agent-state        by the reservations in hand: busy, offered, wrap_up, in this order; without one
+                     by the activity: see activities. No hold, no queues that an agent serves
+
 What to know
-  Nothing is published before a task is completed or canceled, nor for tasks without queue and
-  agent.
+  No call-completed is published before a task is completed or canceled, nor for tasks without queue
+  and agent.
   TaskRouter knows nothing of hold, and talk time only as the time from accepting to wrap-up, hold
   included: both stay unknown unless you set talk_with_hold. handle_time_seconds has no data without
   it.
   A transfer that fails or is canceled is none. A transfer by new TwiML makes a new task: give it
   the first one's conversations.conversation_id, or it counts as another contact.
   Who hangs up while a transfer waits in its second queue is not seen as abandoned there.
+  No heart beat: who closes the browser stays available, until agent_silence is over.
   A channel of your own making is refused until `channels` says what it is.
 
 Options, in streamer.toml
@@ -193,11 +285,14 @@ Options, in streamer.toml
                                     what a reason of canceling means: abandoned (if it is not said),
                                     timeout, voicemail, overflow, callback
   channels = {}                     what a channel of your own is, e.g. {kiosk = "video"}
+  activities = {}                   what an activity means: available, away or offline. If it is not
+                                    said, Available and Idle are available, Offline is offline,
+                                    and all others are away, for their name
 
 How to connect it
   Event Streams with a webhook sink to /ingest/twilio of `streamer serve` (lists of events, too), or
   a Kinesis sink and on to the Kafka topic ingest-twilio, an event as the value (`streamer ingest
-  twilio`); subscribe to the task, task-queue and reservation events of TaskRouter. Or set the
+  twilio`); subscribe to TaskRouter's events of tasks, queues, reservations and workers. Or set the
   workspace's event callback to /ingest/twilio. One of the two, not both: their times may differ.
   The secret is the account's auth token.
 """,
@@ -211,5 +306,9 @@ How to connect it
         "talk_with_hold": False,
         "outcomes": {"Task TTL Exceeded": "timeout"},
         "channels": {},
+        "activities": {},
     },
+    contact_states=task_states,
+    agent_state=worker_state,
+    event_names=_EVENT_NAMES,
 )

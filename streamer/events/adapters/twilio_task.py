@@ -32,6 +32,7 @@ class _AcceptedReservation(NamedTuple):
 
 
 def assemble_task(fragments: Sequence[Fragment], options: Options) -> Iterator[OutgoingEvent]:
+    fragments = [fragment for fragment in fragments if fragment.kind in TASK_EVENTS]
     reservations = _accepted_reservations(fragments)
     for reservation_index, reservation in enumerate(reservations):
         if reservation.ended_ms is not None:

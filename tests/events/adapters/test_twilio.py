@@ -102,6 +102,7 @@ TRANSFERRED = [
     event("reservation.completed", 940, **JOANA),
     event("task.completed", 941, **SALES),
 ]
+AWAY = event("worker.activity.update", 400, **MARIA, worker_activity_name="Lunch")
 GAVE_UP = [
     event("task.created", 60, OTHER, task_date_created=clock(60)),
     event("task-queue.entered", 60, OTHER, **BILLING, task_date_created=clock(60)),
@@ -110,7 +111,7 @@ GAVE_UP = [
         "task.canceled", 95.5, OTHER, **BILLING, task_canceled_reason="hangup", task_date_created=clock(60)
     ),
 ]
-PAYLOADS = [*TRANSFERRED, *GAVE_UP, event("worker.activity.update", 400)]
+PAYLOADS = [*TRANSFERRED, *GAVE_UP, AWAY]
 
 # What holds in the end, written down by hand from the story above.
 FIRST_STAY = {
@@ -355,7 +356,7 @@ def test_channels(unique_name: str, options: Event, channel: str) -> None:
 @pytest.mark.parametrize(
     "payload",
     [
-        event("worker.activity.update", 9),
+        event("worker.attributes.update", 9),
         {"specversion": "1.0", "type": "com.twilio.voice.insights.call-summary.complete", "data": {}},
         {"EventType": "activity.created", "Timestamp": "1772442000"},
     ],
