@@ -148,7 +148,7 @@ def replay(files: tuple[str, ...], map_help: bool, guess: bool, **options: Any) 
 
 @main.command()
 @click.argument("metric")
-@click.option("--window", default="1h", show_default=True)
+@click.option("--window", help="Such as 15m, today or 7d. Default: now for what is going on now, else 1h.")
 @click.option(
     "--by", default="all", show_default=True, help="Grouping: all, a dimension or a configured pair."
 )
@@ -157,16 +157,17 @@ def replay(files: tuple[str, ...], map_help: bool, guess: bool, **options: Any) 
 @click.option("--at", help="The window's end: RFC 3339 or epoch seconds. Default: now.")
 @click.option("--json", "as_json", is_flag=True, help="Print a list of readings.")
 def query(
-    metric: str, window: str, by: str, key: str | None, stat: str | None, at: str | None, as_json: bool
+    metric: str, window: str | None, by: str, key: str | None, stat: str | None, at: str | None, as_json: bool
 ) -> None:
     """Print readings of METRIC as a table."""
-    from streamer.readings.query import MetricQuery
+    from streamer.readings.query import MetricQuery, default_windows
     from streamer.readings.query_times import parse_query_time_ms
 
     async def ask(settings: "Settings") -> None:
         end_ms = parse_query_time_ms("at", at) if at else None
+        windows = (window,) if window else default_windows([metric])
         reading_query = MetricQuery(
-            now=wall_clock_ms(), metrics=(metric,), windows=(window,), by=by, key=key, stat=stat, at=end_ms
+            now=wall_clock_ms(), metrics=(metric,), windows=windows, by=by, key=key, stat=stat, at=end_ms
         )
         readings = await _query_readings(settings, reading_query)
         _print_json(readings) if as_json else _print_table(readings, settings)

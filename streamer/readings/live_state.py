@@ -69,12 +69,26 @@ class LiveState:
         self.agents: dict[Key, LiveAgent] = {}
         self._agent_tables: dict[str, AgentTable] = {}
 
+    def copy(self) -> "LiveState":
+        """Return the same, which later changes do not reach: entries are replaced, never changed."""
+        same = LiveState(self._rules)
+        same.contacts, same.agents = self.contacts, self.agents
+        return same
+
     def put_contacts(self, deltas: Sequence[bytes], whole: bool) -> None:
         self.contacts = add_contacts(deltas, None if whole else self.contacts)
 
     def put_agents(self, deltas: Sequence[bytes], whole: bool) -> None:
         self.agents = add_agents(deltas, None if whole else self.agents)
         self._agent_tables = {}
+
+    def under_way(self, now_ms: int) -> list[LiveContact]:
+        """Return the contacts under way, without those that are lost."""
+        return [contact for contact in self.contacts.values() if not self.is_lost(contact, now_ms)]
+
+    def signed_in(self, now_ms: int) -> list[LiveAgent]:
+        """Return the agents signed in, and those who fell silent less than UNKNOWN_MS ago."""
+        return [agent for agent in self.agents.values() if now_ms < silent_from_ms(agent) + UNKNOWN_MS]
 
     def is_lost(self, contact: LiveContact, now_ms: int) -> bool:
         """Tell whether a contact has been under way for longer than the limit."""
@@ -116,6 +130,15 @@ def grouping_dimensions(by: str) -> tuple[str, ...]:
     ((), ('queue', 'channel'))
     """
     return () if by == ALL else tuple(by.split(","))
+
+
+def silent_from_ms(agent: LiveAgent) -> int:
+    """Return the moment from which on nothing is known of an agent, unless heard of again."""
+    return agent.heard_at + agent.silence_ms
+
+
+def is_silent(agent: LiveAgent, now_ms: int) -> bool:
+    return now_ms >= silent_from_ms(agent)
 
 
 def is_waiting(contact: LiveContact) -> bool:
@@ -224,7 +247,7 @@ class AgentTable:
         self.counts: dict[str, dict[str, int]] = {}
         self._serving_from: dict[str, list[int]] = defaultdict(list)
         for agent in agents:
-            silent_ms = agent.heard_at + agent.silence_ms
+            silent_ms = silent_from_ms(agent)
             if now_ms >= silent_ms + UNKNOWN_MS:
                 continue
             is_unknown = now_ms >= silent_ms

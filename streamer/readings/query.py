@@ -1,5 +1,7 @@
 """Define queries and readings, and validate queries."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from streamer.events.counting_rules import DAY, MINUTE
@@ -36,6 +38,16 @@ class MetricQuery(msgspec.Struct, frozen=True, kw_only=True):
     def ends_now(self) -> bool:
         """Tell whether its windows end now."""
         return not self.week_before and (self.at is None or abs(self.now - self.at) < LIVE_MS)
+
+
+def default_windows(metrics: Sequence[str]) -> tuple[str, ...]:
+    """Return the windows of a query that names none: now for metrics of now.
+
+    >>> default_windows(["waiting"]), default_windows(["waiting", "offered"]), default_windows([])
+    (('now',), ('1h',), ('1h',))
+    """
+    of_now = [name in CATALOGUE and CATALOGUE[name].windows.now for name in metrics]
+    return (NOW,) if of_now and all(of_now) else ("1h",)
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False, rename={"from_": "from"}):

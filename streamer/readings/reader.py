@@ -30,7 +30,7 @@ from streamer.readings.drill_down import (
     drill_down,
 )
 from streamer.readings.live_query import LiveQuery
-from streamer.readings.live_state import LiveContext, ServiceHistory
+from streamer.readings.live_state import LiveContext, LiveState, ServiceHistory
 from streamer.readings.metric_spans import window_spans
 from streamer.readings.pane_families import AGENT_WIDTH, PaneView, QueueZones, ReaderState, WindowSums
 from streamer.readings.pane_sums import Integers, Projection, SparseCounts, merge_sums, sum_counts
@@ -166,6 +166,11 @@ class MetricsReader:
 
     def _caught_up_ms(self) -> int | None:
         return min((heartbeat.caught_up_at for heartbeat in self.heartbeats.values()), default=0) or None
+
+    def live_state(self) -> LiveState:
+        """Return what is live as of the last read."""
+        with self._lock:
+            return self._state.live.copy()
 
     # Answering.
 

@@ -15,9 +15,9 @@ from starlette.routing import Route
 from streamer.events.models import DIMENSIONS
 from streamer.metrics.catalogue import CATALOGUE, Metric
 from streamer.panes.pane_keys import ALL
-from streamer.panes.windows import WINDOWS, window_length_ms
+from streamer.panes.windows import READABLE_WINDOWS, is_read_over
 from streamer.readings.pauses import Pause, no_pause
-from streamer.readings.query import MetricQuery, QueryError
+from streamer.readings.query import MetricQuery, QueryError, default_windows
 from streamer.readings.query_times import parse_query_time_ms
 from streamer.readings.reader import MetricsReader
 from streamer.readings.reading_columns import group_into_columns
@@ -133,11 +133,11 @@ def parse_query(request: Request, now_ms: int) -> MetricQuery:
     """Parse the query parameters of a reading. Raise QueryError.
 
     A route calls `check_parameters` before, with the names that it supports."""
-    at_text = single_parameter(request, "at")
+    at_text, metrics = single_parameter(request, "at"), list_parameter(request, "metric")
     return MetricQuery(
         now=now_ms,
-        metrics=list_parameter(request, "metric"),
-        windows=list_parameter(request, "window") or ("1h",),
+        metrics=metrics,
+        windows=list_parameter(request, "window") or default_windows(metrics),
         by=single_parameter(request, "by") or ALL,
         key=single_parameter(request, "key"),
         stat=single_parameter(request, "stat"),
@@ -224,7 +224,7 @@ def _describe_metric(metric: Metric, reader: MetricsReader, settings: Settings) 
         "source": metric.source,
         "not_by": metric.not_by,
         "by": [by for by in (ALL, *DIMENSIONS, *map(",".join, reader.pairs)) if metric.can_group_by(by)],
-        "windows": [window for window in WINDOWS if windows.allows(window_length_ms(window), spans)],
+        "windows": [window for window in READABLE_WINDOWS if is_read_over(windows, window, spans)],
         "window_at_least_s": spans.ms(windows.at_least) / 1000,
         "window_at_most_s": None if windows.at_most is None else spans.ms(windows.at_most) / 1000,
         "shift_s": spans.ms(windows.shift) / 1000,

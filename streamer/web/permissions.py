@@ -7,6 +7,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 from starlette.exceptions import HTTPException
 
+from streamer.panes.live_index import LiveAgent, LiveContact
 from streamer.panes.pane_keys import ALL, Grouping
 from streamer.readings import suppression
 from streamer.readings.pauses import Pause, no_pause, with_pauses
@@ -52,6 +53,8 @@ ROUTE_PERMISSIONS: Final[Mapping[str, RoutePermission]] = {
     "/api/v1/silences": RoutePermission("supervisor"),
     "/api/v1/silences/{name}": RoutePermission("supervisor"),
     "/api/v1/contacts": RoutePermission("supervisor"),
+    "/api/v1/waiting": RoutePermission("supervisor"),
+    "/api/v1/agents": RoutePermission("supervisor"),
     "/api/v1/distribution": RoutePermission("supervisor"),
 }
 """Permissions by the route's path. A route that is not listed is refused to everybody."""
@@ -119,6 +122,7 @@ class DataScope:
     def __init__(self, user: User, reader: MetricsReader, now_ms: int, pause: Pause = no_pause) -> None:
         self.user, self._reader, self._now_ms, self._pause = user, reader, now_ms, pause
         self._own_agents: Collection[str] | None = None
+        self._served_queues: Collection[str] | None = None
         self._verdicts: dict[tuple[MetricQuery, ...], SuppressionVerdict] = {}
 
     def readings(self, query: MetricQuery) -> list[Reading]:
@@ -185,6 +189,28 @@ class DataScope:
         if "team" in requested_dimensions:
             return key_by_dimension.get("team") in self.user.teams
         return "agent" not in requested_dimensions or key_by_dimension.get("agent") in self.own_agents()
+
+    def covers_agent(self, agent: LiveAgent) -> bool:
+        """Tell whether an agent is in one of the user's teams, or took contacts for one."""
+        teams = self.user.teams
+        return teams is None or agent.team in teams or agent.agent_id in self.own_agents()
+
+    def covers_contact(self, contact: LiveContact) -> bool:
+        """Tell whether a contact under way is one of the user's teams: by its team or agent; one without
+        either if it is in a queue that one of their agents serves."""
+        teams = self.user.teams
+        if teams is None or contact.team in teams or contact.agent_id in self.own_agents():
+            return True
+        return contact.team is None and contact.agent_id is None and contact.queue in self._own_queues()
+
+    def _own_queues(self) -> Collection[str]:
+        """Return the queues that agents of the user's teams serve now."""
+        if self._served_queues is None:
+            agents = self._reader.live_state().signed_in(self._now_ms)
+            self._served_queues = {
+                queue for agent in agents if self.covers_agent(agent) for queue in agent.queues
+            }
+        return self._served_queues
 
     def _visible_pairs(self) -> list[Grouping]:
         return [pair for pair in self._reader.pairs if self.user.agent_names or "agent" not in pair]

@@ -42,6 +42,7 @@ from streamer.web.audit_log import AuditLog
 from streamer.web.auth_middleware import AuthMiddleware
 from streamer.web.connection import ConnectionLimits, OpenConnections, limited_protocol
 from streamer.web.heavy_questions import HEAVY_PATHS, HeavyQuestions, QuestionGate, QuestionLimits
+from streamer.web.live_routes import live_routes
 from streamer.web.permissions import ROUTE_PERMISSIONS
 from streamer.web.pipeline_health import PipelineHealth, not_ready_reason
 from streamer.web.proxy import TrustedProxy
@@ -114,6 +115,7 @@ def application(
         *RuleStatusRoutes(reader, coordinator, clock).routes(),
         *SilenceRoutes(reader, coordinator, silencing, settings.names, clock, audit).routes(),
         *drill_down.drill_down_routes(reader, clock, questions),
+        *live_routes(reader, clock),
         *streams.routes(),
         *pages.page_routes(static_files),
         *login.login_routes(users, sessions, proxy, clock, audit),

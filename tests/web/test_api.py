@@ -11,6 +11,7 @@ import pytest
 
 from streamer.events.counting_rules import HOUR, MINUTE, SECOND
 from streamer.metrics.catalogue import CATALOGUE
+from streamer.panes.windows import WINDOWS
 from streamer.readings.reader import MetricsReader
 from streamer.settings import Settings, SettingsError
 from streamer.store.memory import MemoryStore
@@ -144,6 +145,8 @@ async def test_the_catalogue() -> None:
     assert found["fcr_ratio"]["window_at_least_s"] == 7 * 86400
     assert found["handle_time_seconds"]["stats"] == ["mean", "p50", "p90", "p95", "max"]
     assert found["service_level_ratio"]["not_by"] == ["agent"]
+    assert (found["waiting"]["windows"], found["waiting"]["placed"]) == (["now"], "now")
+    assert found["occupancy_ratio"]["windows"] == [*WINDOWS]
 
 
 @pytest.mark.parametrize(
@@ -160,6 +163,11 @@ async def test_the_catalogue() -> None:
         ),
         ("/api/v1/readings?at=nan", 400, "at = 'nan': expected a time"),
         ("/api/v1/history?metric=answered&step=60", 400, "from: required"),
+        (
+            f"/api/v1/history?metric=waiting&from={NOW // 1000 - 600}&step=60",
+            400,
+            "history: expected a window ",
+        ),
         ("/api/v1/history?metric=answered&from=0&step=-1", 400, "from, to, step: expected from <= to"),
         ("/api/v1/history?metric=answered&from=0&step=x", 400, "step = 'x': expected a number of seconds"),
         (f"/api/v1/history?metric=answered&from={NOW // 1000 - 999}&step=1", 200, ""),

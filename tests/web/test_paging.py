@@ -21,7 +21,7 @@ LISTS = [
     "/api/v1/names",
     "/api/v1/distribution?by=queue&window=1h",
 ]
-"""Lists of seven or more items; alerts and silences have tests of their own beside their other tests."""
+"""Lists of seven or more items; of alerts, silences and live lists there are tests beside their others."""
 PAGELESS = {
     "/api/v1/catalog": "as long as the catalogue",
     "/api/v1/history": "at most 1,000 points",
@@ -108,7 +108,7 @@ async def test_a_page_may_be_asked_for_as_columns() -> None:
 def test_every_list_has_pages_or_a_bound() -> None:
     lists = {path for path in ROUTE_PERMISSIONS if path.startswith("/api/") and "{" not in path}
     paged = {path.partition("?")[0] for path in LISTS} | {
-        "/api/v1/alerts", "/api/v1/silences", "/api/v1/alerts/explain",
+        "/api/v1/alerts", "/api/v1/silences", "/api/v1/alerts/explain", "/api/v1/waiting", "/api/v1/agents",
     }  # fmt: skip
     no_list = {"/api/v1/me", "/api/v1/stream", "/api/v1/alerts/acknowledge"}
     assert lists == paged | PAGELESS.keys() | no_list

@@ -73,6 +73,8 @@ ROUTES: list[tuple[str, str, tuple[int, int, int, int, int]]] = [
     ("GET", "/api/v1/contacts?metric=answered&by=team&key=red", (401, 403, 403, 200, 200)),
     ("GET", "/api/v1/contacts?metric=answered&by=team&key=blue", (401, 403, 403, 403, 200)),
     ("GET", "/api/v1/contacts?metric=answered&by=agent&key=bob", (401, 403, 403, 403, 200)),
+    ("GET", "/api/v1/waiting", (401, 403, 403, 200, 200)),
+    ("GET", "/api/v1/agents", (401, 403, 403, 200, 200)),
     ("GET", "/api/v1/distribution", (401, 403, 403, 200, 200)),
     ("GET", "/api/v1/distribution?by=team&key=blue", (401, 403, 403, 403, 200)),
     ("GET", "/api/v1/nothing", (404, 404, 404, 404, 404)),
