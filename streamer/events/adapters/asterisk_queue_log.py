@@ -64,6 +64,8 @@ _RING_START: Final = "RINGSTART"
 _UNANSWERED: Final = frozenset({"RINGNOANSWER", "RINGCANCELED"})
 _LOST: Final = frozenset({"AGENTDUMP", "SYSCOMPAT", "WITHDRAW"})
 """Lines after which a caller no longer waits, though the call may go on: they are not counted as an end."""
+_RANKS: Final = {"RINGNOANSWER": 0, "RINGCANCELED": 0, _RING_START: 1, "CONNECT": 2}
+"""Order of what happens in the same second; all else, such as the end, is later."""
 
 
 def read_queue_log_line(line: str, options: Options) -> Iterator[Fragment]:
@@ -97,11 +99,18 @@ def _read_call_line(fields: Sequence[str], options: Options) -> Iterator[Fragmen
     yield Fragment(call, event, time_ms, {name: value for name, value in data.items() if value is not None})
     if (agent_id := data["agent_id"]) is None:
         return
-    ring_ms = None
-    if ring_s is not None:
-        ring_ms = time_ms - max(1, round(ring_s * 1000))
+    ring_ms = None if ring_s is None else _ring_start_ms(event, time_ms, round(ring_s * 1000))
+    if ring_ms is not None:
         yield Fragment(call, _RING_START, ring_ms, {"queue": data["queue"], "agent_id": agent_id})
     yield from read_agent_line(event, call, agent_id, data["queue"], time_ms, ring_ms)
+
+
+def _ring_start_ms(event: str, time_ms: int, duration_ms: int) -> int | None:
+    """Return when ringing began, not before it did. Lines have whole seconds, so that it ended up to a second
+    later than its line says; what rang and was not taken rang for a while."""
+    if event == "CONNECT":
+        return time_ms - duration_ms if duration_ms else None
+    return min(time_ms + 999 - duration_ms, time_ms - 1)
 
 
 def _event_details(event: str, details: Sequence[str]) -> dict[str, Any]:
@@ -130,7 +139,10 @@ def assemble_queue_log_call(fragments: Sequence[Fragment], options: Options) -> 
 
 def log_contact_states(fragments: Sequence[Fragment], options: Options) -> Iterator[OutgoingEvent]:
     for queue in dict.fromkeys(fragment.data["queue"] for fragment in fragments):
-        queue_fragments = [fragment for fragment in fragments if fragment.data["queue"] == queue]
+        queue_fragments = sorted(
+            (fragment for fragment in fragments if fragment.data["queue"] == queue),
+            key=lambda fragment: (fragment.at, _RANKS.get(fragment.kind, len(_RANKS))),
+        )
         yield from stay_states(
             [*order_entries(queue_fragments, ENTRY, _ENDS)],
             queue,

@@ -75,6 +75,8 @@ class QueueStay:
 
     def end(self, *, is_final: bool = True) -> None:
         """End the stay. After one that is final, only a new entry begins another."""
+        if self.state in ("queued", "offered"):
+            self.agent_id = None
         self.state, self._offers = "ended", []
         self._is_over = self._is_over or is_final
 

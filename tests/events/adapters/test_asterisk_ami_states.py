@@ -255,7 +255,7 @@ class PlainWalk:
             for key, stay in self.stays.items():
                 if key[0] == event["Uniqueid"] and key[1] != event["Queue"] and stay["left"]:
                     if stay["state"] == "offered":
-                        stay["state"] = "ended"
+                        stay |= {"state": "ended", "agent": None}
                     self._note_stay(at_ms, key)
 
     def _call(self, at_ms: int, name: str, event: dict[str, str]) -> None:
@@ -299,9 +299,10 @@ class PlainWalk:
                 if stay["state"] == "queued":
                     stay["state"] = "ended"
             case "QueueCallerAbandon" | "AgentComplete":
-                stay |= {"state": "ended", "over": True}
+                talked = stay["state"] in ("connected", "held", "ended")
+                stay |= {"state": "ended", "over": True, "agent": stay["agent"] if talked else None}
             case "AgentDump":
-                stay["state"] = "ended"
+                stay |= {"state": "ended", "agent": None}
             case "AgentConnect":
                 self.legs[event["DestUniqueid"]] = call
                 stay |= {"state": "connected", "agent": agent_id}
