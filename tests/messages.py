@@ -7,6 +7,7 @@ from typing import Any
 from streamer.events.decoding import KafkaRecord
 from streamer.events.models import (
     QUESTIONS,
+    ContactState,
     CustomerValuation,
     Event,
     QualityEvaluation,
@@ -21,8 +22,18 @@ TOPIC = {
     "r": "survey-completed",
     "e": "contact-evaluated",
     "c": "customer-valued",
+    "l": "contact-state",
+    "a": "agent-state",
 }
-_ID = {"s": "segment_id", "v": "survey_id", "r": "response_id", "e": "evaluation_id", "c": "customer_id"}
+_ID = {
+    "s": "segment_id",
+    "v": "survey_id",
+    "r": "response_id",
+    "e": "evaluation_id",
+    "c": "customer_id",
+    "l": "segment_id",
+    "a": "agent_id",
+}
 
 
 def topic_of(event: Event) -> str:
@@ -32,16 +43,17 @@ def topic_of(event: Event) -> str:
 def body(event: Event) -> dict[str, Any]:
     """Return the event's data in the format of the contract."""
     if isinstance(event, Tombstone):
-        return {_ID[event.identity.kind]: event.identity.id, "version": event.version, "deleted": True}
+        data = {_ID[event.identity.kind]: event.identity.id, "version": event.version, "deleted": True}
+        return data if event.at is None else data | {"at": event.at / 1000}
     data: dict[str, Any] = {
         name: getattr(event, name)
         for name in event.__struct_fields__
         if getattr(event, name) is not None and name != "source" and not name.endswith("_ms")
     }
-    for name in ("queued_at", "ended_at", "sent_at", "answered_at", "evaluated_at", "as_of"):
+    for name in ("queued_at", "ended_at", "sent_at", "answered_at", "evaluated_at", "as_of", "at", "seen_at"):
         if name in data:
             data[name] /= 1000
-    for name in ("wait", "talk", "hold", "acw"):
+    for name in ("wait", "talk", "hold", "acw", "heart_beat"):
         if getattr(event, f"{name}_ms", None) is not None:
             data[f"{name}_s"] = getattr(event, f"{name}_ms") / 1000
     return _special(event, data)
@@ -50,7 +62,7 @@ def body(event: Event) -> dict[str, Any]:
 def _special(event: Event, data: dict[str, Any]) -> dict[str, Any]:
     if isinstance(event, Segment) and event.customer_value is not None:
         data["customer_value"] = event.customer_value / 100
-    if isinstance(event, Segment) and not event.segment_id:
+    if isinstance(event, Segment | ContactState) and not event.segment_id:
         del data["segment_id"]
     if isinstance(event, SurveyResponse):
         data["answers"] = {name: data.pop(name) for name in QUESTIONS if name in data}

@@ -50,6 +50,8 @@ class CountingRules(msgspec.Struct, frozen=True):
     dimension_pairs: tuple[tuple[str, ...], ...] = msgspec.field(default=(), name="pairs")
     customer_key: str = "0"
     """Id of the key that makes the customers' pseudonyms."""
+    agent_silence_ms: int = 12 * HOUR
+    """Time after which nothing is known of an agent who was not heard of, if the source has no heart beat."""
 
     def service_level_of(self, queue: str | None) -> ServiceLevel:
         """Return the service level target of a queue, or the general one.
@@ -61,6 +63,7 @@ class CountingRules(msgspec.Struct, frozen=True):
         return self.queues.get(queue or UNKNOWN, self.service_level)
 
 
+_DEFAULT_RULES: Final = CountingRules()
 _FIELD_NAMES: Final = {field.encode_name: field.name for field in msgspec.structs.fields(CountingRules)}
 
 
@@ -68,9 +71,18 @@ class CountingRulesMismatch(Exception):  # noqa: N818 - names the state, like th
     """The stored numbers were made with other counting rules; the message lists the differences."""
 
 
+_ADDED_RULES: Final = ("agent_silence_ms",)
+"""Rules that earlier releases did not have: left out while they have their defaults, so that no store asks
+for a rebuild."""
+
+
 def encode_rules(rules: CountingRules) -> bytes:
     """Encode counting rules as JSON, in the deterministic form that the store keeps."""
-    return msgspec.json.encode(rules, order="deterministic")
+    values = msgspec.to_builtins(rules, order="deterministic")
+    for name in _ADDED_RULES:
+        if getattr(rules, name) == getattr(_DEFAULT_RULES, name):
+            del values[name]
+    return msgspec.json.encode(values)
 
 
 def diff_rules(stored: bytes, configured: bytes) -> list[str]:
@@ -79,12 +91,19 @@ def diff_rules(stored: bytes, configured: bytes) -> list[str]:
     >>> diff_rules(encode_rules(CountingRules(currency="EUR")), encode_rules(CountingRules(currency="USD")))
     ['currency: stored EUR, set USD']
     """
-    stored_values, configured_values = msgspec.json.decode(stored), msgspec.json.decode(configured)
+    stored_values, configured_values = _all_rules(stored), _all_rules(configured)
     return [
         f"{_FIELD_NAMES.get(name, name)}: stored {stored_values.get(name)}, set {configured_values[name]}"
         for name in configured_values
         if stored_values.get(name) != configured_values[name]
     ]
+
+
+def _all_rules(encoded: bytes) -> dict[str, object]:
+    """Return rules by stored name, with the defaults of those that were left out."""
+    values: dict[str, object] = {name: getattr(_DEFAULT_RULES, name) for name in _ADDED_RULES}
+    values.update(msgspec.json.decode(encoded))
+    return values
 
 
 def require_same_rules(stored: bytes, configured: bytes) -> None:

@@ -1,9 +1,11 @@
-"""Effects of one event on the journeys: `PlannedEvent`, which needs no document, and `apply`.
+"""Effects of one event on the documents: `PlannedEvent`, which needs no document, and `apply`.
 
 Every fact takes the same way: detach what its identity stood for, add what it stands for now, then move every
 survey and group concerned to where its facts say it belongs.
 
 An id that is named more often than the limit is shared by many, and names nothing: see `_note_ids`.
+
+States of what is live go into the history of their segment or agent: see `_apply_contact_state`.
 """
 
 from collections.abc import Iterable
@@ -12,8 +14,11 @@ from typing import Final
 from streamer.events.counting_rules import DAY, CountingRules
 from streamer.events.models import (
     LIVE_KINDS,
+    AgentState,
+    ContactState,
     CustomerValuation,
     Event,
+    FactIdentity,
     LiveFact,
     Segment,
     SurveyResponse,
@@ -39,6 +44,14 @@ from streamer.journeys.journey import (
     lone_group_key,
     own_journey_key,
     survey_key,
+)
+from streamer.journeys.state_history import (
+    LIVE_HORIZON_MS,
+    SLOW_CHANNELS,
+    SLOW_HORIZON_MS,
+    AgentHistory,
+    ContactHistory,
+    agent_key,
 )
 from streamer.journeys.working_set import Transaction, WorkingSet
 
@@ -68,6 +81,12 @@ class PlannedEvent:
         if identity.kind == CustomerValuation.kind:
             self.key = customer_key(identity.id)
             return
+        if identity.kind == AgentState.kind:
+            self.key = agent_key(identity.id)
+            return
+        if identity.kind == ContactState.kind:
+            self.key = identity_key(FactIdentity(Segment.kind, identity.source, identity.id))
+            return
         self.key = identity_key(identity)
         if isinstance(event, Tombstone | CustomerValuation | LiveFact):
             return
@@ -81,7 +100,7 @@ class PlannedEvent:
     def document_keys(self) -> tuple[Key | None, ...]:
         """Return the keys of the documents that `apply` will usually ask for; skip those that are None."""
         if self.identity.kind in LIVE_KINDS:
-            return ()
+            return (self.key,)
         fact = self.fact
         own_journey = own_journey_key(self.claim) if fact is not None and fact.customer_id is None else None
         return (self.key, self.contact, self.customer, self.survey, own_journey)
@@ -122,11 +141,14 @@ def apply(planned: PlannedEvent, documents: WorkingSet, rules: CountingRules) ->
     >>> sorted(key[:1] for key in documents.writes())  # the customer's journey and an identity record
     [b'c', b'e']
     """
-    if planned.identity.kind in LIVE_KINDS:
-        return False
     transaction = Transaction(documents)
-    if planned.identity.kind == CustomerValuation.kind:
+    kind = planned.identity.kind
+    if kind == CustomerValuation.kind:
         applied = _apply_valuation(transaction, planned)
+    elif kind == ContactState.kind:
+        applied = _apply_contact_state(transaction, planned, rules)
+    elif kind == AgentState.kind:
+        applied = _apply_agent_state(transaction, planned)
     else:
         applied = _apply_fact(transaction, planned, rules)
     transaction.commit()
@@ -150,6 +172,59 @@ def _apply_valuation(transaction: Transaction, planned: PlannedEvent) -> bool:
     return True
 
 
+def _apply_contact_state(transaction: Transaction, planned: PlannedEvent, rules: CountingRules) -> bool:
+    """Apply a state of a segment, or take states back. What completes or deletes the segment ends it for
+    good, whichever comes first."""
+    event, key = planned.event, planned.key
+    if _is_past_live_horizon(event, planned.record_ms):
+        return False
+    record = transaction.record(key)
+    if record.fact is not None and not is_forgotten(record.fact, planned.record_ms, rules):
+        return False
+    history = record.states or ContactHistory(planned.identity.id, planned.identity.source)
+    if isinstance(event, ContactState):
+        changed = history.with_state(event)
+    else:
+        assert isinstance(event, Tombstone)
+        changed = history.without(event.at, event.version)
+    if changed is None:
+        return False
+    transaction.set_states(key, changed)
+    return True
+
+
+def _apply_agent_state(transaction: Transaction, planned: PlannedEvent) -> bool:
+    """Apply a state of an agent, or take states back.
+
+    One that began before the live horizon, but was seen since, counts from then on.
+    """
+    event, key = planned.event, planned.key
+    history = transaction.agent(key) or AgentHistory(planned.identity.id)
+    if isinstance(event, AgentState):
+        oldest_ms = planned.record_ms - LIVE_HORIZON_MS
+        at = event.at if event.at >= oldest_ms else event.time
+        changed = history.with_state(event, at) if at >= oldest_ms else None
+    else:
+        assert isinstance(event, Tombstone)
+        is_past = _is_past_live_horizon(event, planned.record_ms)
+        changed = None if is_past else history.without(event.at, event.version)
+    if changed is None:
+        return False
+    transaction.set_agent(key, changed)
+    return True
+
+
+def _is_past_live_horizon(event: Event, record_ms: int) -> bool:
+    """Tell whether a state, or the moment whose states are taken back, is too old to change anything."""
+    if isinstance(event, ContactState):
+        horizon_ms = SLOW_HORIZON_MS if event.channel in SLOW_CHANNELS else LIVE_HORIZON_MS
+        return event.at < record_ms - horizon_ms
+    if isinstance(event, Tombstone) and event.at is not None:
+        horizon_ms = LIVE_HORIZON_MS if event.identity.kind == AgentState.kind else SLOW_HORIZON_MS
+        return event.at < record_ms - horizon_ms
+    return False
+
+
 def _apply_fact(transaction: Transaction, planned: PlannedEvent, rules: CountingRules) -> bool:
     key, fact, version = planned.key, planned.fact, planned.event.version
     record = transaction.record(key)
@@ -169,7 +244,11 @@ def _apply_fact(transaction: Transaction, planned: PlannedEvent, rules: Counting
     time_ms = planned.record_ms if fact is None else fact.time
     state = FactState(version, planned.digest, fact is None, group_key if group_key != key else None, time_ms)
     record = transaction.record(key)
-    transaction.set_record(key, IdentityRecord(state, record.journey, record.survey_group, record.namings))
+    transaction.set_record(
+        key, IdentityRecord(state, record.journey, record.survey_group, record.namings, record.states)
+    )
+    if record.states is not None:
+        transaction.set_states(key, None)
     _regroup(transaction, planned, former_fact, group_key)
     if fact is not None:
         _note_ids(transaction, planned, fact, rules)
@@ -299,7 +378,9 @@ def _regroup_survey(
 
 def _set_survey_group(transaction: Transaction, survey: Key, group: Key | None) -> None:
     record = transaction.record(survey)
-    transaction.set_record(survey, IdentityRecord(record.fact, record.journey, group, record.namings))
+    transaction.set_record(
+        survey, IdentityRecord(record.fact, record.journey, group, record.namings, record.states)
+    )
 
 
 def _survey_facts(group: FactGroup, survey: Key) -> list[ContactFact]:
@@ -361,7 +442,7 @@ def _set_fact_group(transaction: Transaction, key: Key, group_key: Key) -> None:
     if state is not None and (state.group or key) != group_key:
         state = state.moved(group_key if group_key != key else None)
         transaction.set_record(
-            key, IdentityRecord(state, record.journey, record.survey_group, record.namings)
+            key, IdentityRecord(state, record.journey, record.survey_group, record.namings, record.states)
         )
 
 

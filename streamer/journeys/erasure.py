@@ -117,7 +117,7 @@ def _leave_tombstones(transaction: Transaction, group: Key, facts: tuple[Contact
         state = record.fact
         if state is not None:
             state = state.moved(None)
-        transaction.set_record(key, IdentityRecord(state, namings=record.namings))
+        transaction.set_record(key, IdentityRecord(state, namings=record.namings, states=record.states))
 
 
 def _anonymized_fact(fact: ContactFact, customer_ids: Collection[str]) -> ContactFact:

@@ -14,12 +14,13 @@ import msgspec
 from msgspec.structs import astuple
 
 from streamer.events.models import FactIdentity, QualityEvaluation, Segment, SurveyResponse, SurveySent
+from streamer.journeys.state_history import ContactHistory
 
 KEY_BYTES: Final = 13
 
 Key = bytes
-"""A document's key: a letter (e identity record, c a customer's journey, o a group's own) and a digest of
-96 bits."""
+"""A document's key: a letter (e identity record, c a customer's journey, o a group's own, a an agent) and a
+digest of 96 bits."""
 
 SurveyFact = SurveySent | SurveyResponse
 ContactFact = Segment | SurveyFact | QualityEvaluation
@@ -149,12 +150,14 @@ class IdentityRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     `fact`: state of the fact. `journey`: key of the journey that holds the group. `survey_group`: key of the
     group that the survey's invitation and responses lie in. `namings`: facts that name the contact or survey.
+    `states`: states of the segment while it is under way; None once its fact is known.
     """
 
     fact: FactState | None = None
     journey: Key | None = None
     survey_group: Key | None = None
     namings: FactNamings | None = None
+    states: ContactHistory | None = None
 
     @property
     def is_shared(self) -> bool:

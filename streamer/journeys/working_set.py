@@ -20,6 +20,7 @@ from streamer.journeys.journey import (
     pack_record,
     unpack_record,
 )
+from streamer.journeys.state_history import AgentHistory, ContactHistory, pack_agent, unpack_agent
 
 SHARED_KINDS: Final = ("customer", "contact", "survey")
 """Kinds of ids that many may share."""
@@ -34,10 +35,11 @@ class DocumentsNotLoaded(Exception):  # noqa: N818 - it asks for more, nothing w
 
 
 class WorkingSet:
-    """Documents of one batch: identity records and journeys, by key.
+    """Documents of one batch: identity records, journeys and agents' histories, by key.
 
     `forget_before_ms`: contacts older than that are left out when a journey is loaded. Their counts stay in
-    the panes, but no event can change them any more.
+    the panes, but no event can change them any more. `live_floor_ms`: the same of agents' states, for agents
+    that nothing is known of after `silence_ms`.
 
     >>> from streamer.journeys.journey import contact_key, customer_key
     >>> call = contact_key("c1")
@@ -50,17 +52,23 @@ class WorkingSet:
     (set(), {})
     """
 
-    def __init__(self, forget_before_ms: int) -> None:
+    def __init__(self, forget_before_ms: int, live_floor_ms: int = 0, silence_ms: int = 0) -> None:
         self._forget_before_ms = forget_before_ms
+        self._live_floor_ms = live_floor_ms
+        self._silence_ms = silence_ms
         self.records: dict[Key, IdentityRecord] = {}
         self.journeys_before: dict[Key, Journey] = {}
         self.journeys_after: dict[Key, Journey] = {}
+        self.agents_before: dict[Key, AgentHistory | None] = {}
+        self.agents_after: dict[Key, AgentHistory | None] = {}
         self.changed_keys: set[Key] = set()
+        self.changed_segments: set[Key] = set()
+        """Keys of the records whose states changed."""
         self.ids_found_shared: Counter[str] = Counter()
         """Numbers of ids that were found to be shared, by SHARED_KINDS."""
 
     def __contains__(self, key: Key) -> bool:
-        return key in self.records or key in self.journeys_before
+        return key in self.records or key in self.journeys_before or key in self.agents_before
 
     def is_shared(self, key: Key) -> bool:
         """Tell whether this is the key of a shared id, as far as its document is loaded."""
@@ -73,8 +81,13 @@ class WorkingSet:
             record = unpack_record(packed)
             if record.namings is not None:
                 namings = record.namings.since(self._forget_before_ms)
-                record = IdentityRecord(record.fact, record.journey, record.survey_group, namings)
+                record = IdentityRecord(
+                    record.fact, record.journey, record.survey_group, namings, record.states
+                )
             self.records[key] = record
+        elif key[:1] == b"a":
+            agent = None if packed is None else unpack_agent(packed, self._live_floor_ms, self._silence_ms)
+            self.agents_before[key] = self.agents_after[key] = agent
         else:
             journey = Journey.unpacked(packed, self._forget_before_ms) if packed else Journey({})
             self.journeys_before[key] = self.journeys_after[key] = journey
@@ -94,12 +107,22 @@ class WorkingSet:
                 referenced_keys.add(record.survey_group)
         return {key for key in referenced_keys if key not in self}
 
+    def changed_agents(self) -> Iterable[tuple[Key, AgentHistory | None, AgentHistory]]:
+        """Yield the agents whose history changed: key, history before, history after."""
+        for key, after in self.agents_after.items():
+            before = self.agents_before[key]
+            if after is not before and after is not None:
+                yield key, before, after
+
     def writes(self) -> dict[Key, bytes | None]:
         """Return the changed documents by key, packed; None: delete the document."""
-        return {
-            key: pack_record(self.records[key]) if key[:1] == b"e" else self.journeys_after[key].packed()
-            for key in self.changed_keys
-        }
+        return {key: self._packed(key) for key in self.changed_keys}
+
+    def _packed(self, key: Key) -> bytes | None:
+        letter = key[:1]
+        if letter == b"e":
+            return pack_record(self.records[key])
+        return pack_agent(self.agents_after[key]) if letter == b"a" else self.journeys_after[key].packed()
 
 
 class Transaction:
@@ -117,12 +140,14 @@ class Transaction:
     1
     """
 
-    __slots__ = ("_documents", "_journeys", "_records", "ids_found_shared")
+    __slots__ = ("_agents", "_documents", "_journeys", "_records", "_segments", "ids_found_shared")
 
     def __init__(self, documents: WorkingSet) -> None:
         self._documents = documents
         self._records: dict[Key, IdentityRecord] = {}
         self._journeys: dict[Key, Journey] = {}
+        self._agents: dict[Key, AgentHistory] = {}
+        self._segments: set[Key] = set()
         self.ids_found_shared: list[str] = []
 
     def record(self, key: Key) -> IdentityRecord:
@@ -149,12 +174,32 @@ class Transaction:
     def set_journey(self, key: Key, journey: Key | None) -> None:
         """Record which journey a group lies in; None: in no journey."""
         record = self.record(key)
-        self._records[key] = IdentityRecord(record.fact, journey, record.survey_group, record.namings)
+        self._records[key] = IdentityRecord(
+            record.fact, journey, record.survey_group, record.namings, record.states
+        )
 
     def set_namings(self, key: Key, namings: FactNamings | None) -> None:
         """Record which facts name a contact or survey."""
         record = self.record(key)
-        self._records[key] = IdentityRecord(record.fact, record.journey, record.survey_group, namings)
+        self._records[key] = IdentityRecord(
+            record.fact, record.journey, record.survey_group, namings, record.states
+        )
+
+    def set_states(self, key: Key, states: ContactHistory | None) -> None:
+        """Record the states of a segment; None: it is not under way any more."""
+        record = self.record(key)
+        self._records[key] = IdentityRecord(
+            record.fact, record.journey, record.survey_group, record.namings, states
+        )
+        self._segments.add(key)
+
+    def agent(self, key: Key) -> AgentHistory | None:
+        if key not in self._documents.agents_after:
+            raise DocumentsNotLoaded([key])
+        return self._agents.get(key) or self._documents.agents_after[key]
+
+    def set_agent(self, key: Key, history: AgentHistory) -> None:
+        self._agents[key] = history
 
     def put_group(self, journey: Key, group: FactGroup) -> None:
         self._writable_journey(journey).groups[group.key] = group
@@ -187,4 +232,8 @@ class Transaction:
         documents.records.update(self._records)
         documents.journeys_after.update(self._journeys)
         documents.changed_keys.update(self._records, self._journeys)
+        if self._agents:
+            documents.agents_after.update(self._agents)
+            documents.changed_keys.update(self._agents)
+        documents.changed_segments |= self._segments
         documents.ids_found_shared.update(self.ids_found_shared)

@@ -2,12 +2,25 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import chain
 from typing import NamedTuple, Protocol
 
-from streamer.events.models import DIMENSIONS
+from streamer.events.counting_rules import HOUR
+from streamer.events.models import AGENT_STATES, DIMENSIONS
 from streamer.metrics.tally import BUCKETS, COUNTS, DURATIONS, FIRST_BUCKET, bucket_value
+from streamer.panes.agent_time import UNANSWERED, AgentProfile, TimeRows
+from streamer.panes.live_index import (
+    LiveAgent,
+    LiveContact,
+    add_agents,
+    add_contacts,
+    latest_limits,
+    merge_live,
+)
 from streamer.panes.pane_delta import FineRows, LongSums
 from streamer.panes.pane_keys import (
+    LIVE_AGENTS,
+    LIVE_CONTACTS,
     PANES_PER_HOUR,
     WIDTH,
     Cell,
@@ -39,9 +52,9 @@ class StoreState(NamedTuple):
 
 
 class CountDifference(NamedTuple):
-    """One count that differs. `time` is the pane's start (UTC, RFC 3339)."""
+    """One count that differs. `time` is the pane's start (UTC, RFC 3339); "" for what is live."""
 
-    family: Family
+    family: StoredFamily
     time: str
     group: str
     name: str
@@ -105,6 +118,72 @@ def diff_states(
                 family, first_pane, live.tallies(family, hour), rebuilt.tallies(family, hour)
             )
 
+    yield from _diff_agent_times(live, rebuilt, now_ms, retention_ms)
+    yield from _diff_live(live, rebuilt)
+
+
+def _diff_agent_times(
+    live: StoreState, rebuilt: StoreState, now_ms: int, retention_ms: int
+) -> Iterator[CountDifference]:
+    """Yield the rows of agents' time that one side has more often than the other."""
+    hours = {hour for family, hour in (*live.panes, *rebuilt.panes) if family == "time"}
+    for hour in sorted(hour for hour in hours if is_hour_kept(("time", hour), now_ms, retention_ms)):
+        live_rows, rebuilt_rows = (
+            _sum_time_rows(state.panes.get(("time", hour), ())) for state in (live, rebuilt)
+        )
+        for row in sorted(live_rows.keys() | rebuilt_rows.keys(), key=str):
+            if live_rows.get(row, 0) != rebuilt_rows.get(row, 0):
+                profile, state, reason, start_ms, length_ms = row
+                name = "offer unanswered" if state == UNANSWERED else AGENT_STATES[state]
+                yield CountDifference(
+                    "time",
+                    _format_ms(hour * HOUR + start_ms),
+                    f"agent {profile.agent_id}",
+                    f"{name} {reason or ''} for {length_ms / 1000:g} s",
+                    live_rows.get(row, 0),
+                    rebuilt_rows.get(row, 0),
+                )
+
+
+TimeRow = tuple[AgentProfile, int, str | None, int, int]
+
+
+def _sum_time_rows(deltas: Sequence[bytes]) -> Mapping[TimeRow, int]:
+    weights: dict[TimeRow, int] = {}
+    for delta in deltas:
+        for row, weight in TimeRows.unpacked(delta).amounts().items():
+            weights[row] = weights.get(row, 0) + weight
+    return {row: weight for row, weight in weights.items() if weight}
+
+
+def _diff_live(live: StoreState, rebuilt: StoreState) -> Iterator[CountDifference]:
+    """Yield the contacts and agents of which only one side has an entry, or both have different ones."""
+    contacts, rebuilt_contacts = map(add_contacts, _comparable_indexes(live, rebuilt, LIVE_CONTACTS))
+    agents, rebuilt_agents = map(add_agents, _comparable_indexes(live, rebuilt, LIVE_AGENTS))
+    for name, entries, rebuilt_entries in (
+        ("under way", contacts, rebuilt_contacts),
+        ("signed in", agents, rebuilt_agents),
+    ):
+        for key in sorted(entries.keys() | rebuilt_entries.keys()):
+            entry, rebuilt_entry = entries.get(key), rebuilt_entries.get(key)
+            if entry != rebuilt_entry:
+                sides = int(entry is not None), int(rebuilt_entry is not None)
+                yield CountDifference("live", "", _entry_name(entry or rebuilt_entry), name, *sides)
+
+
+def _comparable_indexes(live: StoreState, rebuilt: StoreState, pane_hour: PaneHour) -> Iterator[list[bytes]]:
+    """Yield both sides' deltas of an index, without what either would leave out as too old."""
+    sides = [[*state.panes.get(pane_hour, ())] for state in (live, rebuilt)]
+    limits = [latest_limits([*chain.from_iterable(sides)])] if any(sides) else []
+    for deltas in sides:
+        yield [merge_live([*deltas, *limits])] if limits else []
+
+
+def _entry_name(entry: LiveContact | LiveAgent | None) -> str:
+    if isinstance(entry, LiveAgent):
+        return f"agent {entry.agent_id}"
+    return "" if entry is None else f"contact {entry.contact_id}"
+
 
 def _diff_hour(
     family: Family, first_pane: int, live: HourTallies, rebuilt: HourTallies
@@ -114,14 +193,17 @@ def _diff_hour(
         if pane < first_pane:
             continue
         live_tally, rebuilt_tally = live.get((pane, group), no_counts), rebuilt.get((pane, group), no_counts)
-        start = datetime.fromtimestamp(pane * WIDTH[family] / 1000, UTC)
         for count_id in sorted(live_tally.keys() | rebuilt_tally.keys(), key=str):
             live_count, rebuilt_count = live_tally.get(count_id, 0), rebuilt_tally.get(count_id, 0)
             if live_count != rebuilt_count:
-                pane_time = f"{start:%Y-%m-%dT%H:%M:%SZ}"
+                pane_time = _format_ms(pane * WIDTH[family])
                 yield CountDifference(
                     family, pane_time, _group_name(group), _count_name(count_id), live_count, rebuilt_count
                 )
+
+
+def _format_ms(time_ms: int) -> str:
+    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _group_name(group: TallyGroup) -> str:

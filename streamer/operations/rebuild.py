@@ -103,6 +103,7 @@ class RebuildJob:
         records: KafkaRecordReader,
         progress: Progress,
         pseudonymizer: Pseudonymizer,
+        live_limits_ms: tuple[int, int],
     ) -> None:
         self._live, self._records, self._progress = live, records, progress
         self._task: TaskID = progress.add_task("counting again", total=None)
@@ -120,6 +121,7 @@ class RebuildJob:
             wall_clock_ms,
             pseudonymizer=pseudonymizer,
             names=records.names,
+            live_limits_ms=live_limits_ms,
         )
         self._begin_offsets: Mapping[Partition, int] = {}
         self._processors: dict[Partition, PartitionProcessor] = {}
@@ -339,7 +341,7 @@ async def run_rebuild(settings: Settings, yes: bool) -> int:
         progress = stack.enter_context(Progress(console=Console(stderr=True), transient=True))
         registry = RedisRegistry(store, settings.center)
         pseudonymizer = await retry_refused(lambda: load_pseudonymizer(registry, settings))
-        job = RebuildJob(live, staged, rules, records, progress, pseudonymizer)
+        job = RebuildJob(live, staged, rules, records, progress, pseudonymizer, settings.live_limits_ms())
         stack.push_async_callback(staged.discard)  # after the switch, the former generation is left over
         await job.open(begin_offsets)
         await job.catch_up()
@@ -424,7 +426,9 @@ def _print_report(
         click.echo(f"{comparison.total:,} counts differ; the first {len(comparison.examples)} are above")
     else:
         days = rules.retention_ms // DAY
-        click.echo(f"equal: every tally of the last 50 hours and, by hour, of the last {days} days")
+        click.echo(
+            f"equal: every tally of the last 50 hours and, by hour, of the last {days} days; all that is live"
+        )
     click.echo("plain counters (…_total) were not compared: they count arrivals and are kept as they are")
     return bool(comparison.total or lost_records)
 

@@ -13,8 +13,8 @@ import msgspec
 from streamer.journeys.journey import Key
 from streamer.panes.pane_delta import DeltaFormatError
 
-SLOW_CHANNELS: Final = frozenset({"email", "message", "task"})
-"""Channels whose contacts may take days."""
+QUICK_CHANNELS: Final = frozenset({"voice", "chat"})
+"""Channels whose contacts are over within hours; others may take days."""
 _CONTACTS_FORMAT: Final = b"\x01"
 _AGENTS_FORMAT: Final = b"\x02"
 """First byte of a delta: what it holds."""
@@ -51,7 +51,7 @@ class LiveContact(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def is_slow(self) -> bool:
-        return self.channel in SLOW_CHANNELS
+        return self.channel is not None and self.channel not in QUICK_CHANNELS
 
 
 class LiveAgent(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -90,7 +90,8 @@ E = TypeVar("E", LiveContact, LiveAgent)
 class LiveDelta(msgspec.Struct, Generic[E], array_like=True):
     """Entries of documents that changed, by their key; None: no longer live.
 
-    `forget_before_ms`: entries older than that are forgotten; in the second place those of slow channels.
+    `forget_before_ms`: entries older than that are forgotten; in the second place contacts that
+    may take days.
     """
 
     forget_before_ms: tuple[int, int]
@@ -175,11 +176,22 @@ def merge_live(packed: Sequence[bytes]) -> bytes:
     return pack_agents(*_merge_deltas([*map(unpack_agents, packed)]))
 
 
-def _merge_deltas(deltas: Sequence[LiveDelta[E]]) -> tuple[dict[Key, E | None], tuple[int, int]]:
-    """Return what is left of the entries, and the latest limits: clocks of workers differ."""
-    limits = (
+def latest_limits(packed: Sequence[bytes]) -> bytes:
+    """Return a delta without entries, by which what any of these would forget is forgotten."""
+    if packed[0][:1] == _CONTACTS_FORMAT:
+        return pack_contacts({}, _latest_limits([*map(unpack_contacts, packed)]))
+    return pack_agents({}, _latest_limits([*map(unpack_agents, packed)]))
+
+
+def _latest_limits(deltas: Sequence[LiveDelta[E]]) -> tuple[int, int]:
+    return (
         max(delta.forget_before_ms[0] for delta in deltas),
         max(delta.forget_before_ms[1] for delta in deltas),
     )
+
+
+def _merge_deltas(deltas: Sequence[LiveDelta[E]]) -> tuple[dict[Key, E | None], tuple[int, int]]:
+    """Return what is left of the entries, and the latest limits: clocks of workers differ."""
+    limits = _latest_limits(deltas)
     entries = _add_deltas(deltas, {})
     return {key: entry for key, entry in entries.items() if entry.latest_ms >= limits[entry.is_slow]}, limits

@@ -11,8 +11,9 @@ from streamer.events.models import DIMENSIONS
 from streamer.journeys.journey import Key
 from streamer.metrics.counters import merge_counters
 from streamer.metrics.tally import NUMBER, NUMBERS
-from streamer.panes.agent_time import merge_time
+from streamer.panes.agent_time import AgentInterval, TimeRows, cut_at_hours, merge_time
 from streamer.panes.fold import CommitDelta, CountRow
+from streamer.panes.group_times import GroupTimes
 from streamer.panes.integers import Integers, pack_integers, sum_by_index, unique_codes
 from streamer.panes.live_index import merge_live
 from streamer.panes.pane_delta import (
@@ -101,6 +102,7 @@ class Rollup:
         self._groupings: tuple[Grouping, ...] = groupings(pairs)
         self._agent = self._groupings.index(("agent",))
         self._dimensions = [[DIMENSIONS.index(name) for name in by] for by in self._groupings]
+        self._times = GroupTimes(self._groupings)
 
     def deltas(self, delta: CommitDelta, oldest_pane: int = 0) -> dict[PaneHour, bytes]:
         """Return the packed deltas by family and hour.
@@ -116,6 +118,21 @@ class Rollup:
         for hour, table in self._hourly_sums(batch):
             deltas["long", hour] = table.packed()
         return deltas
+
+    def add_times(
+        self,
+        deltas: dict[PaneHour, bytes],
+        weighted: Iterable[tuple[AgentInterval, int]],
+        oldest_pane: int = 0,
+    ) -> None:
+        """Add agents' intervals, each with its weight, to the packed deltas: their rows, from the hour of the
+        10 s pane `oldest_pane` on, and their sums by group row."""
+        for hour, pieces in cut_at_hours(weighted).items():
+            if hour >= oldest_pane // PANES_PER_HOUR:
+                deltas["time", hour] = TimeRows.from_intervals(hour, pieces).packed()
+            sums = self._times.sums(pieces).packed()
+            known_sums = deltas.get(("long", hour))
+            deltas["long", hour] = sums if known_sums is None else merge_long([known_sums, sums])
 
     def _hourly_sums(self, batch: FineRows) -> Iterable[tuple[int, LongSums]]:
         """Yield the sums of each hour, all computed at once.

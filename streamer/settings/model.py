@@ -129,6 +129,15 @@ class Settings(BaseSettings):
     service_level_formula: Formula = "negative"
     """Treatment of abandoned segments in the service level: see `service_level_ratio` in the metrics.
     Changing it asks for a rebuild."""
+    agent_silence: Annotated[Duration, Field(ge=timedelta(minutes=1))] = timedelta(hours=12)
+    """Time after which nothing is known of an agent who was not heard of: not available, and no longer
+    counted. Where a source says how often it repeats an agent's state, three of these times hold instead.
+    Changing it asks for a rebuild."""
+    live_limit: Duration = timedelta(hours=4)
+    """Time that a contact by voice or chat waits, or is handled, at most. Beyond it the contact is no longer
+    shown, but counted as lost: its end was never sent."""
+    live_limit_slow: Duration = timedelta(days=7)
+    """The same of contacts by all other channels."""
     survey_response_delay: Duration = timedelta(hours=24)
     """Age of the surveys that `response_ratio` counts: its window ends so long before, so that every
     customer had that long to answer."""
@@ -280,7 +289,12 @@ class Settings(BaseSettings):
             dimension_pairs=tuple(sorted(tuple(pair.split(",")) for pair in self.dimension_pairs)),
             customer_key=self.customer_key
             or max(self.customer_keys, key=_key_id_order, default=CENTER_KEY_ID),
+            agent_silence_ms=duration_ms(self.agent_silence),
         )
+
+    def live_limits_ms(self) -> tuple[int, int]:
+        """Return the time in ms after which a contact under way is lost: by voice or chat, and by others."""
+        return duration_ms(self.live_limit), duration_ms(self.live_limit_slow)
 
     def target(self, metric: str, queue: str | None = None) -> float | None:
         """Return the target of a metric: that of the queue, else that of [targets], else the default. Which

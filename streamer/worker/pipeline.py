@@ -10,20 +10,31 @@ import asyncio
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Final, Protocol
 
 import structlog
 
-from streamer.events.counting_rules import HOUR, CountingRules
+from streamer.events.counting_rules import DAY, HOUR, CountingRules
 from streamer.events.decoding import KafkaRecord, decode
 from streamer.events.models import Event, RejectedEvent
 from streamer.events.topic_names import CONTRACT_NAMES, TopicNames
 from streamer.journeys.apply import PlannedEvent, apply, is_forgotten
 from streamer.journeys.journey import Key
+from streamer.journeys.state_history import LIVE_HORIZON_MS, SLOW_HORIZON_MS
 from streamer.journeys.working_set import DocumentsNotLoaded, WorkingSet
 from streamer.metrics.counters import pack_counters
 from streamer.panes.fold import CommitDelta, add_delta
-from streamer.panes.pane_keys import COUNTERS, ORDERED_FAMILIES, PaneHour, oldest_pane
+from streamer.panes.live_fold import agent_delta, live_agent, live_contact
+from streamer.panes.live_index import pack_agents, pack_contacts
+from streamer.panes.pane_keys import (
+    COUNTERS,
+    LIVE_AGENTS,
+    LIVE_CONTACTS,
+    ORDERED_FAMILIES,
+    PaneHour,
+    oldest_pane,
+)
 from streamer.panes.rollup import MERGE, Rollup
 from streamer.privacy.pseudonyms import NO_PSEUDONYMS, Pseudonymizer
 from streamer.runtime.clock import Clock, StoreClock
@@ -47,6 +58,8 @@ from streamer.worker.log_identity import record_checkpoint
 COMMIT_EVENTS: Final = 1000
 BYTES_BETWEEN_PAUSES: Final = 2_048
 """Bytes of values decoded between two pauses for the event loop: half a long comment, or some calls."""
+LIVE_LIMITS_MS: Final = (4 * HOUR, 7 * DAY)
+"""Time after which contacts under way are lost: by voice or chat, and by other channels."""
 HOURS_PER_COMPACTION: Final = 2
 """Few, since counting goes on meanwhile."""
 COMPACT_ORDERED_FROM_DELTAS: Final = 64
@@ -100,11 +113,13 @@ class ProcessingContext:
         *,
         pseudonymizer: Pseudonymizer = NO_PSEUDONYMS,
         names: TopicNames = CONTRACT_NAMES,
+        live_limits_ms: tuple[int, int] = LIVE_LIMITS_MS,
     ) -> None:
         self.store = store
         self.rules = rules
         self.pseudonymizer = pseudonymizer
         self.names = names
+        self.live_limits_ms = live_limits_ms
         self.dead_letters = dead_letters
         self.observer = observer
         self.clock = StoreClock(store.time_ms, own_clock)
@@ -148,6 +163,31 @@ class ProcessingContext:
         earliest_ms = min([self.watermark_ms, *(record.timestamp for record in records)])
         return earliest_ms - 2 * self.rules.horizon_ms - 2 * self.rules.fcr_ms
 
+    def live_floor_ms(self, records: Sequence[KafkaRecord]) -> int:
+        """Return the time before which agents' states change nothing any more, to an hour: the live horizon
+        before the earlier of watermark and records."""
+        earliest_ms = min([self.watermark_ms, *(record.timestamp for record in records)])
+        return (earliest_ms - LIVE_HORIZON_MS) // HOUR * HOUR
+
+    def live_deltas(self, documents: WorkingSet) -> dict[PaneHour, bytes]:
+        """Return the changes of the live index. Contacts that are long lost, and agents not heard of for the
+        retention, are left out of it when it is merged."""
+        deltas: dict[PaneHour, bytes] = {}
+        now_ms, silence_ms = self.clock(), self.rules.agent_silence_ms
+        if documents.changed_segments:
+            contacts = {
+                key: live_contact(documents.records[key].states) for key in documents.changed_segments
+            }
+            quick_ms, slow_ms = self.live_limits_ms
+            deltas[LIVE_CONTACTS] = pack_contacts(
+                contacts, (now_ms - quick_ms - LIVE_HORIZON_MS, now_ms - slow_ms - SLOW_HORIZON_MS)
+            )
+        agents = {key: live_agent(after, silence_ms) for key, _, after in documents.changed_agents()}
+        if agents:
+            forget_before_ms = now_ms - self.rules.retention_ms
+            deltas[LIVE_AGENTS] = pack_agents(agents, (forget_before_ms, forget_before_ms))
+        return deltas
+
 
 def decode_batch(
     context: ProcessingContext, partition: Partition, records: Iterable[KafkaRecord]
@@ -190,7 +230,11 @@ class UnitOfWork:
     def _reset(self) -> None:
         """Start over with nothing applied; loaded documents stay."""
         context = self._context
-        self._documents = WorkingSet(context.forget_before_ms(self._records))
+        self._documents = WorkingSet(
+            context.forget_before_ms(self._records),
+            context.live_floor_ms(self._records),
+            context.rules.agent_silence_ms,
+        )
         for key, value in self._loaded.items():
             self._documents.load(key, value)
         self._counters = ArrivalCounters(self._partition.topic)
@@ -247,6 +291,12 @@ class UnitOfWork:
         delta = CommitDelta.empty()
         for key, previous in documents.journeys_before.items():
             add_delta(delta, key, previous, documents.journeys_after[key], context.rules)
+        deltas = context.rollup.deltas(delta, context.oldest_pane()) | context.live_deltas(documents)
+        intervals = chain.from_iterable(
+            agent_delta(before, after, context.rules.agent_silence_ms)
+            for _, before, after in documents.changed_agents()
+        )
+        context.rollup.add_times(deltas, intervals, context.oldest_pane())
         for kind, amount in documents.ids_found_shared.items():
             self._counters.add(*SHARED_ID_COUNTERS[kind], amount=amount)
         return Commit(
@@ -257,8 +307,7 @@ class UnitOfWork:
             version=version,
             reads=self._loaded.keys(),
             writes=documents.writes(),
-            deltas=context.rollup.deltas(delta, context.oldest_pane())
-            | {COUNTERS: context.pack_counters(self._counters.by_name())},
+            deltas=deltas | {COUNTERS: context.pack_counters(self._counters.by_name())},
             later_versions=later_versions,
         )
 

@@ -67,6 +67,7 @@ async def run_worker(settings: Settings) -> int:
             wall_clock_ms,
             pseudonymizer=pseudonymizer,
             names=settings.kafka.names,
+            live_limits_ms=settings.live_limits_ms(),
         )
         assigned = AssignedPartitions(context, logs)
         forgotten = ForgottenCustomersSync(pseudonymizer, store, registry)

@@ -15,7 +15,7 @@ OTHER_RULES = (
     b'"service_level":{"within_ms":30000,"short_ms":4000,"formula":"positive"},"queues":{'
     b'"billing":{"within_ms":30000,"short_ms":3000,"formula":"positive"},'
     b'"vip":{"within_ms":10000,"short_ms":4000,"formula":"ignore"}},'
-    b'"pairs":[["queue","channel"],["site","team"]],"customer_key":"10"}'
+    b'"pairs":[["queue","channel"],["site","team"]],"customer_key":"10","agent_silence_ms":7200000}'
 )
 OTHER_SETTINGS = {
     "horizon": "30d",
@@ -34,6 +34,7 @@ OTHER_SETTINGS = {
         "vip": {"service_level": "10s", "service_level_formula": "ignore"},
         "billing": {"short_abandon": "3s"},
     },
+    "agent_silence": "2h",
     "customer_keys": {"9": "k" * 32, "10": "l" * 32},
 }
 
@@ -52,3 +53,12 @@ def test_every_setting_that_changes_numbers_is_stored_under_the_bytes_it_always_
 def test_a_difference_is_described_by_the_name_of_the_setting_not_the_stored_one() -> None:
     configured = encode_rules(CountingRules(shared_id_limit=7))
     assert diff_rules(DEFAULT_RULES, configured) == ["shared_id_limit: stored 500, set 7"]
+
+
+def test_a_store_of_before_a_rule_existed_has_its_default() -> None:
+    assert diff_rules(DEFAULT_RULES, encode_rules(CountingRules(agent_silence_ms=1))) == [
+        "agent_silence_ms: stored 43200000, set 1"
+    ]
+    assert diff_rules(encode_rules(CountingRules(agent_silence_ms=1)), DEFAULT_RULES) == [
+        "agent_silence_ms: stored 1, set 43200000"
+    ]
