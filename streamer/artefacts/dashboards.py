@@ -28,6 +28,7 @@ from streamer.artefacts import exported_metrics, promql, service_config
 from streamer.artefacts.panels import DATASOURCE, Panel
 from streamer.events.models import DIMENSIONS
 from streamer.metrics.catalogue import Metric
+from streamer.panes.windows import NOW
 from streamer.settings import Settings
 
 FILTER_DIMENSIONS: Final = ("queue", "team", "channel")
@@ -43,6 +44,8 @@ CHOSEN_GROUPS: Final = {name: f'=~"${name}|"' for name in FILTER_DIMENSIONS}
 """Matchers: the chosen values, or no value, for series without such a label."""
 GROUP_LABELS: Final = {"window": "$window", "by": "$by"}
 CENTER_LABELS: Final = {"window": "$window", **promql.ALL_GROUPS}
+NOW_LABELS: Final = {"window": NOW}
+"""The labels that metrics of now have in place of a chosen window."""
 
 _STAT_VARIABLES: Final = {"mean": "stat", "own": "formula"}
 """The variable that selects a metric's stat, by the metric's default stat."""

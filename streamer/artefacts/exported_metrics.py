@@ -1,18 +1,18 @@
 """Select the metrics, windows, targets and names that Prometheus and Grafana get from the settings."""
 
 from streamer.metrics.catalogue import CATALOGUE, Metric, WindowSpans
-from streamer.panes.windows import window_length_ms
+from streamer.panes.windows import NOW, is_read_over
 from streamer.settings import Settings
 
 
 def exported_metrics(settings: Settings) -> list[Metric]:
-    """List the metrics that have data in at least one exported window."""
+    """List the metrics of now, and those that have data in at least one exported window."""
     rules = settings.counting_rules()
     spans = WindowSpans(
         rules.fcr_ms, rules.horizon_ms, round(settings.survey_response_delay.total_seconds() * 1000)
     )
-    lengths = [window_length_ms(window) for window in settings.export_windows]
-    return [m for m in CATALOGUE.values() if any(m.windows.allows(ms, spans) for ms in lengths)]
+    windows = (NOW, *settings.export_windows)
+    return [m for m in CATALOGUE.values() if any(is_read_over(m.windows, name, spans) for name in windows)]
 
 
 def default_window(settings: Settings) -> str:

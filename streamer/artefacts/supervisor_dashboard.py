@@ -15,7 +15,7 @@ from streamer.artefacts.dashboards import (
     DashboardSection,
 )
 from streamer.artefacts.metric_display import FieldScale
-from streamer.artefacts.panels import PanelQuery, override_properties
+from streamer.artefacts.panels import Panel, PanelQuery, override_properties
 from streamer.metrics.catalogue import Metric
 from streamer.settings import Settings
 
@@ -40,22 +40,38 @@ def supervisor_page(settings: Settings) -> DashboardPage:
         "Every exported metric, of the chosen groups and of the whole center.",
         [dashboards.window_variable(settings), *groups, *dashboards.stat_variables(metrics)],
         [
-            DashboardSection("Now, by $by", [_alerts_panel(), _groups_panel(metrics, settings)]),
+            DashboardSection("Now, by $by", _now_panels(metrics, settings)),
             *_metric_sections(metrics, settings),
         ],
         annotated=True,
     )
 
 
+def _now_panels(metrics: list[Metric], settings: Settings) -> list[Panel]:
+    """Return the alerts, who waits and who is free, and the figures of the chosen window."""
+    live_metrics = [metric for metric in metrics if metric.windows.now]
+    other_metrics = [metric for metric in metrics if not metric.windows.now]
+    return [_alerts_panel(), _live_panel(live_metrics, settings), _groups_panel(other_metrics, settings)]
+
+
 def _metric_sections(metrics: list[Metric], settings: Settings) -> Iterator[DashboardSection]:
+    live_metrics = [metric for metric in metrics if metric.windows.now]
+    yield DashboardSection(
+        "Who waits, who is free", [_trend_panel(metric, settings) for metric in live_metrics]
+    )
     for title, units in _UNITS_OF_SECTION.items():
-        trend_panels = [_trend_panel(metric, settings) for metric in metrics if metric.unit in units]
+        trend_panels = [
+            _trend_panel(metric, settings)
+            for metric in metrics if metric.unit in units and not metric.windows.now
+        ]  # fmt: skip
         if trend_panels:
             yield DashboardSection(title, trend_panels)
 
 
 def _trend_panel(metric: Metric, settings: Settings) -> timeseries.Panel:
     stat, min_support = dashboards.chosen_stat_label(metric), settings.min_sample
+    if metric.windows.now:
+        stat = dashboards.NOW_LABELS
     groups = PanelQuery(
         promql.supported_value(metric, GROUP_LABELS | stat, min_support, CHOSEN_GROUPS), LEGEND
     )
@@ -85,28 +101,46 @@ def _alerts_panel() -> statetimeline.Panel:
     return panel.mappings(panels.word_mappings(values))
 
 
+def _live_panel(metrics: list[Metric], settings: Settings) -> table.Panel:
+    panel = _metrics_table(metrics, dashboards.NOW_LABELS, settings)
+    panel.title("Who waits, who is free")
+    return panel.description(
+        "As of now, whatever window is chosen. Agents count in each queue they serve. No data: no source "
+        "sends states of contacts or agents."
+    )
+
+
 def _groups_panel(metrics: list[Metric], settings: Settings) -> table.Panel:
     table_metrics = [
         metric for metric in metrics if metric.unit == "count" or settings.target(metric.name) is not None
     ]
-    min_support = settings.min_sample
+    panel = _metrics_table(table_metrics, {}, settings).title("Groups")
+    return panel.description("Metrics with a target, and counts; the panels below describe each.")
+
+
+def _metrics_table(
+    table_metrics: list[Metric], more_labels: dict[str, str], settings: Settings
+) -> table.Panel:
+    """Return a table with a row for each chosen group and a column for each metric."""
     queries = [
         PanelQuery(
-            "max by ($by) "
-            f"({promql.supported_value(m, GROUP_LABELS | promql.stat_label(m), min_support, CHOSEN_GROUPS)})",
-            ref=m.name,
+            f"max by ($by) ({_group_value(metric, promql.stat_label(metric) | more_labels, settings)})",
+            ref=metric.name,
         )
-        for m in table_metrics
+        for metric in table_metrics
     ]
     panel = panels.table_panel(
         queries, {f"Value #{metric.name}": metric_display.metric_title(metric) for metric in table_metrics}
     )
-    panel.title("Groups").datasource(panels.DATASOURCE).no_value(panels.NO_DATA)
-    panel.description("Metrics with a target, and counts; the panels below describe each.")
+    panel.datasource(panels.DATASOURCE).no_value(panels.NO_DATA)
     panel.mappings(panels.value_mappings(exported_metrics.display_names(settings)))
     for metric in table_metrics:
         panel.override_by_name(metric_display.metric_title(metric), _column_properties(metric, settings))
     return panel
+
+
+def _group_value(metric: Metric, labels: dict[str, str], settings: Settings) -> str:
+    return promql.supported_value(metric, GROUP_LABELS | labels, settings.min_sample, CHOSEN_GROUPS)
 
 
 def _column_properties(metric: Metric, settings: Settings) -> panels.Properties:

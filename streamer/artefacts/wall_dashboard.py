@@ -1,5 +1,7 @@
 """Build the wall dashboard: the views' tiles as numbers, over time, and by group."""
 
+from typing import Final
+
 from grafana_foundation_sdk.builders import bargauge, stat, timeseries
 
 from streamer.artefacts import dashboards, exported_metrics, metric_display, panels, promql
@@ -15,6 +17,16 @@ from streamer.artefacts.panels import PanelQuery, override_properties
 from streamer.metrics.catalogue import CATALOGUE, Metric
 from streamer.settings import Settings, ViewSettings
 
+LIVE_METRICS: Final = (
+    "waiting",
+    "longest_wait_seconds",
+    "in_progress",
+    "agents_available",
+    "agents_busy",
+    "agents_away",
+)
+"""Metrics of now in the first row."""
+
 
 def wall_page(settings: Settings) -> DashboardPage:
     tiles = _tile_metrics(settings)
@@ -28,6 +40,9 @@ def wall_page(settings: Settings) -> DashboardPage:
             *dashboards.filter_variables(),
         ],
         [
+            DashboardSection(
+                "Now", [_number_panel(CATALOGUE[name], None, settings) for name in LIVE_METRICS]
+            ),
             *(_view_section(name, view, settings) for name, view in settings.all_views().items()),
             DashboardSection(
                 "The last hours, with 95 % intervals", [_trend_panel(metric, settings) for metric in tiles]
@@ -55,6 +70,8 @@ def _view_section(name: str, view: ViewSettings, settings: Settings) -> Dashboar
 
 def _number_panel(metric: Metric, queue: str | None, settings: Settings) -> stat.Panel:
     labels = {"window": "$window", "by": "queue", "queue": queue} if queue else CENTER_LABELS
+    if metric.windows.now:
+        labels = labels | dashboards.NOW_LABELS
     expr = promql.supported_value(metric, labels | promql.stat_label(metric), settings.min_sample)
     panel = panels.apply_metric(panels.number_panel([PanelQuery(expr, queue or "")]), metric, settings)
     panel.thresholds(metric_display.target_thresholds(metric.better, settings.target(metric.name, queue)))

@@ -29,6 +29,7 @@ from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.counters import COUNTER_SEPARATOR, OTHER
 from streamer.metrics.tally import HANDLE_LIMITS_S
 from streamer.panes.pane_keys import ALL, FINE_MS, groupings
+from streamer.panes.windows import NOW
 from streamer.readings import suppression
 from streamer.readings.pauses import Pause, no_pause, with_pauses
 from streamer.readings.query import MetricQuery, Reading, dimension_values
@@ -52,7 +53,7 @@ LabelledValues = dict[tuple[str, ...], float]
 
 
 class ExportSelection(NamedTuple):
-    """The windows to export, and whether to export agents."""
+    """The windows to export beside what is going on now, and whether to export agents."""
 
     windows: tuple[str, ...]
     agents: bool
@@ -111,7 +112,11 @@ def take_snapshot(
     if not _is_fresh(data_age_s):
         return empty_snapshot
     return _add_readings(
-        empty_snapshot, reader, MetricQuery(now=now_ms, windows=export.windows, stat="*"), export, pause
+        empty_snapshot,
+        reader,
+        MetricQuery(now=now_ms, windows=(NOW, *export.windows), stat="*"),
+        export,
+        pause,
     )
 
 
@@ -210,12 +215,12 @@ def _exported_groupings(reader: MetricsReader, export: ExportSelection) -> list[
 
 
 def _series_values(reading: Reading, shortened: Sequence[str] = ()) -> dict[str, float]:
-    """Return the values exported of a reading: value, lower, upper, support. `shortened` groupings export no
-    support of counts."""
+    """Return the values exported of a reading: value, lower, upper, support. Counts of `shortened` groupings,
+    and those of now, are exported without their support, which is the same."""
     if reading.value is None:
         return {}
     fields = {"value": reading.value, "lower": reading.lower, "upper": reading.upper}
-    if reading.unit != "count" or reading.by not in shortened:
+    if reading.unit != "count" or not (reading.window == NOW or reading.by in shortened):
         fields["support"] = reading.support
     return {field: value for field, value in fields.items() if value is not None}
 

@@ -18,6 +18,7 @@ from streamer.readings.prometheus import (
 )
 from streamer.readings.query import MetricQuery, Reading
 from streamer.readings.reader import MetricsReader
+from tests.readings.live_center import agent, contact, live_deltas
 from tests.readings.small_center import NOW, SETTINGS, SmallCenter, answered, cell, new_reader, pane
 
 GAUGES = [
@@ -144,6 +145,27 @@ async def test_a_metric_has_value_interval_and_support() -> None:
     assert value(samples, "cx_handle_time_seconds_support", window="1h", by="all", stat="p90") == 1
     assert value(samples, "cx_service_level_ratio", window="1h", by="all", stat="negative") is None
     assert value(samples, "cx_nps_score", window="1h", by="queue", queue="sales") is None
+
+
+async def test_what_is_going_on_now_is_exported_beside_the_windows() -> None:
+    center = await small_center()
+    live = live_deltas([contact("queued", 5), contact("offered", 25)], [agent("ann")])
+    await center.add({}, more=live)
+    samples = parsed(PrometheusExporter(await new_reader(center)).render(EXPORT, NOW))
+    assert value(samples, "cx_waiting", window="now", by="all") == 2
+    assert value(samples, "cx_waiting", window="now", by="queue", queue="billing") == 2
+    assert value(samples, "cx_waiting", window="now", by="queue", queue="sales") == 0
+    assert value(samples, "cx_longest_wait_seconds", window="now", by="all") == 25
+    assert value(samples, "cx_longest_wait_seconds_support", window="now", by="all") == 2
+    assert value(samples, "cx_agents_available", window="now", by="queue", queue="billing") == 1
+    assert value(samples, "cx_available_seconds", window="15m", by="all") == 60
+    assert value(samples, "cx_service_level_ratio", window="1h", by="all", stat="with_waiting") == 0
+    assert not [sample for sample in samples if sample.name == "cx_waiting_support"]  # equal to the value
+
+
+async def test_without_states_no_figure_of_now_is_exported() -> None:
+    samples = parsed(PrometheusExporter(await small_reader()).render(EXPORT, NOW))
+    assert not [sample for sample in samples if sample.labels.get("window") == "now"]
 
 
 async def test_agents_are_exported_only_if_asked() -> None:
