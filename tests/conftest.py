@@ -37,6 +37,14 @@ NOT_PYTHON = {
 """Markers of tests that need programs which pip cannot install."""
 
 
+ONE_CHOICE = {
+    "apache": "Apache Kafka and Redis (--parts apache)",
+    "embedded": "the embedded broker and store",
+}
+"""Markers of tests that run with one choice of parts. Whole trials take half a minute of both cores: those of
+faults, privacy, incidents and rebuilds are made on what a center runs, those of data on the quicker parts."""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--parts",
@@ -50,7 +58,8 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.register_profile("unhurried", deadline=None)  # no time is ever asserted
     settings.load_profile("unhurried")
     config.addinivalue_line("markers", "parts: needs a server; set by itself on tests that ask for one")
-    config.addinivalue_line("markers", "apache: needs Apache Kafka itself; runs with --parts apache")
+    for marker, on in ONE_CHOICE.items():
+        config.addinivalue_line("markers", f"{marker}: runs on {on} alone: others cannot or show no more")
     for marker, needs in NOT_PYTHON.items():
         config.addinivalue_line("markers", f"{marker}: {needs}; runs with -m {marker}")
 
@@ -67,8 +76,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if "parts" in getattr(item, "fixturenames", ()):
             item.add_marker("parts")
-    if config.getoption("--parts") != "apache":
-        _deselect(config, items, "apache")
+    for marker in ONE_CHOICE.keys() - {config.getoption("--parts")}:
+        _deselect(config, items, marker)
     for marker in NOT_PYTHON:
         if marker not in config.option.markexpr:
             _deselect(config, items, marker)

@@ -253,6 +253,7 @@ def test_the_forms_of_a_secret_are_found_in_what_holds_it() -> None:
         assert any(form in written for form in forms(ANA)), written
 
 
+@pytest.mark.apache
 async def test_nothing_that_was_written_tells_who_the_customers_are(run: Run) -> None:
     sought = {form: secret for secret in SECRETS for form in forms(secret)}
     places, pseudonyms, comments = 0, 0, 0
@@ -269,6 +270,7 @@ async def test_nothing_that_was_written_tells_who_the_customers_are(run: Run) ->
     assert comments > 3
 
 
+@pytest.mark.apache
 async def test_a_forgotten_customer_is_gone_everywhere_and_no_reading_moves(run: Run) -> None:
     async with httpx.AsyncClient() as client:
 

@@ -26,6 +26,7 @@ from tests.parts.broker import Broker
 from tests.real_data import Row, tables
 
 WITHIN_S, SHORT_S = 20, 5
+pytestmark = pytest.mark.apache
 TODAY = time.time_ns() // 1_000_000 // DAY * DAY
 YESTERDAY = TODAY - DAY
 Event = tuple[int, Mapping[str, Any]]

@@ -79,6 +79,7 @@ async def test_equal_numbers_take_the_place_of_the_live_ones_while_events_come(
     assert len(await generations(trial)) == 1
 
 
+@pytest.mark.apache
 async def test_a_tally_that_is_not_what_kafka_says_is_named_and_replaced_only_on_demand(
     trial: Trial, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -125,6 +126,7 @@ async def falsified(trial: Trial, good: object) -> tuple[str, int, str]:
     return place
 
 
+@pytest.mark.apache
 async def test_other_rules_take_force_on_demand_and_end_the_workers_that_count_by_the_former(
     trial: Trial, capsys: pytest.CaptureFixture[str]
 ) -> None:

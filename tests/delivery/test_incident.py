@@ -11,6 +11,7 @@ from tests.delivery.survey_answers import QUEUE, corrected, several, weeks
 from tests.parts.broker import Broker
 from tests.parts.redis_server import RedisServer
 
+pytestmark = pytest.mark.apache
 NPS = AlertPlace("nps-drop", QUEUE)
 RULES = {"nps-drop": {"keep_firing_for": "2s"}}
 BAD, GOOD = 15, 200

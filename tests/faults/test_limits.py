@@ -2,6 +2,8 @@
 
 import resource
 
+import pytest
+
 from tests.faults.trial import Trial
 from tests.faults.worker import said
 from tests.parts.tcp_proxy import TcpProxy
@@ -25,6 +27,7 @@ main(sys.argv[1:])
 """
 
 
+@pytest.mark.apache
 async def test_a_worker_without_file_handles_waits_and_counts_on_when_it_has_some(trial: Trial) -> None:
     async with TcpProxy(trial.redis.port) as proxy:
         worker = trial.worker(redis=trial.redis.url.replace(f":{trial.redis.port}/", f":{proxy.port}/"))
@@ -41,6 +44,7 @@ async def test_a_worker_without_file_handles_waits_and_counts_on_when_it_has_som
         assert not said(worker, "Traceback")
 
 
+@pytest.mark.apache
 async def test_a_batch_that_finds_no_memory_ends_the_worker_with_a_line(trial: Trial) -> None:
     first = trial.worker(program=("-c", MEMORY_ERROR_AT_A_BATCH))
     async with trial.load(per_s=150):

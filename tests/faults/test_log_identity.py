@@ -17,6 +17,7 @@ from tests.faults.trial import Trial
 from tests.faults.worker import Worker, said
 
 
+@pytest.mark.apache
 async def test_topics_made_anew_under_a_stopped_worker_are_recognized_and_counted(trial: Trial) -> None:
     worker = trial.worker()
     async with trial.load(per_s=300):
@@ -32,6 +33,7 @@ async def test_topics_made_anew_under_a_stopped_worker_are_recognized_and_counte
     assert_said_once(worker, before)
 
 
+@pytest.mark.apache
 async def test_logs_that_start_over_under_a_running_worker_are_recognized_and_counted(trial: Trial) -> None:
     worker = trial.worker()
     async with trial.load(per_s=300):

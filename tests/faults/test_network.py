@@ -65,6 +65,7 @@ async def bear(trial: Trial, proxy: TcpProxy, faults: Sequence[Fault]) -> None:
     await trial.settle()
 
 
+@pytest.mark.apache
 async def test_after_each_fault_of_the_network_to_redis_everything_is_counted_once(trial: Trial) -> None:
     async with TcpProxy(trial.redis.port) as proxy:
         trial.worker(redis=trial.redis.url.replace(f":{trial.redis.port}/", f":{proxy.port}/"))

@@ -4,9 +4,12 @@ import asyncio
 import os
 import signal
 
+import pytest
+
 from tests.faults.trial import Trial
 from tests.parts.broker import Broker
 
+pytestmark = pytest.mark.apache
 SESSION_S = 3
 OUTAGE_S = os.environ.get("STREAMER_TEST_OUTAGE_S")
 

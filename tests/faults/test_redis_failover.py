@@ -41,6 +41,7 @@ async def opened(
         await trial.close()
 
 
+@pytest.mark.apache
 async def test_a_replica_promoted_behind_is_counted_up_to_date_again(
     broker: Broker, parts: Parts, center: str, tmp_path: Path
 ) -> None:
@@ -97,6 +98,7 @@ async def test_worker_and_server_follow_sentinel_to_the_new_primary(
         assert redis.primary.password not in worker.log() + server.log()
 
 
+@pytest.mark.apache
 async def test_a_worker_counts_on_while_its_slot_moves_to_another_node(
     broker: Broker, parts: Parts, center: str, tmp_path: Path
 ) -> None:

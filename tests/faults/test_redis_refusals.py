@@ -121,6 +121,7 @@ def fresh_redis(parts: Parts) -> Iterator[RedisServer]:
         run(server.close())
 
 
+@pytest.mark.apache
 async def test_a_worker_waits_through_every_refusal_says_why_and_counts_all_once(trial: Trial) -> None:
     port = free_port()
     worker = trial.worker(metrics_port=str(port))
@@ -147,6 +148,7 @@ def file_size(folder: Path) -> int:
     return file.stat().st_size
 
 
+@pytest.mark.apache
 async def test_an_error_that_does_not_pass_ends_a_worker_with_one_line(trial: Trial) -> None:
     """A password that is changed, and keys of another program."""
     redis, password = trial.redis, trial.redis.password

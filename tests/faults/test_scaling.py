@@ -4,10 +4,13 @@ import asyncio
 from itertools import combinations
 from urllib.request import urlopen
 
+import pytest
+
 from tests.faults.trial import Trial
 from tests.faults.worker import Worker
 from tests.parts.server import free_port
 
+pytestmark = pytest.mark.apache
 SESSION_S = 3
 SHIFT_S = 5
 """Longer than SESSION_S: the partitions of a killed worker are given to others meanwhile."""

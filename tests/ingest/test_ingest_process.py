@@ -14,6 +14,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 import httpx
+import pytest
 
 from streamer.events.decoding import TOPICS, KafkaRecord
 from streamer.panes.pane_keys import SEPARATOR
@@ -207,6 +208,7 @@ async def _metrics(port: int) -> str:
             return ""
 
 
+@pytest.mark.apache
 async def test_three_times_shuffled_and_through_kills_and_fights_the_readings_are_those_of_the_clean_stream(
     fresh_broker: Broker, fresh_redis: RedisServer, center: str, tmp_path: Path
 ) -> None:

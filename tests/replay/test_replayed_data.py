@@ -23,6 +23,7 @@ from tests.test_real_input import (
     seconds,
 )
 
+pytestmark = pytest.mark.embedded
 BANK, SHOPS = tables().bank, tables().shops
 METRICS = sorted({metric for metric, _ in figures(())})
 

@@ -528,12 +528,12 @@ async def test_documents_are_forgotten_when_they_outlived_their_time(
     assert await values(store, key("again")) == [b"2"]
 
 
-async def test_a_year_of_forgetting_leaves_as_much_as_lives(store: StateStore, writer: Writer) -> None:
+async def test_months_of_forgetting_leave_as_much_as_lives(store: StateStore, writer: Writer) -> None:
     """Forty new documents and an hour of panes a day: what is held grows until the first of them outlived
     their time, and no more."""
     lives_days = document_ttl_ms(CountingRules()) // DAY
     held: list[tuple[int, int]] = []
-    for day in range(365):
+    for day in range(lives_days + 64):
         now_ms = NOW + day * DAY
         writes = {key(f"{day} {number}"): b"journey" for number in range(40)}
         hour = now_ms // HOUR
@@ -546,7 +546,7 @@ async def test_a_year_of_forgetting_leaves_as_much_as_lives(store: StateStore, w
             documents = sum([len(some) async for some in store.scan("e")])
             held.append((documents, len(await whole(store))))
     most = 40 * (lives_days + 1), 3 + 101
-    assert held[-1] == held[-2] == held[6] == most
+    assert held[-2:] == [most, most]
     assert max(held) == most
 
 
