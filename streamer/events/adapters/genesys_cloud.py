@@ -9,12 +9,26 @@ from streamer.events.adapters.fields import (
     choice_reader,
     map_fields,
     payload_error,
+    read_instant_ms,
     read_milliseconds,
     read_number,
     read_text,
     value_at,
 )
+from streamer.events.adapters.genesys_agents import (
+    detail_fragments,
+    is_members_topic,
+    is_user_topic,
+    member_fragments,
+    user_fragments,
+    user_state,
+)
 from streamer.events.adapters.genesys_conversation import ACD, CUSTOMER, USER, assemble_conversation
+from streamer.events.adapters.genesys_states import (
+    conversation_states,
+    is_conversations_topic,
+    participant_fragments,
+)
 from streamer.events.adapters.source import Fragment, Options, SourceAdapter
 
 _TOPIC: Final = "v2.detail.events.conversation."
@@ -60,11 +74,33 @@ def read_conversation_event(payload: Any, options: Options) -> Iterator[Fragment
     if topic is None:
         raise payload_error("missing", "topicName", None, f"{_TOPIC}{{id}}.acd.start and the like")
     kind = topic.removeprefix(_TOPIC).partition(".")[2] if topic.startswith(_TOPIC) else ""
-    if kind not in (*ACD, *USER, *CUSTOMER):
-        return  # a heartbeat, a flow, an attribute
+    if kind in (*ACD, *USER, *CUSTOMER):
+        yield from _detail_fragments(kind, _event_body(event), options)
+    elif is_user_topic(topic):
+        yield from user_fragments(topic, _event_body(event), _sent_ms(payload, event))
+    elif is_members_topic(topic):
+        yield from member_fragments(topic, _event_body(event), _sent_ms(payload, event))
+    elif is_conversations_topic(topic):
+        yield from participant_fragments(_event_body(event), _sent_ms(payload, event))
+    # else a heartbeat, a flow, an attribute
+
+
+def _event_body(event: Any) -> Mapping[str, Any]:
     body = value_at(event, "eventBody")
     if not isinstance(body, Mapping):
         raise payload_error("wrong-type", "eventBody", body, "an object")
+    return body
+
+
+def _sent_ms(payload: Mapping[str, Any], event: Mapping[str, Any]) -> int | None:
+    """Return when a message was sent: EventBridge says so, the WebSocket does not."""
+    for name, value in (("timestamp", event.get("timestamp")), ("time", payload.get("time"))):
+        if (time_ms := read_instant_ms(name, value)) is not None:
+            return time_ms
+    return None
+
+
+def _detail_fragments(kind: str, body: Mapping[str, Any], options: Options) -> Iterator[Fragment]:
     conversation, time_ms = (
         read_text("conversationId", body.get("conversationId")),
         _event_time_ms(body.get("eventTime")),
@@ -76,6 +112,7 @@ def read_conversation_event(payload: Any, options: Options) -> Iterator[Fragment
     if conversation is None:
         raise payload_error("missing", "conversationId", None, "the conversation's id")
     yield Fragment(conversation, kind, time_ms, facts)
+    yield from detail_fragments(kind, facts, conversation, time_ms)
 
 
 def _event_time_ms(value: Any) -> int:
@@ -102,6 +139,45 @@ def _customer_id(body: Mapping[str, Any], options: Options) -> Any:
         body
     )
 
+
+_CONVERSATION: Final = f"{_TOPIC}{{id}}"
+_USER: Final = "v2.users.{id}"
+_QUEUE: Final = "v2.routing.queues.{id}"
+_HELD: Final = "contact-state and agent-state held, connected again, wrap_up, ended"
+_EVENT_NAMES: Final = {
+    f"{_CONVERSATION}.acd.start": "contact-state queued; call-completed",
+    f"{_CONVERSATION}.acd.end": "contact-state connected or ended, agent-state busy; call-completed",
+    f"{_CONVERSATION}.user.start": "contact-state and agent-state offered; call-completed",
+    f"{_CONVERSATION}.user.end": "contact-state wrap_up, or queued after an offer; call-completed",
+    f"{_CONVERSATION}.acw": "contact-state ended; call-completed",
+    f"{_CONVERSATION}.wrapup": "call-completed: the wrap-up code",
+    f"{_CONVERSATION}.customer.start": "call-completed: the customer",
+    f"{_CONVERSATION}.customer.end": "contact-state ended, of who waits; call-completed",
+    f"{_CONVERSATION}.attributes": "not read: no time, no participant's doing",
+    f"{_CONVERSATION}.contact": "not read: who the customer is, is read of customer.start",
+    f"{_CONVERSATION}.flow.start": "not read: the menu before the queue",
+    f"{_CONVERSATION}.flow.end": "not read: the menu before the queue",
+    f"{_CONVERSATION}.flow.outcome": "not read: what was reached in the menu",
+    f"{_CONVERSATION}.outbound": "not read: the dialler's campaign",
+    f"{_CONVERSATION}.voicemail.start": "not read: who speaks to a machine does not wait",
+    f"{_CONVERSATION}.voicemail.end": "not read: who speaks to a machine does not wait",
+    f"{_USER}.activity": "agent-state: routing status, presence, active queues; the best of the three",
+    f"{_USER}.routingStatus": "agent-state by the routing status",
+    f"{_USER}.presence": "agent-state: why away, and offline; of the primary source",
+    f"{_USER}.outofoffice": "not read: no state of work",
+    f"{_USER}.station": "not read: which telephone",
+    f"{_USER}.conversations.calls": "not read: that of the queue says the same",
+    f"{_USER}.conversationsummary": "not read: counts without ids",
+    f"{_QUEUE}.users": "agent-state: queues joined and left; only where the message has its time",
+    **{
+        f"{_QUEUE}.conversations.{media}": _HELD
+        for media in ("calls", "callbacks", "chats", "emails", "messages")
+    },
+    f"{_QUEUE}.conversations": "not read: that of each medium says more",
+    "v2.analytics.queues.{id}.observations": "not read: counts without ids; they follow from the states",
+    "v2.analytics.users.{id}.observations": "not read: counts without ids",
+    "channel.metadata": "not read: the WebSocket's heartbeat",
+}
 
 SOURCE: Final = SourceAdapter(
     name="genesys-cloud",
@@ -134,6 +210,13 @@ What is read, of eventBody
   disconnectType of user.end            transfer, where it has TRANSFER: to a queue, an agent, or
                                         outside by whoever comes into the conversation next
 
+Who waits, and what agents do now
+  contact-state      of each stay in a queue; hold and wrap-up only by the topics of a queue's
+                     conversations. Calls that agents make are not told before they are over
+  agent-state        by routingStatus: IDLE available, INTERACTING busy, or offered, held, wrap_up
+                     by the conversation; NOT_RESPONDING and OFF_QUEUE away, for the presence;
+                     offline by the presence. Queues: activeQueueIds, and who joins or leaves
+
 What to know
   Not published: callers who never reached a queue (the flow's menu), and agents who got the call
   straight from another agent: those are no stays in a queue. The first agent's talk time is that
@@ -154,13 +237,17 @@ Options, in streamer.toml
 How to connect it
   Amazon EventBridge integration in Genesys Cloud, with the topics
   v2.detail.events.conversation.{id} of customer.start, customer.end, acd.start, acd.end,
-  user.start, user.end, acw, wrapup; then a rule that sends them to the Kafka topic
-  ingest-genesys-cloud (`streamer ingest genesys-cloud`), or an API destination that posts to
-  /ingest/genesys-cloud of `streamer serve`, its connection with an API key: the header X-Api-Key,
-  and the secret as its value. Messages of the notification API's WebSocket have the same topicName
-  and eventBody, and are read as they are; heartbeats are ignored.
+  user.start, user.end, acw, wrapup; for what is going on now v2.users.{id}.activity of the agents,
+  and v2.routing.queues.{id}.conversations.calls of the queues; then a rule that sends them to the
+  Kafka topic ingest-genesys-cloud (`streamer ingest genesys-cloud`), or an API destination that
+  posts to /ingest/genesys-cloud of `streamer serve`, its connection with an API key: the header
+  X-Api-Key, and the secret as its value. Messages of the notification API's WebSocket have the same
+  topicName and eventBody, and are read as they are; heartbeats are ignored.
 """,
     read=read_conversation_event,
     assemble=assemble_conversation,
     options={"customer": "address", "wrapup_is_reason": False},
+    contact_states=conversation_states,
+    agent_state=user_state,
+    event_names=_EVENT_NAMES,
 )

@@ -71,7 +71,7 @@ def _event_table(event_names: Mapping[str, str]) -> str:
     room = max(30, _LINE_LENGTH - width - 4)
     lines = ["", "Events, and what each is read as"]
     for name in rows:
-        first, *others = textwrap.wrap(event_names[name], room)
+        first, *others = textwrap.wrap(event_names[name], room, break_on_hyphens=False)
         lines += [f"  {name:<{width}}  {first}", *(f"{'':<{width + 4}}{line}" for line in others)]
     for meaning, names in names_by_meaning.items():
         if len(names) > _MOST_ROWS:
