@@ -15,6 +15,7 @@ from streamer.alerts.opening_hours import HoursError, parse_hours
 from streamer.events.models import DIMENSIONS
 from streamer.metrics.catalogue import CATALOGUE, Metric
 from streamer.panes.pane_keys import ALL
+from streamer.panes.windows import NOW
 from streamer.readings.query import QueryError, key_values
 from streamer.settings import AlertSettings, Settings, SettingsError
 
@@ -45,10 +46,21 @@ _NO_DATA_RULE: Final = {
 }  # fmt: skip
 """Evaluated from 1 minute on: a worker that has just started counts its backlog first, and that is no
 alarm."""
+_LIVE_RULES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "long-wait": {
+        "kind": "limit", "metric": "longest_wait_seconds", "target": 120,
+        "for": "30s", "keep_firing_for": "1m",
+    },
+    "nobody-available": {
+        "kind": "unattended", "metric": "agents_available", "for": "1m", "keep_firing_for": "1m",
+    },
+}  # fmt: skip
+"""In force everywhere, and silent where no source sends states: `alerts list` says so."""
 DEFAULT_RULES: Final[Mapping[str, Mapping[str, Any]]] = {
     **_TARGET_RULES,
     **_DROP_RULES,
     "silence": _NO_DATA_RULE,
+    **_LIVE_RULES,
 }
 """Default rules by name. `handle-time-target` is in force only where a target is set."""
 
@@ -69,6 +81,7 @@ def _load_rule(name: str, settings: Settings) -> AlertRule | None:
     config = _merge_defaults(name, overrides)
     if not config.enabled:
         return None
+    _check_unused(f"alerts.{name}", config)
     rule = _build_rule(f"alerts.{name}", name, config, settings)
     detector = DETECTORS[rule.kind]
     detector.check_metric(f"alerts.{name}", rule, settings)
@@ -115,7 +128,7 @@ def _build_rule(setting: str, name: str, config: AlertSettings, settings: Settin
         metric=metric,
         by=config.by,
         key=config.key,
-        window=config.window,
+        window=_window(config),
         targets=_targets_by_queue(config, metric, settings) if detector.uses_target else {"": None},
         series=detector.series_name(metric),
         classes=detector.classes(metric),
@@ -128,6 +141,27 @@ def _build_rule(setting: str, name: str, config: AlertSettings, settings: Settin
         hours=open_hours,
         tell=_receiver_names(setting, config, settings),
     )
+
+
+_CHANCE_SETTINGS: Final = ("false_alarms", "shared", "min_sample")
+"""Settings of rules that may fire by chance."""
+
+
+def _check_unused(setting: str, config: AlertSettings) -> None:
+    """Raise SettingsError for a setting that says nothing to a rule on what is going on now."""
+    if config.kind is None or not DETECTORS[config.kind].is_live:
+        return
+    for name in _CHANCE_SETTINGS:
+        if name in config.model_fields_set:
+            raise SettingsError(
+                f"{setting}.{name}: expected nothing, since a rule of kind {config.kind} counts "
+                "what is going on now, which is no matter of chance"
+            )
+
+
+def _window(config: AlertSettings) -> str:
+    is_live = config.kind is not None and DETECTORS[config.kind].is_live
+    return NOW if is_live and "window" not in config.model_fields_set else config.window
 
 
 def _receiver_names(setting: str, config: AlertSettings, settings: Settings) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from streamer.metrics.catalogue import Metric
 from streamer.metrics.intervals import Interval
 from streamer.panes.pane_keys import ALL
-from streamer.panes.windows import TODAY
+from streamer.panes.windows import NOW, TODAY
 from streamer.readings.query import dimension_values
 
 _MARKUP: Final = re.compile(
@@ -98,8 +98,8 @@ def window_text(window: str) -> str:
     >>> window_text("today"), window_text("1h"), window_text("7d")
     ('today', 'in the last hour', 'in the last 7 days')
     """
-    if window == TODAY:
-        return TODAY
+    if window in (NOW, TODAY):
+        return window
     number, unit = int(window[:-1]), _UNITS[window[-1]]
     return f"in the last {unit}" if number == 1 else f"in the last {number} {unit}s"
 

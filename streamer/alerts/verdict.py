@@ -5,12 +5,13 @@ from typing import Final, Literal
 
 import msgspec
 
-RuleKind = Literal["threshold", "drop", "no_data"]
+RuleKind = Literal["threshold", "drop", "no_data", "limit", "unattended"]
 FORMER_KINDS: Final[Mapping[str, RuleKind]] = {"target": "threshold", "silence": "no_data"}
 """Kinds under their former names, as alerts may still be stored."""
-AlertSymptom = Literal["missed", "fell", "rose", "silent", "odd"]
-"""The cause of an alert: a target is missed; a figure fell, or rose, to worse than its baseline; no more data
-comes; the data itself looks wrong."""
+AlertSymptom = Literal["missed", "fell", "rose", "silent", "odd", "exceeded", "short", "unserved"]
+"""The cause of an alert: a target is missed; a figure fell, or rose, to worse than its baseline; no more
+data comes; the data itself looks wrong; what is going on now is over its limit, or below it; contacts wait
+and nobody is there for them."""
 VerdictState = Literal["fires", "holds", "unclear", "few", "no_data", "no_baseline", "closed"]
 """`fires`: as bad as the rule says, beyond what chance explains; `holds`: not so; `unclear`: it looks so,
 but chance explains it; `few`: too few observations to say, or none; `no_data`: the data is incomplete;
@@ -36,6 +37,10 @@ class VerdictFigures(msgspec.Struct, frozen=True, kw_only=True):
     """Observations a month."""
     learned_of: int | None = None
     """Observations that the baseline was learned from."""
+    waiting: int | None = None
+    """Contacts that wait now."""
+    signed_in: int | None = None
+    """Agents who are signed in now."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):

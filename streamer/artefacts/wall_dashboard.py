@@ -57,12 +57,20 @@ def wall_page(settings: Settings) -> DashboardPage:
 
 def _tile_metrics(settings: Settings) -> list[Metric]:
     """Return the metrics of all views' tiles, each once."""
-    names = dict.fromkeys(name for view in settings.all_views().values() for name in view.tiles)
-    return [CATALOGUE[name] for name in names]
+    return [
+        *{
+            metric.name: metric for view in settings.all_views().values() for metric in _window_metrics(view)
+        }.values()
+    ]
+
+
+def _window_metrics(view: ViewSettings) -> list[Metric]:
+    """Return the metrics of a view's window. Those of now have a row of their own."""
+    return [CATALOGUE[name] for name in view.metrics if not CATALOGUE[name].windows.now]
 
 
 def _view_section(name: str, view: ViewSettings, settings: Settings) -> DashboardSection:
-    metrics = [CATALOGUE[tile] for tile in view.tiles]
+    metrics = _window_metrics(view)
     queues: list[str | None] = [*view.queues] or [None]
     number_panels = [_number_panel(metric, queue, settings) for queue in queues for metric in metrics]
     return DashboardSection(view.title or name.capitalize(), number_panels)

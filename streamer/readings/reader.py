@@ -17,6 +17,7 @@ from streamer.journeys.journey import Key
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.counters import COUNTER_SEPARATOR
 from streamer.metrics.formulas import WindowCounts
+from streamer.panes.live_index import LiveContact
 from streamer.panes.pane_delta import split_keys
 from streamer.panes.pane_keys import ALL, WIDTH, Family, Grouping, oldest_pane
 from streamer.panes.windows import NOW
@@ -30,7 +31,7 @@ from streamer.readings.drill_down import (
     drill_down,
 )
 from streamer.readings.live_query import LiveQuery
-from streamer.readings.live_state import LiveContext, LiveState, ServiceHistory
+from streamer.readings.live_state import LiveContext, LiveState, ServiceHistory, is_waiting
 from streamer.readings.metric_spans import window_spans
 from streamer.readings.pane_families import AGENT_WIDTH, PaneView, QueueZones, ReaderState, WindowSums
 from streamer.readings.pane_sums import Integers, Projection, SparseCounts, merge_sums, sum_counts
@@ -204,11 +205,28 @@ class MetricsReader:
         groups = self._state.live.groups(by, self._live_context(validated.query.now, service))
         return LiveQuery(validated, groups, [*fine_rows.names], context)
 
+    def waiting_contacts(self, now_ms: int) -> Iterator[LiveContact]:
+        """Yield the inbound contacts that wait now, as `waiting` counts them."""
+        live = self.live_state()
+        for contact in live.contacts.values():
+            if contact.direction != "outbound" and is_waiting(contact) and not live.is_lost(contact, now_ms):
+                yield contact
+
+    @property
+    def has_contact_states(self) -> bool:
+        """Tell whether any source ever sent the state of a contact."""
+        return bool(self._state.live.contacts) or self._has_arrived("contact-state")
+
+    @property
+    def has_agent_states(self) -> bool:
+        """Tell whether any source ever sent the state of an agent."""
+        return bool(self._state.live.agents) or self._has_arrived("agent-state")
+
     def _live_context(self, now_ms: int, service: ServiceHistory | None = None) -> LiveContext:
         return LiveContext(
             now_ms,
-            has_contact_states=bool(self._state.live.contacts) or self._has_arrived("contact-state"),
-            has_agent_states=bool(self._state.live.agents) or self._has_arrived("agent-state"),
+            has_contact_states=self.has_contact_states,
+            has_agent_states=self.has_agent_states,
             service=service,
         )
 

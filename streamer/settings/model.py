@@ -158,6 +158,10 @@ class Settings(BaseSettings):
     min_sample: Annotated[int, Field(ge=1)] = 20
     """Smallest sample of a figure with an interval: from fewer answers it is not shown on the wall and
     not judged."""
+    wrap_up_limit: Duration = timedelta(minutes=5)
+    """Time in after-call work from which on the supervisor's page marks an agent."""
+    away_limit: Duration = timedelta(minutes=30)
+    """Time away from which on the supervisor's page marks an agent."""
     views: dict[Name, ViewSettings] = {}
     """[views.NAME]: views of the wallboard, opened as `/?view=NAME`. Without any there is `default`."""
     alerts: dict[Name, AlertSettings] = {}

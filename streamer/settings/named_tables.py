@@ -60,7 +60,7 @@ class QueueSettings(BaseModel, extra="forbid"):
 class AlertSettings(BaseModel, extra="forbid"):
     """[alerts.NAME]: a rule. What is not given is as in the default rule of that name, else the default."""
 
-    kind: Literal["threshold", "drop", "no_data"] | None = None
+    kind: Literal["threshold", "drop", "no_data", "limit", "unattended"] | None = None
     """Detector of the rule. Required for a rule of your own."""
     metric: str = ""
     """Metric of the rule. Required for a rule of your own."""
@@ -69,12 +69,12 @@ class AlertSettings(BaseModel, extra="forbid"):
     key: Name = ""
     """One group only. Empty: every group there is."""
     window: str = "today"
-    """Window of the figure that is held against a target."""
+    """Window of the figure that is held against a target. A limit, and unattended, are about `now`."""
     target: FiniteFloat | None = None
-    """Target of this rule. Not set: that of [targets]."""
+    """Target of this rule, of a limit the limit. Not set: that of [targets]."""
     false_alarms: Annotated[FiniteFloat, Field(gt=0)] = 1
     """False alarms a month at most: of each group, or (`shared`) of all groups together. Fewer make the
-    rule speak later."""
+    rule speak later. Not of a limit, nor of unattended: no chance is in what is counted now."""
     shared: bool = False
     """Share the false alarms among all groups of the rule."""
     min_sample: Annotated[int, Field(ge=1)] | None = None

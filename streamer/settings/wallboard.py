@@ -32,7 +32,10 @@ DEFAULT_TARGETS: Final[Mapping[str, float]] = MappingProxyType(
     }
 )
 """Default targets, as is usual in the trade."""
-MAX_TILES: Final = 6
+MAX_TILES: Final = 10
+"""Most tiles of a view, those of now among them. web/view_checks.py says how many of each kind."""
+TABLE_TILES: Final = ("queue_table", "agent_states")
+"""Tiles that are no single metric."""
 DEFAULT_TILES: Final = (
     "nps_score", "csat_ratio", "service_level_ratio",
     "wait_time_seconds", "abandon_ratio", "handle_time_seconds",
@@ -65,7 +68,9 @@ class ViewSettings(BaseModel, extra="forbid"):
     title: Name = ""
     """Title of the view. Empty: none is shown."""
     tiles: list[str] = [*DEFAULT_TILES]
-    """Metrics shown, one to six."""
+    """Metrics shown, at most six. Beside them up to four of `now`, such as `waiting`, in a strip on top;
+    and the tables `queue_table`, which takes the place of four, and `agent_states`, of two. Not set: six
+    scores, below `waiting`, `longest_wait_seconds` and `agents_available` once a source has sent states."""
     queues: list[Name] = []
     """Queues shown, a page for each in turn. Empty: one page for the whole center."""
     rotate: Duration = timedelta(seconds=20)
@@ -73,11 +78,16 @@ class ViewSettings(BaseModel, extra="forbid"):
     window: str = "1h"
     """Window of the figures, such as 15m, 1h or today."""
 
+    @property
+    def metrics(self) -> list[str]:
+        """The tiles that are single metrics."""
+        return [tile for tile in self.tiles if tile not in TABLE_TILES]
+
     @field_validator("tiles")
     @classmethod
     def _check_tiles(cls, tiles: list[str]) -> list[str]:
         if not 1 <= len(tiles) <= MAX_TILES or len(set(tiles)) < len(tiles):
-            raise ValueError(f"one to {MAX_TILES} different metrics")
+            raise ValueError(f"one to {MAX_TILES} different metrics or tables")
         return tiles
 
     @field_validator("queues")

@@ -25,9 +25,9 @@ from streamer.web.api import check_parameters, json_response, require_data_scope
 class RuleStatus(msgspec.Struct, frozen=True, kw_only=True):
     """An alert rule and its state.
 
-    `false_alarms` is the most that it allows a month, for each group, or with `shared` for all together.
-    `groups` is the number of its groups, `known` the number of those whose baseline is learned; both are None
-    for rules that need no baseline."""
+    `false_alarms` is the most that it allows a month, for each group, or with `shared` for all together;
+    None where no chance is involved. `groups` is the number of its groups, `known` the number of those
+    whose baseline is learned; both are None for rules that need no baseline."""
 
     name: str
     kind: RuleKind
@@ -36,7 +36,7 @@ class RuleStatus(msgspec.Struct, frozen=True, kw_only=True):
     key: str
     window: str
     severity: Severity
-    false_alarms: float
+    false_alarms: float | None
     shared: bool
     groups: int | None
     known: int | None
@@ -99,7 +99,7 @@ def _rule_status(rule: AlertRule, supports: Sequence[int]) -> RuleStatus:
         key=rule.key,
         window=rule.window,
         severity=rule.severity,
-        false_alarms=rule.false_alarms,
+        false_alarms=None if DETECTORS[rule.kind].is_live else rule.false_alarms,
         shared=rule.shared,
         groups=len(supports) if needs_baseline else None,
         known=sum(1 for support in supports if support >= LEAST_LEARNED) if needs_baseline else None,

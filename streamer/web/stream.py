@@ -38,6 +38,7 @@ from streamer.web.wallboard import (
     WallboardPage,
     WallboardSnapshot,
     changed_tiles,
+    tile_ids,
 )
 from streamer.web.wallboard_view import WallboardView
 
@@ -224,11 +225,14 @@ class Hub:
 
     def _publish_changes(self, pages: list[WallboardPage], now_ms: int) -> None:
         pages_before, alerts = self._pages, self._banner.alerts(now_ms)
-        tiles = [] if pages_before is None else changed_tiles(pages_before, pages)
+        has_other_tiles = pages_before is not None and tile_ids(pages_before) != tile_ids(pages)
+        tiles = [] if pages_before is None or has_other_tiles else changed_tiles(pages_before, pages)
         has_changed = pages_before is None or bool(tiles) or alerts != self._alerts
         self._pages, self._alerts, self._snapshot_bytes = pages, alerts, None
         data_age_s = self._context.reader.data_age_s(now_ms)
-        if has_changed:
+        if has_other_tiles:
+            self._broadcast(self._encoded_snapshot() or b"", data_age_s)
+        elif has_changed:
             self._broadcast(
                 encode_sse("change", WallboardChange(now_ms, data_age_s, data_age_s, tiles, alerts)),
                 data_age_s,
@@ -276,6 +280,10 @@ class Hub:
             rotate_s=view.rotate.total_seconds() if len(pages) > 1 else None,
             pages=pages,
             alerts=self._alerts,
+            long_states_s={
+                "wrap_up": context.settings.wrap_up_limit.total_seconds(),
+                "away": context.settings.away_limit.total_seconds(),
+            },
         )
 
 

@@ -15,7 +15,8 @@ from streamer.metrics.catalogue import CATALOGUE
 from streamer.readings.query import Reading
 from streamer.settings import Severity
 
-TileState = Literal["met", "missed", "unclear", "no_target", "few", "no_data"]
+TileState = Literal["met", "missed", "unclear", "no_target", "few", "no_data", "unserved"]
+"""`unserved`: contacts wait, and nobody is available."""
 TileTrend = Literal["up", "down", "same", "unknown"]
 TileHistory = list[tuple[int, float | None]]
 """Points (ms since the epoch, value), oldest first; the value is None without data or with a small sample."""
@@ -30,18 +31,27 @@ class LastWeekValue(msgspec.Struct, frozen=True):
     support: int
 
 
-class Tile(msgspec.Struct, frozen=True, kw_only=True):
+class WallboardTile(msgspec.Struct, frozen=True, kw_only=True):
+    """Anything on a wallboard's page; `metric` is that of a figure, or the name of a table."""
+
+    id: str
+    metric: str
+    window: str
+
+    def shows_same_as(self, other: "WallboardTile") -> bool:
+        """Tell whether both look the same on the page."""
+        return self == other
+
+
+class Tile(WallboardTile, frozen=True, kw_only=True):
     """A reading as the wallboard shows it.
 
     `least_support` is None if the metric has no interval, or if not even the support may be shown;
     `currency` if the unit is not money; `last_week` if there is nothing to compare with."""
 
-    id: str
-    metric: str
     stat: str
     unit: str
     better: str
-    window: str
     by: str
     key: str
     value: float | None
@@ -57,8 +67,10 @@ class Tile(msgspec.Struct, frozen=True, kw_only=True):
     last_week: LastWeekValue | None
     history: TileHistory
 
-    def shows_same_as(self, other: "Tile") -> bool:
+    def shows_same_as(self, other: WallboardTile) -> bool:
         """Tell whether both tiles are equal but for the newest point of history."""
+        if not isinstance(other, Tile):
+            return False
         return msgspec.structs.replace(self, history=_history_before_now(self)) == msgspec.structs.replace(
             other, history=_history_before_now(other)
         )
@@ -70,7 +82,7 @@ class WallboardPage(msgspec.Struct, frozen=True):
     by: str
     key: str
     name: str
-    tiles: list[Tile]
+    tiles: list[WallboardTile]
 
 
 class TileTargets(NamedTuple):
@@ -206,7 +218,8 @@ class WallboardAlert(msgspec.Struct, frozen=True, kw_only=True):
 
 class WallboardSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The complete state of a view. `version` is that of the page's files; `now` in ms since the epoch;
-    `fresh_s` is `data_age_s` under its former name, until 0.3, here and in the other messages."""
+    `fresh_s` is `data_age_s` under its former name, until 0.3, here and in the other messages.
+    `long_states_s`: for how long an agent may be in a state before that is unusual, in seconds by state."""
 
     version: str
     view: str
@@ -218,6 +231,7 @@ class WallboardSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     rotate_s: float | None
     pages: list[WallboardPage]
     alerts: list[WallboardAlert]
+    long_states_s: dict[str, float] = {}
 
 
 class WallboardChange(msgspec.Struct, frozen=True):
@@ -226,7 +240,7 @@ class WallboardChange(msgspec.Struct, frozen=True):
     now: int
     data_age_s: float | None
     fresh_s: float | None
-    tiles: list[Tile]
+    tiles: list[WallboardTile]
     alerts: list[WallboardAlert]
 
 
@@ -239,7 +253,14 @@ class WallboardHeartbeat(msgspec.Struct, frozen=True):
     version: str
 
 
-def changed_tiles(pages_before: Sequence[WallboardPage], pages_after: Sequence[WallboardPage]) -> list[Tile]:
+def tile_ids(pages: Sequence[WallboardPage]) -> list[list[str]]:
+    """Return the ids of each page's tiles. While they are the same, changed tiles say what is new."""
+    return [[tile.id for tile in page.tiles] for page in pages]
+
+
+def changed_tiles(
+    pages_before: Sequence[WallboardPage], pages_after: Sequence[WallboardPage]
+) -> list[WallboardTile]:
     """Return the tiles that changed between two reads of the same pages."""
     tiles_before = {tile.id: tile for page in pages_before for tile in page.tiles}
     return [

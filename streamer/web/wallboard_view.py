@@ -10,15 +10,24 @@ from typing import Final, NamedTuple
 import msgspec
 
 from streamer.events.counting_rules import DAY, HOUR, MINUTE, SECOND
+from streamer.metrics.catalogue import CATALOGUE
 from streamer.panes.pane_keys import ALL
 from streamer.panes.windows import window_length_ms
 from streamer.readings.query import MetricQuery, Reading
 from streamer.readings.reader import MetricsReader
 from streamer.readings.suppression import ANSWER_METRIC_OF, suppress_history
 from streamer.settings import Settings, ViewSettings
+from streamer.web.live_floor import LiveFloor
 from streamer.web.permissions import DataScope
 from streamer.web.users import User
-from streamer.web.wallboard import Tile, TileReadings, TileTargets, WallboardPage, build_tile
+from streamer.web.wallboard import (
+    Tile,
+    TileReadings,
+    TileTargets,
+    WallboardPage,
+    WallboardTile,
+    build_tile,
+)
 
 HISTORY_POINTS: Final = 60
 MIN_HISTORY_MS: Final = 4 * HOUR
@@ -53,6 +62,7 @@ class WallboardView:
     ) -> None:
         self._reader, self._settings, self.view, self._as_viewer = reader, settings, view, as_viewer
         self._groups = [WallboardGroup("queue", key) for key in view.queues] or [WallboardGroup(ALL, "")]
+        self._metrics = tuple(metric for metric in view.metrics if not CATALOGUE[metric].windows.now)
         self._comparisons: dict[WallboardGroup, ComparisonReadings] = {}
         self._is_complete = False
 
@@ -61,15 +71,43 @@ class WallboardView:
         if not self._is_complete:  # readings from before the first complete read are void
             self._comparisons, self._is_complete = {}, self._reader.ready
         self._data_scope = DataScope(WALLBOARD_VIEWER, self._reader, now_ms)
-        return [self._read_page(group, now_ms) for group in self._groups]
+        floor = LiveFloor(self._reader, self._settings, self._readings, now_ms)
+        return [self._read_page(group, floor, now_ms) for group in self._groups]
 
-    def _read_page(self, group: WallboardGroup, now_ms: int) -> WallboardPage:
+    def _read_page(self, group: WallboardGroup, floor: LiveFloor, now_ms: int) -> WallboardPage:
+        scores = {tile.metric: tile for tile in self._read_scores(group, now_ms)}
+        tiles = [
+            scores[name] if name in scores else self._read_live_tile(name, group, floor)
+            for name in self._shown_tiles(floor)
+        ]
+        names: Mapping[str, str] = self._settings.names.get(group.by, {})
+        return WallboardPage(group.by, group.key, names.get(group.key, group.key), tiles)
+
+    def _shown_tiles(self, floor: LiveFloor) -> list[str]:
+        """Return the tiles of the settings. Where they name none, what is going on now comes before the
+        scores, once it is known."""
+        has_own_tiles = "tiles" in self.view.model_fields_set
+        return [*([] if has_own_tiles else floor.opening_tiles()), *self.view.tiles]
+
+    def _read_live_tile(self, name: str, group: WallboardGroup, floor: LiveFloor) -> WallboardTile:
+        match name:
+            case "queue_table":
+                return floor.queue_table(*group, self.view.queues)
+            case "agent_states":
+                return floor.agent_states(*group)
+            case metric:
+                return floor.tile(metric, *group)
+
+    def _read_scores(self, group: WallboardGroup, now_ms: int) -> list[Tile]:
+        """Read the tiles of the view's window."""
+        if not self._metrics:
+            return []
         query = self._query(group, now_ms)
         readings = self._readings(query)
         unsuppressed_readings = self._reader.readings(query) if self._as_viewer else readings
         comparison = self._comparison(group, now_ms)
         figures = zip(readings, unsuppressed_readings, comparison.last_week, comparison.history, strict=True)
-        tiles = [
+        return [
             self._build_tile(
                 group,
                 TileReadings(
@@ -81,8 +119,6 @@ class WallboardView:
             )
             for reading, unsuppressed, last_week, history in figures
         ]
-        names: Mapping[str, str] = self._settings.names.get(group.by, {})
-        return WallboardPage(group.by, group.key, names.get(group.key, group.key), tiles)
 
     def _build_tile(self, group: WallboardGroup, readings: TileReadings) -> Tile:
         queue = group.key if group.by == "queue" else None
@@ -96,7 +132,7 @@ class WallboardView:
     def _query(self, group: WallboardGroup, now_ms: int, week_before: bool = False) -> MetricQuery:
         return MetricQuery(
             now=now_ms,
-            metrics=tuple(self.view.tiles),
+            metrics=self._metrics,
             windows=(self.view.window,),
             by=group.by,
             key=group.key,
@@ -122,13 +158,13 @@ class WallboardView:
         times_ms = range(last_ms - (HISTORY_POINTS - 2) * interval_ms, last_ms + 1, interval_ms)
         answers = [
             ANSWER_METRIC_OF[metric]
-            for metric in self.view.tiles
+            for metric in self._metrics
             if metric in ANSWER_METRIC_OF and self._as_viewer
         ]
-        metrics = tuple(dict.fromkeys([*self.view.tiles, *answers]))
+        metrics = tuple(dict.fromkeys([*self._metrics, *answers]))
         query = msgspec.structs.replace(self._query(group, now_ms), metrics=metrics)
         readings_by_metric = dict(zip(metrics, self._reader.histories(query, times_ms), strict=True))
-        for metric in self.view.tiles:
+        for metric in self._metrics:
             points = readings_by_metric[metric]
             if self._as_viewer and metric in ANSWER_METRIC_OF:
                 points = (

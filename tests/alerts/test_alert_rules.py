@@ -20,11 +20,12 @@ def one(**given: object) -> Settings:
     return Settings(alerts={"one": given})  # type: ignore[arg-type, dict-item]
 
 
-def test_a_center_that_sets_nothing_watches_targets_drops_and_silence() -> None:
+def test_a_center_that_sets_nothing_watches_targets_drops_silence_and_what_waits() -> None:
     found = load_alert_rules(Settings())
-    assert {rule.kind for rule in found} == {"threshold", "drop", "no_data"}
+    assert {rule.kind for rule in found} == {"threshold", "drop", "no_data", "limit", "unattended"}
     assert {"nps-target", "nps-drop", "handle-time-drop", "silence"} <= {rule.name for rule in found}
-    assert all(rule.shared for rule in found if rule.by == "queue")
+    chancy = [rule for rule in found if rule.kind not in ("limit", "unattended")]
+    assert all(rule.shared for rule in chancy if rule.by == "queue")
 
 
 def test_a_usual_target_that_nobody_set_is_not_watched() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Self
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from streamer.web import pages
@@ -23,11 +23,13 @@ Event = tuple[str, dict[str, Any]]
 class ScriptedServer:
     """`snapshot` is what each new client gets first; `send_event` sends to all clients.
 
+    `answers` are what the API says, by the last part of the path; a function is given the query parameters.
     `queries` are the streams' query parameters so far; any `status` but 200 refuses the stream."""
 
     def __init__(self) -> None:
         self.port = free_port()
         self.snapshot: dict[str, Any] = {}
+        self.answers: dict[str, Any] = {}
         self.queries: list[dict[str, str]] = []
         self.loaded = 0
         self.status = 200
@@ -54,6 +56,7 @@ class ScriptedServer:
     async def open(self) -> None:
         routes = [
             Route("/api/v1/stream", self._stream),
+            Route("/api/v1/{name:path}", self._answer),
             *pages.page_routes(pages.load_files()),
         ]
         app = SecurityHeaders(Starlette(routes=routes), TrustedProxy(None))
@@ -81,6 +84,10 @@ class ScriptedServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    async def _answer(self, request: Request) -> Response:
+        answer = self.answers.get(request.path_params["name"], [])
+        return JSONResponse(answer(request.query_params) if callable(answer) else answer)
 
     async def _stream(self, request: Request) -> Response:
         if self.status != 200:

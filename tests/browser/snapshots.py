@@ -63,6 +63,52 @@ def tiles(**more: Any) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def live_tile(metric: str, value: float | None, **more: Any) -> dict[str, Any]:
+    """A tile of what is going on now; `since`, `near_at` and `late_at` in seconds before NOW."""
+    times = {
+        name: more.pop(name, None) for name in ("since", "near_at", "late_at")
+    }  # fmt: skip
+    at = {name: None if ago_s is None else NOW - round(1000 * ago_s) for name, ago_s in times.items()}
+    return tile(metric, value, "no_target", **{"unit": "count", "window": "now", "note": None} | at | more)
+
+
+def live_tiles() -> list[dict[str, Any]]:
+    """Seven wait, the longest for 42 s in Billing, which is too long; two agents are available."""
+    over = {"kind": "over", "text": "", "count": 2}
+    return [
+        live_tile("waiting", 7, near_at=27, late_at=22, note=over),
+        live_tile(
+            "longest_wait_seconds", 42, unit="seconds", since=42, near_at=27, late_at=22,
+            note={"kind": "where", "text": "Billing & payments", "count": None},
+        ),
+        live_tile("agents_available", 2, note={"kind": "signed_in", "text": "", "count": 24}),
+    ]  # fmt: skip
+
+
+def queue_row(name: str, waiting: int | None, available: int | None, **more: Any) -> dict[str, Any]:
+    """A row of the tile of the queues; the times as of `live_tile`."""
+    ago = {key: more.pop(key, None) for key in ("since", "near_at", "late_at")}
+    level = {"value": 0.84, "lower": 0.8, "upper": 0.88, "support": 312, "state": "met"}
+    made = {"key": name.lower(), "name": name, "waiting": waiting, "available": available}
+    made |= {"service_level": level, "abandoned": 12} | more
+    return made | {key: None if s is None else NOW - round(1000 * s) for key, s in ago.items()}
+
+
+def queue_table(*rows: dict[str, Any], more: int = 0) -> dict[str, Any]:
+    return {"id": "all//queue_table", "metric": "queue_table", "window": "now", "rows": rows, "more": more}
+
+
+def agent_states(**counts: int | None) -> dict[str, Any]:
+    states = dict.fromkeys(("available", "busy", "wrap_up", "away", "unknown")) | counts
+    known = [count for count in states.values() if count is not None]
+    reasons = [["lunch", 4], ["training", 2], ["unknown", 1]] if known else []
+    signed_in = sum(known) if known else None
+    return {
+        "id": "all//agent_states", "metric": "agent_states", "window": "now", "counts": states,
+        "signed_in": signed_in, "reasons": reasons,
+    }  # fmt: skip
+
+
 def page(name: str = "", key: str = "", shown: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     by = "queue" if key else "all"
     shown = tiles(by=by, key=key) if shown is None else shown

@@ -70,9 +70,9 @@ async def test_a_cell_says_value_interval_sample_and_in_words_whether_it_is_on_t
         await expect(cell(page, row, 1).locator("svg")).to_have_count(1)
 
 
-async def test_what_is_not_known_here_is_said(small_center: SupervisedCenter, opened: Opened) -> None:
+async def test_what_figures_are_of_is_said(small_center: SupervisedCenter, opened: Opened) -> None:
     page = await shown(small_center, opened)
-    await expect(page.get_by_text("no waiting contacts, no free agents")).to_be_visible()
+    await expect(page.get_by_text("Of completed contacts")).to_be_visible()
 
 
 async def test_any_column_sorts_both_ways_and_says_so(small_center: SupervisedCenter, opened: Opened) -> None:

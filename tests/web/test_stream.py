@@ -18,6 +18,7 @@ from streamer.store.port import StateStore
 from streamer.web import cookies
 from streamer.web.credentials import token_hash
 from streamer.web.stream import MAX_CHUNK_BYTES, MAX_WAITING_EVENTS, StreamClient, StreamIntervals
+from tests.readings.live_center import contact, live_deltas
 from tests.readings.small_center import NOW, SmallCenter, answered, cell, pane
 from tests.web.event_stream import EventStream, InLoopServer, StalledReader, running_server
 from tests.web.test_api import SettableClock, UnreachableStore
@@ -97,7 +98,8 @@ async def test_first_comes_the_whole() -> None:
     assert {"content-type: text/event-stream; charset=utf-8", "cache-control: no-store"} < {*onlooker.head}
     assert told.event == "snapshot"
     assert [*told.data] == [
-        "version", "view", "title", "timezone", "now", "data_age_s", "fresh_s", "rotate_s", "pages", "alerts"
+        "version", "view", "title", "timezone", "now", "data_age_s", "fresh_s", "rotate_s", "pages", "alerts",
+        "long_states_s",
     ]  # fmt: skip
     assert (told.data["view"], told.data["timezone"], told.data["now"]) == ("default", "Europe/Madrid", NOW)
     assert (told.data["data_age_s"], told.data["fresh_s"]) == (0, 0)
@@ -141,6 +143,22 @@ async def test_a_commit_is_seen_within_a_second_and_only_what_it_changed() -> No
     assert [(one["id"], one["value"], one["support"]) for one in told.data["tiles"]] == [
         ("all//nps_score//1h", 60, 25)
     ]
+
+
+async def test_the_first_contact_that_ever_waits_brings_its_tiles_and_the_next_one_changes_them() -> None:
+    center = await busy_center()
+    async with served(center, StreamIntervals()) as server, await EventStream.at(server.port) as onlooker:
+        await onlooker.next("snapshot")
+        await center.add({}, more=live_deltas([contact(age_s=12)]))
+        told = await onlooker.next(within_s=1)
+        assert told.event == "snapshot"
+        assert [tile["metric"] for tile in told.data["pages"][0]["tiles"]][:3] == [
+            "waiting", "longest_wait_seconds", "nps_score"
+        ]  # fmt: skip
+        await center.add({}, more=live_deltas([contact(age_s=3)]))
+        told = await onlooker.next(within_s=1)
+    assert (told.event, [tile["metric"] for tile in told.data["tiles"]]) == ("change", ["waiting"])
+    assert told.data["tiles"][0]["value"] == 2
 
 
 async def test_a_commit_wakes_who_looks_at_nothing_new() -> None:

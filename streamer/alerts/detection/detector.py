@@ -64,10 +64,12 @@ class RuleDetector:
     """Detector of one kind of alert rule.
 
     `symptom_noun`: what it detects, for an error. `uses_target`: it compares with the rule's target.
-    `needs_baseline`: it says nothing before one is learned. `measures_metric`: its figures are values of the
-    metric, not numbers of events. `fires_on_stale_data`: data that does not come is its symptom. `stretch`:
-    the time whose observations an alert is about: the rule's window, the time since its onset, or none.
-    `verbs` of its titles, by the metric's better side. `is_plural`: so is the subject of its titles.
+    `needs_baseline`: it says nothing before one is learned. `measures_metric`: its figures are values of
+    the metric, not numbers of events. `is_live`: it is about what is going on now, in which there is no
+    chance, and of which the past is not stored. `fires_on_stale_data`: data that does not come is its
+    symptom. `stretch`: the time whose observations an alert is about: the rule's window, the time since its
+    onset, or none. `verbs` of its titles, by the metric's better side. `is_plural`: so is the subject of
+    its titles.
     """
 
     kind: ClassVar[RuleKind]
@@ -75,6 +77,7 @@ class RuleDetector:
     uses_target: ClassVar[bool] = False
     needs_baseline: ClassVar[bool] = True
     measures_metric: ClassVar[bool] = True
+    is_live: ClassVar[bool] = False
     fires_on_stale_data: ClassVar[bool] = False
     stretch: ClassVar[Literal["window", "onset", "none"]]
     verbs: ClassVar[Mapping[str, TitleVerbs]]

@@ -14,6 +14,7 @@ from streamer.alerts.subject import AlertSubject
 from streamer.alerts.verdict import Verdict, VerdictState
 from streamer.metrics.catalogue import WindowLimits
 from streamer.metrics.formulas import WindowCounts
+from streamer.panes.windows import NOW
 from streamer.readings.pane_families import QueueZones
 from streamer.readings.query import MetricQuery
 from streamer.readings.reader import MetricsReader
@@ -102,6 +103,34 @@ class EvaluationData:
             at=moment.at_ms,
         )  # fmt: skip
         return {reading.key: counts for reading, counts in self._reader.samples(query)}
+
+    def live_values(
+        self, rule: AlertRule, metrics: tuple[str, ...], moment: EvaluationMoment
+    ) -> Mapping[str, Mapping[str, float | None]]:
+        """Return the values of metrics of now by key, then by metric."""
+        return self._read_live(metrics, rule.by, rule.key, moment)
+
+    @property
+    def has_contact_states(self) -> bool:
+        """Tell whether any source sends the states of contacts."""
+        return self._reader.has_contact_states
+
+    @property
+    def has_agent_states(self) -> bool:
+        """Tell whether any source sends the states of agents."""
+        return self._reader.has_agent_states
+
+    def live_value(self, metric: str, by: str, key: str, moment: EvaluationMoment) -> float | None:
+        return self._read_live((metric,), by, key, moment).get(key, {}).get(metric)
+
+    def _read_live(
+        self, metrics: tuple[str, ...], by: str, key: str, moment: EvaluationMoment
+    ) -> Mapping[str, Mapping[str, float | None]]:
+        query = MetricQuery(now=moment.now_ms, metrics=metrics, windows=(NOW,), by=by, key=key)
+        values_by_key: dict[str, dict[str, float | None]] = {}
+        for reading in self._reader.readings(query):
+            values_by_key.setdefault(reading.key, {})[reading.metric] = reading.value
+        return values_by_key
 
     def subject(self, rule: AlertRule, key: str) -> AlertSubject:
         zone = self._settings.zones().get(queue_of(rule.by, key), self._settings.timezone)

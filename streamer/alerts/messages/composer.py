@@ -136,6 +136,8 @@ class MessageComposer:
         rule = case.rule
         explain = {"explain": links.explanation_url(self._address, rule.name, case.key)}
         stretch = DETECTORS[rule.kind].stretch
+        if DETECTORS[rule.kind].is_live:
+            return {"contacts": links.now_url(self._address, rule.by, case.key)} | explain
         if stretch == "none":
             return explain
         window = rule.window if stretch == "window" else links.covering_window(now_ms - since)

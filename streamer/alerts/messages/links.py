@@ -27,6 +27,15 @@ def contacts_url(address: str, metric: Metric, by: str, key: str, window: str) -
     return _page_url(address, {**group, "window": window, "metric": metric.name, "order": "worst"})
 
 
+def now_url(address: str, by: str, key: str) -> str:
+    """Return the link to what is going on now on the supervisor page; of one queue or team only that.
+
+    >>> now_url("https://streamer.example.com", "queue", "billing")
+    'https://streamer.example.com/supervisor?by=now&queue=billing'
+    """
+    return _page_url(address, {"by": "now", **({by: key} if by in ("queue", "team") else {})})
+
+
 def explanation_url(address: str, rule: str, key: str, at: str = "") -> str:
     """Return the link to the page that explains why a rule fires, or does not; `at`: as of then (RFC
     3339).

@@ -46,13 +46,15 @@ class FiredAlert(msgspec.Struct, frozen=True, kw_only=True):
 class RuleOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """Result of one rule: it fired so many `times` on that many `series` (groups that it could be
     evaluated on, at most at once); how many of these may be `false_alarms`, as the rule promises for that
-    time; since when (ms) it could be evaluated (None: never)."""
+    time; since when (ms) it could be evaluated (None: never). `is_stored` False: it is about what is going on
+    now, of which the past is not stored."""
 
     rule: str
     times: int
     series: int
     false_alarms: float
     judged_from: int | None
+    is_stored: bool = True
 
 
 class BacktestResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,4 +180,5 @@ class Backtester:
             series=series_count,
             false_alarms=rule.false_alarms * budgets * span_ms / (MONTH_H * HOUR),
             judged_from=self._judged_from.get(rule.name),
+            is_stored=not DETECTORS[rule.kind].is_live,
         )

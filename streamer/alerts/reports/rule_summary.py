@@ -37,7 +37,10 @@ def _rule_terms(rule: AlertRule, target: float | None) -> Iterator[tuple[str, st
 
 
 def false_alarm_promise(rule: AlertRule) -> str:
-    """Return the promise on false alarms: one a month at most, of all queues together."""
+    """Return the promise on false alarms: one a month at most, of all queues together; or that there is no
+    chance."""
+    if DETECTORS[rule.kind].is_live:
+        return "none to promise: what is going on now is counted, so no chance is involved"
     per_month = rule.false_alarms
     frequency = f"{per_month:g} a month" if per_month > 1 else "one a month"
     frequency = f"one in {1 / per_month:.3g} months" if per_month < 1 else frequency

@@ -171,6 +171,8 @@ def _figure_lines(metric: Metric, figures: VerdictFigures) -> Iterator[str]:
         ("least support", figures.least or None),
         ("standard deviations", figures.z),
         ("evidence", figures.evidence),
+        ("waiting", figures.waiting),
+        ("signed in", figures.signed_in),
         ("decision line", figures.line),
     ):
         if figure is not None:
@@ -236,6 +238,8 @@ def _by_chance(outcome: RuleOutcome) -> str:
 
 def _evaluated_from(outcome: RuleOutcome, result: BacktestResult, zone: str) -> str:
     """Return since when a rule could be evaluated, if not all the time."""
+    if not outcome.is_stored:
+        return "  cannot be tested: what was going on at a past moment is not stored"
     if outcome.judged_from is None:
         return "  not evaluated: too little data"
     if outcome.judged_from > result.since:

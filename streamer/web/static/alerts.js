@@ -17,6 +17,7 @@ export function called(alert, most = Infinity) {
   if (alert.what === "odd") return [say("watch.odd"), undefined];
   if (alert.what) {
     const whose = alert.by === "all" || !alert.group ? say("watch.whole") : cut(alert.group, most);
+    if (alert.what === "unserved") return [say("watch.unserved", { group: whose }), undefined];
     return [say("watch.title", { metric: metricName(alert.metric), group: whose, what: say(`watch.${alert.what}`) }), undefined];
   }
   const ours = say(`alerts.${alert.kind}`);

@@ -14,6 +14,9 @@ const STATES = {
   silenced: () => html`<path class="ring" d="M5.5 18V11a6.5 6.5 0 0 1 13 0v7zM10 21.5h4M3 3l18 18" />`,
   pending: () => html`<circle cx="12" cy="12" r="9.6" class="ring" /><path class="ring" d="M12 6.5V12l3.8 2.6" />`,
   over: () => html`<circle cx="12" cy="12" r="9.6" class="ring" /><path class="ring" d="M7.4 12.4l3 3 6-6.4" />`,
+  near: () => html`<path d="M12 1l11 11-11 11L1 12z" fill="currentColor" /><path class="cut" d="M12 6.8V12l3.2 2.4" />`,
+  late: () => html`<path d="M12 1.5L23.5 22h-23z" fill="currentColor" /><path class="cut" d="M12 10v4.4l3 2.2" />`,
+  unserved: () => html`<path d="M7.4 1h9.2L23 7.4v9.2L16.6 23H7.4L1 16.6V7.4z" fill="currentColor" /><path class="cut" d="M7 12h10" />`,
   old: () => html`<circle cx="12" cy="12" r="9.6" class="ring" /><path class="ring" d="M5.5 18.5l13-13" />`,
 };
 

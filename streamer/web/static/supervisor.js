@@ -6,7 +6,7 @@ import { aim, ageWords } from "./numbers.js";
 import { Shape } from "./shapes.js";
 import { AgentPage } from "./supervisor/agent.js";
 import { ask } from "./supervisor/answers.js";
-import { ALL, NO_PANEL, OTHER_GROUPING, read, WEEK_BEFORE, write } from "./supervisor/address.js";
+import { ALL, NO_PANEL, NOW, OTHER_GROUPING, read, WEEK_BEFORE, write } from "./supervisor/address.js";
 import { Alerts } from "./supervisor/alerts.js";
 import { useAnswer } from "./supervisor/asked.js";
 import { usualOrder } from "./supervisor/contacts.js";
@@ -16,6 +16,7 @@ import { className, Difference, differs, Figure } from "./supervisor/figure.js";
 import { Grid } from "./supervisor/grid.js";
 import { targetOf } from "./supervisor/judgement.js";
 import { isLive, useAge, useStream } from "./supervisor/live.js";
+import { NowPage, useNow } from "./supervisor/now.js";
 import { Panel } from "./supervisor/panel.js";
 import { arranged, figure, sheet } from "./supervisor/sheet.js";
 import { Columns, Compared, Filter, Groupings, Window } from "./supervisor/toolbar.js";
@@ -39,7 +40,8 @@ function Supervisor() {
   const shared = { told, go, stream, zone, known, named, linked, now };
   if (catalog.problem && !catalog.answer) return html`<${Head} ...${shared} me=${me.answer} age=${null} /><main id="main"><${Failure} problem=${catalog.problem} /></main>`;
   if (!catalog.answer || !(names.answer || names.problem)) return html`<main id="main"><${Waiting} /></main>`;
-  return told.agent ? html`<${Agent} ...${shared} me=${me.answer} />` : html`<${Table} ...${shared} me=${me.answer} />`;
+  const Shown = told.agent ? Agent : told.by === NOW ? Now : Table;
+  return html`<${Shown} ...${shared} me=${me.answer} />`;
 }
 
 // What is shown is in the address, and in it alone.
@@ -94,12 +96,38 @@ function Table({ me, ...shared }) {
       <main id="main" class=${isLive(age) || !answer ? "" : "old"}>
         <h1 class="unseen">${grouping(by)}</h1>
         <${Alerts} shared=${shared} />
-        <${Groupings} all=${groupings([...known.values()])} by=${by} linked=${(other) => linked({ ...OTHER_GROUPING, by: other })} />
+        <${Tabs} known=${known} by=${by} linked=${linked} />
         <${Rows} ...${{ told, go, known, named, linked, readable, chosen, served, answer, problem, picked, close }} />
       </main>
       ${of && html`<${Panel} ...${{ of, entry: known.get(of.metric), zone, named, news: stream.news, close,
         order: told.order || usualOrder(of.metric), reorder: (order) => go({ order }, { replace: true }),
         linked: (agent) => linked({ ...NO_PANEL, agent }), page: by === "agent" && of.key ? linked({ ...NO_PANEL, agent: of.key, metric: of.metric }) : null }} />`}
+      ${why && html`<${Explain} ...${{ told, go, close, shared }} />`}
+    </div>`;
+}
+
+function Tabs({ known, by, linked }) {
+  return html`<${Groupings} all=${[NOW, ...groupings([...known.values()])]} by=${by} linked=${(other) => linked({ ...OTHER_GROUPING, by: other })} />`;
+}
+
+// What is going on now.
+
+function Now({ me, ...shared }) {
+  const { told, go, stream, known, named, linked, now } = shared;
+  const { answer, problem, at } = useNow(told, stream);
+  const age = useAge(answer?.data_age_s, at);
+  const close = useClose(go);
+  const why = told.alert !== "";
+  useTitle(`${tell("now.title")} – ${tell("supervisor")}`);
+  return html`
+    <${Head} ...${{ me, stream, age, problem: answer ? null : problem, linked }} />
+    <div class=${`body${why ? " with-panel" : ""}`}>
+      <main id="main" class=${isLive(age) || !answer ? "" : "old"}>
+        <h1 class="unseen">${tell("now.title")}</h1>
+        <${Alerts} shared=${shared} />
+        <${Tabs} known=${known} by=${NOW} linked=${linked} />
+        <${NowPage} ...${{ answer, problem, at, told, go, named, linked, stream, now }} />
+      </main>
       ${why && html`<${Explain} ...${{ told, go, close, shared }} />`}
     </div>`;
 }

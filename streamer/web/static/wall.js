@@ -1,11 +1,15 @@
 // Here is the wallboard: one view, live, for weeks.
 import "./theme.js";
-import { called, isCritical, ordered, sinceWords, Told } from "./alerts.js";
+import { AgentStates } from "./agent_states.js";
+import { called, ordered, sinceWords, Told } from "./alerts.js";
 import { after, EMPTY } from "./board.js";
 import { html, render, useEffect, useLayoutEffect, useReducer, useRef, useState } from "./html.js";
 import { say } from "./language.js";
+import { LiveTile } from "./live_tile.js";
 import { ageWords, time } from "./numbers.js";
+import { QueueTable } from "./queue_table.js";
 import { Shape } from "./shapes.js";
+import { Sound } from "./sound.js";
 import { keepAwake, Stream, Version } from "./stream.js";
 import { Tile } from "./tile.js";
 
@@ -33,17 +37,35 @@ function Wall() {
         <p class="window">${subtitle(board, page)}</p>
       </div>
       <${Turning} board=${board} turning=${turning} />
+      <${Sound} board=${board} live=${live} />
       <${Now} board=${board} stream=${stream} />
     </header>
     <${Notices} board=${board} stream=${stream} />
-    <main class="tiles" data-count=${page?.tiles.length ?? 0}>
-      ${page?.tiles.map((tile) => html`<${Tile} key=${tile.id} tile=${tile} live=${live} zone=${board.timezone} />`)}
-    </main>
+    <${Board} tiles=${page?.tiles ?? []} board=${board} stream=${stream} />
   `;
 }
 
+// What is going on now stands in a strip on top, where there is anything else below it.
+function Board({ tiles, board, stream }) {
+  const now = Date.now() + board.ahead_ms;
+  const shared = { live: stream.live, now, asOf: now - 1000 * (stream.age() ?? 0), zone: board.timezone };
+  const [above, below] = [tiles.filter(isLive), tiles.filter((tile) => !isLive(tile))];
+  const strip = above.length > 0 && below.length > 0;
+  const each = (some) => some.map((tile) => html`<${SHOWN[tile.metric] ?? (isLive(tile) ? LiveTile : Tile)} key=${tile.id} tile=${tile} ...${shared} />`);
+  return html`<main class="board">
+    ${strip && html`<section class="strip" aria-label=${say("going_on.now")} data-count=${above.length}>${each(above)}</section>`}
+    <div class="tiles" data-count=${strip ? below.length : tiles.length} data-strip=${strip}>${each(strip ? below : tiles)}</div>
+  </main>`;
+}
+
+const SHOWN = { queue_table: QueueTable, agent_states: AgentStates };
+
+function isLive(tile) {
+  return tile.window === "now" && !SHOWN[tile.metric];
+}
+
 function subtitle(board, page) {
-  const window = page?.tiles[0]?.window;
+  const window = page?.tiles.find((tile) => tile.window !== "now")?.window;
   const said = [page?.name && board.title, window && say(`windows.${window}`)];
   return said.filter(Boolean).join(" · ");
 }

@@ -4,7 +4,7 @@ import { html, useLayoutEffect, useRef, useState } from "../html.js";
 import { say, words } from "../language.js";
 import { aim, interval, sample, written } from "../numbers.js";
 import { Shape } from "../shapes.js";
-import { ALL, NO_PANEL, OTHER_GROUPING, read } from "./address.js";
+import { ALL, NO_PANEL, NOW, OTHER_GROUPING, read } from "./address.js";
 import { Problem } from "./answers.js";
 import { inPoints } from "./figure.js";
 import { AcknowledgeForm, SilenceForm } from "./order_forms.js";
@@ -38,10 +38,11 @@ function Rests({ alarm, entry }) {
   if (!alarm.what || what === "odd") return alarm.what && html`<p class="rests" lang="en">${alarm.text}</p>`;
   if (!figures) return null;
   if (what === "silent") return figures.usual !== null && html`<p class="rests">${tell("alerts.none_came", { value: written(figures.usual, "count") })}</p>`;
+  if (what === "unserved") return html`<p class="rests">${tell("alerts.unserved", { waiting: written(figures.waiting, "count"), n: written(figures.signed_in, "count") })}</p>`;
   const [lower, upper] = alarm.interval ?? [figures.lower, figures.upper];
   const of = { ...entry, ...figures, metric, lower, upper, unit: alarm.unit, better: alarm.better };
   const usual = figures.usual !== null && tell("alerts.usual", { value: written(figures.usual, alarm.unit, of.currency) });
-  const parts = [figures.support ? sample(of) : "", kind === "threshold" ? aim({ ...of, target: figures.target }) : usual];
+  const parts = [figures.support ? sample(of) : "", kind === "threshold" || kind === "limit" ? aim({ ...of, target: figures.target }) : usual];
   return html`<p class="rests"><b>${written(figures.value, alarm.unit, of.currency)}</b> ${[interval(of), ...parts].filter(Boolean).join(" · ")}</p>`;
 }
 
@@ -110,7 +111,8 @@ function Acts({ alarm, again, shared, name }) {
 }
 
 // The page opened on these contacts. Another grouping shows other columns and rows.
-function picked({ by, window, metric, key, order }, told) {
+function picked({ by, window, metric, key, order, queue, team }, told) {
+  if (by === NOW) return { ...OTHER_GROUPING, by, queue, team };
   const moved = by === told.by || key === ALL ? {} : { ...OTHER_GROUPING, by };
   return { ...moved, window, metric, key, order, compare: told.compare === window ? "" : told.compare };
 }

@@ -114,7 +114,9 @@ function sentence({ kind, state, figures, reason }, metric, now, zone) {
   const forms = state === "no_data" || state === "closed" ? `explain.${state}` : `explain.kinds.${kind}.${state}`;
   const said = (value) => written(value, metric.unit, metric.currency);
   const counts = written(figures.usual, "count");
-  const filled = tell(forms, {
+  const of = kind === "unattended" && !figures.signed_in && state === "fires" ? `${forms}_alone` : forms;
+  const filled = tell(of, {
+    waiting: written(figures.waiting ?? null, "count"), signed_in: written(figures.signed_in ?? null, "count"),
     value: said(figures.value), interval: interval({ ...metric, ...figures }), target: said(figures.target),
     usual: kind === "no_data" ? counts : said(figures.usual), since: figures.since === null ? "" : dated(figures.since, now, zone),
     n: kind === "threshold" ? figures.support : (figures.learned_of ?? 0), least: figures.least,

@@ -19,11 +19,14 @@ export function Facts({ found, rule, metric, zone, now }) {
 function facts({ figures, learned, kind, metric: name }, metric, zone, now) {
   const said = (value) => (known(value) ? written(value, metric.unit, metric.currency) : "");
   const count = (value) => (known(value) && value !== 0 ? whole(Math.round(value)) : "");
+  const live = kind === "limit" || kind === "unattended"; // counted, not sampled
   const scored = kind !== "no_data";
   const observed = { ...metric, ...figures, metric: name };
   return [
     ["observed", scored && known(figures.value) && [said(figures.value), interval(observed)].filter(Boolean).join(" ")],
-    ["sample", scored && (figures.support ? sample(observed) || count(figures.support) : "0")],
+    ["waiting_now", count(figures.waiting)],
+    ["signed_in", known(figures.signed_in) && whole(figures.signed_in)],
+    ["sample", scored && !live && (figures.support ? sample(observed) || count(figures.support) : "0")],
     ["needed", kind === "threshold" && count(figures.least)],
     ["since", known(figures.since) && dated(figures.since, now, zone)],
     ["aim", known(figures.target) && aim({ ...observed, target: figures.target })],
@@ -38,6 +41,7 @@ function facts({ figures, learned, kind, metric: name }, metric, zone, now) {
 }
 
 function promised({ false_alarms: n, shared, by }) {
+  if (n === null) return tell("explain.promise.none");
   return tell(`explain.promise.${by === "all" ? "center" : shared ? "shared" : "each"}`, { n: amount.format(n) });
 }
 

@@ -5,7 +5,7 @@ import { LIVE_S, Stream, Version } from "../stream.js";
 /** `{ news, rung, zone, ahead_ms, refused, connected }`: `news` counts what the stream says, so that it is asked
  *  again, `rung` what may be of alerts; `ahead_ms`: the server's clock less ours. */
 export function useStream() {
-  const [heard, hear] = useReducer(after, { news: 0, rung: 0, alerts: "", zone: undefined, ahead_ms: 0, refused: null, connected: false });
+  const [heard, hear] = useReducer(after, { news: 0, rung: 0, alerts: "", zone: undefined, limits: null, ahead_ms: 0, refused: null, connected: false });
   useEffect(() => {
     const version = new Version();
     const stream = new Stream("/api/v1/stream?view=default", (name, data) => {
@@ -24,7 +24,7 @@ function after(before, [name, data]) {
   if (name === "lost") return { ...before, connected: false };
   const alerts = data.alerts ? JSON.stringify(data.alerts) : "";
   const rung = before.rung + (name !== "change" || alerts !== before.alerts ? 1 : 0); // a wall's alerts are not all
-  return { news: before.news + 1, rung, alerts: alerts || before.alerts, zone: data.timezone ?? before.zone, ahead_ms: data.now - Date.now(), refused: null, connected: true };
+  return { news: before.news + 1, rung, alerts: alerts || before.alerts, zone: data.timezone ?? before.zone, limits: data.long_states_s ?? before.limits, ahead_ms: data.now - Date.now(), refused: null, connected: true };
 }
 
 /** Seconds since what is shown was whole: `data_age_s` when it was answered `at`, and the time since. Null: never. */
