@@ -98,6 +98,22 @@ What to know
   those who answered, and make none.
   A webhook does not say when the rating was given: it is placed when the survey was sent, and a
   changed rating replaces the former. A row says when, but not that it was changed.
+  No webhook tells what agents do or which contacts wait: this source sends no states.
 """,
     read=read_csat_survey,
+    event_names={
+        "message_created": "survey-sent and survey-completed, of the message that asks",
+        "message_updated": "survey-sent and survey-completed, of the message that asks",
+        "conversation_created": "not read: who waits for an agent is not told",
+        "conversation_updated": "not read: no survey, no state of an agent",
+        "conversation_status_changed": "not read: open, resolved and snoozed are no states of work",
+        "conversation_typing_on": "not read: no survey, no state of an agent",
+        "conversation_typing_off": "not read: no survey, no state of an agent",
+        "webwidget_triggered": "not read: a visitor looks at the page",
+        "contact_created": "not read: no survey, no state of an agent",
+        "contact_updated": "not read: no survey, no state of an agent",
+        "inbox_created": "not read: no survey, no state of an agent",
+        "inbox_updated": "not read: no survey, no state of an agent",
+        "presence.update": "not read: of the WebSocket, without a time; no webhook tells of agents",
+    },
 )

@@ -78,4 +78,10 @@ What to know
   Unsubscriptions are ignored.
 """,
     read=read_delighted_response,
+    event_names={
+        "survey_response.created": "survey-completed",
+        "survey_response.updated": "survey-completed: replaces the former",
+        "survey_response.unsubscribed": "not read: no answer",
+        "unsubscribe": "not read: no answer",
+    },
 )

@@ -88,4 +88,10 @@ What to know
 """,
     read=read_formbricks_response,
     options=survey_questions.OPTIONS,
+    event_names={
+        "responseFinished": "survey-completed",
+        "responseUpdated": "survey-completed, if it is finished",
+        "responseCreated": "survey-completed, if it is finished",
+        "testEndpoint": "not read: sent when a webhook is set up",
+    },
 )

@@ -92,4 +92,7 @@ What to know
 """,
     read=read_help_scout_response,
     options=survey_questions.OPTIONS,
+    event_names={
+        "message.survey.response.received": "survey-completed",
+    },
 )

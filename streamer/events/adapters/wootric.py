@@ -128,4 +128,8 @@ What to know
 """,
     read=read_wootric_webhook,
     options=survey_questions.OPTIONS,
+    event_names={
+        "created": "survey-sent, and survey-completed of a response",
+        "updated": "survey-sent, and survey-completed of a response: replaces the former",
+    },
 )

@@ -1,9 +1,9 @@
-"""Adapter for responses to Zendesk's satisfaction surveys, from its API."""
+"""Adapter for Zendesk: responses to its satisfaction surveys, from its API, and states of its agents."""
 
 from collections.abc import Iterator
 from typing import Any, Final
 
-from streamer.events.adapters import survey_questions
+from streamer.events.adapters import survey_questions, zendesk_agents
 from streamer.events.adapters.fields import (
     FieldReader,
     map_fields,
@@ -13,7 +13,7 @@ from streamer.events.adapters.fields import (
     require_fields,
     value_at,
 )
-from streamer.events.adapters.source import Options, OutgoingEvent, SourceAdapter
+from streamer.events.adapters.source import Options, OutgoingEvent, PayloadItem, SourceAdapter
 
 _FIELDS: Final = {
     "response_id": FieldReader(read_text, "id"),
@@ -28,7 +28,16 @@ _VALUES: Final = {
 """Path of the value, by type of answer."""
 
 
-def read_zendesk_responses(payload: Any, options: Options) -> Iterator[OutgoingEvent]:
+def read_zendesk_payload(payload: Any, options: Options) -> Iterator[PayloadItem]:
+    """Yield what a webhook's event says of an agent, else the events of survey responses."""
+    kind = payload.get("type")
+    if isinstance(kind, str) and kind.startswith(zendesk_agents.EVENT_TYPE):
+        yield from zendesk_agents.read_availability_event(kind, payload, options)
+    else:
+        yield from _read_responses(payload, options)
+
+
+def _read_responses(payload: Any, options: Options) -> Iterator[OutgoingEvent]:
     """Yield the event of a response, bare or as `survey_response`, or of each in a page of the API's list."""
     page = payload.get("survey_responses")
     if page is not None and not isinstance(page, list):
@@ -107,7 +116,7 @@ def _times(answers: list[dict[str, Any]]) -> dict[str, float]:
 
 SOURCE: Final = SourceAdapter(
     name="zendesk",
-    title="Zendesk survey responses (CSAT)",
+    title="Zendesk survey responses (CSAT), and states of agents",
     help=f"""\
 The objects of GET /api/v2/guide/survey_responses: one, bare or as `survey_response`, or a page of
 the list.
@@ -124,6 +133,14 @@ What is read
   answers[] closed_ended        the first option's id, read as `questions` and `values` say
   answers[] open_ended          comment, one line for each
   answers[] skipped             an answer skipped: it enters no denominator
+
+What is read of webhooks: agent-state, what agents do now
+  detail.agent_id               agent_id
+  event.updated_at              at
+  unified_state_changed         event.new_unified_state, or new_state: online is available, offline
+                                offline, any other one away, for its name
+  state_changed                 the same for one channel, of who has no unified state: available
+                                where one is online; channels are those online
 
 Options
 {survey_questions.HELP}
@@ -143,7 +160,11 @@ What to know
   survey was offered is not told, so there is no response_ratio of this source. What was offered and
   is not answered yet says nothing here.
   rating_category (good, bad) is the source's own view of the rating and is not read.
+  Zendesk tells which tickets an agent has, not which one is worked on: nobody is busy here. It
+  sends no contacts that wait.
 """,
-    read=read_zendesk_responses,
+    read=read_zendesk_payload,
     options=survey_questions.OPTIONS,
+    agent_state=zendesk_agents.availability_state,
+    event_names=zendesk_agents.EVENT_NAMES,
 )

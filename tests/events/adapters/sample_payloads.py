@@ -26,7 +26,12 @@ OPTIONS: Final[Mapping[str, Mapping[str, Any]]] = {
     },
 }
 
-STATES: Final = {"amazon-connect": "amazon_connect", "amazon-connect-events": "amazon_connect"}
+STATES: Final = {
+    "amazon-connect": "amazon_connect",
+    "amazon-connect-events": "amazon_connect",
+    "genesys-cloud": "genesys",
+    "zendesk": "zendesk",
+}
 """Sources whose payloads of agents are in a test file of their own: test_…_states."""
 
 

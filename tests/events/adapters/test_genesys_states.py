@@ -306,6 +306,9 @@ def present(second: float, name: str, **more: Any) -> Json:
     return user_event(second, "presence", **presence(round((NINE + second) * 1000), name), **more)
 
 
+STATE_PAYLOADS = [routing(1, "IDLE"), present(2, "Meal"), STREAM[0]]
+
+
 @pytest.mark.parametrize(
     ("told", "state", "reason"),
     [
