@@ -244,7 +244,7 @@ _OF_TIME: Final = (
     "queue and channel served: queues do not add up to all."
 )
 _CONTACTS_LIMIT: Final = (
-    "Inbound ones. Waiting or served for longer than a limit (setting, 4 h; email, message and task: 7 d) "
+    "Inbound ones. Waiting or served for longer than a limit (setting, 4 h, not voice or chat 7 d) "
     "they are in contacts_lost instead."
 )
 
@@ -675,7 +675,7 @@ _METRICS: Final = (
         placed="now",
         help=(
             "Contacts of either direction that never ended: waiting or served for longer than a limit "
-            "(setting, 4 h; email, message and task: 7 d). They are in no other figure of now. streamer "
+            "(setting, 4 h, not voice or chat 7 d). They are in no other figure of now. streamer "
             f"check names them. {_NO_STATES}"
         ),
         windows=_NOW,

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from itertools import product
 from typing import Final, NamedTuple
 
-from streamer.events.counting_rules import DAY, HOUR, MINUTE, UNKNOWN, CountingRules
+from streamer.events.counting_rules import DAY, MINUTE, UNKNOWN, CountingRules
 from streamer.events.models import AGENT_STATES, CONTACT_STATES
 from streamer.journeys.journey import Key
+from streamer.journeys.state_history import LIVE_HORIZON_MS, SLOW_HORIZON_MS
 from streamer.metrics.live_group import LiveGroup
 from streamer.panes.live_index import LiveAgent, LiveContact, add_agents, add_contacts
 from streamer.panes.pane_keys import ALL, format_key
@@ -60,18 +61,25 @@ class LiveContext(NamedTuple):
     service: ServiceHistory | None = None
 
 
+class LiveLimits(NamedTuple):
+    """Time in ms after which a contact under way is lost: by voice or chat, and by other channels."""
+
+    quick_ms: int
+    slow_ms: int
+
+
 class LiveState:
     """Contacts under way and agents signed in, by the key of their document."""
 
-    def __init__(self, rules: CountingRules) -> None:
-        self._rules = rules
+    def __init__(self, rules: CountingRules, limits: LiveLimits) -> None:
+        self._rules, self._limits = rules, limits
         self.contacts: dict[Key, LiveContact] = {}
         self.agents: dict[Key, LiveAgent] = {}
         self._agent_tables: dict[str, AgentTable] = {}
 
     def copy(self) -> "LiveState":
         """Return the same, which later changes do not reach: entries are replaced, never changed."""
-        same = LiveState(self._rules)
+        same = LiveState(self._rules, self._limits)
         same.contacts, same.agents = self.contacts, self.agents
         return same
 
@@ -84,7 +92,14 @@ class LiveState:
 
     def under_way(self, now_ms: int) -> list[LiveContact]:
         """Return the contacts under way, without those that are lost."""
-        return [contact for contact in self.contacts.values() if not self.is_lost(contact, now_ms)]
+        return [contact for contact in self._remembered(now_ms) if not self.is_lost(contact, now_ms)]
+
+    def _remembered(self, now_ms: int) -> Iterator[LiveContact]:
+        """Yield the contacts, but those so long lost that the index forgets them when it is merged."""
+        quick_ms, slow_ms = self._limits.quick_ms + LIVE_HORIZON_MS, self._limits.slow_ms + SLOW_HORIZON_MS
+        for contact in self.contacts.values():
+            if now_ms - contact.latest_ms <= (slow_ms if contact.is_slow else quick_ms):
+                yield contact
 
     def signed_in(self, now_ms: int) -> list[LiveAgent]:
         """Return the agents signed in, and those who fell silent less than UNKNOWN_MS ago."""
@@ -92,7 +107,8 @@ class LiveState:
 
     def is_lost(self, contact: LiveContact, now_ms: int) -> bool:
         """Tell whether a contact has been under way for longer than the limit."""
-        return now_ms - contact_start_ms(contact) > live_limit_ms(contact.channel)
+        limit_ms = self._limits.slow_ms if contact.is_slow else self._limits.quick_ms
+        return now_ms - contact_start_ms(contact) > limit_ms
 
     def is_over_target(self, contact: LiveContact, now_ms: int) -> bool:
         """Tell whether a contact waits, and has waited for longer than its queue's T."""
@@ -116,7 +132,7 @@ class LiveState:
     def _lines(self, by: str, now_ms: int) -> dict[str, "ContactLine"]:
         dimensions = grouping_dimensions(by)
         lines: dict[str, ContactLine] = defaultdict(ContactLine)
-        for contact in self.contacts.values():
+        for contact in self._remembered(now_ms):
             lines[live_contact_key(contact, dimensions)].add(
                 contact, now_ms, self.is_lost(contact, now_ms), self.is_over_target(contact, now_ms)
             )
@@ -157,10 +173,6 @@ def live_contact_key(contact: LiveContact, dimensions: Sequence[str]) -> str:
         return ""
     values = [getattr(contact, _CONTACT_FIELD.get(name, name)) or UNKNOWN for name in dimensions]
     return values[0] if len(values) == 1 else format_key(values)
-
-
-def live_limit_ms(channel: str | None) -> int:
-    return 7 * DAY if channel in ("email", "message", "task") else 4 * HOUR
 
 
 _CONTACT_FIELD: Final = {"agent": "agent_id"}

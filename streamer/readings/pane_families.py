@@ -29,7 +29,7 @@ from streamer.panes.pane_keys import (
     row_field,
 )
 from streamer.readings.agent_time_panes import AgentTimePanes
-from streamer.readings.live_state import LiveState
+from streamer.readings.live_state import LiveLimits, LiveState
 from streamer.readings.pane_sums import (
     NO_COUNTS,
     Bools,
@@ -350,12 +350,12 @@ class ReaderState:
     """All that a reader holds: both pane families, agents' time, what is live, the counters, and the rolling
     sums of current windows."""
 
-    def __init__(self, rules: CountingRules, zones: QueueZones) -> None:
+    def __init__(self, rules: CountingRules, zones: QueueZones, limits: LiveLimits) -> None:
         pairs = rules.dimension_pairs
         self.fine = FinePanes(pairs, zones)
         self.families: dict[Family, PaneFamily] = {"fine": self.fine, "long": LongPanes(pairs)}
         self.agent_time = AgentTimePanes(pairs, zones.zone_of)
-        self.live = LiveState(rules)
+        self.live = LiveState(rules, limits)
         self.live_sums = WindowSums(self.families)
         self.counters = CounterState()
 

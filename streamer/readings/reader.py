@@ -31,7 +31,13 @@ from streamer.readings.drill_down import (
     drill_down,
 )
 from streamer.readings.live_query import LiveQuery
-from streamer.readings.live_state import LiveContext, LiveState, ServiceHistory, is_waiting
+from streamer.readings.live_state import (
+    LiveContext,
+    LiveLimits,
+    LiveState,
+    ServiceHistory,
+    is_waiting,
+)
 from streamer.readings.metric_spans import window_spans
 from streamer.readings.pane_families import AGENT_WIDTH, PaneView, QueueZones, ReaderState, WindowSums
 from streamer.readings.pane_sums import Integers, Projection, SparseCounts, merge_sums, sum_counts
@@ -83,6 +89,7 @@ class MetricsReader:
         self.pairs: tuple[Grouping, ...] = self._rules.dimension_pairs
         self._store = store
         self._zones = QueueZones(settings.timezone, settings.zones())
+        self._limits = LiveLimits(*settings.live_limits_ms())
         self.spans = window_spans(settings)
         self._state = self._empty_state()
         self._cursor: ChangeCursor | None = None
@@ -135,7 +142,7 @@ class MetricsReader:
             self._is_full_read_due = unused_count - self._unavoidable_names > MAX_UNUSED_NAMES
 
     def _empty_state(self) -> ReaderState:
-        return ReaderState(self._rules, self._zones)
+        return ReaderState(self._rules, self._zones, self._limits)
 
     @property
     def counters(self) -> Mapping[str, int]:
@@ -207,9 +214,8 @@ class MetricsReader:
 
     def waiting_contacts(self, now_ms: int) -> Iterator[LiveContact]:
         """Yield the inbound contacts that wait now, as `waiting` counts them."""
-        live = self.live_state()
-        for contact in live.contacts.values():
-            if contact.direction != "outbound" and is_waiting(contact) and not live.is_lost(contact, now_ms):
+        for contact in self.live_state().under_way(now_ms):
+            if contact.direction != "outbound" and is_waiting(contact):
                 yield contact
 
     @property
