@@ -75,6 +75,11 @@ def gone_deltas(contacts: Iterable[LiveContact]) -> Mapping[PaneHour, bytes]:
     return {LIVE_CONTACTS: pack_contacts({_key("s", entry.contact_id): None for entry in contacts})}
 
 
+def gone_agents(agents: Iterable[LiveAgent]) -> Mapping[PaneHour, bytes]:
+    """Return the delta of agents who signed out."""
+    return {LIVE_AGENTS: pack_agents({_key("a", entry.agent_id): None for entry in agents})}
+
+
 def time_deltas(weighted: Iterable[tuple[AgentInterval, int]]) -> Mapping[PaneHour, bytes]:
     """Return the deltas of these intervals, each added (1) or taken back (-1)."""
     return {

@@ -9,11 +9,11 @@ from streamer.events.counting_rules import HOUR, MINUTE
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.tally import NUMBER
 from streamer.panes.agent_time import AgentInterval, AgentProfile
-from streamer.panes.live_index import LiveAgent, LiveContact
-from streamer.panes.pane_keys import PaneHour
+from streamer.panes.live_index import LiveAgent, LiveContact, merge_live
+from streamer.panes.pane_keys import LIVE_AGENTS, LIVE_CONTACTS, PaneHour
 from streamer.readings.query import MetricQuery, QueryError
 from streamer.readings.reader import MetricsReader
-from tests.readings.live_center import agent, contact, gone_deltas, live_deltas, time_deltas
+from tests.readings.live_center import agent, contact, gone_agents, gone_deltas, live_deltas, time_deltas
 from tests.readings.small_center import NOW, SmallCenter, answered, cell, new_reader, pane
 
 NOW_METRICS = (
@@ -152,7 +152,7 @@ async def test_a_silent_agent_is_unknown_and_dropped_after_a_day(
     silent_for_ms: int, expected: tuple[int, int]
 ) -> None:
     reader = await live_reader(agents=[agent("ann", age_s=0), agent("bob", heard_at=NOW + 40 * HOUR)])
-    before = single_value(reader, "agents_unknown")  # what was summed then is not used later
+    before = single_value(reader, "agents_unknown", "billing")  # what was summed then is not used later
     now = NOW + silent_for_ms
     assert before == 0
     known, unknown = (
@@ -173,6 +173,31 @@ async def test_a_later_delta_wins_and_what_ended_is_gone() -> None:
     assert single_value(reader, "waiting") == 1
     await center.add({}, more=gone_deltas([other]))
     assert single_value(await new_reader(center), "waiting") == 0
+
+
+async def test_what_agents_did_before_is_not_read_again() -> None:
+    center = SmallCenter()
+    await center.beat(NOW)
+    await center.add({}, more=live_deltas([], [agent("ann")]))
+    reader = await new_reader(center)
+    assert single_value(reader, "agents_available") == 1
+    await center.add({}, more=live_deltas([], [agent("ann", "busy"), agent("bob")]))
+    await reader.refresh(NOW)
+    assert now_values(reader, "agents_available", "agents_busy") == {"agents_available": 1, "agents_busy": 1}
+
+
+async def test_what_ended_while_deltas_were_merged_is_gone_too() -> None:
+    """A merged delta replaces all that was read, since it no longer says what ended."""
+    waiting, ann = contact("queued", 5), agent("ann")
+    center = SmallCenter()
+    await center.beat(NOW)
+    await center.add({}, more=live_deltas([waiting], [ann, agent("bob")]))
+    reader = await new_reader(center)
+    await center.add({}, STATES_ARRIVED, more={**gone_deltas([waiting]), **gone_agents([ann])})
+    for pane_hour in (LIVE_CONTACTS, LIVE_AGENTS):
+        await center.store.compact(pane_hour, merge_live)
+    await reader.refresh(NOW)
+    assert (single_value(reader, "waiting"), single_value(reader, "agents_available")) == (0, 1)
 
 
 # No data is not zero.
