@@ -26,6 +26,14 @@ class SimulatedContact(NamedTuple):
     system: SourceSystem
 
 
+class Offer(NamedTuple):
+    """Time in which a contact rings at an agent, until it is answered or goes to another one."""
+
+    agent: Agent
+    start_ms: int
+    end_ms: int
+
+
 class SimulatedVisit(NamedTuple):
     """One visit of a contact to a queue as it really was, whatever is written about it."""
 
@@ -37,6 +45,17 @@ class SimulatedVisit(NamedTuple):
     ended_ms: int
     severity: float
     solved: bool
+    offers: tuple[Offer, ...] = ()
+    """Offers to agents, the answered one last; none where nobody's calendar was asked."""
+
+
+class WrittenVisit(NamedTuple):
+    """What the systems know of a visit beside its times: its segment's id (None: the contact's), and the
+    seconds on hold and of after-call work."""
+
+    segment_id: str | None
+    hold_s: float = 0.0
+    acw_s: float = 0.0
 
 
 class EventWriter:
@@ -59,7 +78,7 @@ class EventWriter:
         outcome: str,
         transfer: str,
         direction: str | None = None,
-    ) -> None:
+    ) -> WrittenVisit:
         random, agent = self._random, visit.agent
         segment_id = None if visit.number == 1 and transfer != "queue" else f"{contact.id}-{visit.number}"
         data = {
@@ -80,8 +99,11 @@ class EventWriter:
             "outcome": outcome,
             "transfer": None if transfer == "none" else transfer,
         }
+        hold_s = acw_s = 0.0
         if agent:
-            data |= self._handling_fields(visit)
+            handling = self._handling_fields(visit)
+            data |= handling
+            hold_s, acw_s = handling["hold_s"], handling["acw_s"]
         delay_s = random.uniform(0.2, 3)
         if random.random() < 0.015:
             delay_s = min(random.lognormvariate(6.4, 1.3), 6 * 3600)  # its system was offline
@@ -89,6 +111,7 @@ class EventWriter:
         self._write(at_ms, "call-completed", contact, data, segment_id or contact.id)
         if random.random() < 0.01:
             self._write_correction(at_ms, contact, data, segment_id or contact.id)
+        return WrittenVisit(segment_id, hold_s, acw_s)
 
     def _handling_fields(self, visit: SimulatedVisit) -> dict[str, Any]:
         random = self._random
@@ -253,11 +276,12 @@ class EventWriter:
     ) -> None:
         value, headers = encode_event(contact.system, topic, data, f"{fact_id}/{data.get('version', 0)}")
         message = SimulatedMessage(at_ms, topic, (contact.customer or contact.id).encode(), value, headers)
-        self._enqueue(message)
+        self.enqueue(message)
         if self._random.random() < 0.01:  # a duplicate: at least once
-            self._enqueue(message._replace(at_ms=at_ms + to_ms(self._random.expovariate(1 / 60))))
+            self.enqueue(message._replace(at_ms=at_ms + to_ms(self._random.expovariate(1 / 60))))
 
-    def _enqueue(self, message: SimulatedMessage) -> None:
+    def enqueue(self, message: SimulatedMessage) -> None:
+        """Keep a message until it is due."""
         self._written += 1  # of two events at the same time, the one written first is published first
         heappush(self._outbox, (message.at_ms, self._written, message))
 

@@ -1,6 +1,7 @@
 """Roster of the simulated center: queues, sites, teams, agents and their shifts."""
 
 from itertools import accumulate
+from math import ceil
 from random import Random
 from typing import NamedTuple
 
@@ -54,7 +55,8 @@ TEAMS = tuple(f"{side}-{number}" for side in SITES for number in (1, 2, 3, 4))
 CHANNELS = {"voice": 0.56, "chat": 0.22, "email": 0.12, "message": 0.10}
 LANGUAGES = {"es": 0.52, "en": 0.27, "pt": 0.21}
 AGENTS_PER_TEAM = 10
-_SHIFT_H = 9
+_AGENTS_PER_TEAM_AND_RATE = 75
+SHIFT_H = 9
 _SHIFTS = (0, 6, 7, 8, 9, 10, 12, 14, 15, 22)
 
 _HOURS = (3, 2, 2, 2, 2, 3, 5, 8, 12, 15, 16, 15, 13, 12, 12, 13, 14, 14, 13, 11, 9, 7, 5, 4)
@@ -62,18 +64,30 @@ DAY_SHAPE = tuple(0.3 + 0.7 * 24 * hour / sum(_HOURS) for hour in _HOURS)
 """Relative volume of each local hour; the mean is 1. Nights are busier than real ones, for demos at night."""
 
 
-def create_agents(random: Random) -> tuple[Agent, ...]:
-    """Return 120 agents with lasting differences: some between teams, more between agents."""
+def team_size(rate: float) -> int:
+    """Return how many agents a team needs so that some are free at any hour, at this many contacts per
+    second: a contact takes five minutes, and a shift covers nine hours of 24.
+
+    >>> team_size(0.05), team_size(2)
+    (10, 150)
+    """
+    return max(AGENTS_PER_TEAM, ceil(rate * _AGENTS_PER_TEAM_AND_RATE))
+
+
+def create_agents(random: Random, size: int = AGENTS_PER_TEAM) -> tuple[Agent, ...]:
+    """Return the agents of 12 teams, with lasting differences: some between teams, more between agents."""
     return tuple(
-        agent for team_index, team in enumerate(TEAMS) for agent in _create_team(random, team_index, team)
+        agent
+        for team_index, team in enumerate(TEAMS)
+        for agent in _create_team(random, team_index, team, size)
     )
 
 
-def _create_team(random: Random, team_index: int, team: str) -> list[Agent]:
+def _create_team(random: Random, team_index: int, team: str, size: int) -> list[Agent]:
     pace, skill = random.gauss(0, 0.08), random.gauss(0, 0.2)
     return [
         Agent(
-            id=f"a-{team_index * AGENTS_PER_TEAM + seat_index + 1:03d}",
+            id=f"a-{team_index * size + seat_index + 1:03d}",
             team=team,
             site=SITES[team.partition("-")[0]],
             shift_start_h=_SHIFTS[(seat_index + team_index) % len(_SHIFTS)],
@@ -81,7 +95,7 @@ def _create_team(random: Random, team_index: int, team: str) -> list[Agent]:
             skill=max(-1.2, min(1.2, random.gauss(skill, 0.35))),
             load=random.uniform(0.5, 1.5),
         )
-        for seat_index in range(AGENTS_PER_TEAM)
+        for seat_index in range(size)
     ]
 
 
@@ -107,5 +121,5 @@ def build_rotas(agents: tuple[Agent, ...]) -> dict[tuple[str, int], QueueRota]:
 
 def _build_rota(agents: tuple[Agent, ...], queue: str, hour: int) -> QueueRota:
     qualified = [agent for agent in agents if queue in queues_of_team(agent.team)]
-    on_shift = [agent for agent in qualified if (hour - agent.shift_start_h) % 24 < _SHIFT_H] or qualified
+    on_shift = [agent for agent in qualified if (hour - agent.shift_start_h) % 24 < SHIFT_H] or qualified
     return QueueRota(tuple(on_shift), tuple(accumulate(agent.load for agent in on_shift)))

@@ -18,6 +18,8 @@ from streamer.worker import kafka
 
 _FULL_H = 6
 _FULL_SHARE = 0.5
+_STATES_S = 900
+"""States begin a quarter of an hour before the start: there are ten of them to a contact."""
 
 
 class HistoryPlan(NamedTuple):
@@ -47,7 +49,13 @@ async def run_simulation(settings: Settings, scenario: DemoScenario) -> None:
     )
     start_ms = wall_clock_ms()
     plan = CenterPlan(
-        scenario.seed, start_ms, scenario.rate, settings.timezone, settings.currency, scenario.incident
+        scenario.seed,
+        start_ms,
+        scenario.rate,
+        settings.timezone,
+        settings.currency,
+        scenario.incident,
+        _STATES_S,
     )
     producer = await kafka.start_producer(settings.kafka)
     try:

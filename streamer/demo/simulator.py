@@ -5,6 +5,7 @@ Kafka and the clock.
 """
 
 import asyncio
+from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from heapq import heappop, heappush
@@ -18,11 +19,14 @@ from aiokafka import AIOKafkaProducer
 from streamer.demo import roster
 from streamer.demo.event_encoding import SYSTEMS, SimulatedMessage
 from streamer.demo.event_writer import EventWriter, SimulatedContact, SimulatedVisit, to_ms
-from streamer.demo.roster import Queue
+from streamer.demo.roster import Agent, Queue
+from streamer.demo.shift_calendar import Absence, ShiftCalendar
+from streamer.demo.state_writer import Routing, StateWriter
 from streamer.events.counting_rules import DAY, HOUR, SECOND
 from streamer.events.topic_names import CONTRACT_NAMES, TopicNames
 
 _BASE_SHARE = 0.82  # of all contacts; the others are repeats
+_OUTAGE_SHARE = 0.85  # of the minutes of an incident
 _NEAR_BEFORE_H, _NEAR_H, _NEAR_SHARE = 2, 5, 0.7
 
 
@@ -46,9 +50,21 @@ class Incident(NamedTuple):
         progress = (since_start_s - self.after_s) % self.every_s / self.lasts_s
         return max(0.0, min(1.0, progress / 0.1, (1 - progress) / 0.25))
 
+    def outages(self, center_start_ms: int, start_ms: int, end_ms: int) -> Iterator[Absence]:
+        """Yield the times between start and end in which agents of the queue cannot work: the cause."""
+        first_ms, every_ms = center_start_ms + to_ms(self.after_s), to_ms(self.every_s)
+        occurrence = max(0, (start_ms - first_ms) // every_ms)
+        while (outage_ms := first_ms + occurrence * every_ms) < end_ms:
+            yield Absence("system outage", outage_ms, outage_ms + to_ms(_OUTAGE_SHARE * self.lasts_s))
+            occurrence += 1
+
 
 class CenterPlan(NamedTuple):
-    """Parameters of a center: `rate` is contacts per second, averaged over a day; `zone` is its time zone."""
+    """Parameters of a center: `rate` is contacts per second, averaged over a day; `zone` is its time zone.
+
+    States of contacts and agents begin `states_s` seconds before the start, and there are as many agents as
+    the contacts need. None: no states, and 120 agents at any rate.
+    """
 
     seed: int
     start_ms: int
@@ -56,6 +72,7 @@ class CenterPlan(NamedTuple):
     zone: str = "UTC"
     currency: str = "EUR"
     incident: Incident = Incident()
+    states_s: float | None = None
 
 
 class RepeatContact(NamedTuple):
@@ -73,11 +90,14 @@ class SimulatedCenter:
 
     def __init__(self, plan: CenterPlan) -> None:
         assert plan.rate > 0
-        self.agents = roster.create_agents(Random(f"staff {plan.seed}"))
+        has_states = plan.states_s is not None
+        size = roster.team_size(plan.rate) if has_states else roster.AGENTS_PER_TEAM
+        self.agents = roster.create_agents(Random(f"staff {plan.seed}"), size)
         self._plan = plan
         self._random = Random(f"center {plan.seed} {plan.start_ms}")
         self._zone = ZoneInfo(plan.zone)
         self._event_writer = EventWriter(self._random, self._zone, plan.currency)
+        self._states = self._create_state_writer() if has_states else None
         self._rotas = roster.build_rotas(self.agents)
         self._next_ms = plan.start_ms
         self._thin_share, self._full_from_ms = 1.0, -inf
@@ -104,9 +124,16 @@ class SimulatedCenter:
         """Yield the messages from the start on, without end."""
         yield from self._messages_until(inf)
 
+    def closing(self) -> Iterator[SimulatedMessage]:
+        """Yield what is still to be published when nobody calls any more: all contacts end, and all agents
+        go home."""
+        yield from self._event_writer.pop_due(inf)
+
     def _messages_until(self, end_ms: float) -> Iterator[SimulatedMessage]:
         while True:
             arrival_ms = min(self._next_ms, self._repeats[0].at_ms if self._repeats else inf)
+            if self._states is not None:
+                self._states.advance(min(arrival_ms, end_ms))
             yield from self._event_writer.pop_due(min(arrival_ms, end_ms))
             if arrival_ms >= end_ms:
                 return
@@ -163,6 +190,20 @@ class SimulatedCenter:
             incident.severity((at_ms - self._plan.start_ms) / SECOND) if queue.name == incident.queue else 0.0
         )
 
+    def _create_state_writer(self) -> StateWriter:
+        plan, incident = self._plan, self._plan.incident
+        assert plan.states_s is not None
+        calendar = ShiftCalendar(
+            plan.seed,
+            self.agents,
+            self._zone,
+            lambda start_ms, end_ms: incident.outages(plan.start_ms, start_ms, end_ms),
+            incident.queue,
+        )
+        from_ms = plan.start_ms - to_ms(plan.states_s)
+        random = Random(f"states {plan.seed} {plan.start_ms}")
+        return StateWriter(random, self._zone, calendar, self._event_writer.enqueue, from_ms)
+
     # An inbound contact: one queue visit after another, until it is not transferred any more.
 
     def _inbound(self, at_ms: int, contact: SimulatedContact, queue: Queue) -> None:
@@ -178,7 +219,7 @@ class SimulatedCenter:
                 visit = self._handle(contact, visit)
             elif outcome == "abandoned":
                 visit = visit._replace(wait_s=patience_s, ended_ms=at_ms + to_ms(patience_s))
-            self._event_writer.write_visit(contact, visit, outcome, transfer)
+            self._write_visit(contact, visit, outcome, transfer)
             at_ms, number, queue = visit.ended_ms, number + 1, random.choice(roster.QUEUES)
             transfer = "queue" if outcome == "overflow" else transfer
         self._follow_up(contact, visit, outcome)
@@ -220,22 +261,50 @@ class SimulatedCenter:
                 return "answered", "external"
         return "answered", "none"
 
+    def _write_visit(
+        self,
+        contact: SimulatedContact,
+        visit: SimulatedVisit,
+        outcome: str,
+        transfer: str,
+        direction: str | None = None,
+    ) -> None:
+        written = self._event_writer.write_visit(contact, visit, outcome, transfer, direction)
+        if self._states is not None:
+            self._states.write_visit(contact, visit, written, direction)
+
     def _handle(self, contact: SimulatedContact, visit: SimulatedVisit) -> SimulatedVisit:
+        """Return the visit with the agent who took it, and its end."""
         random = self._random
         rota = self._rotas[visit.queue.name, self._hour(visit.ended_ms)]
-        agent = random.choices(rota.agents, cum_weights=rota.loads)[0]
-        typical_s = visit.queue.talk_s * agent.pace * (1 + 0.35 * visit.severity)
-        handle_s = random.gammavariate(2.2, typical_s / 2.2) * (0.6 if contact.channel == "message" else 1)
+        first_index = bisect(rota.loads, random.random() * rota.loads[-1], hi=len(rota.loads) - 1)
+        slowness = random.gammavariate(2.2, 1 / 2.2) * (0.6 if contact.channel == "message" else 1)
+
+        def handle_s(agent: Agent) -> float:
+            return slowness * visit.queue.talk_s * agent.pace * (1 + 0.35 * visit.severity)
+
+        routing = Routing(rota.agents[first_index])
+        if self._states is not None:
+            routing = self._states.route(rota, first_index, visit, handle_s)
+        agent, delay_ms = routing.agent, routing.delay_ms
         solved = random.random() < 0.77 + 0.12 * agent.skill - 0.45 * visit.severity
-        return visit._replace(agent=agent, ended_ms=visit.ended_ms + to_ms(handle_s), solved=solved)
+        return visit._replace(
+            agent=agent,
+            wait_s=visit.wait_s + delay_ms / SECOND,
+            ended_ms=visit.ended_ms + delay_ms + to_ms(handle_s(agent)),
+            solved=solved,
+            offers=routing.offers,
+        )
 
     def _outbound(self, at_ms: int, contact: SimulatedContact, queue: Queue, number: int = 1) -> None:
         visit = SimulatedVisit(number, queue, None, at_ms, 0.0, at_ms, 0.0, False)
         outcome = "answered" if self._random.random() < 0.6 else "voicemail"
-        visit = (
-            self._handle(contact, visit) if outcome == "answered" else visit._replace(ended_ms=at_ms + 20_000)
-        )
-        self._event_writer.write_visit(contact, visit, outcome, "none", "outbound")
+        if outcome == "answered":
+            visit = self._handle(contact, visit)
+            visit = visit._replace(queued_ms=at_ms + to_ms(visit.wait_s), wait_s=0.0)  # dialled once free
+        else:
+            visit = visit._replace(ended_ms=at_ms + 20_000)
+        self._write_visit(contact, visit, outcome, "none", "outbound")
 
     def _follow_up(self, contact: SimulatedContact, visit: SimulatedVisit, outcome: str) -> None:
         random = self._random
