@@ -1,5 +1,6 @@
 """Roster of the simulated center: queues, sites, teams, agents and their shifts."""
 
+from functools import cache
 from itertools import accumulate
 from math import ceil
 from random import Random
@@ -99,6 +100,7 @@ def _create_team(random: Random, team_index: int, team: str, size: int) -> list[
     ]
 
 
+@cache
 def queues_of_team(team: str) -> frozenset[str]:
     """Return the queues of a team, about three.
 
@@ -114,12 +116,14 @@ def queues_of_team(team: str) -> frozenset[str]:
 
 def build_rotas(agents: tuple[Agent, ...]) -> dict[tuple[str, int], QueueRota]:
     """Return the rota of each queue and local hour."""
-    return {
-        (queue.name, hour): _build_rota(agents, queue.name, hour) for queue in QUEUES for hour in range(24)
-    }
+    rotas: dict[tuple[str, int], QueueRota] = {}
+    for queue in QUEUES:
+        qualified = [agent for agent in agents if queue.name in queues_of_team(agent.team)]
+        rotas |= {(queue.name, hour): _build_rota(qualified, hour) for hour in range(24)}
+    return rotas
 
 
-def _build_rota(agents: tuple[Agent, ...], queue: str, hour: int) -> QueueRota:
-    qualified = [agent for agent in agents if queue in queues_of_team(agent.team)]
+def _build_rota(qualified: list[Agent], hour: int) -> QueueRota:
+    """Return those of the agents of a queue who are on shift; all where nobody is."""
     on_shift = [agent for agent in qualified if (hour - agent.shift_start_h) % 24 < SHIFT_H] or qualified
     return QueueRota(tuple(on_shift), tuple(accumulate(agent.load for agent in on_shift)))

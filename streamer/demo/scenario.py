@@ -18,8 +18,8 @@ from streamer.worker import kafka
 
 _FULL_H = 6
 _FULL_SHARE = 0.5
-_STATES_S = 900
-"""States begin a quarter of an hour before the start: there are ten of them to a contact."""
+_STATES_S = 300
+"""States begin five minutes before the start: ten of them to a contact would make the demo late."""
 
 
 class HistoryPlan(NamedTuple):

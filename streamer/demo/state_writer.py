@@ -169,7 +169,7 @@ class StateWriter:
 
     def write_agent(self, agent: Agent, state: str, at_ms: int, **more: object) -> None:
         """Write a state of an agent, with what else is known."""
-        data = {"agent_id": agent.id, "state": state, "at": self.format_time(at_ms), **more}
+        data = {"agent_id": agent.id, "state": state, "at": at_ms / SECOND, **more}
         self.write(_WrittenState(TELEPHONY, "agent-state", agent.id, agent.id, at_ms, data))
 
     def write(self, state: _WrittenState) -> None:
@@ -197,7 +197,7 @@ class StateWriter:
         """Return a state that began before, still so at `from_ms`; of an agent with all that is known."""
         if state.topic == "agent-state":
             profile = _profile(self._agents[state.fact_id])
-            state = state._replace(data={**state.data, **profile, "seen_at": self.format_time(self._from_ms)})
+            state = state._replace(data={**state.data, **profile, "seen_at": self._from_ms / SECOND})
         return _state_message(state, self._from_ms)
 
     def format_time(self, at_ms: int) -> str:
