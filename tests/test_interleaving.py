@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from streamer.events.counting_rules import DAY, CountingRules
 from streamer.events.decoding import KafkaRecord, decode
-from streamer.events.models import RejectedEvent, Segment
+from streamer.events.models import Event, RejectedEvent, Segment
 from streamer.panes.pane_keys import PaneHour
 from streamer.panes.rollup import MERGE
 from streamer.runtime.retry import retry_forever
@@ -206,8 +206,12 @@ class FaultScenario(NamedTuple):
 
 
 @st.composite
-def fault_scenarios(draw: st.DrawFn) -> FaultScenario:
-    events = draw(strategies.events(12))
+def fault_scenarios(
+    draw: st.DrawFn,
+    events: st.SearchStrategy[list[Event]] | None = None,
+    rules: st.SearchStrategy[CountingRules] | None = None,
+) -> FaultScenario:
+    events = draw(strategies.events(12) if events is None else events)
     written = logs([(event, draw(st.integers(0, 1))) for event in events], published)
     bad_offsets = {partition: draw(st.integers(-3, len(log))) for partition, log in written.items()}
     scenario_logs = {
@@ -221,7 +225,9 @@ def fault_scenarios(draw: st.DrawFn) -> FaultScenario:
     length = draw(st.sampled_from((0, 40, 120, 250)))
     steps = st.tuples(st.integers(0, 9), st.sampled_from(FATES))
     schedule = draw(st.lists(steps, min_size=length, max_size=length))
-    return FaultScenario(draw(strategies.rules()), scenario_logs, owners, schedule)
+    return FaultScenario(
+        draw(strategies.rules() if rules is None else rules), scenario_logs, owners, schedule
+    )
 
 
 def _with_bad_record(log: Sequence[KafkaRecord], at: int) -> Sequence[KafkaRecord]:
@@ -348,6 +354,7 @@ def check_scenario(
     scenario: FaultScenario,
     kind: type[PartitionProcessor] = PartitionProcessor,
     store: Callable[[], MemoryStore] = MemoryStore,
+    check_numbers: Callable[[MemoryStore, FaultScenario], None] | None = None,
 ) -> None:
     """Check the property: run the scenario, let all owners finish, then compare with the oracle."""
 
@@ -357,10 +364,21 @@ def check_scenario(
     with pytest.MonkeyPatch.context() as patch, capture_logs():
         patch.setattr(asyncio, "sleep", pause)
         patch.setattr(pipeline, "COMMIT_EVENTS", 3)
-        _check_scenario(scenario, kind, store())
+        _check_scenario(scenario, kind, store(), check_numbers or check_tallies)
 
 
-def _check_scenario(scenario: FaultScenario, kind: type[PartitionProcessor], inner: MemoryStore) -> None:
+def check_tallies(store: MemoryStore, scenario: FaultScenario) -> None:
+    assert at_once(stored_tallies(store)) == expected_tallies(
+        decoded_events(scenario.logs, scenario.rules), scenario.rules
+    )
+
+
+def _check_scenario(
+    scenario: FaultScenario,
+    kind: type[PartitionProcessor],
+    inner: MemoryStore,
+    check_numbers: Callable[[MemoryStore, FaultScenario], None],
+) -> None:
     records = [record for log in scenario.logs.values() for record in log]
     rejected = {record for record in records if isinstance(decode(record, scenario.rules), RejectedEvent)}
     network = StepNetwork()
@@ -385,9 +403,7 @@ def _check_scenario(scenario: FaultScenario, kind: type[PartitionProcessor], inn
         scheduler.finish(range(len(owners)))
     finally:
         scheduler.close()
-    assert at_once(stored_tallies(inner)) == expected_tallies(
-        decoded_events(scenario.logs, scenario.rules), scenario.rules
-    )
+    check_numbers(inner, scenario)
     assert at_once(follower.follow(inner)) == at_once(whole(inner))
     counts = at_once(inner.counters())
     for topic in {topic for topic, _ in scenario.logs}:

@@ -3,7 +3,7 @@
 import json
 import random
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -38,6 +38,7 @@ from tests.live_strategies import agent_states, contact_states, live_events, liv
 from tests.messages import record, topic_of
 from tests.strategies import START
 from tests.test_exactness import AHEAD, SLOW, Logs, Place, at_once, expected_tallies, results
+from tests.test_interleaving import FaultScenario, check_scenario, fault_scenarios
 
 
 class LiveDelivery(NamedTuple):
@@ -265,6 +266,24 @@ def test_what_is_live_on_one_side_alone_is_named() -> None:
         ("live", "contact k1", "under way", 1, 0),
         ("live", "agent anna", "signed in", 1, 0),
     ]
+
+
+# Kills
+
+
+def check_live_scenario(scenario: FaultScenario, store: Callable[[], MemoryStore] = MemoryStore) -> None:
+    check_scenario(scenario, store=store, check_numbers=_check_scenario_numbers)
+
+
+def _check_scenario_numbers(store: MemoryStore, scenario: FaultScenario) -> None:
+    records = [one for log in scenario.logs.values() for one in log]
+    at_once(check_numbers(store, timed_events(records, scenario.rules), scenario.rules))
+
+
+@settings(SLOW, max_examples=30)
+@given(fault_scenarios(live_events(), live_rules()))
+def test_kills_and_failovers_at_any_await_leave_the_oracles_index_and_time(scenario: FaultScenario) -> None:
+    check_live_scenario(scenario)
 
 
 # Redis

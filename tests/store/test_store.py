@@ -23,8 +23,11 @@ from streamer.events.models import DIMENSIONS
 from streamer.metrics.counters import add_counters, pack_counters
 from streamer.metrics.tally import NUMBER, Tally
 from streamer.operations.comparison import sum_hour_tallies
+from streamer.panes.agent_time import TimeRows
+from streamer.panes.live_index import LiveAgent, LiveContact, add_agents, add_contacts
 from streamer.panes.pane_keys import (
     COUNTERS,
+    LIVE_CONTACTS,
     PANES_PER_HOUR,
     Family,
     PaneHour,
@@ -84,15 +87,19 @@ class Follower:
         self.cursor: ChangeCursor | None = None
         self.sums: Sums = {}
         self._hours: dict[PaneHour, Sums] = {}
+        self._live: dict[PaneHour, Mapping[bytes, LiveContact] | Mapping[bytes, LiveAgent]] = {}
 
     async def read(self, store: StateStore) -> bool:
         """One step; whether all that was read belongs to one moment."""
         changes = await store.changes(self.cursor)
         self.cursor = changes.cursor
         if changes.reset:
-            self._hours = {}
+            self._hours, self._live = {}, {}
         for change in changes.panes:
-            self._put(change)
+            if change.pane_hour[0] == "live":
+                self._put_live(change)
+            else:
+                self._put(change)
         if not changes.more:
             self.sums = {place: kept for sums in self._hours.values() for place, kept in _clean(sums)}
         return not changes.more
@@ -101,6 +108,12 @@ class Follower:
         while not await self.read(store):
             pass
         return self.sums
+
+    def _put_live(self, change: PaneChange) -> None:
+        """Keep the entries of an index: each place has one, of amount 1."""
+        place, add = change.pane_hour, add_contacts if change.pane_hour == LIVE_CONTACTS else add_agents
+        self._live[place] = add(change.deltas, {} if change.is_whole else self._live.get(place))
+        self._hours[place] = {(*place, key): {str(entry): 1} for key, entry in self._live[place].items()}
 
     def _put(self, change: PaneChange) -> None:
         family, hour = change.pane_hour
@@ -115,6 +128,9 @@ class Follower:
 def tallies_of(family: StoredFamily, hour: int, deltas: Sequence[bytes]) -> Mapping[tuple[int, Any], Any]:
     if family == "counters":
         return {(0, ""): add_counters(deltas).counts}
+    if family == "time":
+        rows = [row for delta in deltas for row in TimeRows.unpacked(delta).amounts().items()]
+        return {(hour, row): {"rows": sum(n for other, n in rows if other == row)} for row, _ in rows}
     return sum_hour_tallies(family, hour, deltas)
 
 
