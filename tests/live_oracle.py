@@ -134,7 +134,7 @@ def _contact_entry(name: tuple[str, str], states: Sequence[tuple[int, ContactSta
         "channel": last.channel,
         "reason": known("reason", events),
         "language": known("language", events),
-        "direction": last.direction,
+        "is_outbound": last.direction == "outbound",
         "priority": known("priority", events),
     }
 

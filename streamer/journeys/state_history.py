@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from streamer.events.counting_rules import DAY
-from streamer.events.models import AGENT_STATES, CONTACT_STATES, AgentState, ContactState
+from streamer.events.models import AGENT_STATES, CHANNELS, CONTACT_STATES, AgentState, ContactState
 
 LIVE_HORIZON_MS: Final = DAY
 """States that began longer before their record change nothing."""
@@ -47,7 +47,7 @@ class StateMoment(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class TimedContactState(StateMoment, frozen=True, array_like=True, gc=False):
     """State of a segment. Texts are places in the history's `names`, from 1; 0: none, of the contact the
-    segment's own id."""
+    segment's own id. `channel`: place in CHANNELS, from 1; 0: none."""
 
     queued_at: int | None
     priority: int | None
@@ -59,7 +59,7 @@ class TimedContactState(StateMoment, frozen=True, array_like=True, gc=False):
     channel: int
     reason: int
     language: int
-    direction: int
+    is_outbound: bool
 
 
 class TimedAgentState(StateMoment, frozen=True, array_like=True, gc=False):
@@ -126,13 +126,10 @@ class TakenBack(msgspec.Struct, frozen=True, array_like=True, gc=False):
             return TakenBack(version, self.of_moment)
         return TakenBack(self.version, self.of_moment | {at: version})
 
-    def since(self, floor_ms: int) -> "TakenBack":
-        """Return this without what lies before a time."""
-        if not any(at < floor_ms for at in self.of_moment):
-            return self
-        return TakenBack(
-            self.version, {at: version for at, version in self.of_moment.items() if at >= floor_ms}
-        )
+    def since(self, floor_ms: int) -> "TakenBack | None":
+        """Return this without what lies before a time; None where nothing is left."""
+        of_moment = {at: version for at, version in self.of_moment.items() if at >= floor_ms}
+        return TakenBack(self.version, of_moment) if of_moment or self.version is not None else None
 
 
 NOTHING_TAKEN_BACK: Final = TakenBack()
@@ -145,7 +142,7 @@ class ContactHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     source: str
     moments: tuple[TimedContactState, ...] = ()
     names: Names = ()
-    taken_back: TakenBack = NOTHING_TAKEN_BACK
+    taken_back: TakenBack | None = None
 
     def with_state(self, event: ContactState) -> "ContactHistory | None":
         """Return the history with a further state; None if it changes nothing.
@@ -154,20 +151,21 @@ class ContactHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
         >>> queued = ContactState(contact_id="c1", state="queued", at=9_000, queue="billing")
         >>> history = history.with_state(queued)
         >>> history.with_state(queued) is None, history.names
-        (True, ('billing', 'inbound'))
+        (True, ('billing',))
         """
-        if self.taken_back.covers(event.at, event.version):
+        if _is_taken_back(self.taken_back, event.at, event.version):
             return None
         texts = (
             event.contact_id if event.contact_id != self.id else None,
-            event.queue, event.team, event.site, event.agent_id, event.channel, event.reason, event.language,
-            event.direction,
+            event.queue, event.team, event.site, event.agent_id, event.reason, event.language,
         )  # fmt: skip
-        places, names = _places(self.names, texts)
+        (contact_id, queue, team, site, agent_id, reason, language), names = _places(self.names, texts)
+        channel = 0 if event.channel is None else CHANNELS.index(event.channel) + 1
         state = CONTACT_STATES.index(event.state)
         moment = TimedContactState(
-            event.at, event.version, state, _digest_head(event), event.queued_at, event.priority, *places
-        )
+            event.at, event.version, state, _digest_head(event), event.queued_at, event.priority,
+            contact_id, queue, team, site, agent_id, channel, reason, language, event.direction == "outbound",
+        )  # fmt: skip
         moments = _placed(self.moments, moment)
         if moments is None:
             return None
@@ -178,7 +176,7 @@ class ContactHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     def without(self, at: int | None, version: int) -> "ContactHistory | None":
         """Return the history without the states up to a version, of one moment or all; None if they were
         taken back already."""
-        taken_back = self.taken_back.raised(at, version)
+        taken_back = (self.taken_back or NOTHING_TAKEN_BACK).raised(at, version)
         if taken_back is None:
             return None
         moments = _left(self.moments, taken_back)
@@ -196,13 +194,13 @@ class AgentHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
     moments: tuple[TimedAgentState, ...] = ()
     names: Names = ()
     profiles: tuple[StatedProfile, ...] = ()
-    taken_back: TakenBack = NOTHING_TAKEN_BACK
+    taken_back: TakenBack | None = None
     floor_ms: int = 0
     since_ms: int | None = None
 
     def with_state(self, event: AgentState, at: int) -> "AgentHistory | None":
         """Return the history with a further state, which began at `at`; None if it changes nothing."""
-        if at < self.floor_ms or self.taken_back.covers(at, event.version):
+        if at < self.floor_ms or _is_taken_back(self.taken_back, at, event.version):
             return None
         stated = StatedProfile(event.queues, event.team, event.site, event.channels)
         profile, profiles = _place(self.profiles, None if stated == NO_PROFILE else stated)
@@ -230,7 +228,7 @@ class AgentHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
         taken back already."""
         if at is not None and at < self.floor_ms:
             return None
-        taken_back = self.taken_back.raised(at, version)
+        taken_back = (self.taken_back or NOTHING_TAKEN_BACK).raised(at, version)
         if taken_back is None:
             return None
         moments = _left(self.moments, taken_back)
@@ -302,13 +300,23 @@ def pruned_history(history: AgentHistory, floor_ms: int, silence_ms: int) -> Age
         )  # fmt: skip
     since_ms = run_start(history, first_index, silence_ms)
     return AgentHistory(
-        history.agent_id, tuple(kept), names, profiles, history.taken_back.since(floor_ms), floor_ms, since_ms
+        history.agent_id,
+        tuple(kept),
+        names,
+        profiles,
+        None if history.taken_back is None else history.taken_back.since(floor_ms),
+        floor_ms,
+        since_ms,
     )
 
 
 def agent_key(agent_id: str) -> bytes:
     """Return the key of an agent's document."""
     return b"a" + blake2b(f"a\x1f\x1f{agent_id}".encode(), digest_size=12).digest()
+
+
+def _is_taken_back(taken_back: TakenBack | None, at: int, version: int) -> bool:
+    return taken_back is not None and taken_back.covers(at, version)
 
 
 def _digest_head(event: ContactState | AgentState) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import Final
 
-from streamer.events.models import AGENT_STATES, CONTACT_STATES
+from streamer.events.models import AGENT_STATES, CHANNELS, CONTACT_STATES
 from streamer.journeys.state_history import (
     AgentHistory,
     ContactHistory,
@@ -70,10 +70,10 @@ def live_contact(history: ContactHistory | None) -> LiveContact | None:
         _latest_name(history, stated, "team"),
         _latest_name(history, stated, "site"),
         _latest_name(history, holding_agent, "agent_id"),
-        history.name(last.channel),
+        CHANNELS[last.channel - 1] if last.channel else None,
         _latest_name(history, stated, "reason"),
         _latest_name(history, stated, "language"),
-        history.name(last.direction) or "inbound",
+        last.is_outbound,
         next((moment.priority for moment in stated if moment.priority is not None), None),
     )
 

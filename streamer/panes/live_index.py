@@ -42,8 +42,12 @@ class LiveContact(msgspec.Struct, frozen=True, array_like=True, gc=False):
     channel: str | None
     reason: str | None
     language: str | None
-    direction: str
+    is_outbound: bool
     priority: int | None
+
+    @property
+    def direction(self) -> str:
+        return "outbound" if self.is_outbound else "inbound"
 
     @property
     def latest_ms(self) -> int:
@@ -163,7 +167,7 @@ def _add_deltas(deltas: Iterable[LiveDelta[E]], known: Mapping[Key, E]) -> dict[
 def merge_live(packed: Sequence[bytes]) -> bytes:
     """Merge the oldest deltas into one, in the order of their commits: without what is over or forgotten.
 
-    >>> caller = LiveContact("c1", "", "", 0, 9_000, 9_000, None, "billing", *[None] * 6, "inbound", None)
+    >>> caller = LiveContact("c1", "", "", 0, 9_000, 9_000, None, "billing", *[None] * 6, False, None)
     >>> first = pack_contacts({b"1": caller, b"2": caller})
     >>> second = pack_contacts({b"2": None}, (5_000, 5_000))
     >>> unpack_contacts(merge_live([first, second])).entries == {b"1": caller}

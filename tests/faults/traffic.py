@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, count
 from random import Random
 from typing import NamedTuple
@@ -11,10 +11,11 @@ from streamer.demo.event_encoding import SimulatedMessage
 from streamer.demo.simulator import CenterPlan, SimulatedCenter
 from streamer.events.counting_rules import SECOND, CountingRules
 from streamer.events.decoding import KafkaRecord, decode
-from streamer.events.models import Event, RejectedEvent
+from streamer.events.models import RejectedEvent
 from streamer.store.port import Partition
 from tests.counting import Tallies
-from tests.test_exactness import expected_tallies
+from tests.live_oracle import TimedEvent
+from tests.test_live_exactness import expected_numbers
 
 PARTITIONS = 4
 _CUSTOMERS = 2_000
@@ -78,12 +79,13 @@ def _neighbour(value: bytes) -> bytes:
 
 class Expected(NamedTuple):
     """Expected results of these records: how many of each topic are counted and how many of these are
-    rejected, which (topic, partition, offset) are, and the tallies."""
+    rejected, which (topic, partition, offset) are, and the numbers."""
 
     counted: Counter[str]
     rejected: Counter[str]
     letters: set[str]
     tallies: Tallies
+    events: Sequence[TimedEvent]
 
 
 class EventCollector:
@@ -94,7 +96,7 @@ class EventCollector:
         self._counted: Counter[str] = Counter()
         self._rejected: Counter[str] = Counter()
         self._letters: set[str] = set()
-        self._events: list[Event] = []
+        self._events: list[TimedEvent] = []
 
     def add(self, record: KafkaRecord) -> None:
         event = decode(record, self._rules)
@@ -103,8 +105,8 @@ class EventCollector:
             self._rejected[record.topic] += 1
             self._letters.add(f"{record.topic}:{record.partition}:{record.offset}")
         else:
-            self._events.append(event)
+            self._events.append(TimedEvent(event, record.timestamp))
 
     def expected(self) -> Expected:
-        tallies = expected_tallies(self._events, self._rules)
-        return Expected(self._counted, self._rejected, self._letters, tallies)
+        tallies = expected_numbers(self._events, self._rules)
+        return Expected(self._counted, self._rejected, self._letters, tallies, self._events)

@@ -22,6 +22,7 @@ from tests.faults.traffic import PARTITIONS, EventCollector, Expected, messages
 from tests.faults.worker import Worker
 from tests.parts.broker import Broker
 from tests.parts.redis_server import RedisServer
+from tests.test_live_exactness import check_live_state
 
 _PATIENCE_S = 60.0
 _POLL_S = 0.05
@@ -136,8 +137,9 @@ class Trial:
         assert (await self.results())["rejected"] == wanted.rejected
         if published is None:
             await self._find_letters(wanted.letters)
-        differences = differing_tallies(await read_store_state(self.store), wanted.tallies)
-        assert not list(islice(differences, 3))
+        state = await read_store_state(self.store)
+        assert not list(islice(differing_tallies(state, wanted.tallies), 3))
+        await asyncio.to_thread(check_live_state, state, wanted.events, self.rules)
         assert await self.counted() == wanted.counted, "something was counted again"
 
     async def _find_letters(self, wanted: set[str]) -> None:

@@ -21,7 +21,7 @@ from streamer.panes.pane_delta import DeltaFormatError
 
 def caller(since: int = 9_000, channel: str = "voice") -> LiveContact:
     return LiveContact(
-        "c1", "", "", 0, since, since, None, "billing", None, None, None, channel, None, None, "inbound", 2
+        "c1", "", "", 0, since, since, None, "billing", None, None, None, channel, None, None, False, 2
     )
 
 

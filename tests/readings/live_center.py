@@ -34,7 +34,7 @@ def contact(state: str = "queued", age_s: float = 0, **fields: object) -> LiveCo
         "channel": "voice",
         "reason": None,
         "language": None,
-        "direction": "inbound",
+        "is_outbound": fields.pop("direction", "inbound") == "outbound",
         "priority": None,
     }
     return LiveContact(**(values | fields))  # type: ignore[arg-type]

@@ -28,7 +28,7 @@ async def live_store(live_url: str | None, center: str) -> AsyncIterator[StateSt
 
 
 def caller(since: int) -> LiveContact:
-    return LiveContact("c1", "", "", 0, since, since, None, "billing", *[None] * 6, "inbound", None)
+    return LiveContact("c1", "", "", 0, since, since, None, "billing", *[None] * 6, False, None)
 
 
 def shift(hour: int) -> bytes:
