@@ -8,7 +8,7 @@ import msgspec
 from streamer.events.adapters import SOURCES, source_help
 from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, SourceAdapter
 from streamer.events.adapters.source import read_payload as read_payload
-from streamer.events.adapters.timelines import assemble_events
+from streamer.events.adapters.timelines import EVERYONE, assemble_events, relevant_sweeps
 from streamer.events.agent_directory import EMPTY_DIRECTORY, AgentDirectory
 from streamer.events.envelopes import InvalidEventError
 from streamer.events.models import RejectedEvent
@@ -57,7 +57,9 @@ class PayloadReader:
                     fragments_by_contact.setdefault(item.contact, []).append(item)
             events += [item for item in items if isinstance(item, OutgoingEvent)]
             yield ReplayEntry(row.line, tuple(item for item in items if isinstance(item, RejectedEvent)))
+        sweeps = fragments_by_contact.pop(EVERYONE, [])
         for fragments in fragments_by_contact.values():
+            fragments += relevant_sweeps(self._source, fragments, sweeps, self._options)
             events += assemble_events(self._source, fragments, self._options)
         for item in sorted(events, key=_event_ms):
             yield ReplayEntry(0, (self._sourced_event(item),))

@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 
 from streamer.events.adapters import SOURCES
 from streamer.events.adapters.source import SourceAdapter
-from streamer.events.adapters.timelines import is_agent
+from streamer.events.adapters.timelines import AGENT_STATE, CONTACT_STATE, is_agent
 from streamer.events.counting_rules import CountingRules
 from streamer.events.decoding import KafkaRecord
 from streamer.events.outgoing_records import OutgoingRecord
@@ -38,7 +38,7 @@ from streamer.store.port import Commit, DocumentSnapshot, Partition
 from streamer.worker import pipeline
 from streamer.worker.pipeline import ProcessingContext
 from tests.counting import NullObserver
-from tests.events.adapters.state_rules import States, states_in_force
+from tests.events.adapters.state_rules import States, difference, states_in_force
 from tests.ingest.memory_ingest import PLAIN, QUEUE_LOG, CollectedEvents, clean, counted, raw, stated
 from tests.strategies import START
 from tests.test_exactness import SLOW, Place, at_once, expected_tallies, results
@@ -62,7 +62,8 @@ RULES = CountingRules()
 @st.composite
 def lines(draw: st.DrawFn, number: int) -> list[bytes]:
     """Draw the lines of queue_log of one call: one or more visits to queues, each answered or not."""
-    second, found = S - draw(st.integers(1_000, 100_000)), list[bytes]()
+    # Within the day that is kept of an agent.
+    second, found = S - draw(st.integers(1_000, 80_000)), list[bytes]()
 
     def say(event: str, *fields: object, agent: str = "NONE") -> None:
         found.append("|".join(map(str, (second, f"call-{number}", queue, agent, event, *fields))).encode())
@@ -203,6 +204,10 @@ def published_states(events: Iterable[OutgoingRecord]) -> States:
     return states_in_force((event.topic, json.loads(event.value)) for event in events)
 
 
+def facts_of(events: Iterable[OutgoingRecord]) -> list[OutgoingRecord]:
+    return [event for event in events if event.topic not in (CONTACT_STATE, AGENT_STATE)]
+
+
 def _check_play(play: Play, kind: type[RawPartitionProcessor]) -> None:
     records = [one for log in play.logs.values() for one in log]
     rejected = {one for one in records if one.value == BAD}
@@ -225,11 +230,11 @@ def _check_play(play: Play, kind: type[RawPartitionProcessor]) -> None:
     finally:
         stage.close()
     published_cleanly = clean(play.source, play.payloads)
-    assert published_states(out.events) == published_states(published_cleanly)
-    expected = expected_tallies(stated(published_cleanly, RULES), RULES)
+    assert difference(published_states(out.events), published_states(published_cleanly)) == []
+    expected = expected_tallies(stated(facts_of(published_cleanly), RULES), RULES)
     assert expected
-    assert at_once(counted(out.events, RULES)) == expected
-    assert at_once(counted(reversed(out.events), RULES)) == expected
+    assert at_once(counted(facts_of(out.events), RULES)) == expected
+    assert at_once(counted(facts_of(out.events)[::-1], RULES)) == expected
     counts, topic = at_once(inner.counters()), f"ingest-{play.source.name}"
     assert results(counts, topic) == len(records)
     assert counts.get(f"events\x1f{topic}\x1frejected", 0) == len(rejected)
@@ -280,7 +285,7 @@ class PublishesWhatDiffers(RawPartitionProcessor):
         batch = super()._assemble_batch(parsed_records, fragments, snapshot)
         before = [
             PLAIN.enrich_event(earlier_event, QUEUE_LOG.name, START)
-            for key, packed in zip(fragments, snapshot.values, strict=True)
+            for key, packed in zip(fragments, snapshot.values, strict=False)
             if packed is not None and not is_agent(fragments[key][0][1].contact)
             for earlier_event in decode_assembly(packed).events(QUEUE_LOG, {})
         ]

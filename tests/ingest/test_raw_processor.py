@@ -204,7 +204,7 @@ async def test_the_customer_is_veiled_before_anything_is_kept_or_published() -> 
     )
     await intake.take(*CALL)
     key = assembly_key("asterisk-queue-log", "c1")
-    assert len(store.documents) == 2  # the call, and the agent
+    assert len(store.documents) == 3  # the call, the agent, and who is under way
     kept = decode_assembly(store.documents[key])
     assert isinstance(kept, ContactAssembly)
     name = kept.notes[0].data["customer_id"]

@@ -28,6 +28,7 @@ from streamer.events.adapters.fields import (
 from streamer.events.adapters.queue_stays import QueueStay, numbered_segments, stay_states
 from streamer.events.adapters.queue_visits import QueueVisit, order_entries, queue_visits
 from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, SourceAdapter
+from streamer.events.adapters.timelines import LIST_MS, RESTART, WAITING_LIST, sweep_fragment
 
 ENTRY: Final = "QueueCallerJoin"
 _ANSWERED: Final = frozenset({"AgentComplete"})
@@ -35,7 +36,8 @@ _ABANDONED: Final = frozenset({"QueueCallerAbandon"})
 _LEFT: Final = frozenset({"QueueCallerLeave"})
 _TRANSFERS: Final = frozenset({"BlindTransfer", "AttendedTransfer"})
 _HOLDS: Final = frozenset({"Hold", "Unhold"})
-_SNAPSHOT: Final = frozenset({"QueueMember", "QueueEntry"})
+_SNAPSHOT: Final = frozenset({"QueueParams", "QueueMember", "QueueEntry"})
+_RUNNING: Final = frozenset({"Shutdown", "FullyBooted"})
 _ELSEWHERE: Final = "QueueCallerJoin elsewhere"
 _IN_QUEUE: Final[Mapping[str, FieldReader]] = {
     "call": FieldReader(read_text, "Uniqueid"),
@@ -78,12 +80,27 @@ def read_ami_event(payload: Any, options: Options) -> Iterator[Fragment]:
     event = read_text("Event", payload.get("Event"))
     if event is None:
         return
-    if event in _SNAPSHOT and payload.get("Timestamp") is None:
+    if event in _SNAPSHOT | _RUNNING and payload.get("Timestamp") is None:
         return
+    if event in _RUNNING or event == "QueueParams":
+        yield from _read_sweep(event, payload)
     if event in MEMBER_EVENTS:
         yield from read_member_report(event, payload, _event_time_ms(payload), options)
     elif event in _FIELDS and (event not in _TRANSFERS or payload.get("Result") == "Success"):
         yield from _read_call_event(event, payload, options)
+
+
+def _read_sweep(event: str, payload: Any) -> Iterator[Fragment]:
+    """Yield that Asterisk stops, or when it began, or that the queue's waiting callers are listed now."""
+    at_ms = _event_time_ms(payload)
+    if event == "QueueParams":
+        queue = read_text("Queue", payload.get("Queue"))
+        require_fields({"Queue": queue}, "Queue")
+        yield sweep_fragment(WAITING_LIST, at_ms + LIST_MS, queue=queue)
+    elif event == "Shutdown":
+        yield sweep_fragment(RESTART, at_ms)
+    elif (uptime_s := read_seconds("Uptime", payload.get("Uptime"))) is not None:
+        yield sweep_fragment(RESTART, at_ms - round(uptime_s * 1000))
 
 
 def _read_call_event(event: str, payload: Any, options: Options) -> Iterator[Fragment]:
@@ -145,7 +162,7 @@ def _fragments_in_queue(fragments: Sequence[Fragment]) -> list[Fragment]:
         data = fragment.data
         if fragment.kind == "AgentConnect" and "leg" in data:
             calls_by_leg[data["leg"]] = data["call"]
-        if "queue" in data and "call" not in data and data["leg"] in calls_by_leg:
+        if "leg" in data and "queue" in data and "call" not in data and data["leg"] in calls_by_leg:
             found.append(replace(fragment, data={**data, "call": calls_by_leg[data["leg"]]}))
         elif "queue" in data and "call" in data:
             found.append(fragment)
@@ -169,27 +186,27 @@ def ami_contact_states(fragments: Sequence[Fragment], options: Options) -> Itera
 def _fragments_of_stays(
     call: str, queue: str, fragments: Sequence[Fragment], in_queue: Sequence[Fragment]
 ) -> list[Fragment]:
-    """Return, in order, the fragments of a call in a queue, the holds of its agents, and that the caller
-    entered another queue after leaving this one."""
+    """Return, in order, the fragments of a call in a queue, the holds of its agents, that the caller entered
+    another queue after leaving this one, and sweeps."""
     found: list[Fragment] = [
         fragment for fragment in in_queue if (fragment.data["call"], fragment.data["queue"]) == (call, queue)
     ]
     connects = [fragment for fragment in found if fragment.kind == "AgentConnect"]
     left_ms = min((fragment.at for fragment in found if fragment.kind in _LEFT), default=None)
     for fragment in fragments:
-        if fragment.kind in _HOLDS and any(
-            connect.at <= fragment.at and connect.data.get("leg") == fragment.data.get("leg")
-            for connect in connects
-        ):
+        is_listed = fragment.kind == WAITING_LIST and fragment.data["queue"] == queue
+        is_hold = fragment.kind in _HOLDS and any(_is_on_leg(fragment, connect) for connect in connects)
+        is_elsewhere = fragment.kind == ENTRY and fragment not in found
+        if is_listed or is_hold or fragment.kind == RESTART:
             found.append(fragment)
-        elif (
-            fragment.kind == ENTRY
-            and fragment not in found
-            and left_ms is not None
-            and fragment.at >= left_ms
-        ):
+        elif is_elsewhere and left_ms is not None and fragment.at >= left_ms:
             found.append(replace(fragment, kind=_ELSEWHERE))
     return sorted(found, key=lambda fragment: fragment.at)
+
+
+def _is_on_leg(hold: Fragment, connect: Fragment) -> bool:
+    """Tell whether it was the agent who was connected that pressed hold."""
+    return connect.at <= hold.at and connect.data.get("leg") == hold.data.get("leg")
 
 
 def _advance_stay(stay: QueueStay, fragment: Fragment) -> None:
@@ -296,7 +313,7 @@ call-completed event once it has ended, and contact-state events until then; eve
 agent-state events; whatever order the events come in.
 
 In manager.conf: timestampevents = yes, else no event has a time (Timestamp) and all are refused.
-The manager's user reads the classes agent and call.
+The manager's user reads the classes agent and call, and system to hear of restarts (Shutdown).
 
 What is read
   Linkedid                       contact_id: all channels of one call have the same
@@ -314,9 +331,10 @@ What is read
                                  busy (private calls too), ringing offered, unreachable offline
   LastCall + Wrapuptime          end of wrap_up: of the member, else of the queue (see below)
 Snapshots: have the bridge send the action QueueStatus when it starts, and every minute or so, and
-add Timestamp to the QueueMember and QueueEntry it gets. They tell of members whom no event tells
-of: static ones, and realtime ones that were changed in the database. QueueEntry has no Linkedid:
-the Uniqueid is taken, which is the same for a call that begins with its caller.
+add Timestamp to the QueueParams, QueueMember and QueueEntry it gets; without one they are passed
+over. They tell of members whom no event tells of: static ones, and realtime ones that were changed
+in the database; and whose wait was lost: who is not among a queue's entries has gone. QueueEntry has
+no Linkedid: the Uniqueid is taken, which is the same for a call that begins with its caller.
 
 What to know
   Time on hold is part of TalkTime and cannot be separated: hold_s stays unknown, never 0.
@@ -325,7 +343,8 @@ What to know
   Where that difference matters take the queue_log (asterisk-queue-log), but not both: a call would
   count twice.
   IsExternal means that the phone transferred by itself, not that the call left the center.
-  A stay without an end, as after a crash, is not counted; it shows as under way up to live_limit.
+  A stay without an end, as after a crash, is not counted. Shutdown ends what is under way; without
+  it, a snapshot ends what waited, and what was connected shows up to live_limit.
   A caller who leaves by a key while agents are rung shows as offered until then, too.
   A member Local/… without StateInterface has no phone that is known: busy is only who was
   connected, and an offer that another agent took is over with the next event of this one.
@@ -343,6 +362,7 @@ Options of [sources.asterisk-ami]
     contact_states=ami_contact_states,
     agent_state=member_state,
     options={**phone_customers.OPTIONS, "external_contexts": [], "wrap_up_s": {}, "heart_beat_s": 0},
+    sweeps=True,
     minor_kinds=frozenset({OFFER, "AgentRingNoAnswer"}),
     event_names=AMI_EVENT_NAMES,
 )

@@ -24,11 +24,15 @@ _READ: Final[Mapping[str, str]] = {
     "QueueMemberPenalty": _MEMBER,
     "QueueMemberRinginuse": _MEMBER,
     "QueueMember": f"{_MEMBER}; of a snapshot (action QueueStatus), if the bridge adds Timestamp",
+    "QueueParams": "of a snapshot, if the bridge adds Timestamp: who waits in this queue and is not in the "
+    "QueueEntry events of the next 10 s has gone",
+    "Shutdown": "ended: all calls under way",
+    "FullyBooted": "ended: all calls from before Timestamp less Uptime, if the bridge adds Timestamp",
     "QueueEntry": "queued since Timestamp less Wait; of a snapshot, if the bridge adds Timestamp",
 }
 _NOT_READ: Final[Mapping[str, str]] = {
     "tells of no single caller or agent": """
-        QueueParams QueueStatusComplete QueueSummary QueueSummaryComplete Agents AgentsComplete
+        QueueStatusComplete QueueSummary QueueSummaryComplete Agents AgentsComplete
         """,
     "of the agent pool: QueueMemberStatus of the member Agent/… says the same": "AgentLogin AgentLogoff",
     "names a phone, not an agent: QueueMemberStatus says the same per queue": """
@@ -57,10 +61,10 @@ _NOT_READ: Final[Mapping[str, str]] = {
         CCOfferTimerStart CCRecallComplete CCRequestAcknowledged CCRequested
         """,
     "a record or charge after the call": "AOC-D AOC-E AOC-S CEL Cdr",
-    "says that Asterisk or a part of it runs: which calls and agents there are, a snapshot says": """
-        Alarm AlarmClear DeadlockStart FakeMI FullyBooted HookResponse JabberStatus Load LogChannel
+    "says that a part of Asterisk runs or fails, which names no caller and no agent": """
+        Alarm AlarmClear DeadlockStart FakeMI HookResponse JabberStatus Load LogChannel
         MobileStatus PJSIPMaintenanceStatus PJSIPMaintenanceStatusComplete Reload RTCPReceived RTCPSent
-        Shutdown SpanAlarm SpanAlarmClear Unload CloseSession
+        SpanAlarm SpanAlarmClear Unload CloseSession
         """,
     "of a dial plan or application of your own": """
         AGIExecEnd AGIExecStart AsyncAGIEnd AsyncAGIExec AsyncAGIStart UserEvent WaitEventComplete

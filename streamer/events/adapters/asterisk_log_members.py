@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from streamer.events.adapters.source import Fragment, Options
-from streamer.events.adapters.timelines import AgentMoment, agent_contact_fragment, agent_fragment
+from streamer.events.adapters.timelines import RESTART, AgentMoment, agent_contact_fragment, agent_fragment
 from streamer.events.counting_rules import HOUR
 
 _MEMBERSHIP: Final[Mapping[str, bool]] = {"ADDMEMBER": True, "REMOVEMEMBER": False}
@@ -66,7 +66,7 @@ def log_member_state(moment: AgentMoment, options: Options) -> Mapping[str, Any]
     rung = {queue: True for queue, _ in moment.named(_RUNG)}
     queues = sorted(queue for queue, serves in (rung | reported).items() if serves)
     is_logged_in = moment.data("login").get("on")
-    handling = moment.handling(_LONGEST_CONTACT_MS)
+    handling = moment.handling(_LONGEST_CONTACT_MS, moment.last_ms(RESTART))
     free_queues = [queue for queue in queues if not moment.data(f"{_QUEUE}{queue}").get("paused")]
     reason = None
     if handling is not None:

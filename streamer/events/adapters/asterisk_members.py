@@ -15,6 +15,7 @@ from streamer.events.adapters.fields import (
 from streamer.events.adapters.source import Fragment, Options
 from streamer.events.adapters.timelines import (
     CONTACT_SLOT,
+    RESTART,
     AgentMoment,
     agent_contact_fragment,
     agent_fragment,
@@ -161,8 +162,8 @@ def _queues_served(moment: AgentMoment) -> list[str]:
 def _contact_in_hand(moment: AgentMoment) -> tuple[str | None, str | None]:
     """Return the state of the latest contact in hand, and its id. What the phone said since is truer: at rest
     it is in no call, in use it no longer rings."""
-    rest_ms = _last_ms(moment, _REST)
-    not_ringing_ms = max(rest_ms, _last_ms(moment, _TAKEN))
+    rest_ms = max(moment.last_ms(_REST), moment.last_ms(RESTART))
+    not_ringing_ms = max(rest_ms, moment.last_ms(_TAKEN))
     contacts = [
         (fragment.data["state"], -fragment.at, contact_id)
         for contact_id, fragment in moment.named(CONTACT_SLOT)
@@ -172,10 +173,6 @@ def _contact_in_hand(moment: AgentMoment) -> tuple[str | None, str | None]:
     ]
     state, _, contact_id = min(contacts, default=(None, 0, None))  # "busy" before "offered"
     return state, contact_id
-
-
-def _last_ms(moment: AgentMoment, slot: str) -> int:
-    return moment.slots[slot].at if slot in moment.slots else 0
 
 
 def _is_paused(moment: AgentMoment, queue: str) -> bool:

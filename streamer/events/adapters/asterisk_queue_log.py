@@ -22,6 +22,7 @@ from streamer.events.adapters.fields import (
 from streamer.events.adapters.queue_stays import QueueStay, numbered_segments, stay_states
 from streamer.events.adapters.queue_visits import QueueVisit, order_entries, queue_visits
 from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, SourceAdapter
+from streamer.events.adapters.timelines import RESTART, sweep_fragment
 from streamer.events.envelopes import InvalidEventError
 
 ENTRY: Final = "ENTERQUEUE"
@@ -58,6 +59,7 @@ _DETAIL_POSITIONS: Final[Mapping[str, Mapping[str, int]]] = {
     "EXITWITHKEY": {"key": 0, "wait_s": 3},
 }
 """Positions of the fields read from an event's details."""
+_RESTARTED: Final = "QUEUESTART"
 _NO_CALL: Final = frozenset({"", "NONE", "REALTIME"})
 _RING_START: Final = "RINGSTART"
 """Kind of the fragment that says since when an agent was rung, which lines tell only afterwards."""
@@ -77,10 +79,13 @@ def read_queue_log_line(line: str, options: Options) -> Iterator[Fragment]:
             "wrong-type", f"the line has {len(fields)} fields, expected 5 or more, divided by |"
         )
     time_text, call, queue, agent, event, *details = fields
-    if event in MEMBER_LINES:
+    if event in MEMBER_LINES or event == _RESTARTED:
         time_s = read_epoch_s("time", time_text)
         require_fields({"time": time_s}, "time")
         assert time_s is not None
+        if event == _RESTARTED:
+            yield sweep_fragment(RESTART, round(time_s * 1000))
+            return
         yield from read_member_line(event, queue, agent, details, round(time_s * 1000), options)
     elif event in _DETAIL_POSITIONS and call not in _NO_CALL:
         yield from _read_call_line(fields, options)
@@ -130,7 +135,8 @@ def _known_name(name: str) -> str | None:
     return None if name in ("", "NONE") else name
 
 
-def assemble_queue_log_call(fragments: Sequence[Fragment], options: Options) -> Iterator[OutgoingEvent]:
+def assemble_queue_log_call(all_fragments: Sequence[Fragment], options: Options) -> Iterator[OutgoingEvent]:
+    fragments = [fragment for fragment in all_fragments if fragment.kind != RESTART]
     for queue in dict.fromkeys(fragment.data["queue"] for fragment in fragments):
         queue_fragments = [fragment for fragment in fragments if fragment.data["queue"] == queue]
         for visit in queue_visits(queue_fragments, ENTRY, _ENDS):
@@ -138,9 +144,9 @@ def assemble_queue_log_call(fragments: Sequence[Fragment], options: Options) -> 
 
 
 def log_contact_states(fragments: Sequence[Fragment], options: Options) -> Iterator[OutgoingEvent]:
-    for queue in dict.fromkeys(fragment.data["queue"] for fragment in fragments):
+    for queue in dict.fromkeys(fragment.data["queue"] for fragment in fragments if fragment.kind != RESTART):
         queue_fragments = sorted(
-            (fragment for fragment in fragments if fragment.data["queue"] == queue),
+            (fragment for fragment in fragments if fragment.data.get("queue", queue) == queue),
             key=lambda fragment: (fragment.at, _RANKS.get(fragment.kind, len(_RANKS))),
         )
         yield from stay_states(
@@ -247,6 +253,7 @@ _EVENT_NAMES: Final[Mapping[str, str]] = {
     "AGENTCALLBACKLOGIN": _LOGGED_ON,
     "AGENTLOGOFF": _LOGGED_OFF,
     "AGENTCALLBACKLOGOFF": _LOGGED_OFF,
+    _RESTARTED: "ended: all calls under way; agents are members and paused as before",
     "PAUSEALL": f"{_UNCHANGED}a PAUSE for each queue follows it",
     "UNPAUSEALL": f"{_UNCHANGED}an UNPAUSE for each queue follows it",
     "PENALTY": f"{_UNCHANGED}the order in which agents are rung is no state",
@@ -255,7 +262,6 @@ _EVENT_NAMES: Final[Mapping[str, str]] = {
     "INFO": f"{_UNCHANGED}of the dial plan",
     "OUTCALL": f"{_UNCHANGED}a call by an agent, reported by the dial plan",
     "CONFIGRELOAD": f"{_UNCHANGED}changes no call and no agent",
-    "QUEUESTART": f"{_UNCHANGED}names no call; what was under way shows until live_limit",
 }
 
 SOURCE: Final = SourceAdapter(
@@ -298,7 +304,8 @@ What to know
   Two names: ADDMEMBER and REMOVEMEMBER write a member's interface, all other lines the name. Where
   these differ, set log_membername_as_agent = yes in queues.conf, or say which is whose in members.
   Lines have whole seconds. Members that are in queues.conf have no ADDMEMBER: their first call,
-  ringing or pause shows them. After a restart (QUEUESTART) calls that were lost have no end.
+  ringing or pause shows them. After a restart (QUEUESTART) the calls under way have ended, but are
+  not counted: how they ended nobody knows.
 
 Options of [sources.asterisk-queue-log]
 {phone_customers.HELP}
@@ -313,6 +320,7 @@ Options of [sources.asterisk-queue-log]
     contact_states=log_contact_states,
     agent_state=log_member_state,
     options={**phone_customers.OPTIONS, "outcomes": {}, "external_contexts": [], "members": {}},
+    sweeps=True,
     minor_kinds=_UNANSWERED | {_RING_START},
     event_names=_EVENT_NAMES,
 )

@@ -98,7 +98,7 @@ def callcenter_agent_state(moment: AgentMoment, options: Options) -> Mapping[str
 
 def _contact_in_hand(moment: AgentMoment) -> tuple[str | None, str | None]:
     """Return the state of the contact in hand and its id. An agent who was at rest since has none."""
-    rest_ms = moment.slots[_REST].at if _REST in moment.slots else 0
+    rest_ms = moment.last_ms(_REST)
     contacts = [
         (fragment.data["state"], -fragment.at, contact_id)
         for contact_id, fragment in moment.named(CONTACT_SLOT)

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, Final
 
 from streamer.events.adapters.fields import epoch_seconds
 from streamer.events.adapters.source import Fragment, OutgoingEvent
-from streamer.events.adapters.timelines import CONTACT_STATE
+from streamer.events.adapters.timelines import CONTACT_STATE, LIST_MS, RESTART, WAITING_LIST
+
+_LIST_SPREAD_MS: Final = 1_000
+"""How much earlier than the head of a list its entries may be dated."""
 
 
 def numbered_segments(call: str, queue: str) -> Callable[[int], str]:
@@ -36,6 +39,7 @@ class QueueStay:
         self.agent_id: str | None = None
         self.queued_ms: int | None = None
         self.has_left = False
+        self.seen_ms = 0
         self._is_over = False
         self._offers: list[str] = []
 
@@ -101,13 +105,30 @@ def stay_states(
     for at_ms, moment in groupby(fragments, lambda fragment: fragment.at):
         states: dict[str, dict[str, Any]] = {}
         for fragment in moment:
-            advance(stay, fragment)
+            is_sweep = fragment.kind in (RESTART, WAITING_LIST)
+            if is_sweep and not _sweep(stay, fragment):
+                continue
+            if not is_sweep:
+                advance(stay, fragment)
+                stay.seen_ms = at_ms
             if stay.state is not None:
                 states[segment_id(stay.number)] = _state_data(stay, fragment.contact, queue)
         identifiers = [segment_id(number) for number in range(1, stay.number + 1)]
         for identifier in dict.fromkeys(identifiers if stay.state else ()):
             data = states.get(identifier, {"contact_id": fragment.contact, "deleted": True})
             yield OutgoingEvent(CONTACT_STATE, {"segment_id": identifier, "at": epoch_seconds(at_ms)} | data)
+
+
+def _sweep(stay: QueueStay, sweep: Fragment) -> bool:
+    """End a stay that did not survive a restart, or of which nothing is heard where others still wait. Tell
+    whether it did."""
+    is_lost = stay.state not in (None, "ended") and (
+        sweep.kind == RESTART
+        or (stay.state in ("queued", "offered") and stay.seen_ms < sweep.at - LIST_MS - _LIST_SPREAD_MS)
+    )
+    if is_lost:
+        stay.end(is_final=False)
+    return is_lost
 
 
 def _state_data(stay: QueueStay, contact_id: str, queue: str) -> dict[str, Any]:

@@ -76,6 +76,8 @@ class SourceAdapter(NamedTuple):
     form: Literal["object", "line"] = "object"
     options: Mapping[str, Any] = {}
     """Defaults by name; a setting of another name is refused. `help` explains each."""
+    sweeps: bool = False
+    """Whether `read` yields fragments that concern everyone (`timelines.sweep_fragment`)."""
     minor_kinds: frozenset[str] = frozenset()
     """Kinds of fragments that a contact may have without limit, such as offers: of them fewer are kept."""
     event_names: Mapping[str, str] = {}

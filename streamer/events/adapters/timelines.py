@@ -5,6 +5,7 @@ these. So a fragment that comes late changes only what is later than itself: sta
 there on, with a higher version, and what was said of fewer fragments gives way.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final, NamedTuple
@@ -17,6 +18,14 @@ CONTACT_STATE: Final = "contact-state"
 AGENT_STATE: Final = "agent-state"
 AGENT: Final = "\x1fagent\x1f"
 """What the `contact` of an agent's fragments begins with; no contact's id does."""
+EVERYONE: Final = "\x1feveryone"
+"""The `contact` of fragments that concern all contacts and agents under way: sweeps."""
+RESTART: Final = "restart"
+"""Kind of a sweep after which no call goes on; in an agent's timeline its slot."""
+WAITING_LIST: Final = "waiting list"
+"""Kind of a sweep after which only those still wait in its `queue` of whom something was heard since the list
+was begun, `LIST_MS` before."""
+LIST_MS: Final = 10_000
 CONTACT_SLOT: Final = "contact "
 """What the slots of contacts in an agent's hands begin with."""
 _SLOW_CHANNELS: Final = ("email", "message", "task")
@@ -52,6 +61,69 @@ def is_expected(fragment: Fragment) -> bool:
     return is_agent(fragment.contact) and fragment.data.get("expected") is True
 
 
+def sweep_fragment(kind: str, at_ms: int, **data: Any) -> Fragment:
+    """Return a fragment that concerns all contacts and agents under way: RESTART or WAITING_LIST."""
+    return Fragment(EVERYONE, kind, at_ms, data)
+
+
+def relevant_sweeps(
+    source: SourceAdapter, fragments: Sequence[Fragment], sweeps: Iterable[Fragment], options: Options
+) -> list[Fragment]:
+    """Return the sweeps that concern a contact or agent with these fragments, as fragments of its own.
+
+    A restart concerns agents, and contacts that nothing else has ended, a list those that wait. What is later
+    than the sweep that ended a contact does not.
+    """
+    contact, first_ms = fragments[0].contact, min(fragment.at for fragment in fragments)
+    later_sweeps = [sweep for sweep in sweeps if sweep.at > first_ms]
+    if later_sweeps and not is_agent(contact):
+        states = states_under_way(source, fragments, options)
+        is_waiting = bool(states & {"queued", "offered"})
+        limit_ms = _ended_by_sweep_ms(source, fragments, options)
+        later_sweeps = [
+            sweep
+            for sweep in later_sweeps
+            if (is_waiting or (states and sweep.kind == RESTART)) and sweep.at < limit_ms
+        ]
+    return [
+        Fragment(contact, sweep.kind, sweep.at, sweep.data)
+        for sweep in later_sweeps
+        if sweep.kind == RESTART or not is_agent(contact)
+    ]
+
+
+def states_under_way(source: SourceAdapter, fragments: Iterable[Fragment], options: Options) -> set[str]:
+    """Return the states that segments of a contact are in, but those that have ended. Sweeps are left out:
+    they end only what nothing else has."""
+    own_fragments = [fragment for fragment in fragments if not _is_sweep(fragment)]
+    latest = _latest_states(source, own_fragments, options).values() if own_fragments else ()
+    return {state for _, state in latest} - {"ended"}
+
+
+def _ended_by_sweep_ms(source: SourceAdapter, fragments: Sequence[Fragment], options: Options) -> float:
+    """Return when sweeps ended the last segment of a contact; never is infinite."""
+    if not any(map(_is_sweep, fragments)):
+        return math.inf
+    latest = _latest_states(source, fragments, options).values()
+    return math.inf if any(state != "ended" for _, state in latest) else 1000 * max(latest)[0]
+
+
+def _is_sweep(fragment: Fragment) -> bool:
+    return fragment.kind in (RESTART, WAITING_LIST)
+
+
+def _latest_states(
+    source: SourceAdapter, fragments: Iterable[Fragment], options: Options
+) -> dict[str, tuple[float, str]]:
+    """Return the latest state of each segment of a contact, after its time."""
+    latest: dict[str, tuple[float, str]] = {}
+    for event in assemble_events(source, fragments, options):
+        if event.topic == CONTACT_STATE and not event.data.get("deleted"):
+            segment = event.data.get("segment_id", "")
+            latest[segment] = max(latest.get(segment, (0, "")), (event.data["at"], event.data["state"]))
+    return latest
+
+
 def _without_unknown(data: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in data.items() if value is not None}
 
@@ -72,17 +144,22 @@ class AgentMoment(NamedTuple):
             if slot.startswith(start):
                 yield slot.removeprefix(start), fragment
 
-    def handling(self, limit_ms: int) -> tuple[str, str] | None:
+    def last_ms(self, slot: str) -> int:
+        """Return when a slot was last said something of, 0 for never."""
+        return self.slots[slot].at if slot in self.slots else 0
+
+    def handling(self, limit_ms: int, since_ms: int = 0) -> tuple[str, str] | None:
         """Return what the agent does with the contacts in hand, and one of these; None without any.
 
-        A contact of which nothing was heard for `limit_ms` is over, as its end was lost; for one of a slow
-        channel it is a week.
+        A contact of which nothing was heard for `limit_ms`, or since `since_ms`, is over, as its end was
+        lost; for one of a slow channel the limit is a week.
         """
         contacts = [
             (_HANDLING.index(fragment.data["state"]), -fragment.at, contact_id)
             for contact_id, fragment in self.named(CONTACT_SLOT)
             if fragment.data.get("state") in _HANDLING
             and self.at_ms - fragment.at < _limit_ms(fragment.data.get("channel"), limit_ms)
+            and fragment.at >= since_ms
         ]
         if not contacts:
             return None
@@ -112,6 +189,8 @@ def assemble_events(
     ordered = sorted(fragments_by_encoding.items(), key=lambda item: (item[1].at, item[1].kind, item[0]))
     distinct = [fragment for _, fragment in ordered]
     options = {**source.options, **options}
+    if distinct[0].contact == EVERYONE:
+        return []
     if is_agent(distinct[0].contact):
         return list(agent_timeline(source, distinct, options, since_ms))
     events = [] if source.assemble is None else source.assemble(distinct, options)

@@ -12,24 +12,31 @@ ORDER = {"contact-state": CONTACT_STATES, "agent-state": AGENT_STATES}
 
 
 def states_in_force(events: Iterable[tuple[str, Mapping[str, Any]]]) -> States:
-    """Return the state of each moment, without its version: the greatest version counts, unless a deletion of
+    """Return the state of each moment, without its version: the greatest counts, unless a deletion of
     this moment has none less."""
     states: dict[Moment, dict[str, Any]] = {}
     deleted: dict[Moment, int] = {}
     for topic, data in events:
         if topic not in ORDER:
             continue
-        moment = topic, data["segment_id" if topic == "contact-state" else "agent_id"], data["at"]
+        names = ("segment_id", "contact_id") if topic == "contact-state" else ("agent_id",)
+        moment = topic, next(data[name] for name in names if name in data), data["at"]
+        version = data.get("version", 0)
         if data.get("deleted"):
-            deleted[moment] = max(deleted.get(moment, 0), data["version"])
-            continue
-        if moment not in states or states[moment]["version"] < data["version"]:
-            states[moment] = dict(data)
+            deleted[moment] = max(deleted.get(moment, -1), version)
+        else:
+            earlier = states.get(moment)
+            if earlier is None or _rank(topic, earlier) < _rank(topic, {**data, "version": version}):
+                states[moment] = {**data, "version": version}
     return {
         moment: {name: value for name, value in state.items() if name != "version"}
         for moment, state in states.items()
-        if state["version"] > deleted.get(moment, 0)
+        if state["version"] > deleted.get(moment, -1)
     }
+
+
+def _rank(topic: str, data: Mapping[str, Any]) -> tuple[int, int]:
+    return data["version"], ORDER[topic].index(data["state"])
 
 
 def state_intervals(states: States) -> dict[tuple[str, str], list[tuple[float, str]]]:

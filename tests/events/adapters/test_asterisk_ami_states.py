@@ -48,7 +48,9 @@ class AsteriskDay(TelephoneDay):
             self.begin(self._shift(phone), self.random.randint(0, 3_600_000))
         for number in range(calls):
             self.begin(self._call(number), self.random.randint(1_000_000, 30_000_000))
-        for minute in range(3, 500, 97):
+        self._restarts = 0
+        self.begin(self._restart(), 14_000_000)
+        for minute in range(3, 500, 47):
             self.begin(self._snapshot(), minute * 60_000)
         self.run()
 
@@ -111,7 +113,19 @@ class AsteriskDay(TelephoneDay):
             self._member("QueueMemberRemoved", phone, queue)
             yield 5
 
+    def _restart(self) -> Actor:
+        self._restarts += 1
+        self.waiting.clear()
+        self._event("Shutdown", Shutdown="Uncleanly", Restart="True")
+        self.now_ms += 60_000
+        self._event("FullyBooted", Uptime=20, LastReload=20)
+        for phone in self.phones:
+            self._set_status(phone, 1)
+        yield from ()
+
     def _snapshot(self) -> Actor:
+        for queue in QUEUES:
+            self._event("QueueParams", Queue=queue, Calls=3)
         for phone in self.phones:
             for queue in phone.queues:
                 self._member("QueueMember", phone, queue)
@@ -134,8 +148,14 @@ class AsteriskDay(TelephoneDay):
         ids = {"Queue": queue, "Uniqueid": call, "Linkedid": call}
         self._event("QueueCallerJoin", **ids, CallerIDNum="+34600000001", Position=1, Count=1)
         self.waiting[call, queue] = self.now_ms
+        restarts = self._restarts
         for _ in range(8):
             yield self.random.randint(500, 20_000)
+            if restarts != self._restarts:
+                return False
+            if self.random.random() < 0.03:  # lost without a word
+                del self.waiting[call, queue]
+                return False
             free = [phone for phone in self.phones if phone.is_free(queue)]
             rung = self.random.sample(free, min(len(free), self.random.randint(1, 3)))
             if rung and self.random.random() < 0.9:
@@ -157,7 +177,10 @@ class AsteriskDay(TelephoneDay):
         for phone in rung:
             self._event("AgentCalled", **ids, Interface=phone.interface, MemberName="Ann Example")
             self._set_status(phone, 6)
+        restarts = self._restarts
         yield self.random.randint(1_000, 15_000)
+        if restarts != self._restarts:
+            return "lost"
         key, chance = (ids["Uniqueid"], ids["Queue"]), self.random.random()
         if chance < 0.25:
             for phone in rung:
@@ -180,6 +203,8 @@ class AsteriskDay(TelephoneDay):
             self._set_status(phone, 1)
         self._event("QueueCallerLeave", **ids)
         yield self.random.randint(0, 3_000)
+        if restarts != self._restarts:
+            return "lost"
         leg = {"DestUniqueid": f"{self.now_ms // 1000}.{number * 10 + 7}", "DestLinkedid": ids["Linkedid"]}
         named = {"Interface": agent.interface, "MemberName": "Ann Example"}
         if self.random.random() < 0.05:
@@ -188,6 +213,8 @@ class AsteriskDay(TelephoneDay):
             return "dumped"
         self._event("AgentConnect", **ids, **leg, **named, HoldTime=5, RingTime=3)
         yield from self._talk(ids, leg, agent)
+        if restarts != self._restarts:
+            return "lost"
         is_transfer = self.random.random() < 0.2
         if is_transfer:
             self._event(
@@ -215,13 +242,18 @@ class AsteriskDay(TelephoneDay):
         return "transfer" if is_transfer else "answered"
 
     def _talk(self, ids: dict[str, str], leg: dict[str, str], agent: Phone) -> Actor:
+        restarts = self._restarts
         for _ in range(self.random.choice((0, 0, 1, 2))):
             yield self.random.randint(1_000, 60_000)
+            if restarts != self._restarts:
+                return
             if self.random.random() < 0.5:
                 self._set_status(agent, 8)
             holder = leg["DestUniqueid"] if self.random.random() < 0.7 else ids["Uniqueid"]
             self._event("Hold", Uniqueid=holder, Linkedid=ids["Linkedid"])
             yield self.random.randint(1_000, 60_000)
+            if restarts != self._restarts:
+                return
             self._event("Unhold", Uniqueid=holder, Linkedid=ids["Linkedid"])
             self._set_status(agent, 2)
         yield self.random.randint(1_000, 300_000)
@@ -236,16 +268,42 @@ class PlainWalk:
         self.agents: dict[str, dict[str, Any]] = {}
         self.legs: dict[str, str] = {}
         self.wrap_ups: list[tuple[int, str]] = []
+        self.lists: list[tuple[int, str]] = []
         for at_ms, event in events:
-            while self.wrap_ups and self.wrap_ups[0][0] < at_ms:
-                self._note_agent(*heapq.heappop(self.wrap_ups))
+            self._pass_time(at_ms)
             self._take(at_ms, event)
-        while self.wrap_ups:
+        self._pass_time(2**60)
+
+    def _pass_time(self, until_ms: int) -> None:
+        while self.wrap_ups and self.wrap_ups[0][0] < until_ms:
             self._note_agent(*heapq.heappop(self.wrap_ups))
+        while self.lists and self.lists[0][0] < until_ms:
+            at_ms, queue = heapq.heappop(self.lists)
+            for key, stay in self.stays.items():
+                is_waiting = stay["state"] in ("queued", "offered")
+                if key[1] == queue and is_waiting and stay["seen"] < at_ms - 11_000:
+                    stay |= {"state": "ended", "agent": None}
+                    self._note_stay(at_ms, key)
+
+    def _restart(self, at_ms: int) -> None:
+        for key, stay in self.stays.items():
+            if stay["state"] != "ended":
+                talked = stay["state"] in ("connected", "held")
+                stay |= {"state": "ended", "agent": stay["agent"] if talked else None}
+                self._note_stay(at_ms, key)
+        for agent_id, agent in self.agents.items():
+            agent["contacts"] = {}
+            self._note_agent(at_ms, agent_id)
 
     def _take(self, at_ms: int, event: dict[str, str]) -> None:
         name = event["Event"]
-        if name.startswith("QueueMember"):
+        if name == "Shutdown":
+            self._restart(at_ms)
+        elif name == "FullyBooted":
+            self._restart(at_ms - int(event["Uptime"]) * 1000)
+        elif name == "QueueParams":
+            heapq.heappush(self.lists, (at_ms + 10_000, event["Queue"]))
+        elif name.startswith("QueueMember"):
             self._member(at_ms, name, event)
         elif name in ("Hold", "Unhold"):
             self._hold(at_ms, name, event)
@@ -306,6 +364,7 @@ class PlainWalk:
             case "AgentConnect":
                 self.legs[event["DestUniqueid"]] = call
                 stay |= {"state": "connected", "agent": agent_id}
+        stay["seen"] = at_ms
         self._note_stay(at_ms, key)
         if agent_id is not None:
             agent = self._agent(agent_id)

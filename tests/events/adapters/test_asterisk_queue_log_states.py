@@ -53,6 +53,8 @@ class LoggedDay(TelephoneDay):
         for member in self.members:
             self.begin(self._shift(member), self.random.randint(1_000, 3_600_000))
         self.begin(self._pool_login(), 5_000_000)
+        self._restarts = 0
+        self.begin(self._restart(), 12_000_000)
         for number in range(calls):
             self.begin(self._call(f"{START_MS // 1000}.{number}"), self.random.randint(1_000_000, 30_000_000))
         self.run()
@@ -90,6 +92,15 @@ class LoggedDay(TelephoneDay):
             self._line("NONE", queue, member.name, event, reason)
         yield 1_000
 
+    def _restart(self) -> Actor:
+        self.now_ms += 2_000  # lines have whole seconds: nothing else happens in this one
+        self._line("NONE", "NONE", "NONE", "QUEUESTART")
+        self.now_ms += 2_000
+        self._restarts += 1
+        for member in self.members:
+            member.is_busy = False
+        yield from ()
+
     def _pool_login(self) -> Actor:
         self._line("1.9", "NONE", "Agent/77", "AGENTLOGIN", "PJSIP/9000-1")
         yield 9_000_000
@@ -107,16 +118,21 @@ class LoggedDay(TelephoneDay):
     def _visit(self, call: str, queue: str) -> Any:
         self._line(call, queue, "NONE", "ENTERQUEUE", "", "+34600000001", 1)
         entered_ms = self.now_ms
+        restarts = self._restarts
         for _ in range(6):
             yield self.random.randint(0, 20_000)
+            if restarts != self._restarts:
+                return False
             free = [member for member in self.members if member.is_free(queue)]
             rung = self.random.sample(free, min(len(free), self.random.randint(1, 2)))
             if not rung:
                 continue
             for member in rung:
                 member.is_busy = True
-            began_ms = self.now_ms
+            began_ms, restarts = self.now_ms, self._restarts
             yield self.random.randint(0, 15_000)
+            if restarts != self._restarts:
+                return False
             ring_ms, chance = self.now_ms - began_ms, self.random.random()
             wait_s = (self.now_ms - entered_ms) // 1000
             for member in rung[1:] if chance > 0.35 else rung:
@@ -141,7 +157,10 @@ class LoggedDay(TelephoneDay):
             member.is_busy = False
             return False
         self._line(call, queue, member.name, "CONNECT", wait_s, f"{call}7", ring_ms // 1000)
+        restarts = self._restarts
         yield self.random.choice((200, 40_000, 200_000))
+        if restarts != self._restarts:
+            return False
         member.is_busy = False
         event = self.random.choice(("COMPLETEAGENT", "COMPLETECALLER", "BLINDTRANSFER"))
         details = (600, "inside", wait_s, 60, 1) if event == "BLINDTRANSFER" else (wait_s, 60, 1)
@@ -170,7 +189,9 @@ class PlainWalk:
         for at_ms, _, event, call, queue, agent, details in sorted(happenings, key=lambda one: one[:2]):
             if call not in ("NONE", "MANAGER", "REALTIME", "CLI") and queue != "NONE":
                 self._call(at_ms / 1000, event, call, queue, agent)
-            if agent != "NONE":
+            if event == "QUEUESTART":
+                self._restart(at_ms / 1000)
+            elif agent != "NONE":
                 self._member(at_ms / 1000, event, call, queue, agent, details)
 
     def _call(self, at: float, event: str, call: str, queue: str, agent: str) -> None:
@@ -204,6 +225,19 @@ class PlainWalk:
         if stay["state"] in ("queued", "offered"):
             stay["state"] = "offered" if stay["rung"] else "queued"
             stay["agent"] = stay["rung"][-1][1] if stay["rung"] else None
+        self._note_stay(at, call, queue)
+
+    def _restart(self, at: float) -> None:
+        for (call, queue), stay in self.stays.items():
+            if stay["state"] != "ended":
+                stay |= {"agent": stay["agent"] if stay["state"] == "connected" else None, "state": "ended"}
+                self._note_stay(at, call, queue)
+        for name, agent in self.agents.items():
+            agent["calls"] = {}
+            self._note_agent(at, name, agent)
+
+    def _note_stay(self, at: float, call: str, queue: str) -> None:
+        stay = self.stays[call, queue]
         segment = f"{call}/{queue}/{stay['visit']}"
         values = {
             "contact_id": call,

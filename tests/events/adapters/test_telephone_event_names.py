@@ -15,7 +15,7 @@ TRANSFER = {"Result": "Success", "TransfereeUniqueid": f"{T}.1", "TransfereeLink
 
 
 def ami_event(name: str) -> str:
-    return json.dumps({"Event": name, "Timestamp": f"{T}.5", **CALL, **MEMBER, **TRANSFER})
+    return json.dumps({"Event": name, "Timestamp": f"{T}.5", "Uptime": "60", **CALL, **MEMBER, **TRANSFER})
 
 
 def log_line(name: str) -> str:
@@ -91,7 +91,7 @@ def test_the_lists_are_whole(source: str, count: int, some: tuple[str, ...]) -> 
 
 
 def test_a_snapshot_to_which_the_bridge_added_no_time_is_passed_over() -> None:
-    for name in ("QueueMember", "QueueEntry"):
+    for name in ("QueueParams", "QueueMember", "QueueEntry", "FullyBooted"):
         payload = json.loads(ami_event(name))
         assert read_payload(SOURCES["asterisk-ami"], json.dumps(payload), {}) != []
         del payload["Timestamp"]
