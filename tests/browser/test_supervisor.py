@@ -457,9 +457,9 @@ async def test_on_a_telephone_the_panel_covers_the_table_and_gives_it_back(
 @pytest.mark.parametrize(
     ("language", "said"),
     [
-        ("en", ["Queues", "Compare with", "few: 4 of 20", "NPS", "Only what is completed is known here"]),
-        ("es", ["Colas", "Comparar con", "pocos: 4 de 20", "NPS", "Aquí solo se conoce lo terminado"]),
-        ("zh", ["队列", "对比", "太少：4 / 20", "净推荐值", "这里只知道已完成的联系"]),
+        ("en", ["Queues", "Compare with", "few: 4 of 20", "NPS", "Of completed contacts"]),
+        ("es", ["Colas", "Comparar con", "pocos: 4 de 20", "NPS", "De contactos terminados"]),
+        ("zh", ["队列", "对比", "太少：4 / 20", "净推荐值", "这里是已完成的联系"]),
     ],
 )
 async def test_it_speaks_three_languages(

@@ -74,6 +74,8 @@ LITERAL = {
                 "since": NOW - 600_000,
                 "a_month": None,
                 "learned_of": None,
+                "waiting": None,
+                "signed_in": None,
             },
             "interval": [-28.5, 4.5],
             "contributors": [
