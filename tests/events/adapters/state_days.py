@@ -34,15 +34,17 @@ class Interval(NamedTuple):
     end: int | None
 
 
-def ingested(name: str, payloads: Sequence[str], options: Data, seed: int) -> list[OutgoingEvent]:
+def ingested(
+    name: str, payloads: Sequence[str], options: Data, seed: int, batch_size: int = BATCH
+) -> list[OutgoingEvent]:
     """Return what is published of a stream that comes three times, shuffled, in batches."""
     source, events = SOURCES[name], list[OutgoingEvent]()
     stream = [*payloads] * 3
     Random(seed).shuffle(stream)
     assemblies: dict[str, Any] = {}
-    for start in range(0, len(stream), BATCH):
+    for start in range(0, len(stream), batch_size):
         fragments: dict[str, list[Fragment]] = {}
-        for payload in stream[start : start + BATCH]:
+        for payload in stream[start : start + batch_size]:
             for item in read_payload(source, payload, options):
                 assert not isinstance(item, RejectedEvent), (item, payload)
                 if isinstance(item, Fragment):

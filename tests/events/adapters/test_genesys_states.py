@@ -39,7 +39,7 @@ def presence(ms: int, name: str) -> Json:
     return {"presenceDefinition": {"id": "p", "systemPresence": word}, "modifiedDate": text(ms)}
 
 
-class _Writer:
+class CloudWriter:
     """Writes a day as Genesys Cloud sends it."""
 
     def __init__(self, day: Sequence[Happening]) -> None:
@@ -133,7 +133,7 @@ class _Writer:
                 self._detail(happened, "customer.end", "customer")
 
 
-class _Replay:
+class StreamReplay:
     """A walk over the stream in order, by hand."""
 
     def __init__(self, stream: Sequence[Json]) -> None:
@@ -219,12 +219,12 @@ class _Replay:
 
 
 DAY = center_day(13)
-STREAM = _Writer(DAY).stream
+STREAM = CloudWriter(DAY).stream
 
 
 def test_a_day_shuffled_and_tripled_is_its_replay() -> None:
     published = ingested(SOURCE.name, [json.dumps(one) for one in STREAM], {}, 8)
-    replay = _Replay(STREAM)
+    replay = StreamReplay(STREAM)
     for topic, expected in ((CONTACT_STATE, replay.contacts), (AGENT_STATE, replay.agents)):
         found = state_words(states_in_force(published, topic, SOURCE.name))
         assert intervals(found) == intervals(expected)

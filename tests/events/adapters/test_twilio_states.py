@@ -84,7 +84,7 @@ def task_stream(day: Sequence[Happening]) -> list[Json]:
     return stream
 
 
-class _Replay:
+class StreamReplay:
     """A walk over the stream in order, by hand."""
 
     def __init__(self, stream: Sequence[Json]) -> None:
@@ -152,7 +152,7 @@ STREAM = task_stream(DAY)
 
 def test_a_day_shuffled_and_tripled_is_its_replay() -> None:
     published = ingested("twilio", [json.dumps(one) for one in STREAM], {}, 4)
-    replay = _Replay(STREAM)
+    replay = StreamReplay(STREAM)
     for topic, expected in ((CONTACT_STATE, replay.contacts), (AGENT_STATE, replay.agents)):
         found = state_words(states_in_force(published, topic, "twilio"))
         assert intervals(found) == _without_lone_ends(intervals(expected))
