@@ -224,3 +224,26 @@ async def test_a_comment_goes_out_scrubbed_and_an_event_with_the_team_of_its_age
     assert data(survey)["comment"] == "so slow, call [phone]"
     call = calls(await MemoryIngest(QUEUE_LOG, finish=finish).take(*CALL))[-1]
     assert (data(call)["team"], data(call)["site"]) == ("red", "madrid")
+
+
+def activity(second: int, name: str) -> bytes:
+    event = {"EventType": "worker.activity.update", "Timestamp": S + second, "WorkerName": "17"}
+    return json.dumps(event | {"WorkerActivityName": name}).encode()
+
+
+async def test_states_are_published_again_from_the_earliest_that_came_late() -> None:
+    intake = MemoryIngest(SOURCES["twilio"])
+    first = await intake.take(activity(-90, "Available"), activity(-50, "Lunch"))
+    later = await intake.take(activity(-70, "Break"), activity(-10, "Available"), activity(-50, "Lunch"))
+    told = [
+        (data(event)["at"] - S, data(event)["state"], data(event)["version"]) for event in [*first, *later]
+    ]
+    assert told == [
+        (-90, "available", 1),
+        (-50, "away", 2),
+        (-70, "away", 2),
+        (-50, "away", 3),
+        (-10, "available", 4),
+    ]
+    assert await intake.take(activity(-70, "Break")) == []
+    assert await intake.results() == {"applied": 4, "unchanged": 2}
