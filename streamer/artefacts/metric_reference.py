@@ -53,6 +53,8 @@ def _name_cell(metric: Metric) -> str:
 
 
 def _windows_cell(windows: WindowLimits) -> str:
+    if windows.now:
+        return "now"
     parts = []
     if windows.at_least:
         parts.append(f"from {_span_text(windows.at_least)}")

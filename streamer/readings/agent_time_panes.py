@@ -113,6 +113,10 @@ class _HourColumns:
         self._parts = [*([] if whole else self._parts), *parts]
         self.sums = {}
 
+    def owners(self) -> Integers:
+        """Return the owners of all rows; may be called while others add some."""
+        return np.concatenate([NO_COLUMNS.owner, *(part.owner for part in self._parts)])
+
     @property
     def columns(self) -> TimeColumns:
         if len(self._parts) != 1:
@@ -261,5 +265,5 @@ class AgentTimePanes:
 
     def unused_names(self) -> int:
         """Return how many owners are numbered that have no interval any more."""
-        held = [np.unique(hour.columns.owner) for hour in self._hours.values()]
+        held = [np.unique(hour.owners()) for hour in [*self._hours.values()]]
         return len(self._owners) - (len(np.unique(np.concatenate(held))) if held else 0)

@@ -1,8 +1,8 @@
 """Answer the window `now` of a query: compute readings from what is going on at this moment."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
-from streamer.metrics.catalogue import Metric, evaluate_metric
+from streamer.metrics.catalogue import Metric
 from streamer.metrics.formulas import NO_DATA, ReadingContext
 from streamer.panes.windows import NOW
 from streamer.readings.live_state import LiveGroups
@@ -28,8 +28,7 @@ class LiveQuery:
         for metric, stats in self._validated.metrics:
             if metric.windows.now:
                 for stat in stats:
-                    for key, context in groups:
-                        yield self._reading(metric, stat, key, context)
+                    yield from self._readings_of(metric, stat, groups)
 
     def _keys(self) -> list[str]:
         if self._validated.key is not None:
@@ -37,13 +36,17 @@ class LiveQuery:
         keys, selection = self._groups.keys.union(self._known_keys), self._validated.query.keys
         return sorted(keys if selection is None else keys & selection)
 
-    def _reading(self, metric: Metric, stat: str, key: str, context: ReadingContext) -> Reading:
-        figure = evaluate_metric(metric, stat, NO_ROW_COUNTS, context)
-        if not figure.value and not self._is_fresh:  # nobody waits: who knows
-            figure = NO_DATA
-        query = self._validated.query
-        moment = rfc3339_from_ms(query.now)
-        return Reading(
-            metric.name, stat, metric.unit, metric.better, NOW, query.by, key,
-            *figure, moment, moment, self._data_age_s, self._data_age_s,
-        )  # fmt: skip
+    def _readings_of(
+        self, metric: Metric, stat: str, groups: Sequence[tuple[str, ReadingContext]]
+    ) -> Iterator[Reading]:
+        formula, query, age_s = metric.measure.formulas[stat], self._validated.query, self._data_age_s
+        moment, unit = rfc3339_from_ms(query.now), metric.unit
+        for key, context in groups:
+            figure = formula(NO_ROW_COUNTS, context)
+            if not figure.value and not self._is_fresh:  # nobody waits: who knows
+                figure = NO_DATA
+            # Positional arguments are faster: there may be thousands of readings.
+            yield Reading(
+                metric.name, stat, unit, metric.better, NOW, query.by, key,
+                *figure, moment, moment, age_s, age_s,
+            )  # fmt: skip

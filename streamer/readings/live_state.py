@@ -4,11 +4,11 @@ What agents do is summed by group once, until the index changes or an agent fall
 there are fewer and whose waits grow, are summed at each reading.
 """
 
-from bisect import bisect_right
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from math import inf
 from typing import Final, NamedTuple
 
 from streamer.events.counting_rules import DAY, MINUTE, UNKNOWN, CountingRules
@@ -29,14 +29,15 @@ MAX_LES_AGE: Final = 2
 """The wait of the last to enter service tells nothing once it is older than so many times itself."""
 
 _QUEUED, _OFFERED, _CONNECTED, _HELD = map(CONTACT_STATES.index, ("queued", "offered", "connected", "held"))
-_FIELD_OF_STATE: Final = {
-    AGENT_STATES.index("available"): "agents_available",
-    AGENT_STATES.index("offered"): "agents_busy",
-    AGENT_STATES.index("busy"): "agents_busy",
-    AGENT_STATES.index("held"): "agents_busy",
-    AGENT_STATES.index("wrap_up"): "agents_wrap_up",
-    AGENT_STATES.index("away"): "agents_away",
-}
+AGENT_FIELDS: Final = ("agents_available", "agents_busy", "agents_wrap_up", "agents_away", "agents_unknown")
+NO_AGENTS: Final = (0,) * len(AGENT_FIELDS)
+_AWAY_PLACE: Final = AGENT_FIELDS.index("agents_away")
+_UNKNOWN_PLACE: Final = AGENT_FIELDS.index("agents_unknown")
+_PLACE_OF_STATE: Final = [
+    AGENT_FIELDS.index(f"agents_{'busy' if state in ('offered', 'held') else state}")
+    for state in AGENT_STATES
+    if state != "offline"
+]
 AWAY: Final = AGENT_STATES.index("away")
 
 MomentsByKey = Mapping[str, int]
@@ -250,40 +251,45 @@ EMPTY_LINE: Final = ContactLine()
 
 
 class AgentTable:
-    """Agents by group and by what they do, as of `first_ms`, and until one of them falls silent or is dropped
-    at `end_ms`."""
+    """Agents by group and by what they do, as of `first_ms`, and until one of them falls silent or is
+    dropped at `end_ms`. `counts` are in the order of AGENT_FIELDS."""
 
     def __init__(self, agents: Iterable[LiveAgent], by: str, now_ms: int) -> None:
         dimensions = grouping_dimensions(by)
-        self.first_ms, end_ms = now_ms, float("inf")
-        self.counts: dict[str, dict[str, int]] = {}
-        self._serving_from: dict[str, list[int]] = defaultdict(list)
+        self.first_ms, end_ms = now_ms, inf
+        self.counts: dict[str, list[int]] = {}
+        self._serving: list[tuple[int, Collection[str]]] = []
+        """Of each agent who serves, since when, and the keys of the groups."""
         for agent in agents:
             silent_ms = silent_from_ms(agent)
             if now_ms >= silent_ms + UNKNOWN_MS:
                 continue
-            is_unknown = now_ms >= silent_ms
+            is_unknown, keys = now_ms >= silent_ms, agent_keys(agent, dimensions)
             end_ms = min(end_ms, silent_ms + UNKNOWN_MS if is_unknown else silent_ms)
-            name = "agents_unknown" if is_unknown else _FIELD_OF_STATE[agent.state]
-            is_serving = not is_unknown and agent.state != AWAY
-            for key in agent_keys(agent, dimensions):
+            place = _UNKNOWN_PLACE if is_unknown else _PLACE_OF_STATE[agent.state]
+            for key in keys:
                 counts = self.counts.get(key)
                 if counts is None:
-                    counts = self.counts[key] = dict.fromkeys(_AGENT_FIELDS, 0)
-                counts[name] += 1
-                if is_serving:
-                    self._serving_from[key].append(agent.open_from)
+                    counts = self.counts[key] = [0] * len(AGENT_FIELDS)
+                counts[place] += 1
+            if not is_unknown and agent.state != AWAY:
+                self._serving.append((agent.open_from, keys))
         self.end_ms = end_ms
-        for moments in self._serving_from.values():
-            moments.sort()
 
-    def serving_since(self, key: str, moment_ms: int) -> int:
-        """Return how many agents of a group serve since this moment or longer, in one interval."""
-        return bisect_right(self._serving_from.get(key, ()), moment_ms)
+    def serving(self, key: str) -> int:
+        """Return how many agents of a group take contacts."""
+        return sum(self.counts.get(key, NO_AGENTS)[:_AWAY_PLACE])
 
-
-_AGENT_FIELDS: Final = ("agents_available", "agents_busy", "agents_wrap_up", "agents_away", "agents_unknown")
-_NO_AGENTS: Final = dict.fromkeys(_AGENT_FIELDS, 0)
+    def serving_since(self, moments: MomentsByKey) -> Counter[str]:
+        """Return how many agents of each group serve since its moment or longer, in one interval."""
+        if not moments:
+            return Counter()
+        return Counter(
+            key
+            for open_from, keys in self._serving
+            for key in keys
+            if key in moments and open_from <= moments[key]
+        )
 
 
 def agent_keys(agent: LiveAgent, dimensions: Sequence[str]) -> Collection[str]:
@@ -338,7 +344,7 @@ class LiveGroups:
             waiting_over_target=line.over_target,
             in_progress=line.in_progress,
             contacts_lost=line.lost,
-            **self._agents.get(key, _NO_AGENTS),
+            **dict(zip(AGENT_FIELDS, self._agents.get(key, NO_AGENTS), strict=True)),
             expected_wait_ms=expected_wait_ms,
             service_starts=service_starts,
         )
@@ -361,11 +367,10 @@ def _expected_waits(
     if context.service is None or not (context.has_contact_states and context.has_agent_states):
         return
     estimates = dict(_estimates(lines, agents, context.now_ms, context.service))
-    served_before = context.service.served_before(
-        {key: estimate.from_ms for key, estimate in estimates.items()}
-    )
+    moments = {key: estimate.from_ms for key, estimate in estimates.items()}
+    served_before, serving_since = context.service.served_before(moments), agents.serving_since(moments)
     for key, estimate in estimates.items():
-        serving_then = served_before.get(key, 0) + agents.serving_since(key, estimate.from_ms)
+        serving_then = served_before.get(key, 0) + serving_since[key]
         if serving_then == estimate.serving:
             yield key, (estimate.wait_ms, estimate.starts)
 
@@ -375,8 +380,7 @@ def _estimates(
 ) -> Iterator[tuple[str, _Estimate]]:
     """Yield the estimates of groups where somebody serves, nobody overtakes, and enough entered service."""
     for key, line in lines.items():
-        counts = agents.counts.get(key, _NO_AGENTS)
-        serving = counts["agents_available"] + counts["agents_busy"] + counts["agents_wrap_up"]
+        serving = agents.serving(key)
         delay = line.delay(now_ms) if serving else None
         if delay is None:
             continue
