@@ -36,10 +36,13 @@ DEMO_RULES: Final[Mapping[str, Mapping[str, object]]] = {
     "service-level-drop": {"false_alarms": 0.01, "keep_firing_for": "1m"},
     "handle-time-drop": {"false_alarms": 0.01, "keep_firing_for": "1m"},
     "abandon-drop": {"enabled": False},
+    "long-wait": {"target": 180},
+    "nobody-available": {},
 }
 """Changes to the default alert rules. An incident lasts only minutes here: its alert fires and resolves soon.
 The false alarm rate is promised for as many observations as the history has. That is only a sample, and live
-there are a hundred times as many: hence the lower rate. Of rare events the sample says too little."""
+there are a hundred times as many: hence the lower rate. Of rare events the sample says too little.
+What goes on now is no matter of chance: two minutes of waiting are usual here now and then, three are not."""
 
 
 class DemoAddresses(NamedTuple):

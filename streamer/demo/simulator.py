@@ -50,6 +50,10 @@ class Incident(NamedTuple):
         progress = (since_start_s - self.after_s) % self.every_s / self.lasts_s
         return max(0.0, min(1.0, progress / 0.1, (1 - progress) / 0.25))
 
+    def remaining_s(self, since_start_s: float) -> float:
+        """Return the seconds until bad minutes that have begun are over."""
+        return self.lasts_s - (since_start_s - self.after_s) % self.every_s
+
     def outages(self, center_start_ms: int, start_ms: int, end_ms: int) -> Iterator[Absence]:
         """Yield the times between start and end in which agents of the queue cannot work: the cause."""
         first_ms, every_ms = center_start_ms + to_ms(self.after_s), to_ms(self.every_s)
@@ -235,6 +239,9 @@ class SimulatedCenter:
             wait_s = random.uniform(0.5, 5)  # an agent was free
         if contact.channel in ("email", "message"):
             wait_s *= 3
+        if severity and self._states is not None:  # what waited is worked off soon after
+            since_start_s = (at_ms - self._plan.start_ms) / SECOND
+            wait_s = min(wait_s, self._plan.incident.remaining_s(since_start_s) + 0.1 * wait_s)
         return SimulatedVisit(number, queue, None, at_ms, wait_s, at_ms + to_ms(wait_s), severity, False)
 
     def _outcome(
