@@ -10,7 +10,8 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pydantic import SecretStr
 
-from streamer.events.counting_rules import DAY, CountingRules, encode_rules
+from streamer.events.counting_rules import DAY, HOUR, CountingRules, encode_rules
+from streamer.events.models import ContactState
 from streamer.operations import doctor
 from streamer.operations.doctor import CheckFinding, _shared_ids_finding, check_infrastructure
 from streamer.settings import Settings, load_settings
@@ -18,6 +19,8 @@ from streamer.store.port import Heartbeat, Partition
 from streamer.store.redis import RedisRegistry, RedisStore
 from streamer.worker import kafka
 from streamer.worker.forgotten_customers import new_customer_key
+from tests.counting import partition_processor, processing_context
+from tests.messages import record
 from tests.parts.broker import Broker
 from tests.parts.redis_cluster import RedisCluster
 from tests.parts.redis_server import RedisServer
@@ -239,4 +242,38 @@ def test_a_contact_id_that_many_share_is_a_warning_and_a_shared_customer_is_not(
         "warn",
         "shared ids: 2 of customers, 1 of contacts, named more than 500 times; what names them stands alone",
         "send the id of each contact and survey, or leave the field out",
+    )
+
+
+async def test_contacts_whose_end_was_never_sent_are_named(
+    broker: Broker, store_url: str, center: str
+) -> None:
+    """Four of five wait for longer than the limit of their channel."""
+    settings = load_settings(kafka=broker.address, redis=store_url, center=center)
+    store = await RedisStore.connect(store_url, center)
+    now_ms = await store.time_ms()
+    waits = {"c1": 5, "c2": 3, "c3": 50, "c4": 6, "c5": 7}
+    events = [
+        ContactState(
+            contact_id=name, state="queued", at=now_ms - hours * HOUR, queue="billing", channel="voice"
+        )
+        for name, hours in waits.items()
+    ]
+    shared = processing_context(store, CountingRules(), now_ms)
+    processor = await partition_processor(shared, "contact-state", 0)
+    await processor.count([record(event, 0, number, event.time) for number, event in enumerate(events)], 5)
+    await store.close()
+    finding = about(await found(settings), "contacts under way")
+    assert str(finding).startswith(
+        "warn  contacts under way: 4 lost, longer than live_limit; the oldest: c3 (queued for 50 h), "
+        "c5 (queued for 7 h), c4 (queued for 6 h)  — "
+    )
+    assert (
+        about(
+            await found(
+                load_settings(kafka=broker.address, redis=store_url, center=center, live_limit="60h")
+            ),
+            "contacts under way",
+        ).verdict
+        == "ok"
     )

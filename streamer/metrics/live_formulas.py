@@ -28,6 +28,7 @@ SIGNED_IN: Final = (*SERVING, "away_ms")
 class ContactsNow(MetricFormula, frozen=True):
     """Number of contacts under way: a field of `LiveGroup`.
 
+    >>> from streamer.metrics.live_group import LiveGroup
     >>> group = LiveGroup(has_contact_states=True, waiting=3)
     >>> ContactsNow("waiting")(None, ReadingContext(0, live=group)).value
     3

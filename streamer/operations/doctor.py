@@ -14,6 +14,7 @@ from streamer.delivery.connectivity import connection_error
 from streamer.delivery.http_client import HttpClient
 from streamer.events.counting_rules import (
     DAY,
+    HOUR,
     MINUTE,
     CountingRules,
     CountingRulesMismatch,
@@ -21,9 +22,12 @@ from streamer.events.counting_rules import (
     require_same_rules,
 )
 from streamer.events.decoding import TOPICS
+from streamer.events.models import CONTACT_STATES
 from streamer.operations.validation import validate_server
-from streamer.panes.pane_keys import SEPARATOR
+from streamer.panes.live_index import LiveContact, add_contacts
+from streamer.panes.pane_keys import LIVE_CONTACTS, SEPARATOR
 from streamer.privacy.pseudonyms import key_id_of
+from streamer.readings.live_state import LiveLimits, contact_start_ms, is_contact_lost
 from streamer.runtime.clock import MAX_CLOCK_SKEW_MS, wall_clock_ms
 from streamer.runtime.redis_errors import redis_error_text, redis_unavailability
 from streamer.settings import CENTER_KEY_ID, KafkaSettings, Settings, SettingsError, ignored_variables
@@ -35,6 +39,7 @@ from streamer.worker.kafka_rights import ingest_rights, require_rights, worker_r
 
 STALE_AFTER_MS: Final = MINUTE
 _KAFKA_TIMEOUT_S: Final = 10.0
+_NAMED_CONTACTS: Final = 3
 _CLOCK_FIX: Final = "synchronize both with chrony or ntpd"
 _ALTER_COMMAND: Final = "kafka-configs.sh --alter --entity-type topics --entity-name {} --add-config {}"
 
@@ -229,6 +234,8 @@ async def _check_stored_state(store: RedisStore, settings: Settings) -> AsyncIte
     yield _rules_finding(await store.rules(), encode_rules(settings.counting_rules()))
     yield _customer_keys_finding(settings, await RedisRegistry(store, settings.center).forgotten())
     yield _shared_ids_finding(await store.counters(), settings.shared_id_limit)
+    contacts = add_contacts(await store.deltas(LIVE_CONTACTS))
+    yield _lost_contacts_finding(contacts.values(), LiveLimits(*settings.live_limits_ms()), server.time_ms)
     heartbeats = await store.heartbeats()
     yield _workers_finding(heartbeats, server.time_ms)
     yield _worker_clocks_finding(heartbeats, server.time_ms)
@@ -290,6 +297,22 @@ def _shared_ids_finding(counters: Mapping[str, int], limit: int) -> CheckFinding
     if not (counts["contacts"] or counts["surveys"]):
         return CheckFinding("ok", message)
     return CheckFinding("warn", message, "send the id of each contact and survey, or leave the field out")
+
+
+def _lost_contacts_finding(contacts: Iterable[LiveContact], limits: LiveLimits, now_ms: int) -> CheckFinding:
+    """Name the contacts that have been under way for longer than the limit: nobody sent their ends."""
+    lost_contacts = sorted(
+        (contact for contact in contacts if is_contact_lost(contact, limits, now_ms)), key=contact_start_ms
+    )
+    if not lost_contacts:
+        return CheckFinding("ok", "contacts under way: none lost")
+    named = ", ".join(
+        f"{contact.contact_id}{f' of {contact.source}' if contact.source else ''} "
+        f"({CONTACT_STATES[contact.state]} for {(now_ms - contact_start_ms(contact)) // HOUR} h)"
+        for contact in lost_contacts[:_NAMED_CONTACTS]
+    )
+    message = f"contacts under way: {len(lost_contacts)} lost, longer than live_limit; the oldest: {named}"
+    return CheckFinding("warn", message, "let the source send `ended` or call-completed")
 
 
 def _workers_finding(heartbeats: Mapping[Partition, Heartbeat], now_ms: int) -> CheckFinding:

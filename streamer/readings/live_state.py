@@ -108,8 +108,7 @@ class LiveState:
 
     def is_lost(self, contact: LiveContact, now_ms: int) -> bool:
         """Tell whether a contact has been under way for longer than the limit."""
-        limit_ms = self._limits.slow_ms if contact.is_slow else self._limits.quick_ms
-        return now_ms - contact_start_ms(contact) > limit_ms
+        return is_contact_lost(contact, self._limits, now_ms)
 
     def is_over_target(self, contact: LiveContact, now_ms: int) -> bool:
         """Tell whether a contact waits, and has waited for longer than its queue's T."""
@@ -166,6 +165,12 @@ def contact_start_ms(contact: LiveContact) -> int:
     """Return when a contact began what it is in: waiting, or being served."""
     start_ms = contact.waiting_since if is_waiting(contact) else contact.connected_at
     return contact.since if start_ms is None else start_ms
+
+
+def is_contact_lost(contact: LiveContact, limits: LiveLimits, now_ms: int) -> bool:
+    """Tell whether a contact has been waiting, or being served, for longer than the limit."""
+    limit_ms = limits.slow_ms if contact.is_slow else limits.quick_ms
+    return now_ms - contact_start_ms(contact) > limit_ms
 
 
 def live_contact_key(contact: LiveContact, dimensions: Sequence[str]) -> str:

@@ -54,9 +54,9 @@ class GenerationData:
         """Return the next offset of each partition that was counted at all."""
         return {partition: position.next for partition, position in self.positions.items() if position.next}
 
-    def counter_deltas(self) -> list[bytes]:
-        """Return the deltas of the counters in the order of their commits."""
-        return [delta for _, delta in self.panes.get(COUNTERS, {}).values()]
+    def deltas_of(self, pane_hour: PaneHour) -> list[bytes]:
+        """Return the deltas of an hour in the order of their commits."""
+        return [delta for _, delta in self.panes.get(pane_hour, {}).values()]
 
 
 class MemoryStore:
@@ -220,7 +220,10 @@ class MemoryStore:
                 del self.data.heartbeats[partition]
 
     async def counters(self) -> dict[str, int]:
-        return add_counters(self.data.counter_deltas()).counts
+        return add_counters(self.data.deltas_of(COUNTERS)).counts
+
+    async def deltas(self, pane_hour: PaneHour) -> list[bytes]:
+        return self.data.deltas_of(pane_hour)
 
     async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> StoreChanges:
         is_known = since is not None and self._is_known(since)
@@ -299,7 +302,7 @@ class MemoryGeneration:
         if data.counted_offsets() != {p: offset for p, offset in live_offsets.items() if p not in gone}:
             return False
         data.panes.pop(COUNTERS, None)
-        if deltas := live_data.counter_deltas():
+        if deltas := live_data.deltas_of(COUNTERS):
             data.panes[COUNTERS] = {len(data.nonces) - 1: (0, merge_counters(deltas))}
         data.heartbeats = live_data.heartbeats.copy()
         self._live.current, self._live.staged, self._live.paused_until_s = data, None, -inf

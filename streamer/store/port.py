@@ -230,6 +230,9 @@ class StateStore(Protocol):
     async def counters(self) -> dict[str, int]:
         """Return all plain counters."""
 
+    async def deltas(self, pane_hour: PaneHour) -> list[bytes]:
+        """Return the deltas of one hour, or of one index, in the order of their commits."""
+
     async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> StoreChanges:
         """Return all changes after a cursor, in one consistent step; None: everything."""
 

@@ -422,8 +422,11 @@ class RedisStore:
     # Panes and counters.
 
     async def counters(self) -> dict[str, int]:
-        flat = await self._run_command("HGETALL", pane_name(COUNTERS).encode())
-        return add_counters(delta for _, delta in sorted(_pairs(flat))).counts
+        return add_counters(await self.deltas(COUNTERS)).counts
+
+    async def deltas(self, pane_hour: PaneHour) -> list[bytes]:
+        flat = await self._run_command("HGETALL", pane_name(pane_hour).encode())
+        return [delta for _, delta in sorted(_pairs(flat))]
 
     async def changes(self, since: ChangeCursor | None, *, positions: bool = False) -> StoreChanges:
         cursor = since or ChangeCursor(-1, b"")
