@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import click
 
 from streamer.alerts.alert_rules import DEFAULT_RULES, load_alert_rules
+from streamer.alerts.detection.detectors import DETECTORS
 from streamer.demo.embedded import (
     LOOPBACK,
     ChildFailed,
@@ -30,7 +31,11 @@ _LIVE_S = 90.0
 _ASK_S = 0.1
 _FAST: Final = {"window": "5m", "for": "30s", "keep_firing_for": "1m"}
 DEMO_RULES: Final[Mapping[str, Mapping[str, object]]] = {
-    **{name: {"false_alarms": 0.01} for name in DEFAULT_RULES},
+    **{
+        name: {"false_alarms": 0.01}
+        for name, rule in DEFAULT_RULES.items()
+        if not DETECTORS[rule["kind"]].is_live
+    },
     "abandon-target": {"false_alarms": 0.01, **_FAST},
     "service-level-target": {"false_alarms": 0.01, **_FAST},
     "service-level-drop": {"false_alarms": 0.01, "keep_firing_for": "1m"},
