@@ -134,6 +134,7 @@ def test_each_way_to_be_refused_is_one_line(
         "certificate verify failed: Hostname mismatch": {"redis": f"rediss://localhost:{redis.port}/0"},
         "gone.pem: No such file or directory": {"redis_tls_ca_cert_file": str(redis.file("gone.pem"))},
         "alert unknown ca": {"redis_tls_cert_file": str(redis.file("stranger.pem"))},
+        "key values mismatch": {"redis_tls_key_file": str(redis.file("stranger.pem"))},
         "invalid username-password pair": {"redis_password_file": str(tmp_path / "wrong")},
         "no permissions to access one of the keys": {"center": "another"},
     }

@@ -24,8 +24,8 @@ _LOGIN = "org.apache.kafka.common.security"
 
 class SecuredKafka(ApacheKafka):
     """Listeners: BROKER (plain text, all may do all), TLS, MUTUAL (asks for a certificate), LOGIN (SASL_SSL),
-    OPEN_LOGIN (SASL_PLAINTEXT), TOKEN (OAUTHBEARER over TLS), and EXPIRED, FOREIGN, MISNAMED with such
-    certificates."""
+    OPEN_LOGIN (SASL_PLAINTEXT, where no password goes in clear: SCRAM-SHA-512 alone), TOKEN (OAUTHBEARER over
+    TLS), and EXPIRED, FOREIGN, MISNAMED with such certificates."""
 
     def __init__(self, jwks_url: str, folder: Path) -> None:
         self.authority, self.stranger = (
@@ -133,10 +133,11 @@ class SecuredKafka(ApacheKafka):
             "sasl.oauthbearer.expected.audience=kafka",
             f"sasl.oauthbearer.jwt.validator.class={_LOGIN}.oauthbearer.BrokerJwtValidator",
         ]
-        for name in ("login", "open_login"):
+        mechanisms = {"login": "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512", "open_login": "SCRAM-SHA-512"}
+        for name, offered in mechanisms.items():
             prefix, jaas = f"listener.name.{name}", "sasl.jaas.config"
             lines += [
-                f"{prefix}.sasl.enabled.mechanisms=PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
+                f"{prefix}.sasl.enabled.mechanisms={offered}",
                 f"{prefix}.plain.{jaas}={_LOGIN}.plain.PlainLoginModule required {users};",
                 f"{prefix}.scram-sha-256.{jaas}={_LOGIN}.scram.ScramLoginModule required;",
                 f"{prefix}.scram-sha-512.{jaas}={_LOGIN}.scram.ScramLoginModule required;",

@@ -20,8 +20,11 @@ from streamer.store.redis import RedisStore
 from streamer.worker.kafka import ensure_topics, start_producer
 from streamer.worker.kafka_connection import ClientCredentials, KafkaUnavailable
 from streamer.worker.run import run_worker
+from tests.faults.trial import Trial
+from tests.faults.worker import said
 from tests.ingest.command_process import CommandProcess
 from tests.ingest.test_ingest_process import results
+from tests.parts.redis_server import RedisServer
 from tests.parts.secured_kafka import PASSWORD, SecuredKafka
 from tests.parts.server import free_port, run
 from tests.parts.token_endpoint import CLIENT_ID, CLIENT_SECRET, KAFKA_SCOPE, TokenEndpoint
@@ -461,38 +464,30 @@ async def test_a_worker_whose_right_is_taken_away_ends_with_one_line(
 
 
 async def test_a_worker_waits_while_the_brokers_certificate_is_expired_and_goes_on_when_it_is_renewed(
-    cluster: SecuredCluster, store_url: str, center: str, tmp_path: Path
+    cluster: SecuredCluster, redis_server: RedisServer, center: str, tmp_path: Path
 ) -> None:
-    broker, kafka = cluster.broker, cluster.tls(topic_prefix=f"{center}.")
-    worker = CommandProcess(
-        "worker", process_settings(kafka, redis=store_url, center=center), tmp_path / "log"
-    )
-    topic = f"{center}.call-completed"
-    async with AsyncExitStack() as stack:
-        stack.callback(worker.kill)
-        store = await RedisStore.connect(store_url, center)
-        stack.push_async_callback(store.close)
-        await until_read(store)
-        calls = call_lines(5).encode().splitlines()
-        await publish(broker.settings, topic, calls[:3])
-        await until_counted(store, 3)
-        broker.authority.issue("broker", expired=True)
-        await broker.restart()
-        await publish(broker.settings, topic, calls)
-        start = time.monotonic()
-        while "certificate has expired" not in worker.log():
-            assert time.monotonic() - start < PATIENCE_S
-            await asyncio.sleep(0.05)
-        (finding,) = await kafka_findings(kafka, store_url)
-        assert "the broker's certificate has expired" in finding.message
-        assert (await results(store)).total() == 3
-        broker.authority.issue("broker")
-        await broker.restart()
-        await until_counted(store, 8)
-        found = await results(store)
-        assert (found["applied"], found["unchanged"]) == (5, 3)
-        assert worker.runs
-        assert "Traceback" not in worker.log()
+    broker, kafka = cluster.broker, cluster.tls()
+    trial = Trial(broker, redis_server, center, tmp_path)
+    trial.publisher.partitions = 1
+    await trial.open()
+    try:
+        worker = trial.worker(kafka=json.dumps(kafka))
+        async with trial.load(per_s=100):
+            await trial.progress(100)
+            broker.authority.issue("broker", expired=True)
+            await broker.restart()
+            await trial.until(lambda: bool(said(worker, "certificate has expired")))
+            counted = await trial.counted()
+            (finding,) = await kafka_findings(kafka, redis_server.url)
+            assert "the broker's certificate has expired" in finding.message
+            assert await trial.counted() == counted
+            broker.authority.issue("broker")
+            await broker.restart()
+            await trial.progress(100)
+        await trial.settle()
+        assert not said(worker, "Traceback")
+    finally:
+        await trial.close()
 
 
 def call_lines(count: int) -> str:
