@@ -333,8 +333,8 @@ What is read
 Snapshots: have the bridge send the action QueueStatus when it starts, and every minute or so, and
 add Timestamp to the QueueParams, QueueMember and QueueEntry it gets; without one they are passed
 over. They tell of members whom no event tells of: static ones, and realtime ones that were changed
-in the database; and whose wait was lost: who is not among a queue's entries has gone. QueueEntry has
-no Linkedid: the Uniqueid is taken, which is the same for a call that begins with its caller.
+in the database; and whose wait was lost: who is not among a queue's entries has gone. QueueEntry
+has no Linkedid: the Uniqueid is taken, which is the same for a call that begins with its caller.
 
 What to know
   Time on hold is part of TalkTime and cannot be separated: hold_s stays unknown, never 0.

@@ -9,10 +9,16 @@ from typing import Any
 import pytest
 
 from streamer.events.adapters import SOURCES
+from streamer.events.counting_rules import CountingRules
+from streamer.events.outgoing_records import OutgoingRecord
+from streamer.store.memory import MemoryStore
+from tests.counting import partition_processor, processing_context
 from tests.events.adapters.state_rules import States, difference, state_intervals, states_in_force
 from tests.events.adapters.telephone_day import Actor, TelephoneDay
-from tests.ingest.memory_ingest import MemoryIngest
+from tests.ingest.memory_ingest import MemoryIngest, logs_of
+from tests.live_oracle import AgentSpan
 from tests.test_exactness import at_once
+from tests.test_live_exactness import read_store_state, stored_agents, stored_contacts, stored_spans
 
 SOURCE = SOURCES["asterisk-ami"]
 START_MS = 1_750_000_000_000
@@ -460,25 +466,83 @@ def _known(values: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def published_states(payloads: Sequence[dict[str, Any]], batch: int, at_ms: int) -> States:
-    """Return the states in force of what a process publishes of payloads, in batches, however they come."""
+def published_events(payloads: Sequence[dict[str, Any]], batch: int, at_ms: int) -> list[OutgoingRecord]:
+    """Return what a process publishes of payloads, in batches, however they come."""
     intake = MemoryIngest(SOURCE)
     for first in range(0, len(payloads), batch):
-        at_once(
-            intake.take(
-                *(json.dumps(payload).encode() for payload in payloads[first : first + batch]), at=at_ms
-            )
-        )
+        encoded = [json.dumps(payload).encode() for payload in payloads[first : first + batch]]
+        at_once(intake.take(*encoded, at=at_ms))
     assert intake.letters.letters == []
-    return states_in_force((event.topic, json.loads(event.value)) for event in intake.published.events)
+    return intake.published.events
+
+
+def shuffled(reports: Sequence[tuple[int, dict[str, Any]]], times: int, seed: int) -> list[dict[str, Any]]:
+    payloads = [event for _, event in reports] * times
+    Random(seed).shuffle(payloads)
+    return payloads
 
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_a_day_shuffled_and_tripled_has_the_states_of_a_plain_walk_through_it(seed: int) -> None:
-    reports = AsteriskDay(seed, calls=100).reports
+    reports = AsteriskDay(seed, calls=70).reports
     expected = PlainWalk(reports).states
-    payloads = [event for _, event in reports] * 3
-    Random(seed).shuffle(payloads)
-    found = published_states(payloads, 500, reports[-1][0])
+    published = published_events(shuffled(reports, 3, seed), 500, reports[-1][0])
+    found = states_in_force((event.topic, json.loads(event.value)) for event in published)
     assert difference(found, expected) == []
     assert state_intervals(found) == state_intervals(expected)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 1])
+async def test_who_entered_has_left_or_is_under_way_and_agents_spent_their_time_as_in_the_walk(
+    share: float,
+) -> None:
+    whole_day = AsteriskDay(3, calls=40).reports
+    reports = whole_day[: round(share * len(whole_day))]
+    walk = PlainWalk(reports)
+    logs = logs_of(published_events(shuffled(reports, 2, 3), 500, reports[-1][0]))
+    store, rules = MemoryStore(), CountingRules()
+    shared = processing_context(store, rules, reports[-1][0] + 60_000)
+    for topic, log in logs.items():
+        await (await partition_processor(shared, topic, 0)).count(log, len(log))
+    state = await read_store_state(store)
+    last_states = {
+        moment[:2]: data for moment, data in sorted(walk.states.items(), key=lambda one: one[0][2])
+    }
+    waiting = {
+        name: data["state"]
+        for (topic, name), data in last_states.items()
+        if topic == "contact-state" and data["state"] != "ended"
+    }
+    contacts = {name: entry["state"] for (_, name), entry in stored_contacts(state).items()}
+    assert contacts == waiting
+    agents = {name: entry["state"] for name, entry in stored_agents(state).items()}
+    assert agents == {
+        name: data["state"]
+        for (topic, name), data in last_states.items()
+        if topic == "agent-state" and data["state"] != "offline"
+    }
+    assert time_in_states(stored_spans(state)) == walked_time(walk.states)
+
+
+def time_in_states(spans: Sequence[AgentSpan]) -> dict[tuple[str, str], int]:
+    """Return the ms of each agent in each state."""
+    times: dict[tuple[str, str], int] = {}
+    for span in spans:
+        if span.end > span.start:
+            name = span.agent_id, span.state
+            times[name] = times.get(name, 0) + span.end - span.start
+    return times
+
+
+def walked_time(states: States) -> dict[tuple[str, str], int]:
+    """Return the ms of each agent in each state but offline, up to the agent's last state, which is open."""
+    times: dict[tuple[str, str], int] = {}
+    for (topic, agent_id), intervals in state_intervals(states).items():
+        if topic == "agent-state":
+            last_at = max(at for name, one, at in states if (name, one) == (topic, agent_id))
+            ends = [at for at, _ in intervals[1:]] + [last_at]
+            for (at, state), end in zip(intervals, ends, strict=True):
+                if state != "offline" and end > at:
+                    name = agent_id, state
+                    times[name] = times.get(name, 0) + round(end * 1000) - round(at * 1000)
+    return times
