@@ -17,6 +17,8 @@ _LOGIN: Final[Mapping[str, bool]] = {
 }
 MEMBER_LINES: Final = frozenset((*_MEMBERSHIP, *_PAUSE, *_LOGIN))
 _UNANSWERED: Final = frozenset({"RINGNOANSWER", "RINGCANCELED"})
+_LOST_WITH_AGENT: Final = frozenset({"AGENTDUMP", "SYSCOMPAT", "ABANDON"})
+"""Lines of calls that were lost while the agent took them: no CONNECT says that the agent was rung."""
 _QUEUE: Final = "queue "
 _RUNG: Final = "rung by "
 _LONGEST_CONTACT_MS: Final = 12 * HOUR
@@ -48,16 +50,18 @@ def read_agent_line(
 ) -> Iterator[Fragment]:
     """Yield what a line of a call says of its agent. `ring_ms`: when ringing began, known in hindsight.
 
-    Within a second a call is first refused, then offered, taken and ended.
+    Within a second a call is first refused, then taken and ended, and then offered again.
     """
     if ring_ms is not None:
-        yield agent_contact_fragment(agent_id, call, ring_ms, "offered", step=1)
+        yield agent_contact_fragment(agent_id, call, ring_ms, "offered", step=3)
         yield agent_fragment(agent_id, f"{_RUNG}{queue}", ring_ms)
     if event == "CONNECT":
-        yield agent_contact_fragment(agent_id, call, at_ms, "busy", step=2)
+        yield agent_contact_fragment(agent_id, call, at_ms, "busy", step=1)
         yield agent_fragment(agent_id, f"{_RUNG}{queue}", at_ms)
     else:
-        yield agent_contact_fragment(agent_id, call, at_ms, None, step=0 if event in _UNANSWERED else 3)
+        yield agent_contact_fragment(agent_id, call, at_ms, None, step=0 if event in _UNANSWERED else 2)
+        if event in _LOST_WITH_AGENT:
+            yield agent_fragment(agent_id, f"{_RUNG}{queue}", at_ms)
 
 
 def log_member_state(moment: AgentMoment, options: Options) -> Mapping[str, Any] | None:

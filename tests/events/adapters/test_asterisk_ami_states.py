@@ -456,7 +456,7 @@ class PlainWalk:
             "at": at_ms / 1000,
             "state": state,
             "reason": reason,
-            "contact_id": contact,
+            "contact_id": None if state == "offline" else contact,
             "queues": unpaused or sorted(queues),
         }
         self.states["agent-state", agent_id, at_ms / 1000] = _known(values)

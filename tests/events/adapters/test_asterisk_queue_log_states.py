@@ -269,6 +269,9 @@ class PlainWalk:
             case "rung" | "CONNECT":
                 agent["queues"].setdefault(queue, None)
                 agent["calls"][call] = "offered" if event == "rung" else "busy"
+            case "AGENTDUMP":
+                agent["queues"].setdefault(queue, None)
+                agent["calls"].pop(call, None)
             case "PENALTY" | "PAUSEALL" | "UNPAUSEALL":
                 return
             case _:
