@@ -66,7 +66,7 @@ def contact_counts(events: Sequence[TimedEvent], by: str) -> dict[str, Counter[s
             continue
         if NOW - (entry["since"] if start is None else start) > limit:
             counts["contacts_lost"][key] += 1
-        elif entry["direction"] != "outbound":
+        elif not entry["is_outbound"]:
             counts["waiting"][key] += is_waiting
             counts["in_progress"][key] += entry["state"] in IN_PROGRESS
     return counts

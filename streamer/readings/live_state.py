@@ -5,7 +5,7 @@ there are fewer and whose waits grow, are summed at each reading.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from math import inf
@@ -88,8 +88,12 @@ class LiveState:
         self.contacts = add_contacts(deltas, None if whole else self.contacts)
 
     def put_agents(self, deltas: Sequence[bytes], whole: bool) -> None:
-        self.agents = add_agents(deltas, None if whole else self.agents)
-        self._agent_tables = {}
+        before, after = self.agents, add_agents(deltas, None if whole else self.agents)
+        self.agents = after
+        for table in self._agent_tables.values():
+            for key in before.keys() | after.keys():
+                if before.get(key) is not after.get(key):
+                    table.replace(key, before.get(key), after.get(key))
 
     def under_way(self, now_ms: int) -> list[LiveContact]:
         """Return the contacts under way, without those that are lost."""
@@ -126,7 +130,7 @@ class LiveState:
     def _agent_table(self, by: str, now_ms: int) -> "AgentTable":
         table = self._agent_tables.get(by)
         if table is None or not table.first_ms <= now_ms < table.end_ms:
-            table = self._agent_tables[by] = AgentTable(self.agents.values(), by, now_ms)
+            table = self._agent_tables[by] = AgentTable(self.agents, by, now_ms)
         return table
 
     def _lines(self, by: str, now_ms: int) -> dict[str, "ContactLine"]:
@@ -259,27 +263,41 @@ class AgentTable:
     """Agents by group and by what they do, as of `first_ms`, and until one of them falls silent or is
     dropped at `end_ms`. `counts` are in the order of AGENT_FIELDS."""
 
-    def __init__(self, agents: Iterable[LiveAgent], by: str, now_ms: int) -> None:
-        dimensions = grouping_dimensions(by)
-        self.first_ms, end_ms = now_ms, inf
+    def __init__(self, agents: Mapping[Key, LiveAgent], by: str, now_ms: int) -> None:
+        self._dimensions = grouping_dimensions(by)
+        self.first_ms: int = now_ms
+        self.end_ms: float = inf
         self.counts: dict[str, list[int]] = {}
-        self._serving: list[tuple[int, Collection[str]]] = []
+        self._serving: dict[Key, tuple[int, Collection[str]]] = {}
         """Of each agent who serves, since when, and the keys of the groups."""
-        for agent in agents:
-            silent_ms = silent_from_ms(agent)
-            if now_ms >= silent_ms + UNKNOWN_MS:
-                continue
-            is_unknown, keys = now_ms >= silent_ms, agent_keys(agent, dimensions)
-            end_ms = min(end_ms, silent_ms + UNKNOWN_MS if is_unknown else silent_ms)
-            place = _UNKNOWN_PLACE if is_unknown else _PLACE_OF_STATE[agent.state]
-            for key in keys:
-                counts = self.counts.get(key)
-                if counts is None:
-                    counts = self.counts[key] = [0] * len(AGENT_FIELDS)
-                counts[place] += 1
-            if not is_unknown and agent.state != AWAY:
-                self._serving.append((agent.open_from, keys))
-        self.end_ms = end_ms
+        for key, agent in agents.items():
+            self._count(key, agent, 1)
+
+    def replace(self, key: Key, before: LiveAgent | None, after: LiveAgent | None) -> None:
+        """Count an agent whose entry changed; None: there was none, or is none any more."""
+        if before is not None:
+            self._count(key, before, -1)
+        if after is not None:
+            self._count(key, after, 1)
+
+    def _count(self, key: Key, agent: LiveAgent, weight: int) -> None:
+        silent_ms, keys = silent_from_ms(agent), agent_keys(agent, self._dimensions)
+        if self.first_ms >= silent_ms + UNKNOWN_MS:
+            return
+        is_unknown = self.first_ms >= silent_ms
+        self.end_ms = min(self.end_ms, silent_ms + UNKNOWN_MS if is_unknown else silent_ms)
+        place = _UNKNOWN_PLACE if is_unknown else _PLACE_OF_STATE[agent.state]
+        for group_key in keys:
+            counts = self.counts.get(group_key)
+            if counts is None:
+                counts = self.counts[group_key] = [0] * len(AGENT_FIELDS)
+            counts[place] += weight
+            if weight < 0 and not any(counts):
+                del self.counts[group_key]
+        if weight < 0:
+            self._serving.pop(key, None)
+        elif not is_unknown and agent.state != AWAY:
+            self._serving[key] = (agent.open_from, keys)
 
     def serving(self, key: str) -> int:
         """Return how many agents of a group take contacts."""
@@ -291,7 +309,7 @@ class AgentTable:
             return Counter()
         return Counter(
             key
-            for open_from, keys in self._serving
+            for open_from, keys in self._serving.values()
             for key in keys
             if key in moments and open_from <= moments[key]
         )
@@ -327,32 +345,32 @@ def _agent_values(agent: LiveAgent, dimension: str) -> Collection[str]:
 
 
 class LiveGroups:
-    """What is going on in each group of a grouping at one moment."""
+    """What is going on in each group of a grouping at one moment. Later changes do not reach it."""
 
     def __init__(self, lines: Mapping[str, ContactLine], agents: AgentTable, context: LiveContext) -> None:
         self._lines, self._agents, self._context = lines, agents.counts, context
         self._expected_waits = dict(_expected_waits(lines, agents, context))
+        self._groups = {key: self._new_group(key) for key in {*lines, *agents.counts}}
+        self._nothing = LiveGroup(context.has_contact_states, context.has_agent_states)
 
     @property
     def keys(self) -> set[str]:
-        return {*self._lines, *self._agents}
+        return {*self._groups}
 
     def group(self, key: str) -> LiveGroup:
         """Return one group; nothing goes on in an unknown one."""
+        return self._groups.get(key, self._nothing)
+
+    def _new_group(self, key: str) -> LiveGroup:
         line, now_ms = self._lines.get(key, EMPTY_LINE), self._context.now_ms
         expected_wait_ms, service_starts = self._expected_waits.get(key, (None, 0))
+        available, busy, wrap_up, away, unknown = self._agents.get(key, NO_AGENTS)
+        # Positional arguments are faster: there may be hundreds of groups at each reading.
         return LiveGroup(
-            has_contact_states=self._context.has_contact_states,
-            has_agent_states=self._context.has_agent_states,
-            waiting=line.waiting,
-            longest_wait_ms=line.longest_wait_ms(now_ms),
-            waiting_over_target=line.over_target,
-            in_progress=line.in_progress,
-            contacts_lost=line.lost,
-            **dict(zip(AGENT_FIELDS, self._agents.get(key, NO_AGENTS), strict=True)),
-            expected_wait_ms=expected_wait_ms,
-            service_starts=service_starts,
-        )
+            self._context.has_contact_states, self._context.has_agent_states,
+            line.waiting, line.longest_wait_ms(now_ms), line.over_target, line.in_progress, line.lost,
+            available, busy, wrap_up, away, unknown, expected_wait_ms, service_starts,
+        )  # fmt: skip
 
 
 class _Estimate(NamedTuple):
