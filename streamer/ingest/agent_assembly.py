@@ -1,6 +1,7 @@
 """Assembly of one agent: the fragments of the last day, and of each slot the last one before."""
 
-from collections.abc import Collection, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -14,9 +15,8 @@ SPAN_MS: Final = DAY
 MOST_FRAGMENTS: Final = 4_000
 """Most fragments kept of an agent; with more, the day becomes shorter."""
 _LONGEST_CONTACT_MS: Final = 8 * DAY
-
-_Row = tuple[str, int, dict[str, int]]
-"""Slot, time in ms, and the place of each value in the table of values."""
+_SHARED: Final = "queues"
+"""The value that nearly all fragments repeat, and that may be long."""
 
 
 class AgentAssembly(msgspec.Struct, frozen=True):
@@ -38,25 +38,23 @@ class AgentAssembly(msgspec.Struct, frozen=True):
 
         One that is a day older than the agent's last comes too late, and is not.
         """
-        by_encoding = {fragment.encode(): fragment for fragment in self.notes}
-        is_new = [
-            fragment.at >= self.floor_ms and by_encoding.setdefault(fragment.encode(), fragment) is fragment
-            for fragment in fragments
-        ]
+        notes = list(self.notes)
+        is_new = [fragment.at >= self.floor_ms and _insert(notes, fragment) for fragment in fragments]
         if not any(is_new):
             return self, is_new
-        ordered = sorted(by_encoding.values(), key=agent_order)
-        floor_ms = max(self.floor_ms, ordered[-1].at - SPAN_MS)
-        if len(ordered) > MOST_FRAGMENTS:
-            floor_ms = max(floor_ms, ordered[-MOST_FRAGMENTS].at)
-        return AgentAssembly(*self._fold(ordered, floor_ms)), is_new
+        floor_ms = max(self.floor_ms, notes[-1].at - SPAN_MS)
+        if len(notes) > MOST_FRAGMENTS:
+            floor_ms = max(floor_ms, notes[-MOST_FRAGMENTS].at)
+        return self._folded(notes, floor_ms), is_new
 
-    def _fold(self, ordered: Sequence[Fragment], floor_ms: int) -> tuple[tuple[Fragment, ...], int, int]:
-        former = {fragment.kind: fragment for fragment in ordered if fragment.at < floor_ms}
+    def _folded(self, notes: Sequence[Fragment], floor_ms: int) -> "AgentAssembly":
+        start, end = bisect_left(notes, self.floor_ms, key=_at), bisect_left(notes, floor_ms, key=_at)
+        if start == end:
+            return AgentAssembly(tuple(notes), floor_ms, self.former_count)
+        former = {fragment.kind: fragment for fragment in notes[:end]}
         carried = [fragment for fragment in former.values() if _is_in_force(fragment, floor_ms)]
-        recent = [fragment for fragment in ordered if fragment.at >= floor_ms]
-        count = self.former_count + sum(self.floor_ms <= fragment.at < floor_ms for fragment in ordered)
-        return (*carried, *recent), floor_ms, count
+        carried.sort(key=agent_order)
+        return AgentAssembly((*carried, *notes[end:]), floor_ms, self.former_count + end - start)
 
     def events(
         self, source: SourceAdapter, options: Options, since_ms: int | None = None
@@ -69,6 +67,19 @@ class AgentAssembly(msgspec.Struct, frozen=True):
         return list(agent_timeline(source, self.notes, options, since_ms, former_count))
 
 
+def _at(fragment: Fragment) -> int:
+    return fragment.at
+
+
+def _insert(notes: list[Fragment], fragment: Fragment) -> bool:
+    """Insert a fragment where it belongs. Return whether it is new."""
+    start, end = bisect_left(notes, fragment.at, key=_at), bisect_right(notes, fragment.at, key=_at)
+    if fragment in notes[start:end]:
+        return False
+    notes.insert(bisect_left(notes, agent_order(fragment), start, end, key=agent_order), fragment)
+    return True
+
+
 def _is_in_force(fragment: Fragment, floor_ms: int) -> bool:
     """Tell whether a slot's last fragment still says something; a contact that is over, or lost, does not."""
     return not fragment.kind.startswith(CONTACT_SLOT) or (
@@ -77,13 +88,14 @@ def _is_in_force(fragment: Fragment, floor_ms: int) -> bool:
 
 
 class _StoredAssembly(msgspec.Struct, frozen=True, array_like=True):
-    """An assembly as it is stored: an agent's fragments repeat few values, each of which is stored once."""
+    """An assembly as it is stored: rows of slot, time in ms and data. Each list of queues is stored once, and
+    data hold its place."""
 
     agent: str
     floor_ms: int
     former_count: int
-    values: list[Any]
-    rows: list[_Row]
+    queues: list[list[str]]
+    rows: list[tuple[str, int, dict[str, Any]]]
 
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
@@ -91,30 +103,27 @@ _decode = msgspec.msgpack.Decoder(_StoredAssembly).decode
 
 
 def encode_agent_assembly(assembly: AgentAssembly) -> bytes:
-    places: dict[bytes, int] = {}
-    values: list[Any] = []
-
-    def place(value: Any) -> int:
-        found = places.setdefault(_encode(value), len(values))
-        if found == len(values):
-            values.append(value)
-        return found
-
+    places: dict[tuple[str, ...], int] = {}
     rows = [
-        (note.kind, note.at, {name: place(value) for name, value in note.data.items()})
+        (note.kind, note.at, _with_place(note.data, places) if _SHARED in note.data else note.data)
         for note in assembly.notes
     ]
     agent = assembly.notes[0].contact if assembly.notes else ""
-    return _encode(_StoredAssembly(agent, assembly.floor_ms, assembly.former_count, values, rows))
+    queues = [list(names) for names in places]
+    return _encode(_StoredAssembly(agent, assembly.floor_ms, assembly.former_count, queues, rows))
+
+
+def _with_place(data: Mapping[str, Any], places: dict[tuple[str, ...], int]) -> dict[str, Any]:
+    return {**data, _SHARED: places.setdefault(tuple(data[_SHARED]), len(places))}
 
 
 def decode_agent_assembly(value: bytes) -> AgentAssembly:
     stored = _decode(value)
-    notes = (
-        Fragment(stored.agent, slot, at, {name: stored.values[place] for name, place in places.items()})
-        for slot, at, places in stored.rows
-    )
-    return AgentAssembly(tuple(notes), stored.floor_ms, stored.former_count)
+    for _, _, data in stored.rows:
+        if _SHARED in data:
+            data[_SHARED] = stored.queues[data[_SHARED]]
+    notes = tuple(Fragment(stored.agent, slot, at, data) for slot, at, data in stored.rows)
+    return AgentAssembly(notes, stored.floor_ms, stored.former_count)
 
 
 EMPTY_AGENT: Final = AgentAssembly()

@@ -192,7 +192,7 @@ def assemble_events(
     if distinct[0].contact == EVERYONE:
         return []
     if is_agent(distinct[0].contact):
-        return list(agent_timeline(source, distinct, options, since_ms))
+        return list(agent_timeline(source, sorted(distinct, key=agent_order), options, since_ms))
     events = [] if source.assemble is None else source.assemble(distinct, options)
     return [
         *(OutgoingEvent(event.topic, {**event.data, "version": len(distinct)}) for event in events),
@@ -222,13 +222,13 @@ def agent_timeline(
 ) -> Iterator[OutgoingEvent]:
     """Yield the states of one agent from a moment on: one of each moment at which something was said.
 
-    `fragments` are distinct and all of one agent. `former_count`: number of fragments that are not among
-    them any more, all earlier than `since_ms`.
+    `fragments` are distinct, all of one agent, and in order. `former_count`: number of fragments that are not
+    among them any more, all earlier than `since_ms`.
     """
     assert source.agent_state is not None
     slots: dict[str, Fragment] = {}
     version = former_count
-    for at_ms, group in groupby(sorted(fragments, key=agent_order), key=lambda fragment: fragment.at):
+    for at_ms, group in groupby(fragments, key=lambda fragment: fragment.at):
         for fragment in group:
             slots[fragment.kind] = fragment
             version += 1
