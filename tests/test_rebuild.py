@@ -60,6 +60,7 @@ async def generations(trial: Trial) -> set[str]:
 async def test_equal_numbers_take_the_place_of_the_live_ones_while_events_come(
     trial: Trial, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    trial.add_states()
     worker, reader = trial.worker(), MetricsReader(trial.store, trial.settings)
     async with trial.load(per_s=100):
         await trial.progress(1_000)

@@ -17,6 +17,7 @@ SHIFT_S = 5
 
 
 async def test_one_worker_then_three_then_one_again(trial: Trial) -> None:
+    trial.add_states()
     first = measured(trial)
     async with trial.load(per_s=100):
         await trial.progress()

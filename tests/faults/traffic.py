@@ -32,13 +32,13 @@ BAD = (
 )
 
 
-def messages(now_ms: int, seed: int) -> Iterator[SimulatedMessage]:
+def messages(now_ms: int, seed: int, *, states: bool = False) -> Iterator[SimulatedMessage]:
     """Messages of all topics from the last six hours, some twice, some corrected, some bad; without end:
     a slow machine takes longer, and must not run out of them. The town is small: its few customers'
-    events meet."""
+    events meet. With `states` the states of contacts and agents too."""
     random = Random(f"traffic {seed}")
     sent: list[SimulatedMessage] = []
-    for message in chain.from_iterable(_days(now_ms, seed)):
+    for message in chain.from_iterable(_days(now_ms, seed, states)):
         sent.append(message._replace(value=_neighbour(message.value)))
         yield sent[-1]
         if random.random() < 0.03:
@@ -67,10 +67,11 @@ def logs(messages: Iterable[SimulatedMessage]) -> dict[Partition, list[KafkaReco
     return records
 
 
-def _days(now_ms: int, seed: int) -> Iterator[Iterator[SimulatedMessage]]:
+def _days(now_ms: int, seed: int, states: bool) -> Iterator[Iterator[SimulatedMessage]]:
     """One center's last hours after another's; centers of other seconds give other ids."""
     for start_ms in count(now_ms, -SECOND):
-        yield SimulatedCenter(CenterPlan(seed, start_ms, _CONTACTS_PER_S)).history(_HOURS)
+        plan = CenterPlan(seed, start_ms, _CONTACTS_PER_S, states_s=_HOURS * 3_600 if states else None)
+        yield SimulatedCenter(plan).history(_HOURS)
 
 
 def _neighbour(value: bytes) -> bytes:

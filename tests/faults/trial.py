@@ -82,6 +82,12 @@ class Trial:
         self.workers.append(Worker({**parts, "consumer_group": group, **others}, log, program, command))
         return self.workers[-1]
 
+    def add_states(self) -> None:
+        """Let the load have states of contacts and agents too. Nothing may be published before."""
+        assert not self.publisher.published
+        load = messages(time.time_ns() // 1_000_000, seed=1, states=True)
+        self.publisher = Publisher(self.broker.address, load)
+
     def load(self, per_s: float) -> AbstractAsyncContextManager[None]:
         """Publishes in the background while inside."""
         return self.publisher.load(per_s)
