@@ -13,6 +13,7 @@ from operator import attrgetter
 from typing import Final, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from streamer.events.counting_rules import DAY
 from streamer.events.models import AGENT_STATES, CHANNELS, CONTACT_STATES, AgentState, ContactState
@@ -124,7 +125,10 @@ class TakenBack(msgspec.Struct, frozen=True, array_like=True, gc=False):
             return None
         if at is None:
             return TakenBack(version, self.of_moment)
-        return TakenBack(self.version, self.of_moment | {at: version})
+        of_moment = self.of_moment | {at: version}
+        if len(of_moment) > MOST_CONTACT_STATES:
+            of_moment = dict(sorted(of_moment.items())[-MOST_CONTACT_STATES // 2 :])
+        return TakenBack(self.version, of_moment)
 
     def since(self, floor_ms: int) -> "TakenBack | None":
         """Return this without what lies before a time; None where nothing is left."""
@@ -170,7 +174,7 @@ class ContactHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
         if moments is None:
             return None
         if len(moments) > MOST_CONTACT_STATES:
-            moments = moments[-MOST_CONTACT_STATES // 2 :]
+            moments, names = _renamed(moments[-MOST_CONTACT_STATES // 2 :], names)
         return ContactHistory(self.id, self.source, moments, names, self.taken_back)
 
     def without(self, at: int | None, version: int) -> "ContactHistory | None":
@@ -250,6 +254,23 @@ class AgentHistory(msgspec.Struct, frozen=True, array_like=True, gc=False):
             if moment.profile:
                 profile = profile.updated(self.profile(moment.profile))
         return profile
+
+
+_NAMED_FIELDS: Final = ("contact_id", "queue", "team", "site", "agent_id", "reason", "language")
+
+
+def _renamed(
+    moments: tuple[TimedContactState, ...], names: Names
+) -> tuple[tuple[TimedContactState, ...], Names]:
+    """Return the moments with only those names that they have."""
+    kept_names: Names = ()
+    renamed = []
+    for moment in moments:
+        places = [getattr(moment, field) for field in _NAMED_FIELDS]
+        texts = [names[place - 1] if place else None for place in places]
+        kept_places, kept_names = _places(kept_names, texts)
+        renamed.append(replace(moment, **dict(zip(_NAMED_FIELDS, kept_places, strict=True))))
+    return tuple(renamed), kept_names
 
 
 def is_continued(earlier: TimedAgentState, later: TimedAgentState, silence_ms: int) -> bool:
