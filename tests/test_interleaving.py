@@ -37,7 +37,14 @@ from streamer.store.port import (
 )
 from streamer.worker import partitions, pipeline
 from streamer.worker.log_identity import LogSnapshot, record_checkpoint, resolve_start_position
-from streamer.worker.partitions import AssignedPartitions, ConsumerProgress
+from streamer.worker.partitions import (
+    NOT_SOUGHT,
+    AssignedPartitions,
+    ConsumerProgress,
+    FetchCount,
+    GroupShare,
+    TaggedBatch,
+)
 from streamer.worker.pipeline import DeadLetter, PartitionFenced, PartitionProcessor, ProcessingContext
 from tests import strategies
 from tests.counting import (
@@ -492,11 +499,17 @@ class MemoryConsumer:
     def __init__(self, records: Sequence[KafkaRecord]) -> None:
         self._records = records
         self._next = 0
-        self.seek_id: int | None = None
+        self._count = NOT_SOUGHT
+
+    def share(self) -> GroupShare:
+        return GroupShare(1, [Partition(self._records[0].topic, self._records[0].partition)])
 
     async def seek_to(self, offsets: Mapping[Partition, int], seek_id: int) -> None:
         (self._next,) = offsets.values()
-        self.seek_id = seek_id
+        self._count = FetchCount(seek_id, 0)
+
+    def fetched(self, partition: Partition) -> FetchCount:
+        return self._count
 
     def progress(self, partition: Partition) -> ConsumerProgress:
         return ConsumerProgress(self._next, len(self._records), START)
@@ -504,11 +517,13 @@ class MemoryConsumer:
     async def probe(self, offsets: Mapping[Partition, Sequence[int]]) -> Mapping[Partition, LogSnapshot]:
         return dict.fromkeys(offsets, _snapshot(self._records))
 
-    def fetch(self, size: int) -> Sequence[KafkaRecord]:
+    def fetch(self, size: int) -> TaggedBatch | None:
         batch = [record for record in self._records if record.offset >= self._next][:size]
-        if batch:
-            self._next = batch[-1].offset + 1
-        return batch
+        if not batch:
+            return None
+        self._next = batch[-1].offset + 1
+        self._count = self._count._replace(batch_count=self._count.batch_count + 1)
+        return TaggedBatch(*self._count, batch)
 
 
 class GatedStore(PausedStore):
@@ -542,8 +557,7 @@ class LogWorker:
 
     async def deliver(self, size: int = 2) -> None:
         """Enqueue the next records, then let other tasks run for a while."""
-        if records := self._consumer.fetch(size):
-            batch = self.assigned.tag_batch(self.partition, self._consumer.seek_id, records)
+        if batch := self._consumer.fetch(size):
             await self.assigned.enqueue(self.partition, batch)
         for _ in range(20):
             await asyncio.sleep(0)

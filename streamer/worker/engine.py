@@ -4,7 +4,6 @@ Faust joins the group, fetches, delivers and rebalances. All records of one fetc
 message to it. Its own commits to Kafka are for information only.
 """
 
-import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from tempfile import gettempdir
 from typing import Any
@@ -16,12 +15,21 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
+from mode.utils.objects import cached_property
+from mode.utils.queues import FlowControlEvent
 
 from streamer.events.decoding import KafkaRecord
 from streamer.settings import KafkaSettings, Settings
 from streamer.store.port import Partition
 from streamer.worker.kafka_connection import connection_options
-from streamer.worker.partitions import STALE, AssignedPartitions, ConsumerProgress, TaggedBatch
+from streamer.worker.partitions import (
+    NOT_SOUGHT,
+    AssignedPartitions,
+    ConsumerProgress,
+    FetchCount,
+    GroupShare,
+    TaggedBatch,
+)
 
 FETCH_WAIT_MS = 50
 POLL_S = 0.1
@@ -32,11 +40,11 @@ MAX_METADATA_AGE_MS = 10_000
 
 
 class FetchedRecords(list[Any]):
-    """Records of one fetch of a partition, with the id of the seek they follow."""
+    """Records of one fetch of a partition, with the seek they follow and their number since."""
 
-    def __init__(self, seek_id: int | None, records: Iterable[Any]) -> None:
+    def __init__(self, count: FetchCount, records: Iterable[Any]) -> None:
         super().__init__(records)
-        self.seek_id = seek_id
+        self.seek_id, self.sequence = count
 
 
 class NoReadOffsets(dict[TP, int | None]):
@@ -48,31 +56,47 @@ class NoReadOffsets(dict[TP, int | None]):
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
-    """Faust's consumer thread, with options its driver cannot set, and with seek ids. Seeks and fetches
-    overlap; only here is it known which fetch follows which seek, since nothing runs between taking records
-    out and tagging them."""
+    """Faust's consumer thread, with options its driver cannot set, which numbers what it fetches. Seeks
+    and fetches overlap; only here is it known which fetch follows which seek, since nothing runs between
+    taking records out and numbering them. What Faust drops later leaves a gap in the numbers."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._seek_ids: dict[TP, int] = {}
+        self._sought_assignment: object = None
+        self._counts: dict[TP, FetchCount] = {}
 
     async def seek_to(self, offsets: Mapping[TP, int], seek_id: int) -> None:
         """Seek in the consumer's own thread. An id that is not newer than the last one is ignored."""
         await self.call_thread(self._seek_to, offsets, seek_id)
 
     async def _seek_to(self, offsets: Mapping[TP, int], seek_id: int) -> None:
+        counts = self._present_counts()
         for tp, offset in offsets.items():
-            if seek_id > self._seek_ids.get(tp, STALE) and tp in self.assignment():
+            if seek_id > counts.get(tp, NOT_SOUGHT).seek_id and tp in self.assignment():
                 self._ensure_consumer().seek(TopicPartition(*tp), offset)
-                self._seek_ids[tp] = seek_id
+                counts[tp] = FetchCount(seek_id, 0)
+
+    def fetched(self, tp: TP) -> FetchCount:
+        return self._counts.get(tp, NOT_SOUGHT)
+
+    def _present_counts(self) -> dict[TP, FetchCount]:
+        """Return what was fetched since each seek in the present assignment. Each assignment begins at the
+        offsets in Kafka: records fetched from there follow none of our seeks."""
+        subscription = self._ensure_consumer()._subscription.subscription
+        assignment = subscription and subscription.assignment
+        if assignment is not self._sought_assignment:
+            self._sought_assignment, self._counts = assignment, {}
+        return self._counts
 
     async def _fetch_records(self, *args: Any, **kwargs: Any) -> Any:
         records = await super()._fetch_records(*args, **{**kwargs, "timeout": POLL_S})
-        return {
-            tp: [FetchedRecords(self._seek_ids.get(TP(*tp)), batch)]
-            for tp, batch in (records or {}).items()
-            if batch
-        }
+        return {tp: [self._count_fetched(TP(*tp), batch)] for tp, batch in (records or {}).items() if batch}
+
+    def _count_fetched(self, tp: TP, records: Iterable[Any]) -> FetchedRecords:
+        counts = self._present_counts()
+        seek_id, batch_count = counts.get(tp, NOT_SOUGHT)
+        counts[tp] = FetchCount(seek_id, batch_count + 1)
+        return FetchedRecords(counts[tp], records)
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
@@ -103,15 +127,13 @@ class FaustConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self._assigned: AssignedPartitions = self.app.assigned  # type: ignore[attr-defined]
         self._assigned.consumer = self
-        self._owned_generation: int | None = None
         self._read_offset = NoReadOffsets()
-        self._seeking = asyncio.Lock()
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
-        self._owned_generation = None
+        self._assigned.expect_share()
         await super().on_partitions_assigned(assigned, generation_id)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
@@ -119,23 +141,22 @@ class FaustConsumer(driver.Consumer):
         await super().on_partitions_revoked(revoked)
 
     async def perform_seek(self) -> None:
-        # Called when a group is formed and whenever flow was stopped, also by two tasks at once. Partitions
-        # are assigned only under a new generation: a zombie would else take back what another owns by now.
         # Faust's own method would seek to the offsets in Kafka first, and records fetched from there would
         # carry the id of our last seek.
-        async with self._seeking:
-            generation = self.app.consumer_generation_id
-            if generation == self._owned_generation:
-                await self._assigned.resume()
-                return
-            await self._assigned.assign(Partition(*tp) for tp in self.assignment())
-            self._owned_generation = generation
+        await self._assigned.seek_to_positions()
+
+    def share(self) -> GroupShare:
+        generation = self.app.consumer_generation_id
+        return GroupShare(generation, [Partition(*tp) for tp in self.assignment()])
 
     async def seek_to(self, offsets: Mapping[Partition, int], seek_id: int) -> None:
         tp_offsets = {TP(*partition): offset for partition, offset in offsets.items()}
         await self._thread.seek_to(tp_offsets, seek_id)
         for tp, offset in tp_offsets.items():
             self._committed_offset[tp] = offset or None
+
+    def fetched(self, partition: Partition) -> FetchCount:
+        return self._thread.fetched(TP(*partition))
 
     def progress(self, partition: Partition) -> ConsumerProgress | None:
         kafka_consumer: Any = self._thread._consumer
@@ -159,7 +180,7 @@ class FaustConsumer(driver.Consumer):
             )
             for fetched in record
         ]
-        batch: Any = self._assigned.tag_batch(Partition(*tp), record.seek_id, records)
+        batch: Any = TaggedBatch(record.seek_id, record.sequence, records)
         last = record[-1]
         return ConsumerMessage(
             last.topic, last.partition, last.offset, last.timestamp / 1000, last.timestamp_type,
@@ -184,6 +205,15 @@ class FaustConsumer(driver.Consumer):
 
 class FaustTransport(driver.Transport):
     Consumer = FaustConsumer
+
+
+class UnclearedFlow(FlowControlEvent):
+    """Faust's flow control, without its clearing of the streams' queues. It clears them not only when the
+    flow stops, but also when it starts again: then batches fetched after the seek may be in them. What was
+    fetched before is known by its seek id."""
+
+    def clear(self) -> None:
+        """Do nothing."""
 
 
 class UndecodedSchema(faust.Schema):  # type: ignore[type-arg]
@@ -254,6 +284,10 @@ class WorkerApp(faust.App):
         async for event in stream.events():
             batch: TaggedBatch = event.value
             await self.assigned.enqueue(Partition(event.message.topic, event.message.partition), batch)
+
+    @cached_property
+    def flow_control(self) -> FlowControlEvent:
+        return UnclearedFlow(loop=self.loop)
 
     def _new_transport(self) -> FaustTransport:
         return FaustTransport(self.conf.broker_consumer, self)

@@ -1,7 +1,7 @@
 """Own partitions: assign them, queue their batches, revoke them.
 
-Batches are numbered since the last seek. A batch of an older seek, or after a gap in the numbers, is not
-counted: the partition seeks back to its position.
+Batches are numbered since the last seek, where they are fetched. A batch of an older seek is not counted.
+At a gap in the numbers, or if fetched batches do not arrive, the partition seeks back to its position.
 """
 
 import asyncio
@@ -30,6 +30,9 @@ COMPACT_FROM_DELTAS: Final = 96
 COMPACT_FROM_DELTAS_IF_BEHIND: Final = 4_096
 DOCUMENTS_PER_SWEEP: Final = 500
 """Documents checked for expiry each second: ten million take six hours."""
+PATIENCE_BEATS: Final = 10
+"""Heartbeats after which batches that did not arrive are fetched again; twice as many each time in a row, for
+they may still be on their way."""
 STALE: Final = -1
 """Seek id of batches that must not be counted."""
 
@@ -45,6 +48,16 @@ class TaggedBatch(NamedTuple):
     records: Sequence[KafkaRecord]
 
 
+class FetchCount(NamedTuple):
+    """The consumer's last seek of a partition, and the number of batches fetched since."""
+
+    seek_id: int
+    batch_count: int
+
+
+NOT_SOUGHT: Final = FetchCount(STALE, 0)
+
+
 class ConsumerProgress(NamedTuple):
     """The consumer's position, the end offset of the log, and when (wall clock, ms) the broker reported
     it."""
@@ -54,11 +67,24 @@ class ConsumerProgress(NamedTuple):
     fetched_ms: int
 
 
+class GroupShare(NamedTuple):
+    """Generation of the consumer group, and the partitions that this member has in it."""
+
+    generation: int
+    partitions: Sequence[Partition]
+
+
 class PartitionConsumer(Protocol):
     """The consumer as `AssignedPartitions` needs it."""
 
+    def share(self) -> GroupShare:
+        """Return the present share."""
+
     async def seek_to(self, offsets: Mapping[Partition, int], seek_id: int) -> None:
-        """Seek; all records fetched after that carry this id."""
+        """Seek; all records fetched after that carry this id, and numbers from 1 on."""
+
+    def fetched(self, partition: Partition) -> FetchCount:
+        """Return what was fetched since the last seek, whether it has arrived or not."""
 
     def progress(self, partition: Partition) -> ConsumerProgress | None:
         """Return how far the consumer is; None while that is unknown."""
@@ -71,10 +97,12 @@ class AssignedPartition:
         self.processor = processor
         self.seek_id = STALE
         self.is_revoked = False
-        self.tagged_count = 0  # batches numbered
         self.queued_count = 0  # batches taken into the queue
         self.queue: asyncio.Queue[TaggedBatch] = asyncio.Queue(BUFFERED)
         self.lookahead: TaggedBatch | None = None  # taken out of the queue, not begun
+        self.patience_beats = PATIENCE_BEATS
+        self._standing_beats = 0
+        self._last_standing = (STALE, 0, 0)
         self.is_busy = False
         self.caught_up_ms = 0
         self.last_record_ms = 0
@@ -85,13 +113,25 @@ class AssignedPartition:
         return self.processor.partition
 
     @property
-    def is_quiet(self) -> bool:
-        return not self.is_busy and self.is_idle
+    def is_at_rest(self) -> bool:
+        """Tell whether nothing of it is queued or in work."""
+        return not self.is_busy and self.is_queue_empty
 
     @property
-    def is_idle(self) -> bool:
-        """Tell whether no batch waits to be counted, in the queue or on its way to it."""
-        return self.lookahead is None and self.queue.empty() and self.tagged_count == self.queued_count
+    def is_queue_empty(self) -> bool:
+        return self.lookahead is None and self.queue.empty()
+
+    @property
+    def arrived(self) -> FetchCount:
+        return FetchCount(self.seek_id, self.queued_count)
+
+    def is_stuck(self, fetched: FetchCount) -> bool:
+        """Tell, at each heartbeat, whether fetched batches do not arrive: nothing has moved for too long."""
+        standing = (self.seek_id, self.queued_count, self.processor.position.next)
+        is_standing = fetched != self.arrived and self.is_at_rest and standing == self._last_standing
+        self._standing_beats = self._standing_beats + 1 if is_standing else 0
+        self._last_standing = standing
+        return self._standing_beats >= self.patience_beats
 
     async def next_batch(self) -> TaggedBatch:
         if self.lookahead is None:
@@ -142,6 +182,9 @@ class AssignedPartitions:
         """End offsets of the logs, where the consumer does not know them: while it does not fetch."""
         self._assigned: dict[Partition, AssignedPartition] = {}
         self._last_seek_id = 0
+        self._seeking = asyncio.Lock()
+        self._owned_generation: int | None = None
+        self._revocation_count = 0
         self._counting = asyncio.Semaphore(CONCURRENT_BATCHES)
 
     @property
@@ -157,21 +200,32 @@ class AssignedPartitions:
     def partitions(self) -> list[Partition]:
         return list(self._assigned)
 
-    def tag_batch(
-        self, partition: Partition, seek_id: int | None, records: Sequence[KafkaRecord]
-    ) -> TaggedBatch:
-        """Number a fetched batch."""
-        assigned = self._assigned.get(partition)
-        if assigned is None or assigned.seek_id != seek_id:
-            return TaggedBatch(STALE, 0, records)
-        assigned.tagged_count += 1
-        return TaggedBatch(assigned.seek_id, assigned.tagged_count, records)
+    def expect_share(self) -> None:
+        """Note that the group was formed again: the share is taken over at the next seek."""
+        self._owned_generation = None
+
+    async def seek_to_positions(self) -> None:
+        """Take over the share of a new generation, or seek back to all positions. Called whenever the flow of
+        batches was stopped, also by two tasks at once. A share is taken over only once: a worker that the
+        group gave up would else take back what another owns by now."""
+        async with self._seeking:
+            share = self.consumer.share()
+            if share.generation == self._owned_generation:
+                await self.resume()
+                return
+            await self.assign(share.partitions)
+            self._owned_generation = share.generation
 
     async def assign(self, partitions: Iterable[Partition]) -> None:
-        """Own these partitions and no others, starting at the positions in the store."""
+        """Own these partitions and no others, starting at the positions in the store; if they are revoked
+        meanwhile, none."""
         await self.revoke()
+        revocation_count = self._revocation_count
         await retry_forever(self._context.clock.synchronize)
-        for partition, position in (await self._resolve_positions(list(partitions))).items():
+        positions = await self._resolve_positions(list(partitions))
+        if self._revocation_count != revocation_count:
+            return
+        for partition, position in positions.items():
             self._assigned[partition] = AssignedPartition(self._make_processor(partition, position))
         self._last_seek_id += 1
         for assigned in self._assigned.values():
@@ -187,6 +241,7 @@ class AssignedPartitions:
 
     async def revoke(self, patience_s: float = 2.0) -> None:
         """Give up all partitions; commits under way get `patience_s` to end."""
+        self._revocation_count += 1
         revoked, self._assigned = self._assigned, {}
         for assigned in revoked.values():
             assigned.seek_id, assigned.is_revoked = STALE, True
@@ -233,8 +288,8 @@ class AssignedPartitions:
                 lambda p=partition, b=stored_position, a=position: store.move(p, b, a)  # type: ignore[misc]
             ):
                 (moved_position,) = await retry_forever(lambda p=partition: store.positions([p]))  # type: ignore[misc]
-                assert moved_position is not None
-                position = moved_position
+                # None: the store was emptied just now.
+                position = moved_position or (await self._resolve_positions([partition]))[partition]
             resolved[partition] = position
         return resolved
 
@@ -253,12 +308,16 @@ class AssignedPartitions:
         return await retry_forever(lambda: self._logs.probe(offsets))
 
     async def _rewind(self, assigned: AssignedPartition, position: LogPosition) -> None:
-        """Empty the queue and seek to `position`. Batches fetched before carry an older id and are
-        dropped."""
+        """Empty the queue and seek to `position`. Batches fetched before carry an older id and are dropped. A
+        batch in work keeps the processor it has: what it counts must not start at the new position. A
+        partition that was revoked is left alone: if it came back, it has another id by now."""
+        if assigned.is_revoked:
+            return
         self._last_seek_id += 1
-        assigned.seek_id, assigned.tagged_count, assigned.queued_count = self._last_seek_id, 0, 0
+        assigned.seek_id, assigned.queued_count = self._last_seek_id, 0
         assigned.clear()
-        assigned.processor.position = position
+        if position is not assigned.processor.position:
+            assigned.processor = self._make_processor(assigned.partition, position)
         await self.consumer.seek_to({assigned.partition: position.next}, assigned.seek_id)
 
     async def _run(self, assigned: AssignedPartition) -> None:
@@ -283,18 +342,22 @@ class AssignedPartitions:
             async with self._counting:
                 await processor.count(records, records[-1].offset + 1)
         except PartitionFenced as fenced:
-            await self._handle_fenced(assigned, fenced.position)
+            if assigned.processor is processor:  # else it has sought meanwhile
+                await self._handle_fenced(assigned, fenced.position)
             return
         assigned.last_record_ms = records[-1].timestamp
+        assigned.patience_beats = PATIENCE_BEATS
         self._note_caught_up(assigned)
 
     async def _is_same_log(self, assigned: AssignedPartition, first_offset: int) -> bool:
         """Tell whether a batch that does not start at the position continues the same log; seek back if not.
         Offsets without records (transactions, compaction) are no gap; records lost by a failover are."""
-        partition, counted = assigned.partition, assigned.processor.position
+        partition, processor, counted = assigned.partition, assigned.processor, assigned.processor.position
         resolved = (await self._resolve_positions([partition]))[partition]
+        if assigned.processor is not processor:
+            return False
         if resolved.epoch == counted.epoch and counted.next <= resolved.next <= first_offset:
-            assigned.processor.position = resolved
+            processor.position = resolved
             return True
         await self._rewind(assigned, resolved)
         return False
@@ -311,8 +374,15 @@ class AssignedPartitions:
         progress = self.consumer.progress(assigned.partition)
         if progress is None or progress.position < progress.end:
             return
-        if assigned.is_idle:
+        if assigned.is_queue_empty and self._has_arrived(assigned):
             assigned.caught_up_ms = progress.fetched_ms - self._context.clock.ahead_ms
+
+    def _has_arrived(self, assigned: AssignedPartition) -> bool:
+        """Tell whether no fetched batch is on its way to the queue."""
+        return self.consumer.fetched(assigned.partition) == assigned.arrived
+
+    def _is_quiet(self, assigned: AssignedPartition) -> bool:
+        return assigned.is_at_rest and self._has_arrived(assigned)
 
     async def read_log_ends(self) -> None:
         """Read `log_ends` from the broker. Raises ConnectionError."""
@@ -331,10 +401,11 @@ class AssignedPartitions:
         update the watermark. Called every HEARTBEAT_S. Return the heartbeats."""
         store, clock = self._context.store, self._context.clock
         await clock.synchronize()
+        await self._fetch_stuck_again()
         quiet_partitions = [
             (candidate, candidate.processor.position)
             for candidate in self._assigned.values()
-            if candidate.is_quiet
+            if self._is_quiet(candidate)
         ]
         for assigned, _ in quiet_partitions:
             self._note_caught_up(assigned)
@@ -343,7 +414,7 @@ class AssignedPartitions:
         stored = await store.positions([assigned.partition for assigned, _ in quiet_partitions])
         for (assigned, counted_position), position in zip(quiet_partitions, stored, strict=True):
             is_same = assigned.processor.position is counted_position and assigned.seek_id != STALE
-            if assigned.is_quiet and is_same and position != counted_position:
+            if self._is_quiet(assigned) and is_same and position != counted_position:
                 await self._handle_fenced(assigned, position)
         now_ms = clock()
         all_heartbeats = {p: beat.known_at(now_ms) for p, beat in (await store.heartbeats()).items()}
@@ -352,6 +423,15 @@ class AssignedPartitions:
             0 if is_incomplete or not all_heartbeats else min(map(_counted_up_to_ms, all_heartbeats.values()))
         )
         return heartbeats
+
+    async def _fetch_stuck_again(self) -> None:
+        """Seek back where fetched batches do not arrive, and no later one comes that would show the gap."""
+        for assigned in list(self._assigned.values()):
+            partition, position = assigned.partition, assigned.processor.position
+            if assigned.is_stuck(self.consumer.fetched(partition)):
+                assigned.patience_beats *= 2
+                log.warning("fetched records did not arrive", partition=str(partition), offset=position.next)
+                await self._rewind(assigned, position)
 
     async def compact(self) -> None:
         """Merge pane deltas. A worker that is behind merges only hours with very many deltas."""
@@ -368,7 +448,7 @@ class AssignedPartitions:
         progress = self.consumer.progress(assigned.partition)
         end = max(progress.end if progress is not None else 0, self.log_ends.get(assigned.partition, 0))
         lag = max(0, end - assigned.processor.position.next)
-        if progress is not None and progress.position >= progress.end and assigned.is_quiet:
+        if progress is not None and progress.position >= progress.end and self._is_quiet(assigned):
             lag = 0  # transaction markers are no records
         clock = self._context.clock
         # In the future only where this machine's clock was set meanwhile.

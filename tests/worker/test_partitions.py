@@ -15,7 +15,16 @@ from streamer.settings import Settings
 from streamer.store.memory import MemoryStore
 from streamer.store.port import Heartbeat, LogPosition, Partition
 from streamer.worker.log_identity import LogSnapshot, record_checkpoint
-from streamer.worker.partitions import STALE, AssignedPartitions, ConsumerProgress, TaggedBatch
+from streamer.worker.partitions import (
+    NOT_SOUGHT,
+    PATIENCE_BEATS,
+    STALE,
+    AssignedPartitions,
+    ConsumerProgress,
+    FetchCount,
+    GroupShare,
+    TaggedBatch,
+)
 from streamer.worker.pipeline import PartitionProcessor, ProcessingContext
 from tests.counting import partition_processor, processing_context
 from tests.facts import NOON, call
@@ -37,20 +46,39 @@ def log_of(partition: Partition, count: int, first_offset: int = 0) -> list[Kafk
 
 
 class LogConsumer:
-    """Consumer and log probe over logs in memory. `seeks`: offsets and seek id of each seek."""
+    """Consumer and log probe over logs in memory. `seeks`: offsets and seek id of each seek; probes wait for
+    `is_probed`."""
 
     def __init__(self, logs: Mapping[Partition, Sequence[KafkaRecord]]) -> None:
         self.logs = dict(logs)
         self.seeks: list[tuple[dict[Partition, int], int]] = []
         self.progress_of: dict[Partition, ConsumerProgress] = {}
+        self.group_share = GroupShare(1, [CALLS])
+        self.is_probed = asyncio.Event()
+        self.is_probed.set()
+        self._counts: dict[Partition, FetchCount] = {}
+
+    def share(self) -> GroupShare:
+        return self.group_share
 
     async def seek_to(self, offsets: Mapping[Partition, int], seek_id: int) -> None:
         self.seeks.append((dict(offsets), seek_id))
+        self._counts |= dict.fromkeys(offsets, FetchCount(seek_id, 0))
+
+    def fetched(self, partition: Partition) -> FetchCount:
+        return self._counts.get(partition, NOT_SOUGHT)
+
+    def fetch(self, first: int, last: int) -> TaggedBatch:
+        """Fetch the records [first, last) of CALLS."""
+        seek_id, batch_count = self.fetched(CALLS)
+        self._counts[CALLS] = FetchCount(seek_id, batch_count + 1)
+        return TaggedBatch(seek_id, batch_count + 1, self.logs[CALLS][first:last])
 
     def progress(self, partition: Partition) -> ConsumerProgress | None:
         return self.progress_of.get(partition)
 
     async def probe(self, offsets: Mapping[Partition, Sequence[int]]) -> Mapping[Partition, LogSnapshot]:
+        await self.is_probed.wait()
         return {partition: self._snapshot(self.logs[partition]) for partition in offsets}
 
     def _snapshot(self, log: Sequence[KafkaRecord]) -> LogSnapshot:
@@ -63,9 +91,11 @@ class LogConsumer:
 class HeldProcessor(PartitionProcessor):
     """Processor that counts once `released` is set, or raises `failure`."""
 
-    def __init__(self, partition: Partition, position: LogPosition, context: ProcessingContext) -> None:
+    def __init__(
+        self, partition: Partition, position: LogPosition, context: ProcessingContext, released: asyncio.Event
+    ) -> None:
         super().__init__(partition, position, context)
-        self.begun, self.released = asyncio.Event(), asyncio.Event()
+        self.begun, self.released = asyncio.Event(), released
         self.failure: BaseException | None = None
 
     async def count(self, records: Sequence[KafkaRecord], end_offset: int) -> None:
@@ -109,20 +139,13 @@ class MemoryWorker:
         self.partitions.consumer = self.consumer
 
     def _held_processor(self, partition: Partition, position: LogPosition) -> PartitionProcessor:
-        self.processors[partition] = HeldProcessor(partition, position, self.context)
+        earlier = self.processors.get(partition)
+        released = asyncio.Event() if earlier is None else earlier.released
+        self.processors[partition] = HeldProcessor(partition, position, self.context, released)
         return self.processors[partition]
 
-    @property
-    def seek_id(self) -> int:
-        return self.consumer.seeks[-1][1]
-
-    def tag(self, first: int, last: int, seek_id: int | None = None) -> TaggedBatch:
-        """Tag the records [first, last) of CALLS, fetched after the last seek or another one."""
-        records = self.consumer.logs[CALLS][first:last]
-        return self.partitions.tag_batch(CALLS, self.seek_id if seek_id is None else seek_id, records)
-
     async def deliver(self, first: int, last: int) -> None:
-        await self.partitions.enqueue(CALLS, self.tag(first, last))
+        await self.partitions.enqueue(CALLS, self.consumer.fetch(first, last))
         await settle()
 
     async def counted_contacts(self) -> int:
@@ -133,41 +156,6 @@ async def settle() -> None:
     """Let all other tasks run until they wait."""
     for _ in range(20):
         await asyncio.sleep(0)
-
-
-# Tagging
-
-
-@pytest.mark.parametrize(
-    ("sentence", "partition", "seek_id", "tagged_before", "expected"),
-    [
-        ("the first batch after a seek", CALLS, 1, 0, (1, 1)),
-        ("the second", CALLS, 1, 1, (1, 2)),
-        ("the numbers of another partition are its own", OTHERS, 1, 2, (1, 1)),
-        ("a batch of an earlier seek is stale", CALLS, 0, 0, (STALE, 0)),
-        ("so is one of a later seek", CALLS, 2, 0, (STALE, 0)),
-        ("and one fetched before any seek", CALLS, None, 0, (STALE, 0)),
-        ("and one of a partition that is not owned", Partition("survey-sent", 0), 1, 0, (STALE, 0)),
-    ],
-)
-async def test_a_fetched_batch_is_numbered_since_the_last_seek(
-    sentence: str, partition: Partition, seek_id: int | None, tagged_before: int, expected: tuple[int, int]
-) -> None:
-    worker = MemoryWorker(3, 3)
-    await worker.partitions.assign([CALLS, OTHERS])
-    for _ in range(tagged_before):
-        worker.partitions.tag_batch(CALLS, 1, log_of(CALLS, 1))
-    batch = worker.partitions.tag_batch(partition, seek_id, log_of(CALLS, 1))
-    assert (batch.seek_id, batch.sequence) == expected
-    await worker.partitions.revoke()
-
-
-async def test_a_stale_batch_takes_no_number() -> None:
-    worker = MemoryWorker(3)
-    await worker.partitions.assign([CALLS])
-    worker.tag(0, 1, seek_id=STALE)
-    assert worker.tag(0, 1).sequence == 1
-    await worker.partitions.revoke()
 
 
 # Queueing
@@ -189,7 +177,7 @@ async def test_batches_are_counted_up_to_the_first_gap(
 ) -> None:
     worker = MemoryWorker(3)
     await worker.partitions.assign([CALLS])
-    batches = [worker.tag(offset, offset + 1) for offset in range(3)]
+    batches = [worker.consumer.fetch(offset, offset + 1) for offset in range(3)]
     for number in order:
         await worker.partitions.enqueue(CALLS, batches[number])
         await settle()
@@ -202,7 +190,7 @@ async def test_after_a_gap_the_records_are_fetched_again_and_counted_once() -> N
     worker = MemoryWorker(4)
     await worker.partitions.assign([CALLS])
     await worker.deliver(0, 1)
-    worker.tag(1, 2)  # lost on its way
+    worker.consumer.fetch(1, 2)  # lost on its way
     await worker.deliver(2, 3)
     assert worker.consumer.seeks[1:] == [({CALLS: 1}, 2)]
     await worker.deliver(1, 3)
@@ -232,7 +220,7 @@ async def test_the_queue_holds_two_batches_and_the_next_waits() -> None:
     await worker.processors[CALLS].begun.wait()
     await worker.deliver(1, 2)
     await worker.deliver(2, 3)
-    waiting = asyncio.create_task(worker.partitions.enqueue(CALLS, worker.tag(3, 4)))
+    waiting = asyncio.create_task(worker.partitions.enqueue(CALLS, worker.consumer.fetch(3, 4)))
     await settle()
     assert not waiting.done()
     worker.processors[CALLS].released.set()
@@ -275,7 +263,7 @@ async def test_assigned_partitions_start_where_the_store_is(
 async def test_assigning_owns_these_partitions_and_no_others() -> None:
     worker = MemoryWorker(3, 3)
     await worker.partitions.assign([CALLS])
-    batch = worker.tag(0, 1)
+    batch = worker.consumer.fetch(0, 1)
     await worker.partitions.assign([OTHERS])
     assert worker.partitions.partitions() == [OTHERS]
     assert worker.consumer.seeks == [({CALLS: 0}, 1), ({OTHERS: 0}, 2)]
@@ -288,7 +276,7 @@ async def test_assigning_owns_these_partitions_and_no_others() -> None:
 async def test_a_partition_that_comes_back_does_not_count_what_was_fetched_before() -> None:
     worker = MemoryWorker(3)
     await worker.partitions.assign([CALLS])
-    batch = worker.tag(0, 2)
+    batch = worker.consumer.fetch(0, 2)
     await worker.partitions.assign([CALLS])
     await worker.partitions.enqueue(CALLS, batch)
     await worker.deliver(0, 3)
@@ -301,7 +289,7 @@ async def test_resuming_seeks_each_partition_to_its_position() -> None:
     worker = MemoryWorker(3, 3)
     await worker.partitions.assign([CALLS, OTHERS])
     await worker.deliver(0, 2)
-    batch = worker.tag(2, 3)
+    batch = worker.consumer.fetch(2, 3)
     await worker.partitions.resume()
     assert worker.consumer.seeks[1:] == [({CALLS: 2}, 2), ({OTHERS: 0}, 3)]
     await worker.partitions.enqueue(CALLS, batch)
@@ -313,10 +301,9 @@ async def test_resuming_seeks_each_partition_to_its_position() -> None:
 async def test_a_revoked_partition_counts_nothing_more() -> None:
     worker = MemoryWorker(3)
     await worker.partitions.assign([CALLS])
-    batch = worker.tag(0, 1)
+    batch = worker.consumer.fetch(0, 1)
     await worker.partitions.revoke()
     assert (worker.partitions.partitions(), worker.partitions.position(CALLS)) == ([], None)
-    assert worker.tag(1, 2).seek_id == STALE
     await worker.partitions.enqueue(CALLS, batch)
     await worker.partitions.revoke()
     assert await worker.counted_contacts() == 0
@@ -350,7 +337,7 @@ async def test_revoking_releases_a_batch_that_waits_for_room_in_the_queue() -> N
     await worker.partitions.assign([CALLS])
     for offset in range(3):
         await worker.deliver(offset, offset + 1)
-    waiting = asyncio.create_task(worker.partitions.enqueue(CALLS, worker.tag(3, 4)))
+    waiting = asyncio.create_task(worker.partitions.enqueue(CALLS, worker.consumer.fetch(3, 4)))
     await settle()
     assert not waiting.done()
     await worker.partitions.revoke(patience_s=0.0)
@@ -435,6 +422,123 @@ async def test_a_partition_whose_batch_cannot_be_counted_stops_and_says_so() -> 
     await worker.partitions.revoke()
 
 
+async def test_a_batch_that_begins_while_the_store_is_found_empty_does_not_skip_what_comes_before_it() -> (
+    None
+):
+    worker = MemoryWorker(3, is_held=True)
+    await worker.partitions.assign([CALLS])
+    worker.processors[CALLS].released.set()
+    await worker.deliver(0, 2)
+    vars(worker.store).update(vars(MemoryStore()))
+    worker.processors[CALLS].released.clear()
+    worker.consumer.is_probed.clear()
+    with capture_logs():
+        beating = asyncio.create_task(worker.partitions.report_heartbeats())
+        await settle()
+        await worker.deliver(2, 3)
+        worker.consumer.is_probed.set()
+        await beating
+        worker.processors[CALLS].released.set()
+        await settle()
+    assert worker.partitions.position(CALLS) == 0 == await worker.counted_contacts()
+    assert [offsets[CALLS] for offsets, _ in worker.consumer.seeks[1:]] == [0]
+    await worker.deliver(0, 3)
+    assert (worker.partitions.position(CALLS), await worker.counted_contacts()) == (3, 3)
+    await worker.partitions.revoke()
+
+
+async def test_a_heartbeat_that_finds_the_store_empty_leaves_a_partition_alone_that_came_back_meanwhile() -> (
+    None
+):
+    worker = MemoryWorker(4)
+    await worker.partitions.assign([CALLS])
+    await worker.deliver(0, 2)
+    vars(worker.store).update(vars(MemoryStore()))
+    worker.consumer.is_probed.clear()
+    with capture_logs():
+        beating = asyncio.create_task(worker.partitions.report_heartbeats())
+        await settle()
+        await worker.partitions.revoke()
+        coming_back = asyncio.create_task(worker.partitions.assign([CALLS]))
+        worker.consumer.is_probed.set()
+        await asyncio.gather(coming_back, beating)
+    assert worker.consumer.seeks[1:] == [({CALLS: 0}, 2)]
+    await worker.deliver(0, 4)
+    assert (worker.partitions.position(CALLS), await worker.counted_contacts()) == (4, 4)
+    await worker.partitions.revoke()
+
+
+async def test_a_store_emptied_between_a_move_and_the_look_who_moved_is_no_error() -> None:
+    store = MemoryStore()
+
+    async def lose_the_move(*_: object) -> bool:
+        vars(store).pop("move")
+        return False
+
+    vars(store)["move"] = lose_the_move
+    worker = MemoryWorker(2, store=store)
+    await worker.partitions.assign([CALLS])
+    await worker.deliver(0, 2)
+    assert (worker.partitions.position(CALLS), await worker.counted_contacts()) == (2, 2)
+    await worker.partitions.revoke()
+
+
+# Batches that do not arrive
+
+
+@pytest.mark.parametrize(
+    ("sentence", "lost", "beats", "seeks"),
+    [
+        ("the last batch is lost: it is fetched again", 1, PATIENCE_BEATS + 1, [1]),
+        ("not before patience ends", 1, PATIENCE_BEATS, []),
+        ("all fetched batches arrived", 0, 5 * PATIENCE_BEATS, []),
+        ("it is lost again: twice the patience", 2, 3 * PATIENCE_BEATS + 2, [1, 1]),
+    ],
+)
+async def test_what_was_fetched_last_and_did_not_arrive_is_fetched_again(
+    sentence: str, lost: int, beats: int, seeks: list[int]
+) -> None:
+    worker = MemoryWorker(2)
+    await worker.partitions.assign([CALLS])
+    await worker.deliver(0, 1)
+    with capture_logs() as logs:
+        for _ in range(beats):
+            if lost and worker.consumer.fetched(CALLS).batch_count < 2:
+                worker.consumer.fetch(1, 2)
+            await worker.partitions.report_heartbeats()
+    assert [offsets[CALLS] for offsets, _ in worker.consumer.seeks[1:]] == seeks, sentence
+    assert [line["event"] for line in logs] == ["fetched records did not arrive"] * len(seeks)
+    await worker.partitions.revoke()
+
+
+# Shares
+
+
+async def test_a_share_is_taken_over_once_and_then_only_sought_back() -> None:
+    worker = MemoryWorker(2)
+    for _ in range(2):
+        await worker.partitions.seek_to_positions()
+    assert worker.consumer.seeks == [({CALLS: 0}, 1), ({CALLS: 0}, 2)]
+    await worker.partitions.revoke()
+    await worker.partitions.seek_to_positions()
+    assert not worker.partitions.partitions(), "the group gave it up"
+    worker.partitions.expect_share()
+    await worker.partitions.seek_to_positions()
+    assert worker.partitions.partitions() == [CALLS]
+    await worker.partitions.revoke()
+
+
+async def test_a_share_that_is_revoked_while_it_is_taken_over_is_not_owned() -> None:
+    worker = MemoryWorker(2)
+    worker.consumer.is_probed.clear()
+    taking_over = asyncio.create_task(worker.partitions.seek_to_positions())
+    await settle()
+    await worker.partitions.revoke()
+    worker.consumer.is_probed.set()
+    await taking_over
+    assert (worker.partitions.partitions(), worker.consumer.seeks) == ([], [])
+
+
 # Gaps in the log
 
 
@@ -456,7 +560,7 @@ async def test_a_gap_in_the_log_is_looked_at_before_what_follows_it_is_counted(
     await worker.deliver(0, 1)
     await worker.deliver(1, 2)
     worker.consumer.logs[CALLS] = log
-    batch = worker.partitions.tag_batch(CALLS, worker.seek_id, [one for one in log if one.offset >= 4])
+    batch = worker.consumer.fetch(4, 6)._replace(records=[one for one in log if one.offset >= 4])
     with capture_logs() as lines:
         await worker.partitions.enqueue(CALLS, batch)
         await settle()
