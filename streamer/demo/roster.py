@@ -56,9 +56,11 @@ TEAMS = tuple(f"{side}-{number}" for side in SITES for number in (1, 2, 3, 4))
 CHANNELS = {"voice": 0.56, "chat": 0.22, "email": 0.12, "message": 0.10}
 LANGUAGES = {"es": 0.52, "en": 0.27, "pt": 0.21}
 AGENTS_PER_TEAM = 10
-_AGENTS_PER_TEAM_AND_RATE = 75
+_AGENTS_PER_TEAM_AND_RATE = 90
 SHIFT_H = 9
 _SHIFTS = (0, 6, 7, 8, 9, 10, 12, 14, 15, 22)
+_STAFFED_SHIFTS = (1, 2, 2, 3, 4, 6, 7, 8, 8, 9, 9, 10, 11, 12, 14, 15, 16, 17, 17, 18)
+"""Hours at which shifts begin where agents are as many as the contacts need: nearly by DAY_SHAPE."""
 
 _HOURS = (3, 2, 2, 2, 2, 3, 5, 8, 12, 15, 16, 15, 13, 12, 12, 13, 14, 14, 13, 11, 9, 7, 5, 4)
 DAY_SHAPE = tuple(0.3 + 0.7 * 24 * hour / sum(_HOURS) for hour in _HOURS)
@@ -70,28 +72,34 @@ def team_size(rate: float) -> int:
     second: a contact takes five minutes, and a shift covers nine hours of 24.
 
     >>> team_size(0.05), team_size(2)
-    (10, 150)
+    (20, 180)
     """
-    return max(AGENTS_PER_TEAM, ceil(rate * _AGENTS_PER_TEAM_AND_RATE))
+    return max(len(_STAFFED_SHIFTS), ceil(rate * _AGENTS_PER_TEAM_AND_RATE))
 
 
-def create_agents(random: Random, size: int = AGENTS_PER_TEAM) -> tuple[Agent, ...]:
-    """Return the agents of 12 teams, with lasting differences: some between teams, more between agents."""
+def create_agents(random: Random, size: int | None = None) -> tuple[Agent, ...]:
+    """Return the agents of 12 teams, with lasting differences: some between teams, more between agents.
+
+    `size` is that of a team that has enough of them; None: ten, however many contacts there are.
+    """
+    shifts = _SHIFTS if size is None else _STAFFED_SHIFTS
     return tuple(
         agent
         for team_index, team in enumerate(TEAMS)
-        for agent in _create_team(random, team_index, team, size)
+        for agent in _create_team(random, team_index, team, size or AGENTS_PER_TEAM, shifts)
     )
 
 
-def _create_team(random: Random, team_index: int, team: str, size: int) -> list[Agent]:
+def _create_team(
+    random: Random, team_index: int, team: str, size: int, shifts: tuple[int, ...]
+) -> list[Agent]:
     pace, skill = random.gauss(0, 0.08), random.gauss(0, 0.2)
     return [
         Agent(
             id=f"a-{team_index * size + seat_index + 1:03d}",
             team=team,
             site=SITES[team.partition("-")[0]],
-            shift_start_h=_SHIFTS[(seat_index + team_index) % len(_SHIFTS)],
+            shift_start_h=shifts[(seat_index + team_index) % len(shifts)],
             pace=min(1.9, max(0.55, random.lognormvariate(pace, 0.18))),
             skill=max(-1.2, min(1.2, random.gauss(skill, 0.35))),
             load=random.uniform(0.5, 1.5),

@@ -52,7 +52,7 @@ class Assignment(NamedTuple):
 class ShiftCalendar:
     """Shifts of all agents by local day, and reservations within them.
 
-    >>> agents = roster.create_agents(Random("staff"), 10)
+    >>> agents = roster.create_agents(Random("staff"))
     >>> calendar = ShiftCalendar(1, agents, ZoneInfo("Europe/Madrid"))
     >>> agent, shift = next(iter(calendar.plan_day(date(2026, 11, 21))))
     >>> lunch = next(absence for absence in shift.absences if absence.reason == "lunch")

@@ -95,7 +95,7 @@ class SimulatedCenter:
     def __init__(self, plan: CenterPlan) -> None:
         assert plan.rate > 0
         has_states = plan.states_s is not None
-        size = roster.team_size(plan.rate) if has_states else roster.AGENTS_PER_TEAM
+        size = roster.team_size(plan.rate) if has_states else None
         self.agents = roster.create_agents(Random(f"staff {plan.seed}"), size)
         self._plan = plan
         self._random = Random(f"center {plan.seed} {plan.start_ms}")
