@@ -135,6 +135,8 @@ async def read_after(delivery: LiveDelivery) -> tuple[MetricsReader, list[TimedE
             await compact_live(store)
         if number % 2:
             await reader.refresh(NOW)
+            for by in GROUPINGS:  # what is summed now is changed, and not summed anew, later
+                values_now(reader, "agents_busy", by)
     await store.beat({Partition(*place): Heartbeat(NOW, 0, NOW) for place in delivery.logs})
     await reader.refresh(NOW)
     return reader, timed_events(counted, delivery.rules)

@@ -320,8 +320,11 @@ class MetricsReader:
 
     def _drill_down(self, query: MetricQuery, teams: Collection[str] | None) -> DrillDown:
         _check_single("contacts", query)
-        window_query = WindowQuery(validate_query(query, self.pairs), query.windows[0], self._query_context())
-        return DrillDown.from_query(window_query, teams)
+        validated = validate_query(query, self.pairs)
+        for metric, _ in validated.metrics:
+            if metric.formula.needs == "time":
+                raise QueryError(f"contacts: {metric.name} is agents' time, which no contacts lie behind")
+        return DrillDown.from_query(WindowQuery(validated, query.windows[0], self._query_context()), teams)
 
     def _candidate_panes(self, target: DrillDown, order: Order) -> list[CandidatePane]:
         with self._lock:

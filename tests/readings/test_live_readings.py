@@ -258,6 +258,8 @@ async def test_a_figure_of_now_has_no_past_and_no_completed_contacts() -> None:
         reader.history(query, NOW - HOUR, NOW, MINUTE)
     with pytest.raises(QueryError, match=r"^contacts: .* a window such as 1h"):
         await reader.contacts(query, "newest", 10)
+    with pytest.raises(QueryError, match=r"^contacts: occupancy_ratio is agents' time"):
+        await reader.contacts(MetricQuery(now=NOW, metrics=("occupancy_ratio",)), "newest", 10)
 
 
 async def test_now_and_a_window_of_time_are_read_together() -> None:
