@@ -54,6 +54,7 @@ def floor_answers(
             for item in items
             if (not queue or queue in (item.get("queues") or [item.get("queue")]))
             and (not team or item["team"] == team)
+            and item["state"] in query.get("state", item["state"]).split(",")
         ]
 
     def readings(query: Mapping[str, str]) -> list[Any]:

@@ -26,7 +26,7 @@ async function readNow({ queue, team }, signal) {
   const readings = (others) => ask("/api/v1/readings", { window: "now", metric: METRICS.join(","), ...others }, signal);
   const whole = queue ? { by: "queue", key: queue } : team ? { by: "team", key: team } : { by: "all" };
   const [queues, total, contacts, agents] = await Promise.all([
-    readings({ by: "queue" }), readings(whole), ask("/api/v1/waiting", { queue, team }, signal), ask("/api/v1/agents", { queue, team }, signal),
+    readings({ by: "queue" }), readings(whole), ask("/api/v1/waiting", { queue, team, state: "queued,offered" }, signal), ask("/api/v1/agents", { queue, team }, signal),
   ]);
   return { queues: byKey(queues), total: byKey(total).get(queue || team || "") ?? {}, contacts: contacts.map(inMs), agents: agents.map(inMs), data_age_s: (total[0] ?? queues[0])?.data_age_s ?? null };
 }

@@ -8,7 +8,7 @@ import { useHeldOrder } from "./now.js";
 import { tell, whole } from "./words.js";
 
 const FIRST = 50;
-const MOST = 2_000;
+const LISTED = 1_000; // of an answer: more are seen by queue or team
 const ORDER = ["available", "offered", "busy", "held", "wrap_up", "away", "unknown"];
 const collator = new Intl.Collator(locale, { numeric: true, sensitivity: "base" });
 
@@ -33,7 +33,7 @@ export function AgentsNow({ agents, known, limits, named, linked, moment, live }
   const wanted = agents.filter((agent) => !state || agent.state === state)
     .sort((one, other) => rank(one) - rank(other) || one.since - other.since || collator.compare(named("agent", one.agent_id), named("agent", other.agent_id)));
   const found = useHeldOrder(wanted, (agent) => agent.agent_id, ".agents-now tbody");
-  const shown = found.slice(0, all ? MOST : FIRST);
+  const shown = found.slice(0, all ? LISTED : FIRST);
   const marked = agents.filter(long).length;
   return html`<section class="agents-now" aria-labelledby="agents-now-name">
     <h2 id="agents-now-name">${tell("now.agents")}</h2>
@@ -46,6 +46,7 @@ export function AgentsNow({ agents, known, limits, named, linked, moment, live }
         <thead><tr>${["agent", "state", "for", "queues", "team"].map((column) => html`<th scope="col" key=${column}>${tell(`now.of_agents.${column}`)}</th>`)}</tr></thead>
         <tbody>${shown.map((agent) => html`<${Line} key=${agent.agent_id} agent=${agent} long=${long(agent)} named=${named} linked=${linked} moment=${moment} />`)}</tbody>
       </table></div>`}
+    ${agents.length >= LISTED && html`<p class="none">${tell("no_more", { n: whole(LISTED) })}</p>`}
     ${found.length > shown.length && html`<button type="button" class="more" onClick=${() => setAll(true)}>${tell("alerts.all", { n: whole(found.length) })}</button>`}
   </section>`;
 }
