@@ -137,7 +137,7 @@ def serving(state: str, queue: str = "billing") -> LiveAgent:
         ),
         (
             "which queues agents serve is unknown", 2, [serving("available", "")], "no_data",
-            "It is not known which queues 1 agents serve.",
+            "It is not known which queues agents serve who are signed in (1).",
         ),
     ],
 )  # fmt: skip

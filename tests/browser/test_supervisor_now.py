@@ -11,6 +11,7 @@ from tests.browser.conftest import Opened, violations
 from tests.browser.live_floor import LIMITS, agent_now, floor_answers, queue_now, waiting_contact
 from tests.browser.scripted_server import ScriptedServer
 from tests.browser.snapshots import NOW
+from tests.browser.supervised_center import SupervisedCenter
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -82,6 +83,24 @@ async def test_the_first_tab_says_who_waits_how_long_and_what_agents_do(
     await page.clock.set_fixed_time(NOW / 1000 + 101)
     scripted_server.send_event("heartbeat", snapshots.heartbeat(now=NOW + 101_000))
     await expect(page.locator(".agents-now .is-near")).to_have_count(3)
+
+
+async def test_states_that_were_counted_are_on_the_tab_and_on_the_wall(opened: Opened) -> None:
+    """The real server: the names of its API are those that the page reads."""
+    center = SupervisedCenter()
+    at = (center.now - 42_000) / 1000
+    waits = {"contact_id": "c1", "queue": "billing", "state": "queued", "at": at, "channel": "voice"}
+    busy = {"agent_id": "ann", "state": "busy", "at": at, "queues": ["billing"], "team": "north"}
+    await center.publish([("contact-state", waits), ("agent-state", busy)])
+    async with center:
+        page = await opened(f"{center.url}?by=now", viewport=DESK)
+        await expect(page.locator(".waiting-list .age")).to_have_text(re.compile("^Too long: 0:4"))
+        await expect(page.locator(".waiting-list .what")).to_contain_text("Billing & payments Voice")
+        (line,) = await lines(page, ".agents-now tbody tr")
+        assert re.fullmatch("Ana Ruiz Busy 0:4. Billing & payments north", line)
+        assert await lines(page, ".summary dt:has-text('Available') + dd") == ["Nobody free: 0"]
+        await page.goto(center.url.removesuffix("supervisor"))
+        await expect(page.locator(".strip .number")).to_have_text(["1", re.compile("^0:4"), "0"])
 
 
 async def test_queue_and_team_narrow_it_and_the_address_keeps_them(

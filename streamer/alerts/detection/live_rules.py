@@ -265,7 +265,8 @@ class UnattendedDetector(LiveDetector):
                     verdict = self.verdict(
                         verdict.key,
                         "no_data",
-                        f"It is not known which queues {agents_anywhere:.0f} agents serve.",
+                        "It is not known which queues agents serve who are signed in "
+                        f"({agents_anywhere:.0f}).",
                     )
             yield RuleVerdict(rule, verdict)
 
