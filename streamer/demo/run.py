@@ -42,7 +42,6 @@ DEMO_RULES: Final[Mapping[str, Mapping[str, object]]] = {
     "handle-time-drop": {"false_alarms": 0.01, "keep_firing_for": "1m"},
     "abandon-drop": {"enabled": False},
     "long-wait": {"target": 180},
-    "nobody-available": {},
 }
 """Changes to the default alert rules. An incident lasts only minutes here: its alert fires and resolves soon.
 The false alarm rate is promised for as many observations as the history has. That is only a sample, and live

@@ -59,7 +59,7 @@ def test_without_a_past_it_begins_now(past: HistoryPlan) -> None:
 
 def test_the_demo_changes_usual_rules_only_and_all_of_them_work() -> None:
     assert DEMO_RULES.keys() < DEFAULT_RULES.keys()
-    assert DEFAULT_RULES.keys() - DEMO_RULES.keys() == {"long-wait", "nobody-available"}
+    assert DEFAULT_RULES.keys() - DEMO_RULES.keys() == {"nobody-available"}
     ours = {name: rule for name, rule in DEMO_RULES.items() if name != "handle-time-target"}
     assert load_alert_rules(Settings.model_validate({"alerts": ours}))
 
