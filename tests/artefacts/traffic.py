@@ -34,6 +34,8 @@ def reports(name: str, now: float) -> Iterator[Report]:
     for queue, team, channel, number in product(QUEUES, TEAMS, CHANNELS, range(EACH)):
         dimensions = {"queue": queue, "team": team, "channel": channel, **COMMON}
         yield from _customer_reports(f"{name}-{queue}-{team}-{channel}-{number}", dimensions, number, now)
+    for queue, team, channel in product(QUEUES, TEAMS, CHANNELS):
+        yield from _states(f"{name}-{queue}-{team}-{channel}", queue, team, channel, now)
 
 
 def _customer_reports(name: str, dimensions: dict[str, str], number: int, now: float) -> Iterator[Report]:
@@ -55,6 +57,20 @@ def _customer_reports(name: str, dimensions: dict[str, str], number: int, now: f
     yield "survey-completed", who | survey
     yield "contact-evaluated", {"evaluation_id": name, "score": 80, "evaluated_at": now - 20, **who, **agent}
     yield "survey-sent", {"survey_id": name, "sent_at": now - DAY_S - 600, **dimensions}
+
+
+def _states(name: str, queue: str, team: str, channel: str, now: float) -> Iterator[Report]:
+    """Yield what goes on now: a contact that waits, one that is served, and agents who are free or away."""
+    contact = {"queue": queue, "team": team, "channel": channel, **COMMON}
+    for state, age_s in (("queued", 30), ("connected", 20)):
+        yield (
+            "contact-state",
+            {"contact_id": f"{name}-{state}", "state": state, "at": now - age_s, **contact},
+        )
+    agent = {"queues": [queue], "team": team, "channels": [channel], "site": COMMON["site"], "at": now - 300}
+    for state in ("available", "busy", "away"):
+        agent_id = f"{queue}-{team}-{channel}-{state}"
+        yield "agent-state", {"agent_id": agent_id, "state": state, "reason": COMMON["reason"], **agent}
 
 
 def _other_call(name: str, kind: str, dimensions: dict[str, str], now: float) -> dict[str, Any]:
