@@ -153,6 +153,18 @@ class AgentDay(NamedTuple):
         last_sign = max(at, event.seen_at or at)
         return last_sign + (3 * event.heart_beat_ms if event.heart_beat_ms else self.silence_ms)
 
+    def run_start(self, index: int) -> int:
+        """Return when the state of this index began, equal ones before it without silence included."""
+        now = self.states[index][1]
+        while index:
+            before = self.states[index - 1][1]
+            if (before.state, before.reason) != (now.state, now.reason):
+                break
+            if self.known_until(index - 1) < self.states[index][0]:
+                break
+            index -= 1
+        return self.states[index][0]
+
     def stated(self, field: str, index: int) -> Any:
         """Return what the last state up to this one says."""
         values = [getattr(event, field) for _, event in self.states[: index + 1]]
@@ -193,21 +205,13 @@ def live_agents(timed_events: Iterable[TimedEvent], rules: CountingRules) -> dic
         at, event = day.states[last]
         if event.state == "offline":
             continue
-        first = last
-        while (
-            first
-            and (day.states[first - 1][1].state, day.states[first - 1][1].reason)
-            == (event.state, event.reason)
-            and day.known_until(first - 1) >= day.states[first][0]
-        ):
-            first -= 1
         heard_at = max(at, event.seen_at or at)
         _, team, site, queues, channels = day.profile(last)
         entries[name] = {
             "agent_id": name,
             "state": event.state,
             "reason": event.reason,
-            "since": day.states[first][0],
+            "since": day.run_start(last),
             "open_from": at,
             "heard_at": heard_at,
             "silence_ms": day.known_until(last) - heard_at,
@@ -216,8 +220,23 @@ def live_agents(timed_events: Iterable[TimedEvent], rules: CountingRules) -> dic
             "site": site,
             "channels": channels,
             "contact_id": event.contact_id,
+            "former": _former_state(day),
         }
     return entries
+
+
+def _former_state(day: AgentDay) -> Entry | None:
+    """Return what holds while the last state has not begun."""
+    if len(day.states) < 2 or day.states[-2][1].state == "offline":
+        return None
+    at, event = day.states[-2]
+    return {
+        "state": AGENT_STATES.index(event.state),
+        "reason": event.reason,
+        "since": day.run_start(len(day.states) - 2),
+        "open_from": at,
+        "contact_id": event.contact_id,
+    }
 
 
 def agent_spans(timed_events: Iterable[TimedEvent], rules: CountingRules) -> list[AgentSpan]:

@@ -21,7 +21,7 @@ from streamer.journeys.state_history import (
     run_start,
 )
 from streamer.panes.agent_time import UNANSWERED, AgentInterval, AgentProfile
-from streamer.panes.live_index import LiveAgent, LiveContact
+from streamer.panes.live_index import FormerState, LiveAgent, LiveContact
 
 _QUEUED, _OFFERED, _CONNECTED, _HELD, _WRAP_UP, _ENDED = range(len(CONTACT_STATES))
 _WAITING: Final = frozenset({_QUEUED, _OFFERED})
@@ -143,6 +143,22 @@ def live_agent(history: AgentHistory, silence_ms: int) -> LiveAgent | None:
         profile.site,
         profile.channels or (),
         history.name(last.contact_id),
+        _former_state(history, silence_ms),
+    )
+
+
+def _former_state(history: AgentHistory, silence_ms: int) -> FormerState | None:
+    """Return what the agent did before the last state; None: nothing is known of it, or offline."""
+    index = len(history.moments) - 2
+    if index < 0 or history.moments[index].state == _AGENT_OFFLINE:
+        return None
+    moment = history.moments[index]
+    return FormerState(
+        moment.state,
+        history.name(moment.reason),
+        run_start(history, index, silence_ms),
+        moment.at,
+        history.name(moment.contact_id),
     )
 
 

@@ -9,12 +9,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Generic, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
+from streamer.events.counting_rules import SECOND
 from streamer.journeys.journey import Key
 from streamer.panes.pane_delta import DeltaFormatError
 
 QUICK_CHANNELS: Final = frozenset({"voice", "chat"})
 """Channels whose contacts are over within hours; others may take days."""
+AHEAD_MS: Final = SECOND
+"""How far ahead of a moment a state may begin that holds then."""
 _CONTACTS_FORMAT: Final = b"\x01"
 _AGENTS_FORMAT: Final = b"\x02"
 """First byte of a delta: what it holds."""
@@ -58,12 +62,23 @@ class LiveContact(msgspec.Struct, frozen=True, array_like=True, gc=False):
         return self.channel is not None and self.channel not in QUICK_CHANNELS
 
 
+class FormerState(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What an agent did before the last state, named as in LiveAgent."""
+
+    state: int
+    reason: str | None
+    since: int
+    open_from: int
+    contact_id: str | None
+
+
 class LiveAgent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An agent who is not offline. `state` is a place in AGENT_STATES.
 
-    `since`: when the present state and reason began, `open_from`: when they were last stated, from where on
+    `since`: when the last state and reason began, `open_from`: when they were last stated, from where on
     their time is not yet counted. `heard_at`: last sign of the agent; after `silence_ms` more nothing is
-    known. Times in ms.
+    known. Times in ms. `former`: what holds until `open_from`, since the end of after-call work is often
+    known ahead.
     """
 
     agent_id: str
@@ -78,6 +93,7 @@ class LiveAgent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     site: str | None
     channels: tuple[str, ...]
     contact_id: str | None
+    former: FormerState | None = None
 
     @property
     def latest_ms(self) -> int:
@@ -86,6 +102,22 @@ class LiveAgent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     @property
     def is_slow(self) -> bool:
         return False
+
+
+def agent_as_of(agent: LiveAgent, now_ms: int) -> LiveAgent:
+    """Return an agent with what holds at a moment: not yet a state that begins later. One that begins within
+    a second does, since clocks differ."""
+    former = agent.former
+    if former is None or agent.open_from <= now_ms + AHEAD_MS:
+        return agent
+    return replace(
+        agent,
+        state=former.state,
+        reason=former.reason,
+        since=former.since,
+        open_from=former.open_from,
+        contact_id=former.contact_id,
+    )
 
 
 E = TypeVar("E", LiveContact, LiveAgent)

@@ -16,7 +16,14 @@ from streamer.events.models import AGENT_STATES, CONTACT_STATES
 from streamer.journeys.journey import Key
 from streamer.journeys.state_history import LIVE_HORIZON_MS, SLOW_HORIZON_MS
 from streamer.metrics.live_group import LiveGroup
-from streamer.panes.live_index import LiveAgent, LiveContact, add_agents, add_contacts
+from streamer.panes.live_index import (
+    AHEAD_MS,
+    LiveAgent,
+    LiveContact,
+    add_agents,
+    add_contacts,
+    agent_as_of,
+)
 from streamer.panes.pane_keys import ALL, format_key
 
 UNKNOWN_MS: Final = DAY
@@ -107,8 +114,12 @@ class LiveState:
                 yield contact
 
     def signed_in(self, now_ms: int) -> list[LiveAgent]:
-        """Return the agents signed in, and those who fell silent less than UNKNOWN_MS ago."""
-        return [agent for agent in self.agents.values() if now_ms < silent_from_ms(agent) + UNKNOWN_MS]
+        """Return the agents signed in, as of a moment, and those who fell silent less than UNKNOWN_MS ago."""
+        return [
+            agent_as_of(agent, now_ms)
+            for agent in self.agents.values()
+            if now_ms < silent_from_ms(agent) + UNKNOWN_MS
+        ]
 
     def is_lost(self, contact: LiveContact, now_ms: int) -> bool:
         """Tell whether a contact has been under way for longer than the limit."""
@@ -260,8 +271,8 @@ EMPTY_LINE: Final = ContactLine()
 
 
 class AgentTable:
-    """Agents by group and by what they do, as of `first_ms`, and until one of them falls silent or is
-    dropped at `end_ms`. `counts` are in the order of AGENT_FIELDS."""
+    """Agents by group and by what they do, as of `first_ms`, and until one of them falls silent, is dropped,
+    or begins what was told ahead, at `end_ms`. `counts` are in the order of AGENT_FIELDS."""
 
     def __init__(self, agents: Mapping[Key, LiveAgent], by: str, now_ms: int) -> None:
         self._dimensions = grouping_dimensions(by)
@@ -281,6 +292,9 @@ class AgentTable:
             self._count(key, after, 1)
 
     def _count(self, key: Key, agent: LiveAgent, weight: int) -> None:
+        if agent.open_from > self.first_ms + AHEAD_MS:
+            self.end_ms = min(self.end_ms, agent.open_from - AHEAD_MS)
+            agent = agent_as_of(agent, self.first_ms)
         silent_ms, keys = silent_from_ms(agent), agent_keys(agent, self._dimensions)
         if self.first_ms >= silent_ms + UNKNOWN_MS:
             return

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from streamer.events.counting_rules import HOUR, MINUTE
+from streamer.events.models import AGENT_STATES
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.tally import NUMBER
 from streamer.panes.agent_time import AgentInterval, AgentProfile
-from streamer.panes.live_index import LiveAgent, LiveContact, merge_live
+from streamer.panes.live_index import FormerState, LiveAgent, LiveContact, merge_live
 from streamer.panes.pane_keys import LIVE_AGENTS, LIVE_CONTACTS, PaneHour
 from streamer.readings.query import MetricQuery, QueryError
 from streamer.readings.reader import MetricsReader
@@ -101,6 +102,20 @@ async def test_agents_count_by_what_they_do() -> None:
         "agents_away": 2,
         "agents_unknown": 0,
     }
+
+
+async def test_after_call_work_shows_until_the_end_that_was_told_ahead() -> None:
+    ends_at = NOW + 30_000
+    former = FormerState(AGENT_STATES.index("wrap_up"), None, NOW - 5_000, NOW - 5_000, "c1")
+    ann = agent("ann", since=ends_at, open_from=ends_at, heard_at=ends_at, former=former)
+    reader = await live_reader(
+        agents=[ann, agent("bob", since=NOW + 900, open_from=NOW + 900, former=former)]
+    )
+    metrics = ("agents_available", "agents_wrap_up")
+    assert now_values(reader, *metrics) == {"agents_available": 1, "agents_wrap_up": 1}
+    (shown,) = [one for one in reader.live_state().signed_in(NOW) if one.agent_id == "ann"]
+    assert (shown.state, shown.since, shown.contact_id) == (former.state, NOW - 5_000, "c1")
+    assert now_values(reader, *metrics, now=ends_at) == {"agents_available": 2, "agents_wrap_up": 0}
 
 
 @pytest.mark.parametrize(
