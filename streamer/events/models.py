@@ -12,6 +12,8 @@ import msgspec
 from msgspec.structs import astuple
 
 CHANNELS = ("voice", "chat", "email", "sms", "social", "video", "message", "task", "callback", "other")
+SLOW_CHANNELS = ("email", "message", "task")
+"""Channels whose contacts may take days: their states may come late."""
 OUTCOMES = ("answered", "abandoned", "timeout", "voicemail", "overflow", "callback")
 TRANSFERS = ("none", "agent", "queue", "external")
 DIRECTIONS = ("inbound", "outbound")

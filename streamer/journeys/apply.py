@@ -14,6 +14,7 @@ from typing import Final
 from streamer.events.counting_rules import DAY, CountingRules
 from streamer.events.models import (
     LIVE_KINDS,
+    SLOW_CHANNELS,
     AgentState,
     ContactState,
     CustomerValuation,
@@ -47,7 +48,6 @@ from streamer.journeys.journey import (
 )
 from streamer.journeys.state_history import (
     LIVE_HORIZON_MS,
-    SLOW_CHANNELS,
     SLOW_HORIZON_MS,
     AgentHistory,
     ContactHistory,

@@ -21,8 +21,7 @@ from streamer.events.models import AGENT_STATES, CHANNELS, CONTACT_STATES, Agent
 LIVE_HORIZON_MS: Final = DAY
 """States that began longer before their record change nothing."""
 SLOW_HORIZON_MS: Final = 8 * DAY
-SLOW_CHANNELS: Final = frozenset({"email", "message", "task"})
-"""Channels for whose contacts SLOW_HORIZON_MS holds."""
+"""The same for SLOW_CHANNELS."""
 MOST_CONTACT_STATES: Final = 500
 MOST_AGENT_STATES: Final = 5_000
 """Limits of a history: an id that many share must not fill memory. Beyond half of it the oldest are left

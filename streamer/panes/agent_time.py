@@ -5,12 +5,12 @@ agent does now is in the live index instead. The same amounts go into the group 
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 
-from streamer.events.counting_rules import HOUR
+from streamer.events.counting_rules import HOUR, UNKNOWN
 from streamer.panes.integers import Integers, PackedIntegers, pack_integers, unique_codes, unpack_integers
 from streamer.panes.pane_delta import DeltaFormatError
 
@@ -28,6 +28,45 @@ class AgentProfile(NamedTuple):
     site: str | None = None
     queues: tuple[str, ...] = ()
     channels: tuple[str, ...] = ()
+
+
+class GroupedAgent(Protocol):
+    """What tells the groups of an agent: the fields of AgentProfile."""
+
+    @property
+    def agent_id(self) -> str: ...
+    @property
+    def team(self) -> str | None: ...
+    @property
+    def site(self) -> str | None: ...
+    @property
+    def queues(self) -> tuple[str, ...]: ...
+    @property
+    def channels(self) -> tuple[str, ...]: ...
+
+
+def group_values(agent: GroupedAgent, dimension: str, away_reason: str | None) -> Sequence[str]:
+    """Return an agent's values of a dimension: each queue and channel served. `away_reason`: nothing
+    unless away, since only time away has reasons.
+
+    >>> anna = AgentProfile("anna", "red", None, ("billing", "tech"))
+    >>> [group_values(anna, name, None) for name in ("queue", "team", "site", "reason")]
+    [('billing', 'tech'), ('red',), ('unknown',), ()]
+    """
+    match dimension:
+        case "queue":
+            return agent.queues or (UNKNOWN,)
+        case "channel":
+            return agent.channels or (UNKNOWN,)
+        case "agent":
+            return (agent.agent_id,)
+        case "team":
+            return (agent.team or UNKNOWN,)
+        case "site":
+            return (agent.site or UNKNOWN,)
+        case "reason":
+            return (away_reason,) if away_reason else ()
+    return (UNKNOWN,)
 
 
 class AgentInterval(NamedTuple):

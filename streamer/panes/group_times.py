@@ -9,15 +9,16 @@ import numpy as np
 
 from streamer.events.counting_rules import UNKNOWN
 from streamer.metrics.tally import NUMBER, TIMED_STATES
-from streamer.panes.agent_time import UNANSWERED, AgentInterval, AgentProfile
+from streamer.panes.agent_time import UNANSWERED, AgentInterval, AgentProfile, group_values
 from streamer.panes.pane_delta import LongSums
 from streamer.panes.pane_keys import ALL, SEPARATOR, Grouping
 
 _AWAY: Final = TIMED_STATES.index("away")
-_NUMBER_OF_STATE: Final = {
+NUMBER_OF_STATE: Final = {
     **{state: NUMBER[f"{name}_ms"] for state, name in enumerate(TIMED_STATES)},
     UNANSWERED: NUMBER["offered_unanswered"],
 }
+"""Number of the count of each state, in ms, and of unanswered offers."""
 
 
 class GroupTimes:
@@ -41,7 +42,7 @@ class GroupTimes:
         """Return the sums of intervals within an hour, each with its weight."""
         sums: dict[str, dict[int, int]] = {}
         for (profile, state, reason, start_ms, end_ms), weight in weighted:
-            number = _NUMBER_OF_STATE[state]
+            number = NUMBER_OF_STATE[state]
             amount = weight if state == UNANSWERED else weight * (end_ms - start_ms)
             for name in self._row_names(profile, (reason or UNKNOWN) if state == _AWAY else None):
                 counts = sums.setdefault(name, {})
@@ -55,17 +56,8 @@ class GroupTimes:
         return LongSums([*sums], row, flat[:, 0], flat[:, 1], none, none, none)
 
     def _new_row_names(self, profile: AgentProfile, reason: str | None) -> list[str]:
-        values: dict[str, Sequence[str]] = {
-            "site": (profile.site or UNKNOWN,),
-            "queue": profile.queues or (UNKNOWN,),
-            "team": (profile.team or UNKNOWN,),
-            "agent": (profile.agent_id,),
-            "channel": profile.channels or (UNKNOWN,),
-            "reason": () if reason is None else (reason,),
-            "language": (UNKNOWN,),
-        }
         return [
             SEPARATOR.join([",".join(by), *combination]) if by else ALL
             for by in self._groupings
-            for combination in product(*(values[name] for name in by))
+            for combination in product(*(group_values(profile, name, reason) for name in by))
         ]

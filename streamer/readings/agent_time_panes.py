@@ -12,8 +12,9 @@ import numpy as np
 
 from streamer.events.counting_rules import HOUR, UNKNOWN
 from streamer.events.models import AGENT_STATES
-from streamer.metrics.tally import NUMBER, NUMBERS, TIMED_STATES
-from streamer.panes.agent_time import UNANSWERED, AgentProfile, TimeRows
+from streamer.metrics.tally import NUMBERS
+from streamer.panes.agent_time import UNANSWERED, AgentProfile, TimeRows, group_values
+from streamer.panes.group_times import NUMBER_OF_STATE
 from streamer.panes.integers import Integers, sum_by_index
 from streamer.panes.live_index import LiveAgent
 from streamer.panes.pane_keys import ALL, Grouping, format_key, groupings, parse_key
@@ -21,10 +22,7 @@ from streamer.readings.pane_sums import NO_COUNTS, SparseCounts, sum_counts
 from streamer.readings.string_table import StringTable
 
 AWAY: Final = AGENT_STATES.index("away")
-_NUMBER_OF_STATE: Final = np.zeros(UNANSWERED + 1, np.int64)
-for _state in TIMED_STATES:
-    _NUMBER_OF_STATE[AGENT_STATES.index(_state)] = NUMBER[f"{_state}_ms"]
-_NUMBER_OF_STATE[UNANSWERED] = NUMBER["offered_unanswered"]
+_NUMBER_OF_STATE: Final = np.array([NUMBER_OF_STATE.get(state, 0) for state in range(UNANSWERED + 1)])
 
 
 class TimeOwner(NamedTuple):
@@ -66,9 +64,8 @@ class _OwnerRows:
 
     def add(self, owner: TimeOwner) -> None:
         """Add the next owner: one row for each queue and channel; by reason only time away."""
-        keys = (
-            [""] if not self._by else map(format_key, product(*(_values(owner, name) for name in self._by)))
-        )
+        values = (group_values(owner.profile, name, owner.away_reason) for name in self._by)
+        keys = map(format_key, product(*values)) if self._by else [""]
         self._row_numbers += map(self._rows.add, keys)
         self._first_link.append(len(self._row_numbers))
         self._arrays = None
@@ -82,24 +79,6 @@ class _OwnerRows:
         places = np.repeat(np.arange(len(owners)), sizes)
         within = np.arange(len(places)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
         return places, rows[first_link[owners][places] + within]
-
-
-def _values(owner: TimeOwner, dimension: str) -> Sequence[str]:
-    profile = owner.profile
-    match dimension:
-        case "queue":
-            return profile.queues or (UNKNOWN,)
-        case "channel":
-            return profile.channels or (UNKNOWN,)
-        case "agent":
-            return (profile.agent_id,)
-        case "team":
-            return (profile.team or UNKNOWN,)
-        case "site":
-            return (profile.site or UNKNOWN,)
-        case "reason":
-            return (owner.away_reason,) if owner.away_reason else ()
-    return ()
 
 
 class _HourColumns:

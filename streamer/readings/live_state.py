@@ -16,6 +16,7 @@ from streamer.events.models import AGENT_STATES, CONTACT_STATES
 from streamer.journeys.journey import Key
 from streamer.journeys.state_history import LIVE_HORIZON_MS, SLOW_HORIZON_MS
 from streamer.metrics.live_group import LiveGroup
+from streamer.panes.agent_time import group_values
 from streamer.panes.live_index import (
     AHEAD_MS,
     LiveAgent,
@@ -337,25 +338,9 @@ def agent_keys(agent: LiveAgent, dimensions: Sequence[str]) -> Collection[str]:
             return ("",)
         case ("queue",):
             return agent.queues or (UNKNOWN,)
-    return [format_key(values) for values in product(*(_agent_values(agent, name) for name in dimensions))]
-
-
-def _agent_values(agent: LiveAgent, dimension: str) -> Collection[str]:
-    match dimension:
-        case "queue":
-            return agent.queues or (UNKNOWN,)
-        case "channel":
-            return agent.channels or (UNKNOWN,)
-        case "agent":
-            return (agent.agent_id,)
-        case "team":
-            return (agent.team or UNKNOWN,)
-        case "site":
-            return (agent.site or UNKNOWN,)
-        case "reason":
-            return (agent.reason or UNKNOWN,) if agent.state == AWAY else ()
-        case _:
-            return ()
+    away_reason = (agent.reason or UNKNOWN) if agent.state == AWAY else None
+    values = (group_values(agent, name, away_reason) for name in dimensions)
+    return [format_key(combination) for combination in product(*values)]
 
 
 class LiveGroups:

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from streamer.events.adapters.fields import epoch_seconds
 from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, SourceAdapter
 from streamer.events.counting_rules import DAY
+from streamer.events.models import SLOW_CHANNELS
 
 CONTACT_STATE: Final = "contact-state"
 AGENT_STATE: Final = "agent-state"
@@ -28,7 +29,6 @@ was begun, `LIST_MS` before."""
 LIST_MS: Final = 10_000
 CONTACT_SLOT: Final = "contact "
 """What the slots of contacts in an agent's hands begin with."""
-_SLOW_CHANNELS: Final = ("email", "message", "task")
 _HANDLING: Final = ("busy", "held", "offered", "wrap_up")
 """What an agent with several contacts does: the first of these that fits one of them."""
 
@@ -168,7 +168,7 @@ class AgentMoment(NamedTuple):
 
 
 def _limit_ms(channel: str | None, limit_ms: int) -> int:
-    return 7 * DAY if channel in _SLOW_CHANNELS else limit_ms
+    return 7 * DAY if channel in SLOW_CHANNELS else limit_ms
 
 
 def is_agent(contact: str) -> bool:
