@@ -124,7 +124,8 @@ async def test_out_of_hours_nothing_is_said() -> None:
 async def test_an_empty_center_has_only_silence_to_tell_of() -> None:
     settings = Settings()
     watch = RuleEvaluator(await read(MemoryStore(), settings), settings, load_alert_rules(settings))
-    (judged,) = watch.evaluate_rules(NOW)
+    judged, *of_now = watch.evaluate_rules(NOW)
+    assert {one.verdict.state for one in of_now} == {"no_data"}  # no source sends states
     assert (judged.rule.name, judged.verdict.state) == ("silence", "fires")
     assert (
         judged.verdict.reason == "There is no current data: no worker has reached the end of its topics yet."

@@ -213,7 +213,7 @@ def test_how_many_digits_make_a_customer_and_whether_any_can_be_said() -> None:
     [
         "",
         "   ",
-        f"{T}|NONE|NONE|NONE|QUEUESTART|",
+        f"{T}|NONE|NONE|NONE|CONFIGRELOAD|",
         f"{T}|NONE|NONE|SIP/1|PAUSEALL|",
         f"{T}|REALTIME|NONE|SIP/1|ENTERQUEUE||{CALLER}|1",
         line(0, "PENALTY", 5, agent="SIP/1"),
