@@ -42,7 +42,7 @@ def wait_times(contacts: Iterable[LiveContact], rules: CountingRules) -> dict[st
     """Return the wait times of each queue in which one of these contacts waits.
 
     >>> caller = LiveContact(
-    ...     "c1", "", "", 0, 60_000, 60_000, None, "billing", *[None] * 6, "inbound", None
+    ...     "c1", "", "", 0, 60_000, 60_000, None, "billing", *[None] * 6, False, None
     ... )
     >>> wait_times([caller], CountingRules())["billing"]  # T is 20 s
     WaitTimes(since=60000, near_at=75000, late_at=80001, queue='billing')
