@@ -132,7 +132,12 @@ async def test_nothing_is_cut_off_in_any_language(
 ) -> None:
     alerts = [snapshots.alert(f"other-{place}") for place in range(2)]
     page: Page | None = None
-    for tiles in ([*snapshots.live_tiles(), *snapshots.tiles()], [*snapshots.live_tiles(), TABLE, AGENTS]):
+    busy = [
+        snapshots.live_tile("waiting", 28, late_at=2, note={"kind": "over", "text": "", "count": 13}),
+        snapshots.live_tiles()[1],
+        snapshots.live_tile("agents_available", 196, note={"kind": "signed_in", "text": "", "count": 864}),
+    ]
+    for tiles in ([*busy, *snapshots.tiles()], [*snapshots.live_tiles(), TABLE, AGENTS]):
         for warned in ([], alerts):
             scripted_server.snapshot = board(*tiles, alerts=warned)
             page = await shown(scripted_server, opened, f"?lang={language}") if page is None else page

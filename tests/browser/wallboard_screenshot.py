@@ -52,7 +52,7 @@ async def save_screenshot(picture: Path, folder: Path) -> None:
 async def simulate(broker: str, url: str, picture: Path) -> None:
     now = round(time.time() * 1000)  # noqa: TID251 - the edge of the picture
     last_week = SimulatedCenter(CenterPlan(5, now - 7 * DAY + HOUR, _RATE, _ZONE)).history(3)
-    today = SimulatedCenter(CenterPlan(1, now, _RATE, _ZONE))
+    today = SimulatedCenter(CenterPlan(1, now, _RATE, _ZONE, states_s=300))
     producer = await kafka.start_producer(KafkaSettings(bootstrap_servers=broker))
     messages = chain(last_week, today.history(4.5), today.live())
     playing = asyncio.create_task(publish_messages(messages, producer, time.time))  # noqa: TID251 - the same
