@@ -66,9 +66,9 @@ class Serve(Server):
 
     ready_within_s = 30.0
 
-    def __init__(self, store: RedisServer) -> None:
+    def __init__(self, store: RedisServer, more_settings: str = "") -> None:
         super().__init__()
-        (self.folder / "streamer.toml").write_text(SETTINGS)
+        (self.folder / "streamer.toml").write_text(SETTINGS + more_settings)
         self._env = {
             "STREAMER_REDIS": store.url,
             "STREAMER_CENTER": CENTER,
