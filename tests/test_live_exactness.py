@@ -282,6 +282,19 @@ def test_what_is_live_on_one_side_alone_is_named() -> None:
     ]
 
 
+def test_nothing_that_is_kept_of_a_contact_under_way_names_its_customer() -> None:
+    """So there is nothing to erase when a customer is forgotten."""
+    store = MemoryStore()
+    waiting = ContactState(
+        contact_id="k1", state="queued", at=START, queue="billing", channel="voice", customer_id="Ann Miller"
+    )
+    at_once(count_ageing([TimedEvent(waiting, START)], store, CountingRules()))
+    deltas = at_once(read_store_state(store)).panes.values()
+    kept = [*store.documents.values(), *(delta for of_hour in deltas for delta in of_hour)]
+    assert any(b"k1" in value for value in kept)
+    assert not any(b"Miller" in value for value in kept)
+
+
 # Kills
 
 
