@@ -1,6 +1,7 @@
 """Hypothesis strategies for what is live: a few agents and contacts whose states often collide."""
 
 from collections.abc import Sequence
+from functools import cache
 
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -17,7 +18,7 @@ from streamer.events.models import (
     Tombstone,
 )
 from tests import strategies
-from tests.strategies import START, maybe
+from tests.strategies import START, maybe, weighted
 
 AGENTS = ("anna", "ben")
 _SOURCES = ("", "", "crm")
@@ -31,6 +32,7 @@ _moments = st.builds(
 LATENESS = (0, 0, 0, SECOND, HOUR, DAY - 1, DAY, DAY + 1)
 
 
+@cache
 def contact_states() -> st.SearchStrategy[ContactState]:
     def build(ids: tuple[str, str], at: int, earlier: int | None, **more: object) -> ContactState:
         queued_at = None if earlier is None else at - earlier
@@ -57,6 +59,7 @@ def contact_states() -> st.SearchStrategy[ContactState]:
     )
 
 
+@cache
 def agent_states() -> st.SearchStrategy[AgentState]:
     def build(at: int, seen: int | None, **more: object) -> AgentState:
         return AgentState(at=at, seen_at=None if seen is None else at + seen, **more)
@@ -79,6 +82,7 @@ def agent_states() -> st.SearchStrategy[AgentState]:
     )
 
 
+@cache
 def ends() -> st.SearchStrategy[Segment]:
     def build(ids: tuple[str, str], source: str, ended_at: int) -> Segment:
         return Segment(
@@ -93,6 +97,7 @@ def ends() -> st.SearchStrategy[Segment]:
     return st.builds(build, st.sampled_from(_IDS), st.sampled_from(_SOURCES), _moments)
 
 
+@cache
 def tombstones() -> st.SearchStrategy[Tombstone]:
     of_segment = st.builds(
         FactIdentity, st.just("l"), st.sampled_from(_SOURCES), st.sampled_from(("k1", "k2", "s1"))
@@ -124,19 +129,21 @@ def corrections(draw: st.DrawFn, event: ContactState | AgentState) -> list[Event
     return [event]
 
 
+_states = st.one_of(contact_states(), *weighted(agent_states(), 2))
+_rest = st.one_of(*weighted(ends(), 2), tombstones(), strategies.responses())
+
+
 @st.composite
 def live_events(draw: st.DrawFn, most: int = 16) -> list[Event]:
     """Draw all events of a center that has what is live, in some order."""
     size = draw(st.sampled_from((2, most // 2, most)))
-    states = draw(
-        st.lists(st.one_of(contact_states(), agent_states(), agent_states()), min_size=1, max_size=size)
-    )
+    states = draw(st.lists(_states, min_size=1, max_size=size))
     corrected = draw(st.lists(st.sampled_from(states), max_size=size // 2))
     corrected_events = [event for state in corrected for event in draw(corrections(state))]
-    rest = draw(st.lists(st.one_of(ends(), ends(), tombstones(), strategies.responses()), max_size=3))
-    return [*states, *corrected_events, *rest]
+    return [*states, *corrected_events, *draw(st.lists(_rest, max_size=3))]
 
 
+@cache
 def live_rules() -> st.SearchStrategy[CountingRules]:
     return st.builds(
         replace,

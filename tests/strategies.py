@@ -2,7 +2,11 @@
 
 Ids come from tiny pools that overlap on purpose: a customer, a contact, a segment and a survey may all be
 called "k1". Times lie on a coarse grid, at most a millisecond off it where a boundary is.
+
+Strategies are made once: Hypothesis looks at each new one at length, which cost more than the draws.
 """
+
+from functools import cache
 
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -48,15 +52,18 @@ _days = st.sampled_from((0, 0, 1, 6, 7, 7, 8, 14, 20))
 _offsets = st.sampled_from((0, 0, 0, 0, -1, 1, 10 * SECOND - 1, 10 * SECOND, HOUR))
 
 
+@cache
 def times() -> st.SearchStrategy[int]:
     """Draw times in ms: often equal, often exactly 7 days or 10 s apart, or 1 ms more or less."""
     return st.builds(lambda day, offset: START + day * DAY + offset, _days, _offsets)
 
 
+@cache
 def maybe(pool: tuple) -> st.SearchStrategy:
     return st.sampled_from((*pool, None))
 
 
+@cache
 def versions() -> st.SearchStrategy[int]:
     return st.sampled_from((0, 0, 1, 1, 2, 3))
 
@@ -125,6 +132,7 @@ def _built_from(kind: type, *profiles: tuple[dict, ...], **fields: st.SearchStra
     )
 
 
+@cache
 def segments() -> st.SearchStrategy[Segment]:
     return _built_from(
         Segment,
@@ -142,6 +150,7 @@ def segments() -> st.SearchStrategy[Segment]:
     )
 
 
+@cache
 def invitations() -> st.SearchStrategy[SurveySent]:
     return _built_from(
         SurveySent,
@@ -153,6 +162,7 @@ def invitations() -> st.SearchStrategy[SurveySent]:
     )
 
 
+@cache
 def responses() -> st.SearchStrategy[SurveyResponse]:
     return _built_from(
         SurveyResponse,
@@ -167,6 +177,7 @@ def responses() -> st.SearchStrategy[SurveyResponse]:
     )
 
 
+@cache
 def evaluations() -> st.SearchStrategy[QualityEvaluation]:
     return _built_from(
         QualityEvaluation,
@@ -181,6 +192,7 @@ def evaluations() -> st.SearchStrategy[QualityEvaluation]:
     )
 
 
+@cache
 def valuations() -> st.SearchStrategy[CustomerValuation]:
     return st.builds(
         lambda source, customer, value, as_of: CustomerValuation(
@@ -193,6 +205,7 @@ def valuations() -> st.SearchStrategy[CustomerValuation]:
     )
 
 
+@cache
 def identities() -> st.SearchStrategy[FactIdentity]:
     return st.one_of(
         st.builds(FactIdentity, st.just("s"), sources, st.sampled_from((*CONTACTS, *SEGMENTS[1:]))),
@@ -202,6 +215,7 @@ def identities() -> st.SearchStrategy[FactIdentity]:
     )
 
 
+@cache
 def tombstones() -> st.SearchStrategy[Tombstone]:
     """Draw deletions of facts that may or may not exist; of a customer's value, the version is a time."""
     of_value = st.builds(FactIdentity, st.just("c"), sources, st.sampled_from(CUSTOMERS))
@@ -211,17 +225,15 @@ def tombstones() -> st.SearchStrategy[Tombstone]:
     )
 
 
+def weighted(strategy: st.SearchStrategy, weight: int) -> list[st.SearchStrategy]:
+    """Return a strategy several times, for `one_of`, which takes equal ones for one."""
+    return [strategy.map(lambda value: value) for _ in range(weight)]
+
+
+@cache
 def facts() -> st.SearchStrategy[StatedFact]:
-    return st.one_of(
-        segments(),
-        segments(),
-        segments(),
-        responses(),
-        responses(),
-        invitations(),
-        evaluations(),
-        valuations(),
-    )
+    rare = (invitations(), evaluations(), valuations())
+    return st.one_of(*weighted(segments(), 3), *weighted(responses(), 2), *rare)
 
 
 @st.composite
@@ -293,6 +305,7 @@ def _apart(time: int, away: int) -> int:
     return time + away if FIRST <= time + away <= LAST else time - away
 
 
+@cache
 @st.composite
 def visits(draw: st.DrawFn) -> list[Segment]:
     """Draw answered contacts of one customer, days apart."""
@@ -329,6 +342,7 @@ def events(max_facts: int = 20) -> st.SearchStrategy[list[Event]]:
     return _histories(max_facts)
 
 
+@cache
 def service_levels() -> st.SearchStrategy[ServiceLevel]:
     return st.builds(
         ServiceLevel,
@@ -338,6 +352,7 @@ def service_levels() -> st.SearchStrategy[ServiceLevel]:
     )
 
 
+@cache
 def rules() -> st.SearchStrategy[CountingRules]:
     return st.builds(
         CountingRules,

@@ -36,7 +36,7 @@ from tests.counting import Tallies, partition_processor, processing_context, sto
 from tests.live_oracle import AgentSpan, TimedEvent
 from tests.live_strategies import agent_states, contact_states, live_events, live_rules, record_times
 from tests.messages import record, topic_of
-from tests.strategies import START
+from tests.strategies import START, weighted
 from tests.test_exactness import AHEAD, SLOW, Logs, Place, at_once, expected_tallies, results
 from tests.test_interleaving import FaultScenario, check_scenario, fault_scenarios
 
@@ -196,7 +196,7 @@ def ageing_deliveries(draw: st.DrawFn) -> list[TimedEvent]:
     events: list[Event] = []
     for _ in range(draw(st.integers(2, 14))):
         days = draw(st.integers(0, 4)) * DAY
-        shifted = draw(st.one_of(agent_states(), agent_states(), contact_states()))
+        shifted = draw(st.one_of(*weighted(agent_states(), 2), contact_states()))
         times = {"at": shifted.at + days}
         if isinstance(shifted, AgentState) and shifted.seen_at is not None:
             times["seen_at"] = shifted.seen_at + days

@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,7 @@ def candidate_values(name: str) -> list[Any]:
     return [*(TIMES if name.endswith("_at") or name in ("as_of", "at") else POOLS.get(name, TEXTS)), *others]
 
 
+@cache
 def values(name: str) -> st.SearchStrategy[Any]:
     if name == "answers":
         return GIVEN | st.sampled_from(ODD)
