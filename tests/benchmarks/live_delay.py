@@ -176,7 +176,7 @@ def shown_delays_ms(noted: Sequence[tuple[float, int]], published_ms: Sequence[f
 def distribution(delays_ms: Sequence[float]) -> dict[str, int]:
     return {
         "median": round(median(delays_ms)),
-        "p99": round(quantiles(delays_ms, n=100)[98]),
+        "p99": round(quantiles(delays_ms, n=100, method="inclusive")[98]),
         "longest": round(max(delays_ms)),
     }
 
