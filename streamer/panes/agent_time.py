@@ -11,10 +11,12 @@ import msgspec
 import numpy as np
 
 from streamer.events.counting_rules import HOUR, UNKNOWN
+from streamer.events.models import AGENT_STATES
 from streamer.panes.integers import Integers, PackedIntegers, pack_integers, unique_codes, unpack_integers
 from streamer.panes.pane_delta import DeltaFormatError
 
 VERSION: Final = b"\x01"
+AWAY: Final = AGENT_STATES.index("away")
 UNANSWERED: Final = 7
 """State of a row without length, the end of an offer that was not answered; others are places in
 AGENT_STATES."""

@@ -9,11 +9,10 @@ import numpy as np
 
 from streamer.events.counting_rules import UNKNOWN
 from streamer.metrics.tally import NUMBER, TIMED_STATES
-from streamer.panes.agent_time import UNANSWERED, AgentInterval, AgentProfile, group_values
+from streamer.panes.agent_time import AWAY, UNANSWERED, AgentInterval, AgentProfile, group_values
 from streamer.panes.pane_delta import LongSums
 from streamer.panes.pane_keys import ALL, SEPARATOR, Grouping
 
-_AWAY: Final = TIMED_STATES.index("away")
 NUMBER_OF_STATE: Final = {
     **{state: NUMBER[f"{name}_ms"] for state, name in enumerate(TIMED_STATES)},
     UNANSWERED: NUMBER["offered_unanswered"],
@@ -44,7 +43,7 @@ class GroupTimes:
         for (profile, state, reason, start_ms, end_ms), weight in weighted:
             number = NUMBER_OF_STATE[state]
             amount = weight if state == UNANSWERED else weight * (end_ms - start_ms)
-            for name in self._row_names(profile, (reason or UNKNOWN) if state == _AWAY else None):
+            for name in self._row_names(profile, (reason or UNKNOWN) if state == AWAY else None):
                 counts = sums.setdefault(name, {})
                 counts[number] = counts.get(number, 0) + amount
         counts_of_row = [

@@ -11,9 +11,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from streamer.events.counting_rules import HOUR, UNKNOWN
-from streamer.events.models import AGENT_STATES
 from streamer.metrics.tally import NUMBERS
-from streamer.panes.agent_time import UNANSWERED, AgentProfile, TimeRows, group_values
+from streamer.panes.agent_time import AWAY, UNANSWERED, AgentProfile, TimeRows, group_values
 from streamer.panes.group_times import NUMBER_OF_STATE
 from streamer.panes.integers import Integers, sum_by_index
 from streamer.panes.live_index import LiveAgent
@@ -21,7 +20,6 @@ from streamer.panes.pane_keys import ALL, Grouping, format_key, groupings, parse
 from streamer.readings.pane_sums import NO_COUNTS, SparseCounts, sum_counts
 from streamer.readings.string_table import StringTable
 
-AWAY: Final = AGENT_STATES.index("away")
 _NUMBER_OF_STATE: Final = np.array([NUMBER_OF_STATE.get(state, 0) for state in range(UNANSWERED + 1)])
 
 

@@ -16,7 +16,7 @@ from streamer.events.models import AGENT_STATES, CONTACT_STATES
 from streamer.journeys.journey import Key
 from streamer.journeys.state_history import LIVE_HORIZON_MS, SLOW_HORIZON_MS
 from streamer.metrics.live_group import LiveGroup
-from streamer.panes.agent_time import group_values
+from streamer.panes.agent_time import AWAY, group_values
 from streamer.panes.live_index import (
     AHEAD_MS,
     LiveAgent,
@@ -46,7 +46,6 @@ _PLACE_OF_STATE: Final = [
     for state in AGENT_STATES
     if state != "offline"
 ]
-AWAY: Final = AGENT_STATES.index("away")
 
 MomentsByKey = Mapping[str, int]
 """Moments in ms by the key of a group."""

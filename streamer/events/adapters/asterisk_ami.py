@@ -18,6 +18,7 @@ from streamer.events.adapters.fields import (
     FieldReader,
     epoch_seconds,
     first_known,
+    known_values,
     map_fields,
     payload_error,
     read_epoch_s,
@@ -279,7 +280,7 @@ def _segment(
             "outcome": "answered",
         }
         data["transfer"] = _transfer(visit, fragments, transfers, options)
-    return {name: value for name, value in data.items() if value is not None}
+    return known_values(data)
 
 
 def _transfer(

@@ -13,6 +13,7 @@ from streamer.events.adapters.asterisk_log_members import (
 from streamer.events.adapters.fields import (
     epoch_seconds,
     first_known,
+    known_values,
     read_epoch_s,
     read_milliseconds,
     read_seconds,
@@ -101,7 +102,7 @@ def _read_call_line(fields: Sequence[str], options: Options) -> Iterator[Fragmen
     require_fields({**data, "time": time_s}, "time", "queue")
     assert time_s is not None
     time_ms = round(time_s * 1000)
-    yield Fragment(call, event, time_ms, {name: value for name, value in data.items() if value is not None})
+    yield Fragment(call, event, time_ms, known_values(data))
     if (agent_id := data["agent_id"]) is None:
         return
     ring_ms = None if ring_s is None else _ring_start_ms(event, time_ms, round(ring_s * 1000))
@@ -192,7 +193,7 @@ def _segment(visit: QueueVisit, fragments: Sequence[Fragment], options: Options)
         data["transfer"] = _transfer(visit, fragments, options)
     else:
         data["outcome"] = _outcome(end, options)
-    return {name: value for name, value in data.items() if value is not None}
+    return known_values(data)
 
 
 def _wait_s(visit: QueueVisit) -> float | int | None:

@@ -90,8 +90,16 @@ class FieldReader:
 
 def map_fields(body: Any, fields: Mapping[str, FieldReader], **more: Any) -> dict[str, Any]:
     """Return the contract's data: a table of fields read from the body, and more values. None is left out."""
-    values = {name: field(body) for name, field in fields.items()} | more
-    return {name: value for name, value in values.items() if value is not None}
+    return known_values({name: field(body) for name, field in fields.items()} | more)
+
+
+def known_values(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values without None.
+
+    >>> known_values({"queue": "billing", "agent_id": None, "wait_s": 0})
+    {'queue': 'billing', 'wait_s': 0}
+    """
+    return {name: value for name, value in data.items() if value is not None}
 
 
 def require_fields(data: Mapping[str, Any], *names: str) -> None:

@@ -14,6 +14,7 @@ from streamer.events.adapters.fields import (
     FieldReader,
     epoch_seconds,
     first_known,
+    known_values,
     map_fields,
     read_epoch_s,
     read_epoch_us,
@@ -186,7 +187,7 @@ def _segment(
         }
     else:
         data["outcome"] = {**OUTCOMES, **options["outcomes"]}.get(first_value("why"), "abandoned")
-    return {name: value for name, value in data.items() if value is not None}
+    return known_values(data)
 
 
 def _start_times_s(member_fragments: Sequence[Fragment], kind: str) -> list[int]:

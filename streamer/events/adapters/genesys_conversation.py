@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from streamer.events.adapters.fields import first_known
+from streamer.events.adapters.fields import first_known, known_values
 from streamer.events.adapters.source import Fragment, Options, OutgoingEvent
 
 ACD: Final = ("acd.start", "acd.end")
@@ -243,7 +243,7 @@ def _common_data(
         **{name: queue_facts.get(name) for name in ("queue", "channel", "direction")},
         **{name: agent_facts.get(name) for name in ("talk_s", "hold_s", "acw_s")},
     }
-    return {name: value for name, value in values.items() if value is not None}
+    return known_values(values)
 
 
 def _outbound_event(

@@ -1,13 +1,12 @@
 """States of the stays of a Genesys conversation in queues, as its events come."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
 from typing import Any, Final
 
-from streamer.events.adapters.fields import FieldReader, epoch_seconds, read_flag, read_instant_ms, read_text
+from streamer.events.adapters.fields import FieldReader, read_flag, read_instant_ms, read_text
 from streamer.events.adapters.genesys_agents import participant_slot
 from streamer.events.adapters.source import Fragment, Options, OutgoingEvent
-from streamer.events.adapters.timelines import CONTACT_STATE, agent_contact_fragment
+from streamer.events.adapters.timelines import agent_contact_fragment, contact_state_event, walk_states
 
 _HELD, _TALKS, _WRAPS, _WRAPPED = "agent.held", "agent.talks", "agent.wraps", "agent.wrapped"
 _STEPS: Final = (
@@ -24,7 +23,7 @@ _STEPS: Final = (
 )
 """Events in the order in which they follow each other, where two have the same time."""
 _AGENT_STATES: Final = {_HELD: "held", _TALKS: "busy", _WRAPS: "wrap_up", _WRAPPED: None}
-_COPIED_FIELDS: Final = ("queue", "channel", "direction", "agent_id", "team")
+_COPIED_FIELDS: Final = ("state", "queue", "channel", "direction", "agent_id", "team")
 
 
 def is_conversations_topic(topic: str) -> bool:
@@ -161,28 +160,15 @@ class _ConversationWalk:
         return data.get("user") in (None, stay.get("agent_id"))
 
     def states(self, at_ms: int) -> Iterator[OutgoingEvent]:
-        """Yield the state of each stay at a moment, also of those of which nothing was said then: fewer
-        events may have said something else of them."""
         for stay_id, stay in self.stays.items():
-            queued_ms = stay["queued_ms"]
-            data = {
-                "contact_id": self._conversation,
-                "segment_id": stay_id,
-                "state": stay["state"],
-                "at": epoch_seconds(at_ms),
+            yield contact_state_event(
+                at_ms,
+                stay["queued_ms"],
+                contact_id=self._conversation,
+                segment_id=stay_id,
                 **{name: stay.get(name) for name in _COPIED_FIELDS},
-                "queued_at": None if queued_ms is None or queued_ms >= at_ms else epoch_seconds(queued_ms),
-            }
-            yield OutgoingEvent(
-                CONTACT_STATE, {name: value for name, value in data.items() if value is not None}
             )
 
 
 def conversation_states(fragments: Sequence[Fragment], options: Options) -> Iterator[OutgoingEvent]:
-    walk = _ConversationWalk(fragments[0].contact)
-    told = (fragment for fragment in fragments if fragment.kind in _STEPS)
-    ordered = sorted(told, key=lambda fragment: (fragment.at, _STEPS.index(fragment.kind)))
-    for at_ms, group in groupby(ordered, key=lambda fragment: fragment.at):
-        for fragment in group:
-            walk.take(fragment)
-        yield from walk.states(at_ms)
+    return walk_states(_ConversationWalk(fragments[0].contact), fragments, _STEPS)

@@ -5,7 +5,7 @@ from functools import partial
 from itertools import groupby
 from typing import Any, Final
 
-from streamer.events.adapters.fields import epoch_seconds
+from streamer.events.adapters.fields import epoch_seconds, known_values
 from streamer.events.adapters.source import Fragment, OutgoingEvent
 from streamer.events.adapters.timelines import CONTACT_STATE, LIST_MS, RESTART, WAITING_LIST
 
@@ -139,4 +139,4 @@ def _state_data(stay: QueueStay, contact_id: str, queue: str) -> dict[str, Any]:
         "agent_id": stay.agent_id,
         "queued_at": None if stay.queued_ms is None else epoch_seconds(stay.queued_ms),
     }
-    return {name: value for name, value in data.items() if value is not None}
+    return known_values(data)

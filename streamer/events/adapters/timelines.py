@@ -8,9 +8,9 @@ there on, with a higher version, and what was said of fewer fragments gives way.
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
-from streamer.events.adapters.fields import epoch_seconds
+from streamer.events.adapters.fields import epoch_seconds, known_values
 from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, SourceAdapter
 from streamer.events.counting_rules import DAY
 from streamer.events.models import SLOW_CHANNELS
@@ -39,9 +39,7 @@ def agent_fragment(agent_id: str, slot: str, at_ms: int, step: int = 0, **data: 
     A slot is one of the things that an agent's state is made of: the status, the place in one queue, one
     contact. `step` orders fragments of the same moment.
     """
-    return Fragment(
-        f"{AGENT}{agent_id}", slot, at_ms, ({"step": step} if step else {}) | _without_unknown(data)
-    )
+    return Fragment(f"{AGENT}{agent_id}", slot, at_ms, ({"step": step} if step else {}) | known_values(data))
 
 
 def agent_contact_fragment(
@@ -124,8 +122,36 @@ def _latest_states(
     return latest
 
 
-def _without_unknown(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in data.items() if value is not None}
+class ContactWalk(Protocol):
+    """Walk along the fragments of one contact: it takes each, and tells the states of all segments."""
+
+    def take(self, fragment: Fragment) -> None: ...
+
+    def states(self, at_ms: int) -> Iterator[OutgoingEvent]:
+        """Yield the state of each segment at a moment, also of those of which nothing was said then: fewer
+        events may have said something else of them."""
+
+
+def walk_states(
+    walk: ContactWalk, fragments: Iterable[Fragment], steps: Sequence[str]
+) -> Iterator[OutgoingEvent]:
+    """Yield the states of each moment at which one of these events was. `steps`: kinds of events in the order
+    in which they follow each other, where two have the same time."""
+    told = (fragment for fragment in fragments if fragment.kind in steps)
+    ordered = sorted(told, key=lambda fragment: (fragment.at, steps.index(fragment.kind)))
+    for at_ms, group in groupby(ordered, key=lambda fragment: fragment.at):
+        for fragment in group:
+            walk.take(fragment)
+        yield from walk.states(at_ms)
+
+
+def contact_state_event(at_ms: int, queued_ms: int | None, **data: Any) -> OutgoingEvent:
+    """Return the event of a state from `at_ms` on; what is None is left out, and so is the time of queueing
+    where it is not earlier."""
+    queued_at = None if queued_ms is None or queued_ms >= at_ms else epoch_seconds(queued_ms)
+    return OutgoingEvent(
+        CONTACT_STATE, known_values({**data, "at": epoch_seconds(at_ms), "queued_at": queued_at})
+    )
 
 
 class AgentMoment(NamedTuple):
@@ -237,7 +263,7 @@ def agent_timeline(
         moment = {"agent_id": fragment.contact.removeprefix(AGENT), "at": epoch_seconds(at_ms)}
         state = source.agent_state(AgentMoment(at_ms, slots), options)
         if state is not None:
-            yield OutgoingEvent(AGENT_STATE, {**_without_unknown(state), **moment, "version": version})
+            yield OutgoingEvent(AGENT_STATE, {**known_values(state), **moment, "version": version})
         elif version > 1:  # a state may have been published of fewer fragments
             yield OutgoingEvent(AGENT_STATE, {**moment, "deleted": True, "version": version})
 

@@ -1,16 +1,16 @@
 """States of TaskRouter's tasks and workers, from the events of tasks, reservations and workers."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
 from typing import Any, Final
 
-from streamer.events.adapters.fields import choice_reader, epoch_seconds, payload_error
+from streamer.events.adapters.fields import choice_reader, payload_error
 from streamer.events.adapters.source import Fragment, Options, OutgoingEvent
 from streamer.events.adapters.timelines import (
-    CONTACT_STATE,
     AgentMoment,
     agent_contact_fragment,
     agent_fragment,
+    contact_state_event,
+    walk_states,
 )
 from streamer.events.counting_rules import HOUR
 
@@ -211,20 +211,14 @@ class _TaskWalk:
             self.segments[segment]["state"] = "ended"
 
     def states(self, at_ms: int) -> Iterator[OutgoingEvent]:
-        """Yield the state of each segment at a moment, also of those of which nothing was said then: fewer
-        events may have said something else of them."""
         for segment, told in self.segments.items():
-            queued_ms = told["queued_ms"]
-            data = {
-                "contact_id": self._facts.get("conversation", self._task),
-                "segment_id": segment,
-                "at": epoch_seconds(at_ms),
+            yield contact_state_event(
+                at_ms,
+                told["queued_ms"],
+                contact_id=self._facts.get("conversation", self._task),
+                segment_id=segment,
                 **{name: told.get(name) for name in ("state", "queue", "agent_id", "team")},
                 **{name: self._facts.get(name) for name in _COPIED_FIELDS},
-                "queued_at": None if queued_ms is None or queued_ms >= at_ms else epoch_seconds(queued_ms),
-            }
-            yield OutgoingEvent(
-                CONTACT_STATE, {name: value for name, value in data.items() if value is not None}
             )
 
 
@@ -232,10 +226,4 @@ _COPIED_FIELDS: Final = ("channel", "direction", "reason", "language", "priority
 
 
 def task_states(fragments: Sequence[Fragment], options: Options) -> Iterator[OutgoingEvent]:
-    walk = _TaskWalk(fragments[0].contact)
-    told = (fragment for fragment in fragments if fragment.kind in STATE_EVENTS)
-    ordered = sorted(told, key=lambda fragment: (fragment.at, _STEPS.index(fragment.kind)))
-    for at_ms, group in groupby(ordered, key=lambda fragment: fragment.at):
-        for fragment in group:
-            walk.take(fragment)
-        yield from walk.states(at_ms)
+    return walk_states(_TaskWalk(fragments[0].contact), fragments, _STEPS)

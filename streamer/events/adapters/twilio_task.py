@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from streamer.events.adapters.fields import known_values
 from streamer.events.adapters.source import Fragment, Options, OutgoingEvent
 
 TASK_EVENTS: Final = frozenset(
@@ -196,4 +197,4 @@ def _completed_event(
         **{name: all_facts.get(name) for name in _COPIED_FIELDS},
         **outcome_data,
     }
-    return OutgoingEvent("call-completed", {name: value for name, value in data.items() if value is not None})
+    return OutgoingEvent("call-completed", known_values(data))
