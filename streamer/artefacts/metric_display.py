@@ -1,5 +1,6 @@
 """Describe metrics for Grafana: title, description, unit, scale and thresholds."""
 
+from collections.abc import Mapping
 from typing import Final, NamedTuple
 
 from grafana_foundation_sdk.builders.dashboard import ThresholdsConfig
@@ -7,11 +8,19 @@ from grafana_foundation_sdk.models.dashboard import Threshold, ThresholdsMode
 
 from streamer.alerts.formatting import spell_out
 from streamer.metrics.catalogue import Metric
+from streamer.metrics.target_verdict import TargetVerdict
 from streamer.settings import Settings
 
 NEUTRAL_COLOR: Final = "blue"
 MET_COLOR: Final = "green"
 MISSED_COLOR: Final = "red"
+VERDICT_COLORS: Final[Mapping[TargetVerdict, str]] = {
+    "missed": MISSED_COLOR, "unclear": "orange", "met": MET_COLOR,
+}  # fmt: skip
+"""Colours of the verdicts, in the order in which they are shown."""
+VERDICT_WORDS: Final[Mapping[TargetVerdict, str]] = {
+    "missed": "Off target", "unclear": "Unclear", "met": "On target",
+}  # fmt: skip
 
 _UNITS: Final = {
     "ratio": ("percentunit", 1),

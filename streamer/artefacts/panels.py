@@ -1,6 +1,7 @@
 """Build the kinds of panels: number, bars, lines, states, table; all show "no data" alike."""
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, NamedTuple, TypeVar
 
 from grafana_foundation_sdk.builders import (
@@ -19,13 +20,15 @@ from grafana_foundation_sdk.models.dashboard import FieldColorModeId
 from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from streamer.artefacts import metric_display
-from streamer.artefacts.metric_display import FieldScale
+from streamer.artefacts.metric_display import VERDICT_COLORS, FieldScale
 from streamer.metrics.catalogue import Metric
 from streamer.settings import Settings
 
 DATASOURCE: Final = choices.DataSourceRef(type_val="prometheus", uid="${datasource}")
 NO_DATA: Final = "–"
 GREY: Final = "#8e8e8e"
+SAMPLE_REF: Final = "n"
+SAMPLE_SUFFIX: Final = " · n {}"
 
 Panel = stat.Panel | bargauge.Panel | timeseries.Panel | statetimeline.Panel | table.Panel
 P = TypeVar("P", stat.Panel, bargauge.Panel, timeseries.Panel, statetimeline.Panel, table.Panel)
@@ -95,12 +98,16 @@ def table_panel(queries: Iterable[PanelQuery], names: Mapping[str, str]) -> tabl
 
 
 def apply_metric(panel: P, metric: Metric, settings: Settings) -> P:
-    """Set title, description, unit and thresholds of a metric, from the catalogue and the targets."""
+    """Set title, description, unit and thresholds of a metric, from the catalogue and the targets. Panels
+    over time have a line at the target."""
     target = settings.target(metric.name)
     panel.title(metric_display.metric_title(metric)).description(
         metric_display.metric_description(metric, settings)
     )
-    apply_limit(panel, metric_display.target_thresholds(metric.better, target), target)
+    if isinstance(panel, timeseries.Panel):
+        apply_limit(panel, metric_display.target_thresholds(metric.better, target), target)
+    else:  # where there is a target, the verdict gives the colour
+        panel.thresholds(metric_display.target_thresholds(metric.better, None))
     return apply_defaults(panel, metric_display.metric_scale(metric, settings))
 
 
@@ -125,10 +132,29 @@ def apply_defaults(panel: P, scale: FieldScale) -> P:
 
 
 def apply_display_names(panel: P, names: Mapping[str, str]) -> P:
-    """Show display names instead of ids."""
+    """Show display names instead of ids; in bars the sample stands behind them."""
     for key, name in names.items():
-        panel.override_by_name(key, override_properties(displayName=name))
+        if isinstance(panel, bargauge.Panel):
+            shown = override_properties(displayName=name + SAMPLE_SUFFIX.format("${__field.labels.n}"))
+            panel.override_by_regexp(f"/^{re.escape(key)}( · |$)/", shown)
+        else:
+            panel.override_by_name(key, override_properties(displayName=name))
     return panel
+
+
+def color_verdicts(panel: P, refs: Collection[str]) -> P:
+    """Colour the series of the queries that are named after a verdict, and show the sample in grey."""
+    for verdict, color in VERDICT_COLORS.items():
+        if verdict in refs:
+            panel.override_by_query(verdict, override_properties(color=_fixed(color)))
+    if SAMPLE_REF in refs:
+        properties = override_properties(color=_fixed(GREY), unit="prefix:n ", decimals=0)
+        panel.override_by_query(SAMPLE_REF, properties)
+    return panel
+
+
+def _fixed(color: str) -> dict[str, str]:
+    return {"mode": "fixed", "fixedColor": color}
 
 
 def value_mappings(names: Mapping[str, str]) -> list[models.ValueMapping]:

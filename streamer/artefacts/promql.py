@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from streamer.metrics.catalogue import Metric
+from streamer.metrics.target_verdict import TARGET_CONDITIONS, TargetVerdict
 
 ALL_GROUPS: Final = {"by": "all"}
 
@@ -67,3 +68,40 @@ def supported_value(
     if not metric.measure.interval:
         return value
     return f"{value} and {series_selector(series_name(metric, 'support'), labels, matchers)} >= {min_support}"
+
+
+def verdict_value(
+    metric: Metric,
+    verdict: TargetVerdict,
+    target: float,
+    labels: Mapping[str, str],
+    min_support: int,
+    matchers: Mapping[str, str] | None = None,
+) -> str:
+    """Return an expression for the metric's supported value where this is the verdict on it.
+
+    >>> from streamer.metrics.catalogue import CATALOGUE
+    >>> verdict_value(CATALOGUE["contacts"], "missed", 40, ALL_GROUPS, 20)
+    'cx_contacts{by="all"} and cx_contacts{by="all"} < 40'
+    """
+    value = supported_value(metric, labels, min_support, matchers)
+    conditions = TARGET_CONDITIONS[metric.better]
+    holds = {
+        name: f"{_series_of_end(metric, end, labels, matchers)} {comparison} {target:g}"
+        for name, (end, comparison) in conditions.items()
+    }
+    if verdict in holds:
+        return f"{value} and {holds[verdict]}"
+    return " unless ".join([value, *holds.values()])
+
+
+def _series_of_end(
+    metric: Metric, end: str, labels: Mapping[str, str], matchers: Mapping[str, str] | None
+) -> str:
+    """Return an end of the interval, or the value of a metric without one."""
+    return series_selector(series_name(metric, end if metric.measure.interval else ""), labels, matchers)
+
+
+def with_sample(value: str, support: str, by: str) -> str:
+    """Return an expression for the value with its sample as the label `n`."""
+    return f'({value}) * on({by}) group_left(n) count_values by ({by}) ("n", max by ({by}) ({support}))'

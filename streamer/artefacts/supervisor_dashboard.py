@@ -14,8 +14,9 @@ from streamer.artefacts.dashboards import (
     DashboardPage,
     DashboardSection,
 )
-from streamer.artefacts.metric_display import FieldScale
+from streamer.artefacts.metric_display import VERDICT_COLORS, VERDICT_WORDS, FieldScale
 from streamer.artefacts.panels import Panel, PanelQuery, override_properties
+from streamer.artefacts.verdict_queries import VERDICT_CODES, verdict_code
 from streamer.metrics.catalogue import Metric
 from streamer.settings import Settings
 
@@ -115,39 +116,53 @@ def _groups_panel(metrics: list[Metric], settings: Settings) -> table.Panel:
         metric for metric in metrics if metric.unit == "count" or settings.target(metric.name) is not None
     ]
     panel = _metrics_table(table_metrics, {}, settings).title("Groups")
-    return panel.description("Metrics with a target, and counts; the panels below describe each.")
+    return panel.description(
+        "Metrics with a target, and counts; the panels below describe each. Behind each target it is said "
+        "whether the whole interval is on its good side (on target), on the other (off target) or neither."
+    )
 
 
 def _metrics_table(
     table_metrics: list[Metric], more_labels: dict[str, str], settings: Settings
 ) -> table.Panel:
-    """Return a table with a row for each chosen group and a column for each metric."""
-    queries = [
-        PanelQuery(
-            f"max by ($by) ({_group_value(metric, promql.stat_label(metric) | more_labels, settings)})",
-            ref=metric.name,
-        )
-        for metric in table_metrics
-    ]
-    panel = panels.table_panel(
-        queries, {f"Value #{metric.name}": metric_display.metric_title(metric) for metric in table_metrics}
-    )
-    panel.datasource(panels.DATASOURCE).no_value(panels.NO_DATA)
+    """Return a table with a row for each chosen group and a column for each metric; one with a target is
+    followed by a column with the verdict."""
+    queries, names = [], {}
+    for metric in table_metrics:
+        labels, title = promql.stat_label(metric) | more_labels, metric_display.metric_title(metric)
+        value = promql.supported_value(metric, GROUP_LABELS | labels, settings.min_sample, CHOSEN_GROUPS)
+        queries.append(_column_query(metric.name, value))
+        names[f"Value #{metric.name}"] = title
+        if settings.target(metric.name) is not None:
+            code = verdict_code(metric, GROUP_LABELS | labels, settings)
+            queries.append(_column_query(_verdict_ref(metric), code))
+            names[f"Value #{_verdict_ref(metric)}"] = _verdict_title(title)
+    panel = panels.table_panel(queries, names).datasource(panels.DATASOURCE).no_value(panels.NO_DATA)
     panel.mappings(panels.value_mappings(exported_metrics.display_names(settings)))
     for metric in table_metrics:
-        panel.override_by_name(metric_display.metric_title(metric), _column_properties(metric, settings))
-    return panel
+        scale, title = metric_display.metric_scale(metric, settings), metric_display.metric_title(metric)
+        panel.override_by_name(title, override_properties(unit=scale.unit, decimals=scale.decimals))
+    return panel.override_by_regexp(f"/{_verdict_title('')}$/", _verdict_properties())
 
 
-def _group_value(metric: Metric, labels: dict[str, str], settings: Settings) -> str:
-    return promql.supported_value(metric, GROUP_LABELS | labels, settings.min_sample, CHOSEN_GROUPS)
+def _column_query(ref: str, expr: str) -> PanelQuery:
+    return PanelQuery(f"max by ($by) ({expr})", ref=ref)
 
 
-def _column_properties(metric: Metric, settings: Settings) -> panels.Properties:
-    scale, target = metric_display.metric_scale(metric, settings), settings.target(metric.name)
-    result = override_properties(unit=scale.unit, decimals=scale.decimals)
-    if target is None:
-        return result
-    coloured = {"type": "color-text"}
-    steps = metric_display.target_thresholds(metric.better, target).build()
-    return result + override_properties(thresholds=steps, custom__cellOptions=coloured)
+def _verdict_ref(metric: Metric) -> str:
+    return f"{metric.name}_verdict"
+
+
+def _verdict_title(metric_title: str) -> str:
+    return f"{metric_title}: target"
+
+
+def _verdict_properties() -> panels.Properties:
+    """Return the properties of a column of verdicts: their words in their colours."""
+    words = {
+        float(code): (VERDICT_WORDS[verdict], VERDICT_COLORS[verdict])
+        for verdict, code in VERDICT_CODES.items()
+    }
+    return override_properties(
+        mappings=panels.word_mappings(words), custom__cellOptions={"type": "color-text"}
+    )

@@ -1,5 +1,6 @@
 """Build the wall dashboard: the views' tiles as numbers, over time, and by group."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from grafana_foundation_sdk.builders import bargauge, stat, timeseries
@@ -13,7 +14,9 @@ from streamer.artefacts.dashboards import (
     DashboardPage,
     DashboardSection,
 )
-from streamer.artefacts.panels import PanelQuery, override_properties
+from streamer.artefacts.metric_display import VERDICT_COLORS
+from streamer.artefacts.panels import PanelQuery
+from streamer.artefacts.verdict_queries import values_by_verdict
 from streamer.metrics.catalogue import CATALOGUE, Metric
 from streamer.settings import Settings, ViewSettings
 
@@ -33,7 +36,8 @@ def wall_page(settings: Settings) -> DashboardPage:
     return DashboardPage(
         "wall",
         "Wall",
-        "The tiles of the wallboard's views, of the whole center and by group.",
+        "The tiles of the wallboard's views, of the whole center and by group. Green: the whole 95 % "
+        "interval is on the good side of the target; red: on the other; orange: the target lies within.",
         [
             dashboards.window_variable(settings),
             dashboards.by_variable(settings),
@@ -80,14 +84,32 @@ def _number_panel(metric: Metric, queue: str | None, settings: Settings) -> stat
     labels = {"window": "$window", "by": "queue", "queue": queue} if queue else CENTER_LABELS
     if metric.windows.now:
         labels = labels | dashboards.NOW_LABELS
-    expr = promql.supported_value(metric, labels | promql.stat_label(metric), settings.min_sample)
-    panel = panels.apply_metric(panels.number_panel([PanelQuery(expr, queue or "")]), metric, settings)
-    panel.thresholds(metric_display.target_thresholds(metric.better, settings.target(metric.name, queue)))
+    labels = labels | promql.stat_label(metric)
+    queries = _verdict_queries(metric, labels, settings.target(metric.name, queue), settings, queue or "")
+    if metric.measure.interval:
+        support = promql.series_selector(promql.series_name(metric, "support"), labels)
+        queries.append(PanelQuery(support, panels.SAMPLE_REF, panels.SAMPLE_REF))
+    panel = panels.apply_metric(panels.number_panel(queries), metric, settings)
+    panels.color_verdicts(panel, [query.ref for query in queries])
     if not queue:
         return panel
     return panel.title(
         f"{settings.names.get('queue', {}).get(queue, queue)}: {metric_display.metric_title(metric)}"
     )
+
+
+def _verdict_queries(
+    metric: Metric, labels: Mapping[str, str], target: float | None, settings: Settings, legend: str
+) -> list[PanelQuery]:
+    """Return a query for each verdict, of which at most one has a value; without a target a single one."""
+    if target is None:
+        return [PanelQuery(promql.supported_value(metric, labels, settings.min_sample), legend)]
+    return [
+        PanelQuery(
+            promql.verdict_value(metric, verdict, target, labels, settings.min_sample), legend, verdict
+        )
+        for verdict in VERDICT_COLORS
+    ]
 
 
 def _trend_panel(metric: Metric, settings: Settings) -> timeseries.Panel:
@@ -111,12 +133,18 @@ def _trend_panel(metric: Metric, settings: Settings) -> timeseries.Panel:
 
 
 def _bar_panel(metric: Metric, settings: Settings) -> bargauge.Panel:
-    labels = GROUP_LABELS | promql.stat_label(metric)
-    expr = promql.supported_value(metric, labels, settings.min_sample, CHOSEN_GROUPS)
-    panel = panels.apply_metric(panels.bar_panel([PanelQuery(expr, LEGEND)]), metric, settings)
-    for queue, target in exported_metrics.queue_targets(metric, settings).items():
-        panel.override_by_name(
-            queue,
-            override_properties(thresholds=metric_display.target_thresholds(metric.better, target).build()),
-        )
+    queries = _group_queries(metric, settings)
+    panel = panels.apply_metric(panels.bar_panel(queries), metric, settings)
+    panels.color_verdicts(panel, [query.ref for query in queries])
     return panels.apply_display_names(panel, exported_metrics.display_names(settings))
+
+
+def _group_queries(metric: Metric, settings: Settings) -> list[PanelQuery]:
+    """Return the queries of the bars, those of each verdict together, each group with its sample."""
+    labels, is_sampled = GROUP_LABELS | promql.stat_label(metric), metric.measure.interval
+    support = promql.series_selector(promql.series_name(metric, "support"), labels, CHOSEN_GROUPS)
+    legend = LEGEND + panels.SAMPLE_SUFFIX.format("{{n}}") if is_sampled else LEGEND
+    return [
+        PanelQuery(promql.with_sample(expr, support, "$by") if is_sampled else expr, legend, ref)
+        for ref, expr in values_by_verdict(metric, labels, settings).items()
+    ]

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from streamer.metrics.catalogue import CATALOGUE
+from streamer.metrics.target_verdict import TARGET_CONDITIONS
 
 STATIC: Final = Path(__file__).parent / "static"
 
@@ -35,10 +36,12 @@ class StaticFile(NamedTuple):
 
 
 def load_files() -> dict[str, StaticFile]:
-    """Read every file below STATIC, by its path there; `samples.js` is made from the catalogue."""
+    """Read every file below STATIC, by its path there; `samples.js` is made from the catalogue,
+    `target_conditions.js` from the definition of the verdict."""
     paths = (path for path in sorted(STATIC.rglob("*")) if path.is_file() and path.suffix in MEDIA_TYPES)
     files = {path.relative_to(STATIC).as_posix(): path.read_bytes() for path in paths}
-    files["samples.js"] = _sample_nouns()
+    files["samples.js"] = _module(_sample_nouns())
+    files["target_conditions.js"] = _module(TARGET_CONDITIONS)
     return {path: _static_file(path, body) for path, body in files.items()}
 
 
@@ -46,12 +49,15 @@ def _static_file(path: str, body: bytes) -> StaticFile:
     return StaticFile(body, MEDIA_TYPES[Path(path).suffix], f'"{sha256(body).hexdigest()[:32]}"')
 
 
-def _sample_nouns() -> bytes:
-    """Return a module with the noun for the sample of each metric; null for a count, which is its own."""
-    nouns = {
+def _module(data: object) -> bytes:
+    return b"export default " + msgspec.json.encode(data)
+
+
+def _sample_nouns() -> dict[str, str | None]:
+    """Return the noun for the sample of each metric; None for a count, which is its own."""
+    return {
         name: metric.sample_noun if metric.has_observations else None for name, metric in CATALOGUE.items()
     }
-    return b"export default " + msgspec.json.encode(nouns)
 
 
 def files_version(files_by_path: Mapping[str, StaticFile]) -> str:

@@ -12,6 +12,8 @@ import msgspec
 
 from streamer.alerts.verdict import AlertSymptom
 from streamer.metrics.catalogue import CATALOGUE
+from streamer.metrics.intervals import Interval
+from streamer.metrics.target_verdict import judge_target
 from streamer.readings.query import Reading
 from streamer.settings import Severity
 
@@ -150,17 +152,9 @@ def _state(reading: Reading, target: float | None) -> TileState:
         return "no_data"
     if target is None:
         return "no_target"
-    lower, upper = _interval_or_value(reading, reading.value)
-    if reading.better == "lower":
-        lower, upper, target = -upper, -lower, -target
-    return "met" if lower >= target else "missed" if upper < target else "unclear"
-
-
-def _interval_or_value(reading: Reading, value: float) -> tuple[float, float]:
-    """Return the interval, or (value, value) for a figure without one."""
-    return (value if reading.lower is None else reading.lower), (
-        value if reading.upper is None else reading.upper
-    )
+    value = reading.value
+    lower, upper = (value if end is None else end for end in (reading.lower, reading.upper))
+    return judge_target(reading.better, Interval(lower, upper), target)
 
 
 def _comparable_last_week(reading: Reading | None, least_support: int) -> LastWeekValue | None:

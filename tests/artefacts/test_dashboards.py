@@ -128,10 +128,20 @@ def test_a_view_with_queues_has_a_number_for_each_by_name(set_to: Any) -> None:
     rows = [encoded["title"] for encoded in board("wall", settings)["panels"] if encoded["type"] == "row"]
     assert rows[:3] == ["Now", "Default", "Floor"]
     encoded = panel("wall", "Billing: NPS score", settings)
-    assert encoded["targets"][0]["expr"] == (
-        'cx_nps_score{window="$window",by="queue",queue="q1"} and '
-        'cx_nps_score_support{window="$window",by="queue",queue="q1"} >= 20'
-    )
+    labels = '{window="$window",by="queue",queue="q1"}'
+    supported = f"cx_nps_score{labels} and cx_nps_score_support{labels} >= 20"
+    met, missed = f"cx_nps_score_lower{labels} >= 30", f"cx_nps_score_upper{labels} < 30"
+    assert {target["refId"]: target["expr"] for target in encoded["targets"]} == {
+        "missed": f"{supported} and {missed}",
+        "unclear": f"{supported} unless {met} unless {missed}",
+        "met": f"{supported} and {met}",
+        "n": f"cx_nps_score_support{labels}",
+    }
+    colors = {
+        override["matcher"]["options"]: override["properties"][0]["value"]["fixedColor"]
+        for override in encoded["fieldConfig"]["overrides"]
+    }
+    assert colors == {"missed": "red", "unclear": "orange", "met": "green", "n": "#8e8e8e"}
     assert panel("wall", "q2: NPS score", settings)
 
 
@@ -195,15 +205,18 @@ def test_a_target_that_is_set_is_everywhere(set_to: Any) -> None:
         for encoded in panels(name, settings)
         if encoded["title"] == "NPS score"
     ]
-    assert [steps(encoded) for encoded in nps_panels] == [[(None, "red"), (41.5, "green")]] * 4
     assert all("Target: 41.5." in encoded["description"] for encoded in nps_panels)
+    trends = [encoded for encoded in nps_panels if encoded["type"] == "timeseries"]
+    assert [steps(encoded) for encoded in trends] == [[(None, "red"), (41.5, "green")]] * 2
     (bars,) = (encoded for encoded in nps_panels if encoded["type"] == "bargauge")
-    (override,) = bars["fieldConfig"]["overrides"]
-    assert override["matcher"] == {"id": "byName", "options": "billing"}
-    assert override["properties"][0]["value"]["steps"] == [
-        {"color": "red", "value": None},
-        {"color": "green", "value": 55},
-    ]
+    (met,) = (target["expr"] for target in bars["targets"] if target["refId"] == "met")
+    assert 'cx_nps_score_lower{window="$window",by="$by",queue=~"$queue|",queue!~"billing",' in met
+    assert 'cx_nps_score_lower{window="$window",by="$by",queue=~"$queue|",queue="billing",' in met
+    assert re.findall(r">= (\d+\.?\d*)\)", met) == ["41.5", "55"]
+    assert met.endswith(
+        'count_values by ($by) ("n", max by ($by) (cx_nps_score_support'
+        '{window="$window",by="$by",queue=~"$queue|",team=~"$team|",channel=~"$channel|"}))'
+    )
 
 
 def test_a_metric_without_a_target_has_no_line(set_to: Any) -> None:

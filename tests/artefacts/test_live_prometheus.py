@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from streamer.artefacts import generated_files
+from streamer.artefacts.metric_display import VERDICT_COLORS
 from streamer.events.counting_rules import UNKNOWN
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.settings import Settings
@@ -90,9 +91,14 @@ def prometheus_files(derived: dict[str, str]) -> dict[str, str]:
 
 
 def panel_expressions(derived: dict[str, str], **chosen: str) -> list[Expression]:
+    """Return the expressions of the panels; those by verdict as one, since a group has a single verdict."""
     boards = {Path(name).stem: text for name, text in derived.items() if name.startswith("dashboards/")}
     assert boards.keys() == {"wall", "supervisor", "pipeline"}
-    return [expression for name, text in boards.items() for expression in expressions(name, text, chosen)]
+    found: dict[str, list[str]] = {}
+    for expression in (one for name, text in boards.items() for one in expressions(name, text, chosen)):
+        panel = re.sub(f" ({'|'.join(VERDICT_COLORS)})$", " by verdict", expression.panel)
+        found.setdefault(panel, []).append(f"({expression.expr})")
+    return [Expression(panel, " or ".join(exprs)) for panel, exprs in found.items()]
 
 
 def without_data(prometheus: PrometheusServer, center: DemoCenter, queried: list[Expression]) -> set[str]:

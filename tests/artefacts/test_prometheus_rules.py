@@ -8,8 +8,12 @@ from typing import Any
 import pytest
 import yaml
 
-from streamer.artefacts import generated_files
+from streamer.artefacts import generated_files, promql
+from streamer.artefacts.metric_display import VERDICT_COLORS
 from streamer.artefacts.prometheus_rules import AlertingRule, RuleGroup, RuleTest, rule_file, rule_test_file
+from streamer.metrics.catalogue import CATALOGUE
+from streamer.metrics.intervals import Interval
+from streamer.metrics.target_verdict import judge_target
 from streamer.settings import Settings, load_settings
 
 ROOT = Path(__file__).parents[2]
@@ -195,3 +199,43 @@ def test_a_passed_on_alert_names_its_rule_its_group_and_the_page_that_says_why(
         generated_files.encode_yaml({"rule_files": ["alerts.yml"], "tests": [trial]})
     )
     require_success(folder, "promtool", "test", "rules", "trial.yml")
+
+
+# The verdict in PromQL.
+
+INTERVALS = [(10, 29.9), (10, 30), (29.9, 40), (30, 40), (30.1, 40)]
+"""Intervals on both sides of a target of 30, and up to it from either side."""
+
+
+@pytest.mark.prometheus
+def test_grafana_judges_a_figure_as_the_wall_does(tmp_path: Path) -> None:
+    tests = []
+    for metric in (CATALOGUE["nps_score"], CATALOGUE["wait_time_seconds"]):
+        series = {}
+        for number, ends in enumerate(INTERVALS):
+            values = dict(zip(("lower", "upper"), ends, strict=True)) | {"": sum(ends) / 2, "support": 20}
+            names = {promql.series_name(metric, field): value for field, value in values.items()}
+            series |= {f'{name}{{queue="q{number}"}}': str(value) for name, value in names.items()}
+        expected = {
+            f"q{number}": judge_target(metric.better, Interval(*ends), 30)
+            for number, ends in enumerate(INTERVALS)
+        }
+        assert {*expected.values()} == {*VERDICT_COLORS}
+        exprs = {verdict: promql.verdict_value(metric, verdict, 30, {}, 20) for verdict in VERDICT_COLORS}
+        samples = {
+            f"0 * ({expr})": [
+                {"labels": f'{{queue="{queue}"}}', "value": 0}
+                for queue, judged in expected.items()
+                if judged == verdict
+            ]
+            for verdict, expr in exprs.items()
+        }
+        tests.append({
+            "input_series": [{"series": name, "values": value} for name, value in series.items()],
+            "promql_expr_test": [
+                {"expr": expr, "eval_time": "0m", "exp_samples": exp_samples}
+                for expr, exp_samples in samples.items()
+            ],
+        })  # fmt: skip
+    (tmp_path / "trial.yml").write_text(generated_files.encode_yaml({"rule_files": [], "tests": tests}))
+    require_success(tmp_path, "promtool", "test", "rules", "trial.yml")

@@ -185,6 +185,6 @@ def test_they_are_in_the_package(tmp_path: Path) -> None:
 
     (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
     held = set(zipfile.ZipFile(wheel).namelist())
-    files = pages.load_files().keys() - {"samples.js"}
+    files = pages.load_files().keys() - {"samples.js", "target_conditions.js"}
     assert {f"streamer/web/static/{path}" for path in files} <= held
     assert "streamer/web/static/vendor/vendored.json" in held

@@ -37,6 +37,7 @@ from streamer.metrics.catalogue import Metric, WindowLimits
 from streamer.metrics.formulas import ObservationClasses, WindowCounts
 from streamer.metrics.intervals import Interval
 from streamer.metrics.samples import MetricSample
+from streamer.metrics.target_verdict import judge_target
 from streamer.panes.windows import TODAY
 from streamer.readings.window_table import NO_ROW_COUNTS
 from streamer.settings import Settings, SettingsError
@@ -241,11 +242,10 @@ def _evaluate_target(
     )  # fmt: skip
     if sample.size < rule.least_support:
         return _threshold_verdict(rule, subject, "few", figures)
-    if rule.metric.better == "lower":
-        lower, value, target = -upper, -value, -target
-        upper = -figures.lower if figures.lower is not None else value
+    verdict = judge_target(rule.metric.better, Interval(min(lower, value), max(upper, value)), target)
+    is_reached = judge_target(rule.metric.better, Interval(value, value), target) == "met"
     return _threshold_verdict(
-        rule, subject, "fires" if upper < target else "holds" if value >= target else "unclear", figures
+        rule, subject, "fires" if verdict == "missed" else "holds" if is_reached else "unclear", figures
     )
 
 

@@ -1,16 +1,18 @@
 // Here is what may be said of a figure: whether it meets its target, and whether two of them differ.
 // The interval decides, never the figure alone; where the sample is too small, nothing is said.
+import conditions from "../target_conditions.js";
 
 /** "no_data", "few", "no_target", "met", "missed", or "unclear": the target lies within the interval. */
 export function state(figure, metric, target) {
   if (figure.value === null) return "no_data";
   if (few(figure, metric)) return "few";
   if (target === null || target === undefined) return "no_target";
-  const [worst, best] = ends(figure, metric.better);
-  const sign = metric.better === "higher" ? 1 : -1;
-  if (sign * worst >= sign * target) return "met";
-  return sign * best < sign * target ? "missed" : "unclear";
+  const [lower, upper] = told(figure) ? [figure.lower, figure.upper] : [figure.value, figure.value];
+  const holds = ([end, comparison]) => COMPARE[comparison]({ lower, upper }[end], target);
+  return Object.entries(conditions[metric.better]).find(([, condition]) => holds(condition))?.[0] ?? "unclear";
 }
+
+const COMPARE = { ">=": (one, other) => one >= other, "<=": (one, other) => one <= other, ">": (one, other) => one > other, "<": (one, other) => one < other };
 
 export function few(figure, metric) {
   return figure.value !== null && Boolean(metric.least_support) && figure.support < metric.least_support;
@@ -42,9 +44,4 @@ export function parts(by, key) {
 
 function told(figure) {
   return figure.lower !== null && figure.upper !== null;
-}
-
-function ends(figure, better) {
-  const [lower, upper] = told(figure) ? [figure.lower, figure.upper] : [figure.value, figure.value];
-  return better === "higher" ? [lower, upper] : [upper, lower];
 }
