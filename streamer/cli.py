@@ -156,8 +156,16 @@ def replay(files: tuple[str, ...], map_help: bool, guess: bool, **options: Any) 
 @click.option("--stat", help='Such as p90; "*" is all. Default: the metric\'s own.')
 @click.option("--at", help="The window's end: RFC 3339 or epoch seconds. Default: now.")
 @click.option("--json", "as_json", is_flag=True, help="Print a list of readings.")
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table")
 def query(
-    metric: str, window: str | None, by: str, key: str | None, stat: str | None, at: str | None, as_json: bool
+    metric: str,
+    window: str | None,
+    by: str,
+    key: str | None,
+    stat: str | None,
+    at: str | None,
+    as_json: bool,
+    form: str,
 ) -> None:
     """Print readings of METRIC as a table."""
     from streamer.readings.query import MetricQuery, default_windows
@@ -170,7 +178,7 @@ def query(
             now=wall_clock_ms(), metrics=(metric,), windows=windows, by=by, key=key, stat=stat, at=end_ms
         )
         readings = await _query_readings(settings, reading_query)
-        _print_json(readings) if as_json else _print_table(readings, settings)
+        _print_readings(readings, "json" if as_json else form, settings)
 
     _run(ask)
 
@@ -525,10 +533,18 @@ async def _query_readings(settings: "Settings", reading_query: "MetricQuery") ->
         await store.close()
 
 
-def _print_json(readings: "list[Reading]") -> None:
+def _print_readings(readings: "list[Reading]", form: str, settings: "Settings") -> None:
     import msgspec
 
-    click.echo(msgspec.json.encode(readings))
+    from streamer.readings.csv_table import csv_file
+    from streamer.readings.query import Reading
+
+    if form == "table":
+        _print_table(readings, settings)
+    elif form == "csv":
+        click.echo(csv_file(Reading, readings), nl=False)
+    else:
+        click.echo(msgspec.json.encode(readings))
 
 
 def _print_table(readings: "list[Reading]", settings: "Settings") -> None:

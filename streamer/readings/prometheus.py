@@ -199,7 +199,7 @@ def _suppress_surveys(
     hidden_groups = suppression.hidden_groups(with_pauses(surveys, pause), pause)
     counted_groups = suppression.counted_groups(with_pauses(surveys, pause))
     return {
-        name: suppression.blank_hidden(with_pauses(readings, pause), hidden_groups, counted_groups)
+        name: [*suppression.blank_hidden(with_pauses(readings, pause), hidden_groups, counted_groups)]
         if name in suppression.ANSWER_METRIC_OF
         else readings
         for name, readings in readings_by_metric.items()

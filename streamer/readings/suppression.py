@@ -15,7 +15,7 @@ person knows who is one of the few.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -79,19 +79,17 @@ def suppress_readings(readings: Sequence[Reading]) -> list[Reading]:
     >>> [reading.support for reading in readings]
     [0, 0, 9]
     """
-    return blank_hidden(readings, hidden_groups(readings), counted_groups(readings))
+    return [*blank_hidden(readings, hidden_groups(readings), counted_groups(readings))]
 
 
 def blank_hidden(
     readings: Iterable[Reading], hidden_groups: frozenset[AnswerGroup], counted_groups: frozenset[AnswerGroup]
-) -> list[Reading]:
+) -> Iterator[Reading]:
     """Blank the readings of `hidden_groups`, and survey figures of groups not in `counted_groups`."""
-    return [
-        blank_reading(reading)
-        if (group := answer_group(reading)) and (group in hidden_groups or group not in counted_groups)
-        else reading
-        for reading in readings
-    ]
+    for reading in readings:
+        group = answer_group(reading)
+        is_hidden = group is not None and (group in hidden_groups or group not in counted_groups)
+        yield blank_reading(reading) if is_hidden else reading
 
 
 def answer_group(reading: Reading) -> AnswerGroup | None:

@@ -17,6 +17,7 @@ from streamer.delivery.alert_state import NOTIFIED_PHASES, Acknowledgement, Aler
 from streamer.readings.query import QueryError
 from streamer.readings.query_times import parse_query_time_ms
 from streamer.readings.reader import MetricsReader
+from streamer.readings.table_columns import TableColumns
 from streamer.runtime.clock import Clock
 from streamer.web.alert_actions import AcknowledgeAction, author_name, parse_action, run_alert_action
 from streamer.web.alert_view import (
@@ -30,18 +31,23 @@ from streamer.web.alert_view import (
     worst_first,
 )
 from streamer.web.api import (
+    LIST_PARAMETERS,
     check_parameters,
     json_response,
     list_parameter,
+    list_response,
     require_data_scope,
     single_parameter,
 )
 from streamer.web.audit_log import AuditLog
+from streamer.web.heavy_questions import HeavyQuestions
 from streamer.web.paging import PAGE_PARAMETERS, list_page
 from streamer.web.permissions import DataScope
 from streamer.web.pipeline_health import PipelineHealth
+from streamer.web.table_responses import ApiTable
 
 PATH: Final = "/api/v1/alerts"
+_ALERT_COLUMNS: Final = TableColumns.of(AlertView)
 MAX_ALERTS: Final = 1_000
 """Most alerts of a page."""
 MAX_EXPLANATIONS: Final = 200
@@ -60,9 +66,10 @@ class AlertRoutes:
         names: NamesByDimension,
         clock: Clock,
         audit: AuditLog,
+        questions: HeavyQuestions,
     ) -> None:
         self._reader, self._pipeline_health, self._coordinator = reader, pipeline_health, coordinator
-        self._names, self._clock, self._audit = names, clock, audit
+        self._names, self._clock, self._audit, self._questions = names, clock, audit, questions
 
     def routes(self) -> list[Route]:
         return [
@@ -73,12 +80,13 @@ class AlertRoutes:
 
     async def _list_alerts(self, request: Request) -> Response:
         """Answer with all visible alerts, worst first. Pipeline problems come even before the first read."""
-        check_parameters(request, ("phase", *PAGE_PARAMETERS))
+        check_parameters(request, ("phase", *LIST_PARAMETERS))
         phases, now_ms = _requested_phases(request), self._clock()
         data_scope = DataScope(request.scope["person"], self._reader, now_ms)
         visible_views = self._visible_views(data_scope, phases, now_ms)
         page = list_page(request, visible_views, lambda view: (*worst_first(view), view.id), MAX_ALERTS)
-        return json_response(page.items, page.headers)
+        table = ApiTable(_ALERT_COLUMNS, page.items)
+        return await list_response(request, table, self._questions, page.headers)
 
     def _visible_views(
         self, data_scope: DataScope, phases: Collection[Phase], now_ms: int

@@ -3,8 +3,10 @@
 It also parses the request parameters that other routes share."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
+from unicodedata import category, normalize
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -12,22 +14,30 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from streamer.alerts.formatting import group_name
 from streamer.events.models import DIMENSIONS
 from streamer.metrics.catalogue import CATALOGUE, Metric
 from streamer.panes.pane_keys import ALL
 from streamer.panes.windows import READABLE_WINDOWS, is_read_over
 from streamer.readings.pauses import Pause, no_pause
-from streamer.readings.query import MetricQuery, QueryError, default_windows
+from streamer.readings.query import MetricQuery, QueryError, Reading, default_windows
 from streamer.readings.query_times import parse_query_time_ms
 from streamer.readings.reader import MetricsReader
-from streamer.readings.reading_columns import group_into_columns
+from streamer.readings.reading_columns import group_into_columns, wide_table
+from streamer.readings.table_columns import TableColumns
 from streamer.runtime.clock import Clock
 from streamer.settings import Settings
+from streamer.web.alert_view import NamesByDimension
 from streamer.web.heavy_questions import HeavyQuestions
 from streamer.web.paging import PAGE_PARAMETERS, list_page
 from streamer.web.permissions import DataScope
+from streamer.web.table_responses import ApiTable, table_response
 
 _encode_json = msgspec.json.Encoder().encode
+FORMATS: Final = ("json", "csv", "xlsx")
+"""Formats of a list: the answer itself, or files to keep."""
+LIST_PARAMETERS: Final = (*PAGE_PARAMETERS, "format")
+"""Parameters of every list that has pages."""
 _READINGS_PARAMETERS: Final = (
     "window",
     "by",
@@ -37,7 +47,8 @@ _READINGS_PARAMETERS: Final = (
     "at",
     "week_before",
     "form",
-    *PAGE_PARAMETERS,
+    "match",
+    *LIST_PARAMETERS,
 )
 MAX_GROUPS: Final = 10_000
 """Most groups of a page of readings."""
@@ -45,7 +56,9 @@ MAX_NAMES: Final = 10_000
 """Most names of a page."""
 NO_HEADERS: Final[Mapping[str, str]] = {}
 _FORMS: Final = ("list", "columns")
-_HISTORY_PARAMETERS: Final = ("metric", "window", "by", "key", "stat", "from", "to", "step")
+_HISTORY_PARAMETERS: Final = ("metric", "window", "by", "key", "stat", "from", "to", "step", "format")
+_READING_COLUMNS: Final = TableColumns.of(Reading)
+_NAME_COLUMNS: Final = TableColumns.named(("by", "key", "name"))
 
 
 def reading_routes(
@@ -55,21 +68,27 @@ def reading_routes(
         check_parameters(request, _READINGS_PARAMETERS)
         query, form = parse_query(request, clock()), choice_parameter(request, "form", _FORMS)
         data_scope = require_data_scope(request, reader, clock(), questions.pause(request))
-        return await questions.run(lambda: _readings_response(request, data_scope, query, form))
+        query, headers = await questions.run(
+            lambda: _chosen_groups(request, data_scope, query, settings.names)
+        )
+        if parse_format(request) == "json":
+            return await questions.run(lambda: _readings_response(data_scope, query, form, headers))
+        table = await questions.run(lambda: _readings_table(data_scope, query, form, settings.names))
+        return await list_response(request, table, questions, headers)
 
     async def history(request: Request) -> Response:
         query, first_ms, last_ms, step_ms = _parse_history_query(request, clock())
         data_scope = require_data_scope(request, reader, clock())
-        return json_response(
-            await questions.run(lambda: data_scope.history(query, first_ms, last_ms, step_ms))
-        )
+        points = await questions.run(lambda: data_scope.history(query, first_ms, last_ms, step_ms))
+        return await list_response(request, ApiTable(_READING_COLUMNS, points), questions)
 
     async def catalog(request: Request) -> Response:
-        check_parameters(request, ())
-        return json_response([_describe_metric(metric, reader, settings) for metric in CATALOGUE.values()])
+        check_parameters(request, ("format",))
+        metrics = [_describe_metric(metric, reader, settings) for metric in CATALOGUE.values()]
+        return await list_response(request, ApiTable(TableColumns.named(metrics[0]), metrics), questions)
 
     async def names(request: Request) -> Response:
-        check_parameters(request, PAGE_PARAMETERS)
+        check_parameters(request, LIST_PARAMETERS)
         data_scope = DataScope(request.scope["person"], reader, clock())
         names = [
             {"by": by, "key": key, "name": name}
@@ -77,7 +96,8 @@ def reading_routes(
             if data_scope.may_see(by, key)
         ]  # fmt: skip
         page = list_page(request, enumerate(names), lambda pair: (pair[0],), MAX_NAMES)
-        return json_response([name for _, name in page.items], page.headers)
+        table = ApiTable(_NAME_COLUMNS, [name for _, name in page.items])
+        return await list_response(request, table, questions, page.headers)
 
     return [
         Route("/api/v1/readings", readings),
@@ -87,21 +107,49 @@ def reading_routes(
     ]
 
 
-def _readings_response(request: Request, data_scope: DataScope, query: MetricQuery, form: str) -> Response:
-    query, headers = _page_of_groups(request, data_scope, query)
+def _readings_response(
+    data_scope: DataScope, query: MetricQuery, form: str, headers: Mapping[str, str]
+) -> Response:
     readings = data_scope.readings(query)
     return json_response(list(group_into_columns(readings)) if form == "columns" else readings, headers)
 
 
-def _page_of_groups(
-    request: Request, data_scope: DataScope, query: MetricQuery
+def _readings_table(
+    data_scope: DataScope, query: MetricQuery, form: str, names: NamesByDimension
+) -> ApiTable:
+    if form == "columns":
+        columns = [*group_into_columns(data_scope.readings(query))]
+        return ApiTable(*wide_table(columns, partial(group_name, names)))
+    return ApiTable(_READING_COLUMNS, data_scope.iter_readings(query))
+
+
+def _chosen_groups(
+    request: Request, data_scope: DataScope, query: MetricQuery, names: NamesByDimension
 ) -> tuple[MetricQuery, Mapping[str, str]]:
-    """Restrict a query to one page of groups if the request asks for pages; return it with the headers that
-    lead to the next page."""
-    if not request.query_params.keys() & {*PAGE_PARAMETERS}:
+    """Restrict a query to the groups that `match`, and to one page of them if the request asks for pages;
+    return it with the headers that lead to the next page."""
+    text, is_paged = single_parameter(request, "match"), request.query_params.keys() & {*PAGE_PARAMETERS}
+    if text is None and not is_paged:
         return query, {}
-    page = list_page(request, data_scope.group_keys(query.by), lambda key: (key,), MAX_GROUPS)
+    keys = data_scope.group_keys(query.by)
+    if text is not None:
+        wanted = plain_text(text)
+        keys = [key for key in keys if wanted in plain_text(f"{group_name(names, query.by, key)} {key}")]
+    page = list_page(request, keys, lambda key: (key,), MAX_GROUPS)
     return msgspec.structs.replace(query, keys=frozenset(page.items)), page.headers
+
+
+def plain_text(text: str) -> str:
+    """Return a text without accents and capitals, as one searches it.
+
+    >>> plain_text("Facturación ")
+    'facturacion'
+    """
+    return (
+        "".join(character for character in normalize("NFD", text) if not category(character).startswith("M"))
+        .lower()
+        .strip()
+    )
 
 
 # Parsing requests and building answers.
@@ -129,10 +177,27 @@ def json_response(items: Sequence[Any], headers: Mapping[str, str] = NO_HEADERS)
     return Response(_encode_json(items), media_type="application/json", headers=response_headers)
 
 
+async def list_response(
+    request: Request, table: ApiTable, questions: HeavyQuestions, headers: Mapping[str, str] = NO_HEADERS
+) -> Response:
+    """Answer with a list as JSON, or as the file that `format` asks for. Raise QueryError."""
+    file_format = parse_format(request)
+    if file_format == "json":
+        return json_response([*table.items], headers)
+    response = await table_response(request, table, file_format, questions)
+    response.headers.update(headers)
+    return response
+
+
+def parse_format(request: Request) -> str:
+    return choice_parameter(request, "format", FORMATS)
+
+
 def parse_query(request: Request, now_ms: int) -> MetricQuery:
     """Parse the query parameters of a reading. Raise QueryError.
 
     A route calls `check_parameters` before, with the names that it supports."""
+    parse_format(request)
     at_text, metrics = single_parameter(request, "at"), list_parameter(request, "metric")
     return MetricQuery(
         now=now_ms,

@@ -1,31 +1,44 @@
 """Routes that drill down into a number: `/api/v1/contacts` and `/api/v1/distribution`."""
 
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from streamer.readings.drill_down import Order
+from streamer.events.models import QUESTIONS
+from streamer.readings.drill_down import ContactDetails, Order
 from streamer.readings.query import QueryError
 from streamer.readings.reader import MetricsReader
+from streamer.readings.score_distribution import ScoreCount, ScoreDistribution
+from streamer.readings.table_columns import TableColumns
 from streamer.runtime.clock import Clock
 from streamer.web.api import (
+    LIST_PARAMETERS,
     check_parameters,
     choice_parameter,
     json_response,
+    list_response,
+    parse_format,
     parse_query,
     require_data_scope,
     single_parameter,
 )
 from streamer.web.heavy_questions import HeavyQuestions
-from streamer.web.paging import PAGE_PARAMETERS, list_page
+from streamer.web.paging import list_page
+from streamer.web.table_responses import ApiTable
 
-DEFAULT_LIMIT, MAX_LIMIT = 50, 200
+DEFAULT_LIMIT, MAX_LIMIT = 50, 1_000
 MAX_DISTRIBUTIONS: Final = 1_000
 """Most groups of a page of distributions."""
-_CONTACTS_PARAMETERS = ("metric", "window", "by", "key", "stat", "at", "limit", "order")
-_DISTRIBUTION_PARAMETERS = ("question", "window", "by", "key", "at", *PAGE_PARAMETERS)
+_CONTACTS_PARAMETERS = ("metric", "window", "by", "key", "stat", "at", "limit", "order", "format")
+_DISTRIBUTION_PARAMETERS = ("question", "window", "by", "key", "at", *LIST_PARAMETERS)
+_CONTACT_COLUMNS: Final = TableColumns.of(ContactDetails, {"answers": QUESTIONS})
+_SCORE_COLUMNS: Final = TableColumns.named(
+    (*ScoreDistribution.__struct_encode_fields__[:-1], *ScoreCount.__struct_fields__)
+)
 ORDERS: Final[dict[str, Order]] = {"newest": "newest", "worst": "worst"}
 
 
@@ -35,9 +48,9 @@ def drill_down_routes(reader: MetricsReader, clock: Clock, questions: HeavyQuest
         query, data_scope = parse_query(request, clock()), require_data_scope(request, reader, clock())
         data_scope.require_access(query.by, query.key)
         order = ORDERS[choice_parameter(request, "order", tuple(ORDERS))]
-        return json_response(
-            await reader.contacts(query, order, _limit(request), data_scope.user.teams, questions.run)
-        )
+        teams, limit = data_scope.user.teams, _limit(request)
+        found = await reader.contacts(query, order, limit, teams, questions.run)
+        return await list_response(request, ApiTable(_CONTACT_COLUMNS, found), questions)
 
     async def distribution(request: Request) -> Response:
         check_parameters(request, _DISTRIBUTION_PARAMETERS)
@@ -47,13 +60,24 @@ def drill_down_routes(reader: MetricsReader, clock: Clock, questions: HeavyQuest
         distributions = await questions.run(lambda: reader.distributions(query, question))
         visible = [item for item in distributions if data_scope.covers(item.by, item.key)]
         page = list_page(request, visible, lambda item: (item.key,), MAX_DISTRIBUTIONS)
-        return json_response(page.items, page.headers)
+        if parse_format(request) == "json":
+            return json_response(page.items, page.headers)
+        table = ApiTable(_SCORE_COLUMNS, _score_rows(page.items))
+        return await list_response(request, table, questions, page.headers)
 
     return [Route("/api/v1/contacts", contacts), Route("/api/v1/distribution", distribution)]
 
 
+def _score_rows(distributions: Iterable[ScoreDistribution]) -> Iterator[dict[str, Any]]:
+    """Yield a row for each score of each group."""
+    for distribution in distributions:
+        fields = msgspec.to_builtins(distribution)
+        yield from ({**fields, **score} for score in fields["scores"])
+
+
 def _limit(request: Request) -> int:
-    text = single_parameter(request, "limit") or str(DEFAULT_LIMIT)
+    default = DEFAULT_LIMIT if parse_format(request) == "json" else MAX_LIMIT
+    text = single_parameter(request, "limit") or str(default)
     if not text.isdecimal() or not 1 <= int(text) <= MAX_LIMIT:
         raise QueryError(f"limit = {text!r}: expected a number from 1 to {MAX_LIMIT}")
     return int(text)

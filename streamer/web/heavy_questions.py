@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from typing import Final, NamedTuple, TypeVar
 
+from starlette.datastructures import QueryParams
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -132,13 +133,15 @@ class HeavyQuestions:
 class QuestionGate:
     """ASGI middleware that gives each heavy question a place, after the user is known.
 
-    `questions`: those that share places, by path."""
+    `questions`: those that share places, by path. `files`: those of any list that is asked for as a file."""
 
-    def __init__(self, app: ASGIApp, questions: Mapping[str, HeavyQuestions]) -> None:
-        self._app, self._questions = app, questions
+    def __init__(
+        self, app: ASGIApp, questions: Mapping[str, HeavyQuestions], files: HeavyQuestions | None = None
+    ) -> None:
+        self._app, self._questions, self._files = app, questions, files
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        questions = self._questions.get(scope["path"]) if scope["type"] == "http" else None
+        questions = self._questions_of(scope) if scope["type"] == "http" else None
         if questions is None:
             await self._app(scope, receive, send)
             return
@@ -150,6 +153,10 @@ class QuestionGate:
             response = problem_response(refusal.status, f"{refusal}: try again in 5 s")
             response.headers.update(RETRY_HEADERS)
             await response(scope, receive, send)
+
+    def _questions_of(self, scope: Scope) -> HeavyQuestions | None:
+        is_file = QueryParams(scope["query_string"]).get("format", "json") != "json"
+        return self._questions.get(scope["path"], self._files if is_file else None)
 
 
 def send_in_time(scope: Scope, send: Send, send_s: float) -> Send:

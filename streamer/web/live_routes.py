@@ -18,16 +18,27 @@ from streamer.readings.live_lists import (
 from streamer.readings.live_state import contact_start_ms, is_waiting
 from streamer.readings.query import QueryError
 from streamer.readings.reader import MetricsReader
+from streamer.readings.table_columns import TableColumns
 from streamer.runtime.clock import Clock
-from streamer.web.api import check_parameters, json_response, list_parameter, require_data_scope
-from streamer.web.paging import PAGE_PARAMETERS, Position, list_page
+from streamer.web.api import (
+    LIST_PARAMETERS,
+    check_parameters,
+    list_parameter,
+    list_response,
+    require_data_scope,
+)
+from streamer.web.heavy_questions import HeavyQuestions
+from streamer.web.paging import Position, list_page
+from streamer.web.table_responses import ApiTable
 
 MAX_ENTRIES: Final = 1_000
 """Most contacts or agents of a page."""
-_PARAMETERS: Final = ("queue", "team", "state", *PAGE_PARAMETERS)
+_PARAMETERS: Final = ("queue", "team", "state", *LIST_PARAMETERS)
+_CONTACT_COLUMNS: Final = TableColumns.of(ContactUnderWay)
+_AGENT_COLUMNS: Final = TableColumns.of(SignedInAgent)
 
 
-def live_routes(reader: MetricsReader, clock: Clock) -> list[Route]:
+def live_routes(reader: MetricsReader, clock: Clock, questions: HeavyQuestions) -> list[Route]:
     async def waiting(request: Request) -> Response:
         check_parameters(request, _PARAMETERS)
         queues, teams = list_parameter(request, "queue"), list_parameter(request, "team")
@@ -42,9 +53,8 @@ def live_routes(reader: MetricsReader, clock: Clock) -> list[Route]:
             and data_scope.covers_contact(contact)
         ]
         page = list_page(request, contacts, _contact_position, MAX_ENTRIES)
-        return json_response(
-            [ContactUnderWay.as_of(contact, live, now_ms) for contact in page.items], page.headers
-        )
+        found = [ContactUnderWay.as_of(contact, live, now_ms) for contact in page.items]
+        return await list_response(request, ApiTable(_CONTACT_COLUMNS, found), questions, page.headers)
 
     async def agents(request: Request) -> Response:
         check_parameters(request, _PARAMETERS)
@@ -60,7 +70,8 @@ def live_routes(reader: MetricsReader, clock: Clock) -> list[Route]:
             and data_scope.covers_agent(agent)
         ]
         page = list_page(request, signed_in, _agent_position, MAX_ENTRIES)
-        return json_response([SignedInAgent.as_of(agent, now_ms) for agent in page.items], page.headers)
+        found = [SignedInAgent.as_of(agent, now_ms) for agent in page.items]
+        return await list_response(request, ApiTable(_AGENT_COLUMNS, found), questions, page.headers)
 
     return [Route("/api/v1/waiting", waiting), Route("/api/v1/agents", agents)]
 

@@ -6,6 +6,7 @@ shift no others.
 
 import base64
 import binascii
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Generic, NamedTuple, TypeVar
 from urllib.parse import quote, urlencode
@@ -29,12 +30,18 @@ class PageRequest(NamedTuple):
 
     @classmethod
     def of(cls, request: Request, maximum: int) -> "PageRequest":
-        """Parse `limit`, which is `maximum` if it is not given, and `cursor`. Raises QueryError."""
-        limit_text = request.query_params.get("limit", str(maximum))
+        """Parse `limit`, which is `maximum` if it is not given, and `cursor`. Raises QueryError.
+
+        A file without `limit` holds what all pages do."""
+        cursor = request.query_params.get("cursor")
+        after = None if cursor is None else _decode_cursor(cursor)
+        limit_text = request.query_params.get("limit")
+        if limit_text is None:
+            is_file = request.query_params.get("format", "json") != "json"
+            return cls(sys.maxsize if is_file else maximum, after)
         if not (limit_text.isascii() and limit_text.isdecimal() and 1 <= int(limit_text[:9]) <= maximum):
             raise QueryError(f"limit = {limit_text!r}: expected a number from 1 to {maximum}")
-        cursor = request.query_params.get("cursor")
-        return cls(int(limit_text), None if cursor is None else _decode_cursor(cursor))
+        return cls(int(limit_text), after)
 
 
 class ListPage(NamedTuple, Generic[T]):

@@ -126,13 +126,17 @@ class DataScope:
         self._verdicts: dict[tuple[MetricQuery, ...], SuppressionVerdict] = {}
 
     def readings(self, query: MetricQuery) -> list[Reading]:
-        """Read the visible readings of a query. Raise QueryError and Forbidden."""
+        """Read the visible readings of a query. Raise QueryError, also for too many, and Forbidden."""
+        return [*_within_limit(self.iter_readings(query))]
+
+    def iter_readings(self, query: MetricQuery) -> Iterator[Reading]:
+        """Yield the same readings, computed one by one, however many."""
         self.require_access(query.by, query.key)
-        readings = [*_within_limit(with_pauses(self._reader.iter_readings(query), self._pause))]
+        readings = with_pauses(self._reader.iter_readings(query), self._pause)
         if self.user.teams is not None:
-            return [reading for reading in readings if self.covers(reading.by, reading.key)]
-        if self.user.role != "viewer" or not any(
-            reading.metric in suppression.ANSWER_METRIC_OF for reading in readings
+            return (reading for reading in readings if self.covers(reading.by, reading.key))
+        if self.user.role != "viewer" or not (
+            {*query.metrics} & {*suppression.ANSWER_METRIC_OF} or not query.metrics
         ):
             return readings
         return suppression.blank_hidden(readings, *self._verdict(query))

@@ -111,11 +111,11 @@ def application(
     routes = [
         *_monitoring_routes(reader, refresher, settings, clock, coordinator, scrapes),
         *api.reading_routes(reader, settings, clock, questions),
-        *AlertRoutes(reader, pipeline_health, coordinator, settings.names, clock, audit).routes(),
+        *AlertRoutes(reader, pipeline_health, coordinator, settings.names, clock, audit, questions).routes(),
         *RuleStatusRoutes(reader, coordinator, clock).routes(),
         *SilenceRoutes(reader, coordinator, silencing, settings.names, clock, audit).routes(),
         *drill_down.drill_down_routes(reader, clock, questions),
-        *live_routes(reader, clock),
+        *live_routes(reader, clock, questions),
         *streams.routes(),
         *pages.page_routes(static_files),
         *login.login_routes(users, sessions, proxy, clock, audit),
@@ -135,7 +135,8 @@ def application(
         ),
     )
     app.state.streams, app.state.heavy_questions = streams, (questions, scrapes)
-    app.add_middleware(QuestionGate, questions={**dict.fromkeys(HEAVY_PATHS, questions), "/metrics": scrapes})
+    heavy_questions = {**dict.fromkeys(HEAVY_PATHS, questions), "/metrics": scrapes}
+    app.add_middleware(QuestionGate, questions=heavy_questions, files=questions)
     app.router.redirect_slashes = False  # its redirects are built from the Host header
     app.add_middleware(
         AuthMiddleware, routes=routes, people=users, sessions=sessions, proxy=proxy, audit=audit

@@ -55,8 +55,8 @@ async def test_order_limit_group_and_moment(query: str, wanted: list[str]) -> No
     [
         ("window=4h", "contacts: expected one metric"),
         ("metric=nps_score&order=best", "order = 'best': expected one of newest, worst"),
-        ("metric=nps_score&limit=0", "limit = '0': expected a number from 1 to 200"),
-        ("metric=nps_score&limit=201", "limit = '201': expected a number from 1 to 200"),
+        ("metric=nps_score&limit=0", "limit = '0': expected a number from 1 to 1000"),
+        ("metric=nps_score&limit=1001", "limit = '1001': expected a number from 1 to 1000"),
         ("metric=nps_score&by=queue", "key: expected one key of queue"),
     ],
 )

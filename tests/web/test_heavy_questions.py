@@ -146,7 +146,8 @@ class EndlessReader(MetricsReader):
     count = 0
 
     def iter_readings(self, query: MetricQuery) -> Iterator[Reading]:
-        reading = Reading("answered", "", "count", "", "1h", "queue", "q", 1, None, None, 1, "", "", 0, 0)
+        key = "q" * 1_000
+        reading = Reading("answered", "", "count", "", "1h", "queue", key, 1, None, None, 1, "", "", 0, 0)
         while True:
             self.count += 1
             yield reading
@@ -192,6 +193,20 @@ async def test_the_server_ends_while_questions_are_answered(monkeypatch: pytest.
         async with asyncio.timeout(10):
             await server.end()
         await stands_still(reader)
+        for client in clients:
+            client.close()
+
+
+async def test_a_file_that_nobody_reads_holds_no_thread_and_is_made_no_further(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with endless_server(monkeypatch) as (server, reader):
+        clients = [unread_socket(server.port, GET.replace(b"=queue", b"=queue&format=csv")) for _ in range(2)]
+        await until(lambda: len([unsent for unsent in server.unsent() if unsent]) == len(clients))
+        await stands_still(reader)
+        questions, _ = server.__dict__["_server"].config.app.state.heavy_questions
+        async with asyncio.timeout(5):
+            assert await asyncio.gather(*(questions.run(int) for _ in range(2))) == [0, 0]
         for client in clients:
             client.close()
 
