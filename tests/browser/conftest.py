@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, async_playwright
 
+from tests.browser import snapshots
 from tests.browser.full_center import FullCenter
 from tests.browser.scripted_server import ScriptedServer
 from tests.parts.broker import Broker
@@ -88,6 +89,28 @@ async def full_center(
         yield full_center
     finally:
         await full_center.close()
+
+
+async def opened_by_hand(
+    opened: Opened, url: str, *, before: Callable[[Page], Awaitable[Any]] | None = None, **context: Any
+) -> Page:
+    """Open a page whose clock moves only when the test moves it, from the moment of the snapshots on.
+
+    The clock stands before the page is there, and was set an hour before: had it run while the page was
+    loading, a slow machine would have carried it past that moment.
+    """
+    moment = snapshots.NOW / 1000
+
+    async def stop_clock(page: Page) -> None:
+        await page.clock.install(time=moment - 3600)
+        await page.clock.pause_at(moment - 15)
+        if before is not None:
+            await before(page)
+
+    page = await opened(url, before=stop_clock, **context)
+    await page.clock.run_for(100)  # what a page does after it is painted begins
+    await page.clock.pause_at(moment)  # and its seconds fall on those of the test
+    return page
 
 
 async def violations(page: Page) -> list[str]:

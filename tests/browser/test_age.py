@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from tests.browser import snapshots
-from tests.browser.conftest import Opened
+from tests.browser.conftest import Opened, opened_by_hand
 from tests.browser.scripted_server import ScriptedServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -14,15 +14,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 LIVE = {"nps_score": "met", "csat_ratio": "missed", "service_level_ratio": "unclear"}
 
 
-async def by_hand(page: Page) -> None:
-    """The page's clock moves only when a test moves it."""
-    await page.clock.install(time=snapshots.NOW / 1000)
-
-
 async def shown(scripted_server: ScriptedServer, opened: Opened, query: str = "") -> Page:
-    page = await opened(f"{scripted_server.url}/{query}", before=by_hand)
+    page = await opened_by_hand(opened, f"{scripted_server.url}/{query}")
     await expect(page.locator(".tile").first).to_be_visible()
-    await page.clock.pause_at(snapshots.NOW / 1000 + 15)
     scripted_server.send_event("heartbeat", snapshots.heartbeat(data_age_s=0))
     await expect(page.locator(".fresh span")).to_contain_text("0 s")
     return page
@@ -138,8 +132,7 @@ async def test_many_do_not_come_back_at_the_same_moment(
 ) -> None:
     """The pauses between attempts grow to 4 to 12 s, and are never the same."""
     scripted_server.status = 503
-    page = await opened(scripted_server.url, before=by_hand)
-    await page.clock.pause_at(snapshots.NOW / 1000 + 1)
+    page = await opened_by_hand(opened, scripted_server.url)
     pauses: list[float] = []
     await page.expose_function("paused", lambda ms: pauses.append(ms))
     await page.evaluate(
@@ -218,13 +211,8 @@ async def test_nobody_looks_nothing_is_sent_and_who_looks_again_sees_no_old_numb
 ) -> None:
     scripted_server.snapshot = snapshots.snapshot()
 
-    async def prepare(page: Page) -> None:
-        await by_hand(page)
-        await page.add_init_script(HIDING)
-
-    page = await opened(scripted_server.url, before=prepare)
+    page = await opened_by_hand(opened, scripted_server.url, before=lambda page: page.add_init_script(HIDING))
     await is_live(page)
-    await page.clock.pause_at(snapshots.NOW / 1000 + 15)
     await page.evaluate("hide(true)")
     for second in range(4):
         scripted_server.send_event("heartbeat", snapshots.heartbeat(data_age_s=second))

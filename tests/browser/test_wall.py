@@ -9,7 +9,7 @@ from playwright.async_api import Page, expect
 
 from streamer.metrics.catalogue import CATALOGUE
 from tests.browser import snapshots
-from tests.browser.conftest import Opened, overflowing, violations
+from tests.browser.conftest import Opened, opened_by_hand, overflowing, violations
 from tests.browser.scripted_server import ScriptedServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -31,7 +31,16 @@ DIGITS = """(number) => {
 
 
 async def shown(scripted_server: ScriptedServer, opened: Opened, query: str = "", **context: Any) -> Page:
-    page = await opened(f"{scripted_server.url}/{query}", **context)
+    return await seen(await opened(f"{scripted_server.url}/{query}", **context))
+
+
+async def shown_by_hand(
+    scripted_server: ScriptedServer, opened: Opened, query: str = "", **context: Any
+) -> Page:
+    return await seen(await opened_by_hand(opened, f"{scripted_server.url}/{query}", **context))
+
+
+async def seen(page: Page) -> Page:
     await expect(page.locator(".tile").first).to_be_visible()
     await page.evaluate("document.fonts.ready")
     return page
@@ -359,17 +368,14 @@ async def test_pages_turn_and_say_whose_they_are(scripted_server: ScriptedServer
     pages = [snapshots.page(name, name.lower()) for name in names]
     scripted_server.snapshot = snapshots.snapshot(rotate_s=20, title="Customer care", pages=pages)
 
-    async def by_hand(page: Page) -> None:
-        await page.clock.install()
-
-    page = await shown(scripted_server, opened, before=by_hand)
+    page = await shown_by_hand(scripted_server, opened)
     await page.evaluate(f"({NAMED_AT_ONCE})()")
     for name in [*names, names[0]]:
         await expect(page.locator("h1")).to_have_text(name)
         await expect(page.locator(".window")).to_have_text("Customer care · Last hour")
         await expect(page).to_have_title(name)
         scripted_server.send_event("heartbeat", snapshots.heartbeat())
-        await page.clock.run_for(20_000)
+        await page.clock.run_for(20_100)  # and a moment to begin with, after the turn
     assert await page.evaluate("window.named") == [[name, name] for name in [*names[1:], names[0], names[1]]]
 
 
@@ -401,10 +407,7 @@ async def test_stopped_pages_stay(scripted_server: ScriptedServer, opened: Opene
         rotate_s=20, pages=[snapshots.page("A", "a"), snapshots.page("B", "b")]
     )
 
-    async def by_hand(page: Page) -> None:
-        await page.clock.install()
-
-    page = await shown(scripted_server, opened, before=by_hand)
+    page = await shown_by_hand(scripted_server, opened)
     await page.get_by_role("button", name="Stop turning pages").click()
     await page.clock.run_for(100_000)
     await expect(page.locator("h1")).to_have_text("A")
@@ -449,10 +452,9 @@ async def test_the_view_of_the_address_is_asked_for_once_and_nothing_is_polled(
     asked: list[str] = []
 
     async def listening(page: Page) -> None:
-        await page.clock.install()
         page.on("request", lambda request: asked.append(request.url))
 
-    page = await shown(scripted_server, opened, query, before=listening)
+    page = await shown_by_hand(scripted_server, opened, query, before=listening)
     loaded = len(asked)
     for minute in range(20):
         scripted_server.send_event("heartbeat", snapshots.heartbeat(data_age_s=minute % 9))
