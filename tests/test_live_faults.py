@@ -104,7 +104,7 @@ def an_open_interval_stored(patch: pytest.MonkeyPatch) -> None:
         yield from exact(history, silence_ms, from_ms)
         if history is not None and history.moments and history.moments[-1].state != 6:
             last = history.moments[-1]
-            profile = live_fold._agent_profile(history, history.profile_before(len(history.moments)))
+            profile = live_fold.agent_profile(history, history.profile_before(len(history.moments)))
             yield AgentInterval(profile, last.state, None, last.at, heard_until(last, silence_ms))
 
     patch.setattr(live_fold, "agent_intervals", with_open_one)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamer.events.counting_rules import DAY, HOUR, CountingRules
-from streamer.events.models import AGENT_STATES
+from streamer.events.models import AGENT_STATES, ContactState
 from streamer.panes.agent_time import AgentInterval, AgentProfile
 from streamer.readings.query import MetricQuery
 from streamer.readings.reader import MetricsReader
@@ -151,6 +151,18 @@ async def test_who_waits_and_what_agents_do_is_what_the_oracle_says(delivery: Li
         counts |= contact_counts(events, by)
     for metric, expected in counts.items():
         assert values_now(reader, metric, by) == {key: n for key, n in expected.items() if n}, metric
+    check_stated_keys(reader, events, delivery.rules)
+
+
+def check_stated_keys(reader: MetricsReader, events: Sequence[TimedEvent], rules: CountingRules) -> None:
+    """Check that every group is known that a state was sent of, and of contacts no other."""
+    states = [event for event, _ in events if isinstance(event, ContactState) and event.queue is not None]
+    queue_keys, team_keys = (reader.stated_keys(by, NOW) for by in ("queue", "team"))
+    assert queue_keys.contacts == {state.queue for state in states}
+    assert team_keys.contacts == {state.team or "unknown" for state in states}
+    for interval, _ in intervals(events, rules):
+        assert {*(interval.profile.queues or ("unknown",))} <= queue_keys.agents
+        assert (interval.profile.team or "unknown") in team_keys.agents
 
 
 @settings(SLOW, max_examples=25)

@@ -233,7 +233,7 @@ def _agent_seconds(counts: str | tuple[str, ...], words: str) -> MetricMeasure:
 
 
 _NOW: Final = WindowLimits(now=True)
-_NO_STATES: Final = "No value where no source sends states."
+_NO_STATES: Final = "No value in a group that no source sends states of."
 _OF_AGENTS: Final = (
     "An agent counts once in all, and once in each queue and channel served: queues do not add up to all."
 )
@@ -494,8 +494,8 @@ _METRICS: Final = (
             "within: they count as misses, whether their wait is known or not, but are not in answered_only. "
             "Answered and abandoned segments with an unknown wait are left out, but in negative abandoned "
             "ones count as misses. Several queues sum by their own T and, in own, by their own formula. "
-            "with_waiting has a value only in windows that end now, and where a source sends the states of "
-            "contacts. Not by agent."
+            "with_waiting has a value only in windows that end now, and in groups that a source sends states "
+            "of. Not by agent."
         ),
         source=(
             "Cisco Unified Contact Center Enterprise, service level types; exclude_short and answered_only: "

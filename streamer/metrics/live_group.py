@@ -6,9 +6,9 @@ import msgspec
 class LiveGroup(msgspec.Struct, frozen=True):
     """Contacts under way and signed-in agents of a group.
 
-    `has_contact_states`, `has_agent_states`: any source ever sent such states; without them a count of
-    nothing means nothing. `expected_wait_ms`: None where its conditions do not hold; `service_starts`: starts
-    of service in the last 30 minutes.
+    `has_contact_states`, `has_agent_states`: a source sends such states of this group; without them a count
+    of nothing means nothing. `expected_wait_ms`: None where its conditions do not hold; `service_starts`:
+    starts of service in the last 30 minutes.
     """
 
     has_contact_states: bool = False

@@ -35,7 +35,8 @@ class GroupTimes:
 
     def __init__(self, groupings: Sequence[Grouping]) -> None:
         self._groupings = groupings
-        self._row_names = lru_cache(maxsize=16_384)(self._new_row_names)
+        self.row_names = lru_cache(maxsize=16_384)(self._new_row_names)
+        """Names of the rows of an agent; with the reason of being away, where the agent is."""
 
     def sums(self, weighted: Iterable[tuple[AgentInterval, int]]) -> LongSums:
         """Return the sums of intervals within an hour, each with its weight."""
@@ -43,7 +44,7 @@ class GroupTimes:
         for (profile, state, reason, start_ms, end_ms), weight in weighted:
             number = NUMBER_OF_STATE[state]
             amount = weight if state == UNANSWERED else weight * (end_ms - start_ms)
-            for name in self._row_names(profile, (reason or UNKNOWN) if state == AWAY else None):
+            for name in self.row_names(profile, (reason or UNKNOWN) if state == AWAY else None):
                 counts = sums.setdefault(name, {})
                 counts[number] = counts.get(number, 0) + amount
         counts_of_row = [

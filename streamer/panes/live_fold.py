@@ -172,12 +172,12 @@ def agent_intervals(
     moments = history.moments
     first = max(0, bisect_left(moments, from_ms, key=_at) - 1)
     stated = history.profile_before(first)
-    profile = _agent_profile(history, stated)
+    profile = agent_profile(history, stated)
     for index in range(first, len(moments) - 1):
         moment, following = moments[index], moments[index + 1]
         if moment.profile:
             stated = stated.updated(history.profile(moment.profile))
-            profile = _agent_profile(history, stated)
+            profile = agent_profile(history, stated)
         if moment.state == _AGENT_OFFLINE:
             continue
         end_ms = min(following.at, heard_until(moment, silence_ms))
@@ -187,7 +187,8 @@ def agent_intervals(
             yield AgentInterval(profile, UNANSWERED, None, end_ms, end_ms)
 
 
-def _agent_profile(history: AgentHistory, stated: StatedProfile) -> AgentProfile:
+def agent_profile(history: AgentHistory, stated: StatedProfile) -> AgentProfile:
+    """Return what an agent's time counts under."""
     return AgentProfile(
         history.agent_id, stated.team, stated.site, stated.queues or (), stated.channels or ()
     )

@@ -123,8 +123,34 @@ def agent_as_of(agent: LiveAgent, now_ms: int) -> LiveAgent:
 E = TypeVar("E", LiveContact, LiveAgent)
 
 
+class StatedGroups(msgspec.Struct, frozen=True, array_like=True):
+    """Rows of groups (pane_keys.row_field) that states were sent of, with the last day of one, in days since
+    the epoch. Rows before `first_kept_day` are forgotten.
+
+    >>> known = StatedGroups({"all": 20_000, "queue=billing": 19_000})
+    >>> merge_stated_groups([known, StatedGroups({"all": 20_001}, 19_001)]).last_day
+    {'all': 20001}
+    """
+
+    last_day: dict[str, int] = {}
+    first_kept_day: int = 0
+
+
+NO_GROUPS_STATED: Final = StatedGroups()
+
+
+def merge_stated_groups(groups: Sequence[StatedGroups]) -> StatedGroups:
+    first_kept_day = max((part.first_kept_day for part in groups), default=0)
+    last_day: dict[str, int] = {}
+    for part in groups:
+        for row, day in part.last_day.items():
+            last_day[row] = max(day, last_day.get(row, day))
+    return StatedGroups({row: day for row, day in last_day.items() if day >= first_kept_day}, first_kept_day)
+
+
 class LiveDelta(msgspec.Struct, Generic[E], array_like=True):
-    """Entries of documents that changed, by their key; None: no longer live.
+    """Entries of documents that changed, by their key; None: no longer live. Beside them the groups that
+    states were sent of.
 
     `forget_before_ms`: entries older than that are forgotten; in the second place contacts that
     may take days.
@@ -132,24 +158,38 @@ class LiveDelta(msgspec.Struct, Generic[E], array_like=True):
 
     forget_before_ms: tuple[int, int]
     entries: dict[Key, E | None]
+    stated: StatedGroups = NO_GROUPS_STATED
+
+
+class _StatedDelta(msgspec.Struct, array_like=True):
+    """A delta of which only the groups are read."""
+
+    forget_before_ms: msgspec.Raw
+    entries: msgspec.Raw
+    stated: StatedGroups = NO_GROUPS_STATED
 
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack_contacts = msgspec.msgpack.Decoder(LiveDelta[LiveContact]).decode
 _unpack_agents = msgspec.msgpack.Decoder(LiveDelta[LiveAgent]).decode
+_unpack_stated = msgspec.msgpack.Decoder(_StatedDelta).decode
 _FORGET_NOTHING: Final = (0, 0)
 
 
 def pack_contacts(
-    entries: Mapping[Key, LiveContact | None], forget_before_ms: tuple[int, int] = _FORGET_NOTHING
+    entries: Mapping[Key, LiveContact | None],
+    forget_before_ms: tuple[int, int] = _FORGET_NOTHING,
+    stated: StatedGroups = NO_GROUPS_STATED,
 ) -> bytes:
-    return _CONTACTS_FORMAT + _pack((forget_before_ms, entries))
+    return _CONTACTS_FORMAT + _pack((forget_before_ms, entries, stated))
 
 
 def pack_agents(
-    entries: Mapping[Key, LiveAgent | None], forget_before_ms: tuple[int, int] = _FORGET_NOTHING
+    entries: Mapping[Key, LiveAgent | None],
+    forget_before_ms: tuple[int, int] = _FORGET_NOTHING,
+    stated: StatedGroups = NO_GROUPS_STATED,
 ) -> bytes:
-    return _AGENTS_FORMAT + _pack((forget_before_ms, entries))
+    return _AGENTS_FORMAT + _pack((forget_before_ms, entries, stated))
 
 
 def unpack_contacts(packed: bytes) -> LiveDelta[LiveContact]:
@@ -163,6 +203,11 @@ def unpack_contacts(packed: bytes) -> LiveDelta[LiveContact]:
 
 def unpack_agents(packed: bytes) -> LiveDelta[LiveAgent]:
     return _unpack_agents(_body(packed, _AGENTS_FORMAT))
+
+
+def stated_groups(packed: Sequence[bytes]) -> StatedGroups:
+    """Return the groups that states were sent of, as deltas of contacts or of agents tell."""
+    return merge_stated_groups([_unpack_stated(memoryview(delta)[1:]).stated for delta in packed])
 
 
 def _body(packed: bytes, expected: bytes) -> memoryview:
@@ -226,8 +271,14 @@ def _latest_limits(deltas: Sequence[LiveDelta[E]]) -> tuple[int, int]:
     )
 
 
-def _merge_deltas(deltas: Sequence[LiveDelta[E]]) -> tuple[dict[Key, E | None], tuple[int, int]]:
-    """Return what is left of the entries, and the latest limits: clocks of workers differ."""
+def _merge_deltas(
+    deltas: Sequence[LiveDelta[E]],
+) -> tuple[dict[Key, E | None], tuple[int, int], StatedGroups]:
+    """Return what is left of the entries, the latest limits, since clocks of workers differ, and the groups
+    that states were sent of."""
     limits = _latest_limits(deltas)
     entries = _add_deltas(deltas, {})
-    return {key: entry for key, entry in entries.items() if entry.latest_ms >= limits[entry.is_slow]}, limits
+    kept: dict[Key, E | None] = {
+        key: entry for key, entry in entries.items() if entry.latest_ms >= limits[entry.is_slow]
+    }
+    return kept, limits, merge_stated_groups([delta.stated for delta in deltas])

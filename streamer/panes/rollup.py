@@ -15,7 +15,8 @@ from streamer.panes.agent_time import AgentInterval, TimeRows, cut_at_hours, mer
 from streamer.panes.fold import CommitDelta, CountRow
 from streamer.panes.group_times import GroupTimes
 from streamer.panes.integers import Integers, pack_integers, sum_by_index, unique_codes
-from streamer.panes.live_index import merge_live
+from streamer.panes.live_index import StatedGroups, merge_live, merge_stated_groups
+from streamer.panes.live_statements import AgentStatement, ContactStatement
 from streamer.panes.pane_delta import (
     DURATION_BUCKET,
     DURATION_MS,
@@ -37,6 +38,7 @@ from streamer.panes.pane_keys import (
     PaneHour,
     StoredFamily,
     groupings,
+    row_field,
 )
 
 _AGENT: Final = DIMENSIONS.index("agent")
@@ -118,6 +120,24 @@ class Rollup:
         for hour, table in self._hourly_sums(batch):
             deltas["long", hour] = table.packed()
         return deltas
+
+    def contact_rows(self, statements: Iterable[ContactStatement], first_kept_day: int) -> StatedGroups:
+        """Return the groups that contact states are sent of."""
+        return merge_stated_groups(
+            [
+                StatedGroups({row_field(by, cell): day for by in self._groupings}, first_kept_day)
+                for cell, day in statements
+            ]
+        )
+
+    def agent_rows(self, statements: Iterable[AgentStatement], first_kept_day: int) -> StatedGroups:
+        """Return the groups that agent states are sent of."""
+        return merge_stated_groups(
+            [
+                StatedGroups(dict.fromkeys(self._times.row_names(profile, reason), day), first_kept_day)
+                for profile, reason, day in statements
+            ]
+        )
 
     def add_times(
         self,

@@ -24,8 +24,9 @@ from streamer.panes.live_index import (
     add_agents,
     add_contacts,
     agent_as_of,
+    stated_groups,
 )
-from streamer.panes.pane_keys import ALL, format_key
+from streamer.panes.pane_keys import ALL, format_key, parse_row_field
 
 UNKNOWN_MS: Final = DAY
 """An agent who fell silent counts as unknown for so long, and is dropped then."""
@@ -60,12 +61,10 @@ class ServiceHistory(NamedTuple):
 
 
 class LiveContext(NamedTuple):
-    """What a reading of now depends on beside the index: the moment in ms, which states any source ever sent,
-    and for expected waits the service before."""
+    """What a reading of now depends on beside the index: the moment in ms, and for expected waits the service
+    before."""
 
     now_ms: int
-    has_contact_states: bool
-    has_agent_states: bool
     service: ServiceHistory | None = None
 
 
@@ -83,6 +82,7 @@ class LiveState:
         self._rules, self._limits = rules, limits
         self.contacts: dict[Key, LiveContact] = {}
         self.agents: dict[Key, LiveAgent] = {}
+        self.stated_contacts, self.stated_agents = StatedDays(), StatedDays()
         self._agent_tables: dict[str, AgentTable] = {}
 
     def copy(self) -> "LiveState":
@@ -93,10 +93,12 @@ class LiveState:
 
     def put_contacts(self, deltas: Sequence[bytes], whole: bool) -> None:
         self.contacts = add_contacts(deltas, None if whole else self.contacts)
+        self.stated_contacts = self.stated_contacts.updated(deltas, whole)
 
     def put_agents(self, deltas: Sequence[bytes], whole: bool) -> None:
         before, after = self.agents, add_agents(deltas, None if whole else self.agents)
         self.agents = after
+        self.stated_agents = self.stated_agents.updated(deltas, whole)
         for table in self._agent_tables.values():
             for key in before.keys() | after.keys():
                 if before.get(key) is not after.get(key):
@@ -136,7 +138,12 @@ class LiveState:
         """Return what is going on in each group."""
         agents = self._agent_table(by, context.now_ms)
         lines = self._lines(by, context.now_ms)
-        return LiveGroups(lines, agents, context)
+        return LiveGroups(lines, agents, context, self.stated_keys(by, context.now_ms))
+
+    def stated_keys(self, by: str, now_ms: int) -> "StatedKeys":
+        """Return the keys of the groups that states were sent of within the retention."""
+        first_day = (now_ms - self._rules.retention_ms) // DAY
+        return StatedKeys(self.stated_contacts.keys(by, first_day), self.stated_agents.keys(by, first_day))
 
     def _agent_table(self, by: str, now_ms: int) -> "AgentTable":
         table = self._agent_tables.get(by)
@@ -152,6 +159,36 @@ class LiveState:
                 contact, now_ms, self.is_lost(contact, now_ms), self.is_over_target(contact, now_ms)
             )
         return lines
+
+
+class StatedKeys(NamedTuple):
+    """Keys of the groups of a grouping that the states of contacts, and of agents, were sent of."""
+
+    contacts: Collection[str]
+    agents: Collection[str]
+
+
+class StatedDays:
+    """Groups that states were sent of, by grouping and key, with the last day of one. It is never changed."""
+
+    def __init__(self, days: Mapping[str, Mapping[str, int]] | None = None) -> None:
+        self._days: Mapping[str, Mapping[str, int]] = days or {}
+
+    def updated(self, deltas: Sequence[bytes], whole: bool) -> "StatedDays":
+        """Return the groups with those of further deltas; if `whole`, with those alone."""
+        groups = stated_groups(deltas)
+        if not groups.last_day and not whole:
+            return self
+        days = {} if whole else {by: {**of_key} for by, of_key in self._days.items()}
+        for row, day in groups.last_day.items():
+            by, key = parse_row_field(row)
+            of_key = days.setdefault(by, {})
+            of_key[key] = max(day, of_key.get(key, day))
+        return StatedDays(days)
+
+    def keys(self, by: str, first_day: int) -> set[str]:
+        """Return the keys of a grouping of which states were sent on `first_day` or later."""
+        return {key for key, day in self._days.get(by, {}).items() if day >= first_day}
 
 
 def grouping_dimensions(by: str) -> tuple[str, ...]:
@@ -345,11 +382,16 @@ def agent_keys(agent: LiveAgent, dimensions: Sequence[str]) -> Collection[str]:
 class LiveGroups:
     """What is going on in each group of a grouping at one moment. Later changes do not reach it."""
 
-    def __init__(self, lines: Mapping[str, ContactLine], agents: AgentTable, context: LiveContext) -> None:
-        self._lines, self._agents, self._context = lines, agents.counts, context
+    def __init__(
+        self,
+        lines: Mapping[str, ContactLine],
+        agents: AgentTable,
+        context: LiveContext,
+        stated: StatedKeys,
+    ) -> None:
+        self._lines, self._agents, self._context, self._stated = lines, agents.counts, context, stated
         self._expected_waits = dict(_expected_waits(lines, agents, context))
         self._groups = {key: self._new_group(key) for key in {*lines, *agents.counts}}
-        self._nothing = LiveGroup(context.has_contact_states, context.has_agent_states)
 
     @property
     def keys(self) -> set[str]:
@@ -357,7 +399,7 @@ class LiveGroups:
 
     def group(self, key: str) -> LiveGroup:
         """Return one group; nothing goes on in an unknown one."""
-        return self._groups.get(key, self._nothing)
+        return self._groups.get(key) or LiveGroup(*(key in keys for keys in self._stated))
 
     def _new_group(self, key: str) -> LiveGroup:
         line, now_ms = self._lines.get(key, EMPTY_LINE), self._context.now_ms
@@ -365,7 +407,8 @@ class LiveGroups:
         available, busy, wrap_up, away, unknown = self._agents.get(key, NO_AGENTS)
         # Positional arguments are faster: there may be hundreds of groups at each reading.
         return LiveGroup(
-            self._context.has_contact_states, self._context.has_agent_states,
+            key in self._lines or key in self._stated.contacts,
+            key in self._agents or key in self._stated.agents,
             line.waiting, line.longest_wait_ms(now_ms), line.over_target, line.in_progress, line.lost,
             available, busy, wrap_up, away, unknown, expected_wait_ms, service_starts,
         )  # fmt: skip
@@ -385,7 +428,7 @@ def _expected_waits(
     lines: Mapping[str, ContactLine], agents: AgentTable, context: LiveContext
 ) -> Iterator[tuple[str, tuple[int, int]]]:
     """Yield the expected wait in ms and the starts of service it rests on, for each group that has one."""
-    if context.service is None or not (context.has_contact_states and context.has_agent_states):
+    if context.service is None:
         return
     estimates = dict(_estimates(lines, agents, context.now_ms, context.service))
     moments = {key: estimate.from_ms for key, estimate in estimates.items()}

@@ -215,12 +215,12 @@ def _exported_groupings(reader: MetricsReader, export: ExportSelection) -> list[
 
 
 def _series_values(reading: Reading, shortened: Sequence[str] = ()) -> dict[str, float]:
-    """Return the values exported of a reading: value, lower, upper, support. Counts of `shortened` groupings,
-    and those of now, are exported without their support, which is the same."""
+    """Return the values exported of a reading: value, lower, upper, support. Counts of `shortened` groupings
+    are exported without their support, which is the same."""
     if reading.value is None:
         return {}
     fields = {"value": reading.value, "lower": reading.lower, "upper": reading.upper}
-    if reading.unit != "count" or not (reading.window == NOW or reading.by in shortened):
+    if reading.unit != "count" or reading.by not in shortened:
         fields["support"] = reading.support
     return {field: value for field, value in fields.items() if value is not None}
 

@@ -15,7 +15,6 @@ import numpy as np
 from streamer.events.counting_rules import HOUR, encode_rules, require_same_rules
 from streamer.journeys.journey import Key
 from streamer.metrics.catalogue import CATALOGUE
-from streamer.metrics.counters import COUNTER_SEPARATOR
 from streamer.metrics.formulas import WindowCounts
 from streamer.panes.live_index import LiveContact
 from streamer.panes.pane_delta import split_keys
@@ -36,6 +35,7 @@ from streamer.readings.live_state import (
     LiveLimits,
     LiveState,
     ServiceHistory,
+    StatedKeys,
     is_waiting,
 )
 from streamer.readings.metric_spans import window_spans
@@ -209,7 +209,7 @@ class MetricsReader:
         by, fine_rows = validated.query.by, self._state.fine.rows[validated.query.by]
         needs_service = any(metric.name == "expected_wait_seconds" for metric, _ in validated.metrics)
         service = self._service_history(validated, context) if needs_service else None
-        groups = self._state.live.groups(by, self._live_context(validated.query.now, service))
+        groups = self._state.live.groups(by, LiveContext(validated.query.now, service))
         return LiveQuery(validated, groups, [*fine_rows.names], context)
 
     def waiting_contacts(self, now_ms: int) -> Iterator[LiveContact]:
@@ -218,28 +218,9 @@ class MetricsReader:
             if contact.direction != "outbound" and is_waiting(contact):
                 yield contact
 
-    @property
-    def has_contact_states(self) -> bool:
-        """Tell whether any source ever sent the state of a contact."""
-        return bool(self._state.live.contacts) or self._has_arrived("contact-state")
-
-    @property
-    def has_agent_states(self) -> bool:
-        """Tell whether any source ever sent the state of an agent."""
-        return bool(self._state.live.agents) or self._has_arrived("agent-state")
-
-    def _live_context(self, now_ms: int, service: ServiceHistory | None = None) -> LiveContext:
-        return LiveContext(
-            now_ms,
-            has_contact_states=self.has_contact_states,
-            has_agent_states=self.has_agent_states,
-            service=service,
-        )
-
-    def _has_arrived(self, topic: str) -> bool:
-        """Tell whether any event of this topic was ever counted."""
-        name = COUNTER_SEPARATOR.join(("events", topic, "applied"))
-        return self._state.counters.counts.get(name, 0) > 0
+    def stated_keys(self, by: str, now_ms: int) -> StatedKeys:
+        """Return the keys of the groups that states were sent of within the retention."""
+        return self._state.live.stated_keys(by, now_ms)
 
     def _service_history(self, validated: ValidatedQuery, context: QueryContext) -> ServiceHistory:
         answered = msgspec.structs.replace(validated, metrics=((CATALOGUE["answered"], ("",)),))
@@ -403,7 +384,7 @@ class MetricsReader:
             )
         if window_query.needs_live:
             query = window_query.validated.query
-            window_query.live_groups = self._state.live.groups(query.by, self._live_context(query.now))
+            window_query.live_groups = self._state.live.groups(query.by, LiveContext(query.now))
         return window_query
 
     def _time_table(self, window_query: WindowQuery, variant: WindowVariant, sums: WindowSums) -> WindowTable:

@@ -52,11 +52,11 @@ class LiveFloor:
 
     def opening_tiles(self) -> list[str]:
         """Return those of OPENING_TILES whose states any source has sent."""
-        return [name for name in OPENING_TILES if self._is_sent(name)]
+        return [name for name in OPENING_TILES if self._is_sent(name, ALL, "")]
 
-    def _is_sent(self, metric: str) -> bool:
-        reader = self._reader
-        return reader.has_agent_states if metric.startswith("agents_") else reader.has_contact_states
+    def _is_sent(self, metric: str, by: str, key: str) -> bool:
+        stated = self._reader.stated_keys(by, self._now_ms)
+        return key in (stated.agents if metric.startswith("agents_") else stated.contacts)
 
     def values(self, by: str, key: str) -> NowValues:
         """Return the values of a group that tiles rest on."""
@@ -70,7 +70,9 @@ class LiveFloor:
         tile = self._plain_tile(reading, key if by == "queue" else None)
         wait = self._waits.get(key) if by == "queue" else earliest_wait(self._waits.values())
         where = self._queue_name(wait.queue) if wait is not None and by == ALL else ""
-        return build_live_tile(tile, self.values(by, key), LiveSituation(wait, where, self._is_sent(metric)))
+        return build_live_tile(
+            tile, self.values(by, key), LiveSituation(wait, where, self._is_sent(metric, by, key))
+        )
 
     def queue_table(self, by: str, key: str, queues: Sequence[str]) -> QueueTableTile:
         """Return the table of these queues (none: of all)."""

@@ -9,7 +9,7 @@ never from an offset read anew: a batch after a refused one would else be counte
 import asyncio
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from itertools import chain
 from typing import Final, Protocol
 
@@ -24,9 +24,17 @@ from streamer.journeys.journey import Key
 from streamer.journeys.state_history import LIVE_HORIZON_MS, SLOW_HORIZON_MS
 from streamer.journeys.working_set import DocumentsNotLoaded, WorkingSet
 from streamer.metrics.counters import pack_counters
+from streamer.panes.agent_time import AgentInterval
 from streamer.panes.fold import CommitDelta, add_delta
 from streamer.panes.live_fold import agent_delta, live_agent, live_contact
 from streamer.panes.live_index import pack_agents, pack_contacts
+from streamer.panes.live_statements import (
+    AgentStatement,
+    ContactStatement,
+    LiveStatement,
+    agent_statements,
+    contact_statements,
+)
 from streamer.panes.pane_keys import (
     COUNTERS,
     LIVE_AGENTS,
@@ -63,6 +71,8 @@ LIVE_LIMITS_MS: Final = (4 * HOUR, 7 * DAY)
 HOURS_PER_COMPACTION: Final = 2
 """Few, since counting goes on meanwhile."""
 COMPACT_ORDERED_FROM_DELTAS: Final = 64
+MOST_STATEMENTS: Final = 100_000
+"""Statements of states that a partition remembers to have committed."""
 SHARED_ID_COUNTERS: Final = {
     "customer": ("crowds",),
     "contact": ("shared", "contact"),
@@ -169,23 +179,34 @@ class ProcessingContext:
         earliest_ms = min([self.watermark_ms, *(record.timestamp for record in records)])
         return (earliest_ms - LIVE_HORIZON_MS) // HOUR * HOUR
 
-    def live_deltas(self, documents: WorkingSet) -> dict[PaneHour, bytes]:
-        """Return the changes of the live index. Contacts that are long lost, and agents not heard of for the
-        retention, are left out of it when it is merged."""
+    def live_deltas(
+        self, documents: WorkingSet, statements: Iterable[LiveStatement]
+    ) -> dict[PaneHour, bytes]:
+        """Return the changes of the live index, and the groups that states are sent of. Contacts that are
+        long lost, and what was not heard of for the retention, are left out of it when it is merged."""
         deltas: dict[PaneHour, bytes] = {}
         now_ms, silence_ms = self.clock(), self.rules.agent_silence_ms
-        if documents.changed_segments:
+        first_kept_day = (now_ms - self.rules.retention_ms) // DAY
+        of_contacts = [item for item in statements if isinstance(item, ContactStatement)]
+        of_agents = [item for item in statements if isinstance(item, AgentStatement)]
+        if documents.changed_segments or of_contacts:
             contacts = {
                 key: live_contact(documents.records[key].states) for key in documents.changed_segments
             }
             quick_ms, slow_ms = self.live_limits_ms
             deltas[LIVE_CONTACTS] = pack_contacts(
-                contacts, (now_ms - quick_ms - LIVE_HORIZON_MS, now_ms - slow_ms - SLOW_HORIZON_MS)
+                contacts,
+                (now_ms - quick_ms - LIVE_HORIZON_MS, now_ms - slow_ms - SLOW_HORIZON_MS),
+                self.rollup.contact_rows(of_contacts, first_kept_day),
             )
         agents = {key: live_agent(after, silence_ms) for key, _, after in documents.changed_agents()}
         if agents:
             forget_before_ms = now_ms - self.rules.retention_ms
-            deltas[LIVE_AGENTS] = pack_agents(agents, (forget_before_ms, forget_before_ms))
+            deltas[LIVE_AGENTS] = pack_agents(
+                agents,
+                (forget_before_ms, forget_before_ms),
+                self.rollup.agent_rows(of_agents, first_kept_day),
+            )
         return deltas
 
 
@@ -208,8 +229,13 @@ class UnitOfWork:
         partition: Partition,
         records: Sequence[KafkaRecord],
         events: Iterable[Event | RejectedEvent] | None = None,
+        committed_statements: Set[LiveStatement] = frozenset(),
     ) -> None:
-        """Take the records and what they are decoded to; without `events` they are decoded here."""
+        """Take the records and what they are decoded to; without `events` they are decoded here.
+        `committed_statements`: those that commits of this partition hold already."""
+        self.statements: Sequence[LiveStatement] = ()
+        """Those that the commit is the first of the partition to hold."""
+        self._committed_statements = committed_statements
         self._context = context
         self._partition = partition
         self._records = records
@@ -291,11 +317,14 @@ class UnitOfWork:
         delta = CommitDelta.empty()
         for key, previous in documents.journeys_before.items():
             add_delta(delta, key, previous, documents.journeys_after[key], context.rules)
-        deltas = context.rollup.deltas(delta, context.oldest_pane()) | context.live_deltas(documents)
-        intervals = chain.from_iterable(
-            agent_delta(before, after, context.rules.agent_silence_ms)
+        intervals = [
+            weighted
             for _, before, after in documents.changed_agents()
-        )
+            for weighted in agent_delta(before, after, context.rules.agent_silence_ms)
+        ]
+        self.statements = self._new_statements(interval for interval, _ in intervals)
+        deltas = context.rollup.deltas(delta, context.oldest_pane())
+        deltas |= context.live_deltas(documents, self.statements)
         context.rollup.add_times(deltas, intervals, context.oldest_pane())
         for kind, amount in documents.ids_found_shared.items():
             self._counters.add(*SHARED_ID_COUNTERS[kind], amount=amount)
@@ -311,14 +340,28 @@ class UnitOfWork:
             later_versions=later_versions,
         )
 
+    def _new_statements(self, intervals: Iterable[AgentInterval]) -> list[LiveStatement]:
+        """Return of what states are sent, where no commit of the partition says so yet."""
+        histories = (after for _, _, after in self._documents.changed_agents())
+        statements: Iterable[LiveStatement] = chain(
+            contact_statements(planned.event for planned in self._planned),
+            agent_statements(histories, intervals),
+        )
+        return [item for item in dict.fromkeys(statements) if item not in self._committed_statements]
+
 
 class PartitionProcessor:
-    """Processor of one partition: everything before `position` is counted."""
+    """Processor of one partition: everything before `position` is counted.
+
+    The statements it has committed are in the store for as long as its position is: where commits were lost,
+    the next one is refused.
+    """
 
     def __init__(self, partition: Partition, position: LogPosition, context: ProcessingContext) -> None:
         self.partition = partition
         self.position = position
         self.context = context
+        self._statements: set[LiveStatement] = set()
 
     async def count(self, records: Sequence[KafkaRecord], end_offset: int) -> None:
         """Count a batch, in commits of at most COMMIT_EVENTS records; `end_offset` is the offset after it.
@@ -329,7 +372,8 @@ class PartitionProcessor:
             await self._count(chunk, end_offset if is_last else chunk[-1].offset + 1)
 
     async def _count(self, records: Sequence[KafkaRecord], end_offset: int) -> None:
-        unit = UnitOfWork(self.context, self.partition, records, await self._decode(records))
+        events = await self._decode(records)
+        unit = UnitOfWork(self.context, self.partition, records, events, self._statements)
         if unit.rejected:
             await retry_forever(lambda: self.context.dead_letters.send(unit.rejected))
         # Two at a time would change each other's documents, and have to be computed again.
@@ -340,8 +384,14 @@ class PartitionProcessor:
                     unit.load(snapshot.version, dict(zip(keys, snapshot.values, strict=True)))
                 conflict = await self.send(unit.commit(self.position, end_offset), records)
                 if conflict is None:
+                    self._note_statements(unit.statements)
                     return
                 unit.invalidate(conflict)
+
+    def _note_statements(self, statements: Sequence[LiveStatement]) -> None:
+        if len(self._statements) + len(statements) > MOST_STATEMENTS:
+            self._statements.clear()
+        self._statements.update(statements)
 
     async def _decode(self, records: Sequence[KafkaRecord]) -> list[Event | RejectedEvent]:
         """Decode a batch, with pauses for the event loop: comments may take milliseconds each to redact."""

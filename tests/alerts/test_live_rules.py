@@ -15,6 +15,7 @@ from streamer.alerts.reports.text_output import backtest_as_text, explanation_as
 from streamer.alerts.rule_evaluator import RuleEvaluator
 from streamer.alerts.states import Alert, AlertNotice, advance_alerts
 from streamer.events.counting_rules import HOUR, MINUTE, SECOND
+from streamer.events.models import AGENT_STATES
 from streamer.panes.live_index import LiveAgent, LiveContact
 from streamer.readings.reader import MetricsReader
 from streamer.settings import Settings, SettingsError
@@ -22,6 +23,8 @@ from tests.readings.live_center import agent, contact, live_deltas
 from tests.readings.small_center import NOW, SmallCenter
 
 LONG_WAIT = {"kind": "limit", "metric": "longest_wait_seconds", "target": 120, "for": "30s"}
+OFFLINE = AGENT_STATES.index("offline")
+SEE = "see the pages of `streamer sources`"
 UNATTENDED = {"kind": "unattended", "metric": "agents_available", "for": "1m"}
 
 
@@ -33,10 +36,13 @@ def only(**rules: Mapping[str, Any]) -> Settings:
 
 
 async def evaluator(
-    settings: Settings, contacts: Iterable[LiveContact] = (), agents: Iterable[LiveAgent] = ()
+    settings: Settings,
+    contacts: Iterable[LiveContact] = (),
+    agents: Iterable[LiveAgent] = (),
+    gone: Iterable[LiveContact | LiveAgent] = (),
 ) -> RuleEvaluator:
     center = SmallCenter()
-    await center.add({}, more=live_deltas(contacts, agents))
+    await center.add({}, more=live_deltas(contacts, agents, gone))
     await center.beat(NOW)
     reader = MetricsReader(center.store, settings)
     await reader.refresh(NOW)
@@ -125,8 +131,12 @@ def serving(state: str, queue: str = "billing") -> LiveAgent:
             "2 contacts wait in Billing, and none of the 2 agents signed in is available.",
         ),
         (
-            "nobody is signed in", 1, [serving("available", "sales")], "fires",
+            "nobody is signed in any more", 1, [serving("available", "sales"), serving("offline")], "fires",
             "1 contact waits in Billing, and nobody is signed in.",
+        ),
+        (
+            "of the agents of this queue no source tells", 1, [serving("available", "sales")], "no_data",
+            f"No source sends the states of agents in Billing: {SEE}.",
         ),
         (
             "somebody is available", 2, [serving("busy"), serving("available")], "holds",
@@ -145,17 +155,18 @@ async def test_contacts_that_wait_for_nobody_are_told_of(
     sentence: str, waiting: int, agents: list[LiveAgent], state: str, reason: str
 ) -> None:
     contacts = [contact() for _ in range(waiting)] + [contact("connected")]
-    found = verdicts(await evaluator(only(mine=UNATTENDED), contacts, agents))["billing"].verdict
+    signed_in = [one for one in agents if one.state != OFFLINE]
+    found = verdicts(await evaluator(only(mine=UNATTENDED), contacts, signed_in, agents))["billing"].verdict
     assert (found.state, found.reason) == (state, reason), sentence
 
 
 async def test_nobody_signed_in_is_another_rule() -> None:
     rule = UNATTENDED | {"metric": "agents_signed_in"}
     states = [
-        verdicts(await evaluator(only(mine=rule), [contact()], agents))["billing"].verdict.state
+        verdicts(await evaluator(only(mine=rule), [contact()], agents, [serving("busy")]))["billing"].verdict
         for agents in ([serving("busy")], [serving("available", "sales")])
     ]
-    assert states == ["holds", "fires"]
+    assert [verdict.state for verdict in states] == ["holds", "fires"]
 
 
 # Nothing is known.
@@ -167,10 +178,9 @@ async def test_without_states_every_default_rule_of_now_is_silent_and_says_why()
         for one in (await evaluator(Settings())).evaluate_rules(NOW)
         if one.rule.kind in ("limit", "unattended")
     }
-    see = "see the pages of `streamer sources`."
     assert found == {
-        "long-wait": ("", "no_data", f"No source sends the states of contacts: {see}"),
-        "nobody-available": ("", "no_data", f"No source sends the states of contacts and agents: {see}"),
+        "long-wait": ("", "no_data", f"No source sends the states of contacts: {SEE}."),
+        "nobody-available": ("", "no_data", f"No source sends the states of contacts and agents: {SEE}."),
     }
 
 
@@ -247,7 +257,7 @@ async def test_an_alert_is_over_in_a_queue_that_nothing_goes_on_in_any_more() ->
         fired_at=NOW,
         fired=fired,
     )
-    watch = await evaluator(settings, [contact(queue="sales")])
+    watch = await evaluator(settings, [contact(queue="sales")], gone=[contact()])
     found = verdicts(watch, {("mine", "billing"): alert})["billing"].verdict
     assert (found.state, found.figures.value) == ("holds", 0)
 

@@ -3,15 +3,18 @@
 from collections.abc import Iterable, Mapping
 from itertools import count
 
-from streamer.events.counting_rules import HOUR
+from streamer.events.counting_rules import DAY, HOUR, UNKNOWN
 from streamer.events.models import AGENT_STATES, CONTACT_STATES
 from streamer.journeys.journey import Key
-from streamer.panes.agent_time import AgentInterval, TimeRows, cut_at_hours
+from streamer.panes.agent_time import AWAY, AgentInterval, AgentProfile, TimeRows, cut_at_hours
 from streamer.panes.live_index import LiveAgent, LiveContact, pack_agents, pack_contacts
+from streamer.panes.live_statements import AgentStatement, ContactStatement
 from streamer.panes.pane_keys import LIVE_AGENTS, LIVE_CONTACTS, PaneHour
+from streamer.panes.rollup import Rollup
 from tests.readings.small_center import NOW
 
 _numbers = count()
+_ROLLUP = Rollup((("queue", "channel"),))
 
 
 def contact(state: str = "queued", age_s: float = 0, **fields: object) -> LiveContact:
@@ -61,12 +64,34 @@ def agent(agent_id: str, state: str = "available", age_s: float = 60, **fields: 
 
 
 def live_deltas(
-    contacts: Iterable[LiveContact] = (), agents: Iterable[LiveAgent] = ()
+    contacts: Iterable[LiveContact] = (),
+    agents: Iterable[LiveAgent] = (),
+    gone: Iterable[LiveContact | LiveAgent] = (),
+    day: int = NOW // DAY,
 ) -> Mapping[PaneHour, bytes]:
-    """Return the deltas of these contacts and agents, under keys made of their ids."""
+    """Return the deltas of these contacts and agents, under keys made of their ids. `gone`: those who were
+    there before; of all the states were sent on `day`."""
+    contacts, agents, gone = [*contacts], [*agents], [*gone]
+    of_contacts = [
+        ContactStatement((c.site, c.queue, c.team, c.agent_id, c.channel, c.reason, c.language), day)
+        for c in [*contacts, *(entry for entry in gone if isinstance(entry, LiveContact))]
+    ]
+    of_agents = [
+        AgentStatement(
+            AgentProfile(a.agent_id, a.team, a.site, a.queues, a.channels),
+            (a.reason or UNKNOWN) if a.state == AWAY else None,
+            day,
+        )
+        for a in [*agents, *(entry for entry in gone if isinstance(entry, LiveAgent))]
+    ]
     return {
-        LIVE_CONTACTS: pack_contacts({_key("s", entry.contact_id): entry for entry in contacts}),
-        LIVE_AGENTS: pack_agents({_key("a", entry.agent_id): entry for entry in agents}),
+        LIVE_CONTACTS: pack_contacts(
+            {_key("s", entry.contact_id): entry for entry in contacts},
+            stated=_ROLLUP.contact_rows(of_contacts, 0),
+        ),
+        LIVE_AGENTS: pack_agents(
+            {_key("a", entry.agent_id): entry for entry in agents}, stated=_ROLLUP.agent_rows(of_agents, 0)
+        ),
     }
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import msgspec
 import pytest
 
-from streamer.events.counting_rules import HOUR, MINUTE
+from streamer.events.counting_rules import DAY, HOUR, MINUTE
 from streamer.events.models import AGENT_STATES
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.tally import NUMBER
@@ -15,7 +16,7 @@ from streamer.panes.pane_keys import LIVE_AGENTS, LIVE_CONTACTS, PaneHour
 from streamer.readings.query import MetricQuery, QueryError
 from streamer.readings.reader import MetricsReader
 from tests.readings.live_center import agent, contact, gone_agents, gone_deltas, live_deltas, time_deltas
-from tests.readings.small_center import NOW, SmallCenter, answered, cell, new_reader, pane
+from tests.readings.small_center import NOW, SETTINGS, SmallCenter, answered, cell, new_reader, pane
 
 NOW_METRICS = (
     "waiting",
@@ -31,7 +32,6 @@ NOW_METRICS = (
     "agents_unknown",
     "contacts_lost",
 )
-STATES_ARRIVED = {"events\x1fcontact-state\x1fapplied": 1}
 
 
 async def live_reader(
@@ -143,12 +143,12 @@ async def test_a_reason_is_that_of_the_contact_or_why_the_agent_is_away() -> Non
     agents = [agent("ann", "away", reason="lunch"), agent("bob", "away"), agent("eve", reason="lunch")]
     reader = await live_reader([contact(reason="invoice")], agents)
     assert now_values(reader, "agents_away", "waiting", by="reason") == {
-        "agents_away invoice": 0,
+        "agents_away invoice": None,
         "agents_away lunch": 1,
         "agents_away unknown": 1,
         "waiting invoice": 1,
-        "waiting lunch": 0,
-        "waiting unknown": 0,
+        "waiting lunch": None,
+        "waiting unknown": None,
     }
 
 
@@ -180,7 +180,7 @@ async def test_a_later_delta_wins_and_what_ended_is_gone() -> None:
     waiting, other = contact("queued", 5), contact("queued", 3)
     center = SmallCenter()
     await center.beat(NOW)
-    await center.add({}, STATES_ARRIVED, more=live_deltas([waiting, other]))
+    await center.add({}, more=live_deltas([waiting, other]))
     reader = await new_reader(center)
     assert single_value(reader, "waiting") == 2
     await center.add({}, more=gone_deltas([waiting]))
@@ -208,7 +208,7 @@ async def test_what_ended_while_deltas_were_merged_is_gone_too() -> None:
     await center.beat(NOW)
     await center.add({}, more=live_deltas([waiting], [ann, agent("bob")]))
     reader = await new_reader(center)
-    await center.add({}, STATES_ARRIVED, more={**gone_deltas([waiting]), **gone_agents([ann])})
+    await center.add({}, more={**gone_deltas([waiting]), **gone_agents([ann])})
     for pane_hour in (LIVE_CONTACTS, LIVE_AGENTS):
         await center.store.compact(pane_hour, merge_live)
     await reader.refresh(NOW)
@@ -225,18 +225,46 @@ async def test_without_states_nothing_has_a_value() -> None:
     assert [reading.metric for reading in readings] == list(NOW_METRICS)
 
 
-async def test_where_states_are_sent_nobody_waiting_is_0() -> None:
+async def test_nobody_waiting_is_0_in_a_group_that_states_are_sent_of_and_unknown_in_another() -> None:
+    """Sales is a queue of the source that sends contacts' states, mail of one that sends none."""
     center = SmallCenter()
     await center.beat(NOW)
-    await center.add({(pane(MINUTE), cell("sales")): answered()}, STATES_ARRIVED)
+    within_target = answered() | {NUMBER["own_level_hits"]: 1, NUMBER["own_level_of"]: 1}
+    tallies = {(pane(MINUTE), cell(queue)): within_target for queue in ("sales", "mail")}
+    sales = contact(queue="sales", team="red", site="north")
+    await center.add(tallies, more=live_deltas(agents=[agent("ann", queues=("tech",))], gone=[sales]))
     reader = await new_reader(center)
-    values = now_values(reader, "waiting", "longest_wait_seconds", "in_progress", "agents_away", by="queue")
-    assert values == {
-        "waiting sales": 0,
-        "longest_wait_seconds sales": 0,
-        "in_progress sales": 0,
-        "agents_away sales": None,
+    counts = ("waiting", "longest_wait_seconds", "in_progress", "contacts_lost", "agents_away")
+    assert {key: value for key, value in now_values(reader, *counts, by="queue").items() if value == 0} == {
+        **{f"{name} sales": 0 for name in counts[:4]},
+        "agents_away tech": 0,
     }
+    for by, key, others in (
+        ("all", "", ()),
+        ("team", "red", ("blue",)),
+        ("site", "north", ("south", "unknown")),
+        ("channel", "voice", ("chat",)),
+        ("queue,channel", "sales,voice", ("sales,chat", "tech,voice")),
+        ("agent", "unknown", ("ann",)),
+    ):
+        for asked, expected in ((key, 0), *((other, None) for other in others)):
+            query = MetricQuery(now=NOW, metrics=("in_progress",), windows=("now",), by=by, key=asked)
+            assert [reading.value for reading in reader.readings(query)] == [expected], (by, asked)
+    level = MetricQuery(now=NOW, metrics=("service_level_ratio",), stat="with_waiting", windows=("1h",))
+    level = msgspec.structs.replace(level, by="queue")
+    with_value = {one.key for one in reader.readings(level) if one.value is not None}
+    assert with_value == {"sales"}
+
+
+async def test_states_are_forgotten_after_the_retention() -> None:
+    center, day = SmallCenter(), NOW // DAY
+    retention_days = SETTINGS.counting_rules().retention_ms // DAY
+    await center.beat(NOW)
+    await center.add({}, more=live_deltas(gone=[contact()], day=day - retention_days))
+    await center.add({}, more=live_deltas(gone=[contact(queue="sales")], day=day - retention_days - 1))
+    reader = await new_reader(center)
+    assert [single_value(reader, "waiting", queue) for queue in (None, "billing", "sales")] == [0, 0, None]
+    assert single_value(reader, "waiting", now=NOW + DAY) is None
 
 
 async def test_nothing_is_no_data_once_the_data_is_old() -> None:

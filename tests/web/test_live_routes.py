@@ -173,7 +173,7 @@ async def test_readings_of_now_without_a_window() -> None:
     assert {(item["metric"], item["window"], item["key"]): item["value"] for item in items} == {
         ("waiting", "now", "billing"): 2,
         ("waiting", "now", "sales"): 1,
-        ("waiting", "now", "tech"): 0,
+        ("waiting", "now", "tech"): None,
         ("agents_away", "now", "billing"): 1,
         ("agents_away", "now", "sales"): 0,
         ("agents_away", "now", "tech"): 1,

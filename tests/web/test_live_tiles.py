@@ -28,10 +28,13 @@ async def pages(
     view: ViewSettings = FLOOR,
     settings: Settings = SETTINGS,
     at: int = NOW,
+    gone: Iterable[LiveContact] = (),
 ) -> list[WallboardPage]:
     """Read the pages of a view; an hour ago one contact was answered in `sales`."""
     center = SmallCenter()
-    await center.add({(pane(30 * MINUTE), cell("sales")): answered()}, more=live_deltas(contacts, agents))
+    await center.add(
+        {(pane(30 * MINUTE), cell("sales")): answered()}, more=live_deltas(contacts, agents, gone)
+    )
     await center.beat(NOW)
     reader = MetricsReader(center.store, settings)
     await reader.refresh(NOW)
@@ -134,7 +137,8 @@ async def queue_table(*given: Any, queues: list[str] | None = None, **more: Any)
 
 async def test_the_table_has_each_queue_with_what_waits_and_who_is_free() -> None:
     contacts = [contact(age_s=12), contact(age_s=3)]
-    table = await queue_table(contacts, [agent("ann"), agent("bob", "busy", queues=("sales",))])
+    bob = agent("bob", "busy", queues=("sales",))
+    table = await queue_table(contacts, [agent("ann"), bob], gone=[contact(queue="sales")])
     rows = {row.key: row for row in table.rows}
     assert [row.name for row in table.rows] == ["Billing & payments", "sales"]
     billing, sales = rows["billing"], rows["sales"]
@@ -153,6 +157,7 @@ async def test_of_many_queues_those_come_first_in_which_somebody_waits_longest()
     table = await queue_table(contacts)
     assert [row.key for row in table.rows] == [f"q{age:02}" for age in range(12, 3, -1)]
     assert table.more == 4  # q01 to q03, and sales
+    assert {row.waiting for row in (await queue_table(contacts, queues=["sales"])).rows} == {None}
     table = await queue_table(contacts, queues=["q01", "sales"])
     assert ([row.key for row in table.rows], table.more) == (["q01", "sales"], 0)
 

@@ -15,6 +15,7 @@ from streamer.alerts.verdict import Verdict, VerdictState
 from streamer.metrics.catalogue import WindowLimits
 from streamer.metrics.formulas import WindowCounts
 from streamer.panes.windows import NOW
+from streamer.readings.live_state import StatedKeys
 from streamer.readings.pane_families import QueueZones
 from streamer.readings.query import MetricQuery
 from streamer.readings.reader import MetricsReader
@@ -110,18 +111,15 @@ class EvaluationData:
         """Return the values of metrics of now by key, then by metric."""
         return self._read_live(metrics, rule.by, rule.key, moment)
 
-    @property
-    def has_contact_states(self) -> bool:
-        """Tell whether any source sends the states of contacts."""
-        return self._reader.has_contact_states
+    def stated_keys(self, by: str, moment: EvaluationMoment) -> StatedKeys:
+        """Return the keys of the groups that any source sends the states of."""
+        return self._reader.stated_keys(by, moment.now_ms)
 
-    @property
-    def has_agent_states(self) -> bool:
-        """Tell whether any source sends the states of agents."""
-        return self._reader.has_agent_states
-
-    def live_value(self, metric: str, by: str, key: str, moment: EvaluationMoment) -> float | None:
-        return self._read_live((metric,), by, key, moment).get(key, {}).get(metric)
+    def live_values_of(
+        self, by: str, key: str, metrics: tuple[str, ...], moment: EvaluationMoment
+    ) -> Mapping[str, float | None]:
+        """Return the values of metrics of now of one group, in which nothing may go on."""
+        return self._read_live(metrics, by, key, moment)[key]
 
     def _read_live(
         self, metrics: tuple[str, ...], by: str, key: str, moment: EvaluationMoment

@@ -35,7 +35,6 @@ AGENTS_METRIC: Final = "agents_signed_in"
 UNATTENDED_METRICS: Final = ("agents_available", AGENTS_METRIC)
 
 ValuesByMetric = Mapping[str, float | None]
-NOTHING_THERE: Final[ValuesByMetric] = {}
 
 
 class LiveDetector(RuleDetector):
@@ -67,7 +66,7 @@ class LiveDetector(RuleDetector):
         raise NotImplementedError
 
     def evaluate_group(self, rule: AlertRule, key: str, name: str, values: ValuesByMetric) -> Verdict:
-        """Return the verdict on one group; a metric without a value is missing in `values`, or None."""
+        """Return the verdict on one group; a metric without a value is None."""
         raise NotImplementedError
 
     def _verdicts(
@@ -79,19 +78,25 @@ class LiveDetector(RuleDetector):
             return
         values_by_key = data.live_values(rule, self.read_metrics(rule), moment)
         for key in self._keys(rule, values_by_key, moment):
-            name, values = data.subject(rule, key).name, values_by_key.get(key, NOTHING_THERE)
-            yield RuleVerdict(rule, self.evaluate_group(rule, key, name, self._completed(rule, values)))
+            values = values_by_key.get(key) or data.live_values_of(
+                rule.by, key, self.read_metrics(rule), moment
+            )
+            verdict = self.evaluate_group(rule, key, data.subject(rule, key).name, values)
+            yield RuleVerdict(rule, verdict)
 
     def _missing_reason(self, rule: AlertRule, data: EvaluationData, moment: EvaluationMoment) -> str | None:
         if moment.is_past:
             return "What was going on at a past moment is not stored."
         needs_agents = [name.startswith("agents_") for name in self.read_metrics(rule)]
-        missing = []
-        if not all(needs_agents) and not data.has_contact_states:
-            missing.append("contacts")
-        if any(needs_agents) and not data.has_agent_states:
-            missing.append("agents")
-        return f"No source sends the states of {' and '.join(missing)}: {_SEE}." if missing else None
+        needed = {"contacts": not all(needs_agents), "agents": any(needs_agents)}
+        stated, is_single = data.stated_keys(rule.by, moment), rule.by == ALL or rule.key != ""
+        missing = [
+            kind
+            for kind, keys in stated._asdict().items()
+            if needed[kind] and not (rule.key in keys if is_single else keys)
+        ]
+        where = f" in {group_noun(rule.by, data.subject(rule, rule.key).name)}" if rule.key else ""
+        return f"No source sends the states of {' and '.join(missing)}{where}: {_SEE}." if missing else None
 
     def _keys(self, rule: AlertRule, keys: Iterable[str], moment: EvaluationMoment) -> list[str]:
         """Return the groups to evaluate: where nothing goes on any more, an alert is over."""
@@ -99,12 +104,6 @@ class LiveDetector(RuleDetector):
             return [rule.key]
         alerted = (key for name, key in moment.notified if name == rule.name)
         return [*dict.fromkeys([*keys, *alerted])]
-
-    def _completed(self, rule: AlertRule, values: ValuesByMetric) -> ValuesByMetric:
-        """Fill in the counts of a group in which nothing goes on, as the states are sent: they are 0."""
-        return values or {
-            name: 0.0 for name in self.read_metrics(rule) if CATALOGUE[name].unit == "count" or name == _WAIT
-        }
 
     def _reasons(self, query: ExplanationQuery) -> Iterator[VerdictReasons]:
         rule_verdicts = self._verdicts(query.rule, query.data, query.series_by_name, query.moment)
@@ -142,7 +141,6 @@ class LiveDetector(RuleDetector):
         raise NotImplementedError
 
 
-_WAIT: Final = "longest_wait_seconds"
 _SEE: Final = "see the pages of `streamer sources`"
 
 
@@ -258,10 +256,11 @@ class UnattendedDetector(LiveDetector):
         agents_anywhere: float | None = None
         for rule_verdict in super()._verdicts(rule, data, series_by_name, moment):
             verdict = rule_verdict.verdict
-            if rule.by == "queue" and verdict.state == "fires":
+            if rule.by == "queue" and verdict.figures.waiting and not verdict.figures.signed_in:
                 if agents_anywhere is None:
-                    agents_anywhere = data.live_value(AGENTS_METRIC, rule.by, UNKNOWN, moment) or 0.0
-                if agents_anywhere and not verdict.figures.signed_in:
+                    of_unknown = data.live_values_of(rule.by, UNKNOWN, (AGENTS_METRIC,), moment)
+                    agents_anywhere = of_unknown[AGENTS_METRIC] or 0.0
+                if agents_anywhere:
                     verdict = self.verdict(
                         verdict.key,
                         "no_data",
@@ -271,11 +270,16 @@ class UnattendedDetector(LiveDetector):
             yield RuleVerdict(rule, verdict)
 
     def evaluate_group(self, rule: AlertRule, key: str, name: str, values: ValuesByMetric) -> Verdict:
-        waiting, agents, signed_in = (values.get(metric) or 0.0 for metric in self.read_metrics(rule))
-        figures = VerdictFigures(value=agents, waiting=round(waiting), signed_in=round(signed_in))
+        waiting, agents, signed_in = (values[metric] for metric in self.read_metrics(rule))
+        group = group_noun(rule.by, name)
+        figures = VerdictFigures(value=agents, waiting=round(waiting or 0), signed_in=round(signed_in or 0))
+        if waiting is None or agents is None:
+            missing = "contacts" if waiting is None else "agents"
+            return self.verdict(
+                key, "no_data", f"No source sends the states of {missing} in {group}: {_SEE}.", figures
+            )
         if waiting and not agents:
             return self.verdict(key, "fires", self.firing_reason(rule, name, figures), figures)
-        group = group_noun(rule.by, name)
         wait = f"{_contacts(waiting)} in {group}" if waiting else f"Nobody waits in {group}"
         state = "available" if rule.metric.name != AGENTS_METRIC else "signed in"
         return self.verdict(key, "holds", f"{wait}; agents {state}: {agents:,.0f}.", figures)
