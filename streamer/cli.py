@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
@@ -155,6 +155,13 @@ def replay(files: tuple[str, ...], map_help: bool, guess: bool, **options: Any) 
 @click.option("--key", help="Only this group.")
 @click.option("--stat", help='Such as p90; "*" is all. Default: the metric\'s own.')
 @click.option("--at", help="The window's end: RFC 3339 or epoch seconds. Default: now.")
+@click.option("--interval", help="Instead of --window: each 15m, 30m, 1h, 1d, 1w or 1mo of a time.")
+@click.option(
+    "--from", "since", metavar="TIME", help="First interval: a local day, RFC 3339 or epoch seconds."
+)
+@click.option(
+    "--to", "until", metavar="TIME", help="End of the last interval, itself left out. Default: now."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a list of readings.")
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table")
 def query(
@@ -166,18 +173,24 @@ def query(
     at: str | None,
     as_json: bool,
     form: str,
+    **calendar: str | None,
 ) -> None:
-    """Print readings of METRIC as a table."""
+    """Print readings of METRIC as a table: over a window, or by the intervals of a time."""
     from streamer.readings.query import MetricQuery, default_windows
     from streamer.readings.query_times import parse_query_time_ms
 
     async def ask(settings: "Settings") -> None:
-        end_ms = parse_query_time_ms("at", at) if at else None
-        windows = (window,) if window else default_windows([metric])
-        reading_query = MetricQuery(
-            now=wall_clock_ms(), metrics=(metric,), windows=windows, by=by, key=key, stat=stat, at=end_ms
+        metrics = MetricQuery(
+            now=wall_clock_ms(),
+            metrics=(metric,),
+            windows=(window,) if window else default_windows([metric]),
+            by=by,
+            key=key,
+            stat=stat,
+            at=parse_query_time_ms("at", at) if at else None,
         )
-        readings = await _query_readings(settings, reading_query)
+        _require_one_time(window or at, **calendar)
+        readings = await _query_readings(settings, metrics, calendar)
         _print_readings(readings, "json" if as_json else form, settings)
 
     _run(ask)
@@ -514,40 +527,66 @@ def _exit(code: int, line: str) -> NoReturn:
 # Readings of `query`.
 
 
-async def _query_readings(settings: "Settings", reading_query: "MetricQuery") -> "list[Reading]":
+def _require_one_time(
+    of_window: str | None, interval: str | None, since: str | None, until: str | None
+) -> None:
+    """Require either a window or intervals. Raises QueryError."""
+    from streamer.readings.query import QueryError
+
+    if interval and of_window:
+        raise QueryError(f"interval = {interval!r}: expected --from and --to instead of --window and --at")
+    if (since or until) and not interval:
+        raise QueryError("from, to: expected an --interval such as 1d beside them")
+
+
+async def _query_readings(
+    settings: "Settings", metrics: "MetricQuery", calendar: Mapping[str, str | None]
+) -> "Sequence[Reading]":
+    """Return readings; with an interval in `calendar` those of its intervals."""
     import msgspec
 
+    from streamer.readings.interval_report import parse_interval_query, validate_interval_query
+    from streamer.readings.metric_spans import window_spans
     from streamer.readings.query import validate_query
     from streamer.readings.reader import MetricsReader
     from streamer.store.redis import RedisStore
 
-    validate_query(reading_query, settings.counting_rules().dimension_pairs)
+    pairs, interval = settings.counting_rules().dimension_pairs, calendar["interval"]
+    if interval:
+        intervals = parse_interval_query(metrics, interval, calendar["since"], calendar["until"])
+        validate_interval_query(intervals, pairs, window_spans(settings))
+    else:
+        validate_query(metrics, pairs)
     store = await RedisStore.connect(settings.redis_url(), settings.center)
     try:
         clock, reader = StoreClock(store.time_ms), MetricsReader(store, settings)
         await clock.synchronize()
-        reading_query = msgspec.structs.replace(reading_query, now=reading_query.now - clock.ahead_ms)
-        await reader.refresh(reading_query.now)
-        return reader.readings(reading_query)
+        metrics = msgspec.structs.replace(metrics, now=metrics.now - clock.ahead_ms)
+        await reader.refresh(metrics.now)
+        if interval:
+            return [*reader.intervals(msgspec.structs.replace(intervals, metrics=metrics))]
+        return reader.readings(metrics)
     finally:
         await store.close()
 
 
-def _print_readings(readings: "list[Reading]", form: str, settings: "Settings") -> None:
+def _print_readings(readings: "Sequence[Reading]", form: str, settings: "Settings") -> None:
     import msgspec
 
     from streamer.readings.csv_table import csv_file
+    from streamer.readings.interval_report import IntervalReading
     from streamer.readings.query import Reading
 
     if form == "table":
         _print_table(readings, settings)
     elif form == "csv":
-        click.echo(csv_file(Reading, readings), nl=False)
+        is_report = any(isinstance(reading, IntervalReading) for reading in readings)
+        click.echo(csv_file(IntervalReading if is_report else Reading, readings), nl=False)
     else:
         click.echo(msgspec.json.encode(readings))
 
 
-def _print_table(readings: "list[Reading]", settings: "Settings") -> None:
+def _print_table(readings: "Sequence[Reading]", settings: "Settings") -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -559,7 +598,7 @@ def _print_table(readings: "list[Reading]", settings: "Settings") -> None:
         return
     first = readings[0]
     table = Table(title=f"{first.metric}, {first.window}", caption=display.format_data_age(first.data_age_s))
-    for name in (first.by, "stat", "value", "95 % interval", "support", "from", "to"):
+    for name in (first.by, "stat", "value", "95 % interval", "support", *_time_cells(first, settings)):
         table.add_column(name, justify="right" if name in ("value", "95 % interval", "support") else "left")
     for reading in readings:
         cells = (
@@ -568,11 +607,27 @@ def _print_table(readings: "list[Reading]", settings: "Settings") -> None:
             display.format_value(reading.value, reading.unit, settings.currency),
             display.format_interval(reading, settings.currency),
             f"{reading.support:,}",
-            reading.from_,
-            reading.to,
+            *_time_cells(reading, settings).values(),
         )
         table.add_row(*map(Text, cells))
     Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def _time_cells(reading: "Reading", settings: "Settings") -> dict[str, str]:
+    """Return what a table says of a reading's time, by column; of an interval also its target."""
+    from streamer.readings import display
+    from streamer.readings.interval_report import IntervalReading
+    from streamer.readings.query import dimension_values
+
+    if not isinstance(reading, IntervalReading):
+        return {"from": reading.from_, "to": reading.to}
+    queue = dimension_values(reading.by, reading.key).get("queue", "")
+    zone = settings.zones().get(queue, settings.timezone)
+    return {
+        "target": display.format_value(reading.target, reading.unit, settings.currency),
+        "begins": display.format_local_time(reading.from_, zone),
+        "": "" if reading.complete else "in part",
+    }
 
 
 def _display_key(reading: "Reading", settings: "Settings") -> str:

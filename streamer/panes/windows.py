@@ -5,7 +5,7 @@ and 24 h further back, are read from whole hours; a shorter one further back has
 to panes; the end of a window that was shifted into the past snaps back, so that nothing younger is in it.
 """
 
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Final, NamedTuple
 
 from streamer.events.counting_rules import DAY, HOUR, MINUTE, CountingRules
@@ -129,7 +129,11 @@ def local_midnight_ms(at_ms: int, zone: tzinfo) -> int:
     >>> local_midnight_ms(1_750_000_000_000, ZoneInfo("Europe/Madrid"))  # 2025-06-15, two hours ahead of UTC
     1749938400000
     """
-    day = datetime.fromtimestamp(at_ms / 1000, zone).date()
+    return midnight_ms(datetime.fromtimestamp(at_ms / 1000, zone).date(), zone)
+
+
+def midnight_ms(day: date, zone: tzinfo) -> int:
+    """Return the first instant of a day in `zone`, in ms."""
     return round(datetime.combine(day, time.min, zone).timestamp() * 1000)
 
 

@@ -1,5 +1,8 @@
 """Format values for people. Values are rounded here and nowhere else."""
 
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
 from streamer.readings.query import Reading
 
 NO_DATA = "–"
@@ -51,6 +54,15 @@ def format_data_age(data_age_s: float | None) -> str:
     if data_age_s is None:
         return "data age unknown: no worker has caught up yet"
     return f"complete as of {data_age_s:.0f} s ago"
+
+
+def format_local_time(rfc3339: str, zone: str) -> str:
+    """Return a time of RFC 3339 as a clock in `zone` shows it.
+
+    >>> format_local_time("2026-11-21T10:00:00Z", "Europe/Madrid")
+    'Sat 2026-11-21 11:00'
+    """
+    return f"{datetime.fromisoformat(rfc3339).astimezone(ZoneInfo(zone)):%a %Y-%m-%d %H:%M}"
 
 
 def _format_seconds(number: float) -> str:

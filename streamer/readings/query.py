@@ -91,8 +91,8 @@ def validate_query(query: MetricQuery, pairs: tuple[Grouping, ...]) -> Validated
     ('handle_time_seconds', ('mean', 'p50', 'p90', 'p95', 'max'))
     """
     for window in query.windows:
-        _require_known("window", window, READABLE_WINDOWS)
-    _require_known("by", query.by, (ALL, *DIMENSIONS, *(",".join(pair) for pair in pairs)))
+        require_known("window", window, READABLE_WINDOWS)
+    require_known("by", query.by, (ALL, *DIMENSIONS, *(",".join(pair) for pair in pairs)))
     at = query.now if query.at is None else query.at
     if not 0 <= at <= query.now + DAY:
         raise QueryError("at: expected a time between 1970 and a day from now")
@@ -108,7 +108,7 @@ def validate_query(query: MetricQuery, pairs: tuple[Grouping, ...]) -> Validated
 
 def _metrics_of(query: MetricQuery) -> tuple[tuple[Metric, tuple[str, ...]], ...]:
     for name in query.metrics:
-        _require_known("metric", name, tuple(CATALOGUE))
+        require_known("metric", name, tuple(CATALOGUE))
         if not CATALOGUE[name].can_group_by(query.by):
             dimensions = " or ".join(CATALOGUE[name].not_by)
             raise QueryError(f"by = {query.by!r}: {name} cannot be read by {dimensions}")
@@ -134,11 +134,12 @@ def _stats_of(metric: Metric, query: MetricQuery) -> tuple[str, ...]:
     if not query.stat:
         return metric.stats[:1]
     if query.metrics:
-        _require_known(f"stat of {metric.name}", query.stat, metric.stats)
+        require_known(f"stat of {metric.name}", query.stat, metric.stats)
     return tuple(stat for stat in metric.stats if stat == query.stat)
 
 
-def _require_known(parameter: str, value: str, expected: tuple[str, ...]) -> None:
+def require_known(parameter: str, value: str, expected: tuple[str, ...]) -> None:
+    """Raise QueryError unless a parameter's value is one of those expected."""
     if value not in expected:
         names = ", ".join(name for name in expected if name) or "none"
         raise QueryError(f"{parameter} = {value!r}: expected one of {names}")

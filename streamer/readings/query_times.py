@@ -1,8 +1,9 @@
 """Parse times in queries: RFC 3339 with a time zone, or seconds since the epoch."""
 
 import math
-from datetime import datetime
+from datetime import date, datetime
 
+from streamer.panes.calendar_intervals import CalendarMoment
 from streamer.readings.query import QueryError
 
 
@@ -21,6 +22,19 @@ def parse_query_time_ms(name: str, text: str) -> int:
     if not math.isfinite(seconds) or abs(seconds) > 1e11:
         raise _time_error(name, text)
     return round(seconds * 1000)
+
+
+def parse_calendar_moment(name: str, text: str) -> CalendarMoment:
+    """Return a day if the text is one, which begins at local midnight, else ms since the epoch. Raises
+    QueryError.
+
+    >>> parse_calendar_moment("from", "2026-11-21"), parse_calendar_moment("from", "2026-11-21T10:00:03Z")
+    (datetime.date(2026, 11, 21), 1795255203000)
+    """
+    try:
+        return date.fromisoformat(text) if "-" in text else parse_query_time_ms(name, text)
+    except ValueError:
+        return parse_query_time_ms(name, text)
 
 
 def _from_rfc3339(name: str, text: str) -> int:

@@ -29,6 +29,7 @@ from streamer.readings.drill_down import (
     RunInThread,
     drill_down,
 )
+from streamer.readings.interval_report import IntervalQuery, IntervalReading, IntervalReport
 from streamer.readings.live_query import LiveQuery
 from streamer.readings.live_state import (
     LiveContext,
@@ -41,6 +42,7 @@ from streamer.readings.live_state import (
 from streamer.readings.metric_spans import window_spans
 from streamer.readings.pane_families import AGENT_WIDTH, PaneView, QueueZones, ReaderState, WindowSums
 from streamer.readings.pane_sums import Integers, Projection, SparseCounts, merge_sums, sum_counts
+from streamer.readings.pauses import Pause, no_pause
 from streamer.readings.query import MetricQuery, QueryError, Reading, ValidatedQuery, validate_query
 from streamer.readings.score_distribution import METRIC_OF_QUESTION, ScoreDistribution
 from streamer.readings.window_query import QueryContext, WindowQuery, WindowVariant, ZoneRun, data_age_s
@@ -91,6 +93,7 @@ class MetricsReader:
         self._zones = QueueZones(settings.timezone, settings.zones())
         self._limits = LiveLimits(*settings.live_limits_ms())
         self.spans = window_spans(settings)
+        self._target = settings.target
         self._state = self._empty_state()
         self._cursor: ChangeCursor | None = None
         self._is_full_read_due, self._checked_hour, self._unavoidable_names = False, 0, 0
@@ -276,6 +279,19 @@ class MetricsReader:
             list(points)
             for points in zip(*(window_query.readings() for window_query in window_queries), strict=True)
         ]
+
+    def intervals(self, query: IntervalQuery, pause: Pause = no_pause) -> Iterator[IntervalReading]:
+        """Yield the readings of an interval report, by metric, stat, key and time. Each interval is read by
+        itself, so that whoever follows the store waits for one at most. Raises QueryError."""
+        report = IntervalReport(query, self.pairs, self._query_context(), self._target)
+        with self._lock:
+            report.require_room(self._state.families[report.family].rows[query.metrics.by].names)
+        for window in report.windows:
+            with self._lock:
+                sums = WindowSums(self._state.families, report.group)
+                self._load_tables(window, sums, live=False)
+            window.compute(pause)
+        return report.readings(pause)
 
     async def contacts(
         self,

@@ -16,13 +16,16 @@ person knows who is one of the few.
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
 from streamer.panes.pane_keys import ALL, Grouping
 from streamer.readings.count_network import Count, CountNetwork, count_networks
+from streamer.readings.interval_report import IntervalReading
 from streamer.readings.query import MetricQuery, Reading
+
+R = TypeVar("R", bound=Reading)
 
 MIN_ANSWERS: Final = 5
 """A group needs this many answers to be shown."""
@@ -98,7 +101,7 @@ def answer_group(reading: Reading) -> AnswerGroup | None:
     return None if answers is None else AnswerGroup(answers, reading.window, reading.by, reading.key)
 
 
-def blank_reading(reading: Reading) -> Reading:
+def blank_reading(reading: R) -> R:
     """Return the reading with no data."""
     return msgspec.structs.replace(reading, value=None, lower=None, upper=None, support=0)
 
@@ -174,6 +177,17 @@ def suppress_history(figures: Sequence[Reading], counted: Sequence[Reading]) -> 
     return [
         blank_reading(figure) if 0 < answers.support < MIN_ANSWERS else figure
         for figure, answers in zip(figures, counted, strict=True)
+    ]
+
+
+def suppress_intervals(
+    figures: Iterable[IntervalReading], counted: Iterable[IntervalReading]
+) -> list[IntervalReading]:
+    """Blank the survey figures of intervals with too few answers; `counted` has their number in each."""
+    few = {(answers.metric, answers.from_) for answers in counted if 0 < answers.support < MIN_ANSWERS}
+    return [
+        blank_reading(figure) if (ANSWER_METRIC_OF.get(figure.metric), figure.from_) in few else figure
+        for figure in figures
     ]
 
 

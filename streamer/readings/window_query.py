@@ -191,14 +191,21 @@ class WindowQuery:
         variant = self.variant_of(metric)
         table = self.tables[variant] if self.zone_runs(variant) else None
         for key in keys:
-            figure = NO_DATA if table is None else self._figure(metric, stat, key, table, variant)
-            if (
-                metric.unit == "count"
-                and not figure.value
-                and not self._query_context.is_counted_until(self._elapsed_end_ms(variant, key))
-            ):
-                figure = NO_DATA
+            figure = NO_DATA if table is None else self._known_figure(metric, stat, key, table, variant)
             yield self._new_reading(metric, stat, key, figure, variant)
+
+    def _known_figure(
+        self, metric: Metric, stat: str, key: str, table: WindowTable, variant: WindowVariant
+    ) -> MetricFigure:
+        """Return the figure; no data for a count of nothing before all is counted."""
+        figure = self._figure(metric, stat, key, table, variant)
+        if (
+            metric.unit == "count"
+            and not figure.value
+            and not self._query_context.is_counted_until(self._elapsed_end_ms(variant, key))
+        ):
+            return NO_DATA
+        return figure
 
     def _figure(
         self, metric: Metric, stat: str, key: str, table: WindowTable, variant: WindowVariant

@@ -17,8 +17,10 @@ from starlette.routing import Route
 from streamer.alerts.formatting import group_name
 from streamer.events.models import DIMENSIONS
 from streamer.metrics.catalogue import CATALOGUE, Metric
+from streamer.panes.calendar_intervals import INTERVALS, is_read_by
 from streamer.panes.pane_keys import ALL
-from streamer.panes.windows import READABLE_WINDOWS, is_read_over
+from streamer.panes.windows import LENGTHS_MS, READABLE_WINDOWS, is_read_over
+from streamer.readings.interval_report import IntervalReading, parse_interval_query
 from streamer.readings.pauses import Pause, no_pause
 from streamer.readings.query import MetricQuery, QueryError, Reading, default_windows
 from streamer.readings.query_times import parse_query_time_ms
@@ -56,8 +58,20 @@ MAX_NAMES: Final = 10_000
 """Most names of a page."""
 NO_HEADERS: Final[Mapping[str, str]] = {}
 _FORMS: Final = ("list", "columns")
+_INTERVALS_PARAMETERS: Final = (
+    "metric",
+    "by",
+    "key",
+    "stat",
+    "interval",
+    "from",
+    "to",
+    "match",
+    *LIST_PARAMETERS,
+)
 _HISTORY_PARAMETERS: Final = ("metric", "window", "by", "key", "stat", "from", "to", "step", "format")
 _READING_COLUMNS: Final = TableColumns.of(Reading)
+_INTERVAL_COLUMNS: Final = TableColumns.of(IntervalReading)
 _NAME_COLUMNS: Final = TableColumns.named(("by", "key", "name"))
 
 
@@ -82,6 +96,21 @@ def reading_routes(
         points = await questions.run(lambda: data_scope.history(query, first_ms, last_ms, step_ms))
         return await list_response(request, ApiTable(_READING_COLUMNS, points), questions)
 
+    async def intervals(request: Request) -> Response:
+        check_parameters(request, _INTERVALS_PARAMETERS)
+        since, until = single_parameter(request, "from"), single_parameter(request, "to")
+        interval = single_parameter(request, "interval") or ""
+        query = parse_interval_query(parse_query(request, clock()), interval, since, until)
+        data_scope = require_data_scope(request, reader, clock(), questions.pause(request))
+        groups, headers = await questions.run(
+            lambda: _chosen_groups(request, data_scope, query.metrics, settings.names)
+        )
+        query = msgspec.structs.replace(query, metrics=groups)
+        if parse_format(request) == "json":
+            return await questions.run(lambda: json_response(data_scope.intervals(query), headers))
+        table = ApiTable(_INTERVAL_COLUMNS, await questions.run(lambda: data_scope.intervals(query)))
+        return await list_response(request, table, questions, headers)
+
     async def catalog(request: Request) -> Response:
         check_parameters(request, ("format",))
         metrics = [_describe_metric(metric, reader, settings) for metric in CATALOGUE.values()]
@@ -102,6 +131,7 @@ def reading_routes(
     return [
         Route("/api/v1/readings", readings),
         Route("/api/v1/history", history),
+        Route("/api/v1/intervals", intervals),
         Route("/api/v1/catalog", catalog),
         Route("/api/v1/names", names),
     ]
@@ -226,15 +256,17 @@ def _parse_history_query(request: Request, now_ms: int) -> tuple[MetricQuery, in
 
 
 def _parse_step_ms(text: str) -> int:
-    """Convert seconds into whole ms. Raise QueryError.
+    """Convert seconds, or the length of a window, into whole ms. Raise QueryError.
 
-    >>> _parse_step_ms("900"), _parse_step_ms("0.25")
-    (900000, 250)
+    >>> _parse_step_ms("900"), _parse_step_ms("0.25"), _parse_step_ms("1h")
+    (900000, 250, 3600000)
     """
+    if text in LENGTHS_MS:
+        return LENGTHS_MS[text]
     try:
         return max(0, round(float(text) * 1000))
     except (ValueError, OverflowError):
-        raise QueryError(f"step = {text!r}: expected a number of seconds") from None
+        raise QueryError(f"step = {text!r}: expected a number of seconds, or a window such as 1h") from None
 
 
 def check_parameters(request: Request, names: tuple[str, ...]) -> None:
@@ -290,6 +322,7 @@ def _describe_metric(metric: Metric, reader: MetricsReader, settings: Settings) 
         "not_by": metric.not_by,
         "by": [by for by in (ALL, *DIMENSIONS, *map(",".join, reader.pairs)) if metric.can_group_by(by)],
         "windows": [window for window in READABLE_WINDOWS if is_read_over(windows, window, spans)],
+        "intervals": [interval for interval in INTERVALS if is_read_by(windows, interval, spans)],
         "window_at_least_s": spans.ms(windows.at_least) / 1000,
         "window_at_most_s": None if windows.at_most is None else spans.ms(windows.at_most) / 1000,
         "shift_s": spans.ms(windows.shift) / 1000,

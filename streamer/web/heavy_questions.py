@@ -23,6 +23,7 @@ from streamer.web.problems import problem_response
 HEAVY_PATHS: Final = (
     "/api/v1/readings",
     "/api/v1/history",
+    "/api/v1/intervals",
     "/api/v1/contacts",
     "/api/v1/distribution",
     "/api/v1/alerts/explain",

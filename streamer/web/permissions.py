@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from streamer.panes.live_index import LiveAgent, LiveContact
 from streamer.panes.pane_keys import ALL, Grouping
 from streamer.readings import suppression
+from streamer.readings.interval_report import IntervalQuery, IntervalReading
 from streamer.readings.pauses import Pause, no_pause, with_pauses
 from streamer.readings.query import MetricQuery, QueryError, Reading, dimension_values
 from streamer.readings.reader import MetricsReader
@@ -44,6 +45,7 @@ ROUTE_PERMISSIONS: Final[Mapping[str, RoutePermission]] = {
     "/api/v1/names": RoutePermission("viewer"),
     "/api/v1/readings": RoutePermission("viewer"),
     "/api/v1/history": RoutePermission("viewer"),
+    "/api/v1/intervals": RoutePermission("viewer"),
     "/api/v1/alerts": RoutePermission("viewer"),
     "/metrics": RoutePermission("viewer", all_teams=True),
     "/supervisor": RoutePermission("supervisor"),
@@ -168,12 +170,34 @@ class DataScope:
         answers_metric = suppression.ANSWER_METRIC_OF.get(query.metrics[0])
         if self.user.role != "viewer" or answers_metric is None:
             return readings
-        if query.by != ALL:
-            raise Forbidden(f"by = {query.by!r}: viewers see the history of survey figures by {ALL} only")
+        self._require_answers_of_all(query.by)
         answers_query = msgspec.structs.replace(query, metrics=(answers_metric,), stat=None)
         return suppression.suppress_history(
             readings, self._reader.history(answers_query, first_ms, last_ms, step_ms)
         )
+
+    def intervals(self, query: IntervalQuery) -> list[IntervalReading]:
+        """Read an interval report. Raise QueryError and Forbidden."""
+        groups = query.metrics
+        self.require_access(groups.by, groups.key)
+        if self.user.teams is not None and groups.key is None:
+            keys = groups.keys if groups.keys is not None else frozenset(self._reader.group_keys(groups.by))
+            visible_keys = frozenset(key for key in keys if self.covers(groups.by, key))
+            groups = msgspec.structs.replace(groups, keys=visible_keys)
+            query = msgspec.structs.replace(query, metrics=groups)
+        readings = [*self._reader.intervals(query, self._pause)]
+        answers_metrics = {suppression.ANSWER_METRIC_OF.get(reading.metric) for reading in readings} - {None}
+        if self.user.role != "viewer" or not answers_metrics:
+            return readings
+        self._require_answers_of_all(groups.by)
+        counted = msgspec.structs.replace(groups, metrics=tuple(filter(None, answers_metrics)), stat=None)
+        answers = self._reader.intervals(msgspec.structs.replace(query, metrics=counted), self._pause)
+        return suppression.suppress_intervals(readings, answers)
+
+    def _require_answers_of_all(self, by: str) -> None:
+        """Raise Forbidden for the past of survey figures by group: it would show single answers."""
+        if self.user.role == "viewer" and by != ALL:
+            raise Forbidden(f"by = {by!r}: viewers see the history of survey figures by {ALL} only")
 
     def may_see(self, by: str, key: str) -> bool:
         return (self.user.agent_names or "agent" not in by.split(",")) and self.covers(by, key)

@@ -22,6 +22,7 @@ from tests.web.asgi_client import AsgiResponse, send_request
 WHO = ("anonymous", "display", "viewer", "supervisor", "admin")
 
 HISTORY = "/api/v1/history?step=60&from=1795255140"
+INTERVALS = "/api/v1/intervals?interval=1d&from=2026-11-21"
 ROUTES: list[tuple[str, str, tuple[int, int, int, int, int]]] = [
     # method, path, then the status for: anonymous, display, viewer, supervisor of red, admin
     ("GET", "/healthz", (200, 200, 200, 200, 200)),
@@ -69,6 +70,11 @@ ROUTES: list[tuple[str, str, tuple[int, int, int, int, int]]] = [
     ("GET", f"{HISTORY}&metric=answered&by=team&key=blue", (401, 403, 200, 403, 200)),
     ("GET", f"{HISTORY}&metric=answered&by=agent&key=bob", (401, 403, 403, 403, 200)),
     ("GET", f"{HISTORY}&metric=nps_score&by=team&key=red", (401, 403, 403, 200, 200)),
+    ("GET", f"{INTERVALS}&metric=answered", (401, 403, 200, 200, 200)),
+    ("GET", f"{INTERVALS}&metric=answered&by=team", (401, 403, 200, 200, 200)),
+    ("GET", f"{INTERVALS}&metric=answered&by=team&key=blue", (401, 403, 200, 403, 200)),
+    ("GET", f"{INTERVALS}&metric=answered&by=agent", (401, 403, 403, 200, 200)),
+    ("GET", f"{INTERVALS}&metric=nps_score&by=team", (401, 403, 403, 200, 200)),
     ("GET", "/api/v1/contacts?metric=answered", (401, 403, 403, 200, 200)),
     ("GET", "/api/v1/contacts?metric=answered&by=team&key=red", (401, 403, 403, 200, 200)),
     ("GET", "/api/v1/contacts?metric=answered&by=team&key=blue", (401, 403, 403, 403, 200)),
