@@ -138,6 +138,22 @@ async def test_history() -> None:
     ]
 
 
+async def test_an_interval_is_a_reading_with_its_target() -> None:
+    path = "/api/v1/intervals?metric=nps_score,answered&by=queue&key=billing&interval=1d&from=2026-11-20"
+    async with api_client(await busy_center()) as client:
+        found = await get_json(client, path)
+        as_file = await client.get(f"{path}&format=csv")
+    assert [*found[0]] == [*FIELDS, "target", "complete"]
+    assert [(one["window"], one["from"], one["value"], one["target"], one["complete"]) for one in found] == [
+        ("1d", "2026-11-20T00:00:00Z", None, 30, True),
+        ("1d", "2026-11-21T00:00:00Z", None, 30, False),
+        ("1d", "2026-11-20T00:00:00Z", 0, None, True),
+        ("1d", "2026-11-21T00:00:00Z", 13, None, False),
+    ]
+    assert as_file.text.startswith(",".join([*FIELDS, "target", "complete"]))
+    assert len(as_file.text.splitlines()) == 1 + len(found)
+
+
 async def test_the_catalogue() -> None:
     async with api_client(await busy_center()) as client:
         found = {one["metric"]: one for one in await get_json(client, "/api/v1/catalog")}
@@ -171,6 +187,9 @@ async def test_the_catalogue() -> None:
         ("/api/v1/history?metric=answered&from=0&step=-1", 400, "from, to, step: expected from <= to"),
         ("/api/v1/history?metric=answered&from=0&step=x", 400, "step = 'x': expected a number of seconds"),
         (f"/api/v1/history?metric=answered&from={NOW // 1000 - 999}&step=1", 200, ""),
+        (f"/api/v1/history?metric=answered&from={NOW // 1000 - 7200}&step=1h", 200, ""),
+        ("/api/v1/intervals?metric=answered&interval=1d", 400, "from: required"),
+        ("/api/v1/intervals?metric=answered&from=2026-11-21", 400, "interval = '': expected one of 15m, 30m"),
         (
             f"/api/v1/history?metric=answered&from={NOW // 1000 - 1000}&step=1",
             400,
