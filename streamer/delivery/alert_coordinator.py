@@ -29,6 +29,7 @@ from streamer.delivery.alert_state import (
 )
 from streamer.readings.reader import MetricsReader
 from streamer.runtime.clock import Clock
+from streamer.runtime.redis_errors import redis_error_text
 from streamer.runtime.retry import RetryBackoff
 from streamer.store.port import LeasedDocument, TokenDocument
 
@@ -120,16 +121,19 @@ class AlertCoordinator:
             for background_loop in (self._renew_lease, self._follow_state)
         ]
         backoff, wait_s = RetryBackoff(self._schedule.interval_s, MAX_RETRY_DELAY_S), 0.0
+        failure: str | None = None
         try:
             while not await self._wait_for_stop(wait_s):
                 started_s = asyncio.get_running_loop().time()
                 try:
                     await self._evaluate_and_notify()
                 except Exception as error:  # whatever the store raises
-                    reason = f"{type(error).__name__}: {error}"
-                    _log.warning("evaluating or storing alerts failed, retrying", error=reason)
+                    former_failure, failure = failure, f"{type(error).__name__}: {redis_error_text(error)}"
+                    if failure != former_failure:
+                        _log.warning("evaluating or storing alerts failed, retrying", error=failure)
                     wait_s = backoff.after_failure()
                 else:
+                    failure = None
                     backoff.reset()
                     duration_s = asyncio.get_running_loop().time() - started_s
                     wait_s = max(self._schedule.interval_s, self._schedule.duration_factor * duration_s)

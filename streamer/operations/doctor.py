@@ -195,6 +195,7 @@ _REDIS_FIXES: Final[Mapping[str, str]] = {
     "masterdown": "set STREAMER_REDIS to the primary",
     "busy": "wait for the script, or SCRIPT KILL",
     "loading": "wait until it has loaded its data",
+    "timeout": "look for long scripts and commands (SLOWLOG), and at its network",
     "noreplicas": "start its replicas, or lower min-replicas-to-write",
     "clusterdown": "see CLUSTER INFO on its nodes",
 }

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Final, NamedTuple
 
 import click
@@ -56,9 +57,7 @@ async def run_forget(settings: Settings, customer: str) -> None:
         registry = RedisRegistry(store, settings.center)
         pseudonymizer = await retry_refused(lambda: load_pseudonymizer(registry, settings))
         pseudonyms_by_key = _find_pseudonyms(pseudonymizer, customer)
-        at_ms, was_forgotten = await retry_refused(
-            lambda: _mark_forgotten(store, registry, pseudonyms_by_key)
-        )
+        at_ms, was_forgotten = await _mark_forgotten(store, registry, pseudonyms_by_key)
         click.echo(
             f"recorded{' before' if was_forgotten else ''}: "
             f"{', '.join(pseudonyms[-1] for pseudonyms in pseudonyms_by_key)}"
@@ -66,7 +65,7 @@ async def run_forget(settings: Settings, customer: str) -> None:
         if notice := await _wait_until_counted(store, at_ms):
             click.echo(notice)
         names = [name for pseudonyms in pseudonyms_by_key for name in pseudonyms]
-        click.echo(_erasure_summary(await retry_refused(lambda: _erase(store, settings, names))))
+        click.echo(_erasure_summary(await _erase(store, settings, names)))
         await _erase_dead_letters(settings, names)
         await _print_unreached(settings)
 
@@ -95,15 +94,17 @@ async def _mark_forgotten(
 ) -> tuple[int, bool]:
     """Record the customer as forgotten. Return since when (ms), and whether they were recorded before with
     nothing new since."""
-    forgotten = await registry.forgotten()
+    forgotten = await retry_refused(registry.forgotten)
     earlier_ms = [
         forgotten[name] for pseudonyms in pseudonyms_by_key for name in pseudonyms if name in forgotten
     ]
-    journeys = await store.read([customer_key(pseudonyms[-1]) for pseudonyms in pseudonyms_by_key])
+    keys = [customer_key(pseudonyms[-1]) for pseudonyms in pseudonyms_by_key]
+    journeys = await retry_refused(lambda: store.read(keys))
     if earlier_ms and not any(journeys.values):
         return max(earlier_ms), True
-    at_ms = (await store.server_info()).time_ms + FORGET_LEAD_MS
-    await registry.forget([pseudonyms[-1] for pseudonyms in pseudonyms_by_key], at_ms)
+    at_ms = await retry_refused(store.time_ms) + FORGET_LEAD_MS
+    names = [pseudonyms[-1] for pseudonyms in pseudonyms_by_key]
+    await retry_refused(lambda: registry.forget(names, at_ms))
     return at_ms, False
 
 
@@ -121,8 +122,8 @@ async def wait_until_caught_up(store: RedisStore, at_ms: int) -> str:
     """Wait until all workers are past `at_ms`, and never return before that time: later facts of the id
     belong to somebody new. Return a notice where no worker runs, else ""."""
     while True:
-        stored = await store.heartbeats()
-        now_ms = await store.time_ms()
+        stored = await retry_refused(store.heartbeats)
+        now_ms = await retry_refused(store.time_ms)
         heartbeats = {partition: heartbeat.known_at(now_ms) for partition, heartbeat in stored.items()}
         if now_ms <= at_ms:
             await asyncio.sleep((at_ms + 1 - now_ms) / 1000)
@@ -137,9 +138,9 @@ async def wait_until_caught_up(store: RedisStore, at_ms: int) -> str:
 
 
 async def _erase(store: RedisStore, settings: Settings, names: Collection[str]) -> ErasureResult:
-    now_ms = (await store.server_info()).time_ms
+    now_ms = await retry_refused(store.time_ms)
     erased = await erase_customer(store, names, now_ms) + await erase_everywhere(store, names, now_ms)
-    raw_store = await RedisStore.connect(settings.redis_url(), ingest_center(settings))
+    raw_store = await retry_refused(lambda: RedisStore.connect(settings.redis_url(), ingest_center(settings)))
     try:
         return ErasureResult(erased, await erase_assemblies(raw_store, names, now_ms))
     finally:
@@ -151,12 +152,12 @@ async def erase_assemblies(raw_store: RedisStore, names: Collection[str], now_ms
     how many contacts that were."""
     erased_count = 0
     async for key, _ in find_documents_naming(raw_store, ASSEMBLIES, names):
-        snapshot = await raw_store.read([key])
-        while any(snapshot.values) and not await raw_store.replace(
-            snapshot.version, [key], {key: None}, now_ms
-        ):
-            snapshot = await raw_store.read([key])
         erased_count += 1
+        while True:
+            snapshot = await retry_refused(partial(raw_store.read, [key]))
+            delete = partial(raw_store.replace, snapshot.version, [key], {key: None}, now_ms)
+            if not any(snapshot.values) or await retry_refused(delete):
+                break
     return erased_count
 
 

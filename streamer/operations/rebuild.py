@@ -152,12 +152,12 @@ class RebuildJob:
 
     async def compare(self) -> ComparisonResult:
         """Compare with the live numbers at equal offsets. The live state of one moment is held in memory."""
-        live = await read_store_state(self._live)
+        live = await retry_forever(lambda: read_store_state(self._live))
         counted_offsets = {partition: position.next for partition, position in live.positions.items()}
         end_offsets = {p: offset for p, offset in counted_offsets.items() if p in self._begin_offsets}
         self.gone_offsets = {p: n for p, n in counted_offsets.items() if n and p not in end_offsets}
         await self._count_up_to(await self._ensure_processors(end_offsets))
-        rebuilt = await read_store_state(self.staged.store)
+        rebuilt = await retry_forever(lambda: read_store_state(self.staged.store))
         differences = diff_states(live, rebuilt, wall_clock_ms(), self._rules.retention_ms)
         examples = list(islice(differences, SHOWN_DIFFERENCES))
         return ComparisonResult(examples, len(examples) + sum(1 for _ in differences))
@@ -327,12 +327,12 @@ async def run_rebuild(settings: Settings, yes: bool) -> int:
         client = await retry_refused(lambda: connect(settings.redis_url(), settings.center))
         store = RedisStore(client, settings.center, rules)
         stack.push_async_callback(store.close)
-        former_store = await FormerLayoutStore.find(store.client, settings.center)
+        former_store = await retry_refused(lambda: FormerLayoutStore.find(client, settings.center))
         live: LiveStore = store if former_store is None else former_store
         staged: StagedGeneration = RedisGeneration(store, rules)
         if former_store is not None:
             click.echo("the numbers in force are in the layout of an earlier release")
-            await former_store.copy_shared_keys()
+            await retry_refused(former_store.copy_shared_keys)
             staged = SupersedingGeneration(store, rules, former_store)
         records = KafkaRecordReader(settings.kafka)
         stack.push_async_callback(records.stop)
@@ -342,7 +342,8 @@ async def run_rebuild(settings: Settings, yes: bool) -> int:
         registry = RedisRegistry(store, settings.center)
         pseudonymizer = await retry_refused(lambda: load_pseudonymizer(registry, settings))
         job = RebuildJob(live, staged, rules, records, progress, pseudonymizer, settings.live_limits_ms())
-        stack.push_async_callback(staged.discard)  # after the switch, the former generation is left over
+        # After the switch, the former generation is left over.
+        stack.push_async_callback(retry_refused, staged.discard)
         await job.open(begin_offsets)
         await job.catch_up()
         comparison = await job.compare()
@@ -352,9 +353,9 @@ async def run_rebuild(settings: Settings, yes: bool) -> int:
             click.echo("not switched: the live numbers stay in force; use --yes to switch all the same")
             return 1
         if former_store is not None:
-            await former_store.copy_shared_keys()
-            await _convert_assemblies(store, ingest_center(settings))
-        await refresh_forgotten(pseudonymizer, registry)
+            await retry_refused(former_store.copy_shared_keys)
+            await retry_refused(lambda: _convert_assemblies(store, ingest_center(settings)))
+        await retry_refused(lambda: refresh_forgotten(pseudonymizer, registry))
         await job.promote()
         click.echo("switched: the new numbers are in force; workers and readers follow by themselves")
         return 0
@@ -384,7 +385,8 @@ async def _require_same_logs(settings: Settings, live: LiveStore, partitions: Se
     probe = KafkaLogProbe(settings.kafka)
     await probe.start()
     try:
-        stored = dict(zip(partitions, await live.positions(partitions), strict=True))
+        positions = await retry_refused(lambda: live.positions(partitions))
+        stored = dict(zip(partitions, positions, strict=True))
         last_offsets = {
             partition: [position.checkpoints[-1].offset]
             for partition, position in stored.items()
@@ -402,7 +404,7 @@ async def _require_same_logs(settings: Settings, live: LiveStore, partitions: Se
 
 
 async def _changed_rules(live: LiveStore, rules: CountingRules) -> list[str]:
-    stored = await live.rules()
+    stored = await retry_refused(live.rules)
     return diff_rules(stored, encode_rules(rules)) if stored is not None else []
 
 

@@ -3,12 +3,14 @@
 import re
 import secrets
 from collections.abc import AsyncIterator, Collection, Iterable
+from functools import partial
 from typing import Final
 
 from streamer.journeys.erasure import ErasedCounts, erase_from_journeys
 from streamer.journeys.journey import Key, customer_key
 from streamer.journeys.working_set import DocumentsNotLoaded, WorkingSet
 from streamer.privacy.pseudonyms import Pseudonymizer
+from streamer.runtime.retry import retry_refused
 from streamer.settings import CENTER_KEY_ID, Settings
 from streamer.store.port import (
     EMPTY_STORE,
@@ -81,7 +83,8 @@ async def erase_customer(
     store: StateStore, names: Collection[str], now_ms: int, journeys: Iterable[Key] = ()
 ) -> ErasedCounts:
     """Erase the customer of these pseudonyms from their journeys and what these claim, and from `journeys`.
-    Workers may count meanwhile: on a version conflict it starts again. `now_ms` is the wall clock."""
+    Workers may count meanwhile: on a version conflict it starts again. `now_ms` is the wall clock. Each call
+    is repeated while Redis refuses, not all of them: what was erased would not be reported."""
     journeys = list(journeys)
     while True:
         documents = WorkingSet(_FORGET_NOTHING)
@@ -92,14 +95,15 @@ async def erase_customer(
                 break
             except DocumentsNotLoaded as not_loaded:
                 keys = list(not_loaded.keys)
-            snapshot = await store.read(keys)
+            snapshot = await retry_refused(partial(store.read, keys))
             versions.add(snapshot.version)
             for key, value in zip(keys, snapshot.values, strict=True):
                 documents.load(key, value)
         reads = [*documents.records, *documents.journeys_before]
         writes = documents.writes()
         version, *later_versions = sorted(versions) or [EMPTY_STORE]
-        if not writes or await store.replace(version, reads, writes, now_ms, later_versions):
+        replace = partial(store.replace, version, reads, writes, now_ms, later_versions)
+        if not writes or await retry_refused(replace):
             return erased
 
 
@@ -108,7 +112,8 @@ async def erase_forgotten(store: StateStore, names: Iterable[str], now_ms: int) 
     journeys = {customer_key(name): name for name in names}
     for start in range(0, len(journeys), _KEYS_PER_READ):
         keys = list(journeys)[start : start + _KEYS_PER_READ]
-        for key, document in zip(keys, (await store.read(keys)).values, strict=True):
+        snapshot = await retry_refused(partial(store.read, keys))
+        for key, document in zip(keys, snapshot.values, strict=True):
             if document is not None:
                 await erase_customer(store, [journeys[key]], now_ms)
 

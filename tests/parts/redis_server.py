@@ -22,6 +22,8 @@ class RedisServer(Server):
         self.aof = aof
         self.password = cluster_password or secrets.token_hex(8)
         self.bus_port = free_port() if cluster_password else None
+        self.extra_config = ""
+        """Lines for the next start."""
 
     @property
     def url(self) -> str:
@@ -41,7 +43,7 @@ class RedisServer(Server):
         config = _store_config(self.port, self.password, self.folder if self.aof else None)
         if self.bus_port is not None:
             config += f"cluster-enabled yes\ncluster-port {self.bus_port}\ncluster-node-timeout 2000\n"
-        return config
+        return config + self.extra_config
 
     def client(self) -> redis.asyncio.Redis:
         """A new client, for one event loop. Whoever asks closes it."""

@@ -20,6 +20,7 @@ from streamer.metrics.counters import pack_counters
 from streamer.panes.integers import pack_integers
 from streamer.panes.pane_delta import FineDelta, LongSums, pack_fine
 from streamer.panes.pane_keys import COUNTERS, PANES_PER_HOUR, SEPARATOR, PaneHour
+from streamer.runtime.retry import retry_refused
 from streamer.store.layout import (
     ALERTS_NAME,
     CHANGES,
@@ -228,7 +229,7 @@ class FormerLayoutStore:
                 await pipe.execute()
         except WatchError:
             return False
-        await self._delete_keys()
+        await retry_refused(self._delete_keys)
         return True
 
     async def _delete_keys(self) -> None:

@@ -7,6 +7,7 @@ The key layout is in `store/layout.py`. A center is one slot: on a Redis Cluster
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, Final, NamedTuple, Self
 
@@ -25,6 +26,7 @@ from streamer.panes.pane_keys import (
     is_hour_kept,
     pane_retention_ms,
 )
+from streamer.runtime.retry import retry_refused
 from streamer.store.layout import (
     CHANGES,
     CURRENT_NAME,
@@ -216,13 +218,12 @@ class RedisStore:
         return DocumentSnapshot(version, [value[WRITE_TIME_BYTES:] if value else None for value in stamped])
 
     async def scan(self, letters: str) -> AsyncIterator[Mapping[bytes, bytes]]:
-        await self._run_command("EXISTS", RULES)  # switches to the current generation
+        await retry_refused(lambda: self._run_command("EXISTS", RULES))  # switches to the current generation
         for name in DOCUMENT_HASHES:
             cursor, is_through = 0, False
             while not is_through:
-                cursor, documents = await self.client.hscan(
-                    self.prefix + name, cursor, f"[{letters}]*", _SCAN_COUNT
-                )
+                hscan = partial(self.client.hscan, self.prefix + name, cursor, f"[{letters}]*", _SCAN_COUNT)
+                cursor, documents = await retry_refused(hscan)  # begun again, it would yield all again
                 is_through = cursor == 0
                 if documents:
                     yield {key: value[WRITE_TIME_BYTES:] for key, value in documents.items()}
