@@ -190,8 +190,10 @@ def query(
             at=parse_query_time_ms("at", at) if at else None,
         )
         _require_one_time(window or at, **calendar)
-        readings = await _query_readings(settings, metrics, calendar)
+        readings, gaps = await _query_readings(settings, metrics, calendar)
         _print_readings(readings, "json" if as_json else form, settings)
+        if gaps:
+            _exit(1, "; ".join(gaps))
 
     _run(ask)
 
@@ -541,8 +543,8 @@ def _require_one_time(
 
 async def _query_readings(
     settings: "Settings", metrics: "MetricQuery", calendar: Mapping[str, str | None]
-) -> "Sequence[Reading]":
-    """Return readings; with an interval in `calendar` those of its intervals."""
+) -> "tuple[Sequence[Reading], list[str]]":
+    """Return readings, those of intervals if `calendar` has one, and what none of them answers."""
     import msgspec
 
     from streamer.readings.interval_report import parse_interval_query, validate_interval_query
@@ -564,8 +566,9 @@ async def _query_readings(
         metrics = msgspec.structs.replace(metrics, now=metrics.now - clock.ahead_ms)
         await reader.refresh(metrics.now)
         if interval:
-            return [*reader.intervals(msgspec.structs.replace(intervals, metrics=metrics))]
-        return reader.readings(metrics)
+            readings = [*reader.intervals(msgspec.structs.replace(intervals, metrics=metrics))]
+            return readings, reader.gaps(msgspec.structs.replace(metrics, windows=()))
+        return reader.readings(metrics), reader.gaps(metrics)
     finally:
         await store.close()
 

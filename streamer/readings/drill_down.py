@@ -51,7 +51,8 @@ class ContactDetails(msgspec.Struct, frozen=True):
 
     Durations are in seconds, of its last answered segment (if none was answered, of its last one);
     `segments` counts its segments. `time` is where it counts for the metric. `answers` and `comment` are
-    those of its newest response. A contact known only by its survey has no contact id."""
+    those of its newest response, and `comment_language` the response's, else the contact's. A contact known
+    only by its survey has no contact id."""
 
     contact_id: str | None
     customer_id: str | None
@@ -77,6 +78,7 @@ class ContactDetails(msgspec.Struct, frozen=True):
     answers: dict[str, int | bool]
     answered_at: str | None
     comment: str | None
+    comment_language: str | None
     qa_score: float | None
     repeat: bool | None
     first_contact_resolved: bool | None
@@ -286,6 +288,7 @@ def _contact_details(group: FactGroup, context: GroupContext, time_ms: int, cell
         answers=_answers_given(response) if response else {},
         answered_at=rfc3339_from_ms(response.answered_at) if response else None,
         comment=response.comment if response else None,
+        comment_language=(response.language or language) if response and response.comment else None,
         qa_score=evaluation.score / 100 if evaluation else None,
         repeat=None if context.is_first is None else not context.is_first,
         first_contact_resolved=context.is_resolved,

@@ -4,7 +4,7 @@ Changes are published only after all of one moment is read, so a reading never s
 """
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from threading import Lock
 from typing import Final, NamedTuple
@@ -44,6 +44,7 @@ from streamer.readings.pane_families import AGENT_WIDTH, PaneView, QueueZones, R
 from streamer.readings.pane_sums import Integers, Projection, SparseCounts, merge_sums, sum_counts
 from streamer.readings.pauses import Pause, no_pause
 from streamer.readings.query import MetricQuery, QueryError, Reading, ValidatedQuery, validate_query
+from streamer.readings.query_gaps import key_gap, window_gaps
 from streamer.readings.score_distribution import METRIC_OF_QUESTION, ScoreDistribution
 from streamer.readings.window_query import QueryContext, WindowQuery, WindowVariant, ZoneRun, data_age_s
 from streamer.readings.window_table import EMPTY_TABLE, NO_ROW_COUNTS, WindowTable, renumber_rows
@@ -90,6 +91,7 @@ class MetricsReader:
         self._encoded_rules = encode_rules(self._rules)
         self.pairs: tuple[Grouping, ...] = self._rules.dimension_pairs
         self._store = store
+        self._display_names = settings.names
         self._zones = QueueZones(settings.timezone, settings.zones())
         self._limits = LiveLimits(*settings.live_limits_ms())
         self.spans = window_spans(settings)
@@ -194,6 +196,23 @@ class MetricsReader:
         with self._lock:
             string_tables = [columns.rows.get(by) for columns in self._state.families.values()]
             return sorted({key for table in string_tables if table is not None for key in table.names})
+
+    def gaps(self, query: MetricQuery, is_visible: Callable[[str], bool] = bool) -> list[str]:
+        """Return sentences about what a valid query asks for and no reading answers. Only visible keys are
+        suggested in place of an unknown one."""
+        gaps = [*window_gaps(query, self.spans)]
+        if not query.key or query.key in (known_keys := self._known_keys(query)):
+            return gaps
+        return [*gaps, key_gap(query, [*filter(is_visible, known_keys)])]
+
+    def _known_keys(self, query: MetricQuery) -> set[str]:
+        """Return the keys of all groups that have counts or a display name; if the query's is none of them,
+        also those that are live."""
+        keys = {*self.group_keys(query.by), *self._display_names.get(query.by, ())}
+        if query.key in keys:
+            return keys
+        with self._lock:
+            return keys.union(self._state.live.groups(query.by, LiveContext(query.now)).keys)
 
     def iter_readings(self, query: MetricQuery) -> Iterator[Reading]:
         """Yield the same readings, computed one by one from the counts of this moment. Raises QueryError."""

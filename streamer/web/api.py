@@ -141,6 +141,8 @@ def _readings_response(
     data_scope: DataScope, query: MetricQuery, form: str, headers: Mapping[str, str]
 ) -> Response:
     readings = data_scope.readings(query)
+    if gaps := data_scope.gaps(query):
+        headers = {**headers, "streamer-note": "; ".join(gaps)}
     return json_response(list(group_into_columns(readings)) if form == "columns" else readings, headers)
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Final, NamedTuple
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -15,7 +15,7 @@ from streamer.web import cookies
 from streamer.web.access_checks import is_loopback
 from streamer.web.audit_log import AuditLog
 from streamer.web.permissions import is_signed_route, may_use_route
-from streamer.web.problems import problem_response
+from streamer.web.plain_pages import accepts_html, path_and_query, refusal_response
 from streamer.web.proxy import TrustedProxy
 from streamer.web.sessions import Session, SessionStore
 from streamer.web.users import LOCAL_USER, User, UserDirectory
@@ -128,11 +128,11 @@ class AuthMiddleware:
         refusal = self._check_access(request, identity, path)
         if refusal is None:
             return None
-        if refusal.status == HTTPStatus.UNAUTHORIZED and _wants_html(request):
+        if refusal.status == HTTPStatus.UNAUTHORIZED and accepts_html(request):
             return RedirectResponse(
-                f"/login?{urlencode({'next': _path_and_query(request)})}", HTTPStatus.SEE_OTHER
+                f"/login?{urlencode({'next': path_and_query(request)})}", HTTPStatus.SEE_OTHER
             )
-        response = problem_response(*refusal)
+        response = refusal_response(request, *refusal)
         if refusal.status == HTTPStatus.UNAUTHORIZED:
             response.headers["www-authenticate"] = "Bearer"
         return response
@@ -161,7 +161,7 @@ class AuthMiddleware:
         token = request.query_params["display"]
         display = self._users.by_display_token(token)
         if display is None:
-            return problem_response(HTTPStatus.UNAUTHORIZED, "display: unknown token")
+            return refusal_response(request, HTTPStatus.UNAUTHORIZED, "display: unknown token")
         assert display.view is not None
         self._audit.record(request, "display login", display.name)
         response = _redirect_to_view(request, display.view)
@@ -189,16 +189,6 @@ def _redirect_to_view(request: Request, view: str) -> Response:
 
 
 _DISPLAY_PARAMETERS: Final = ("view", "display")
-
-
-def _wants_html(request: Request) -> bool:
-    return request.method == "GET" and "text/html" in request.headers.get("accept", "")
-
-
-def _path_and_query(request: Request) -> str:
-    """Return the path and query as they were sent. `request.url` would be built from the Host header."""
-    query = request.scope["query_string"].decode("latin-1")
-    return quote(request.scope["path"]) + (f"?{query}" if query else "")
 
 
 def _is_refusal(request: Request, status: int) -> bool:

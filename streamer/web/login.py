@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from streamer.runtime.clock import Clock
@@ -14,6 +14,7 @@ from streamer.web import cookies
 from streamer.web.audit_log import AuditLog
 from streamer.web.known_devices import KnownDevices, device_cookie
 from streamer.web.login_throttle import LoginAttempt, LoginThrottle
+from streamer.web.plain_pages import page_language, plain_page
 from streamer.web.proxy import TrustedProxy
 from streamer.web.request_body import BODY_TIMEOUT_S, read_body
 from streamer.web.sessions import SESSION_LIFETIME_MS, SessionStore
@@ -21,25 +22,13 @@ from streamer.web.users import User, UserDirectory
 
 _MAX_FORM_BYTES: Final = 8_192
 
-_PAGE_TEMPLATE: Final = """<!doctype html>
-<html lang="{lang}" data-theme="auto">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>{log_in}</title>
-<link rel="stylesheet" href="/static/page.css">
-<link rel="stylesheet" href="/static/login.css">
-<main>
-<h1>{title}</h1>
-<p role="alert">{said}</p>
-<form method="post" action="/login">
+_FORM: Final = """<p role="alert">{said}</p>
+<form method="post" action="/login?lang={lang}">
 <input type="hidden" name="next" value="{next}">
 <label>{name} <input name="name" autocomplete="username" required autofocus></label>
 <label>{password} <input name="password" type="password" autocomplete="current-password" required></label>
 <button>{log_in}</button>
-</form>
-</main>
-</html>
-"""
+</form>"""
 
 LOGIN_TEXTS: Final[dict[str, dict[str, str]]] = {
     "en": {
@@ -90,14 +79,14 @@ def login_routes(
         wait_s = throttle.register_attempt(attempt)
         if wait_s:
             audit.record_refusal(request, "login refused", known_name or "")
-            message = LOGIN_TEXTS[_language(request)]["wait"].format(wait_s)
+            message = LOGIN_TEXTS[page_language(request)]["wait"].format(wait_s)
             response = _login_response(request, message, next_path, HTTPStatus.TOO_MANY_REQUESTS)
             response.headers["retry-after"] = str(wait_s)
             return response
         if await users.by_password(name, form.get("password", "")) is None:
             audit.record_refusal(request, "login failed", known_name or "")
             return _login_response(
-                request, LOGIN_TEXTS[_language(request)]["wrong"], next_path, HTTPStatus.UNAUTHORIZED
+                request, LOGIN_TEXTS[page_language(request)]["wrong"], next_path, HTTPStatus.UNAUTHORIZED
             )
         throttle.record_success(attempt)
         audit.record(request, "login", name)
@@ -132,18 +121,10 @@ def login_routes(
 
 
 def _login_response(request: Request, message: str, next_path: str, status: int = HTTPStatus.OK) -> Response:
-    language = _language(request)
-    text = _PAGE_TEMPLATE.format(
-        **LOGIN_TEXTS[language], lang=language, said=escape(message), next=escape(next_path)
-    )
-    return HTMLResponse(text, status, headers={"cache-control": "no-store"})
-
-
-def _language(request: Request) -> str:
-    """Return the first language of Accept-Language that the form has, else "en"."""
-    preferences = request.headers.get("accept-language", "").lower().split(",")
-    languages = (tag.strip()[:2] for tag in preferences)
-    return next((tag for tag in languages if tag in LOGIN_TEXTS), "en")
+    language = page_language(request)
+    texts = LOGIN_TEXTS[language]
+    body = _FORM.format(**texts, lang=language, said=escape(message), next=escape(next_path))
+    return plain_page(language, texts["log_in"], texts["title"], body, status)
 
 
 def _local_path(address: str) -> str:

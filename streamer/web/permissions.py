@@ -148,6 +148,10 @@ class DataScope:
         self.require_access(by, None)
         return [key for key in self._reader.group_keys(by) if self.covers(by, key)]
 
+    def gaps(self, query: MetricQuery) -> list[str]:
+        """Return what a query asks for and no reading answers; no key is named that may not be seen."""
+        return self._reader.gaps(query, lambda key: self.covers(query.by, key))
+
     def _verdict(self, query: MetricQuery) -> SuppressionVerdict:
         """Return what must be suppressed, and what was judged; cached for queries about the same groups."""
         queries = tuple(suppression.required_queries(query, self._visible_pairs()))

@@ -78,7 +78,7 @@ class PipelineHealth:
 
 _TEXTS: Final = {
     "store": "The store cannot be read: these numbers grow old.",
-    "worker": "No worker has counted anything yet.",
+    "worker": "No worker has run yet, so there are no numbers. Start one: streamer worker",
     "behind": "Counting has not caught up yet: these numbers are not complete.",
     "stale": "These numbers are older than a minute: no worker keeps up.",
 }

@@ -1,8 +1,7 @@
-"""Error responses as `application/problem+json` (RFC 9457), and the exception handlers that build them."""
+"""Error responses as `application/problem+json` (RFC 9457)."""
 
 from http import HTTPStatus
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
@@ -22,14 +21,3 @@ def problem_response(status: int, detail: str) -> JSONResponse:
 async def handle_query_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, QueryError)
     return problem_response(HTTPStatus.BAD_REQUEST, str(error))
-
-
-async def handle_http_exception(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
-    response = problem_response(error.status_code, error.detail)
-    response.headers.update(error.headers or {})
-    return response
-
-
-async def handle_failure(request: Request, error: Exception) -> JSONResponse:
-    return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error, see the server's log")

@@ -36,7 +36,7 @@ from streamer.settings import Settings
 from streamer.settings.value_types import duration_ms
 from streamer.store.layout import ALERTS_NAME
 from streamer.store.redis import RedisDocument, RedisStore
-from streamer.web import api, drill_down, login, pages, problems
+from streamer.web import api, drill_down, login, pages, plain_pages, problems
 from streamer.web.alert_routes import AlertRoutes
 from streamer.web.audit_log import AuditLog
 from streamer.web.auth_middleware import AuthMiddleware
@@ -127,8 +127,8 @@ def application(
         routes=routes,
         exception_handlers={
             QueryError: problems.handle_query_error,
-            HTTPException: problems.handle_http_exception,
-            Exception: problems.handle_failure,
+            HTTPException: plain_pages.handle_http_exception,
+            Exception: plain_pages.handle_failure,
         },
         lifespan=lambda app: _running(
             [service for service in (refresher, dispatcher or coordinator) if service is not None]

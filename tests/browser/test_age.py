@@ -52,7 +52,9 @@ async def test_after_30_s_without_confirmation_it_is_grey_and_says_so(
     await is_live(page)
     await page.clock.run_for(1_100)
     await is_old(page, "31 s old")
-    await expect(page.locator(".not-live")).to_contain_text("No connection to the server; trying again.")
+    await expect(page.locator(".not-live")).to_have_text(
+        "Not liveThese numbers are from 11:00:05. No connection to the server; trying again."
+    )
     assert await number.evaluate("one => getComputedStyle(one).color") != colour
 
 
@@ -88,6 +90,11 @@ async def test_what_was_never_complete_is_not_live(scripted_server: ScriptedServ
     scripted_server.send_event("change", snapshots.change(data_age_s=None))
     await is_old(page, "")
     await expect(page.locator(".not-live")).to_contain_text("It is not known how old these numbers are.")
+    none_ran = snapshots.alert("worker", "No worker has run yet. Start one: streamer worker")
+    scripted_server.send_event("change", snapshots.change(data_age_s=None, alerts=[none_ran]))
+    await expect(page.locator(".notice")).to_have_text(
+        "Not liveNo worker has run yet. Start one: streamer worker"
+    )
 
 
 async def test_a_device_that_slept_wakes_up_grey(scripted_server: ScriptedServer, opened: Opened) -> None:

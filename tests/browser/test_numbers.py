@@ -61,6 +61,26 @@ async def test_values_in_other_languages(
     assert found == expected
 
 
+@pytest.mark.parametrize(
+    ("language", "expected"),
+    [
+        ("en", ["Spanish", "Brazilian Portuguese", "klingonese", "E-mail", "fax", "es"]),
+        ("es", ["Español", "Portugués de Brasil", "klingonese", "Correo", "fax", "es"]),
+        ("zh", ["西班牙语", "巴西葡萄牙语", "klingonese", "邮件", "fax", "es"]),
+    ],
+)
+async def test_languages_and_channels_have_names(
+    language: str, expected: list[str], scripted_server: ScriptedServer, opened: Opened
+) -> None:
+    """What has no name stays itself, and so does a queue."""
+    asked = [["language", "es"], ["language", "pt-BR"], ["language", "klingonese"]]
+    asked += [["channel", "email"], ["channel", "fax"], ["queue", "es"]]
+    scripted_server.snapshot = snapshots.snapshot()
+    page = await opened(f"{scripted_server.url}/?lang={language}")
+    names = "async (all) => { const { valueName } = await import('/static/language.js');"
+    assert await page.evaluate(f"{names} return all.map((one) => valueName(...one)); }}", asked) == expected
+
+
 async def test_ages_grow_coarser(scripted_server: ScriptedServer, opened: Opened) -> None:
     scripted_server.snapshot = snapshots.snapshot()
     page = await opened(scripted_server.url)

@@ -386,8 +386,9 @@ async def test_after_30_s_without_new_data_it_is_grey_and_says_so(
     await expect(page.locator(".fresh")).to_have_text(re.compile("Live [0-9] s old"))
     small_center.now += 31 * SECOND
     await expect(page.locator(".stale")).to_have_text(
-        re.compile("Not live What is shown here is 3[0-9] s old"), timeout=20_000
+        "Not live The server is there, but its data is not new.", timeout=20_000
     )
+    await expect(page.locator(".fresh")).to_have_text(re.compile("Not live 3[0-9] s old"))
     await expect(page.locator("main.old .scroller")).to_have_css("opacity", "0.55")
     await small_center.catch_up()
     await expect(page.locator(".stale")).to_have_count(0, timeout=20_000)
@@ -472,6 +473,18 @@ async def test_it_speaks_three_languages(
     await page.goto(f"{small_center.url}?{COLUMNS}&metric=nps_score&key=billing&lang={language}")
     await expect(page.locator(".contact").first).to_be_visible()
     assert "supervisor." not in await page.inner_text("body")
+
+
+async def test_what_cannot_be_had_is_said_and_known_values_have_names(
+    small_center: SupervisedCenter, opened: Opened
+) -> None:
+    asked = "by=channel&metrics=nps_score,fcr_ratio,lost_metric&metric=nps_score&key=fax"
+    page = await shown(small_center, opened, asked)
+    await expect(page.get_by_text("Not read by this grouping, so left out: lost_metric.")).to_be_visible()
+    left_out = "Not read over this window, so left out: First contact resolution."
+    await expect(page.get_by_text(left_out)).to_be_visible()
+    await expect(page.locator(".panel").get_by_text("Nothing was counted for this group")).to_be_visible()
+    assert await rows(page) == ["Voice"]
 
 
 # With many rows.

@@ -94,8 +94,19 @@ async def test_a_contact_is_shown_with_what_was_said_and_how_long_it_took() -> N
         direction="inbound", outcome="answered", transfer="none", resolved=None,
         wait_s=5.0, talk_s=60.0, hold_s=None, acw_s=30.0, handle_s=90.0, segments=1,
         answers={"nps": 2, "csat": 1}, answered_at="2025-06-16T19:59:00Z", comment="three calls for nothing",
-        qa_score=None, repeat=False, first_contact_resolved=True,
+        comment_language=None, qa_score=None, repeat=False, first_contact_resolved=True,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("spoken", "written", "expected"), [("en", "es", "es"), ("pt", None, "pt")])
+async def test_a_comment_has_the_language_of_its_response_else_that_of_the_contact(
+    spoken: str, written: str | None, expected: str
+) -> None:
+    response = survey_response("k1", 2, MINUTE, comment="tres llamadas", language=written)
+    (contact,) = await contacts_behind(
+        await reader_of([replace(SEED, language=spoken), response]), metric_query()
+    )
+    assert (contact.language, contact.comment_language) == (spoken, expected)
 
 
 async def test_the_score_shown_is_the_one_that_counts_not_one_for_calibration() -> None:

@@ -119,6 +119,24 @@ async def test_readings(sentence: str, query: str, expected: list[Any]) -> None:
     assert [(one["window"], one["key"], one["value"]) for one in found] == expected, sentence
 
 
+@pytest.mark.parametrize(
+    ("query", "note"),
+    [
+        ("metric=answered&by=queue&key=billing", None),
+        ("metric=answered&by=queue&key=biling", "nothing is known of queue 'biling': is it 'billing'?"),
+        ("metric=answered&by=queue&key=%C3%B1", "nothing is known of queue '\\xf1'"),
+        ("metric=waiting&window=now,1h", "waiting is not read over 1h, but over now"),
+        ("metric=fcr_ratio&window=5m,30d", "fcr_ratio is not read over 5m, but over 7d, 30d, 90d"),
+    ],
+)
+async def test_what_no_reading_answers_is_said_in_a_note(query: str, note: str | None) -> None:
+    async with api_client(await busy_center()) as client:
+        response = await client.get(f"/api/v1/readings?{query}")
+    assert response.status_code == 200
+    assert response.headers.get("streamer-note", "").startswith(note or "")
+    assert ("streamer-note" in response.headers) is (note is not None)
+
+
 async def test_without_parameters_all_metrics_of_the_last_hour_are_read() -> None:
     async with api_client(await busy_center()) as client:
         found = await get_json(client, "/api/v1/readings")

@@ -1,6 +1,7 @@
 """Permissions as literals: every route by every role, own and other teams."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -272,3 +273,51 @@ async def test_why_it_is_not_ready_is_told_to_people_only() -> None:
     app = application(reader, SETTINGS, lambda: NOW)
     assert json.loads((await request_as(app, "/readyz", "anonymous")).body) == {"ready": False}
     assert "reason" in json.loads((await request_as(app, "/readyz", "viewer")).body)
+
+
+HTML = {"accept": "text/html,application/xhtml+xml"}
+
+
+async def page_for(app: Starlette, path: str, who: str) -> tuple[int, str, str]:
+    """The status, the media type and the text of what a browser is shown."""
+    answer = await send_request(app, path, headers=headers(who) | HTML)
+    return answer.status, answer.headers["content-type"].partition(";")[0], answer.body.decode()
+
+
+@pytest.mark.parametrize(
+    ("path", "who", "status", "said", "links"),
+    [
+        ("/supervisor", "viewer", 403, "see this page as vera.", ["/", "/login?next=%2Fsupervisor"]),
+        ("/supervisor?lang=es", "display", 403, "Como lobby no tiene permiso",
+         ["/?lang=es", "/login?next=%2Fsupervisor%3Flang%3Des"]),
+        ("/wallbord", "viewer", 404, "There is no such page.", ["/"]),
+        ("/wallbord?lang=zh", "anonymous", 404, "没有这个页面。", []),
+        ("/?display=gone&lang=es", "anonymous", 401, "Esta dirección de pantalla no se conoce.",
+         ["/login?next=%2F%3Flang%3Des"]),
+    ],
+)  # fmt: skip
+async def test_a_page_that_is_not_shown_says_why_in_its_language_and_shows_a_way_back(
+    path: str, who: str, status: int, said: str, links: list[str]
+) -> None:
+    app = await open_center()
+    found_status, media_type, text = await page_for(app, path, who)
+    assert (found_status, media_type) == (status, "text/html")
+    assert said in text
+    assert re.findall(r'<a href="([^"]*)"', text) == links
+
+
+async def test_what_the_api_refuses_stays_json_in_a_browser_too() -> None:
+    app = await open_center()
+    for path, status in (("/api/v1/waiting", 403), ("/api/v1/nothing", 404)):
+        assert (await page_for(app, path, "viewer"))[:2] == (status, "application/problem+json")
+    assert (await request_as(app, "/supervisor", "viewer")).headers[
+        "content-type"
+    ] == "application/problem+json"
+
+
+async def test_a_page_asks_to_log_in_in_the_language_it_is_asked_for_in() -> None:
+    app = await open_center()
+    for query in ("?lang=es", "?next=%2Fsupervisor%3Flang%3Des"):
+        answer = await send_request(app, f"/login{query}", headers=HTML | {"accept-language": "zh-CN"})
+        assert '<html lang="es"' in answer.body.decode()
+        assert 'action="/login?lang=es"' in answer.body.decode()

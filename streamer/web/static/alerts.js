@@ -1,6 +1,6 @@
 // Here is how an alert is called, in the page's language: on the wall and for supervisors alike.
 import { html, useEffect, useRef, useState } from "./html.js";
-import { language, metricName, say } from "./language.js";
+import { groupName, language, metricName, say } from "./language.js";
 import { time } from "./numbers.js";
 
 const DAY_MS = 86_400_000;
@@ -16,7 +16,7 @@ const CLEARED_MS = 20_000;
 export function called(alert, most = Infinity) {
   if (alert.what === "odd") return [say("watch.odd"), undefined];
   if (alert.what) {
-    const whose = alert.by === "all" || !alert.group ? say("watch.whole") : cut(alert.group, most);
+    const whose = alert.by === "all" || !alert.group ? say("watch.whole") : cut(groupName(alert), most);
     if (alert.what === "unserved") return [say("watch.unserved", { group: whose }), undefined];
     return [say("watch.title", { metric: metricName(alert.metric), group: whose, what: say(`watch.${alert.what}`) }), undefined];
   }

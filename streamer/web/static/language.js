@@ -18,7 +18,8 @@ function chosen(asked, preferred) {
   return { language, locale: own ?? USUAL[language] };
 }
 
-function valid(tag) {
+/** Whether it may stand in `lang`: a tag of BCP 47, known or not. */
+export function valid(tag) {
   try {
     return Intl.getCanonicalLocales(tag).length === 1;
   } catch {
@@ -56,6 +57,20 @@ export function several(forms, n, text) {
 
 export function metricName(metric) {
   return words.metrics[metric]?.name ?? metric;
+}
+
+const tongues = new Intl.DisplayNames(locale, { type: "language", fallback: "none" });
+
+/** The name of a value that everybody calls the same: "es" is "Spanish", "voice" "Voice"; else itself. */
+export function valueName(dimension, value) {
+  if (dimension === "channel" && Object.hasOwn(words.supervisor.channels, value)) return words.supervisor.channels[value];
+  const name = dimension === "language" && valid(value) && tongues.of(value);
+  return name ? name[0].toLocaleUpperCase(locale) + name.slice(1) : value;
+}
+
+/** What the server calls a group by one dimension, in the page's language where it has no name of its own. */
+export function groupName({ by, key, group }) {
+  return !group || group === key ? valueName(by, key) : group;
 }
 
 export function metricWords(metric) {

@@ -100,6 +100,7 @@ function Table({ me, ...shared }) {
         <${Rows} ...${{ told, go, known, named, linked, readable, chosen, served, answer, problem, picked, close }} />
       </main>
       ${of && html`<${Panel} ...${{ of, entry: known.get(of.metric), zone, named, news: stream.news, close,
+        unknown: of.key !== "" && answer !== null && !answer.sheet.keys.includes(of.key),
         order: told.order || usualOrder(of.metric), reorder: (order) => go({ order }, { replace: true }),
         linked: (agent) => linked({ ...NO_PANEL, agent }), page: by === "agent" && of.key ? linked({ ...NO_PANEL, agent: of.key, metric: of.metric }) : null }} />`}
       ${why && html`<${Explain} ...${{ told, go, close, shared }} />`}
@@ -184,6 +185,7 @@ function Rows({ told, go, known, named, linked, readable, chosen, served, answer
       <${Compared} window=${window} compare=${compare} change=${(other) => go({ compare: other })} />
       <${Columns} all=${readable} chosen=${chosen} window=${window} usual=${told.metrics === null} change=${(metrics) => go({ metrics }, { replace: true })} />
     </div>
+    <${LeftOut} asked=${told.metrics ?? chosen} chosen=${chosen} served=${served} />
     ${problem && html`<${Failure} problem=${problem} />`}
     ${!served.length ? html`<p class="none">${tell("no_columns")}</p>`
       : answer ? html`<${Grid} label=${tell("table", { what: grouping(by), window: say(`windows.${window}`) })} columns=${columns} rows=${[ALL, ...rows]} pinned=${true}
@@ -192,6 +194,15 @@ function Rows({ told, go, known, named, linked, readable, chosen, served, answer
       : !problem && html`<${Waiting} />`}
     ${answer && !rows.length && html`<p class="none">${text ? tell("none_match", { text }) : tell("no_rows")}</p>`}
     <${Legend} />`;
+}
+
+// The columns that were asked for and cannot be had, so that none vanishes without a word.
+function LeftOut({ asked, chosen, served }) {
+  const said = (key, metrics) => metrics.length > 0 && html`<p class="none">${tell(key, { metrics: metrics.map(metricName).join(", ") })}</p>`;
+  return html`<div role="status">
+    ${said("left_out.by", asked.filter((metric) => !chosen.includes(metric)))}
+    ${said("left_out.window", chosen.filter((metric) => !served.includes(metric)))}
+  </div>`;
 }
 
 // What is typed is shown at once, and in the address once typing has stopped.
@@ -306,7 +317,7 @@ function Head({ me, stream, age, problem, linked }) {
       <${Fresh} age=${age} stream=${stream} waiting=${age === null && !problem} />
       <nav aria-label=${tell("pages")}><a href="/">${say("wallboard")}</a>${me?.name && html`<span class="me">${me.name}</span><form method="post" action="/logout"><button type="submit">${tell("log_out")}</button></form>`}</nav>
     </header>
-    <div role="status">${age !== null && !isLive(age) && html`<p class="stale"><${Shape} state="old" /> <b>${say("not_live")}</b> ${tell("old", { age: ageWords(age < 120 ? Math.floor(age / 10) * 10 : age) })} ${say(stream.connected ? "no_confirmation" : "no_connection")}</p>`}</div>`;
+    <div role="status">${age !== null && !isLive(age) && html`<p class="stale"><${Shape} state="old" /> <b>${say("not_live")}</b> ${say(stream.connected ? "no_confirmation" : "no_connection")}</p>`}</div>`;
 }
 
 function Fresh({ age }) {

@@ -4,7 +4,7 @@ import { AgentStates } from "./agent_states.js";
 import { called, ordered, sinceWords, Told } from "./alerts.js";
 import { after, EMPTY } from "./board.js";
 import { html, render, useEffect, useLayoutEffect, useReducer, useRef, useState } from "./html.js";
-import { say } from "./language.js";
+import { groupName, say } from "./language.js";
 import { LiveTile } from "./live_tile.js";
 import { ageWords, time } from "./numbers.js";
 import { QueueTable } from "./queue_table.js";
@@ -26,7 +26,7 @@ function Wall() {
   useTick();
 
   const page = board.pages[turning.at];
-  const name = page?.name || board.title || say("wallboard");
+  const name = (page && groupName({ ...page, group: page.name })) || board.title || say("wallboard");
   useLayoutEffect(() => void (document.title = name), [name]);
   if (refused) return html`<${Refused} status=${refused} />`;
   const live = stream.live;
@@ -173,7 +173,8 @@ const LETTERS = 28; // of a group's name: what is wrong with it must have room b
 
 function Notices({ board, stream }) {
   const room = stream.live ? ROOM : ROOM - 1;
-  const worst = ordered(board.alerts);
+  const uncounted = !stream.live && neverCounted(board, stream);
+  const worst = ordered(board.alerts).filter((alert) => alert !== uncounted);
   const more = Math.max(0, worst.length - room);
   return html`<div class="notices">
     <div role="status">
@@ -190,21 +191,25 @@ function Notices({ board, stream }) {
 
 function NotLive({ board, stream }) {
   if (!board.pages.length) return html`<p class="notice waiting">${say(stream.failures ? "no_connection" : "connecting")}</p>`;
+  const uncounted = neverCounted(board, stream);
   const why = stream.connected ? "no_confirmation" : "no_connection";
   return html`<p class="notice not-live">
     <${Shape} state="old" />
     <strong>${say("not_live")}</strong>
-    <span>${howOld(board, stream)} ${say(why)}</span>
+    <span>${uncounted ? called(uncounted)[0] : `${howOld(board, stream)} ${say(why)}`}</span>
   </p>`;
 }
 
-// In steps: a screen reader is told again at each change.
+// The alert that says why there is no age: no worker has run yet, or none has caught up.
+function neverCounted(board, stream) {
+  return stream.connected && stream.age() === null && board.alerts.find((alert) => alert.kind === "worker" || alert.kind === "behind");
+}
+
+// How old stands beside the clock alone: a screen reader is told again at each change.
 function howOld(board, stream) {
   const age = stream.age();
   if (age === null) return say("unconfirmed");
-  const at = Date.now() + board.ahead_ms - age * 1000;
-  const steps = age < 120 ? Math.floor(age / 10) * 10 : age;
-  return say("as_of", { time: time(at, board.timezone, SECONDS), age: ageWords(steps) });
+  return say("as_of", { time: time(Date.now() + board.ahead_ms - age * 1000, board.timezone, SECONDS) });
 }
 
 // Colours of its own has only what nobody has seen yet; shape and word are there in any case.

@@ -33,6 +33,7 @@ export function AgentPage({ agent, metrics, metric, window, catalog, pick, order
     </header>
     ${own.problem && html`<${Failure} problem=${own.problem} />`}
     ${!own.answer && !own.problem && html`<${Waiting} />`}
+    ${own.answer?.every((reading) => !reading.support) && html`<p class="none" role="status">${tell("unknown_group")}</p>`}
     <ul class="figures" aria-label=${tell("figures")}>${own.answer?.map((reading) => html`<${Card} key=${reading.metric} ...${{ reading, entry: catalog.get(reading.metric), other: beside.get(reading.metric), name: team && named("team", team), chosen: reading.metric === metric, pick }} />`)}</ul>
     ${reading && html`<h2>${metricName(metric)}</h2><div class="columns">
       <div>

@@ -52,7 +52,7 @@ function List({ all, problem, rules, orders, again, shared }) {
   const place = useRef(null);
   useFocusKept(place, all);
   const shown = listed ? alarms : alarms.slice(0, FIRST);
-  return html`<section class=${`alerts${alarms.length ? "" : " calm"}`} aria-labelledby="alerts-name" ref=${place}>
+  return html`<section class=${`alerts is-${worst(alarms)}${alarms.length ? "" : " calm"}`} aria-labelledby="alerts-name" ref=${place}>
     <${Told} alerts=${all} />
     <header>
       <h2 id="alerts-name" tabindex="-1"><${Shape} state=${worst(alarms)} /> ${alarms.length ? several(words.supervisor.alerts.count, alarms.length, whole(alarms.length)) : tell("alerts.none")}</h2>

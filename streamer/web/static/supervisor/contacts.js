@@ -1,5 +1,6 @@
 // Here are the contacts behind a number: what happened, how long it took, and what the customer said.
 import { html, useEffect, useRef, useState } from "../html.js";
+import { valid } from "../language.js";
 import { time, written } from "../numbers.js";
 import { ask } from "./answers.js";
 import { useAnswer } from "./asked.js";
@@ -60,7 +61,7 @@ function Contact({ contact, named, zone, linked }) {
       ${linked && contact.agent && html`<a class="agent" ...${linked(contact.agent)}>${named("agent", contact.agent)}</a>`}
     </header>
     <${Scores} contact=${contact} />
-    ${contact.comment && html`<blockquote lang=${contact.language ?? undefined}>${contact.comment}</blockquote>`}
+    ${contact.comment && html`<blockquote lang=${valid(contact.comment_language ?? "") ? contact.comment_language : undefined}>${contact.comment}</blockquote>`}
     <dl class="facts">
       ${DURATIONS.filter((name) => known(contact[`${name}_s`]) && (contact[`${name}_s`] || name === "wait")).map((name) => html`<div key=${name}><dt>${tell(`durations.${name}`)}</dt><dd>${written(contact[`${name}_s`], "seconds")}</dd></div>`)}
     </dl>

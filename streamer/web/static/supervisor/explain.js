@@ -1,7 +1,7 @@
 // Here is why a rule fires or does not: the verdict in a sentence, the figures, and the evidence over time.
 import { dated } from "../alerts.js";
 import { html, useEffect, useRef } from "../html.js";
-import { language, metricName, say } from "../language.js";
+import { groupName, language, metricName, say } from "../language.js";
 import { interval, written } from "../numbers.js";
 import { Shape } from "../shapes.js";
 import { NO_PANEL } from "./address.js";
@@ -53,7 +53,7 @@ export function Explain({ told: { alert, group, at }, go, close, shared }) {
 
 function title(found, alert, group) {
   if (!found) return group || alert;
-  return `${metricName(found.metric)} · ${found.by === "all" ? say("watch.whole") : found.group || found.key}`;
+  return `${metricName(found.metric)} · ${found.by === "all" ? say("watch.whole") : groupName(found)}`;
 }
 
 function Unanswered({ problem }) {
@@ -87,7 +87,7 @@ function Groups({ answer, linked, alert, at }) {
   const rank = (one) => (WORST.includes(one.state) ? WORST.indexOf(one.state) : WORST.length);
   const sorted = [...answer].sort((one, other) => rank(one) - rank(other));
   return html`<section><header><h3>${tell("explain.which")}</h3></header>
-    <ul class="which">${sorted.map((one) => html`<li key=${one.key}><a ...${linked({ ...NO_PANEL, alert, group: one.key, at })}>${one.group || one.key}</a> <span><${Shape} state=${SHAPES[one.state]} /> ${tell(`explain.states.${one.state}`)}</span></li>`)}</ul>
+    <ul class="which">${sorted.map((one) => html`<li key=${one.key}><a ...${linked({ ...NO_PANEL, alert, group: one.key, at })}>${groupName({ by: one.by, key: one.key, group: one.group })}</a> <span><${Shape} state=${SHAPES[one.state]} /> ${tell(`explain.states.${one.state}`)}</span></li>`)}</ul>
   </section>`;
 }
 

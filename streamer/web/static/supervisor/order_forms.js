@@ -1,5 +1,6 @@
 // Here are the two forms below an alert: who acknowledges it may say a word, who silences it says for how long.
 import { html, useLayoutEffect, useRef, useState } from "../html.js";
+import { groupName } from "../language.js";
 import { Problem } from "./answers.js";
 import { acknowledge, refusal, silence, SPANS } from "./orders.js";
 import { tell } from "./words.js";
@@ -16,7 +17,7 @@ export function SilenceForm({ alarm, now, zone, close, done }) {
   const oneOf = alarm.by !== "all";
   return html`<${Form} label=${tell("alerts.silence")} ...${{ send, close, done }}>
     <${Choice} name="span" label=${tell("alerts.span")} first=${true} options=${SPANS.map((span) => [span, tell(`alerts.spans.${span}`)])} />
-    ${oneOf && html`<${Choice} name="scope" label=${tell("alerts.scope")} options=${[["group", tell("alerts.this_group", { group: alarm.group || alarm.key })], ["rule", tell("alerts.whole_rule", { rule: alarm.rule })]]} />`}
+    ${oneOf && html`<${Choice} name="scope" label=${tell("alerts.scope")} options=${[["group", tell("alerts.this_group", { group: groupName(alarm) })], ["rule", tell("alerts.whole_rule", { rule: alarm.rule })]]} />`}
     <${Comment} />
   <//>`;
 }

@@ -16,7 +16,7 @@ const DAY_MS = 86_400_000;
 const RANGE = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
 
 /** `of`: `{ metric, window, by, key }`; `entry`: the metric's in the catalogue. */
-export function Panel({ of, entry, order, reorder, close, news, named, zone, linked, page }) {
+export function Panel({ of, entry, order, reorder, close, news, named, zone, linked, page, unknown }) {
   const heading = useRef(null);
   const identity = JSON.stringify(of);
   useEffect(() => heading.current.focus(), [identity]);
@@ -38,6 +38,7 @@ export function Panel({ of, entry, order, reorder, close, news, named, zone, lin
     </header>
     ${problem && html`<${Failure} problem=${problem} />`}
     ${!reading && !problem && html`<${Waiting} />`}
+    ${unknown && html`<p class="none" role="status">${tell("unknown_group")}</p>`}
     ${reading && html`
       <${Statement} figure=${reading} metric=${entry} target=${targetOf(entry, of.by, of.key)} />
       <p class="help">${metricWords(of.metric)} <span lang="en" class="formula">${entry.formula}</span></p>

@@ -1,7 +1,7 @@
 // Here are the silences that hold, also over what does not ring.
 import { dated } from "../alerts.js";
 import { html, useRef } from "../html.js";
-import { say } from "../language.js";
+import { groupName, say } from "../language.js";
 import { Shape } from "../shapes.js";
 import { useOrder, whose } from "./alarm.js";
 import { ask } from "./answers.js";
@@ -20,7 +20,7 @@ export function Silences({ orders, again, shared }) {
 function Silence({ one, again, shared: { now, zone } }) {
   const { refused, sending, send } = useOrder(again);
   const name = `silence-${one.id}`;
-  const group = one.key === null ? say("all") : one.group || one.key;
+  const group = one.key === null ? say("all") : groupName(one);
   return html`<li class="alarm is-silenced">
     <div class="said" id=${name}><b><${Shape} state="silenced" /> ${tell("explain.rule", { name: one.rule })} · ${group}</b>
       <p>${tell(whose(one.by) ? "alerts.silenced_by" : "alerts.silenced", { name: one.by, time: dated(one.until, now(), zone) })}${one.comment && html` <q>${one.comment}</q>`}</p></div>

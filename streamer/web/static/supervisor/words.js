@@ -1,5 +1,5 @@
 // Here is what this page says of values: its own words, and names for ids.
-import { locale, say, words } from "../language.js";
+import { locale, say, valueName, words } from "../language.js";
 import { NOW } from "./address.js";
 import { parts as values } from "./judgement.js";
 
@@ -27,7 +27,7 @@ export function naming(names) {
   const known = new Map((names ?? []).map(({ by, key, name }) => [`${by} ${key}`, name]));
   return (by, key) => {
     const dimensions = by.split(",");
-    const each = values(by, key).map((value, at) => known.get(`${dimensions[at]} ${value}`) ?? (value === "unknown" ? tell("unknown") : value));
+    const each = values(by, key).map((value, at) => known.get(`${dimensions[at]} ${value}`) ?? (value === "unknown" ? tell("unknown") : valueName(dimensions[at], value)));
     return by === "all" ? say("all") : each.join(" · ");
   };
 }

@@ -116,7 +116,7 @@ export default {
     "stale": "The numbers are old: the data stopped coming.",
     "behind": "The numbers are behind: events are still being counted.",
     "store": "The numbers are old: the store cannot be read.",
-    "worker": "No numbers yet: nothing has been counted."
+    "worker": "No worker has run yet, so there are no numbers. Start one: streamer worker"
   },
   "watch": {
     "title": "{metric} · {group}: {what}",
@@ -158,7 +158,7 @@ export default {
   "age_minutes": "{n} min old",
   "age_hours": "{n} h old",
   "not_live": "Not live",
-  "as_of": "These numbers are from {time}, {age}.",
+  "as_of": "These numbers are from {time}.",
   "unconfirmed": "It is not known how old these numbers are.",
   "no_connection": "No connection to the server; trying again.",
   "no_confirmation": "The server is there, but its data is not new.",
@@ -190,6 +190,8 @@ export default {
     "columns": "Columns",
     "usual_columns": "Usual columns",
     "not_over_window": "Not over this window",
+    "left_out": {"by": "Not read by this grouping, so left out: {metrics}.", "window": "Not read over this window, so left out: {metrics}."},
+    "unknown_group": "Nothing was counted for this group in this window. Is its name written so?",
     "no_columns": "Choose at least one column that is read over this window.",
     "none_match": "Nothing is called “{text}”.",
     "no_rows": "Nothing was completed in this window.",
@@ -207,7 +209,6 @@ export default {
     "rows": "{n} {what}",
     "legend": {"met": "On target, with its whole interval", "missed": "Off target, with its whole interval", "unclear": "Unclear: the target lies within the interval", "few": "Too few to judge"},
     "completed": "Of completed contacts; what is going on at this moment is under Now. 95 % intervals.",
-    "old": "What is shown here is {age}.",
     "close": "Close",
     "agent_page": "Agent’s page",
     "all_agents": "All agents",

@@ -116,7 +116,7 @@ export default {
     "stale": "Los números son viejos: dejaron de llegar datos.",
     "behind": "Los números van con retraso: aún se cuentan eventos.",
     "store": "Los números son viejos: no se puede leer el almacén.",
-    "worker": "Aún no hay números: no se ha contado nada."
+    "worker": "Aún no se ha ejecutado ningún worker, por eso no hay números. Inicie uno: streamer worker"
   },
   "watch": {
     "title": "{metric} · {group}: {what}",
@@ -158,7 +158,7 @@ export default {
   "age_minutes": "hace {n} min",
   "age_hours": "hace {n} h",
   "not_live": "No en vivo",
-  "as_of": "Estos números son de las {time}, {age}.",
+  "as_of": "Estos números son de las {time}.",
   "unconfirmed": "No se sabe de cuándo son estos números.",
   "no_connection": "Sin conexión con el servidor; se sigue intentando.",
   "no_confirmation": "El servidor responde, pero sus datos no son nuevos.",
@@ -190,6 +190,8 @@ export default {
     "columns": "Columnas",
     "usual_columns": "Columnas habituales",
     "not_over_window": "No en este periodo",
+    "left_out": {"by": "No se leen por esta agrupación y se omiten: {metrics}.", "window": "No se leen en este periodo y se omiten: {metrics}."},
+    "unknown_group": "No se ha contado nada de este grupo en este periodo. ¿Se escribe así su nombre?",
     "no_columns": "Elija al menos una columna que se lea en este periodo.",
     "none_match": "Nada se llama «{text}».",
     "no_rows": "No se terminó nada en este periodo.",
@@ -207,7 +209,6 @@ export default {
     "rows": "{n} {what}",
     "legend": {"met": "Cumple, con todo el intervalo", "missed": "No cumple, con todo el intervalo", "unclear": "Dudoso: el objetivo está dentro del intervalo", "few": "Muy pocos para juzgar"},
     "completed": "De contactos terminados; lo que pasa en este momento está en Ahora. Intervalos del 95 %.",
-    "old": "Lo que se muestra tiene {age}.",
     "close": "Cerrar",
     "agent_page": "Página del agente",
     "all_agents": "Todos los agentes",

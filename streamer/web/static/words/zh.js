@@ -116,7 +116,7 @@ export default {
     "stale": "数字已旧：数据不再更新。",
     "behind": "数字滞后：事件仍在统计中。",
     "store": "数字已旧：无法读取存储。",
-    "worker": "还没有数字：尚未统计任何内容。"
+    "worker": "还没有运行过 worker，因此没有数字。请启动一个：streamer worker"
   },
   "watch": {
     "title": "{metric} · {group}：{what}",
@@ -158,7 +158,7 @@ export default {
   "age_minutes": "{n} 分钟前",
   "age_hours": "{n} 小时前",
   "not_live": "非实时",
-  "as_of": "这些数字截至 {time}，{age}。",
+  "as_of": "这些数字截至 {time}。",
   "unconfirmed": "不知道这些数字是何时的。",
   "no_connection": "与服务器断开，正在重试。",
   "no_confirmation": "服务器在线，但数据没有更新。",
@@ -190,6 +190,8 @@ export default {
     "columns": "列",
     "usual_columns": "常用列",
     "not_over_window": "此时段不适用",
+    "left_out": {"by": "此分组不适用，已略去：{metrics}。", "window": "此时段不适用，已略去：{metrics}。"},
+    "unknown_group": "此时段没有统计到该分组的任何内容。名称是否写对了？",
     "no_columns": "请至少选择一个适用于此时段的列。",
     "none_match": "没有名为“{text}”的项。",
     "no_rows": "此时段内没有已完成的联系。",
@@ -207,7 +209,6 @@ export default {
     "rows": "{n} 个{what}",
     "legend": {"met": "达标：整个区间都达标", "missed": "未达标：整个区间都未达标", "unclear": "尚不确定：目标在区间之内", "few": "样本太少，无法判断"},
     "completed": "这里是已完成的联系；当前状况见“现在”。95% 区间。",
-    "old": "这里显示的是{age}的数字。",
     "close": "关闭",
     "agent_page": "坐席页面",
     "all_agents": "全部坐席",
