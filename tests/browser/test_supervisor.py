@@ -1,5 +1,6 @@
 """The supervisor's page: sort, filter, compare, and drill down from any number to its contacts."""
 
+import csv
 import re
 from collections.abc import AsyncIterator
 from itertools import chain
@@ -132,6 +133,13 @@ async def test_columns_are_chosen_and_the_address_keeps_them(
     await expect(heads).to_have_text(["Queues", "Contacts", "Handle time", "Talk time"], use_inner_text=True)
     await page.reload()
     await expect(heads).to_have_text(["Queues", "Contacts", "Handle time", "Talk time"], use_inner_text=True)
+    await page.get_by_role("searchbox").fill("sá")
+    async with page.expect_download() as download:
+        await page.get_by_role("link", name="CSV: download Queues").click()
+    (row,) = csv.DictReader((await (await download.value).path()).read_text().splitlines())
+    assert row["key"] == "sales"
+    assert {"contacts_1h", "handle_time_seconds_mean_1h", "talk_time_seconds_mean_1h"} <= row.keys()
+    assert "nps_score_1h" not in row
 
 
 async def test_every_grouping_has_a_table(small_center: SupervisedCenter, opened: Opened) -> None:

@@ -10,6 +10,7 @@ import { ALL, NO_PANEL, NOW, OTHER_GROUPING, read, WEEK_BEFORE, write } from "./
 import { Alerts } from "./supervisor/alerts.js";
 import { useAnswer } from "./supervisor/asked.js";
 import { usualOrder } from "./supervisor/contacts.js";
+import { Download } from "./supervisor/download.js";
 import { Explain } from "./supervisor/explain.js";
 import { Failure, Waiting } from "./supervisor/failure.js";
 import { className, Difference, differs, Figure } from "./supervisor/figure.js";
@@ -184,6 +185,7 @@ function Rows({ told, go, known, named, linked, readable, chosen, served, answer
       <${Window} window=${window} change=${(other) => go({ window: other, compare: compare === other ? "" : compare })} />
       <${Compared} window=${window} compare=${compare} change=${(other) => go({ compare: other })} />
       <${Columns} all=${readable} chosen=${chosen} window=${window} usual=${told.metrics === null} change=${(metrics) => go({ metrics }, { replace: true })} />
+      ${served.length > 0 && html`<${Download} path="/api/v1/readings" asked=${{ metric: served.join(","), window: [window, compare].filter((one) => one && one !== WEEK_BEFORE).join(","), by, match: text, form: "columns" }} what=${grouping(by)} />`}
     </div>
     <${LeftOut} asked=${told.metrics ?? chosen} chosen=${chosen} served=${served} />
     ${problem && html`<${Failure} problem=${problem} />`}

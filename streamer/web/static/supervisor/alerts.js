@@ -7,6 +7,7 @@ import { NO_PANEL } from "./address.js";
 import { Alarm } from "./alarm.js";
 import { ask } from "./answers.js";
 import { useAnswer } from "./asked.js";
+import { Download } from "./download.js";
 import { Failure, Waiting } from "./failure.js";
 import { Silences } from "./silences.js";
 import { tell, whole } from "./words.js";
@@ -57,6 +58,7 @@ function List({ all, problem, rules, orders, again, shared }) {
     <header>
       <h2 id="alerts-name" tabindex="-1"><${Shape} state=${worst(alarms)} /> ${alarms.length ? several(words.supervisor.alerts.count, alarms.length, whole(alarms.length)) : tell("alerts.none")}</h2>
       <p class="counts">${counts(alarms)}</p>
+      ${alarms.length > 0 && html`<${Download} path=${PATH} asked=${{}} what=${tell("alerts.list")} />`}
       ${(rules.learning || !rules.judged) && html`<p class="learning">${tell(rules.judged ? "alerts.only_targets" : "alerts.not_judged")}</p>`}
       ${alarms.length > 0 && html`<button type="button" class="fold" aria-label=${tell("alerts.list")} aria-expanded=${open ? "true" : "false"} aria-controls="alerts-list" onClick=${() => setOpen(!open)}><svg viewBox="0 0 24 24" aria-hidden="true"><path d=${open ? "M4 15.5l8-8 8 8" : "M4 8.5l8 8 8-8"} /></svg></button>`}
     </header>

@@ -11,12 +11,16 @@ export class Problem extends Error {
   }
 }
 
-/** The JSON at a path; parameters that are null or "" are left out. Raises Problem. */
+/** The address of a question; parameters that are null or "" are left out. */
+export function address(path, parameters) {
+  return `${path}?${new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== null && value !== ""))}`;
+}
+
+/** The JSON that answers it. Raises Problem. */
 export async function ask(path, parameters, signal) {
-  const asked = new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== null && value !== ""));
   let answer;
   try {
-    answer = await fetch(`${path}?${asked}`, { signal, headers: { accept: "application/json" } });
+    answer = await fetch(address(path, parameters), { signal, headers: { accept: "application/json" } });
     if (answer.ok) return await answer.json();
   } catch (error) {
     if (error.name === "AbortError") throw error;

@@ -4,6 +4,7 @@ import { valid } from "../language.js";
 import { time, written } from "../numbers.js";
 import { ask } from "./answers.js";
 import { useAnswer } from "./asked.js";
+import { Download } from "./download.js";
 import { Failure, Waiting } from "./failure.js";
 import { tell, worded } from "./words.js";
 
@@ -42,6 +43,7 @@ export function Contacts({ of, reading, order, reorder, named, zone, linked }) {
         ${["newest", "worst"].map((one) => html`<button type="button" key=${one} aria-pressed=${order === one ? "true" : "false"} onClick=${() => reorder(one)}>${tell(one)}</button>`)}
       </div>
       <label class="tick"><input type="checkbox" checked=${commented} onChange=${(event) => setCommented(event.target.checked)} />${tell("commented")}</label>
+      ${answer?.length > 0 && html`<${Download} path="/api/v1/contacts" asked=${{ ...of, order }} what=${tell("contacts")} />`}
     </header>
     ${changed && answer?.length > 0 && html`<button type="button" class="more" onClick=${() => setWanted(wanted + 1)}>${tell("update")}</button>`}
     ${problem && html`<${Failure} problem=${problem} />`}

@@ -5,6 +5,7 @@ import { written } from "../numbers.js";
 import { ask } from "./answers.js";
 import { useAnswer } from "./asked.js";
 import { promoted } from "./contacts.js";
+import { Download } from "./download.js";
 import { tell, whole, worded } from "./words.js";
 
 const QUESTIONS = {
@@ -21,7 +22,7 @@ export function Distribution({ of: { metric, ...group }, news }) {
   const found = answer?.[0];
   if (!found?.answers) return null;
   return html`<section class="distribution" aria-labelledby="distribution-name">
-    <header><h3 id="distribution-name">${tell("distribution")}</h3><p>${worded("questions", question)} · ${counted("answers", found.answers, whole(found.answers))}</p></header>
+    <header><h3 id="distribution-name">${tell("distribution")}</h3><p>${worded("questions", question)} · ${counted("answers", found.answers, whole(found.answers))}</p><${Download} path="/api/v1/distribution" asked=${asked} what=${tell("distribution")} /></header>
     ${promoted(question, 0) && html`<${Shares} found=${found} />`}
     <${Bars} found=${found} />
   </section>`;

@@ -4,6 +4,7 @@ import { locale, say } from "../language.js";
 import { waited } from "../now.js";
 import { Shape } from "../shapes.js";
 import { NO_PANEL } from "./address.js";
+import { Download } from "./download.js";
 import { useHeldOrder } from "./now.js";
 import { tell, whole } from "./words.js";
 
@@ -25,7 +26,7 @@ export function isLong({ state, since }, limits, moment) {
   return limit_s !== undefined && limit_s !== null && moment - since > limit_s * 1000;
 }
 
-export function AgentsNow({ agents, known, limits, named, linked, moment, live }) {
+export function AgentsNow({ agents, told, known, limits, named, linked, moment, live }) {
   const [state, setState] = useState("");
   const [all, setAll] = useState(false);
   const long = (agent) => live && isLong(agent, limits, moment);
@@ -36,7 +37,7 @@ export function AgentsNow({ agents, known, limits, named, linked, moment, live }
   const shown = found.slice(0, all ? LISTED : FIRST);
   const marked = agents.filter(long).length;
   return html`<section class="agents-now" aria-labelledby="agents-now-name">
-    <h2 id="agents-now-name">${tell("now.agents")}</h2>
+    <header><h2 id="agents-now-name">${tell("now.agents")}</h2><${Download} path="/api/v1/agents" asked=${{ queue: told.queue, team: told.team, state }} what=${tell("now.agents")} /></header>
     ${!known ? html`<p class="none">${tell("now.no_agent_states")}</p>` : !agents.length ? html`<p class="none">${tell("now.nobody_there")}</p>` : html`
       <div class="choices" role="group" aria-label=${tell("now.by_state")}>
         ${[["", agents.length], ...states(agents)].map(([one, n]) => html`<button type="button" key=${one} aria-pressed=${state === one ? "true" : "false"} onClick=${() => setState(state === one ? "" : one)}>${one ? say(`going_on.states.${one}`) : say("all")} <span class="n">${whole(n)}</span></button>`)}

@@ -4,6 +4,7 @@ import { locale, say } from "../language.js";
 import { clock, waited } from "../now.js";
 import { NO_DATA } from "../numbers.js";
 import { Shape } from "../shapes.js";
+import { Download } from "./download.js";
 import { begun, known, useHeldOrder, waits } from "./now.js";
 import { tell, whole } from "./words.js";
 
@@ -17,7 +18,7 @@ export function QueuesNow({ queues, agents, contacts, told, named, moment, go })
   const longest = rows.sort(([one, a], [other, b]) => (b.longest_wait_seconds ?? 0) - (a.longest_wait_seconds ?? 0) || collator.compare(named("queue", one), named("queue", other)));
   const sorted = useHeldOrder(longest, ([key]) => key, ".queues-now tbody");
   return html`<section class="queues-now" aria-labelledby="queues-now-name">
-    <h2 id="queues-now-name">${tell("now.queues")}</h2>
+    <header><h2 id="queues-now-name">${tell("now.queues")}</h2><${Download} path="/api/v1/readings" asked=${{ metric: COLUMNS.join(","), window: "now", by: "queue", key: told.queue, form: "columns" }} what=${tell("now.queues")} /></header>
     ${!sorted.length ? html`<p class="none">${tell("now.no_queues")}</p>` : html`<div class="now-wide" tabindex="0" role="group" aria-labelledby="queues-now-name"><table class="now-table">
       <thead><tr><th scope="col">${tell("groups.queue.single")}</th>${COLUMNS.map((metric) => html`<th scope="col" key=${metric}>${tell(`now.columns.${metric}`)}</th>`)}</tr></thead>
       <tbody>${sorted.map(([key, row]) => html`<${Line} key=${key} name=${named("queue", key)} row=${row} since=${first.get(key)} moment=${moment} pick=${() => go({ queue: key === told.queue ? "" : key })} picked=${key === told.queue} />`)}</tbody>

@@ -6,6 +6,7 @@ import { ask } from "./answers.js";
 import { useAnswer } from "./asked.js";
 import { Contacts } from "./contacts.js";
 import { Distribution } from "./distribution.js";
+import { Download } from "./download.js";
 import { Failure, Waiting } from "./failure.js";
 import { Statement } from "./figure.js";
 import { targetOf } from "./judgement.js";
@@ -67,7 +68,7 @@ export function History({ own, other, entry, reading, named, zone }) {
   const shown = kept.current?.group === group ? kept.current.answer : null;
   if (problem) return html`<${Failure} problem=${problem} />`;
   const line = (at) => ({ name: named(groups[at].by, groups[at].key), readings: shown[at] });
-  return html`<section class="history" aria-labelledby="history-name"><header><h3 id="history-name">${tell("trend")}</h3></header>
+  return html`<section class="history" aria-labelledby="history-name"><header><h3 id="history-name">${tell("trend")}</h3><${Download} path="/api/v1/history" asked=${{ ...own, from: to - length, to, step }} what=${tell("trend")} /></header>
     ${shown ? html`<${Trend} own=${line(0)} other=${other ? line(1) : null} metric=${{ ...entry, target: targetOf(entry, own.by, own.key) ?? null }} zone=${zone}
       caption=${tell("trend_caption", { metric: metricName(own.metric), window: say(`windows.${own.window}`) })} />` : html`<${Waiting} />`}
   </section>`;

@@ -226,6 +226,8 @@ export default {
     "trend_caption": "{metric} · {window}, as of each moment",
     "interval": "95 % interval",
     "target": "Target",
+    "download": "Download",
+    "download_of": "{format}: download {what}",
     "as_table": "As a table",
     "until": "Until",
     "contacts": "Contacts",

@@ -226,6 +226,8 @@ export default {
     "trend_caption": "{metric} · {window}, en cada momento",
     "interval": "Intervalo del 95 %",
     "target": "Objetivo",
+    "download": "Descargar",
+    "download_of": "{format}: descargar {what}",
     "as_table": "Como tabla",
     "until": "Hasta",
     "contacts": "Contactos",

@@ -226,6 +226,8 @@ export default {
     "trend_caption": "{metric} · 各时刻的{window}",
     "interval": "95% 区间",
     "target": "目标",
+    "download": "下载",
+    "download_of": "{format}：下载{what}",
     "as_table": "以表格显示",
     "until": "截至",
     "contacts": "联系",
