@@ -11,6 +11,7 @@ from streamer.settings.named_tables import (
     Severity,
     SourceSettings,
 )
+from streamer.settings.reports import MailSettings
 from streamer.settings.value_types import SettingsError
 from streamer.settings.wallboard import DEFAULT_TARGETS, ViewSettings
 
@@ -21,6 +22,7 @@ __all__ = [
     "DeliverySettings",
     "DisplaySettings",
     "KafkaSettings",
+    "MailSettings",
     "ProxySettings",
     "ReceiverSettings",
     "Settings",

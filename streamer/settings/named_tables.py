@@ -13,15 +13,9 @@ from streamer.settings.former_names import (
     rename_former,
     rename_former_kind,
 )
-from streamer.settings.value_types import Duration, Formula, Name, Zone
+from streamer.settings.value_types import Duration, Formula, Name, Zone, check_web_address
 
 Severity = Literal["critical", "warning"]
-
-
-def _check_web_address(url: SecretStr) -> SecretStr:
-    if not url.get_secret_value().startswith(("http://", "https://")):
-        raise ValueError("an address that begins with https:// or http://")
-    return url
 
 
 class SourceSettings(BaseModel, extra="allow"):
@@ -102,7 +96,7 @@ class AlertSettings(BaseModel, extra="forbid"):
 class ReceiverSettings(BaseModel, extra="forbid"):
     """[receivers.NAME]: a webhook that is told of alerts."""
 
-    url: Annotated[SecretStr, AfterValidator(_check_web_address)]
+    url: Annotated[SecretStr, AfterValidator(check_web_address)]
     """Address that messages are posted to. It may hold a secret, so no error shows it."""
     form: Literal["json", "slack"] = "json"
     """Form of the message: JSON, or what Slack, Mattermost and Rocket.Chat read."""

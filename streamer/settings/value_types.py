@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Annotated, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from streamer.events.event_bodies import CONTROL_CHARACTERS
 
@@ -52,6 +52,12 @@ def _check_name(name: str) -> str:
     if CONTROL_CHARACTERS.search(name):
         raise ValueError("a name without control or invisible characters")
     return name
+
+
+def check_web_address(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith(("http://", "https://")):
+        raise ValueError("an address that begins with https:// or http://")
+    return url
 
 
 Name = Annotated[str, AfterValidator(_check_name)]
