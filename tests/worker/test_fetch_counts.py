@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
+from aiokafka.errors import KafkaConnectionError
 from aiokafka.structs import TopicPartition
 from faust.types import TP
 from mode.utils.queues import FlowControlQueue
@@ -29,6 +30,22 @@ class KafkaConsumer:
 
     def seek(self, tp: TopicPartition, offset: int) -> None:
         self.seeks.append((tp.partition, offset))
+
+
+class UnreachableConsumer(KafkaConsumer):
+    """Its group cannot be told offsets; `committed` were tried."""
+
+    committed: Any = None
+
+    async def commit(self, offsets: Any) -> None:
+        self.committed = offsets
+        raise KafkaConnectionError
+
+
+async def test_offsets_that_kafka_does_not_take_end_nothing_and_others_partitions_are_not_told() -> None:
+    consumer = UnreachableConsumer(CALLS)
+    assert await thread_of(consumer)._commit({CALLS: 5, OTHERS: 7}) is False
+    assert consumer.committed == {TopicPartition(*CALLS): 5}
 
 
 def thread_of(consumer: KafkaConsumer) -> Any:
