@@ -38,11 +38,13 @@ class HttpClient:
     """HTTP client shared by all receivers.
 
     It follows no redirects, keeps no cookies, ignores proxies of the environment (messages may go nowhere
-    else) and checks certificates. Its only time limit is that for connecting.
+    else) and checks certificates, by `tls` or the authorities of the system. Its only time limit is that for
+    connecting.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self._session: aiohttp.ClientSession | None = None
+        self._tls = tls
 
     async def request(
         self,
@@ -72,7 +74,7 @@ class HttpClient:
         if self._session is None:
             self._session = aiohttp.ClientSession(
                 # A new connection each time: one that the server is just closing would lose a message.
-                connector=aiohttp.TCPConnector(force_close=True, limit=0),
+                connector=aiohttp.TCPConnector(force_close=True, limit=0, ssl=self._tls or True),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
                 headers={"user-agent": "streamer", "accept-encoding": "identity"},

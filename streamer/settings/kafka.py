@@ -58,6 +58,9 @@ class KafkaSettings(BaseModel, extra="forbid"):
     """Client secret at the token endpoint."""
     sasl_oauth_scope: str = ""
     """Scope to ask for, if the token endpoint needs one."""
+    sasl_oauth_ca_file: ReadableFile | None = None
+    """Certificates of the authorities that sign the token endpoint's certificate, PEM. Not set: those of the
+    system."""
     ssl_ca_file: ReadableFile | None = None
     """Certificates of the authorities that sign the brokers' certificates, PEM. Not set: those of the
     system."""

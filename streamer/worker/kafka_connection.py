@@ -10,6 +10,7 @@ import time
 from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote_plus, urlencode
 
@@ -71,6 +72,7 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
+        self._tls = _trusting("sasl_oauth_ca_file", kafka.sasl_oauth_ca_file)
         self._token = ""
         self._renew_at_s = 0.0
 
@@ -84,7 +86,7 @@ class ClientCredentials(AbstractTokenProvider):  # type: ignore[misc]
 
     async def _fetch(self) -> tuple[str, float]:
         """Return a new token and its life in seconds."""
-        kafka, http_client = self._kafka, HttpClient()
+        kafka, http_client = self._kafka, HttpClient(self._tls)
         scope = {"scope": kafka.sasl_oauth_scope} if kafka.sasl_oauth_scope else {}
         try:
             async with asyncio.timeout(TOKEN_TIMEOUT_S):
@@ -148,16 +150,19 @@ def connection_options(kafka: KafkaSettings) -> dict[str, Any]:
 
 def tls_context(kafka: KafkaSettings) -> ssl.SSLContext:
     """Return the TLS context. Raises SettingsError that names the file."""
-    try:
-        context = ssl.create_default_context(cafile=kafka.ssl_ca_file)
-    except (ssl.SSLError, OSError):
-        raise SettingsError(
-            f"kafka.ssl_ca_file = '{kafka.ssl_ca_file}': expected certificates in PEM"
-        ) from None
+    context = _trusting("ssl_ca_file", kafka.ssl_ca_file)
     context.check_hostname = kafka.ssl_check_hostname
     if kafka.ssl_cert_file is not None:
         _load_own_certificate(context, kafka)
     return context
+
+
+def _trusting(name: str, authorities: Path | None) -> ssl.SSLContext:
+    """Return a TLS context that trusts these authorities, or the system's. Raises SettingsError."""
+    try:
+        return ssl.create_default_context(cafile=authorities)
+    except (ssl.SSLError, OSError):
+        raise SettingsError(f"kafka.{name} = '{authorities}': expected certificates in PEM") from None
 
 
 def _load_own_certificate(context: ssl.SSLContext, kafka: KafkaSettings) -> None:
@@ -284,7 +289,7 @@ def _explain_token(error: TokenRefused, kafka: KafkaSettings) -> tuple[str, str]
     return (
         f"no token from {kafka.sasl_oauth_token_endpoint}: {error}",
         "correct kafka.sasl_oauth_token_endpoint, kafka.sasl_oauth_client_id and "
-        "kafka.sasl_oauth_client_secret",
+        "kafka.sasl_oauth_client_secret, or set kafka.sasl_oauth_ca_file",
     )
 
 

@@ -125,6 +125,7 @@ class SecuredKafka(ApacheKafka):
         lines = [
             "listener.name.mutual.ssl.client.auth=required",
             "listener.name.token.sasl.enabled.mechanisms=OAUTHBEARER",
+            "listener.name.token.connections.max.reauth.ms=3600000",  # a connection ends with its token
             "listener.name.token.oauthbearer.sasl.jaas.config="
             f"{_LOGIN}.oauthbearer.OAuthBearerLoginModule required;",
             "listener.name.token.oauthbearer.sasl.server.callback.handler.class="

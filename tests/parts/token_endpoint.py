@@ -1,6 +1,7 @@
 """Token endpoint of an identity provider: OAuth's client credentials grant, and JSON web tokens."""
 
 import json
+import ssl
 import threading
 from base64 import b64decode, urlsafe_b64encode
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,10 +21,12 @@ KAFKA_SCOPE: Final = "kafka"
 
 
 class TokenEndpoint:
-    """Issues tokens to CLIENT_ID, of `life_s` seconds each; `requests` holds the forms that were posted."""
+    """Issues tokens to CLIENT_ID, of `life_s` seconds each; `requests` holds the forms that were posted.
+    With a certificate (and key) it is reached over TLS."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, certificate: Path | None = None) -> None:
         self.life_s = 300
+        self._scheme = "http" if certificate is None else "https"
         self.requests: list[dict[str, list[str]]] = []
         self._key = rsa.generate_private_key(65537, 2048)
         keys = folder / "jwks.json"
@@ -43,11 +46,15 @@ class TokenEndpoint:
                 """Do nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if certificate is not None:
+            context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}/token"
+        return f"{self._scheme}://localhost:{self._server.server_port}/token"
 
     def close(self) -> None:
         self._server.shutdown()
@@ -63,7 +70,13 @@ class TokenEndpoint:
 
     def _token(self, audience: str) -> str:
         now_s = wall_clock_ms() // 1000
-        claims = {"sub": CLIENT_ID, "aud": audience, "iat": now_s, "exp": now_s + 300, "scope": audience}
+        claims = {
+            "sub": CLIENT_ID,
+            "aud": audience,
+            "iat": now_s,
+            "exp": now_s + self.life_s,
+            "scope": audience,
+        }
         text = f"{_encoded({'alg': 'RS256', 'typ': 'JWT', 'kid': 'k1'})}.{_encoded(claims)}"
         signature = self._key.sign(text.encode(), padding.PKCS1v15(), hashes.SHA256())
         return f"{text}.{_base64url(signature)}"

@@ -18,12 +18,13 @@ from streamer.runtime.clock import wall_clock_ms
 from streamer.settings import KafkaSettings, SettingsError, load_settings
 from streamer.store.redis import RedisStore
 from streamer.worker.kafka import ensure_topics, start_producer
-from streamer.worker.kafka_connection import ClientCredentials, KafkaUnavailable
+from streamer.worker.kafka_connection import ClientCredentials, KafkaUnavailable, TokenRefused
 from streamer.worker.run import run_worker
 from tests.faults.trial import Trial
 from tests.faults.worker import said
 from tests.ingest.command_process import CommandProcess
 from tests.ingest.test_ingest_process import results
+from tests.parts.certificates import CertificateFolder
 from tests.parts.redis_server import RedisServer
 from tests.parts.secured_kafka import PASSWORD, SecuredKafka
 from tests.parts.server import free_port, run
@@ -244,6 +245,24 @@ async def test_a_token_is_kept_and_replaced_before_it_expires(cluster: SecuredCl
     cluster.tokens.life_s = 300
 
 
+async def test_a_token_endpoint_is_trusted_by_its_own_authority(
+    cluster: SecuredCluster, tmp_path: Path
+) -> None:
+    authority = CertificateFolder(tmp_path, "identity")
+    endpoint = TokenEndpoint(tmp_path, authority.issue("endpoint"))
+    try:
+        kafka = cluster.token(sasl_oauth_token_endpoint=endpoint.url)
+        with pytest.raises(TokenRefused, match="certificate"):
+            await ClientCredentials(KafkaSettings.model_validate(kafka)).token()
+        trusting = kafka | {"sasl_oauth_ca_file": str(authority.path)}
+        assert await ClientCredentials(KafkaSettings.model_validate(trusting)).token()
+        text = KafkaSettings.model_validate(kafka | {"sasl_oauth_ca_file": __file__})
+        with pytest.raises(SettingsError, match=r"kafka\.sasl_oauth_ca_file = .*expected certificates"):
+            ClientCredentials(text)
+    finally:
+        endpoint.close()
+
+
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
@@ -321,8 +340,10 @@ async def test_workers_count_over_each_way_to_log_in(
     cluster: SecuredCluster, store_url: str, center: str, tmp_path: Path
 ) -> None:
     await publish(cluster.broker.settings, "call-completed", call_lines(5).encode().splitlines())
-    names = ("mutual TLS", "PLAIN", "SCRAM-SHA-512", "OAUTHBEARER")
+    names, tokens = ("mutual TLS", "PLAIN", "SCRAM-SHA-512", "OAUTHBEARER"), cluster.tokens
+    tokens.life_s = 3
     async with AsyncExitStack() as stack:
+        stack.callback(vars(tokens).update, life_s=300)
         for number, name in enumerate(names):
             settings = process_settings(
                 WAYS[name][0](cluster),
@@ -336,6 +357,13 @@ async def test_workers_count_over_each_way_to_log_in(
             store = await RedisStore.connect(store_url, f"{center}-{number}")
             stack.push_async_callback(store.close)
             await until_counted(store, 5)
+        fetched = len(tokens.requests)  # by the last one, whose connections end with their token
+        async with asyncio.timeout(PATIENCE_S):
+            while len(tokens.requests) < fetched + 3:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        await publish(cluster.broker.settings, "call-completed", call_lines(9).encode().splitlines()[5:])
+        await until_counted(store, 9)
+        assert "Traceback" not in worker.log()
 
 
 class SharingCenter:
