@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from streamer.replay import help as replay_help
+from streamer.runtime.choices import expected_choice, similar_names
 from streamer.runtime.clock import StoreClock, wall_clock_ms
 
 if TYPE_CHECKING:
@@ -17,9 +18,24 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Command = Callable[..., Any]
+RATE = click.FloatRange(0, min_open=True)
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class SuggestingGroup(click.Group):
+    """Group that suggests the command that a misspelt one may be meant for."""
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(context, arguments)
+        except click.UsageError as error:
+            if matches := similar_names(arguments[0], self.list_commands(context)):
+                error.message += f" Did you mean {' or '.join(matches)}?"
+            raise
+
+
+@click.group(cls=SuggestingGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="streamer")
 def main() -> None:
     """Compute real-time contact center metrics from Kafka."""
@@ -39,9 +55,15 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--rate", default=2.0, show_default=True, help="Contacts per second.")
+@click.option("--rate", default=2.0, show_default=True, type=RATE, help="Contacts per second.")
 @click.option("--seed", default=1, show_default=True)
-@click.option("--port", default=8080, show_default=True, help="Port of the server; 0: any free port.")
+@click.option(
+    "--port",
+    default=8080,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port of the server; 0: any free port.",
+)
 @click.option("--no-simulator", is_flag=True, help="Start everything but the simulated center.")
 @click.option("--json", "as_json", is_flag=True, help="Print one line of JSON once everything runs.")
 def demo(rate: float, seed: int, port: int, no_simulator: bool, as_json: bool) -> None:
@@ -76,7 +98,7 @@ def sources(name: str | None) -> None:
     from streamer.events.adapters import SOURCES, source_help
 
     if name is not None and name not in SOURCES:
-        _exit(2, source_help.unknown_source_message(name, SOURCES))
+        _exit(2, f"{name}: no such source, {expected_choice(name, SOURCES)}")
     click.echo(
         source_help.sources_table(SOURCES) if name is None else source_help.source_page(SOURCES[name]),
         nl=False,
@@ -92,7 +114,7 @@ def serve() -> None:
 
 
 @main.command()
-@click.option("--rate", default=2.0, show_default=True, help="Contacts per second.")
+@click.option("--rate", default=2.0, show_default=True, type=RATE, help="Contacts per second.")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--history", default="28d", show_default=True, help="Length of the simulated past; 0d: none.")
 @click.option("--contacts", default=9_000, show_default=True, help="Limit of contacts in the past.")
@@ -291,6 +313,33 @@ def try_receiver(receiver: str) -> None:
 
 
 @main.group()
+def config() -> None:
+    """Show the settings in force, and the schema of streamer.toml."""
+
+
+@config.command("show")
+@click.option("--all", "everything", is_flag=True, help="Also what is at its default.")
+def show_config(everything: bool) -> None:
+    """Print the settings in force as lines of streamer.toml, each with the place that sets it. Secrets are
+    hidden."""
+    from streamer.settings.listing import setting_lines
+
+    settings = _exit_on_error(_load_settings)
+    for line in setting_lines(settings, everything):
+        click.echo(line)
+
+
+@config.command("schema")
+def print_config_schema() -> None:
+    """Print the JSON Schema of streamer.toml, for editors that complete and check it."""
+    import json
+
+    from streamer.settings.listing import settings_schema
+
+    click.echo(json.dumps(settings_schema(), indent=2, ensure_ascii=False))
+
+
+@main.group()
 def secret() -> None:
     """Make hashes, tokens and keys for streamer.toml."""
 
@@ -347,7 +396,7 @@ def schema(event: str | None) -> None:
     from streamer.events.schema import event_schema
 
     if event is not None and event not in TOPICS:
-        _exit(2, f"{event}: expected one of {', '.join(TOPICS)}")
+        _exit(2, f"{event}: {expected_choice(event, TOPICS)}")
     rules = _exit_on_error(_load_settings).counting_rules()
     document = asyncapi_document(rules) if event is None else event_schema(event, rules)
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))
@@ -508,7 +557,7 @@ def _exit_on_error(action: Callable[[], T]) -> T:
         if not _is_expected(error):
             raise
         part = "Redis: " if type(error).__module__.startswith("redis.") else ""
-        _exit(1, f"{part}{redis_error_text(error)}")
+        _exit(1, f"{part}{redis_error_text(error)}" if part else _error_text(error))
 
 
 def _is_expected(error: Exception) -> bool:
@@ -519,6 +568,18 @@ def _is_expected(error: Exception) -> bool:
     """
     package = type(error).__module__.partition(".")[0]
     return isinstance(error, OSError) or package in ("redis", "aiokafka", "streamer")
+
+
+def _error_text(error: Exception) -> str:
+    """Return what went wrong, without the number of an error of the system.
+
+    >>> _error_text(FileNotFoundError(2, "No such file or directory", "calls.csv"))
+    'calls.csv: no such file or directory'
+    """
+    if isinstance(error, OSError) and error.strerror:
+        name = f"{error.filename}: " if error.filename else ""
+        return f"{name}{error.strerror[0].lower()}{error.strerror[1:]}"
+    return str(error) or type(error).__name__
 
 
 def _exit(code: int, line: str) -> NoReturn:

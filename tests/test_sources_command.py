@@ -50,9 +50,9 @@ def test_the_defaults_on_a_page_are_toml_that_changes_nothing(name: str) -> None
     [
         ("freswitch", "did you mean freeswitch"),
         ("Zendesk", "did you mean zendesk"),
-        ("amazon_connect", "did you mean amazon-connect, amazon-connect-events, amazon-connect-survey"),
-        ("xyz", "known are amazon-connect, "),
-        ("", "known are amazon-connect, "),
+        ("amazon_connect", "did you mean amazon-connect or amazon-connect-events or amazon-connect-survey"),
+        ("xyz", "expected one of amazon-connect, "),
+        ("", "expected one of amazon-connect, "),
     ],
 )
 def test_an_unknown_name_exits_2_with_one_line_of_near_names(name: str, near: str) -> None:

@@ -17,6 +17,7 @@ from streamer.metrics.catalogue import CATALOGUE, Metric
 from streamer.panes.pane_keys import ALL
 from streamer.panes.windows import NOW
 from streamer.readings.query import QueryError, key_values
+from streamer.runtime.choices import expected_choice
 from streamer.settings import AlertSettings, Settings, SettingsError
 
 _METRICS: Final = {
@@ -115,7 +116,7 @@ def _build_rule(setting: str, name: str, config: AlertSettings, settings: Settin
         raise SettingsError(f"{setting}.kind: expected one of {', '.join(DETECTORS)}")
     if config.metric not in CATALOGUE:
         raise SettingsError(
-            f"{setting}.metric = {config.metric!r}: expected metrics such as {', '.join([*CATALOGUE][:3])}"
+            f"{setting}.metric = {config.metric!r}: {expected_choice(config.metric, CATALOGUE)}"
         )
     metric, detector = CATALOGUE[config.metric], DETECTORS[config.kind]
     try:
@@ -182,7 +183,7 @@ def _targets_by_queue(config: AlertSettings, metric: Metric, settings: Settings)
 def _check_group(setting: str, rule: AlertRule, settings: Settings) -> None:
     groupings = (ALL, *DIMENSIONS, *settings.dimension_pairs)
     if rule.by not in groupings:
-        raise SettingsError(f"{setting}.by = {rule.by!r}: expected one of {', '.join(groupings)}")
+        raise SettingsError(f"{setting}.by = {rule.by!r}: {expected_choice(rule.by, groupings)}")
     if not rule.metric.can_group_by(rule.by):
         raise SettingsError(f"{setting}.by = {rule.by!r}: {rule.metric.name} is not available by that")
     if rule.key and rule.by == ALL:

@@ -1,12 +1,8 @@
 """Generate docs/settings.md from the settings' classes: type, default and meaning of every setting."""
 
-import ast
 import inspect
-import json
-import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from itertools import pairwise
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
@@ -19,6 +15,7 @@ from streamer.alerts.alert_rules import DEFAULT_RULES
 from streamer.artefacts.marked_text import markdown_table, replace_marked_part
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.settings import DEFAULT_TARGETS, Settings
+from streamer.settings.listing import nested_classes, setting_meanings, toml_value
 from streamer.settings.value_types import Zone
 
 SETTINGS_PAGE: Final = "docs/settings.md"
@@ -35,7 +32,6 @@ _TYPES: Final[Mapping[Any, str]] = {
 }
 _COLLECTIONS: Final[Mapping[Any, str]] = {list: "list", dict: "table"}
 _ZONE_CHECK: Final = get_args(Zone)[1]
-_UNITS_S: Final = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 
 
 def generate_settings_reference(root: Path) -> dict[Path, str]:
@@ -46,7 +42,7 @@ def generate_settings_reference(root: Path) -> dict[Path, str]:
 def settings_tables() -> str:
     """Return a Markdown table of the settings of each class, below a heading."""
     parts = [markdown_table(_COLUMNS, list(_setting_rows(Settings)))]
-    for settings_class in _nested_classes(Settings):
+    for settings_class in nested_classes(Settings):
         title, _, text = inspect.cleandoc(settings_class.__doc__ or "").partition(": ")
         rows = [*_setting_rows(settings_class), *_EXTRA_ROWS.get(title, list)()]
         text = " ".join(text.split())
@@ -54,39 +50,11 @@ def settings_tables() -> str:
     return "\n".join([*parts, f"### The default alert rules\n\n{_default_rules_table()}"])
 
 
-def setting_meanings(settings_class: type[BaseModel]) -> dict[str, str]:
-    """Return the docstrings below the fields of a class, by field."""
-    (class_node,) = ast.parse(textwrap.dedent(inspect.getsource(settings_class))).body
-    assert isinstance(class_node, ast.ClassDef)
-    return {
-        field.target.id: " ".join(text.value.value.split())
-        for field, text in pairwise(class_node.body)
-        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
-        if isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant)
-        if isinstance(text.value.value, str)
-    }
-
-
 def _setting_rows(settings_class: type[BaseModel]) -> Iterator[tuple[str, ...]]:
     meanings = setting_meanings(settings_class)
     for name, field in settings_class.model_fields.items():
         type_name = _type_name(field.annotation, field.metadata)
         yield f"`{field.alias or name}`", type_name, _field_default(field), meanings.get(name, "")
-
-
-def _nested_classes(settings_class: type[BaseModel]) -> Iterator[type[BaseModel]]:
-    """Yield the classes of the tables within a table, each before those within it."""
-    for field in settings_class.model_fields.values():
-        for nested_class in _classes_in(field.annotation):
-            yield nested_class
-            yield from _nested_classes(nested_class)
-
-
-def _classes_in(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for argument in get_args(annotation):
-        yield from _classes_in(argument)
 
 
 def _type_name(annotation: Any, metadata: Sequence[Any] = ()) -> str:
@@ -130,21 +98,6 @@ def _field_default(field: FieldInfo) -> str:
     if default is None or isinstance(default, BaseModel) or default in ("", {}, []):
         return "–"
     return f"`{toml_value(default)}`"
-
-
-def toml_value(value: Any) -> str:
-    """Return a value as it is written in streamer.toml.
-
-    >>> toml_value(timedelta(hours=24)), toml_value(timedelta(seconds=90)), toml_value(["15m", "1h"])
-    ('"24h"', '"90s"', '["15m", "1h"]')
-    """
-    if not isinstance(value, timedelta):
-        return json.dumps(value, ensure_ascii=False)
-    seconds = value.total_seconds()
-    unit = next(
-        (unit for unit, size_s in _UNITS_S.items() if seconds % size_s == 0 and seconds > size_s), "s"
-    )
-    return f'"{seconds / _UNITS_S[unit]:.15g}{unit}"'
 
 
 def _target_rows() -> list[tuple[str, ...]]:

@@ -7,6 +7,7 @@ from streamer.dead_letters.dead_letter import DeadLetter, DeadLetterError, Recor
 from streamer.events.decoding import REASONS
 from streamer.readings.query import QueryError
 from streamer.readings.query_times import parse_query_time_ms
+from streamer.runtime.choices import expected_choice
 
 
 class LetterFilter(NamedTuple):
@@ -45,7 +46,7 @@ def parse_letter_filter(
     'too-old'
     """
     if reason is not None and reason not in REASONS:
-        raise QueryError(f"reason = {reason!r}: expected one of {', '.join(REASONS)}")
+        raise QueryError(f"reason = {reason!r}: {expected_choice(reason, REASONS)}")
     since_ms = None if since is None else parse_query_time_ms("since", since)
     return LetterFilter([RecordCoordinates.parse(text) for text in coordinates], reason, topic, since_ms)
 

@@ -1,8 +1,7 @@
 """Commands `streamer alerts`: list the alerts, explain a rule, backtest rules."""
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from difflib import get_close_matches
 from typing import Final, NamedTuple
 
 import msgspec
@@ -24,6 +23,7 @@ from streamer.panes.pane_keys import ALL
 from streamer.readings.query import QueryError
 from streamer.readings.query_times import parse_query_time_ms
 from streamer.readings.reader import MetricsReader
+from streamer.runtime.choices import expected_choice
 from streamer.runtime.clock import StoreClock
 from streamer.runtime.terminal import visible_text
 from streamer.settings import Settings
@@ -48,7 +48,7 @@ class CommandContext(NamedTuple):
         """Return the rule of that name. Raises QueryError with similar names if there is none."""
         rules_by_name = {rule.name: rule for rule in self.evaluator.rules}
         if name not in rules_by_name:
-            raise QueryError(f"{name}: no such rule, {_suggest(name, rules_by_name)}")
+            raise QueryError(f"{name}: no such rule, {expected_choice(name, rules_by_name)}")
         return rules_by_name[name]
 
     def parse_moment(self, option: str, text: str) -> int:
@@ -133,7 +133,9 @@ def _require_known_key(rule: AlertRule, key: str, others: Sequence[Explanation])
     """Raise QueryError: the rule has no group of that key."""
     if rule.by == ALL:
         raise QueryError(f"key = {key!r}: {rule.name} covers the whole center and has no keys")
-    raise QueryError(f"key = {key!r}: no such {rule.by}, {_suggest(key, [other.key for other in others])}")
+    raise QueryError(
+        f"key = {key!r}: no such {rule.by}, {expected_choice(key, [other.key for other in others])}"
+    )
 
 
 def _format_explanations(context: CommandContext, explanations: Sequence[Explanation]) -> str:
@@ -159,21 +161,6 @@ def _format_explanations(context: CommandContext, explanations: Sequence[Explana
 def _evidence_ratio(item: Explanation) -> float:
     evidence, threshold = item.figures.evidence, item.figures.line
     return evidence / threshold if evidence is not None and threshold else 0.0
-
-
-def _suggest(name: str, candidates: Iterable[str]) -> str:
-    """Suggest names similar to a mistyped one, else list all.
-
-    >>> _suggest("nps-dorp", ["nps-drop", "csat-drop"])
-    'did you mean nps-drop or csat-drop?'
-    >>> _suggest("x", [])
-    'none exists yet'
-    """
-    names = [*candidates]
-    close_matches = get_close_matches(name, names, n=3, cutoff=0.5)
-    if close_matches:
-        return f"did you mean {' or '.join(close_matches)}?"
-    return f"expected one of {', '.join(names)}" if names else "none exists yet"
 
 
 async def run_backtest(

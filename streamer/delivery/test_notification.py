@@ -8,6 +8,7 @@ from streamer.delivery.configured_receivers import build_receivers
 from streamer.delivery.endpoint_checks import check_receivers
 from streamer.delivery.http_client import HttpClient
 from streamer.delivery.receiver import DeliveryFailed, DeliverySucceeded
+from streamer.runtime.choices import expected_choice
 from streamer.runtime.clock import Clock
 from streamer.settings import Settings, SettingsError
 
@@ -24,7 +25,7 @@ async def send_test_notification(
         receivers_by_name = build_receivers(settings, http, clock)
         if name not in receivers_by_name:
             raise SettingsError(
-                f"receivers.{name}: no such receiver, expected {', '.join(receivers_by_name) or '–'}"
+                f"receivers.{name}: no such receiver, {expected_choice(name, receivers_by_name)}"
             )
         receiver = receivers_by_name[name]
         async with asyncio.timeout(receiver.timeout_s):

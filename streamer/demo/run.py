@@ -24,6 +24,7 @@ from streamer.demo.embedded import (
     free_port,
     supervise,
 )
+from streamer.runtime.ports import PortTakenError, require_free_port
 from streamer.settings import KafkaSettings, Settings, SettingsError, load_settings
 from streamer.worker import kafka
 
@@ -76,7 +77,7 @@ def run_demo(rate: float, seed: int, port: int, simulator: bool, as_json: bool) 
     """
     try:
         asyncio.run(_demo(rate, seed, port, simulator, as_json))
-    except (ChildFailed, ComponentMissing, SettingsError, kafka.TopicError) as error:
+    except (ChildFailed, ComponentMissing, PortTakenError, SettingsError, kafka.TopicError) as error:
         click.echo(f"streamer demo: {error}", err=True)
         return 1
     except (asyncio.CancelledError, KeyboardInterrupt):
@@ -86,6 +87,7 @@ def run_demo(rate: float, seed: int, port: int, simulator: bool, as_json: bool) 
 
 async def _demo(rate: float, seed: int, port: int, simulator: bool, as_json: bool) -> None:
     _stop_on_signals()
+    require_free_port(LOOPBACK, port)
     simulate_command = ["simulate", "--rate", str(rate), "--seed", str(seed)] if simulator else None
     async with _run_center(port, simulate_command) as addresses:
         click.echo(addresses.as_json() if as_json else addresses.as_text())

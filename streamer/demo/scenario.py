@@ -11,6 +11,7 @@ from streamer.demo import roster
 from streamer.demo.event_encoding import SimulatedMessage
 from streamer.demo.simulator import CenterPlan, Incident, SimulatedCenter, publish_messages
 from streamer.events.counting_rules import DAY, HOUR, SECOND
+from streamer.runtime.choices import expected_choice
 from streamer.runtime.clock import wall_clock_ms
 from streamer.settings import Settings, SettingsError
 from streamer.settings.value_types import Duration
@@ -106,7 +107,7 @@ def parse_scenario(rate: float, seed: int, history: str, contacts: int, **incide
 def _parse_incident(queue: str, after: str, lasts: str, every: str) -> Incident:
     queues = [queue.name for queue in roster.QUEUES]
     if queue not in queues:
-        raise SettingsError(f"--incident-queue = {queue!r}: expected one of {', '.join(queues)}")
+        raise SettingsError(f"--incident-queue = {queue!r}: {expected_choice(queue, queues)}")
     times = _parse_seconds("incident-after", after), _parse_seconds("incident-lasts", lasts)
     incident = Incident(queue, *times, _parse_seconds("incident-every", every))
     if not 0 < incident.lasts_s <= incident.every_s:

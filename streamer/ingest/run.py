@@ -12,6 +12,7 @@ from streamer.events.raw_topics import RAW_RETENTION_MS, raw_topic
 from streamer.ingest.enricher import Enricher
 from streamer.ingest.event_publisher import KafkaEventPublisher
 from streamer.ingest.raw_processor import EventPublisher, RawPartitionProcessor, SourcePipeline
+from streamer.runtime.choices import expected_choice
 from streamer.runtime.clock import wall_clock_ms
 from streamer.runtime.retry import retry_forever, retry_refused
 from streamer.settings import Settings, SettingsError
@@ -55,7 +56,7 @@ def select_sources(settings: Settings, names: Sequence[str]) -> list[str]:
     ['delighted', 'zendesk']
     """
     if unknown := sorted({*names} - SOURCES.keys()):
-        raise SettingsError(f"{unknown[0]}: no such source, see `streamer sources`")
+        raise SettingsError(f"{unknown[0]}: no such source, {expected_choice(unknown[0], SOURCES)}")
     if not (selected := sorted({*names} or settings.sources)):
         raise SettingsError("sources: none configured, expected `streamer ingest NAME` or [sources.NAME]")
     return selected

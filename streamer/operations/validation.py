@@ -1,13 +1,28 @@
 """The one check of all settings, before anything runs. The checks themselves are with what they are about."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from streamer.alerts.alert_rules import load_alert_rules
 from streamer.delivery.endpoint_checks import check_alertmanager, check_receivers
-from streamer.settings import Settings
+from streamer.settings import Settings, SettingsError
+from streamer.settings.places import with_place
 from streamer.web.access_checks import check_host, check_users
 from streamer.web.view_checks import check_targets, check_views, check_windows
 from streamer.web.webhook_secrets import check_secrets
 
 
+@contextmanager
+def _placed_errors() -> Iterator[None]:
+    """Add to a SettingsError where the setting is written."""
+    try:
+        yield
+    except SettingsError as error:
+        error.args = (with_place(str(error)),)
+        raise
+
+
+@_placed_errors()
 def validate(settings: Settings) -> None:
     """Raise SettingsError, one line about the first setting that cannot work.
 
@@ -33,5 +48,6 @@ def validate_server(settings: Settings) -> None:
 
     A worker may listen off loopback without users: it shows the metrics of its own process alone.
     """
-    check_host(settings)
+    with _placed_errors():
+        check_host(settings)
     validate(settings)

@@ -9,6 +9,7 @@ from streamer.events.models import DIMENSIONS
 from streamer.metrics.catalogue import CATALOGUE, Metric
 from streamer.panes.pane_keys import ALL, Grouping, parse_key
 from streamer.panes.windows import NOW, READABLE_WINDOWS, WINDOWS
+from streamer.runtime.choices import expected_choice
 
 LIVE_MS = MINUTE
 """A query for a moment this close to now is one for now."""
@@ -141,8 +142,7 @@ def _stats_of(metric: Metric, query: MetricQuery) -> tuple[str, ...]:
 def require_known(parameter: str, value: str, expected: tuple[str, ...]) -> None:
     """Raise QueryError unless a parameter's value is one of those expected."""
     if value not in expected:
-        names = ", ".join(name for name in expected if name) or "none"
-        raise QueryError(f"{parameter} = {value!r}: expected one of {names}")
+        raise QueryError(f"{parameter} = {value!r}: {expected_choice(value, expected)}")
 
 
 def key_values(by: str, key: str) -> list[str]:

@@ -48,6 +48,7 @@ from streamer.readings.query_gaps import key_gap, window_gaps
 from streamer.readings.score_distribution import METRIC_OF_QUESTION, ScoreDistribution
 from streamer.readings.window_query import QueryContext, WindowQuery, WindowVariant, ZoneRun, data_age_s
 from streamer.readings.window_table import EMPTY_TABLE, NO_ROW_COUNTS, WindowTable, renumber_rows
+from streamer.runtime.choices import expected_choice
 from streamer.settings import Settings
 from streamer.store.port import ChangeCursor, Heartbeat, PaneChange, Partition, StateStore
 
@@ -351,7 +352,7 @@ class MetricsReader:
         Raises QueryError."""
         _require_past("distribution", query)
         if question not in METRIC_OF_QUESTION:
-            raise QueryError(f"question = {question!r}: expected one of {', '.join(METRIC_OF_QUESTION)}")
+            raise QueryError(f"question = {question!r}: {expected_choice(question, METRIC_OF_QUESTION)}")
         validated = validate_query(
             msgspec.structs.replace(query, metrics=(METRIC_OF_QUESTION[question],)), self.pairs
         )

@@ -16,6 +16,7 @@ from streamer.events.kinds import KINDS, KNOWN_FIELDS
 from streamer.events.models import LIVE_KINDS, RejectedEvent
 from streamer.replay.row_results import SourcedEvent
 from streamer.replay.usage_error import ReplayUsageError
+from streamer.runtime.choices import expected_choice
 
 _FIELDS: Final = {topic: frozenset(kind.fields) for topic, kind in KINDS.items()}
 _EVENT_TYPE = re.compile(rf"(?:.*[./])?({'|'.join(TOPICS)})(?:[./]v?\d+)?")
@@ -77,7 +78,7 @@ def _state_topics(names: frozenset[str]) -> set[str]:
 def check_topic_option(name: str) -> str:
     """Return the topic's name. Raises ReplayUsageError if there is no such topic."""
     if name not in TOPICS:
-        raise ReplayUsageError(f"topic {name!r}: expected one of {', '.join(TOPICS)}")
+        raise ReplayUsageError(f"topic {name!r}: {expected_choice(name, TOPICS)}")
     return name
 
 

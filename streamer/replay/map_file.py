@@ -14,6 +14,7 @@ import msgspec
 from streamer.events.kinds import KINDS, TOPICS
 from streamer.replay.usage_error import ReplayUsageError
 from streamer.replay.value_parsers import CLOCK, EPOCHS, RFC3339, UNITS
+from streamer.runtime.choices import expected_choice
 
 PLACEHOLDER: Final = "?"
 """Placeholder for a value that somebody still has to fill in."""
@@ -126,8 +127,8 @@ def _check_names(map_file: MapFile) -> str | None:
     for table, names in tables.items():
         for name in names:
             if kind.value_type(name) is None:
-                expected = ", ".join(sorted(kind.paths))
-                return f"[{table}]: {map_file.topic} has no {name}, expected one of {expected}"
+                expected = expected_choice(name, sorted(kind.paths))
+                return f"[{table}]: {map_file.topic} has no {name}, {expected}"
     if duplicates := map_file.columns.keys() & map_file.constants.keys():
         return f"[constants] {min(duplicates)} is also in [columns]; keep one of them"
     return None

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from streamer.events.adapters import SOURCES, source_help
+from streamer.events.adapters import SOURCES
 from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, SourceAdapter
 from streamer.events.adapters.source import read_payload as read_payload
 from streamer.events.adapters.timelines import EVERYONE, assemble_events, relevant_sweeps
@@ -16,12 +16,13 @@ from streamer.events.outgoing_records import event_time_ms
 from streamer.replay.file_rows import FileRow
 from streamer.replay.row_results import ReplayEntry, RowResult, SourcedEvent
 from streamer.replay.usage_error import ReplayUsageError
+from streamer.runtime.choices import expected_choice
 
 
 def replay_source(name: str) -> SourceAdapter:
     """Return the known source of this name. Raises ReplayUsageError if there is none."""
     if name not in SOURCES:
-        raise ReplayUsageError(f"--format: {source_help.unknown_source_message(name, SOURCES)}")
+        raise ReplayUsageError(f"--format {name}: no such source, {expected_choice(name, SOURCES)}")
     return SOURCES[name]
 
 

@@ -4,7 +4,6 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from decimal import Decimal
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -19,6 +18,7 @@ from streamer.replay.conditions import Condition, parse_condition
 from streamer.replay.map_file import PLACEHOLDER, MapFile, load_map_file
 from streamer.replay.row_results import RowResult, SkippedRow, SourcedEvent
 from streamer.replay.usage_error import ReplayUsageError
+from streamer.runtime.choices import expected_choice
 
 Cells = Mapping[str, Any]
 _TEMPLATE_COLUMN = re.compile(r"\{([^{}]+)\}")
@@ -66,14 +66,9 @@ class TableMap:
         """Raise ReplayUsageError for a column that the map names and the table lacks."""
         for location, column in self._used_columns():
             if column not in column_names:
-                close_matches = get_close_matches(column, column_names, 1)
-                hint = (
-                    f"did you mean {close_matches[0]!r}?"
-                    if close_matches
-                    else f"expected one of {', '.join(column_names)}"
-                )
                 raise ReplayUsageError(
-                    f"{file_name} has no column {column!r} ({self._name}: {location}); {hint}"
+                    f"{file_name} has no column {column!r} ({self._name}: {location}); "
+                    f"{expected_choice(column, column_names)}"
                 )
 
     def read(self, row: Cells) -> RowResult:

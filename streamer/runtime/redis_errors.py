@@ -1,5 +1,6 @@
 """Tell errors of Redis that pass by themselves, "not now", from those that do not."""
 
+import os
 import re
 from typing import Final
 
@@ -27,6 +28,8 @@ _REASON_BY_CODE: Final = {
 }
 _SLOT_MOVES: Final = "Script attempted to access a non local key in a cluster node"
 """A script found only some of its keys here: its slot is being moved."""
+_CONNECTION: Final = re.compile(r"(?:Error (-?\d+) connecting to|Connecting to) (\S+?)\. (.*)", re.DOTALL)
+"""redis-py's sentence on a connection that failed: number of the system's error, address, reason."""
 _COMMAND: Final = re.compile(r"Command # \d+ \(.*\) of pipeline caused error: \((.*?),?\)$", re.DOTALL)
 REDIS_REASONS: Final = (
     "connection", "timeout", "oom", "misconf", "readonly", "busy", "loading", "masterdown", "clusterdown",
@@ -56,11 +59,17 @@ def redis_unavailability(error: BaseException) -> str | None:
 
 
 def redis_error_text(error: BaseException) -> str:
-    """Return what Redis answered, without the command, which holds data.
+    """Return what Redis answered, without the command, which holds data; or why there is no connection.
 
     >>> redis_error_text(ResponseError("Command # 2 (SET k v) of pipeline caused error: ('OOM no memory',)"))
     'OOM no memory'
+    >>> redis_error_text(exceptions.ConnectionError("Error 111 connecting to db:6379. Connect call failed"))
+    'no connection to db:6379, connection refused'
     """
     message = str(error) or type(error).__name__
+    if failed := _CONNECTION.fullmatch(message):
+        number, address, reason = failed[1], failed[2], failed[3].rstrip(".")
+        reason = os.strerror(int(number)) if number and int(number) > 0 else reason
+        return f"no connection to {address}, {reason[0].lower()}{reason[1:]}"
     match = _COMMAND.match(message)
     return match[1].strip("'\"") if match else message

@@ -1,6 +1,5 @@
 """Settings of a center: its fields, their defaults, and what follows from them."""
 
-import os
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -32,6 +31,7 @@ from streamer.settings.named_tables import (
     ReceiverSettings,
     SourceSettings,
 )
+from streamer.settings.places import config_path
 from streamer.settings.redis_url import check_redis_url, complete_redis_url, is_sentinel_url
 from streamer.settings.reports import MailSettings
 from streamer.settings.sources import ArgumentsSource, SettingsEnvironment, TomlSource
@@ -40,11 +40,6 @@ from streamer.settings.wallboard import DEFAULT_TARGETS, TargetSettings, ViewSet
 
 CENTER_KEY_ID: Final = "0"
 """Id of the pseudonym key that a center makes for itself if none is set."""
-
-
-def config_path() -> Path:
-    """Return the path of streamer.toml, which STREAMER_CONFIG may name."""
-    return Path(os.environ.get("STREAMER_CONFIG", "streamer.toml"))
 
 
 class Settings(BaseSettings):

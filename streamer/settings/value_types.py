@@ -2,14 +2,20 @@
 
 import re
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import AfterValidator, BeforeValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, SecretStr, WithJsonSchema
 
 from streamer.events.event_bodies import CONTROL_CHARACTERS
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+_DURATION: Final = r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)"
+_DURATION_SCHEMA: Final = {
+    "anyOf": [{"type": "string", "pattern": f"^{_DURATION}$"}, {"type": "number", "minimum": 0}]
+}
 
 
 class SettingsError(Exception):
@@ -22,7 +28,7 @@ def _parse_duration(value: object) -> object:
     >>> _parse_duration("1.5h")
     datetime.timedelta(seconds=5400)
     """
-    if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", value.strip())):
+    if isinstance(value, str) and (match := re.fullmatch(_DURATION, value.strip())):
         return timedelta(seconds=float(match[1]) * _UNITS[match[2]])
     if isinstance(value, int | float) and not isinstance(value, bool):
         return timedelta(seconds=value)
@@ -62,7 +68,7 @@ def check_web_address(url: SecretStr) -> SecretStr:
 
 Name = Annotated[str, AfterValidator(_check_name)]
 """Name that people read, or that events bear: of a queue, a rule, a user."""
-Duration = Annotated[timedelta, BeforeValidator(_parse_duration)]
+Duration = Annotated[timedelta, BeforeValidator(_parse_duration), WithJsonSchema(_DURATION_SCHEMA)]
 Zone = Annotated[str, AfterValidator(_check_zone)]
 Formula = Literal["negative", "exclude_short", "ignore", "positive", "answered_only"]
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, FiniteFloat, field_validator
+from pydantic import BaseModel, BeforeValidator, FiniteFloat, WithJsonSchema, field_validator
 
 from streamer.settings.value_types import Duration, Name
 
@@ -46,7 +46,11 @@ def _parse_target(value: object) -> object:
     return None if value == "none" else value
 
 
-Target = Annotated[FiniteFloat | None, BeforeValidator(_parse_target)]
+Target = Annotated[
+    FiniteFloat | None,
+    BeforeValidator(_parse_target),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"const": "none"}]}),
+]
 """None: "none", there is to be no target."""
 
 

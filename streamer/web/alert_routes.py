@@ -18,6 +18,7 @@ from streamer.readings.query import QueryError
 from streamer.readings.query_times import parse_query_time_ms
 from streamer.readings.reader import MetricsReader
 from streamer.readings.table_columns import TableColumns
+from streamer.runtime.choices import expected_choice
 from streamer.runtime.clock import Clock
 from streamer.web.alert_actions import AcknowledgeAction, author_name, parse_action, run_alert_action
 from streamer.web.alert_view import (
@@ -157,10 +158,8 @@ def requested_rule(coordinator: AlertCoordinator, field: str, name: str | None) 
     for rule in coordinator.rules:
         if rule.name == name:
             return rule
-    rule_names = (
-        ", ".join(rule.name for rule in coordinator.rules) or "the alert rules, but none is configured"
-    )
-    raise QueryError(f"{field} = {name!r}: expected one of {rule_names}")
+    expected = expected_choice(name or "", [rule.name for rule in coordinator.rules])
+    raise QueryError(f"{field} = {name!r}: {expected}")
 
 
 def _visible_view(source: AlertViewSource, alert_id: str, data_scope: DataScope, now_ms: int) -> AlertView:

@@ -27,6 +27,7 @@ from streamer.readings.query_times import parse_query_time_ms
 from streamer.readings.reader import MetricsReader
 from streamer.readings.reading_columns import group_into_columns, wide_table
 from streamer.readings.table_columns import TableColumns
+from streamer.runtime.choices import expected_choice
 from streamer.runtime.clock import Clock
 from streamer.settings import Settings
 from streamer.web.alert_view import NamesByDimension
@@ -275,7 +276,8 @@ def check_parameters(request: Request, names: tuple[str, ...]) -> None:
     """Raise QueryError if the request has any other query parameter than these."""
     for name in request.query_params:
         if name not in names:
-            raise QueryError(f"{name}: expected one of {', '.join(names) or 'no parameters'}")
+            expected = expected_choice(name, names) if names else "expected no parameters"
+            raise QueryError(f"{name}: {expected}")
 
 
 def single_parameter(request: Request, name: str) -> str | None:
@@ -294,7 +296,7 @@ def choice_parameter(request: Request, name: str, choices: tuple[str, ...]) -> s
     """Return one of `choices`; the first if the parameter is missing. Raise QueryError."""
     value = single_parameter(request, name) or choices[0]
     if value not in choices:
-        raise QueryError(f"{name} = {value!r}: expected one of {', '.join(choices)}")
+        raise QueryError(f"{name} = {value!r}: {expected_choice(value, choices)}")
     return value
 
 

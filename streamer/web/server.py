@@ -31,6 +31,7 @@ from streamer.readings.query import QueryError
 from streamer.readings.reader import MetricsReader
 from streamer.runtime.clock import Clock, StoreClock
 from streamer.runtime.gc_tuning import freeze_startup_objects
+from streamer.runtime.ports import require_free_port
 from streamer.runtime.retry import retry_refused
 from streamer.settings import Settings
 from streamer.settings.value_types import duration_ms
@@ -225,8 +226,9 @@ class SecurityHeaders:
 
 async def run_server(settings: Settings, publish: PublishRecord | None = None) -> None:
     """Serve until SIGTERM or SIGINT; webhooks go to `publish`. Expects settings that operations/validation.py
-    accepts. Raise the store's own errors if it cannot be reached at the start."""
+    accepts. Raise PortTakenError, or the store's own errors if it cannot be reached at the start."""
     alert_rules = load_alert_rules(settings)
+    require_free_port(settings.host, settings.port)
     freeze_startup_objects()
     store = await retry_refused(lambda: RedisStore.connect(settings.redis_url(), settings.center))
     clock = StoreClock(store.time_ms)

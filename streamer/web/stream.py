@@ -25,6 +25,7 @@ from streamer.delivery.alert_coordinator import AlertCoordinator
 from streamer.panes.pane_keys import FINE_MS
 from streamer.readings.query import QueryError
 from streamer.readings.reader import MetricsReader
+from streamer.runtime.choices import expected_choice
 from streamer.runtime.clock import Clock
 from streamer.settings import Settings
 from streamer.web.alert_banner import AlertBanner, WallboardAudience
@@ -317,7 +318,7 @@ class StreamRoutes:
         views = self._context.settings.all_views()
         if view_name not in views:
             raise HTTPException(
-                HTTPStatus.NOT_FOUND, f"view = {view_name!r}: expected one of {', '.join(views)}"
+                HTTPStatus.NOT_FOUND, f"view = {view_name!r}: {expected_choice(view_name, views)}"
             )
         if self._ended:
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "the server is shutting down")

@@ -7,6 +7,7 @@ from streamer.metrics.catalogue import CATALOGUE, WindowSpans
 from streamer.panes.pane_keys import ALL
 from streamer.panes.windows import WINDOWS, is_read_over
 from streamer.readings.metric_spans import window_spans
+from streamer.runtime.choices import expected_choice
 from streamer.settings import Settings, SettingsError, ViewSettings
 
 
@@ -26,8 +27,8 @@ def check_views(settings: Settings) -> None:
         _check_view(f"views.{name}", view, window_spans(settings))
     for name, display in settings.displays.items():
         if display.view not in settings.all_views():
-            view_names = ", ".join(settings.all_views())
-            raise SettingsError(f"displays.{name}.view = {display.view!r}: expected one of {view_names}")
+            expected = expected_choice(display.view, settings.all_views())
+            raise SettingsError(f"displays.{name}.view = {display.view!r}: {expected}")
 
 
 def _check_view(name: str, view: ViewSettings, metric_spans: WindowSpans) -> None:
@@ -84,4 +85,4 @@ def _check_targets(name: str, targets: Mapping[str, float | None]) -> None:
 
 def _check_metric(name: str, metric: str) -> None:
     if metric not in CATALOGUE:
-        raise SettingsError(f"{name}: {metric!r}: expected metrics such as {', '.join([*CATALOGUE][:3])}")
+        raise SettingsError(f"{name}: {metric!r}: {expected_choice(metric, CATALOGUE)}")

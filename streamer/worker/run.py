@@ -13,6 +13,7 @@ from streamer.events.counting_rules import encode_rules, require_same_rules
 from streamer.events.decoding import TOPICS
 from streamer.runtime.clock import wall_clock_ms
 from streamer.runtime.gc_tuning import freeze_startup_objects
+from streamer.runtime.ports import require_free_port
 from streamer.runtime.redis_errors import redis_error_text
 from streamer.runtime.retry import OUTAGES, retry_forever, retry_refused
 from streamer.settings import CENTER_KEY_ID, Settings
@@ -96,6 +97,7 @@ async def worker_resources(settings: Settings) -> AsyncIterator[WorkerResources]
         stack.push_async_callback(logs.stop)
         metrics = WorkerMetrics()
         if settings.metrics_port is not None:
+            require_free_port(settings.host, settings.metrics_port)
             stack.enter_context(metrics_server(metrics.registry, settings.host, settings.metrics_port))
         yield WorkerResources(producer, logs, metrics)
 

@@ -71,7 +71,7 @@ TARGET = {"kind": "threshold", "metric": "csat_ratio"}
     ("given", "line"),
     [
         ({"metric": "nps_score"}, "alerts.one.kind: expected one of threshold, drop, no_data"),
-        ({"kind": "drop", "metric": "nps"}, "alerts.one.metric = 'nps': expected metrics such as nps_score"),
+        ({"kind": "drop", "metric": "nps"}, "alerts.one.metric = 'nps': did you mean nps_score?"),
         (
             {"kind": "drop", "metric": "qa_score"},
             "alerts.one.metric = 'qa_score': a drop can be detected in nps_",

@@ -177,9 +177,9 @@ async def test_an_explanation_says_who_was_told() -> None:
 @pytest.mark.parametrize(
     ("name", "key", "at", "said"),
     [
-        ("nps-fel", None, None, "nps-fel: no such rule, did you mean nps-fell?"),
+        ("nps-fel", None, None, "nps-fel: no such rule, expected one of nps-fell"),
         ("xyz", None, None, "xyz: no such rule, expected one of nps-fell"),
-        ("nps-fell", "biling", None, "key = 'biling': no such queue, did you mean billing?"),
+        ("nps-fell", "biling", None, "key = 'biling': no such queue, expected one of billing"),
         ("nps-fell", None, "2026-11-21T11:00:00Z", "expected a time in the past"),
         ("nps-fell", None, "2026-01-01T00:00:00Z", "no data from before Sat 12 Sep 11:00 is kept"),
     ],
@@ -256,7 +256,7 @@ def test_of_a_center_that_counted_nothing_yet_silence_is_told(alerts: CliRunner)
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("explain", "nps"), "nps: no such rule, did you mean nps-drop"),
+        (("explain", "nps"), "nps: no such rule, expected one of nps-target"),
         (("explain", "silence", "--at", "2026-01-01T00:00:00Z"), "no data was counted yet"),
         (("test", "--rule", "nps"), "nps: no such rule, "),
         (("test",), "no data was counted yet"),

@@ -391,7 +391,7 @@ async def test_history_has_a_reading_at_each_step() -> None:
 @pytest.mark.parametrize(
     ("question", "error"),
     [
-        ({"metrics": ("nps",)}, "metric = 'nps': expected one of nps_score, "),
+        ({"metrics": ("nps",)}, "metric = 'nps': did you mean nps_score?"),
         ({"windows": ("2h",)}, "window = '2h': expected one of now, 5m, 15m, "),
         ({"by": "city"}, "by = 'city': expected one of all, site, "),
         (

@@ -113,7 +113,7 @@ def test_what_a_source_cannot_read_is_rejected_by_line(tmp_path: Path) -> None:
 def test_a_source_that_nobody_knows_names_what_is_near(tmp_path: Path) -> None:
     done = dry_run("--format", "deligted", ndjson(tmp_path / "answers.ndjson", ANSWERS))
     assert done.code == 2
-    assert "--format: there is no source 'deligted'; did you mean delighted" in done.stderr
+    assert "--format deligted: no such source, did you mean delighted?" in done.stderr
 
 
 def test_a_log_of_lines_is_read_whatever_its_name(tmp_path: Path) -> None:

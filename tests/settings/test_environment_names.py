@@ -29,8 +29,8 @@ def test_a_setting_of_a_table_is_read(
 def test_a_variable_that_sets_nothing_is_named_by_check(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMER_KAFKA", f"127.0.0.1:{free_port()}")
     monkeypatch.setenv("STREAMER_REDIS", f"redis://127.0.0.1:{free_port()}")
-    monkeypatch.setenv("STREAMER_QUEUS__SALES__SERVICE_LEVEL", "30s")
+    monkeypatch.setenv("STREAMER_IMAGE_TAG", "30s")
     monkeypatch.setenv("STREAMER_CROWD", "100")  # a former name
-    assert ignored_variables() == ["STREAMER_QUEUS__SALES__SERVICE_LEVEL"]
+    assert ignored_variables() == ["STREAMER_IMAGE_TAG"]
     output = CliRunner().invoke(main, ["check"]).output
-    assert "warn  settings: no such setting: STREAMER_QUEUS__SALES__SERVICE_LEVEL" in output, output
+    assert "warn  settings: no such setting: STREAMER_IMAGE_TAG" in output, output

@@ -150,7 +150,7 @@ WRONG: list[tuple[str, str, object, str]] = [
         "export_windows = '1h': expected input should be a valid list",
     ),
     ("one value for a table", "queues", "vip", "queues = 'vip': expected input should be a valid dictionary"),
-    ("a setting that there is not", "kafkas", "x", "kafkas: there is no such setting"),
+    ("a setting that there is not", "kafkas", "x", "kafkas: there is no such setting, did you mean kafka?"),
     ("one of a queue", "queues.vip.target", 1, "queues.vip.target: there is no such setting"),
     (
         "no target",
@@ -320,7 +320,7 @@ def test_two_wrong_values_are_named_in_the_same_line() -> None:
     [
         ("a table", "STREAMER_QUEUES", "{", "queues: expected JSON"),
         ("a list", "STREAMER_EXPORT_WINDOWS", "1h", "export_windows: expected JSON"),
-        ("a number", "STREAMER_PORT", "70000", f"port = '70000': {AT_MOST_A_PORT}"),
+        ("a number", "STREAMER_PORT", "70000", f"port = '70000': {AT_MOST_A_PORT} (STREAMER_PORT)"),
     ],
 )
 def test_a_wrong_variable_of_the_environment_is_named_too(

@@ -186,7 +186,7 @@ async def test_the_catalogue() -> None:
 @pytest.mark.parametrize(
     ("path", "status", "detail"),
     [
-        ("/api/v1/readings?metric=nps", 400, "metric = 'nps': expected one of nps_score, "),
+        ("/api/v1/readings?metric=nps", 400, "metric = 'nps': did you mean nps_score?"),
         ("/api/v1/readings?windows=1h", 400, "windows: expected one of window, by, key, metric, stat, at"),
         ("/api/v1/readings?by=queue&by=team", 400, "by: given 2 times, expected once"),
         ("/api/v1/readings?at=yesterday", 400, "at = 'yesterday': expected a time such as "),

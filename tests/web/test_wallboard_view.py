@@ -180,7 +180,7 @@ async def test_viewers_see_no_survey_figure_of_few_answers(
     ("wrong", "sentence"),
     [
         ({"window": "2h"}, "views.wall.window = '2h': expected one of 5m, 15m, "),
-        ({"tiles": ["nps"]}, "views.wall.tiles: 'nps': expected metrics such as nps_score, "),
+        ({"tiles": ["nps"]}, "views.wall.tiles: 'nps': did you mean nps_score?"),
         ({"tiles": ["fcr_ratio"]}, "views.wall.window = '1h': fcr_ratio is read over 7d, 30d, 90d"),
         ({"tiles": ["nps_score"] * 2}, "views.wall.tiles = ['nps_score', 'nps_score']: expected one to 10"),
         ({"tiles": []}, "views.wall.tiles = []: expected one to 10 different metrics"),
@@ -214,12 +214,12 @@ def test_a_right_view(right: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("wrong", "sentence"),
     [
-        ({"nps": 40}, "targets: 'nps': expected metrics such as nps_score, "),
+        ({"nps": 40}, "targets: 'nps': did you mean nps_score?"),
         ({"nps_score": "high"}, "targets.nps_score = 'high': expected input should be a valid number"),
         ({"nps_score": float("nan")}, "targets.nps_score = nan: expected input should be a finite number"),
         ({"csat_ratio": 80}, "targets.csat_ratio = 80: expected a ratio from 0 to 1"),
         ({"csat_ratio": 1.01}, "targets.csat_ratio = 1.01: expected a ratio from 0 to 1"),
-        ({"queues": {"vip": {"nps": 4}}}, "targets.queues.vip: 'nps': expected metrics such as "),
+        ({"queues": {"vip": {"nps": 4}}}, "targets.queues.vip: 'nps': did you mean nps_score?"),
         ({"queues": {"vip": {"csat_ratio": 90}}}, "targets.queues.vip.csat_ratio = 90: expected a ratio"),
     ],
 )

@@ -1,6 +1,5 @@
 """Texts of `streamer sources`: the list of known sources, and the page of each."""
 
-import difflib
 import json
 import textwrap
 from collections.abc import Mapping
@@ -94,17 +93,3 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_toml_value, value))}]"
     return json.dumps(value, ensure_ascii=False)
-
-
-def unknown_source_message(name: str, sources: Mapping[str, SourceAdapter]) -> str:
-    """Return one line for an unknown source name, with similar names, or all.
-
-    >>> sources = {name: SourceAdapter(name, "", "", read=list) for name in ("twilio", "zendesk")}
-    >>> unknown_source_message("twillio", sources)
-    "there is no source 'twillio'; did you mean twilio"
-    """
-    word = name.strip().lower().replace("_", "-")
-    near_names = [source_name for source_name in sources if word and source_name.startswith(word)]
-    near_names = near_names or difflib.get_close_matches(word, sources, n=3, cutoff=0.5)
-    names = ", ".join(near_names or sources)
-    return f"there is no source {name!r}; {'did you mean' if near_names else 'known are'} {names}"
