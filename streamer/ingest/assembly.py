@@ -38,6 +38,11 @@ class ContactAssembly(msgspec.Struct, frozen=True, array_like=True):
         """Number of fragments kept or dropped: grows with each one, and is the version of the events."""
         return len(self.notes) + self.dropped
 
+    @property
+    def outline(self) -> tuple[Fragment, ...]:
+        """Fragments that tell which sweeps concern the contact: all."""
+        return self.notes
+
     def with_fragments(
         self, fragments: Sequence[Fragment], minor_kinds: Collection[str] = ()
     ) -> tuple["ContactAssembly", list[bool]]:

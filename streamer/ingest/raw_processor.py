@@ -145,7 +145,7 @@ class RawBatch:
             is_under_way = is_agent(contact) or bool(
                 states_under_way(self._pipeline.source, after.notes, self._pipeline.options)
             )
-            self.roll = self.roll.with_sign(contact, after.notes[-1].at, is_under_way=is_under_way)
+            self.roll = self.roll.with_sign(contact, after.outline[-1].at, is_under_way=is_under_way)
 
     def _sweeps_for(
         self,
@@ -153,7 +153,7 @@ class RawBatch:
         own_fragments: Sequence[tuple[KafkaRecord, Fragment]],
     ) -> list[tuple[KafkaRecord, Fragment]]:
         """Return the sweeps that concern a contact or agent, each with a record to account for it."""
-        fragments = [*before.notes, *(fragment for _, fragment in own_fragments)]
+        fragments = [*before.outline, *(fragment for _, fragment in own_fragments)]
         record = own_fragments[-1][0] if own_fragments else self._sweep_record
         if not self.roll.sweeps or not fragments or record is None:
             return []

@@ -1,26 +1,35 @@
 """Assemblies of agents: any order, doubles and batches say in the end what a plain replay says."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+from unittest.mock import patch
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, SourceAdapter
+from streamer.events.adapters import SOURCES
+from streamer.events.adapters.source import Fragment, Options, OutgoingEvent, SourceAdapter, read_payload
 from streamer.events.adapters.timelines import (
     AgentMoment,
     agent_contact_fragment,
     agent_fragment,
     assemble_events,
+    is_agent,
 )
 from streamer.events.counting_rules import DAY, HOUR
+from streamer.ingest import agent_assembly
 from streamer.ingest.agent_assembly import (
     EMPTY_AGENT,
+    MOST_FRAGMENTS,
     SPAN_MS,
     AgentAssembly,
     decode_agent_assembly,
     encode_agent_assembly,
 )
+from tests.events.adapters.test_genesys_states import STREAM as GENESYS_DAY
+from tests.events.adapters.test_twilio_states import STREAM as TWILIO_DAY
 
 NOON = 1_795_255_200_000
 QUEUES = ["billing", "sales"]
@@ -58,14 +67,14 @@ FRAGMENTS = st.lists(
 )
 
 
-def published(batches: Sequence[Sequence[Fragment]]) -> list[OutgoingEvent]:
+def published(batches: Sequence[Sequence[Fragment]], source: SourceAdapter = SOURCE) -> list[OutgoingEvent]:
     assembly, events = EMPTY_AGENT, list[OutgoingEvent]()
     for batch in batches:
         assembly, is_new = assembly.with_fragments(batch)
         new = [fragment.at for fragment, new in zip(batch, is_new, strict=True) if new]
         if new:
             assembly = decode_agent_assembly(encode_agent_assembly(assembly))
-            events += assembly.events(SOURCE, {}, min(new))
+            events += assembly.events(source, {}, min(new))
     return events
 
 
@@ -81,14 +90,16 @@ def in_force(events: Sequence[OutgoingEvent]) -> dict[float, Mapping[str, Any]]:
     return {at: data for at, data in states.items() if "deleted" not in data}
 
 
-@given(FRAGMENTS, st.randoms(use_true_random=False), st.integers(1, 4))
+@given(FRAGMENTS, st.randoms(use_true_random=False), st.integers(1, 4), st.sampled_from((2, 6, 64)))
 def test_in_any_order_doubles_and_batches_each_moment_has_the_state_of_the_replay(
-    fragments: list[Fragment], chance: Any, batch_size: int
+    fragments: list[Fragment], chance: Any, batch_size: int, most_open: int
 ) -> None:
     doubled = fragments * 2
     chance.shuffle(doubled)
     batches = [doubled[index : index + batch_size] for index in range(0, len(doubled), batch_size)]
-    assert in_force(published(batches)) == in_force(assemble_events(SOURCE, fragments, {}))
+    with patch.object(agent_assembly, "MOST_OPEN", most_open):
+        states = in_force(published(batches))
+    assert states == in_force(assemble_events(SOURCE, fragments, {}))
 
 
 @given(FRAGMENTS, FRAGMENTS, st.integers(0, 12))
@@ -135,3 +146,23 @@ def test_a_busy_day_of_a_chat_agent_takes_little_memory() -> None:
     assembly, _ = AgentAssembly().with_fragments(contacts)
     assert len(assembly.notes) == 800
     assert len(encode_agent_assembly(assembly)) < 800 * 80
+
+
+@pytest.mark.parametrize(("name", "stream"), [("genesys-cloud", GENESYS_DAY), ("twilio", TWILIO_DAY)])
+def test_sealing_the_older_fragments_changes_nothing_of_a_day_that_comes_event_by_event(
+    name: str, stream: Sequence[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One in forty comes up to 200 events late; sealed as early as may be, and never."""
+    order = sorted(range(len(stream)), key=lambda index: index + (200 if index % 40 == 0 else 0))
+    agents: dict[str, list[Fragment]] = {}
+    for index in order:
+        for item in read_payload(SOURCES[name], json.dumps(stream[index]), {}):
+            if isinstance(item, Fragment) and is_agent(item.contact):
+                agents.setdefault(item.contact, []).append(item)
+    for fragments in [*agents.values()][:2]:
+        events = []
+        for most_open in (4, MOST_FRAGMENTS):
+            monkeypatch.setattr(agent_assembly, "MOST_OPEN", most_open)
+            events.append(published([[fragment] for fragment in fragments], SOURCES[name]))
+        assert events[0] == events[1]
+        assert in_force(events[0]) == in_force(assemble_events(SOURCES[name], fragments, {}))

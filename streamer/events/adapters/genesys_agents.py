@@ -15,6 +15,7 @@ from streamer.events.adapters.fields import (
 )
 from streamer.events.adapters.source import Fragment, Options
 from streamer.events.adapters.timelines import (
+    ANSWER_SLOT,
     CONTACT_SLOT,
     AgentMoment,
     agent_contact_fragment,
@@ -27,7 +28,6 @@ QUEUE_SLOT: Final = "queue "
 _STATUSES: Final = {
     word: word for word in ("off_queue", "idle", "interacting", "communicating", "not_responding")
 }
-_ANSWER_SLOT: Final = f"{CONTACT_SLOT}answer "
 _SAME_MOMENT_MS: Final = 2_000
 """Most ms between the events of two participants about the same moment."""
 _LIVE_LIMIT_MS: Final = 4 * HOUR
@@ -92,7 +92,7 @@ def detail_fragments(
     """
     user, channel, queue = facts.get("user"), facts.get("channel"), facts.get("queue")
     if kind == "acd.end" and "answered_by" in facts:
-        yield agent_fragment(facts["answered_by"], f"{_ANSWER_SLOT}{conversation} {queue}", time_ms)
+        yield agent_fragment(facts["answered_by"], f"{ANSWER_SLOT}{conversation} {queue}", time_ms)
     elif user is None or channel == "other":
         return  # a screen that is shared is no contact in hand
     elif kind in ("user.start", "user.end", "acw"):
@@ -145,7 +145,7 @@ def _on_queue_state(moment: AgentMoment, status: str | None) -> dict[str, Any]:
 def _contacts_since(moment: AgentMoment, since_ms: int) -> dict[str, Fragment]:
     """Return the contacts in hand of which something was said since a moment, and all that ring; what was
     offered and then answered is busy."""
-    answered_ms = {name: fragment.at for name, fragment in moment.named(_ANSWER_SLOT)}
+    answered_ms = {name: fragment.at for name, fragment in moment.named(ANSWER_SLOT)}
     found: dict[str, Fragment] = {}
     for name, fragment in moment.named(CONTACT_SLOT):
         data, at_ms = fragment.data, fragment.at

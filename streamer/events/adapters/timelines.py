@@ -29,6 +29,8 @@ was begun, `LIST_MS` before."""
 LIST_MS: Final = 10_000
 CONTACT_SLOT: Final = "contact "
 """What the slots of contacts in an agent's hands begin with."""
+ANSWER_SLOT: Final = f"{CONTACT_SLOT}answer "
+"""What the slots of answers to offers begin with, of use while the contact is in the agent's hands."""
 _HANDLING: Final = ("busy", "held", "offered", "wrap_up")
 """What an agent with several contacts does: the first of these that fits one of them."""
 
