@@ -69,9 +69,10 @@ def live_routes(reader: MetricsReader, clock: Clock, questions: HeavyQuestions) 
             and (not teams or agent.team in teams)
             and data_scope.covers_agent(agent)
         ]
-        page = list_page(request, signed_in, _agent_position, MAX_ENTRIES)
+        page = list_page(request, signed_in, lambda agent: _agent_position(agent, now_ms), MAX_ENTRIES)
+        headers = {**page.headers, "x-total-count": str(len(signed_in))}
         found = [SignedInAgent.as_of(agent, now_ms) for agent in page.items]
-        return await list_response(request, ApiTable(_AGENT_COLUMNS, found), questions, page.headers)
+        return await list_response(request, ApiTable(_AGENT_COLUMNS, found), questions, headers)
 
     return [Route("/api/v1/waiting", waiting), Route("/api/v1/agents", agents)]
 
@@ -91,5 +92,10 @@ def _contact_position(contact: LiveContact) -> Position:
     return *place, contact.contact_id, contact.segment_id, contact.source
 
 
-def _agent_position(agent: LiveAgent) -> Position:
-    return (agent.agent_id,)
+_FIRST_STATES: Final = (("wrap_up", "away"), ("unknown",), ("offered", "busy", "held"), ("available",))
+_RANK_OF_STATE: Final = {state: rank for rank, states in enumerate(_FIRST_STATES) for state in states}
+
+
+def _agent_position(agent: LiveAgent, now_ms: int) -> Position:
+    """Return the place in the list: those first who take no contact, and the longest first."""
+    return _RANK_OF_STATE[live_agent_state(agent, now_ms)], float(agent.since), agent.agent_id

@@ -87,6 +87,8 @@ class ScriptedServer:
 
     async def _answer(self, request: Request) -> Response:
         answer = self.answers.get(request.path_params["name"], [])
+        if isinstance(answer, Response):
+            return answer
         return JSONResponse(answer(request.query_params) if callable(answer) else answer)
 
     async def _stream(self, request: Request) -> Response:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from playwright.async_api import Page, expect
+from starlette.responses import JSONResponse
 
 from tests.browser import snapshots
 from tests.browser.conftest import Opened, violations
@@ -83,6 +84,12 @@ async def test_the_first_tab_says_who_waits_how_long_and_what_agents_do(
     await page.clock.set_fixed_time(NOW / 1000 + 101)
     scripted_server.send_event("heartbeat", snapshots.heartbeat(now=NOW + 101_000))
     await expect(page.locator(".agents-now .is-near")).to_have_count(3)
+    scripted_server.answers["agents"] = JSONResponse(AGENTS, headers={"x-total-count": "1500"})
+    await page.reload()
+    await expect(page.locator(".agents-now > p.none")).to_have_text(
+        "The first 5 are listed, those away or in after-call work first; 1,495 more are not. "
+        "Choose a queue or a team."
+    )
 
 
 async def test_states_that_were_counted_are_on_the_tab_and_on_the_wall(opened: Opened) -> None:

@@ -87,13 +87,25 @@ async def test_those_who_wait_come_first_and_the_longest_before_all() -> None:
     assert (items[4]["age_s"], items[4]["over_target"]) == (5, False)
 
 
-async def test_agents_are_listed_by_their_id_with_what_they_do() -> None:
+async def test_agents_are_listed_with_what_they_do_those_first_who_take_no_contact() -> None:
     items = await get_items("/api/v1/agents")
     assert [(item["agent_id"], item["state"]) for item in items] == [
         ("ann", "away"),
-        ("bob", "busy"),
         ("cyd", "unknown"),
+        ("bob", "busy"),
     ]
+    states = ("available", "wrap_up", "held", "away", "busy")
+    agents = [agent(f"{state} {age_s}", state, age_s) for state in states for age_s in (1, 9)]
+    response = await send_request(
+        await live_app(agents=agents),
+        "/api/v1/agents?limit=9",
+        headers={"authorization": "Bearer of adam"},
+    )
+    assert [item["agent_id"] for item in json.loads(response.body)] == [
+        "away 9", "wrap_up 9", "away 1", "wrap_up 1",
+        "busy 9", "held 9", "busy 1", "held 1", "available 9",
+    ]  # fmt: skip
+    assert response.headers["x-total-count"] == "10"
     assert list(items[0]) == [*SignedInAgent.__struct_fields__]
     assert items[0] == {
         "agent_id": "ann",
@@ -117,7 +129,7 @@ async def test_agents_are_listed_by_their_id_with_what_they_do() -> None:
         ("waiting?queue=sales", ["elsewhere", "on hold"]),
         ("waiting?team=red&team=blue", ["on hold", "talks"]),
         ("waiting?queue=tech", []),
-        ("agents?state=busy&state=unknown", ["bob", "cyd"]),
+        ("agents?state=busy&state=unknown", ["cyd", "bob"]),
         ("agents?queue=tech", ["ann"]),
         ("agents?team=blue", ["bob"]),
     ],

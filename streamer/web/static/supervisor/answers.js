@@ -16,17 +16,21 @@ export function address(path, parameters) {
   return `${path}?${new URLSearchParams(Object.entries(parameters).filter(([, value]) => value !== null && value !== ""))}`;
 }
 
-/** The JSON that answers it. Raises Problem. */
+/** The JSON that answers it; of a list that is longer than its page `total` says how long. Raises Problem. */
 export async function ask(path, parameters, signal) {
   let answer;
   try {
     answer = await fetch(address(path, parameters), { signal, headers: { accept: "application/json" } });
-    if (answer.ok) return await answer.json();
+    if (answer.ok) return counted(await answer.json(), answer.headers.get("x-total-count"));
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem(0, String(error.message));
   }
   throw new Problem(answer.status, await detail(answer));
+}
+
+function counted(items, total) {
+  return total === null ? items : Object.assign(items, { total: Number(total) });
 }
 
 export async function detail(answer) {

@@ -28,7 +28,7 @@ async function readNow({ queue, team }, signal) {
   const [queues, total, contacts, agents] = await Promise.all([
     readings({ by: "queue" }), readings(whole), ask("/api/v1/waiting", { queue, team, state: "queued,offered" }, signal), ask("/api/v1/agents", { queue, team }, signal),
   ]);
-  return { queues: byKey(queues), total: byKey(total).get(queue || team || "") ?? {}, contacts: contacts.map(inMs), agents: agents.map(inMs), data_age_s: (total[0] ?? queues[0])?.data_age_s ?? null };
+  return { queues: byKey(queues), total: byKey(total).get(queue || team || "") ?? {}, contacts: contacts.map(inMs), agents: agents.map(inMs), agents_total: agents.total ?? agents.length, data_age_s: (total[0] ?? queues[0])?.data_age_s ?? null };
 }
 
 // Times in ms.
@@ -62,7 +62,7 @@ export function NowPage({ answer, problem, at, told, go, named, linked, stream, 
     <div class="now-sections">
       <${QueuesNow} ...${shared} queues=${answer.queues} agents=${answer.agents} contacts=${answer.contacts} go=${go} />
       <${WaitingNow} ...${shared} contacts=${answer.contacts} known=${known(answer.total.waiting)} />
-      <${AgentsNow} ...${shared} agents=${answer.agents} known=${known(answer.total.agents_signed_in)} limits=${stream.limits} />
+      <${AgentsNow} ...${shared} agents=${answer.agents} total=${answer.agents_total} known=${known(answer.total.agents_signed_in)} limits=${stream.limits} />
     </div>
   </div>`;
 }

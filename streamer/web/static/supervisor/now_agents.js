@@ -9,7 +9,6 @@ import { useHeldOrder } from "./now.js";
 import { tell, whole } from "./words.js";
 
 const FIRST = 50;
-const LISTED = 1_000; // of an answer: more are seen by queue or team
 const ORDER = ["available", "offered", "busy", "held", "wrap_up", "away", "unknown"];
 const collator = new Intl.Collator(locale, { numeric: true, sensitivity: "base" });
 
@@ -26,7 +25,7 @@ export function isLong({ state, since }, limits, moment) {
   return limit_s !== undefined && limit_s !== null && moment - since > limit_s * 1000;
 }
 
-export function AgentsNow({ agents, told, known, limits, named, linked, moment, live }) {
+export function AgentsNow({ agents, total, told, known, limits, named, linked, moment, live }) {
   const [state, setState] = useState("");
   const [all, setAll] = useState(false);
   const long = (agent) => live && isLong(agent, limits, moment);
@@ -34,7 +33,7 @@ export function AgentsNow({ agents, told, known, limits, named, linked, moment, 
   const wanted = agents.filter((agent) => !state || agent.state === state)
     .sort((one, other) => rank(one) - rank(other) || one.since - other.since || collator.compare(named("agent", one.agent_id), named("agent", other.agent_id)));
   const found = useHeldOrder(wanted, (agent) => agent.agent_id, ".agents-now tbody");
-  const shown = found.slice(0, all ? LISTED : FIRST);
+  const shown = found.slice(0, all ? found.length : FIRST);
   const marked = agents.filter(long).length;
   return html`<section class="agents-now" aria-labelledby="agents-now-name">
     <header><h2 id="agents-now-name">${tell("now.agents")}</h2><${Download} path="/api/v1/agents" asked=${{ queue: told.queue, team: told.team, state }} what=${tell("now.agents")} /></header>
@@ -47,7 +46,7 @@ export function AgentsNow({ agents, told, known, limits, named, linked, moment, 
         <thead><tr>${["agent", "state", "for", "queues", "team"].map((column) => html`<th scope="col" key=${column}>${tell(`now.of_agents.${column}`)}</th>`)}</tr></thead>
         <tbody>${shown.map((agent) => html`<${Line} key=${agent.agent_id} agent=${agent} long=${long(agent)} named=${named} linked=${linked} moment=${moment} />`)}</tbody>
       </table></div>`}
-    ${agents.length >= LISTED && html`<p class="none">${tell("no_more", { n: whole(LISTED) })}</p>`}
+    ${total > agents.length && html`<p class="none">${tell("now.not_listed", { n: whole(agents.length), more: whole(total - agents.length) })}</p>`}
     ${found.length > shown.length && html`<button type="button" class="more" onClick=${() => setAll(true)}>${tell("alerts.all", { n: whole(found.length) })}</button>`}
   </section>`;
 }

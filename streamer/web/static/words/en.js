@@ -275,6 +275,7 @@ export default {
       "by_state": "Show agents by state",
       "unusual": "Unusually long: {n} (after-call work over {wrap_up}, away over {away})",
       "long": "unusually long",
+      "not_listed": "The first {n} are listed, those away or in after-call work first; {more} more are not. Choose a queue or a team.",
       "of_agents": {"agent": "Agent", "state": "State", "for": "For", "queues": "Serves", "team": "Team"}
     },
     "alerts": {

@@ -275,6 +275,7 @@ export default {
       "by_state": "Mostrar agentes por estado",
       "unusual": "Más de lo habitual: {n} (trabajo posterior de más de {wrap_up}, ausencia de más de {away})",
       "long": "más de lo habitual",
+      "not_listed": "Se listan los primeros {n}, antes los ausentes o en trabajo posterior; faltan {more}. Elija una cola o un equipo.",
       "of_agents": {"agent": "Agente", "state": "Estado", "for": "Desde hace", "queues": "Atiende", "team": "Equipo"}
     },
     "alerts": {

@@ -275,6 +275,7 @@ export default {
       "by_state": "按状态显示坐席",
       "unusual": "异常久：{n} 人 (话后处理超过 {wrap_up}，离席超过 {away})",
       "long": "异常久",
+      "not_listed": "只列出前 {n} 人，离席或话后处理的在前；还有 {more} 人未列出。请选择队列或团队。",
       "of_agents": {"agent": "坐席", "state": "状态", "for": "已有", "queues": "服务队列", "team": "团队"}
     },
     "alerts": {
