@@ -1,6 +1,7 @@
 """Answer the window `now` of a query: compute readings from what is going on at this moment."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 
 from streamer.metrics.catalogue import Metric
 from streamer.metrics.formulas import NO_DATA, ReadingContext
@@ -25,10 +26,12 @@ class LiveQuery:
 
     def readings(self) -> Iterator[Reading]:
         groups = [(key, ReadingContext(0, live=self._groups.group(key))) for key in self._keys()]
-        for metric, stats in self._validated.metrics:
-            if metric.windows.now:
-                for stat in stats:
-                    yield from self._readings_of(metric, stat, groups)
+        return chain.from_iterable(
+            self._readings_of(metric, stat, groups)
+            for metric, stats in self._validated.metrics
+            if metric.windows.now
+            for stat in stats
+        )
 
     def _keys(self) -> list[str]:
         if self._validated.key is not None:
@@ -38,7 +41,8 @@ class LiveQuery:
 
     def _readings_of(
         self, metric: Metric, stat: str, groups: Sequence[tuple[str, ReadingContext]]
-    ) -> Iterator[Reading]:
+    ) -> list[Reading]:
+        readings: list[Reading] = []
         formula, query, age_s = metric.measure.formulas[stat], self._validated.query, self._data_age_s
         moment, unit = rfc3339_from_ms(query.now), metric.unit
         for key, context in groups:
@@ -46,7 +50,9 @@ class LiveQuery:
             if not figure.value and not self._is_fresh:  # nobody waits: who knows
                 figure = NO_DATA
             # Positional arguments are faster: there may be thousands of readings.
-            yield Reading(
+            reading = Reading(
                 metric.name, stat, unit, metric.better, NOW, query.by, key,
                 *figure, moment, moment, age_s, age_s,
             )  # fmt: skip
+            readings.append(reading)
+        return readings

@@ -154,9 +154,14 @@ class LiveState:
     def _lines(self, by: str, now_ms: int) -> dict[str, "ContactLine"]:
         dimensions = grouping_dimensions(by)
         lines: dict[str, ContactLine] = defaultdict(ContactLine)
+        (quick_ms, slow_ms), service_level = self._limits, self._rules.service_level_of
         for contact in self._remembered(now_ms):
+            start_ms = contact_start_ms(contact)
             lines[live_contact_key(contact, dimensions)].add(
-                contact, now_ms, self.is_lost(contact, now_ms), self.is_over_target(contact, now_ms)
+                contact,
+                start_ms,
+                now_ms - start_ms > (slow_ms if contact.is_slow else quick_ms),
+                is_waiting(contact) and now_ms - start_ms > service_level(contact.queue).within_ms,
             )
         return lines
 
@@ -253,23 +258,22 @@ class ContactLine:
     last_start: tuple[int, int] | None = None
     """When the last one entered service, and its wait in ms."""
 
-    def add(self, contact: LiveContact, now_ms: int, is_lost: bool, is_over_target: bool) -> None:
-        """Add a contact. Outbound ones are only looked at for being lost."""
+    def add(self, contact: LiveContact, start_ms: int, is_lost: bool, is_over_target: bool) -> None:
+        """Add a contact, in what it is in since `start_ms`. Outbound ones only count if they are lost."""
         if is_lost:
             self.lost += 1
-        elif contact.direction == "outbound":
+        elif contact.is_outbound:
             return
         elif is_waiting(contact):
-            self._add_waiting(contact, is_over_target)
+            self._add_waiting(contact, start_ms, is_over_target)
         else:
             self._add_served(contact)
 
-    def _add_waiting(self, contact: LiveContact, is_over_target: bool) -> None:
+    def _add_waiting(self, contact: LiveContact, start_ms: int, is_over_target: bool) -> None:
         self.waiting += 1
         self.over_target += is_over_target
-        since = contact_start_ms(contact)
-        if self.first_waiting_since is None or since < self.first_waiting_since:
-            self.first_waiting_since = since
+        if self.first_waiting_since is None or start_ms < self.first_waiting_since:
+            self.first_waiting_since = start_ms
         self.queues.add(contact.queue)
         self.priorities.add(contact.priority or 0)
         self.is_callback.add(contact.channel == "callback")
@@ -356,14 +360,12 @@ class AgentTable:
 
     def serving_since(self, moments: MomentsByKey) -> Counter[str]:
         """Return how many agents of each group serve since its moment or longer, in one interval."""
-        if not moments:
-            return Counter()
-        return Counter(
-            key
-            for open_from, keys in self._serving.values()
-            for key in keys
-            if key in moments and open_from <= moments[key]
-        )
+        counts, no_moment = Counter[str](), -inf
+        for open_from, keys in self._serving.values() if moments else ():
+            for key in keys:
+                if open_from <= moments.get(key, no_moment):
+                    counts[key] += 1
+        return counts
 
 
 def agent_keys(agent: LiveAgent, dimensions: Sequence[str]) -> Collection[str]:

@@ -6,6 +6,7 @@ Changes are published only after all of one moment is read, so a reading never s
 import asyncio
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from threading import Lock
 from typing import Final, NamedTuple
 
@@ -226,7 +227,7 @@ class MetricsReader:
                 else self._load_tables(WindowQuery(validated, window, context), sums, live)
                 for window in query.windows
             ]
-        return (reading for window_query in window_queries for reading in window_query.readings())
+        return chain.from_iterable(window_query.readings() for window_query in window_queries)
 
     def _live_query(self, validated: ValidatedQuery, context: QueryContext) -> LiveQuery:
         by, fine_rows = validated.query.by, self._state.fine.rows[validated.query.by]
