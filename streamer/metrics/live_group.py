@@ -3,7 +3,7 @@
 import msgspec
 
 
-class LiveGroup(msgspec.Struct, frozen=True):
+class LiveGroup(msgspec.Struct, frozen=True, gc=False):
     """Contacts under way and signed-in agents of a group.
 
     `has_contact_states`, `has_agent_states`: a source sends such states of this group; without them a count
