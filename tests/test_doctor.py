@@ -9,12 +9,15 @@ from datetime import timedelta
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from pydantic import SecretStr
+from redis.crc import key_slot
 
 from streamer.events.counting_rules import DAY, HOUR, CountingRules, encode_rules
 from streamer.events.models import ContactState
 from streamer.operations import doctor
 from streamer.operations.doctor import CheckFinding, _shared_ids_finding, check_infrastructure
+from streamer.runtime.retry import OUTAGES, retry_refused
 from streamer.settings import Settings, load_settings
+from streamer.store.layout import layout_key
 from streamer.store.port import Heartbeat, Partition
 from streamer.store.redis import RedisRegistry, RedisStore
 from streamer.worker import kafka
@@ -217,6 +220,32 @@ async def test_a_cluster_is_looked_at_like_one_server(redis_cluster: RedisCluste
     await store.close()
     assert facts.has_aof
     assert facts.time_ms > NOW - 10 * 365 * DAY
+
+
+async def test_a_cluster_without_the_slot_of_the_center_is_named_and_commands_wait_until_it_has_it(
+    redis_cluster: RedisCluster, center: str
+) -> None:
+    slot, settings = key_slot(layout_key(center)), load_settings(redis=redis_cluster.url, center=center)
+    store = await RedisStore.connect(redis_cluster.url, center)
+    await store.set_rules(b"{}")
+    owner = await redis_cluster.owner(slot)
+    others = [node for node in redis_cluster.nodes if node is not owner]
+    for nodes in ([owner], others):  # who is asked first may still name the owner, or know of none
+        for node in nodes:
+            async with node.client() as client:
+                await client.execute_command("CLUSTER", "DELSLOTS", slot)
+        (finding,) = [finding async for finding in doctor._check_redis(settings)]
+        assert "Redis: clusterdown: " in finding.message
+        assert finding.fix == "see CLUSTER INFO on its nodes"
+    waiting = asyncio.create_task(retry_refused(store.rules))
+    async with asyncio.timeout(30):
+        while "clusterdown" not in OUTAGES.reasons():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    async with owner.client() as client:
+        await client.execute_command("CLUSTER", "ADDSLOTS", slot)
+    assert await asyncio.wait_for(waiting, 30) == b"{}"
+    await store.close()
+    await redis_cluster.until_whole()
 
 
 def test_the_command_prints_a_line_each_and_fails_with_what_fails(store_url: str, center: str) -> None:

@@ -32,6 +32,9 @@ class RedisCluster:
         async with self.nodes[0].client() as first:
             if (await _info(first))["cluster_known_nodes"] == "1":
                 await self._introduce()
+        await self.until_whole()
+
+    async def until_whole(self) -> None:
         for node in self.nodes:
             await _agreed(node)
 
@@ -61,7 +64,7 @@ class RedisCluster:
     async def move_slot(self, slot: int, pause_s: float = 0.0) -> None:
         """Move a slot with all its keys to the next node, as `redis-cli --cluster reshard` does; pause while
         half of them are moved."""
-        number = [await self._holds(node, slot) for node in self.nodes].index(True)
+        number = self.nodes.index(await self.owner(slot))
         source, target = self.nodes[number], self.nodes[(number + 1) % len(self.nodes)]
         async with source.client() as here, target.client() as there:
             names = [await client.execute_command("CLUSTER", "MYID") for client in (here, there)]
@@ -75,6 +78,10 @@ class RedisCluster:
                 await here.execute_command("MIGRATE", "127.0.0.1", target.port, key, 0, 5_000, *auth)
             for client in (there, here):
                 await client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", names[1])
+
+    async def owner(self, slot: int) -> RedisServer:
+        (node,) = [node for node in self.nodes if await self._holds(node, slot)]
+        return node
 
     async def _holds(self, node: RedisServer, slot: int) -> bool:
         async with node.client() as client:

@@ -15,7 +15,14 @@ from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import NoBackoff
 from redis.connection import HiredisRespSerializer
 from redis.crc import key_slot
-from redis.exceptions import AskError, ClusterDownError, NoScriptError, ReadOnlyError, TryAgainError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    TryAgainError,
+)
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from streamer.store.layout import (
@@ -189,8 +196,9 @@ class SlotOwner:
         self._owner: NodeAddress | None = None
 
     async def address(self) -> NodeAddress:
-        """Return the owner, from the first node that answers. Raises redis-py's ConnectionError."""
-        error = RedisConnectionError(f"no node of the cluster holds slot {self._slot}")
+        """Return the owner, from the first node that answers. Raises redis-py's ClusterDownError if nobody
+        holds the slot, and ConnectionError."""
+        error: RedisError = ClusterDownError(f"no node of the cluster holds slot {self._slot}")
         for node in [*self._nodes]:
             if self._owner is not None:
                 break
