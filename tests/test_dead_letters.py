@@ -244,6 +244,7 @@ async def test_a_rejected_answer_is_mended_sent_again_and_counted_once(
     assert await counting_worker.read_metric("nps_score") == (100, 2)
 
 
+@pytest.mark.embedded
 async def test_the_pseudonym_in_a_workers_letter_is_the_one_by_which_it_is_erased(
     counting_worker: CountingWorker,
 ) -> None:
@@ -277,6 +278,7 @@ async def test_what_is_sent_again_has_the_partition_key_headers_and_time_it_had(
     assert second.offset > first.offset
 
 
+@pytest.mark.embedded
 async def test_a_dry_run_sends_nothing_and_closes_nothing(
     letter_broker: LetterBroker, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -288,6 +290,7 @@ async def test_a_dry_run_sends_nothing_and_closes_nothing(
     assert len(await letter_broker.topic_log("survey-completed")) == 1
 
 
+@pytest.mark.embedded
 async def test_what_would_be_rejected_again_is_sent_by_force_alone(letter_broker: LetterBroker) -> None:
     await letter_broker.publish_rejected(record("survey-completed", SURVEY))
     assert await letter_broker.retry("answers.nps=12") == 1
@@ -302,6 +305,7 @@ async def test_what_would_be_rejected_again_is_sent_by_force_alone(letter_broker
     assert await letter_broker.open_letters() == []
 
 
+@pytest.mark.embedded
 async def test_a_retry_may_follow_a_changed_setting(
     letter_broker: LetterBroker, fresh_broker: Broker
 ) -> None:
@@ -313,6 +317,7 @@ async def test_a_retry_may_follow_a_changed_setting(
     assert await commands.retry(dollars, parse_letter_filter(), [], False, False) == 0
 
 
+@pytest.mark.embedded
 async def test_a_letter_whose_original_is_gone_stays_and_says_so(
     letter_broker: LetterBroker, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -332,6 +337,7 @@ async def test_a_letter_whose_original_is_gone_stays_and_says_so(
     }
 
 
+@pytest.mark.embedded
 async def test_a_record_that_stands_where_another_stood_is_not_sent(
     letter_broker: LetterBroker, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -392,6 +398,7 @@ async def test_a_letter_written_twice_is_one_and_closed_it_is_none(letter_broker
     assert len(await letter_broker.open_letters()) == 1
 
 
+@pytest.mark.embedded
 async def test_a_letter_about_a_record_of_long_ago_has_a_time_of_its_own(letter_broker: LetterBroker) -> None:
     old = record("call-completed", CALL, at=NOW - 300 * DAY)
     await letter_broker.write_letters(old)
@@ -414,6 +421,7 @@ async def test_hundreds_of_letters_of_all_partitions_are_sent_again(letter_broke
     assert sorted(mended) == sorted(f"r{n}" for n in range(700))
 
 
+@pytest.mark.embedded
 async def test_a_raw_record_goes_back_to_its_raw_topic(
     letter_broker: LetterBroker, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -440,6 +448,7 @@ async def test_a_raw_record_goes_back_to_its_raw_topic(
 # What is shown, and to whom.
 
 
+@pytest.mark.embedded
 async def test_a_letter_tells_nothing_of_the_customer_and_the_original_all(
     letter_broker: LetterBroker, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -466,6 +475,7 @@ async def test_a_letter_tells_nothing_of_the_customer_and_the_original_all(
     assert told.err == "the original record follows: it holds personal data\n"
 
 
+@pytest.mark.embedded
 async def test_letters_are_listed_by_reason_and_topic_with_an_example_of_each(
     letter_broker: LetterBroker, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -484,6 +494,7 @@ async def test_letters_are_listed_by_reason_and_topic_with_an_example_of_each(
     ]
 
 
+@pytest.mark.embedded
 async def test_letters_are_exported_with_their_originals_for_nobody_else_to_read(
     letter_broker: LetterBroker, tmp_path: Path
 ) -> None:
@@ -504,6 +515,7 @@ async def test_letters_are_exported_with_their_originals_for_nobody_else_to_read
     assert stat.S_IMODE(full.stat().st_mode) == 0o600
 
 
+@pytest.mark.embedded
 async def test_a_rejected_state_is_shown_without_its_customer_mended_and_sent_again(
     letter_broker: LetterBroker,
 ) -> None:
@@ -529,6 +541,7 @@ async def test_a_rejected_state_is_shown_without_its_customer_mended_and_sent_ag
         )
 
 
+@pytest.mark.embedded
 async def test_forgetting_a_customer_closes_the_letters_of_contacts_under_way(
     letter_broker: LetterBroker,
 ) -> None:
@@ -543,6 +556,7 @@ async def test_forgetting_a_customer_closes_the_letters_of_contacts_under_way(
     assert str(left.coordinates) == coordinates_of(other)
 
 
+@pytest.mark.embedded
 async def test_erasing_a_customer_closes_their_letters_and_nobody_elses(letter_broker: LetterBroker) -> None:
     _, call = await letter_broker.publish_rejected(
         record("survey-completed", SURVEY), record("call-completed", CALL)
@@ -555,6 +569,7 @@ async def test_erasing_a_customer_closes_their_letters_and_nobody_elses(letter_b
     assert await erase_letters(letter_broker.settings, names.__contains__) == 0
 
 
+@pytest.mark.embedded
 async def test_a_letter_names_its_customer_by_a_pseudonym_or_not_at_all(letter_broker: LetterBroker) -> None:
     envelope = {**ENVELOPE, "data": SURVEY}
     hidden = {**ENVELOPE, "data_base64": base64.b64encode(json.dumps(SURVEY).encode()).decode()}

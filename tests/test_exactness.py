@@ -145,7 +145,7 @@ def at_once(work: Coroutine[Any, Any, T]) -> T:
     raise AssertionError("the coroutine waits")
 
 
-@settings(SLOW, max_examples=250)
+@settings(SLOW, max_examples=120)
 @given(deliveries(strategies.events(), strategies.rules()))
 def test_any_order_duplication_and_batching_gives_the_oracles_tallies(delivery: DeliveryOrder) -> None:
     at_once(check_exact(delivery, MemoryStore()))
@@ -155,7 +155,7 @@ def crowded() -> st.SearchStrategy[CountingRules]:
     return st.builds(replace, strategies.rules(), shared_id_limit=st.integers(1, 4))
 
 
-@settings(SLOW, max_examples=60)
+@settings(SLOW, max_examples=50)
 @given(deliveries(strategies.events(), crowded()))
 def test_crowds_are_told_from_customers_in_any_order(delivery: DeliveryOrder) -> None:
     at_once(check_exact(delivery, MemoryStore()))
@@ -184,7 +184,7 @@ def worlds_ahead(max_facts: int = 20) -> st.SearchStrategy[list[Event]]:
 
 
 @pytest.mark.parts
-@settings(SLOW, max_examples=40)
+@settings(SLOW, max_examples=25)
 @given(delivery=deliveries(worlds_ahead(), strategies.rules(), published_ahead))
 async def test_redis_holds_the_oracles_tallies_too(store_url: str, delivery: DeliveryOrder) -> None:
     store = await RedisStore.connect(store_url, f"exact-{uuid.uuid4().hex}", delivery.rules)
@@ -288,7 +288,7 @@ def check_ageing(ageing: AgeingHistory) -> None:
     )
 
 
-@settings(SLOW, max_examples=300)
+@settings(SLOW, max_examples=150)
 @given(ageing_histories())
 def test_forgetting_changes_no_number_that_an_accepted_event_can_reach(ageing: AgeingHistory) -> None:
     check_ageing(ageing)

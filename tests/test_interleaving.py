@@ -421,7 +421,7 @@ def _check_scenario(
     assert {record for record, _ in letters.letters} == rejected
 
 
-@settings(SLOW, max_examples=120)
+@settings(SLOW, max_examples=60)
 @given(fault_scenarios())
 def test_zombies_crashes_time_outs_and_failovers_at_any_await_leave_the_oracles_tallies(
     play: FaultScenario,

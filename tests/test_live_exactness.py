@@ -179,7 +179,7 @@ async def compact_live(store: StateStore) -> None:
         await store.compact(pane_hour, MERGE[pane_hour[0]])
 
 
-@settings(SLOW, max_examples=100)
+@settings(SLOW, max_examples=60)
 @given(live_deliveries())
 def test_any_order_repetition_lateness_and_batching_gives_the_oracles_index_and_time(
     delivery: LiveDelivery,
@@ -228,7 +228,7 @@ def check_live_ageing(timed: Sequence[TimedEvent]) -> None:
     at_once(check_numbers(store, timed, rules))
 
 
-@settings(SLOW, max_examples=50)
+@settings(SLOW, max_examples=40)
 @given(ageing_deliveries())
 def test_what_is_past_the_live_horizon_is_left_out_and_changes_no_number(timed: list[TimedEvent]) -> None:
     check_live_ageing(timed)

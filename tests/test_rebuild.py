@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,7 +21,6 @@ from streamer.readings.reader import MetricsReader
 from streamer.store.layout import FIRST_GENERATION, generation_prefix
 from streamer.store.port import EMPTY_STORE, Commit, GenerationSuperseded, LogPosition, Partition
 from streamer.store.redis import RedisGeneration, RedisStore
-from streamer.worker import kafka
 from tests.counting import stored_tallies
 from tests.faults import kafka_log
 from tests.faults.trial import Trial
@@ -57,6 +56,7 @@ async def generations(trial: Trial) -> set[str]:
     return {key.partition(b"}")[2].partition(b":")[0].decode() for key in keys if b":" in key}
 
 
+@pytest.mark.apache
 async def test_equal_numbers_take_the_place_of_the_live_ones_while_events_come(
     trial: Trial, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,29 +152,19 @@ async def test_other_rules_take_force_on_demand_and_end_the_workers_that_count_b
     assert new.runs
 
 
+@pytest.mark.apache
 async def test_a_log_that_lost_its_beginning_is_said_and_asks_for_a_yes(
-    trial: Trial, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    trial: Trial, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trial.worker()
     await count(trial, 300)
-    if trial.broker.keeps_records:
-        async with kafka_log.admin(trial.broker.address) as admin:
-            await admin.delete_records({TopicPartition(*PLACE): RecordsToDelete(before_offset=3)})
-    else:  # the embedded broker deletes no records
-        monkeypatch.setattr(kafka.KafkaRecordReader, "start", begun_at_3)
+    async with kafka_log.admin(trial.broker.address) as admin:
+        await admin.delete_records({TopicPartition(*PLACE): RecordsToDelete(before_offset=3)})
     assert await run_rebuild(trial.settings, yes=False) == 1
     assert "call-completed:0: Kafka's log begins at offset 3" in capsys.readouterr().out
 
 
-async def begun_at_3(self: kafka.KafkaRecordReader, partitions: Iterable[Partition]) -> dict[Partition, int]:
-    consumer = self._consumer
-    await consumer.start()
-    consumer.assign([TopicPartition(*partition) for partition in partitions])
-    for partition in partitions:
-        consumer.seek(TopicPartition(*partition), 3 if partition == PLACE else 0)
-    return {partition: 3 if partition == PLACE else 0 for partition in partitions}
-
-
+@pytest.mark.apache
 async def test_a_topic_made_anew_is_for_a_worker_to_see_first(trial: Trial) -> None:
     worker = trial.worker()
     await count(trial, 300)

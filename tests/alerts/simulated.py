@@ -73,8 +73,7 @@ def drawn(
     for at in range(first, last):
         part = (now % HOUR) / HOUR if at == last - 1 else 1.0
         several = chance.poisson(a_day / 24 * rhythm(at) * part, len(queues))
-        for place, queue in enumerate(queues):
-            counts[at - first, place] = chance.multinomial(several[place], chances(queue, at))
+        counts[at - first] = chance.multinomial(several, [chances(queue, at) for queue in queues])
     return Drawn(first, queues, numbers, counts)
 
 

@@ -74,10 +74,12 @@ class Case:
     def __init__(self, chances: Chances, numbers: Sequence[int] = NPS, metric: str = "nps_score") -> None:
         self.part = drawn(QUEUES, 200, numbers, chances)
         self.metric = metric
+        self.store: MemoryStore | None = None
 
     async def watch(self, **given: object) -> RuleEvaluator:
         settings = only(one={"kind": "drop", "metric": self.metric, **given})
-        return await watched(await written(self.part), settings)
+        self.store = self.store or await written(self.part)
+        return await watched(self.store, settings)
 
 
 @pytest.mark.parametrize(

@@ -51,33 +51,30 @@ def text(words: str) -> re.Pattern[str]:
     return re.compile(r"^\s*" + r"\s*".join(map(re.escape, words.split())) + r"\s*$")
 
 
-@pytest.mark.parametrize(
-    ("metric", "name", "figure", "state", "aim"),
-    [
-        ("nps_score", "NPS", "74 (64 to 81), 112 answers", "On target", "Target at least 30"),
-        ("csat_ratio", "Satisfied", "72 % (66 to 77%), 244 answers", "Off target", "Target at least 80%"),
-        (
-            "service_level_ratio", "Service level", "81 % (78 to 84%), 631 contacts", "Unclear",
-            "Target at least 80%",
-        ),
-        ("fcr_survey_ratio", "Solved at once", "too few answers (4 of 20)", "Too few", "Target at least 70%"),
-        ("qa_score", "Quality", "–", "No data", "Target at least 85"),
-        (
-            "handle_time_seconds", "Handle time", "6:42 min (6:31 to 6:52 min), 1,204 contacts", "No target",
-            "",
-        ),
-    ],
-)  # fmt: skip
+TILES = [
+    ("nps_score", "NPS", "74 (64 to 81), 112 answers", "On target", "Target at least 30"),
+    ("csat_ratio", "Satisfied", "72 % (66 to 77%), 244 answers", "Off target", "Target at least 80%"),
+    (
+        "service_level_ratio", "Service level", "81 % (78 to 84%), 631 contacts", "Unclear",
+        "Target at least 80%",
+    ),
+    ("fcr_survey_ratio", "Solved at once", "too few answers (4 of 20)", "Too few", "Target at least 70%"),
+    ("qa_score", "Quality", "–", "No data", "Target at least 85"),
+    ("handle_time_seconds", "Handle time", "6:42 min (6:31 to 6:52 min), 1,204 contacts", "No target", ""),
+]  # fmt: skip
+
+
 async def test_a_tile_says_its_number_its_interval_its_sample_its_target_and_its_state_in_words(
-    metric: str, name: str, figure: str, state: str, aim: str, scripted_server: ScriptedServer, opened: Opened
+    scripted_server: ScriptedServer, opened: Opened
 ) -> None:
     scripted_server.snapshot = snapshots.snapshot()
     page = await shown(scripted_server, opened)
-    tile = page.locator(f'[data-metric="{metric}"]')
-    await expect(tile.locator(".name")).to_have_text(name)
-    await expect(tile.locator(".figure")).to_have_text(text(figure))
-    await expect(tile.locator(".state")).to_have_text(state)
-    await expect(tile.locator(".aim")).to_have_text(aim)
+    for metric, name, figure, state, aim in TILES:
+        tile = page.locator(f'[data-metric="{metric}"]')
+        await expect(tile.locator(".name")).to_have_text(name)
+        await expect(tile.locator(".figure")).to_have_text(text(figure))
+        await expect(tile.locator(".state")).to_have_text(state)
+        await expect(tile.locator(".aim")).to_have_text(aim)
 
 
 async def test_every_state_has_a_shape_of_its_own(scripted_server: ScriptedServer, opened: Opened) -> None:
@@ -142,23 +139,24 @@ async def test_a_sparkline_hides_no_gap(
     assert await page.locator(".course figcaption").all_text_contents() == since, sentence
 
 
-@pytest.mark.parametrize("size", TELEVISIONS, ids=str)
 @pytest.mark.parametrize("count", range(1, 7))
 async def test_on_a_television_digits_are_at_least_12_percent_of_the_height(
-    count: int, size: dict[str, int], scripted_server: ScriptedServer, opened: Opened
+    count: int, scripted_server: ScriptedServer, opened: Opened
 ) -> None:
     met = snapshots.tiles()[0]
     tiles = [met | {"id": f"{place}"} for place in range(count)]
     warnings = [snapshots.alert(f"other-{place}") for place in range(4)]
     scripted_server.snapshot = snapshots.snapshot(pages=[snapshots.page(shown=tiles)])
-    page = await shown(scripted_server, opened, viewport=size)
+    page = await shown(scripted_server, opened)
     for event in (snapshots.change(alerts=warnings), snapshots.change(alerts=warnings, data_age_s=99)):
-        digits = await page.locator(".number").evaluate_all(f"numbers => numbers.map({DIGITS})")
-        assert len(digits) == count
-        assert min(digits) >= 0.12
-        assert await overflowing(page) == []
-        assert await page.locator(".tile").evaluate_all(LOW) == 0
-        assert await page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+        for size in TELEVISIONS:
+            await page.set_viewport_size(size)
+            digits = await page.locator(".number").evaluate_all(f"numbers => numbers.map({DIGITS})")
+            assert len(digits) == count
+            assert min(digits) >= 0.12
+            assert await overflowing(page) == []
+            assert await page.locator(".tile").evaluate_all(LOW) == 0
+            assert await page.evaluate("document.documentElement.scrollHeight <= innerHeight")
         scripted_server.send_event("change", event)
         await expect(page.locator(".notice")).to_have_count(2)
 
@@ -197,21 +195,24 @@ async def test_every_metric_has_room_in_every_language(
     assert cut == []
 
 
-@pytest.mark.parametrize("size", SIZES, ids=str)
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_nothing_is_cut_off_at_any_size(
-    language: str, size: dict[str, int], scripted_server: ScriptedServer, opened: Opened
+    language: str, scripted_server: ScriptedServer, opened: Opened
 ) -> None:
     scripted_server.snapshot = snapshots.snapshot(
         title="Customer care",
         pages=[snapshots.page("Billing", "billing"), snapshots.page("Support", "support")],
     )
-    page = await shown(scripted_server, opened, f"?lang={language}", viewport=size)
-    assert await overflowing(page) == []
+    page = await shown(scripted_server, opened, f"?lang={language}")
+    for size in SIZES:
+        await page.set_viewport_size(size)
+        assert await overflowing(page) == [], size
     scripted_server.send_event("heartbeat", snapshots.heartbeat(data_age_s=31))
     await expect(page.locator(".not-live")).to_be_visible()
-    assert await overflowing(page) == []
-    assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    for size in SIZES:
+        await page.set_viewport_size(size)
+        assert await overflowing(page) == [], size
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), size
 
 
 @pytest.mark.parametrize(
@@ -306,22 +307,19 @@ async def test_walls_are_dark_and_what_is_held_in_the_hand_follows_the_device(
     assert ground == {"dark": "rgb(10, 13, 17)", "light": "rgb(238, 236, 230)"}[theme]
 
 
-@pytest.mark.parametrize("theme", ["dark", "light"])
-@pytest.mark.parametrize("size", [TELEVISIONS[0], PHONE], ids=["television", "phone"])
 @pytest.mark.parametrize("data_age_s", [0.2, 45, None], ids=["live", "old", "unknown"])
 async def test_axe_finds_nothing(
-    data_age_s: float | None,
-    size: dict[str, int],
-    theme: str,
-    scripted_server: ScriptedServer,
-    opened: Opened,
+    data_age_s: float | None, scripted_server: ScriptedServer, opened: Opened
 ) -> None:
     scripted_server.snapshot = snapshots.snapshot(
         data_age_s=data_age_s, rotate_s=600, title="Customer care",
         pages=[snapshots.page("Billing", "billing"), snapshots.page("Support", "support")],
         alerts=[snapshots.alert(), snapshots.alert("store", "The store is away.", severity="critical")],
     )  # fmt: skip
-    page = await shown(scripted_server, opened, f"?theme={theme}", viewport=size)
+    page = await shown(scripted_server, opened, "?theme=auto", color_scheme="dark")
+    assert await violations(page) == []
+    await page.emulate_media(color_scheme="light")
+    await page.set_viewport_size(PHONE)
     assert await violations(page) == []
 
 

@@ -29,7 +29,7 @@ RULES = CountingRules(horizon_ms=20 * DAY)
 VALIDATORS = {topic: Draft202012Validator(event_schema(topic, RULES)) for topic in TOPICS}
 ASYNCAPI = Path(__file__).with_name("asyncapi")
 cases = settings(
-    max_examples=400,
+    max_examples=200,
     deadline=None,
     database=None,
     derandomize=True,

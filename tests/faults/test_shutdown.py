@@ -2,12 +2,15 @@
 
 import time
 
+import pytest
+
 from tests.faults.trial import Trial
 from tests.parts.server import free_port, is_open
 
 FAUSTS_OWN = 6066
 
 
+@pytest.mark.apache
 async def test_a_worker_asked_to_end_under_load_drains_and_ends_within_ten_seconds(trial: Trial) -> None:
     port = free_port()
     first, second = trial.worker("one", metrics_port=str(port)), trial.worker("other")

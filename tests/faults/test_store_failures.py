@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
+
 from streamer.store.layout import shared_key
 from tests.faults.trial import Trial
 from tests.parts.redis_server import RedisServer
 
+pytestmark = pytest.mark.apache
 LAST_MOMENTS = 100_000  # bytes of the append-only file: some tens of commits
 
 

@@ -63,7 +63,7 @@ def structured_texts(draw: st.DrawFn) -> str:
     return (text + filler * LONGEST_COMMENT)[:LONGEST_COMMENT]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(structured_texts())
 @example("1-" * 2_000)
 @example("+1 " * 1_333)

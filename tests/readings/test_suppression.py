@@ -173,7 +173,7 @@ keys = st.builds("{},{}".format, st.sampled_from("abcdef"), st.sampled_from("wxy
 cells = st.dictionaries(keys, st.integers(0, 12), max_size=24)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.dictionaries(st.text("abcdefgh", max_size=2), st.integers(0, 12), max_size=12))
 def test_within_a_grouping_no_hidden_count_can_be_computed(counts: Counts) -> None:
     total = sum(counts.values())
@@ -187,7 +187,7 @@ def test_within_a_grouping_no_hidden_count_can_be_computed(counts: Counts) -> No
         assert sum(hidden) == total - sum(visible.values()) >= MIN_ANSWERS
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(cells)
 def test_no_count_of_a_few_follows_from_a_pair_its_dimensions_and_all(counts: Counts) -> None:
     readings = [*grouping(counts, "queue,channel"), *sums(counts)]
@@ -256,7 +256,7 @@ def test_what_follows_is_what_linear_algebra_says() -> None:
     assert computable(readings, everything - circle) == set()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(cells, st.fractions(0, 1))
 def test_what_a_longer_window_has_more_is_nothing_or_not_few(counts: Counts, fraction: float) -> None:
     less = {key: int(count * fraction) for key, count in counts.items()}

@@ -4,6 +4,7 @@ arithmetic over the files."""
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from streamer.events.counting_rules import HOUR, SECOND
@@ -57,8 +58,10 @@ async def test_a_day_of_a_bank(live: Center, tmp_path: Path) -> None:
     await live.all_counted("call-completed", len(found))
     queues = {queue: figures(own) for queue, own in by_queue(found).items()}
     for metric in METRICS:
-        asked = (metric, "--window", "24h", "--stat", "*", "--at", at_of(TODAY))
-        own, whole = live.command(*asked, "--by", "queue"), live.command(*asked)
+        own, whole = (
+            [msgspec.to_builtins(reading) for reading in live.read(metric, "24h", TODAY, by=by)]
+            for by in ("queue", "all")
+        )
         for stat in (stat for name, stat in figures(()) if name == metric):
             check_readings(own, stat, {queue: one[metric, stat] for queue, one in queues.items()})
             check_readings(whole, stat, {"": figures(found)[metric, stat]})

@@ -107,6 +107,7 @@ async def wait_until_counted(live: Center, number: int) -> dict[str, int]:
     return found
 
 
+@pytest.mark.embedded
 @pytest.mark.parametrize("number", [interrupted_by(signal.SIGKILL), interrupted_by(signal.SIGINT)])
 async def test_an_interrupted_replay_goes_on_where_it_stopped_and_all_counts_once(
     live: Center, tmp_path: Path, number: signal.Signals
@@ -133,6 +134,7 @@ async def test_an_interrupted_replay_goes_on_where_it_stopped_and_all_counts_onc
     assert found.get("unchanged", 0) < CALLS - reached, "it started over"
 
 
+@pytest.mark.embedded
 async def test_a_file_that_is_done_is_not_sent_again_after_another_was_interrupted(
     live: Center, tmp_path: Path
 ) -> None:
@@ -152,6 +154,7 @@ async def test_a_file_that_is_done_is_not_sent_again_after_another_was_interrupt
     assert sorted(os.listdir(tmp_path)) == ["calls.ndjson", "done.ndjson", "worker.log"]
 
 
+@pytest.mark.embedded
 async def test_a_moved_replay_is_moved_as_far_after_an_interruption(live: Center, tmp_path: Path) -> None:
     """The amount stays, although now is later."""
     path, state = write_paced_calls(tmp_path / "calls.ndjson"), tmp_path / "calls.ndjson.replayed"

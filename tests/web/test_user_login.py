@@ -28,7 +28,7 @@ from streamer.web.access_checks import check_users, is_loopback
 from streamer.web.credentials import new_token, password_hash, token_hash
 from streamer.web.login_throttle import LoginAttempt, LoginThrottle
 from streamer.web.server import application
-from streamer.web.sessions import MAX_SESSIONS, SessionStore
+from streamer.web.sessions import SessionStore
 from tests.readings.small_center import NOW, SmallCenter
 from tests.web.asgi_client import AsgiResponse, Headers, scope, send_request
 
@@ -225,9 +225,10 @@ def test_ids_are_known_by_their_hash_alone() -> None:
     assert token_hash(token) in vars(sessions)["_sessions"]
 
 
-def test_beyond_the_most_the_oldest_session_ends() -> None:
+def test_beyond_the_most_the_oldest_session_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamer.web.sessions.MAX_SESSIONS", 10)
     sessions = SessionStore(lambda: NOW)
-    tokens = [sessions.begin("ann") for _ in range(MAX_SESSIONS)]
+    tokens = [sessions.begin("ann") for _ in range(10)]
     assert sessions.find(tokens[0])
     sessions.begin("ann")
     assert (sessions.find(tokens[0]), sessions.find(tokens[1]) is not None) == (None, True)
