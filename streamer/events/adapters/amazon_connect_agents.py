@@ -64,13 +64,14 @@ def read_agent_event(payload: Any, options: Options, name: str) -> Iterator[Frag
     at_ms = read_instant_ms("EventTimestamp", payload.get("EventTimestamp"))
     require_fields({"AgentARN": agent_id, "EventTimestamp": at_ms}, "AgentARN", "EventTimestamp")
     assert at_ms is not None
+    agent_id = name_of(str(agent_id), options)
     if kind in ("LOGIN", "LOGOUT"):
         yield agent_fragment(agent_id, "sign", at_ms, is_in=kind == "LOGIN")
     if kind != "LOGOUT":
         snapshot = payload.get("CurrentAgentSnapshot")
         if not isinstance(snapshot, Mapping):
             raise payload_error("wrong-type", "CurrentAgentSnapshot", snapshot, "an object")
-        profile = _routing_profile(snapshot, name)
+        profile = _routing_profile(snapshot, name, options)
         yield agent_fragment(agent_id, "snapshot", at_ms, **_doing(snapshot), **profile)
 
 
@@ -107,12 +108,19 @@ def _status(snapshot: Mapping[str, Any]) -> tuple[str, str | None]:
     return kind, name if kind == "away" else None
 
 
-def _routing_profile(snapshot: Mapping[str, Any], name: str) -> dict[str, Any]:
+def name_of(arn: str, options: Options) -> str:
+    """Return the name that the option `names` gives to an ARN; without one the ARN itself."""
+    names = options.get("names")
+    name = names.get(arn) if isinstance(names, Mapping) else None
+    return name if isinstance(name, str) and name.strip() else arn
+
+
+def _routing_profile(snapshot: Mapping[str, Any], name: str, options: Options) -> dict[str, Any]:
     """Return the queues and channels of the routing profile, and the team. Queues without a name are the
     agents' own."""
     profile = value_at(snapshot, "Configuration.RoutingProfile")
     if not isinstance(profile, Mapping):
-        return {"team": _team(snapshot, name)}
+        return {"team": _team(snapshot, name, options)}
     queues = [
         read_text(f"InboundQueues.{name}", queue.get(name))
         for queue in _objects(profile, "InboundQueues")
@@ -124,22 +132,22 @@ def _routing_profile(snapshot: Mapping[str, Any], name: str) -> dict[str, Any]:
         if read_number("Concurrency.MaximumSlots", place.get("MaximumSlots")) != 0
     ]
     return {
-        "queues": _known(queues) if "InboundQueues" in profile else None,
-        "channels": _known(channels) or None,
-        "team": _team(snapshot, name),
+        "queues": _known(queues, options) if "InboundQueues" in profile else None,
+        "channels": _known(channels, options) or None,
+        "team": _team(snapshot, name, options),
     }
 
 
-def _known(names: Iterable[str | None]) -> list[str]:
-    return sorted({name for name in names if name is not None})
+def _known(names: Iterable[str | None], options: Options) -> list[str]:
+    return sorted({name_of(name, options) for name in names if name is not None})
 
 
-def _team(snapshot: Mapping[str, Any], name: str) -> str | None:
+def _team(snapshot: Mapping[str, Any], name: str, options: Options) -> str | None:
     """Return the deepest group of the hierarchy."""
     groups = value_at(snapshot, "Configuration.AgentHierarchyGroups")
     levels = (f"Level{level}.{name}" for level in range(5, 0, -1))
     team: str | None = FieldReader(read_text, *levels)(groups)
-    return team
+    return None if team is None else name_of(team, options)
 
 
 def _objects(body: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:

@@ -129,7 +129,15 @@ def _contact_facts(detail: Mapping[str, Any], options: Options) -> dict[str, Any
     facts = map_fields(
         detail, _FIELDS, method=method, team=read_hierarchy_team("hierarchyGroups", groups, options, "arn")
     )
-    return facts | ({"channel": kind} if kind else {})
+    named = {
+        field: amazon_connect_agents.name_of(facts[field], options)
+        for field in _NAMED_FIELDS
+        if field in facts
+    }
+    return facts | named | ({"channel": kind} if kind else {})
+
+
+_NAMED_FIELDS: Final = ("queue", "agent_id", "team")
 
 
 def _predecessor_fragments(
@@ -260,8 +268,10 @@ What to know
   The events have no talk time: talk_s stays unknown, and handle_time_seconds has no data. If you
   want it, use the contact records (`streamer sources amazon-connect`) instead. Not both: each would
   count twice.
-  They have ids, not names: tell the names in [names]. A transfer to a telephone outside leaves no
-  event.
+  They have ids, not names: tell the names in [names], or in the option names to count under them. A
+  transfer to a telephone outside leaves no event.
+  call-completed ends a contact at its disconnect, so its after-call work does not show as a state of
+  the contact; that of agents does. With only_states = true it does until COMPLETED.
 
 Options, in streamer.toml
   [sources.amazon-connect-events]
@@ -269,7 +279,10 @@ Options, in streamer.toml
                                  there is
   outbound_queue = "outbound"    the queue of outbound contacts, whose events name none
   only_states = false            true: no call-completed, only states; beside amazon-connect, whose
-                                 contact records then count. Their queues are names, here ARNs
+                                 contact records then count. Their queues and agents are names:
+                                 say in names which is whose
+  names = {}                     names of queues, agents and groups by their ARN, as ids in the
+                                 place of these, such as {"arn:…/queue/1b2c" = "billing"}
 
 How to connect it
   An EventBridge rule with source aws.connect and this detail type, and as its target either a pipe
@@ -281,7 +294,7 @@ How to connect it
 """,
     read=read_contact_event,
     assemble=assemble_contact,
-    options={"team_level": 0, "outbound_queue": "outbound", "only_states": False},
+    options={"team_level": 0, "outbound_queue": "outbound", "only_states": False, "names": {}},
     agent_state=amazon_connect_agents.agent_state,
     event_names={
         "INITIATED": "call-completed: who it is, and what became of the contact before it",

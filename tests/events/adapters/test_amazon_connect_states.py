@@ -296,9 +296,9 @@ def test_states_have_the_ids_of_the_contacts_events() -> None:
             }
 
 
-def states(payloads: Sequence[Json], name: str = "amazon-connect") -> list[Mapping[str, Any]]:
+def states(payloads: Sequence[Json], name: str = "amazon-connect", **options: Any) -> list[Mapping[str, Any]]:
     """Return an agent's states in order."""
-    items = [item for one in payloads for item in read_payload(SOURCES[name], json.dumps(one), {})]
+    items = [item for one in payloads for item in read_payload(SOURCES[name], json.dumps(one), options)]
     assert not [item for item in items if isinstance(item, RejectedEvent)]
     return [event.data for event in assemble_events(SOURCES[name], items, {})]  # type: ignore[arg-type]
 
@@ -414,6 +414,19 @@ def test_with_only_states_no_contact_is_counted_twice_beside_contact_records() -
     assert published_events(EVENTS, lines, {"only_states": True}) == []
     assert contact_states(PAYLOADS, only_states=True) == contact_states(PAYLOADS)
     assert {CONTACT, THIRD} <= {event.data["segment_id"] for event in published_events(EVENTS, lines)}
+
+
+def test_arns_that_are_named_count_under_their_names_beside_contact_records() -> None:
+    names = {f"{ARN}/agent/maria": "maria", queue_arn("billing"): "billing"}
+    assert {agent_id for _, _, agent_id in contact_states(ANSWERED, only_states=True, names=names)} == {
+        None,
+        "maria",
+    }
+    (state,) = states([seen(1, "LOGIN")], "amazon-connect-events")
+    named = {state["agent_id"]: "ann", **{queue: f"named {queue}" for queue in state["queues"]}}
+    (renamed,) = states([seen(1, "LOGIN")], "amazon-connect-events", names=named)
+    assert renamed["agent_id"] == "ann"
+    assert renamed["queues"] == sorted(f"named {queue}" for queue in state["queues"])
 
 
 @pytest.mark.parametrize("name", ["amazon-connect", "amazon-connect-events"])
