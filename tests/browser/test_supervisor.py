@@ -281,6 +281,35 @@ async def test_the_trend_can_be_read_as_a_table(small_center: SupervisedCenter, 
 # One agent.
 
 
+async def test_days_and_hours_of_the_past_are_a_table_and_a_map_beside_what_is_usual(
+    small_center: SupervisedCenter, opened: Opened
+) -> None:
+    week = 7 * 24 * HOUR
+    await small_center.publish(
+        chain.from_iterable(answered_contact(f"w{n}", "billing", "ann", n * week - MINUTE) for n in (1, 2))
+    )
+    page = await shown(small_center, opened, "by=history&of=queue&figure=nps_score&range=today&interval=1d")
+    days = page.get_by_role("grid", name="NPS, Day")
+    await expect(days.get_by_role("row").nth(1)).to_contain_text("Sat 21 Nov")
+    said = await days.get_by_role("gridcell").first.inner_text()
+    assert " ".join(said.split()) == "31 10 to 50 · n 70 , Unclear"
+    await days.get_by_role("rowheader").click()
+    hours = page.get_by_role("grid", name="NPS, Hour")
+    await expect(hours.get_by_role("row").nth(1)).to_contain_text("Sat 21 Nov, 11:00")
+    assert await violations(page) == []
+
+    choices = page.get_by_role("search").get_by_role("combobox")
+    for place, choice in enumerate(("contacts", "last_week", "1w")):
+        await choices.nth(place).select_option(choice)
+    weeks = page.get_by_role("grid", name="Contacts, Week")
+    await expect(weeks.get_by_role("row").nth(1)).to_contain_text("Mon 9 Nov")
+    assert await weeks.get_by_role("gridcell").all_inner_texts() == ["1"]
+    maps = page.locator(".heat table")
+    await expect(maps.nth(1).locator("caption")).to_have_text("Usual: the week before, the only one kept")
+    for place in (0, 1):
+        assert await maps.nth(place).locator("tr", has_text="11").locator("td").nth(5).inner_text() == "1"
+
+
 async def test_an_agent_is_shown_beside_the_team(small_center: SupervisedCenter, opened: Opened) -> None:
     page = await shown(small_center, opened, "by=agent&window=24h")
     await page.get_by_role("link", name="Ana Ruiz").click()

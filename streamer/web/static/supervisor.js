@@ -6,7 +6,7 @@ import { aim, ageWords } from "./numbers.js";
 import { Shape } from "./shapes.js";
 import { AgentPage } from "./supervisor/agent.js";
 import { ask } from "./supervisor/answers.js";
-import { ALL, NO_PANEL, NOW, OTHER_GROUPING, read, WEEK_BEFORE, write } from "./supervisor/address.js";
+import { ALL, HISTORY, NO_PANEL, NOW, OTHER_GROUPING, read, WEEK_BEFORE, write } from "./supervisor/address.js";
 import { Alerts } from "./supervisor/alerts.js";
 import { useAnswer } from "./supervisor/asked.js";
 import { usualOrder } from "./supervisor/contacts.js";
@@ -16,6 +16,7 @@ import { Failure, Waiting } from "./supervisor/failure.js";
 import { className, Difference, differs, Figure } from "./supervisor/figure.js";
 import { Grid } from "./supervisor/grid.js";
 import { targetOf } from "./supervisor/judgement.js";
+import { HistoryPage, useHistory } from "./supervisor/history.js";
 import { isLive, useAge, useStream } from "./supervisor/live.js";
 import { NowPage, useNow } from "./supervisor/now.js";
 import { Panel } from "./supervisor/panel.js";
@@ -41,7 +42,7 @@ function Supervisor() {
   const shared = { told, go, stream, zone, known, named, linked, now };
   if (catalog.problem && !catalog.answer) return html`<${Head} ...${shared} me=${me.answer} age=${null} /><main id="main"><${Failure} problem=${catalog.problem} /></main>`;
   if (!catalog.answer || !(names.answer || names.problem)) return html`<main id="main"><${Waiting} /></main>`;
-  const Shown = told.agent ? Agent : told.by === NOW ? Now : Table;
+  const Shown = told.agent ? Agent : told.by === NOW ? Now : told.by === HISTORY ? History : Table;
   return html`<${Shown} ...${shared} me=${me.answer} />`;
 }
 
@@ -109,7 +110,7 @@ function Table({ me, ...shared }) {
 }
 
 function Tabs({ known, by, linked }) {
-  return html`<${Groupings} all=${[NOW, ...groupings([...known.values()])]} by=${by} linked=${(other) => linked({ ...OTHER_GROUPING, by: other })} />`;
+  return html`<${Groupings} all=${[NOW, ...groupings([...known.values()]), HISTORY]} by=${by} linked=${(other) => linked({ ...OTHER_GROUPING, by: other })} />`;
 }
 
 // What is going on now.
@@ -132,6 +133,23 @@ function Now({ me, ...shared }) {
       </main>
       ${why && html`<${Explain} ...${{ told, go, close, shared }} />`}
     </div>`;
+}
+
+// What was, by intervals of the calendar.
+
+function History({ me, ...shared }) {
+  const { told, go, stream, zone, known, named, linked, now } = shared;
+  const found = useHistory(told, known, now, zone);
+  const beat = useAnswer("age", (signal) => ask("/api/v1/readings", { metric: "contacts" }, signal), stream.news);
+  const age = useAge(beat.answer?.[0]?.data_age_s, beat.at);
+  useTitle(`${tell("history.title")} – ${tell("supervisor")}`);
+  return html`
+    <${Head} ...${{ me, stream, age, problem: found.problem, linked }} />
+    <div class="body"><main id="main">
+      <h1 class="unseen">${tell("history.title")}</h1>
+      <${Tabs} known=${known} by=${HISTORY} linked=${linked} />
+      <${HistoryPage} ...${{ found, told, go, known, named, zone, now }} />
+    </main></div>`;
 }
 
 // Closing the panel gives the focus back to what it was opened with: a cell, or a link of an alert.

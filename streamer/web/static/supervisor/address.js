@@ -4,11 +4,12 @@ export const WINDOWS = ["5m", "15m", "30m", "1h", "4h", "today", "24h", "7d", "3
 export const WEEK_BEFORE = "week_before";
 export const ALL = "\u0000all"; // the row of all groups together, which no key can be
 export const NOW = "now"; // the tab of what is going on, beside the groupings
+export const HISTORY = "history"; // and of what was
 export const NO_PANEL = { metric: "", key: "", order: "", alert: "", group: "", at: "" };
 export const OTHER_GROUPING = { ...NO_PANEL, q: "", queue: "", team: "", metrics: null, sort: { column: "key", part: "first", down: false } };
 const PARTS = ["first", "second", "difference"];
 
-const PLAIN = { by: "queue", window: "1h", compare: "", q: "", metric: "", key: "", order: "", agent: "", alert: "", group: "", at: "", queue: "", team: "" };
+const PLAIN = { by: "queue", window: "1h", compare: "", q: "", metric: "", key: "", order: "", agent: "", alert: "", group: "", at: "", queue: "", team: "", figure: "contacts", of: "all", only: "", interval: "1d", range: "this_week", from: "", to: "" };
 
 /** What `location.search` asks for. `metrics` null: the usual ones of the grouping. */
 export function read(search) {

@@ -13,6 +13,7 @@ import { targetOf } from "./judgement.js";
 import { span, Trend } from "./trend.js";
 import { tell } from "./words.js";
 
+const LONG = new Set(["7d", "30d", "90d"]);
 const DAY_MS = 86_400_000;
 const RANGE = { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" };
 
@@ -60,7 +61,11 @@ export function History({ own, other, entry, reading, named, zone }) {
   const groups = other ? [own, other] : [own];
   const { length, step } = span(own.window);
   const to = Math.floor(Date.parse(reading.to) / 1000 / Math.min(step, 600)) * Math.min(step, 600);
-  const question = (signal) => Promise.all(groups.map((of) => ask("/api/v1/history", { ...of, from: to - length, to, step }, signal)));
+  const withDays = LONG.has(own.window) && entry.intervals.includes("1d"); // a mean of weeks hides a bad Tuesday
+  const question = (signal) => Promise.all([
+    ...groups.map((of) => ask("/api/v1/history", { ...of, from: to - length, to, step }, signal)),
+    withDays ? ask("/api/v1/intervals", { metric: own.metric, by: own.by, key: own.key, interval: "1d", from: to - length, to }, signal) : [],
+  ]);
   const { answer, problem } = useAnswer(JSON.stringify([groups, to, reading.value === null]), question);
   const kept = useRef(null); // while the next one is asked for
   const group = JSON.stringify(groups);
@@ -69,7 +74,7 @@ export function History({ own, other, entry, reading, named, zone }) {
   if (problem) return html`<${Failure} problem=${problem} />`;
   const line = (at) => ({ name: named(groups[at].by, groups[at].key), readings: shown[at] });
   return html`<section class="history" aria-labelledby="history-name"><header><h3 id="history-name">${tell("trend")}</h3><${Download} path="/api/v1/history" asked=${{ ...own, from: to - length, to, step }} what=${tell("trend")} /></header>
-    ${shown ? html`<${Trend} own=${line(0)} other=${other ? line(1) : null} metric=${{ ...entry, target: targetOf(entry, own.by, own.key) ?? null }} zone=${zone}
+    ${shown ? html`<${Trend} own=${line(0)} other=${other ? line(1) : null} days=${shown.at(-1)} metric=${{ ...entry, target: targetOf(entry, own.by, own.key) ?? null }} zone=${zone}
       caption=${tell("trend_caption", { metric: metricName(own.metric), window: say(`windows.${own.window}`) })} />` : html`<${Waiting} />`}
   </section>`;
 }

@@ -36,7 +36,7 @@ export function Compared({ window, compare, change }) {
   return html`<${Choice} label=${tell("compare")} value=${compare} change=${change} options=${comparable(window).map((one) => [one, word(one)])} />`;
 }
 
-function Choice({ label, value, options, change }) {
+export function Choice({ label, value, options, change }) {
   return html`<label class="choice"><span>${label}</span>
     <select value=${value} onChange=${(event) => change(event.target.value)}>${options.map(([one, word]) => html`<option key=${one} value=${one} selected=${one === value}>${word}</option>`)}</select>
   </label>`;

@@ -17,15 +17,17 @@ export function span(window) {
   }
 }
 
-/** `own` and `other` (or null): `{ name, readings }`, from /api/v1/history; `metric`: its catalogue entry. */
-export function Trend({ own, other, metric, zone, caption }) {
+/** `own` and `other` (or null): `{ name, readings }`, from /api/v1/history; `days`: those of /api/v1/intervals, one
+ *  point each; `metric`: its catalogue entry. */
+export function Trend({ own, other, days, metric, zone, caption }) {
   const place = useRef(null);
-  useChart(place, own.readings.length ? () => drawn(place.current, [own, other], metric, zone) : null, [own.readings, other?.readings, metric, zone]);
+  useChart(place, own.readings.length ? () => drawn(place.current, [own, other], days, metric, zone) : null, [own.readings, other?.readings, days, metric, zone]);
   return html`<figure class="trend">
     <figcaption>
       <span class="caption">${caption}</span>
       <span class="key"><span class="own line"></span>${own.name}</span>
       ${other && html`<span class="key"><span class="other line"></span>${other.name}</span>`}
+      ${days.length > 0 && html`<span class="key"><span class="day"></span>${say("supervisor.each_day")}</span>`}
       ${metric.interval && html`<span class="key"><span class="band"></span>${say("supervisor.interval")}</span>`}
       ${metric.target !== null && html`<span class="key"><span class="target line"></span>${say("supervisor.target")}</span>`}
     </figcaption>
@@ -48,14 +50,16 @@ function moment(reading, zone) {
   return time(Date.parse(reading.to), zone, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
 }
 
-function drawn(place, [own, other], metric, zone) {
+function drawn(place, [own, other], days, metric, zone) {
   const colour = (name) => getComputedStyle(place).getPropertyValue(name).trim();
-  const at = own.readings.map((reading) => Date.parse(reading.to) / 1000);
+  const day = new Map(days.map((one) => [Date.parse(one.to) / 1000, one.value]));
+  const at = [...new Set([...own.readings.map((reading) => Date.parse(reading.to) / 1000), ...day.keys()])].sort((a, b) => a - b);
   const series = [[own, line(colour("--own"), colour("--own-band"))], ...(other ? [[other, line(colour("--other"), colour("--other-band"), [6, 4])]] : [])].flatMap(([{ readings }, looks]) => {
     const known = new Map(readings.map((one) => [Date.parse(one.to) / 1000, one]));
-    return ["upper", "lower", "value"].map((end, number) => [looks[number], at.map((moment) => known.get(moment)?.[end] ?? null)]);
+    return ["upper", "lower", "value"].map((end, number) => [looks[number], at.map((moment) => known.get(moment)?.[end])]);
   });
   const bands = [1, 4].filter((first) => first < series.length).map((first) => [first, first + 1, series[first - 1][0].band]);
   const target = metric.target === null ? [] : [[{ stroke: colour("--target"), width: 1, dash: [2, 3], points: { show: false } }, at.map(() => metric.target)]];
-  return drawnChart(place, { zone, at, series: [...series, ...target], bands, metric });
+  const points = days.length ? [[{ stroke: "transparent", width: 0, points: { show: true, size: 6, width: 2, stroke: colour("--day"), fill: "transparent" } }, at.map((moment) => day.get(moment) ?? null)]] : [];
+  return drawnChart(place, { zone, at, series: [...series, ...target, ...points], bands, metric });
 }

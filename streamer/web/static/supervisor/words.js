@@ -1,6 +1,6 @@
 // Here is what this page says of values: its own words, and names for ids.
 import { locale, say, valueName, words } from "../language.js";
-import { NOW } from "./address.js";
+import { HISTORY, NOW } from "./address.js";
 import { parts as values } from "./judgement.js";
 
 export const tell = (key, filled) => say(`supervisor.${key}`, filled);
@@ -18,7 +18,7 @@ export function rowCount(by, n) {
 /** "Queues", "Queue · Channel" for a pair. */
 export function grouping(by) {
   const forms = words.supervisor.groups;
-  if (by === NOW) return tell("now.title");
+  if (by === NOW || by === HISTORY) return tell(`${by}.title`);
   return forms[by]?.title ?? by.split(",").map((part) => forms[part]?.single ?? part).join(" × ");
 }
 

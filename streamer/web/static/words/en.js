@@ -228,6 +228,16 @@ export default {
     "target": "Target",
     "download": "Download",
     "download_of": "{format}: download {what}",
+    "history": {
+      "title": "History", "choose": "Choose metric, days, intervals and groups", "metric": "Metric", "range": "Days", "from": "From", "to": "To and including",
+      "interval": "Each", "group": "Group", "each": "Each in a column", "hour": "Hour", "in_part": "in part",
+      "ranges": {"today": "Today", "yesterday": "Yesterday", "this_week": "This week", "last_week": "Last week", "this_month": "This month", "last_month": "Last month", "own": "Own dates"},
+      "intervals": {"15m": "Quarter of an hour", "30m": "Half hour", "1h": "Hour", "1d": "Day", "1w": "Week", "1mo": "Month"},
+      "kept": "Quarters and half hours are kept 50 hours, all longer ones as long as hours are. Opening a day shows its hours.",
+      "nothing": "Nothing was counted in these days.", "heat": "{metric} by hour and weekday, {group}", "week_of": "Week from {day}",
+      "usual_of": "Usual: mean of the {n} weeks before", "usual_of_one": "Usual: the week before, the only one kept", "no_usual": "Usual: no week before is kept"
+    },
+    "each_day": "Each day",
     "as_table": "As a table",
     "until": "Until",
     "contacts": "Contacts",

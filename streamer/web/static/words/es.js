@@ -228,6 +228,16 @@ export default {
     "target": "Objetivo",
     "download": "Descargar",
     "download_of": "{format}: descargar {what}",
+    "history": {
+      "title": "Historial", "choose": "Elegir métrica, días, intervalos y grupos", "metric": "Métrica", "range": "Días", "from": "Desde", "to": "Hasta, incluido",
+      "interval": "Cada", "group": "Grupo", "each": "Cada uno en una columna", "hour": "Hora", "in_part": "en parte",
+      "ranges": {"today": "Hoy", "yesterday": "Ayer", "this_week": "Esta semana", "last_week": "La semana pasada", "this_month": "Este mes", "last_month": "El mes pasado", "own": "Fechas propias"},
+      "intervals": {"15m": "Cuarto de hora", "30m": "Media hora", "1h": "Hora", "1d": "Día", "1w": "Semana", "1mo": "Mes"},
+      "kept": "Los cuartos y las medias horas se conservan 50 horas; los intervalos más largos, tanto como las horas. Al abrir un día se ven sus horas.",
+      "nothing": "No se contó nada en estos días.", "heat": "{metric} por hora y día de la semana, {group}", "week_of": "Semana desde {day}",
+      "usual_of": "Lo habitual: media de las {n} semanas anteriores", "usual_of_one": "Lo habitual: la semana anterior, la única que se conserva", "no_usual": "Lo habitual: no se conserva ninguna semana anterior"
+    },
+    "each_day": "Cada día",
     "as_table": "Como tabla",
     "until": "Hasta",
     "contacts": "Contactos",

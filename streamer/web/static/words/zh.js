@@ -228,6 +228,16 @@ export default {
     "target": "目标",
     "download": "下载",
     "download_of": "{format}：下载{what}",
+    "history": {
+      "title": "历史", "choose": "选择指标、日期、间隔和分组", "metric": "指标", "range": "日期", "from": "从", "to": "到（含当日）",
+      "interval": "间隔", "group": "组", "each": "每组一列", "hour": "小时", "in_part": "不完整",
+      "ranges": {"today": "今天", "yesterday": "昨天", "this_week": "本周", "last_week": "上周", "this_month": "本月", "last_month": "上月", "own": "自选日期"},
+      "intervals": {"15m": "一刻钟", "30m": "半小时", "1h": "小时", "1d": "天", "1w": "周", "1mo": "月"},
+      "kept": "一刻钟和半小时保存50小时，更长的间隔与小时数据保存同样久。打开某一天可看到各小时。",
+      "nothing": "这些日期没有任何计数。", "heat": "{metric}：按小时和星期，{group}", "week_of": "{day} 起的一周",
+      "usual_of": "通常：此前 {n} 周的平均值", "usual_of_one": "通常：上一周（仅保存这一周）", "no_usual": "通常：没有保存此前的周"
+    },
+    "each_day": "每天",
     "as_table": "以表格显示",
     "until": "截至",
     "contacts": "联系",
