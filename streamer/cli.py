@@ -11,6 +11,7 @@ import click
 from streamer.replay import help as replay_help
 from streamer.runtime.choices import expected_choice, similar_names
 from streamer.runtime.clock import StoreClock, wall_clock_ms
+from streamer.runtime.distribution import DISTRIBUTION, install_command
 
 if TYPE_CHECKING:
     from streamer.readings.query import MetricQuery, Reading
@@ -36,7 +37,7 @@ class SuggestingGroup(click.Group):
 
 
 @click.group(cls=SuggestingGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="streamer")
+@click.version_option(package_name=DISTRIBUTION)
 def main() -> None:
     """Compute real-time contact center metrics from Kafka."""
     import structlog
@@ -499,7 +500,7 @@ def generate(check: bool) -> None:
     try:
         from streamer.artefacts import generated_files as files
     except ModuleNotFoundError as error:
-        _exit(1, f"generate: {error.name} is missing: pip install 'contact-center-streamer[generate]'")
+        _exit(1, f"generate: {error.name} is missing: {install_command('generate')}")
     root, settings = Path.cwd(), _exit_on_error(_load_valid_settings)
     if check:
         differences = _exit_on_error(lambda: files.diff_files(root, settings))

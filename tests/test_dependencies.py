@@ -6,9 +6,13 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from streamer.cli import main
+from streamer.runtime.distribution import DISTRIBUTION
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -28,6 +32,12 @@ def hashes_by_pin(name: str) -> dict[str, list[str]]:
     text = (ROOT / name).read_text().replace("\\\n", " ")
     lines = [line.split("--hash=") for line in text.splitlines() if line and not line.startswith("#")]
     return {pin.strip(): [digest.strip() for digest in digests] for pin, *digests in lines}
+
+
+def test_the_command_says_the_version_of_the_installed_distribution() -> None:
+    outcome = CliRunner().invoke(main, ["--version"])
+    assert outcome.output == f"main, version {PYPROJECT['project']['version']}\n"
+    assert NAME == DISTRIBUTION
 
 
 @pytest.mark.parametrize("name", ["requirements-dev.lock", "requirements-runtime.lock"])

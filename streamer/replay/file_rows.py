@@ -15,6 +15,7 @@ import msgspec
 from streamer.events.models import RejectedEvent
 from streamer.replay.input_files import FileType, InputFile, OpenedInput
 from streamer.replay.usage_error import ReplayUsageError
+from streamer.runtime.distribution import install_command
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -181,7 +182,7 @@ def _open_parquet(name: str, opened: OpenedInput, _file_format: FileFormat) -> F
         import pyarrow.parquet as pq
     except ImportError:
         raise ReplayUsageError(
-            f"{name}: reading Parquet needs pyarrow: pip install 'contact-center-streamer[parquet]'"
+            f"{name}: reading Parquet needs pyarrow: {install_command('parquet')}"
         ) from None
 
     # A Parquet file has its metadata at the end: a stream that cannot seek is read whole.

@@ -142,7 +142,10 @@ class Settings(BaseSettings):
     export_windows: list[str] = ["15m", "1h", "today"]
     """Windows on `/metrics`. Each multiplies the series that Prometheus stores."""
     export_agents: bool = False
-    """Export groups by agent on `/metrics`. At most 10,000 series are exported."""
+    """Export groups by agent on `/metrics`."""
+    export_max_series: Annotated[int, Field(ge=1_000)] = 10_000
+    """Most series on `/metrics`. Groupings that do not fit are shown without percentiles, then left out, from
+    the least important on: pairs, language, reason, agent, site, channel, team."""
     queues: dict[Name, QueueSettings] = {}
     """[queues.NAME]: what differs for one queue."""
     names: dict[str, dict[Name, Name]] = {}

@@ -1,6 +1,7 @@
 """The HTTP server: its application of API, pages, metrics and health checks, and its start and end."""
 
 import asyncio
+import gzip
 import math
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -26,7 +27,7 @@ from streamer.delivery.notification_dispatcher import NotificationDispatcher
 from streamer.delivery.silencing import SilenceService
 from streamer.delivery.timing import DeliveryTiming
 from streamer.readings import prometheus
-from streamer.readings.prometheus import ExportSelection, PrometheusExporter
+from streamer.readings.prometheus import ExportSelection, ExpositionFormat, PrometheusExporter
 from streamer.readings.query import QueryError
 from streamer.readings.reader import MetricsReader
 from streamer.runtime.clock import Clock, StoreClock
@@ -167,20 +168,29 @@ def _monitoring_routes(
     coordinator: AlertCoordinator | None,
     scrapes: HeavyQuestions,
 ) -> list[Route]:
-    export = ExportSelection(tuple(settings.export_windows), settings.export_agents)
+    export = ExportSelection(
+        tuple(settings.export_windows), settings.export_agents, settings.export_max_series
+    )
     exporter = PrometheusExporter(reader)
 
     async def metrics(request: Request) -> Response:
         user: User = request.scope["person"]
         user_export = export._replace(agents=export.agents and user.agent_names)
-        alert_families = (
-            []
-            if coordinator is None
-            else metric_families(take_metrics_snapshot(coordinator, settings, user_export.agents))
-        )
+        families = [*prometheus.process_families(settings.center)]
+        if coordinator is not None:
+            families += metric_families(take_metrics_snapshot(coordinator, settings, user_export.agents))
         now_ms, pause = clock(), scrapes.pause(request)
-        text = await scrapes.run(lambda: exporter.render(user_export, now_ms, pause, alert_families))
-        return Response(text, headers={"content-type": prometheus.CONTENT_TYPE})
+        text_format = ExpositionFormat.accepted_by(request.headers.get("accept", ""))
+        headers = {"content-type": text_format.content_type, "vary": "accept, accept-encoding"}
+        is_zipped = "gzip" in request.headers.get("accept-encoding", "")
+
+        def render() -> bytes:
+            text = exporter.render(user_export, now_ms, pause, families, text_format)
+            return gzip.compress(text, _GZIP_LEVEL) if is_zipped else text
+
+        if is_zipped:
+            headers["content-encoding"] = "gzip"
+        return Response(await scrapes.run(render), headers=headers)
 
     async def healthz(request: Request) -> Response:
         return PlainTextResponse("ok")
@@ -200,6 +210,7 @@ def _monitoring_routes(
     ]
 
 
+_GZIP_LEVEL: Final = 3
 HTTPS_HEADERS: Final = {"strict-transport-security": "max-age=31536000"}
 
 

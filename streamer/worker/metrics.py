@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
 from prometheus_client.metrics_core import GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -115,6 +115,7 @@ class WorkerMetrics:
             registry=self.registry,
         )
         self.registry.register(OutageGauges())
+        ProcessCollector(registry=self.registry)
 
     def maintenance_failed(self, step: str) -> None:
         self._maintenance_failures.labels(step).inc()

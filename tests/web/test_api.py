@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 
 from streamer.events.counting_rules import HOUR, MINUTE, SECOND
 from streamer.metrics.catalogue import CATALOGUE
@@ -243,9 +244,26 @@ async def test_every_answer_carries_the_security_headers() -> None:
 
 async def test_metrics_are_the_exposition() -> None:
     async with api_client(await busy_center()) as client:
-        response = await client.get("/metrics")
-    assert response.headers["content-type"].startswith("text/plain; version=0.0.4")
-    assert 'cx_answered{by="queue",queue="billing",window="1h"} 3.0' in response.text
+        plain = await client.get("/metrics", headers={"accept-encoding": "identity"})
+        zipped = await client.get("/metrics")
+        openmetrics = await client.get(
+            "/metrics", headers={"accept": "application/openmetrics-text;version=1.0.0,text/plain;q=0.5"}
+        )
+    assert plain.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert "content-encoding" not in plain.headers
+    assert 'cx_answered{by="queue",queue="billing",window="1h"} 3.0' in plain.text
+    assert 'streamer_build_info{center="default",version="' in plain.text
+    assert "process_resident_memory_bytes" in plain.text
+    assert zipped.headers["content-encoding"] == "gzip"
+    assert families_of(zipped.text) == families_of(plain.text)
+    assert openmetrics.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    families = [*parse_openmetrics(openmetrics.text)]
+    names = {sample.name for family in families for sample in family.samples}
+    assert {"cx_answered", "process_cpu_seconds_total", "streamer_build_info"} <= names
+
+
+def families_of(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.startswith("# TYPE")]
 
 
 @pytest.mark.parametrize(
