@@ -15,7 +15,7 @@ from streamer.runtime.distribution import DISTRIBUTION, install_command
 
 if TYPE_CHECKING:
     from streamer.readings.query import MetricQuery, Reading
-    from streamer.settings import Settings
+    from streamer.settings import ReportKind, Settings
 
 T = TypeVar("T")
 Command = Callable[..., Any]
@@ -219,6 +219,21 @@ def query(
             _exit(1, "; ".join(gaps))
 
     _run(ask)
+
+
+@main.command()
+@click.argument("kind", type=click.Choice(["daily", "weekly"]))
+@click.option("--date", "day", metavar="DAY", help="A day of it: 2026-11-20. Default: the last that is over.")
+@click.option("--by", help="Grouping of its table. Default: that of [report].")
+@click.option("--to", "folder", default=".", show_default=True, type=click.Path(path_type=Path))
+@click.option("--language", type=click.Choice(["en", "es", "zh"]), help="Default: that of [report].")
+def report(kind: "ReportKind", day: str | None, by: str | None, folder: Path, language: str | None) -> None:
+    """Write a report of a day or a week as HTML and CSV, and print the paths of the files."""
+    from streamer.delivery.report_command import run_report
+
+    changes = {name: value for name, value in {"by": by, "language": language}.items() if value}
+    for path in _run(lambda settings: run_report(settings, wall_clock_ms(), kind, day, folder, changes)):
+        click.echo(path)
 
 
 @main.command()

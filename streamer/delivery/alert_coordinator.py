@@ -96,6 +96,10 @@ class AlertCoordinator:
         self.state: AlertState = EMPTY_STATE
 
     @property
+    def reader(self) -> MetricsReader:
+        return self._reader
+
+    @property
     def is_leader(self) -> bool:
         return asyncio.get_running_loop().time() < self._leader_until_s
 

@@ -58,6 +58,7 @@ class AlertState(msgspec.Struct, frozen=True, kw_only=True):
     `messages`: those of alerts still known, by id. `waiting`: ids of messages not yet sent, by receiver,
     oldest first. `held`: ids of messages held back by a silence. `acknowledged`: by episode. `silences`: by
     id. `given_up`: number of messages never sent, by receiver.
+    `reports`: the first day of the last report sent, by its kind and place ("daily mail").
     """
 
     alerts: tuple[Alert, ...] = ()
@@ -67,6 +68,7 @@ class AlertState(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged: dict[str, Acknowledgement] = {}
     silences: dict[str, AlertSilence] = {}
     given_up: dict[str, int] = {}
+    reports: dict[str, str] = {}
 
     def alerts_by_group(self) -> dict[tuple[str, str], Alert]:
         """Return the alerts by rule and key."""

@@ -14,6 +14,7 @@ from streamer.delivery.alertmanager_resend import AlertmanagerResender
 from streamer.delivery.configured_receivers import build_receivers
 from streamer.delivery.http_client import HttpClient
 from streamer.delivery.message_sender import DEFAULT_LIMITS, DeliveryLimits, MessageSender
+from streamer.delivery.report_sender import ReportSender, report_places
 from streamer.delivery.silencing import AlertmanagerTarget, SilenceService, SilenceSync
 from streamer.delivery.timing import DeliveryTiming
 from streamer.runtime.redis_errors import redis_error_text
@@ -48,6 +49,8 @@ class NotificationDispatcher:
         target = AlertmanagerTarget(AlertmanagerClient(address, self._http), via) if address else None
         self.silencing = SilenceService(coordinator, timing.clock, target)
         self._loops: list[Run] = [self._drop_removed_receivers]
+        if places := report_places(settings, self._http, timing):
+            self._loops.append(ReportSender(coordinator, settings, places, timing).run)
         if target is not None:
             self._loops.append(SilenceSync(coordinator, target, timing).run)
             if target.via == "api":

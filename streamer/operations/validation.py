@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from streamer.alerts.alert_rules import load_alert_rules
 from streamer.delivery.endpoint_checks import check_alertmanager, check_receivers
+from streamer.delivery.report_sender import check_report
 from streamer.settings import Settings, SettingsError
 from streamer.settings.places import with_place
 from streamer.web.access_checks import check_host, check_users
@@ -41,6 +42,7 @@ def validate(settings: Settings) -> None:
     check_secrets(settings)
     check_receivers(settings)
     check_alertmanager(settings)
+    check_report(settings)
 
 
 def validate_server(settings: Settings) -> None:

@@ -11,7 +11,7 @@ from streamer.settings.named_tables import (
     Severity,
     SourceSettings,
 )
-from streamer.settings.reports import MailSettings
+from streamer.settings.reports import MailSettings, ReportKind, ReportLanguage, ReportSettings
 from streamer.settings.value_types import SettingsError
 from streamer.settings.wallboard import DEFAULT_TARGETS, ViewSettings
 
@@ -25,6 +25,9 @@ __all__ = [
     "MailSettings",
     "ProxySettings",
     "ReceiverSettings",
+    "ReportKind",
+    "ReportLanguage",
+    "ReportSettings",
     "Settings",
     "SettingsError",
     "Severity",

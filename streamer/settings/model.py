@@ -33,7 +33,7 @@ from streamer.settings.named_tables import (
 )
 from streamer.settings.places import config_path
 from streamer.settings.redis_url import check_redis_url, complete_redis_url, is_sentinel_url
-from streamer.settings.reports import MailSettings
+from streamer.settings.reports import MailSettings, ReportSettings
 from streamer.settings.sources import ArgumentsSource, SettingsEnvironment, TomlSource
 from streamer.settings.value_types import Duration, Formula, Name, Zone, duration_ms
 from streamer.settings.wallboard import DEFAULT_TARGETS, TargetSettings, ViewSettings
@@ -171,6 +171,8 @@ class Settings(BaseSettings):
     """[delivery]: how alerts are delivered."""
     mail: MailSettings = MailSettings()
     """[mail]: the server that mail is sent by."""
+    report: ReportSettings = ReportSettings()
+    """[report]: reports that are sent by themselves."""
 
     customer_keys: dict[
         Annotated[str, Field(pattern=rf"^{KEY_ID_PATTERN}$")], Annotated[SecretStr, Field(min_length=32)]

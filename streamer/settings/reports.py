@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, fi
 
 from streamer.settings.value_types import Duration, check_web_address
 
-Language = Literal["en", "es", "zh"]
+ReportLanguage = Literal["en", "es", "zh"]
 ReportKind = Literal["daily", "weekly"]
 _NO_ADDRESS = " \t\r\n,;<>"
 
@@ -62,7 +62,7 @@ class ReportSettings(BaseModel, extra="forbid"):
         "handle_time_seconds", "transfer_ratio",
     ]  # fmt: skip
     """Metrics that it shows, where they are read by day or week."""
-    language: Language = "en"
+    language: ReportLanguage = "en"
     """Language of its words."""
     folder: Path | None = None
     """Folder that its files are written to, HTML and CSV. Not set: none."""

@@ -151,6 +151,7 @@ export default {
   "trend_up": "Higher than in the same hours last week, which had {value}",
   "trend_down": "Lower than in the same hours last week, which had {value}",
   "history": "Since {from}",
+  "report": {"partial": "95 % intervals; the time it is about is not whole: it is not over, or no longer kept", "daily": "Daily report", "weekly": "Weekly report", "about": "95 % intervals; all of the time it is about is counted", "metric": "Figure", "value": "Value", "sample": "Sample", "before": "A week before"},
   "wallboard": "Wallboard",
   "connecting": "Waiting for the first numbers",
   "live": "Live",

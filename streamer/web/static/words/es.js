@@ -151,6 +151,7 @@ export default {
   "trend_up": "Más alto que a las mismas horas de la semana pasada, que tuvieron {value}",
   "trend_down": "Más bajo que a las mismas horas de la semana pasada, que tuvieron {value}",
   "history": "Desde las {from}",
+  "report": {"partial": "Intervalos del 95 %; el periodo no está completo: no ha terminado o ya no se guarda", "daily": "Informe diario", "weekly": "Informe semanal", "about": "Intervalos del 95 %; todo el periodo está contado", "metric": "Cifra", "value": "Valor", "sample": "Muestra", "before": "Una semana antes"},
   "wallboard": "Panel",
   "connecting": "Esperando los primeros números",
   "live": "En vivo",

@@ -151,6 +151,7 @@ export default {
   "trend_up": "高于上周同一时段的 {value}",
   "trend_down": "低于上周同一时段的 {value}",
   "history": "自 {from} 起",
+  "report": {"partial": "95% 区间；所涉时段不完整：尚未结束或已不再保存", "daily": "日报", "weekly": "周报", "about": "95% 区间；所涉时段已全部计入", "metric": "指标", "value": "数值", "sample": "样本", "before": "一周前"},
   "wallboard": "看板",
   "connecting": "正在等待第一批数字",
   "live": "实时",
