@@ -9,7 +9,7 @@ States of what is live go into the history of their segment or agent: see `_appl
 """
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, cast
 
 from streamer.events.counting_rules import DAY, CountingRules
 from streamer.events.models import (
@@ -20,7 +20,6 @@ from streamer.events.models import (
     CustomerValuation,
     Event,
     FactIdentity,
-    LiveFact,
     Segment,
     SurveyResponse,
     Tombstone,
@@ -41,6 +40,7 @@ from streamer.journeys.journey import (
     customer_key,
     fact_rank,
     forgotten_group_key,
+    highest_fact,
     identity_key,
     lone_group_key,
     own_journey_key,
@@ -88,14 +88,14 @@ class PlannedEvent:
             self.key = identity_key(FactIdentity(Segment.kind, identity.source, identity.id))
             return
         self.key = identity_key(identity)
-        if isinstance(event, Tombstone | CustomerValuation | LiveFact):
+        if isinstance(event, Tombstone):
             return
-        self.fact = event
-        if event.contact_id is not None:
-            self.contact = contact_key(event.contact_id)
-        if event.customer_id is not None:
-            self.customer = customer_key(event.customer_id)
-        self.survey = survey_key(event)
+        self.fact = fact = cast(ContactFact, event)  # all other kinds returned before
+        if fact.contact_id is not None:
+            self.contact = contact_key(fact.contact_id)
+        if fact.customer_id is not None:
+            self.customer = customer_key(fact.customer_id)
+        self.survey = survey_key(fact)
 
     def document_keys(self) -> tuple[Key | None, ...]:
         """Return the keys of the documents that `apply` will usually ask for; skip those that are None."""
@@ -470,10 +470,10 @@ def _home_journey_key(transaction: Transaction, group: FactGroup) -> Key:
     """Return the key of the journey a group belongs to. A fact that names a shared contact or survey names
     no customer."""
     facts = group.naming_facts()
-    if len(facts) > 1 and isinstance(facts[0], Segment):  # all name the same contact
-        facts = [max(facts, key=fact_rank)]
+    if facts and isinstance(facts[0], Segment):  # all name the same contact
+        facts = [highest_fact(facts)]
     facts = [fact for fact in facts if not transaction.record(claim_key(fact)).is_shared]
-    customer_id = max(facts, key=fact_rank).customer_id if facts else None
+    customer_id = highest_fact(facts).customer_id if facts else None
     if customer_id is None:
         return own_journey_key(group.key)
     key = customer_key(customer_id)
@@ -538,7 +538,7 @@ def _is_claim_implied(journey: Journey, fact: ContactFact, claim: Key) -> bool:
     if group is None:
         return False
     members = group.facts.all()
-    return any(member is fact for member in members) or any(
+    return fact in members or any(
         member.customer_id == fact.customer_id and claim_key(member) == claim for member in members
     )
 
@@ -565,9 +565,9 @@ def _is_naming_implied(transaction: Transaction, named_key: Key, key: Key, fact:
         return False
     _, group = transaction.find_group(group_key)
     members = () if group is None else group.facts.of_kind(fact.kind)
-    if any(member is fact for member in members):
-        return True
-    return any(member.identity == fact.identity and named_key in _named_keys(member) for member in members)
+    return fact in members or any(
+        member.identity == fact.identity and named_key in _named_keys(member) for member in members
+    )
 
 
 def _named_keys(fact: ContactFact) -> list[Key]:

@@ -5,7 +5,7 @@ lies in the journey of its customer, or in one of its own. The store keeps two k
 records, which alone decide what is a duplicate, and journeys.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, Final, TypeVar, get_args, get_type_hints
@@ -27,17 +27,18 @@ ContactFact = Segment | SurveyFact | QualityEvaluation
 F = TypeVar("F", bound=ContactFact)
 
 
-@lru_cache(maxsize=4096)
 def _digest(name: str) -> bytes:
     return blake2b(name.encode(), digest_size=KEY_BYTES - 1).digest()
 
 
+@lru_cache(maxsize=4096)
 def identity_key(identity: FactIdentity) -> Key:
     """Return the key of an identity's record."""
     kind, source, name = identity
     return b"e" + _digest(f"{kind}\x1f{source}\x1f{name}")
 
 
+@lru_cache(maxsize=4096)
 def contact_key(contact_id: str) -> Key:
     """Return the key of a contact's group. A segment that is the whole contact shares its record.
 
@@ -45,7 +46,7 @@ def contact_key(contact_id: str) -> Key:
     >>> identity_key(call.identity) == contact_key("c1")
     True
     """
-    return b"e" + _digest(f"s\x1f\x1f{contact_id}")
+    return identity_key(FactIdentity(Segment.kind, "", contact_id))
 
 
 def lone_group_key(identity: FactIdentity) -> Key:
@@ -69,7 +70,7 @@ def survey_key(fact: ContactFact) -> Key | None:
     True
     """
     if isinstance(fact, SurveyFact) and fact.survey_id is not None:
-        return b"e" + _digest(f"v\x1f{fact.source}\x1f{fact.survey_id}")
+        return identity_key(FactIdentity(SurveySent.kind, fact.source, fact.survey_id))
     return None
 
 
@@ -320,7 +321,7 @@ class FactGroup:
         Segments decide, else surveys; of several facts that name a customer the one of the highest rank.
         """
         naming_facts = self.naming_facts()
-        return max(naming_facts, key=fact_rank).customer_id if naming_facts else None
+        return highest_fact(naming_facts).customer_id if naming_facts else None
 
     def naming_facts(self) -> list[ContactFact]:
         """Return the segments that name a customer; where none does, the invitations and responses."""
@@ -335,6 +336,11 @@ def _naming_facts(facts: Iterable[ContactFact]) -> list[ContactFact]:
 def fact_rank(fact: ContactFact) -> tuple[int, int, str, str, str]:
     """Return the rank of a fact. Where several facts disagree, the one of the highest rank is believed."""
     return (fact.version, fact.time, *fact.identity)
+
+
+def highest_fact(facts: Sequence[ContactFact]) -> ContactFact:
+    """Return the fact of the highest rank, of at least one."""
+    return facts[0] if len(facts) == 1 else max(facts, key=fact_rank)
 
 
 def last_segment(segments: Iterable[Segment]) -> Segment | None:

@@ -236,4 +236,5 @@ class Transaction:
             documents.agents_after.update(self._agents)
             documents.changed_keys.update(self._agents)
         documents.changed_segments |= self._segments
-        documents.ids_found_shared.update(self.ids_found_shared)
+        if self.ids_found_shared:
+            documents.ids_found_shared.update(self.ids_found_shared)
