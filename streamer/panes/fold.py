@@ -112,11 +112,11 @@ def add_delta(delta: CommitDelta, key: Key, before: Journey, after: Journey, rul
     >>> group = FactGroup.from_facts(contact_key("c1"), NO_FACTS.added(call))
     >>> delta, key, journey = CommitDelta.empty(), customer_key("ann"), Journey({group.key: group})
     >>> add_delta(delta, key, Journey({}), journey, CountingRules())
-    >>> len(delta.removed), len(delta.added)  # a row of the segment and one of the contact
-    (0, 2)
+    >>> len(delta.removed), len(delta.added)  # one row of the segment, which stands for the contact
+    (0, 1)
     >>> add_delta(delta, key, journey, journey.copy(), CountingRules())  # nothing differs, nothing is added
     >>> len(delta.removed), len(delta.added)
-    (0, 2)
+    (0, 1)
     """
     if before is after:
         return
@@ -159,10 +159,18 @@ def fold(
 
 
 def contributions(group: FactGroup, context: GroupContext, rules: CountingRules) -> list[Contribution]:
-    """Return all rows that a group adds: of its segments, of the contact, and of its surveys."""
+    """Return all rows that a group adds: of its segments, of the contact, and of its surveys.
+
+    The counts of the contact are in the row of the segment that stands for it.
+    """
     facts = group.facts
-    rows = [_segment_row(segment, rules) for segment in facts.segments]
-    rows.extend(_contact_rows(group, context))
+    inbound = inbound_segment(facts.segments)
+    rows = [
+        _segment_row(segment, rules, _contact_counts_of(segment, context) if segment is inbound else ())
+        for segment in facts.segments
+    ]
+    if inbound is not None and context.value is not None:
+        rows.append(_value_row(inbound, context.value))
     if facts.sent or facts.responses or facts.evaluations:
         rows.extend(_survey_rows(group, context, rules))
     return rows
@@ -176,10 +184,15 @@ def _changed_rows(
     rules: CountingRules,
 ) -> list[Contribution]:
     """Return the rows that a group adds, without those that the other side adds too."""
-    if group.facts.segments is not other.facts.segments:
-        return contributions(group, context, rules)
-    rows = list(_contact_rows(group, context)) if context != other_context else []
     facts = group.facts
+    if facts.segments is not other.facts.segments:
+        return contributions(group, context, rules)
+    rows = []
+    if context != other_context and (inbound := inbound_segment(facts.segments)) is not None:
+        counts = _contact_counts_of(inbound, context)
+        rows.append(Contribution(inbound.ended_at, fact_cell(inbound), counts))
+        if context.value is not None:
+            rows.append(_value_row(inbound, context.value))
     if facts.sent or facts.responses or facts.evaluations:
         rows.extend(_survey_rows(group, context, rules))
     return rows
@@ -333,11 +346,12 @@ def fact_cell(fact: Segment | SurveySent | SurveyResponse) -> Cell:
 def _merged_cell(*facts: Segment | SurveySent | SurveyResponse | None) -> Cell:
     """Return a cell with each dimension from the first of these facts that knows it."""
     cells = [fact_cell(fact) for fact in facts if fact is not None]
-    if len(cells) == 1:
-        return cells[0]
-    return tuple(
-        next((value for value in values if value is not None), None) for values in zip(*cells, strict=True)
-    )
+    cell = cells[0]
+    for other_cell in cells[1:]:
+        cell = tuple(
+            [other if value is None else value for value, other in zip(cell, other_cell, strict=True)]
+        )
+    return cell
 
 
 def handle_ms(segment: Segment) -> int:
@@ -352,7 +366,7 @@ def handle_ms(segment: Segment) -> int:
     return segment.talk_ms + (segment.hold_ms or 0) + (segment.acw_ms or 0)
 
 
-def _segment_row(segment: Segment, rules: CountingRules) -> Contribution:
+def _segment_row(segment: Segment, rules: CountingRules, contact_counts: CountRow) -> Contribution:
     talk, outcome = segment.talk_ms, segment.outcome
     if segment.direction == "outbound":
         is_handled = outcome == "answered" and talk is not None
@@ -375,7 +389,7 @@ def _segment_row(segment: Segment, rules: CountingRules) -> Contribution:
         target.formula,
         _wait_class(outcome, wait, target),
     )
-    return Contribution(segment.ended_at, fact_cell(segment), counts, durations)
+    return Contribution(segment.ended_at, fact_cell(segment), counts + contact_counts, durations)
 
 
 def _handling_durations(segment: Segment) -> DurationRow:
@@ -448,15 +462,15 @@ def _count_row(counts_by_name: dict[str, int]) -> CountRow:
     return tuple(number for name, amount in counts_by_name.items() if amount for number in (_N[name], amount))
 
 
-def _contact_rows(group: FactGroup, context: GroupContext) -> Iterator[Contribution]:
-    inbound = inbound_segment(group.facts.segments)
-    if inbound is None:
-        return
+def _contact_counts_of(inbound: Segment, context: GroupContext) -> CountRow:
+    """Return the counts of a contact that this segment stands for."""
     resolved = inbound.resolved if inbound.outcome == "answered" else None
-    counts = _contact_counts(resolved, context.is_first, context.is_resolved)
-    if context.value is not None:
-        counts += (_N["valued_contacts"], 1, _N["valued_sum"], context.value)
-    yield Contribution(inbound.ended_at, fact_cell(inbound), counts)
+    return _contact_counts(resolved, context.is_first, context.is_resolved)
+
+
+def _value_row(inbound: Segment, value: int) -> Contribution:
+    counts = (_N["valued_contacts"], 1, _N["valued_sum"], value)
+    return Contribution(inbound.ended_at, fact_cell(inbound), counts)
 
 
 @lru_cache(maxsize=64)

@@ -489,8 +489,9 @@ def test_untouched_groups_add_no_rows() -> None:
         (NOON, False)
     ]
     assert [(row.time_ms, "answered" in tally_by_name(row.tally())) for row in delta.added] == [
-        (NOON, False), (NOON + N, True), (NOON + N, False),
-    ]  # fmt: skip
+        (NOON, False),
+        (NOON + N, True),
+    ]
     assert delta.journeys == {NOON // FINE_MS: [ANN], (NOON + N) // FINE_MS: [ANN]}
 
 
