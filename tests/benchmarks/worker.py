@@ -27,10 +27,10 @@ class Worker(Server):
     def __init__(
         self, broker: Broker, store: RedisServer, *, group: str = "bench", path: Path | None = None
     ) -> None:
-        """`path`: of a checkout of another release, whose worker it is then."""
+        """`path`: of the checkout whose worker it is; None: of this one."""
         super().__init__()
         self._env = {
-            "PYTHONPATH": str(path or ""),
+            "PYTHONPATH": str(path or Path(__file__).parents[2]),
             "STREAMER_CONSUMER_GROUP": group,
             "STREAMER_KAFKA": broker.address,
             "STREAMER_REDIS": store.url,
