@@ -264,8 +264,8 @@ class UnitOfWork:
         for key, value in self._loaded.items():
             self._documents.load(key, value)
         self._counters = ArrivalCounters(self._partition.topic)
-        self._counters.count_result("rejected", len(self.rejected))
         self._applied_count = 0
+        self._changing_count = 0
 
     def missing_keys(self) -> set[Key]:
         """Apply events as far as the loaded documents allow. Return the keys of the documents to load next;
@@ -278,15 +278,15 @@ class UnitOfWork:
         return self._missing_keys
 
     def _apply(self) -> None:
-        documents, counters, rules = self._documents, self._counters, self._context.rules
+        documents, rules = self._documents, self._context.rules
         for planned in self._planned[self._applied_count :]:
             record = documents.records.get(planned.key)
             is_applied = apply(planned, documents, rules)
             self._applied_count += 1
-            counters.count_result("applied" if is_applied else "unchanged")
+            self._changing_count += is_applied
             state = None if record is None else record.fact
             if is_applied and (state is None or is_forgotten(state, planned.record_ms, rules)):
-                counters.count_first_statement(planned.event, planned.key, documents)
+                self._counters.count_first_statement(planned.event, planned.key, documents)
 
     def load(self, version: StoreVersion, documents: Mapping[Key, bytes | None]) -> None:
         """Add documents read at `version`."""
@@ -326,6 +326,9 @@ class UnitOfWork:
         deltas = context.rollup.deltas(delta, context.oldest_pane())
         deltas |= context.live_deltas(documents, self.statements)
         context.rollup.add_times(deltas, intervals, context.oldest_pane())
+        self._counters.count_result("rejected", len(self.rejected))
+        self._counters.count_result("applied", self._changing_count)
+        self._counters.count_result("unchanged", self._applied_count - self._changing_count)
         for kind, amount in documents.ids_found_shared.items():
             self._counters.add(*SHARED_ID_COUNTERS[kind], amount=amount)
         return Commit(
