@@ -3,16 +3,20 @@
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from streamer.delivery.alert_coordinator import AlertCoordinator
 from streamer.delivery.alert_state import EMPTY_STATE, NOTIFIED_PHASES, AlertState
 from streamer.panes.pane_keys import ALL
 from streamer.readings.query import dimension_values
 from streamer.readings.reader import MetricsReader
+from streamer.settings import Settings
+from streamer.web.alert_figures import with_current_figures
 from streamer.web.alert_view import AlertView, AlertViewSource, alert_views, restrict_to_scope, worst_first
 from streamer.web.permissions import DataScope
 from streamer.web.pipeline_health import PipelineHealth
 from streamer.web.users import User
-from streamer.web.wallboard import WallboardAlert
+from streamer.web.wallboard import AlertFigure, WallboardAlert
 
 
 class WallboardAudience(NamedTuple):
@@ -40,19 +44,18 @@ class AlertBanner:
         coordinator: AlertCoordinator | None,
         queues: Collection[str],
         audience: WallboardAudience,
+        settings: Settings,
     ) -> None:
         self._reader, self._pipeline_health, self._coordinator = reader, pipeline_health, coordinator
-        self._queues, self._audience = queues, audience
+        self._queues, self._audience, self._settings = queues, audience, settings
+        self._figures: dict[str, AlertFigure | None] = {}
         self._record: AlertState | None = None
         self._cache_key: tuple[list[str], bool] = ([], False)
         self._alerts: list[WallboardAlert] = []
 
     def alerts(self, now_ms: int) -> list[WallboardAlert]:
         """Return pipeline problems, then alerts, each worst first. `now` in ms since the epoch."""
-        pipeline_alerts, record = (
-            self._pipeline_health.alerts(now_ms),
-            EMPTY_STATE if self._coordinator is None else self._coordinator.state,
-        )
+        pipeline_alerts, record = self._pipeline_health.alerts(now_ms), self.record
         active_silences = [
             name for name, item in record.silences.items() if item.since <= now_ms < item.until
         ]
@@ -63,7 +66,24 @@ class AlertBanner:
                 _wallboard_alert(item)
                 for item in sorted(self._visible_views(record, now_ms), key=_unacknowledged_first)
             ]
-        return [*pipeline_alerts, *self._alerts]
+        figures = self._figures
+        return [
+            *pipeline_alerts,
+            *(replace(alert, current=figures.get(alert.id)) for alert in self._alerts),
+        ]
+
+    def read_figures(self, now_ms: int) -> None:
+        """Read the figures of the alerts as they are now. It blocks, so call it in a thread."""
+        record = self.record
+        views = sorted(self._visible_views(record, now_ms), key=_unacknowledged_first)
+        data_scope = DataScope(self._audience.user, self._reader, now_ms)
+        self._figures = {
+            view.id: view.current for view in with_current_figures(views, data_scope, self._settings, now_ms)
+        }
+
+    @property
+    def record(self) -> AlertState:
+        return EMPTY_STATE if self._coordinator is None else self._coordinator.state
 
     def _visible_views(self, record: AlertState, now_ms: int) -> Iterator[AlertView]:
         """Yield the alerts to show: notified, not resolved, not silenced, of these queues, in scope."""
@@ -108,4 +128,9 @@ def _wallboard_alert(view: AlertView) -> WallboardAlert:
         by=view.by,
         key=view.key,
         group=view.group,
+        unit=view.unit,
+        better=view.better,
+        window=view.window,
+        fired_at=view.fired_at,
+        fired_value=None if view.figures is None else view.figures.value,
     )

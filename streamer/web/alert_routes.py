@@ -1,5 +1,6 @@
 """Routes below `/api/v1/alerts`: list alerts, acknowledge them, explain why they fire."""
 
+import asyncio
 from collections.abc import Collection, Iterator
 from http import HTTPStatus
 from typing import Final
@@ -20,12 +21,13 @@ from streamer.readings.reader import MetricsReader
 from streamer.readings.table_columns import TableColumns
 from streamer.runtime.choices import expected_choice
 from streamer.runtime.clock import Clock
+from streamer.settings import Settings
 from streamer.web.alert_actions import AcknowledgeAction, author_name, parse_action, run_alert_action
+from streamer.web.alert_figures import with_current_figures
 from streamer.web.alert_view import (
     ALERT_PHASES,
     AlertView,
     AlertViewSource,
-    NamesByDimension,
     alert_views,
     pipeline_alert_view,
     restrict_to_scope,
@@ -64,13 +66,14 @@ class AlertRoutes:
         reader: MetricsReader,
         pipeline_health: PipelineHealth,
         coordinator: AlertCoordinator | None,
-        names: NamesByDimension,
+        settings: Settings,
         clock: Clock,
         audit: AuditLog,
         questions: HeavyQuestions,
     ) -> None:
         self._reader, self._pipeline_health, self._coordinator = reader, pipeline_health, coordinator
-        self._names, self._clock, self._audit, self._questions = names, clock, audit, questions
+        self._settings, self._names = settings, settings.names
+        self._clock, self._audit, self._questions = clock, audit, questions
 
     def routes(self) -> list[Route]:
         return [
@@ -86,8 +89,8 @@ class AlertRoutes:
         data_scope = DataScope(request.scope["person"], self._reader, now_ms)
         visible_views = self._visible_views(data_scope, phases, now_ms)
         page = list_page(request, visible_views, lambda view: (*worst_first(view), view.id), MAX_ALERTS)
-        table = ApiTable(_ALERT_COLUMNS, page.items)
-        return await list_response(request, table, self._questions, page.headers)
+        views = await asyncio.to_thread(with_current_figures, page.items, data_scope, self._settings, now_ms)
+        return await list_response(request, ApiTable(_ALERT_COLUMNS, views), self._questions, page.headers)
 
     def _visible_views(
         self, data_scope: DataScope, phases: Collection[Phase], now_ms: int

@@ -41,7 +41,8 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
 
     `id` is the alert's episode. `kind` is the rule's kind, or the kind of pipeline problem: store, worker,
     behind, stale. A pipeline problem has no rule, metric or group. Times are in ms since the epoch: `since`
-    is when the deviation began, `fired_at` when receivers were notified (None: not notified yet)."""
+    is when the deviation began, `fired_at` when receivers were notified (None: not notified yet). `figures`
+    are those of that moment (resolved: of the end), `current` is the figure as it is now."""
 
     id: str
     rule: str | None = None
@@ -68,6 +69,7 @@ class AlertView(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged: Acknowledgement | None = None
     silenced: AppliedSilence | None = None
     what: AlertSymptom | None = None
+    current: wallboard.AlertFigure | None = None
 
 
 def pipeline_alert_view(alert: wallboard.WallboardAlert) -> AlertView:

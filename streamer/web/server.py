@@ -113,7 +113,7 @@ def application(
     routes = [
         *_monitoring_routes(reader, refresher, settings, clock, coordinator, scrapes),
         *api.reading_routes(reader, settings, clock, questions),
-        *AlertRoutes(reader, pipeline_health, coordinator, settings.names, clock, audit, questions).routes(),
+        *AlertRoutes(reader, pipeline_health, coordinator, settings, clock, audit, questions).routes(),
         *RuleStatusRoutes(reader, coordinator, clock).routes(),
         *SilenceRoutes(reader, coordinator, silencing, settings.names, clock, audit).routes(),
         *drill_down.drill_down_routes(reader, clock, questions),

@@ -158,7 +158,7 @@ class Hub:
         self._context, self._view_name = context, view_name
         self._wallboard_view = WallboardView(reader, context.settings, view, audience.as_viewer)
         self._banner = AlertBanner(
-            reader, context.pipeline_health, context.coordinator, view.queues, audience
+            reader, context.pipeline_health, context.coordinator, view.queues, audience, context.settings
         )
         self._clients: set[StreamClient] = set()
         self._task: asyncio.Task[None] | None = None
@@ -205,7 +205,7 @@ class Hub:
 
     def _data_version_at(self, now_ms: int) -> tuple[object, ...]:
         reader = self._context.reader
-        return (reader.version, reader.ready, now_ms // FINE_MS)
+        return (reader.version, reader.ready, now_ms // FINE_MS, self._banner.record)
 
     async def _poll_once(self) -> None:
         """Read the view if data changed, and publish.
@@ -215,7 +215,7 @@ class Hub:
         data_version = self._data_version_at(now_ms)
         if self._read_task is None and data_version != self._data_version:
             self._data_version = data_version
-            self._read_task = asyncio.create_task(asyncio.to_thread(self._wallboard_view.read_pages, now_ms))
+            self._read_task = asyncio.create_task(asyncio.to_thread(self._read, now_ms))
         pages = self._pages
         if self._read_task is not None:
             await asyncio.wait((self._read_task,), timeout=self._context.intervals.read_wait_s)
@@ -223,6 +223,10 @@ class Hub:
                 pages, self._read_task = self._read_task.result(), None
         if pages is not None:
             self._publish_changes(pages, self._context.clock())
+
+    def _read(self, now_ms: int) -> list[WallboardPage]:
+        self._banner.read_figures(now_ms)
+        return self._wallboard_view.read_pages(now_ms)
 
     def _publish_changes(self, pages: list[WallboardPage], now_ms: int) -> None:
         pages_before, alerts = self._pages, self._banner.alerts(now_ms)

@@ -189,12 +189,26 @@ def _history_before_now(tile: Tile) -> TileHistory:
 # Messages to browsers.
 
 
+class AlertFigure(msgspec.Struct, frozen=True, kw_only=True):
+    """The figure that an alert is about as it is now, with the fields of a tile."""
+
+    value: float | None
+    lower: float | None
+    upper: float | None
+    support: int
+    least_support: int | None
+    currency: str | None
+    target: float | None
+    state: TileState
+
+
 class WallboardAlert(msgspec.Struct, frozen=True, kw_only=True):
     """A warning on the wallboard, `since` in ms since the epoch.
 
     `kind` is "store", "worker", "behind" or "stale" for problems of the pipeline, which have no metric and no
     group; else it is the kind of the rule, and `what` its symptom. `group` is the display name of the key, ""
-    for the whole center. `text` is a sentence in English."""
+    for the whole center. `text` is a sentence in English. `current` is its figure over `window` now, and
+    `fired_value` what it was when receivers were notified, at `fired_at`; None: unknown, or not shown."""
 
     id: str
     severity: Severity
@@ -208,6 +222,12 @@ class WallboardAlert(msgspec.Struct, frozen=True, kw_only=True):
     by: str | None = None
     key: str | None = None
     group: str | None = None
+    unit: str | None = None
+    better: str | None = None
+    window: str | None = None
+    fired_at: int | None = None
+    fired_value: float | None = None
+    current: AlertFigure | None = None
 
 
 class WallboardSnapshot(msgspec.Struct, frozen=True, kw_only=True):

@@ -140,25 +140,29 @@ async def test_a_sparkline_hides_no_gap(
 
 
 @pytest.mark.parametrize("count", range(1, 7))
-async def test_on_a_television_digits_are_at_least_12_percent_of_the_height(
+async def test_on_a_television_digits_are_12_percent_of_the_height_and_states_25_mm(
     count: int, scripted_server: ScriptedServer, opened: Opened
 ) -> None:
     met = snapshots.tiles()[0]
     tiles = [met | {"id": f"{place}"} for place in range(count)]
-    warnings = [snapshots.alert(f"other-{place}") for place in range(4)]
+    warnings = [figured_alert(f"other-{place}") for place in range(4)]
     scripted_server.snapshot = snapshots.snapshot(pages=[snapshots.page(shown=tiles)])
     page = await shown(scripted_server, opened)
-    for event in (snapshots.change(alerts=warnings), snapshots.change(alerts=warnings, data_age_s=99)):
+    for banners, event in enumerate(
+        (snapshots.change(alerts=warnings), snapshots.change(alerts=warnings, data_age_s=99)), start=1
+    ):
         for size in TELEVISIONS:
             await page.set_viewport_size(size)
             digits = await page.locator(".number").evaluate_all(f"numbers => numbers.map({DIGITS})")
             assert len(digits) == count
             assert min(digits) >= 0.12
+            assert min(await page.locator(".below .state").evaluate_all(MILLIMETRES)) >= 25
             assert await overflowing(page) == []
             assert await page.locator(".tile").evaluate_all(LOW) == 0
             assert await page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+        assert await page.locator(".tile .spark").count() == count
         scripted_server.send_event("change", event)
-        await expect(page.locator(".notice")).to_have_count(2)
+        await expect(page.locator(".notice")).to_have_count(banners)
 
 
 def widest(metric: str) -> dict[str, Any]:
@@ -314,7 +318,7 @@ async def test_axe_finds_nothing(
     scripted_server.snapshot = snapshots.snapshot(
         data_age_s=data_age_s, rotate_s=600, title="Customer care",
         pages=[snapshots.page("Billing", "billing"), snapshots.page("Support", "support")],
-        alerts=[snapshots.alert(), snapshots.alert("store", "The store is away.", severity="critical")],
+        alerts=[figured_alert("one"), snapshots.alert("store", "The store is away.", severity="critical")],
     )  # fmt: skip
     page = await shown(scripted_server, opened, "?theme=auto", color_scheme="dark")
     assert await violations(page) == []
@@ -329,28 +333,67 @@ async def test_alerts_are_a_banner_in_the_pages_language(
     scripted_server.snapshot = snapshots.snapshot(
         alerts=[snapshots.alert("behind", "Behind."), snapshots.alert("other", "Something else.")]
     )
-    page = await shown(scripted_server, opened, "?lang=es")
-    ours, other = await page.locator(".notice").all()
-    behind = "Aviso Los números van con retraso: aún se cuentan eventos. Desde las 10:55"
-    await expect(ours).to_have_text(text(behind))
-    await expect(other).to_have_text(text("Aviso Something else. Desde las 10:55"))
-    assert await other.locator(".what").get_attribute("lang") == "en"
+    page = await shown_by_hand(scripted_server, opened, "?lang=es")
+    notice = page.locator(".notice")
+    behind = "Aviso Los números van con retraso: aún se cuentan eventos. Desde las 10:55 1 de 2"
+    await expect(notice).to_have_text(text(behind))
+    await page.clock.run_for(7_000)
+    await expect(notice).to_have_text(text("Aviso Something else. Desde las 10:55 2 de 2"))
+    assert await notice.locator(".what").get_attribute("lang") == "en"
     scripted_server.send_event("change", snapshots.change())
     await expect(page.locator(".notice")).to_have_count(0)
 
 
-async def test_of_many_alerts_the_worst_are_shown_and_the_rest_counted(
+def figured_alert(name: str, **more: Any) -> dict[str, Any]:
+    """An alert of the satisfied of Billing, off target for 15 minutes."""
+    current = {
+        "value": 0.7214, "lower": 0.662, "upper": 0.774, "support": 244, "least_support": 20,
+        "currency": None, "target": 0.8, "state": "missed",
+    }  # fmt: skip
+    subject = {"metric": "csat_ratio", "by": "queue", "key": "billing", "group": "Billing", "unit": "ratio"}
+    fired = {"fired_at": snapshots.NOW - 240_000, "fired_value": 0.68, "acknowledged": False}
+    return snapshots.alert(
+        "threshold", "", id=name, what="missed", better="higher", window="15m", current=current,
+        **subject | fired | more,
+    )  # fmt: skip
+
+
+async def test_five_alerts_are_shown_one_after_the_other_with_their_figures_and_mark_their_tiles(
     scripted_server: ScriptedServer, opened: Opened
 ) -> None:
-    alerts = [snapshots.alert(f"kind-{place}", f"Number {place}.") for place in range(4)]
+    names = [f"Queue {number}" for number in range(6)]
+    alerts = [figured_alert(name, key=name, group=name) for name in names]
     scripted_server.snapshot = snapshots.snapshot(
-        alerts=[*alerts, snapshots.alert("kind-4", "Number 4.", severity="critical")]
+        alerts=[*alerts, figured_alert("worst", severity="critical")]
     )
-    page = await shown(scripted_server, opened)
-    notices = page.locator(".notice")
-    await expect(notices.nth(0)).to_have_text(text("Critical Number 4. Since 10:55"))
-    await expect(notices.nth(1)).to_have_text(text("Warning Number 0. And 3 more. Since 10:55"))
-    await expect(notices).to_have_count(2)
+    page = await shown_by_hand(scripted_server, opened)
+    notice = page.locator(".notice")
+    await expect(notice).to_have_text(
+        text(
+            "Critical Satisfied · Billing: off target Since 10:55 72% (66 to 77%) · Last 15 minutes · "
+            "Target at least 80% · was 68% at 10:56 1 of 5 · And 2 more."
+        )
+    )
+    for name in [*names[:4], "Billing"]:
+        await page.clock.run_for(7_000)
+        await expect(notice.locator(".what")).to_have_text(f"Satisfied · {name}: off target")
+    mark = page.locator('[data-metric="csat_ratio"] .alert-mark')
+    await expect(mark).to_have_text(text("Critical Billing +6"))
+    await expect(page.locator(".alert-mark")).to_have_count(1)
+    await expect(page.locator('[data-metric="csat_ratio"] .spark')).to_be_visible()
+    await page.get_by_role("button", name="Stop turning pages").click()
+    await page.clock.run_for(30_000)
+    await expect(notice.locator(".what")).to_have_text("Satisfied · Billing: off target")
+
+
+MILLIMETRES = """(words) => words.map((word) => {
+    const look = getComputedStyle(word);
+    const pen = document.createElement("canvas").getContext("2d");
+    pen.font = `${look.fontWeight} ${look.fontSize} ${look.fontFamily}`;
+    const wide = 952 / Math.max(innerWidth, innerHeight);
+    return pen.measureText("O").actualBoundingBoxAscent * wide;
+})"""
+"""The height of a capital letter on a set of 43 inches, which is 952 mm wide."""
 
 
 NAMED_AT_ONCE = """() => {

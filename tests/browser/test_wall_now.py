@@ -142,7 +142,7 @@ async def test_nothing_is_cut_off_in_any_language(
             scripted_server.snapshot = board(*tiles, alerts=warned)
             page = await shown(scripted_server, opened, f"?lang={language}") if page is None else page
             await page.reload()
-            await expect(page.locator(".notice")).to_have_count(len(warned))
+            await expect(page.locator(".notice")).to_have_count(min(1, len(warned)))
             for width, height in SIZES:
                 await page.set_viewport_size({"width": width, "height": height})
                 cut = [one for one in await overflowing(page) if not one.startswith(("note", "queue"))]

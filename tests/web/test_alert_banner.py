@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
+import msgspec
 import pytest
 
 from streamer.alerts.alert_rules import load_alert_rules
@@ -15,6 +16,7 @@ from streamer.delivery.alert_coordinator import AlertCoordinator
 from streamer.delivery.alert_state import Acknowledgement, AlertSilence, add_silence, set_acknowledgement
 from streamer.events.counting_rules import HOUR, MINUTE, SECOND
 from streamer.readings.reader import MetricsReader
+from streamer.settings import Settings, ViewSettings
 from streamer.store.memory_documents import MemoryDocument
 from streamer.store.port import TokenDocument
 from streamer.web.alert_banner import AlertBanner, WallboardAudience
@@ -23,6 +25,7 @@ from streamer.web.pipeline_health import PipelineHealth
 from streamer.web.reader_refresher import ReaderRefresher
 from streamer.web.server import application
 from streamer.web.stream import StreamIntervals
+from streamer.web.wallboard_view import WallboardView
 from tests.alerts.simulated import NPS, drawn, only, steady, written
 from tests.readings.small_center import NOW
 from tests.web import alerted_center
@@ -51,7 +54,7 @@ def banner(
     alert_server: AlertedServer, queues: Sequence[str] = (), audience: WallboardAudience = ALL_TEAMS
 ) -> AlertBanner:
     troubles = PipelineHealth(alert_server.reader, ReaderRefresher(alert_server.reader, alert_server.clock))
-    return AlertBanner(alert_server.reader, troubles, alert_server.coordinator, queues, audience)
+    return AlertBanner(alert_server.reader, troubles, alert_server.coordinator, queues, audience, SETTINGS)
 
 
 def kinds(one: AlertBanner, clock: SettableClock) -> list[str]:
@@ -95,6 +98,36 @@ async def test_an_alert_says_what_a_page_needs_to_say_it_in_any_language(documen
     assert (one.since, one.acknowledged, one.text) == (NOW - HOUR - MINUTE, False, "It is −12.345.")
     (guarded,) = banner(alert_server, audience=ANYBODY).alerts(NOW)
     assert guarded.text == "nps-drop of billing."
+
+
+async def test_a_banner_bears_the_figure_now_beside_what_it_was_judged_as_its_tile_is(
+    document: MemoryDocument,
+) -> None:
+    alert_server = await alerted_server(document)
+    await alert_server.set_alerts(notified_alert("service-level"), notified_alert("nps-drop", "red"))
+    wall = banner(alert_server)
+    wall.read_figures(NOW)
+    by_metric = {one.metric: one for one in wall.alerts(NOW)}
+    level, nps = by_metric["service_level_ratio"], by_metric["nps_score"]
+    assert (level.window, level.better, level.unit) == ("today", "higher", "ratio")
+    assert (level.fired_value, level.fired_at) == (-12.345, NOW - HOUR + MINUTE)
+    assert level.current is not None
+    assert nps.current is not None
+    settings = Settings(min_sample=SETTINGS.min_sample)
+    tiles = ViewSettings(tiles=[level.metric], window="today")
+    view = WallboardView(alert_server.reader, settings, tiles, as_viewer=False)
+    ((tile,),) = (page.tiles for page in view.read_pages(NOW))
+    shown = {name: getattr(tile, name) for name in level.current.__struct_fields__}
+    assert msgspec.structs.asdict(level.current) == shown
+    assert (nps.current.support, nps.current.target, nps.current.state) == (0, 30, "no_data")
+    guarded = banner(alert_server, audience=ANYBODY)
+    guarded.read_figures(NOW)
+    assert {one.fired_value for one in guarded.alerts(NOW) if one.metric == "nps_score"} == {None}
+    listed = json.loads((await alert_server.ask("/api/v1/alerts", "admin")).body)
+    assert {one["metric"]: one["current"]["state"] for one in listed if one["metric"]} == {
+        "service_level_ratio": level.current.state,
+        "nps_score": "no_data",
+    }
 
 
 @pytest.mark.parametrize(
@@ -338,5 +371,7 @@ async def test_what_a_real_rule_says_tells_viewers_that_it_is_so_and_supervisors
     assert found["supervisor"]["links"]
     assert found["viewer"]["title"] == found["supervisor"]["title"]
     assert found["viewer"]["text"] == "NPS of billing misses its target."
-    wall = AlertBanner(reader, PipelineHealth(reader, ReaderRefresher(reader, clock)), bell, (), ANYBODY)
+    wall = AlertBanner(
+        reader, PipelineHealth(reader, ReaderRefresher(reader, clock)), bell, (), ANYBODY, settings
+    )
     assert [one.text for one in wall.alerts(NOW)] == [found["viewer"]["text"]]

@@ -17,7 +17,7 @@ ACKNOWLEDGE = f"{PATH}/acknowledge"
 FIELDS = [
     "id", "rule", "kind", "severity", "phase", "metric", "unit", "better", "window", "by", "key", "group",
     "title", "text", "since", "fired_at", "resolved_at", "why", "figures", "interval", "contributors",
-    "links", "acknowledged", "silenced", "what",
+    "links", "acknowledged", "silenced", "what", "current",
 ]  # fmt: skip
 BILLING = EVERYTHING[0].alert.id
 

@@ -1,7 +1,8 @@
 // Here is how an alert is called, in the page's language: on the wall and for supervisors alike.
 import { html, useEffect, useRef, useState } from "./html.js";
 import { groupName, language, metricName, say } from "./language.js";
-import { time } from "./numbers.js";
+import { aim, interval, time, written } from "./numbers.js";
+import { parts } from "./supervisor/judgement.js";
 
 const DAY_MS = 86_400_000;
 const DATE = { year: "numeric", month: "numeric", day: "numeric" };
@@ -24,9 +25,31 @@ export function called(alert, most = Infinity) {
   return language === "en" || ours.startsWith("alerts.") ? [alert.text, "en"] : [ours, undefined];
 }
 
-function cut(name, most) {
+/** A name of at most so many letters. */
+export function cut(name, most) {
   const letters = [...name];
   return letters.length > most ? `${letters.slice(0, most).join("")}…` : name;
+}
+
+/** What an alert rests on, in parts: its figure now with its interval, window, target, and the figure when
+ *  it fired. None where it is about no figure, or where that may not be shown. */
+export function figureWords(alert, now, zone) {
+  const { current, fired_value: was, unit, metric } = alert;
+  if (!current || current.value === null) return [];
+  const figure = { ...current, metric, unit, better: alert.better };
+  const fired = was !== null && say("watch.was", { value: written(was, unit, current.currency, current.value), time: dated(alert.fired_at, now, zone) });
+  return [
+    html`<b>${written(current.value, unit, current.currency)}</b> ${interval(figure)}`,
+    say(`windows.${alert.window}`), aim(figure), fired,
+  ].filter(Boolean);
+}
+
+/** Whether an alert is about the figure of a tile, or about one of a group within it. */
+export function marks(alert, tile) {
+  if (alert.metric === null || alert.metric !== tile.metric) return false;
+  const values = ({ by, key }) => (by === "all" ? [] : by.split(",").map((name, at) => `${name} ${parts(by, key)[at]}`));
+  const own = values(alert);
+  return values(tile).every((value) => own.includes(value));
 }
 
 export const isCritical = (alert) => alert.severity === "critical";

@@ -4,15 +4,17 @@ import { metricName, say } from "./language.js";
 import { clock, judged, waited } from "./now.js";
 import { NO_DATA, parts } from "./numbers.js";
 import { Shape } from "./shapes.js";
+import { AlertMark, marked } from "./tile.js";
 
 // `now`: the server's time. Old numbers do not tick: nobody knows whether they still wait.
-export function LiveTile({ tile, live, now, asOf }) {
+export function LiveTile({ tile, alerts, live, now, asOf }) {
   const state = live ? stateOf(tile, now) : "old";
   const name = `tile-${tile.id}`;
   const [text, unit] = shown(tile, live ? now : asOf);
-  return html`<article class="tile live-tile is-${state || "plain"}" aria-labelledby=${name} data-metric=${tile.metric} data-state=${state}>
+  return html`<article class="tile live-tile is-${state || "plain"}${marked(alerts)}" aria-labelledby=${name} data-metric=${tile.metric} data-state=${state}>
     <div class="about">
       <h2 class="name" id=${name}>${metricName(tile.metric)}</h2>
+      <${AlertMark} tile=${tile} alerts=${alerts} />
       <p class="verdict">
         ${state && html`<span class="state"><${Shape} state=${state} />${say(`states.${state}`)}</span>`}
         <span class="note">${noted(tile)}</span>

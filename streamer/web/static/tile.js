@@ -1,39 +1,59 @@
 // Here is one tile: a number that is read from five metres, and what one must know not to misread it.
+import { cut, ordered } from "./alerts.js";
 import { html } from "./html.js";
-import { metricName, metricWords, say } from "./language.js";
-import { aim, interval, NO_DATA, parts, sample, tooFew, written } from "./numbers.js";
+import { GoalBand } from "./goal_band.js";
+import { groupName, metricName, say } from "./language.js";
+import { interval, NO_DATA, parts, sample, tooFew, written } from "./numbers.js";
 import { Arrow, Shape } from "./shapes.js";
 import { Sparkline } from "./sparkline.js";
 
 // `live` false: the numbers are old, and look so; no state is claimed for them.
-export function Tile({ tile, live, zone }) {
+export function Tile({ tile, alerts, live, zone }) {
   const state = live ? tile.state : "old";
   const name = `tile-${tile.id}`;
-  return html`<article class="tile is-${state}" aria-labelledby=${name} data-metric=${tile.metric} data-state=${state}>
+  return html`<article class="tile is-${state}${marked(alerts)}" aria-labelledby=${name} data-metric=${tile.metric} data-state=${state}>
     <h2 class="name" id=${name}>${metricName(tile.metric)}</h2>
-    <p class="words">${described(tile)}</p>
+    <${AlertMark} tile=${tile} alerts=${alerts} />
+    ${described(tile) && html`<p class="words">${described(tile)}</p>`}
     <${Figure} tile=${tile} />
-    <p class="verdict">
-      <span class="state"><${Shape} state=${state} />${say(`states.${state}`)}</span>
-      <span class="aim">${aim(tile)}</span>
-    </p>
-    <div class="past">
-      <${Sparkline} history=${tile.history} target=${tile.target} zone=${zone} />
-      <${Trend} tile=${tile} />
+    <div class="below">
+      <p class="verdict"><span class="state"><${Shape} state=${state} />${say(`states.${state}`)}</span></p>
+      <${GoalBand} tile=${tile} />
+      <div class="past">
+        <${Sparkline} history=${tile.history} target=${tile.target} zone=${zone} />
+        <${Trend} tile=${tile} />
+      </div>
     </div>
   </article>`;
 }
 
-function described({ metric, stat }) {
+/** The class of a tile that unseen alerts are about. */
+export function marked(alerts) {
+  return alerts.some((alert) => !alert.acknowledged) ? " is-alerted" : "";
+}
+
+// Which alert a tile has: of which group, where it is one within; how many more.
+export function AlertMark({ tile, alerts }) {
+  const [worst] = ordered(alerts);
+  if (!worst) return null;
+  const same = worst.by === tile.by && worst.key === tile.key;
+  const whose = same ? "" : cut(groupName(worst), 12);
+  return html`<p class="alert-mark ${worst.severity}"><${Shape} state=${worst.severity} />
+    <span class="unseen">${say(`watch.${worst.severity}`)}</span>
+    <span class="whose">${whose}</span>${alerts.length > 1 && html`<span>+${alerts.length - 1}</span>`}
+  </p>`;
+}
+
+function described({ stat }) {
   const special = say(`stats.${stat}`); // of the mean nothing needs to be said
-  return special.startsWith("stats.") ? metricWords(metric) : special;
+  return special.startsWith("stats.") ? "" : special;
 }
 
 function Figure({ tile }) {
   if (tile.state === "few") return html`<p class="figure few">${tooFew(tile)}</p>`;
   return html`<p class="figure">
     <${Number} tile=${tile} />${" "}
-    <span class="detail">${detail(tile)}</span>
+    <span class="detail unseen">${detail(tile)}</span>
   </p>`;
 }
 

@@ -1,7 +1,7 @@
 // Here is the wallboard: one view, live, for weeks.
 import "./theme.js";
 import { AgentStates } from "./agent_states.js";
-import { called, ordered, sinceWords, Told } from "./alerts.js";
+import { called, figureWords, marks, ordered, sinceWords, Told } from "./alerts.js";
 import { after, EMPTY } from "./board.js";
 import { html, render, useEffect, useLayoutEffect, useReducer, useRef, useState } from "./html.js";
 import { groupName, say } from "./language.js";
@@ -40,7 +40,7 @@ function Wall() {
       <${Sound} board=${board} live=${live} />
       <${Now} board=${board} stream=${stream} />
     </header>
-    <${Notices} board=${board} stream=${stream} />
+    <${Notices} board=${board} stream=${stream} turning=${turning} />
     <${Board} tiles=${page?.tiles ?? []} board=${board} stream=${stream} />
   `;
 }
@@ -51,8 +51,10 @@ function Board({ tiles, board, stream }) {
   const shared = { live: stream.live, now, asOf: now - 1000 * (stream.age() ?? 0), zone: board.timezone };
   const [above, below] = [tiles.filter(isLive), tiles.filter((tile) => !isLive(tile))];
   const strip = above.length > 0 && below.length > 0;
-  const each = (some) => some.map((tile) => html`<${SHOWN[tile.metric] ?? (isLive(tile) ? LiveTile : Tile)} key=${tile.id} tile=${tile} ...${shared} />`);
-  return html`<main class="board">
+  const each = (some) => some.map((tile) => html`<${SHOWN[tile.metric] ?? (isLive(tile) ? LiveTile : Tile)} key=${tile.id} tile=${tile} alerts=${board.alerts.filter((alert) => marks(alert, tile))} ...${shared} />`);
+  // How much of the height others take, which tiles in two rows must do without.
+  const low = (strip ? 2 : 0) + (board.alerts.length ? 1 : 0) + (board.pages.length && !stream.live ? 1 : 0);
+  return html`<main class="board" data-low=${low}>
     ${strip && html`<section class="strip" aria-label=${say("going_on.now")} data-count=${above.length}>${each(above)}</section>`}
     <div class="tiles" data-count=${strip ? below.length : tiles.length} data-strip=${strip}>${each(strip ? below : tiles)}</div>
   </main>`;
@@ -128,16 +130,17 @@ function useTurning(board) {
 
 function Turning({ board, turning }) {
   const count = board.pages.length;
-  if (count < 2) return null;
-  const said = say("page", { name: board.pages[turning.at].name || say("all"), n: turning.at + 1, count });
   const play = turning.stopped ? "resume" : "pause";
+  const stop = html`<button type="button" aria-label=${say(play)} onClick=${turning.stop}><${Sign} of=${play} /></button>`;
+  if (count < 2) return board.alerts.length > 1 && html`<div class="turning">${stop}</div>`;
+  const said = say("page", { name: board.pages[turning.at].name || say("all"), n: turning.at + 1, count });
   return html`<nav class="turning" aria-label=${say("pages")}>
     <button type="button" aria-label=${say("previous")} onClick=${() => turning.turn(-1)}><${Sign} of="previous" /></button>
     <span class="dots" role="img" aria-label=${said}>
       ${board.pages.map((page, place) => html`<i key=${place} class=${place === turning.at ? "here" : ""} />`)}
     </span>
     <button type="button" aria-label=${say("next")} onClick=${() => turning.turn(1)}><${Sign} of="next" /></button>
-    <button type="button" aria-label=${say(play)} onClick=${turning.stop}><${Sign} of=${play} /></button>
+    ${stop}
   </nav>`;
 }
 
@@ -167,26 +170,37 @@ function Now({ board, stream }) {
   </div>`;
 }
 
-// The banners: that the numbers are old, and what the server warns of. There is room for two.
-const ROOM = 2;
-const LETTERS = 28; // of a group's name: what is wrong with it must have room beside it
+// The banners: that the numbers are old, and what the server warns of, one alert after the other.
+const MOST = 5; // alerts that are shown in turn; the others are counted
+const ALERT_S = 7;
+const LETTERS = 20; // of a group's name: what is wrong with it must have room beside it
 
-function Notices({ board, stream }) {
-  const room = stream.live ? ROOM : ROOM - 1;
+function Notices({ board, stream, turning }) {
   const uncounted = !stream.live && neverCounted(board, stream);
   const worst = ordered(board.alerts).filter((alert) => alert !== uncounted);
-  const more = Math.max(0, worst.length - room);
+  const count = Math.min(MOST, worst.length);
+  const at = useAlertInTurn(count, turning.stopped);
   return html`<div class="notices">
     <div role="status">
       ${!stream.live && html`<${NotLive} board=${board} stream=${stream} />`}
     </div>
     <${Told} alerts=${board.alerts} />
-    ${worst.length > 0 && html`<section aria-label=${say("supervisor.alerts.title")}>
-      ${worst.slice(0, room).map((alert, place) => html`<${Alert}
-        key=${alert.id} alert=${alert} board=${board} more=${place === room - 1 ? more : 0}
-      />`)}
+    ${count > 0 && html`<section aria-label=${say("supervisor.alerts.title")}>
+      <${Alert} key=${worst[at].id} alert=${worst[at]} board=${board} place=${at} count=${count} more=${worst.length - count} />
     </section>`}
   </div>`;
+}
+
+// Which alert is shown; the first one again when alerts come or go.
+function useAlertInTurn(count, stopped) {
+  const [at, setAt] = useState(0);
+  useEffect(() => setAt(0), [count]);
+  useEffect(() => {
+    if (count < 2 || stopped) return undefined;
+    const timer = setTimeout(() => setAt((was) => (was + 1) % count), ALERT_S * 1000);
+    return () => clearTimeout(timer);
+  }, [at, count, stopped]);
+  return count ? at % count : 0;
 }
 
 function NotLive({ board, stream }) {
@@ -213,17 +227,19 @@ function howOld(board, stream) {
 }
 
 // Colours of its own has only what nobody has seen yet; shape and word are there in any case.
-function Alert({ alert, board, more }) {
+function Alert({ alert, board, place, count, more }) {
   const [text, tongue] = called(alert, LETTERS);
   const state = alert.acknowledged ? "seen" : alert.phase === "clearing" ? "recovering" : "";
-  return html`<p class="notice ${alert.acknowledged ? "quiet" : ""} ${alert.severity}">
+  const now = Date.now() + board.ahead_ms;
+  const figures = figureWords(alert, now, board.timezone);
+  return html`<div class="notice alert ${alert.acknowledged ? "quiet" : ""} ${alert.severity}">
     <${Shape} state=${alert.severity} />
-    <strong>${say(`watch.${alert.severity}`)}</strong>
-    <span class="what" lang=${tongue}>${text}</span>
-    ${more > 0 && html`<span class="more">${say("more", { n: more })}</span>`}
-    <span class="since">${state && html`<span class="mark">${state === "seen" && html`<${Shape} state="seen" />`} ${say(`watch.${state}`)}</span>`}
-      <time>${sinceWords(alert.since, Date.now() + board.ahead_ms, board.timezone)}</time></span>
-  </p>`;
+    <p class="headline"><strong>${say(`watch.${alert.severity}`)}</strong> <span class="what" lang=${tongue}>${text}</span></p>
+    <p class="since">${state && html`<span class="mark">${state === "seen" && html`<${Shape} state="seen" />`} ${say(`watch.${state}`)}</span>`}
+      <time>${sinceWords(alert.since, now, board.timezone)}</time></p>
+    ${figures.length > 0 && html`<p class="rests">${figures.map((part, at) => [at > 0 && " · ", part])}</p>`}
+    ${count > 1 && html`<p class="place">${say("watch.place", { n: place + 1, count })}${more > 0 && ` · ${say("more", { n: more })}`}</p>`}
+  </div>`;
 }
 
 function Refused({ status }) {

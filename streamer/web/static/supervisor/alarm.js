@@ -43,7 +43,14 @@ function Rests({ alarm, entry }) {
   const of = { ...entry, ...figures, metric, lower, upper, unit: alarm.unit, better: alarm.better };
   const usual = figures.usual !== null && tell("alerts.usual", { value: written(figures.usual, alarm.unit, of.currency) });
   const parts = [figures.support ? sample(of) : "", kind === "threshold" || kind === "limit" ? aim({ ...of, target: figures.target }) : usual];
-  return html`<p class="rests"><b>${written(figures.value, alarm.unit, of.currency)}</b> ${[interval(of), ...parts].filter(Boolean).join(" · ")}</p>`;
+  return html`<p class="rests"><b>${written(figures.value, alarm.unit, of.currency)}</b> ${[interval(of), ...parts].filter(Boolean).join(" · ")}</p><${Current} alarm=${alarm} />`;
+}
+
+// What it is by now, in the words of the wall.
+function Current({ alarm: { current, metric, unit, better, phase } }) {
+  if (!current || current.value === null || phase === "resolved") return null;
+  const of = { ...current, metric, unit, better };
+  return html`<p class="rests current is-${current.state}">${say("watch.current")}: <b>${written(current.value, unit, current.currency)}</b> ${[interval(of), sample(of)].filter(Boolean).join(" · ")} <span class="verdict"><${Shape} state=${current.state} /> ${say(`states.${current.state}`)}</span></p>`;
 }
 
 function Moved({ alarm: { contributors, unit }, entry, named }) {

@@ -135,6 +135,9 @@ export default {
     "recovering": "Recovering",
     "since": "Since {time}",
     "since_day": "Since {day}",
+    "was": "was {value} at {time}",
+    "place": "{n} of {count}",
+    "current": "Now",
     "told": "{severity}: {title}"
   },
   "more": "And {n} more.",

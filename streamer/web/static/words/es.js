@@ -135,6 +135,9 @@ export default {
     "recovering": "Recuperándose",
     "since": "Desde las {time}",
     "since_day": "Desde el {day}",
+    "was": "era {value} a las {time}",
+    "place": "{n} de {count}",
+    "current": "Ahora",
     "told": "{severity}: {title}"
   },
   "more": "Y {n} más.",

@@ -135,6 +135,9 @@ export default {
     "recovering": "正在恢复",
     "since": "{time} 起",
     "since_day": "{day} 起",
+    "was": "{time} 时为 {value}",
+    "place": "第 {n} 条，共 {count} 条",
+    "current": "现在",
     "told": "{severity}：{title}"
   },
   "more": "另有 {n} 条。",
