@@ -337,7 +337,7 @@ async def test_alerts_are_a_banner_in_the_pages_language(
     notice = page.locator(".notice")
     behind = "Aviso Los números van con retraso: aún se cuentan eventos. Desde las 10:55 1 de 2"
     await expect(notice).to_have_text(text(behind))
-    await page.clock.run_for(7_000)
+    await page.clock.run_for(7_200)
     await expect(notice).to_have_text(text("Aviso Something else. Desde las 10:55 2 de 2"))
     assert await notice.locator(".what").get_attribute("lang") == "en"
     scripted_server.send_event("change", snapshots.change())
@@ -375,7 +375,7 @@ async def test_five_alerts_are_shown_one_after_the_other_with_their_figures_and_
         )
     )
     for name in [*names[:4], "Billing"]:
-        await page.clock.run_for(7_000)
+        await page.clock.run_for(7_200)
         await expect(notice.locator(".what")).to_have_text(f"Satisfied · {name}: off target")
     mark = page.locator('[data-metric="csat_ratio"] .alert-mark')
     await expect(mark).to_have_text(text("Critical Billing +6"))
