@@ -5,6 +5,7 @@ from typing import Final
 
 from grafana_foundation_sdk.builders import bargauge, stat, timeseries
 
+from streamer.alerts.formatting import group_name
 from streamer.artefacts import dashboards, exported_metrics, metric_display, panels, promql
 from streamer.artefacts.dashboards import (
     CENTER_LABELS,
@@ -18,6 +19,8 @@ from streamer.artefacts.metric_display import VERDICT_COLORS
 from streamer.artefacts.panels import PanelQuery
 from streamer.artefacts.verdict_queries import values_by_verdict
 from streamer.metrics.catalogue import CATALOGUE, Metric
+from streamer.panes.pane_keys import ALL
+from streamer.readings.query import dimension_values
 from streamer.settings import Settings, ViewSettings
 
 LIVE_METRICS: Final = (
@@ -29,6 +32,7 @@ LIVE_METRICS: Final = (
     "agents_away",
 )
 """Metrics of now in the first row."""
+WHOLE_CENTER: Final = (ALL, "")
 
 
 def wall_page(settings: Settings) -> DashboardPage:
@@ -45,7 +49,7 @@ def wall_page(settings: Settings) -> DashboardPage:
         ],
         [
             DashboardSection(
-                "Now", [_number_panel(CATALOGUE[name], None, settings) for name in LIVE_METRICS]
+                "Now", [_number_panel(CATALOGUE[name], WHOLE_CENTER, settings) for name in LIVE_METRICS]
             ),
             *(_view_section(name, view, settings) for name, view in settings.all_views().items()),
             DashboardSection(
@@ -75,27 +79,28 @@ def _window_metrics(view: ViewSettings) -> list[Metric]:
 
 def _view_section(name: str, view: ViewSettings, settings: Settings) -> DashboardSection:
     metrics = _window_metrics(view)
-    queues: list[str | None] = [*view.queues] or [None]
-    number_panels = [_number_panel(metric, queue, settings) for queue in queues for metric in metrics]
+    groups = view.shown_groups or [WHOLE_CENTER]
+    number_panels = [_number_panel(metric, group, settings) for group in groups for metric in metrics]
     return DashboardSection(view.title or name.capitalize(), number_panels)
 
 
-def _number_panel(metric: Metric, queue: str | None, settings: Settings) -> stat.Panel:
-    labels = {"window": "$window", "by": "queue", "queue": queue} if queue else CENTER_LABELS
+def _number_panel(metric: Metric, group: tuple[str, str], settings: Settings) -> stat.Panel:
+    by, key = group
+    values = dimension_values(by, key)
+    labels = {"window": "$window", "by": by} | values
     if metric.windows.now:
         labels = labels | dashboards.NOW_LABELS
     labels = labels | promql.stat_label(metric)
-    queries = _verdict_queries(metric, labels, settings.target(metric.name, queue), settings, queue or "")
+    target = settings.target(metric.name, values.get("queue"))
+    queries = _verdict_queries(metric, labels, target, settings, key)
     if metric.measure.interval:
         support = promql.series_selector(promql.series_name(metric, "support"), labels)
         queries.append(PanelQuery(support, panels.SAMPLE_REF, panels.SAMPLE_REF))
     panel = panels.apply_metric(panels.number_panel(queries), metric, settings)
     panels.color_verdicts(panel, [query.ref for query in queries])
-    if not queue:
+    if not key:
         return panel
-    return panel.title(
-        f"{settings.names.get('queue', {}).get(queue, queue)}: {metric_display.metric_title(metric)}"
-    )
+    return panel.title(f"{group_name(settings.names, by, key)}: {metric_display.metric_title(metric)}")
 
 
 def _verdict_queries(

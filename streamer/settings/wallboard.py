@@ -66,26 +66,60 @@ class TargetSettings(BaseModel, extra="allow"):
         return self.__pydantic_extra__
 
 
+class OwnTileSettings(BaseModel, extra="forbid"):
+    """[views.NAME.own_tiles.TILE]: a tile with a window, stat or label of its own, shown where TILE stands in
+    `tiles`."""
+
+    metric: str
+    """Metric shown."""
+    window: str = ""
+    """Window of the figure. Empty: that of the view."""
+    stat: str = ""
+    """Stat of the figure, such as p90. Empty: the metric's first."""
+    label: Name = ""
+    """Name on the tile. Empty: that of the metric."""
+
+
 class ViewSettings(BaseModel, extra="forbid"):
-    """[views.NAME]: a view of the wallboard: the whole center, or one page for each of `queues` in turn."""
+    """[views.NAME]: a view of the wallboard: the whole center, or one page for each of `queues` (or `groups`)
+    in turn."""
 
     title: Name = ""
     """Title of the view. Empty: none is shown."""
     tiles: list[str] = [*DEFAULT_TILES]
     """Metrics shown, at most six. Beside them up to four of `now`, such as `waiting`, in a strip on top;
     and the tables `queue_table`, which takes the place of four, and `agent_states`, of two. Not set: six
-    scores, below `waiting`, `longest_wait_seconds` and `agents_available` once a source has sent states."""
+    scores, below `waiting`, `longest_wait_seconds` and `agents_available` once a source has sent states. A
+    name of `own_tiles` stands for that tile."""
+    own_tiles: dict[Name, OwnTileSettings] = {}
+    """Tiles with a window, stat or label of their own, by the name that `tiles` has for them."""
     queues: list[Name] = []
     """Queues shown, a page for each in turn. Empty: one page for the whole center."""
+    by: str = ""
+    """Grouping of `groups`: site, queue, team, agent, channel, reason, language, or a pair such as
+    queue,channel. Views of agents are for supervisors alone."""
+    groups: list[str] = []
+    """Groups of `by` shown, a page for each in turn, instead of `queues`."""
     rotate: Duration = timedelta(seconds=20)
     """Time that a page stays, 2 s or more."""
     window: str = "1h"
     """Window of the figures, such as 15m, 1h or today."""
 
     @property
+    def figure_tiles(self) -> dict[str, OwnTileSettings]:
+        """The tiles that are single figures, by their name in `tiles`."""
+        names = [name for name in self.tiles if name not in TABLE_TILES]
+        return {name: self.own_tiles.get(name) or OwnTileSettings(metric=name) for name in names}
+
+    @property
     def metrics(self) -> list[str]:
-        """The tiles that are single metrics."""
-        return [tile for tile in self.tiles if tile not in TABLE_TILES]
+        """The metrics of the tiles, each once."""
+        return [*dict.fromkeys(tile.metric for tile in self.figure_tiles.values())]
+
+    @property
+    def shown_groups(self) -> list[tuple[str, str]]:
+        """Dimensions and key of each page. There is none for the whole center."""
+        return [("queue", queue) for queue in self.queues] or [(self.by, key) for key in self.groups]
 
     @field_validator("tiles")
     @classmethod
@@ -100,6 +134,13 @@ class ViewSettings(BaseModel, extra="forbid"):
         if len(set(queues)) < len(queues) or "" in queues:
             raise ValueError("different queues")
         return queues
+
+    @field_validator("groups")
+    @classmethod
+    def _check_groups(cls, groups: list[str]) -> list[str]:
+        if len(set(groups)) < len(groups) or "" in groups:
+            raise ValueError("different groups")
+        return groups
 
     @field_validator("rotate")
     @classmethod

@@ -32,7 +32,7 @@ class WallboardAudience(NamedTuple):
 
 
 class AlertBanner:
-    """Alerts for a wallboard of these queues (none: of the whole center).
+    """Alerts for a wallboard of these groups (dimensions and key; none: of the whole center).
 
     It is read several times a second, so the result is cached until the record changes, a silence begins or
     ends, or pipeline problems come or go."""
@@ -42,12 +42,13 @@ class AlertBanner:
         reader: MetricsReader,
         pipeline_health: PipelineHealth,
         coordinator: AlertCoordinator | None,
-        queues: Collection[str],
+        groups: Collection[tuple[str, str]],
         audience: WallboardAudience,
         settings: Settings,
     ) -> None:
         self._reader, self._pipeline_health, self._coordinator = reader, pipeline_health, coordinator
-        self._queues, self._audience, self._settings = queues, audience, settings
+        self._groups = [dimension_values(*group) for group in groups]
+        self._audience, self._settings = audience, settings
         self._figures: dict[str, AlertFigure | None] = {}
         self._record: AlertState | None = None
         self._cache_key: tuple[list[str], bool] = ([], False)
@@ -86,11 +87,11 @@ class AlertBanner:
         return EMPTY_STATE if self._coordinator is None else self._coordinator.state
 
     def _visible_views(self, record: AlertState, now_ms: int) -> Iterator[AlertView]:
-        """Yield the alerts to show: notified, not resolved, not silenced, of these queues, in scope."""
+        """Yield the alerts to show: notified, not resolved, not silenced, of these groups, in scope."""
         data_scope = DataScope(self._audience.user, self._reader, now_ms)
         for view in alert_views(AlertViewSource(record, {}, {}), NOTIFIED_PHASES, now_ms):
             is_due = view.silenced is None and not self._is_redundant(view, now_ms)
-            visible = restrict_to_scope(view, data_scope) if is_due and self._concerns_queues(view) else None
+            visible = restrict_to_scope(view, data_scope) if is_due and self._concerns_groups(view) else None
             if visible is not None:
                 yield visible
 
@@ -100,12 +101,13 @@ class AlertBanner:
             view.phase == "clearing" or self._pipeline_health.was_troubled_recently(now_ms)
         )
 
-    def _concerns_queues(self, view: AlertView) -> bool:
-        if not self._queues or view.by == ALL:
+    def _concerns_groups(self, view: AlertView) -> bool:
+        if not self._groups or view.by == ALL:
             return True
         assert view.by is not None
         assert view.key is not None
-        return dimension_values(view.by, view.key).get("queue") in self._queues
+        values = dimension_values(view.by, view.key).items()
+        return any(group.items() <= values for group in self._groups)
 
 
 def _unacknowledged_first(view: AlertView) -> tuple[bool, bool, int]:

@@ -73,6 +73,9 @@ def page_routes(files_by_path: Mapping[str, StaticFile]) -> list[Route]:
     async def supervisor(request: Request) -> Response:
         return _file_response(request, files_by_path["supervisor.html"])
 
+    async def views(request: Request) -> Response:
+        return _file_response(request, files_by_path["views.html"])
+
     async def static(request: Request) -> Response:
         file = files_by_path.get(request.path_params["path"])
         if file is None:
@@ -82,6 +85,7 @@ def page_routes(files_by_path: Mapping[str, StaticFile]) -> list[Route]:
     return [
         Route("/", wall),
         Route("/supervisor", supervisor),
+        Route("/views", views),
         Route("/static/{path:path}", static),
     ]
 

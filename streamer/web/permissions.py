@@ -48,6 +48,8 @@ ROUTE_PERMISSIONS: Final[Mapping[str, RoutePermission]] = {
     "/api/v1/intervals": RoutePermission("viewer"),
     "/api/v1/alerts": RoutePermission("viewer"),
     "/metrics": RoutePermission("viewer", all_teams=True),
+    "/views": RoutePermission("viewer"),
+    "/api/v1/views": RoutePermission("viewer"),
     "/supervisor": RoutePermission("supervisor"),
     "/api/v1/alerts/acknowledge": RoutePermission("supervisor"),
     "/api/v1/alerts/explain": RoutePermission("supervisor"),

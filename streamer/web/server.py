@@ -38,7 +38,7 @@ from streamer.settings import Settings
 from streamer.settings.value_types import duration_ms
 from streamer.store.layout import ALERTS_NAME
 from streamer.store.redis import RedisDocument, RedisStore
-from streamer.web import api, drill_down, login, pages, plain_pages, problems
+from streamer.web import api, drill_down, login, pages, plain_pages, problems, view_index
 from streamer.web.alert_routes import AlertRoutes
 from streamer.web.audit_log import AuditLog
 from streamer.web.auth_middleware import AuthMiddleware
@@ -119,6 +119,7 @@ def application(
         *drill_down.drill_down_routes(reader, clock, questions),
         *live_routes(reader, clock, questions),
         *streams.routes(),
+        *view_index.view_routes(reader, settings, clock),
         *pages.page_routes(static_files),
         *login.login_routes(users, sessions, proxy, clock, audit),
     ]

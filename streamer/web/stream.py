@@ -27,11 +27,13 @@ from streamer.readings.query import QueryError
 from streamer.readings.reader import MetricsReader
 from streamer.runtime.choices import expected_choice
 from streamer.runtime.clock import Clock
-from streamer.settings import Settings
+from streamer.settings import Settings, ViewSettings
 from streamer.web.alert_banner import AlertBanner, WallboardAudience
 from streamer.web.connection import MAX_CHUNK_BYTES, limit_send_buffer, transport_of
+from streamer.web.permissions import DataScope
 from streamer.web.pipeline_health import PipelineHealth
 from streamer.web.reader_refresher import ChangeNotifier
+from streamer.web.users import User
 from streamer.web.wallboard import (
     WallboardAlert,
     WallboardChange,
@@ -158,7 +160,12 @@ class Hub:
         self._context, self._view_name = context, view_name
         self._wallboard_view = WallboardView(reader, context.settings, view, audience.as_viewer)
         self._banner = AlertBanner(
-            reader, context.pipeline_health, context.coordinator, view.queues, audience, context.settings
+            reader,
+            context.pipeline_health,
+            context.coordinator,
+            view.shown_groups,
+            audience,
+            context.settings,
         )
         self._clients: set[StreamClient] = set()
         self._task: asyncio.Task[None] | None = None
@@ -324,6 +331,7 @@ class StreamRoutes:
             raise HTTPException(
                 HTTPStatus.NOT_FOUND, f"view = {view_name!r}: {expected_choice(view_name, views)}"
             )
+        require_view_access(user, views[view_name], self._context.reader, self._context.clock())
         if self._ended:
             raise HTTPException(HTTPStatus.SERVICE_UNAVAILABLE, "the server is shutting down")
         if request.method == "HEAD":
@@ -350,6 +358,15 @@ class StreamRoutes:
                 HTTPStatus.FORBIDDEN, f"view = {view_name!r}: this display shows {display_view!r}"
             )
         return view_name
+
+
+def require_view_access(user: User, view: ViewSettings, reader: MetricsReader, now_ms: int) -> None:
+    """Raise Forbidden unless the user may see every group of a view. No viewer, and no display, sees agents
+    on a wallboard."""
+    as_seen = msgspec.structs.replace(user, agent_names=user.role != "viewer")
+    data_scope = DataScope(as_seen, reader, now_ms)
+    for by, key in view.shown_groups:
+        data_scope.require_access(by, key)
 
 
 class _StreamResponse(Response):

@@ -3,12 +3,15 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from streamer.events.models import DIMENSIONS
 from streamer.metrics.catalogue import CATALOGUE, WindowSpans
 from streamer.panes.pane_keys import ALL
 from streamer.panes.windows import WINDOWS, is_read_over
 from streamer.readings.metric_spans import window_spans
+from streamer.readings.query import dimension_values
 from streamer.runtime.choices import expected_choice
 from streamer.settings import Settings, SettingsError, ViewSettings
+from streamer.settings.wallboard import OwnTileSettings
 
 
 def check_windows(windows: Iterable[str]) -> None:
@@ -24,29 +27,53 @@ def check_windows(windows: Iterable[str]) -> None:
 def check_views(settings: Settings) -> None:
     """Raise SettingsError for a view that cannot be read, or a display without its view."""
     for name, view in settings.all_views().items():
-        _check_view(f"views.{name}", view, window_spans(settings))
+        _check_view(f"views.{name}", view, window_spans(settings), settings.dimension_pairs)
     for name, display in settings.displays.items():
         if display.view not in settings.all_views():
             expected = expected_choice(display.view, settings.all_views())
             raise SettingsError(f"displays.{name}.view = {display.view!r}: {expected}")
 
 
-def _check_view(name: str, view: ViewSettings, metric_spans: WindowSpans) -> None:
+def _check_view(name: str, view: ViewSettings, metric_spans: WindowSpans, pairs: Iterable[str]) -> None:
     if view.window not in WINDOWS:
         raise SettingsError(f"{name}.window = {view.window!r}: expected one of {', '.join(WINDOWS)}")
-    by = "queue" if view.queues else ALL
+    _check_groups(name, view, pairs)
     _check_room(name, view)
-    for metric in view.metrics:
-        _check_metric(f"{name}.tiles", metric)
-        windows = [
-            window for window in WINDOWS if is_read_over(CATALOGUE[metric].windows, window, metric_spans)
-        ]
-        if view.window not in windows and not CATALOGUE[metric].windows.now:
-            raise SettingsError(
-                f"{name}.window = {view.window!r}: {metric} is read over {', '.join(windows) or 'none'}"
-            )
-        if not CATALOGUE[metric].can_group_by(by):
-            raise SettingsError(f"{name}.tiles: {metric!r} cannot be read by {by}")
+    for tile_name, tile in view.figure_tiles.items():
+        is_own = tile_name in view.own_tiles
+        _check_tile(f"{name}.own_tiles.{tile_name}" if is_own else f"{name}.tiles", tile, view)
+        window_setting = f"{name}.own_tiles.{tile_name}" if tile.window else name
+        _check_tile_window(window_setting, tile.metric, tile.window or view.window, metric_spans)
+    for tile_name in view.own_tiles.keys() - set(view.tiles):
+        raise SettingsError(f"{name}.own_tiles.{tile_name}: expected to be named in tiles")
+
+
+def _check_groups(name: str, view: ViewSettings, pairs: Iterable[str]) -> None:
+    groupings = (*DIMENSIONS, *pairs)
+    if bool(view.by) != bool(view.groups) or (view.groups and view.queues):
+        raise SettingsError(f"{name}.groups: expected together with by, and without queues")
+    if view.by and view.by not in groupings:
+        raise SettingsError(f"{name}.by = {view.by!r}: expected one of {', '.join(groupings)}")
+    for by, key in view.shown_groups:
+        if not dimension_values(by, key):
+            raise SettingsError(f"{name}.groups: {key!r}: expected a value for each of {by}")
+
+
+def _check_tile(setting: str, tile: OwnTileSettings, view: ViewSettings) -> None:
+    _check_metric(setting, tile.metric)
+    metric, by = CATALOGUE[tile.metric], view.shown_groups[0][0] if view.shown_groups else ALL
+    if tile.stat and tile.stat not in metric.stats:
+        raise SettingsError(f"{setting}.stat = {tile.stat!r}: expected one of {', '.join(metric.stats)}")
+    if not metric.can_group_by(by):
+        raise SettingsError(f"{setting}: {tile.metric!r} cannot be read by {by}")
+
+
+def _check_tile_window(setting: str, metric: str, window: str, metric_spans: WindowSpans) -> None:
+    windows = [name for name in WINDOWS if is_read_over(CATALOGUE[metric].windows, name, metric_spans)]
+    if window not in windows and not CATALOGUE[metric].windows.now:
+        raise SettingsError(
+            f"{setting}.window = {window!r}: {metric} is read over {', '.join(windows) or 'none'}"
+        )
 
 
 _MAX_BELOW: Final = 6
@@ -58,7 +85,11 @@ _PLACES: Final = {"queue_table": 4, "agent_states": 2}
 def _check_room(name: str, view: ViewSettings) -> None:
     """Raise SettingsError if there is no room for the tiles: figures of now stand in a strip above the
     others."""
-    of_now = [metric for metric in view.metrics if metric in CATALOGUE and CATALOGUE[metric].windows.now]
+    of_now = [
+        name
+        for name, tile in view.figure_tiles.items()
+        if tile.metric in CATALOGUE and CATALOGUE[tile.metric].windows.now
+    ]
     places = sum(_PLACES.get(tile, 1) for tile in view.tiles if tile not in of_now)
     if places > _MAX_BELOW:
         raise SettingsError(

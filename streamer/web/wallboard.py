@@ -49,7 +49,8 @@ class Tile(WallboardTile, frozen=True, kw_only=True):
     """A reading as the wallboard shows it.
 
     `least_support` is None if the metric has no interval, or if not even the support may be shown;
-    `currency` if the unit is not money; `last_week` if there is nothing to compare with."""
+    `currency` if the unit is not money; `last_week` if there is nothing to compare with. `label`: the
+    name that the settings give it."""
 
     stat: str
     unit: str
@@ -68,6 +69,7 @@ class Tile(WallboardTile, frozen=True, kw_only=True):
     trend_is_good: bool | None
     last_week: LastWeekValue | None
     history: TileHistory
+    label: str = ""
 
     def shows_same_as(self, other: WallboardTile) -> bool:
         """Tell whether both tiles are equal but for the newest point of history."""

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from streamer.alerts.formatting import group_name
 from streamer.events.counting_rules import DAY, HOUR, MINUTE, SECOND
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.panes.pane_keys import ALL
@@ -49,6 +50,35 @@ class ComparisonReadings(NamedTuple):
     history: Sequence[Sequence[tuple[int, Reading]]]
 
 
+class TileSubject(NamedTuple):
+    """The metric of a tile, and its name if the settings give it one."""
+
+    metric: str
+    label: str
+
+
+class TileQuestion(NamedTuple):
+    """Tiles that are read together: those of one window and stat, by their name in the settings. `stat` ""
+    is the default of each metric."""
+
+    window: str
+    stat: str
+    tiles: tuple[tuple[str, TileSubject], ...]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(tile.metric for _, tile in self.tiles))
+
+
+def _tile_questions(view: ViewSettings) -> list[TileQuestion]:
+    found: dict[tuple[str, str], list[tuple[str, TileSubject]]] = {}
+    for name, tile in view.figure_tiles.items():
+        if not CATALOGUE[tile.metric].windows.now:
+            subject = TileSubject(tile.metric, tile.label)
+            found.setdefault((tile.window or view.window, tile.stat), []).append((name, subject))
+    return [TileQuestion(*key, tuple(tiles)) for key, tiles in found.items()]
+
+
 WALLBOARD_VIEWER: Final = User("", "viewer", agent_names=False)
 
 
@@ -61,9 +91,9 @@ class WallboardView:
         self, reader: MetricsReader, settings: Settings, view: ViewSettings, as_viewer: bool
     ) -> None:
         self._reader, self._settings, self.view, self._as_viewer = reader, settings, view, as_viewer
-        self._groups = [WallboardGroup("queue", key) for key in view.queues] or [WallboardGroup(ALL, "")]
-        self._metrics = tuple(metric for metric in view.metrics if not CATALOGUE[metric].windows.now)
-        self._comparisons: dict[WallboardGroup, ComparisonReadings] = {}
+        self._groups = [WallboardGroup(*group) for group in view.shown_groups] or [WallboardGroup(ALL, "")]
+        self._questions = _tile_questions(view)
+        self._comparisons: dict[tuple[WallboardGroup, TileQuestion], ComparisonReadings] = {}
         self._is_complete = False
 
     def read_pages(self, now_ms: int) -> list[WallboardPage]:
@@ -75,13 +105,16 @@ class WallboardView:
         return [self._read_page(group, floor, now_ms) for group in self._groups]
 
     def _read_page(self, group: WallboardGroup, floor: LiveFloor, now_ms: int) -> WallboardPage:
-        scores = {tile.metric: tile for tile in self._read_scores(group, now_ms)}
+        scores = {
+            name: tile
+            for question in self._questions
+            for name, tile in self._read_scores(group, question, now_ms).items()
+        }
         tiles = [
             scores[name] if name in scores else self._read_live_tile(name, group, floor)
             for name in self._shown_tiles(floor)
         ]
-        names: Mapping[str, str] = self._settings.names.get(group.by, {})
-        return WallboardPage(group.by, group.key, names.get(group.key, group.key), tiles)
+        return WallboardPage(group.by, group.key, group_name(self._settings.names, *group), tiles)
 
     def _shown_tiles(self, floor: LiveFloor) -> list[str]:
         """Return the tiles of the settings. Where they name none, what is going on now comes before the
@@ -95,20 +128,23 @@ class WallboardView:
                 return floor.queue_table(*group, self.view.queues)
             case "agent_states":
                 return floor.agent_states(*group)
-            case metric:
-                return floor.tile(metric, *group)
+            case _:
+                own = self.view.own_tiles.get(name)
+                tile = floor.tile(own.metric if own else name, *group)
+                return msgspec.structs.replace(tile, label=own.label) if own else tile
 
-    def _read_scores(self, group: WallboardGroup, now_ms: int) -> list[Tile]:
-        """Read the tiles of the view's window."""
-        if not self._metrics:
-            return []
-        query = self._query(group, now_ms)
+    def _read_scores(self, group: WallboardGroup, question: TileQuestion, now_ms: int) -> Mapping[str, Tile]:
+        """Read the tiles of one window and stat, by their name in the settings."""
+        query = self._query(group, question, now_ms)
         readings = self._readings(query)
         unsuppressed_readings = self._reader.readings(query) if self._as_viewer else readings
-        comparison = self._comparison(group, now_ms)
-        figures = zip(readings, unsuppressed_readings, comparison.last_week, comparison.history, strict=True)
-        return [
-            self._build_tile(
+        comparison = self._comparison(group, question, now_ms)
+        figures = zip(
+            question.metrics, readings, unsuppressed_readings, comparison.last_week, comparison.history,
+            strict=True,
+        )  # fmt: skip
+        tiles = {
+            metric: self._build_tile(
                 group,
                 TileReadings(
                     reading,
@@ -117,8 +153,12 @@ class WallboardView:
                     is_hidden=reading.value is None and unsuppressed.value is not None,
                 ),
             )
-            for reading, unsuppressed, last_week, history in figures
-        ]
+            for metric, reading, unsuppressed, last_week, history in figures
+        }
+        return {
+            name: msgspec.structs.replace(tiles[tile.metric], label=tile.label)
+            for name, tile in question.tiles
+        }
 
     def _build_tile(self, group: WallboardGroup, readings: TileReadings) -> Tile:
         queue = group.key if group.by == "queue" else None
@@ -129,42 +169,47 @@ class WallboardView:
     def _readings(self, query: MetricQuery) -> list[Reading]:
         return self._data_scope.readings(query) if self._as_viewer else self._reader.readings(query)
 
-    def _query(self, group: WallboardGroup, now_ms: int, week_before: bool = False) -> MetricQuery:
+    def _query(
+        self, group: WallboardGroup, question: TileQuestion, now_ms: int, week_before: bool = False
+    ) -> MetricQuery:
         return MetricQuery(
             now=now_ms,
-            metrics=self._metrics,
-            windows=(self.view.window,),
+            metrics=question.metrics,
+            windows=(question.window,),
+            stat=question.stat or None,
             by=group.by,
             key=group.key,
             week_before=week_before,
         )
 
-    def _comparison(self, group: WallboardGroup, now_ms: int) -> ComparisonReadings:
-        comparison = self._comparisons.get(group)
+    def _comparison(self, group: WallboardGroup, question: TileQuestion, now_ms: int) -> ComparisonReadings:
+        comparison = self._comparisons.get((group, question))
         if comparison is None or comparison.read_at_ms // MINUTE != now_ms // MINUTE:
-            last_week = self._readings(self._query(group, now_ms, week_before=True))
-            comparison = self._comparisons[group] = ComparisonReadings(
-                now_ms, last_week, [*self._histories(group, now_ms)]
+            last_week = self._readings(self._query(group, question, now_ms, week_before=True))
+            comparison = self._comparisons[group, question] = ComparisonReadings(
+                now_ms, last_week, [*self._histories(group, question, now_ms)]
             )
         return comparison
 
-    def _histories(self, group: WallboardGroup, now_ms: int) -> Iterator[list[tuple[int, Reading]]]:
+    def _histories(
+        self, group: WallboardGroup, question: TileQuestion, now_ms: int
+    ) -> Iterator[list[tuple[int, Reading]]]:
         """Yield for each tile the history without its newest point, which is the figure itself.
 
         Viewers get no history of survey figures of a queue: differences between points would reveal single
         answers."""
-        interval_ms = history_step_ms(self.view.window)
+        interval_ms = history_step_ms(question.window)
         last_ms = now_ms // interval_ms * interval_ms
         times_ms = range(last_ms - (HISTORY_POINTS - 2) * interval_ms, last_ms + 1, interval_ms)
         answers = [
             ANSWER_METRIC_OF[metric]
-            for metric in self._metrics
+            for metric in question.metrics
             if metric in ANSWER_METRIC_OF and self._as_viewer
         ]
-        metrics = tuple(dict.fromkeys([*self._metrics, *answers]))
-        query = msgspec.structs.replace(self._query(group, now_ms), metrics=metrics)
+        metrics = tuple(dict.fromkeys([*question.metrics, *answers]))
+        query = msgspec.structs.replace(self._query(group, question, now_ms), metrics=metrics)
         readings_by_metric = dict(zip(metrics, self._reader.histories(query, times_ms), strict=True))
-        for metric in self._metrics:
+        for metric in question.metrics:
             points = readings_by_metric[metric]
             if self._as_viewer and metric in ANSWER_METRIC_OF:
                 points = (

@@ -14,7 +14,7 @@ def tile(metric: str, value: float | None, state: str, **more: Any) -> dict[str,
         "metric": metric, "stat": "", "unit": "points", "better": "higher", "window": "1h", "by": "all",
         "key": "", "value": value, "lower": None, "upper": None, "support": 0, "least_support": None,
         "currency": None, "target": None, "state": state, "trend": "unknown", "trend_is_good": None,
-        "last_week": None, "history": [],
+        "last_week": None, "history": [], "label": "",
     } | more  # fmt: skip
     made["id"] = "/".join(str(made[name]) for name in ("by", "key", "metric", "stat", "window"))
     return made

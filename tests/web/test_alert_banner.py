@@ -54,7 +54,8 @@ def banner(
     alert_server: AlertedServer, queues: Sequence[str] = (), audience: WallboardAudience = ALL_TEAMS
 ) -> AlertBanner:
     troubles = PipelineHealth(alert_server.reader, ReaderRefresher(alert_server.reader, alert_server.clock))
-    return AlertBanner(alert_server.reader, troubles, alert_server.coordinator, queues, audience, SETTINGS)
+    groups = [("queue", queue) for queue in queues]
+    return AlertBanner(alert_server.reader, troubles, alert_server.coordinator, groups, audience, SETTINGS)
 
 
 def kinds(one: AlertBanner, clock: SettableClock) -> list[str]:

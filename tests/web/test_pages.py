@@ -38,6 +38,7 @@ def table(name: str) -> Any:
     [
         ("/", "text/html; charset=utf-8"),
         ("/supervisor", "text/html; charset=utf-8"),
+        ("/views", "text/html; charset=utf-8"),
         ("/static/wall.js", "text/javascript; charset=utf-8"),
         ("/static/wall.css", "text/css; charset=utf-8"),
         ("/static/vendor/preact.js", "text/javascript; charset=utf-8"),

@@ -142,6 +142,7 @@ def test_a_tile_has_exactly_the_fields_that_a_page_reads() -> None:
         "value": 50, "lower": 40, "upper": 60, "support": 20, "least_support": 20, "currency": None,
         "target": 30, "state": "met", "trend": "up", "trend_is_good": True,
         "last_week": {"value": 30, "lower": 20, "upper": 35, "support": 40}, "history": [(NOW, 50)],
+        "label": "",
     }  # fmt: skip
 
 

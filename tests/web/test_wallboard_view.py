@@ -173,6 +173,39 @@ async def test_viewers_see_no_survey_figure_of_few_answers(
     assert [tile.support for page in of_others for tile in page.tiles] == [billing, sales]
 
 
+# Tiles and groups of a view's own.
+
+
+async def test_a_tile_has_a_window_a_stat_and_a_label_of_its_own_and_a_page_any_group() -> None:
+    view = ViewSettings.model_validate(
+        {
+            "by": "queue,channel", "groups": ["billing,voice", "sales,chat"],
+            "tiles": ["nps_score", "long", "handle_time_seconds"],
+            "own_tiles": {"long": {"metric": "nps_score", "window": "today", "label": "NPS of the day"}}
+            | {"handle_time_seconds": {"metric": "handle_time_seconds", "stat": "p90", "window": "15m"}},
+        }
+    )  # fmt: skip
+    settings = SETTINGS.model_copy(
+        update={"views": {"pairs": view}, "names": {"queue": {"billing": "Bills"}}}
+    )
+    check_views(settings)
+    center = SmallCenter()
+    await center.add({(pane(MINUTE), cell()): surveyed(20), (pane(3 * HOUR), cell()): surveyed(0, 20)})
+    pages = (await wallboard_view(center, view, settings=settings)).read_pages(NOW)
+    assert [(page.by, page.key, page.name) for page in pages] == [
+        ("queue,channel", "billing,voice", "Bills · voice"),
+        ("queue,channel", "sales,chat", "sales · chat"),
+    ]
+    shown = [(tile.metric, tile.window, tile.stat, tile.label, tile.support) for tile in pages[0].tiles]
+    assert shown == [
+        ("nps_score", "1h", "", "", 20),
+        ("nps_score", "today", "", "NPS of the day", 40),
+        ("handle_time_seconds", "15m", "p90", "", 0),
+    ]
+    assert {len(tile.history) for tile in pages[0].tiles} == {60}
+    assert len({tile.id for tile in pages[0].tiles}) == 3
+
+
 # Which views and targets there cannot be.
 
 
@@ -187,6 +220,21 @@ async def test_viewers_see_no_survey_figure_of_few_answers(
         ({"tiles": [*map(str, range(11))]}, "views.wall.tiles = ['0', '1', '2', '3', '4', '5', '6', '7', "),
         ({"queues": ["a", "a"]}, "views.wall.queues = ['a', 'a']: expected different queues"),
         ({"rotate": "1s"}, "views.wall.rotate = '1s': expected 2s or more"),
+        ({"by": "team"}, "views.wall.groups: expected together with by, and without queues"),
+        ({"by": "floor", "groups": ["a"]}, "views.wall.by = 'floor': expected one of site, queue, team, "),
+        ({"by": "team", "groups": ["a", "a"]}, "views.wall.groups = ['a', 'a']: expected different groups"),
+        (
+            {"tiles": ["a"], "own_tiles": {"a": {"metric": "nps_score", "stat": "p90"}}},
+            "views.wall.own_tiles.a.stat = 'p90': expected one of ",
+        ),
+        (
+            {"tiles": ["a"], "own_tiles": {"a": {"metric": "fcr_ratio", "window": "1h"}}},
+            "views.wall.own_tiles.a.window = '1h': fcr_ratio is read over 7d, 30d, 90d",
+        ),
+        (
+            {"own_tiles": {"a": {"metric": "nps_score"}}},
+            "views.wall.own_tiles.a: expected to be named in tiles",
+        ),
         ({"tile": ["nps_score"]}, "views.wall.tile: there is no such setting"),
     ],
 )  # fmt: skip

@@ -13,7 +13,7 @@ export function LiveTile({ tile, alerts, live, now, asOf }) {
   const [text, unit] = shown(tile, live ? now : asOf);
   return html`<article class="tile live-tile is-${state || "plain"}${marked(alerts)}" aria-labelledby=${name} data-metric=${tile.metric} data-state=${state}>
     <div class="about">
-      <h2 class="name" id=${name}>${metricName(tile.metric)}</h2>
+      <h2 class="name" id=${name}>${tile.label || metricName(tile.metric)}</h2>
       <${AlertMark} tile=${tile} alerts=${alerts} />
       <p class="verdict">
         ${state && html`<span class="state"><${Shape} state=${state} />${say(`states.${state}`)}</span>`}

@@ -7,14 +7,13 @@ import { interval, NO_DATA, parts, sample, tooFew, written } from "./numbers.js"
 import { Arrow, Shape } from "./shapes.js";
 import { Sparkline } from "./sparkline.js";
 
-// `live` false: the numbers are old, and look so; no state is claimed for them.
-export function Tile({ tile, alerts, live, zone }) {
+// `window`: that of the page; `live` false: the numbers are old, and look so; no state is claimed for them.
+export function Tile({ tile, alerts, window, live, zone }) {
   const state = live ? tile.state : "old";
   const name = `tile-${tile.id}`;
   return html`<article class="tile is-${state}${marked(alerts)}" aria-labelledby=${name} data-metric=${tile.metric} data-state=${state}>
-    <h2 class="name" id=${name}>${metricName(tile.metric)}</h2>
+    <h2 class="name" id=${name}>${tile.label || metricName(tile.metric)}${special(tile, window).map((words) => html` <span class="of">${words}</span>`)}</h2>
     <${AlertMark} tile=${tile} alerts=${alerts} />
-    ${described(tile) && html`<p class="words">${described(tile)}</p>`}
     <${Figure} tile=${tile} />
     <div class="below">
       <p class="verdict"><span class="state"><${Shape} state=${state} />${say(`states.${state}`)}</span></p>
@@ -44,9 +43,10 @@ export function AlertMark({ tile, alerts }) {
   </p>`;
 }
 
-function described({ stat }) {
-  const special = say(`stats.${stat}`); // of the mean nothing needs to be said
-  return special.startsWith("stats.") ? "" : special;
+// What is not as one expects: the stat, of which the mean needs no word, and a window of its own.
+function special({ stat, window: own, label }, window) {
+  const words = label ? "" : say(`stats.${stat}`);
+  return [words.startsWith("stats.") ? "" : words, own !== window && say(`windows.${own}`)].filter(Boolean);
 }
 
 function Figure({ tile }) {

@@ -48,7 +48,7 @@ function Wall() {
 // What is going on now stands in a strip on top, where there is anything else below it.
 function Board({ tiles, board, stream }) {
   const now = Date.now() + board.ahead_ms;
-  const shared = { live: stream.live, now, asOf: now - 1000 * (stream.age() ?? 0), zone: board.timezone };
+  const shared = { live: stream.live, now, asOf: now - 1000 * (stream.age() ?? 0), zone: board.timezone, window: ownWindow(tiles) };
   const [above, below] = [tiles.filter(isLive), tiles.filter((tile) => !isLive(tile))];
   const strip = above.length > 0 && below.length > 0;
   const each = (some) => some.map((tile) => html`<${SHOWN[tile.metric] ?? (isLive(tile) ? LiveTile : Tile)} key=${tile.id} tile=${tile} alerts=${board.alerts.filter((alert) => marks(alert, tile))} ...${shared} />`);
@@ -66,8 +66,15 @@ function isLive(tile) {
   return tile.window === "now" && !SHOWN[tile.metric];
 }
 
+// The window that most of the figures have.
+function ownWindow(tiles) {
+  const windows = tiles.map((tile) => tile.window).filter((window) => window !== "now");
+  const times = (window) => windows.filter((other) => other === window).length;
+  return windows.sort((one, other) => times(other) - times(one))[0];
+}
+
 function subtitle(board, page) {
-  const window = page?.tiles.find((tile) => tile.window !== "now")?.window;
+  const window = page && ownWindow(page.tiles);
   const said = [page?.name && board.title, window && say(`windows.${window}`)];
   return said.filter(Boolean).join(" · ");
 }

@@ -175,6 +175,7 @@ export default {
   "pause": "Stop turning pages",
   "resume": "Turn pages",
   "page": "{name}, page {n} of {count}",
+  "views": {"title": "Views of the wallboard", "language": "Language", "theme": "Colours", "token": "Token of a display, if it has one", "as_browser": "As the browser says", "as_usual": "As usual", "en": "English", "es": "Español", "zh": "中文", "dark": "Dark", "light": "Light", "displays": "Shown by: {names}", "link": "Link for a display: {name}", "failed": "The views cannot be read. Load the page again."},
   "supervisor": {
     "supervisor": "Supervisor",
     "skip": "Skip to the table",

@@ -175,6 +175,7 @@ export default {
   "pause": "Dejar de pasar páginas",
   "resume": "Pasar páginas",
   "page": "{name}, página {n} de {count}",
+  "views": {"title": "Vistas del panel", "language": "Idioma", "theme": "Colores", "token": "Token de una pantalla, si lo tiene", "as_browser": "Según el navegador", "as_usual": "Como siempre", "en": "English", "es": "Español", "zh": "中文", "dark": "Oscuro", "light": "Claro", "displays": "Se ve en: {names}", "link": "Enlace para una pantalla: {name}", "failed": "No se pueden leer las vistas. Vuelva a cargar la página."},
   "supervisor": {
     "supervisor": "Supervisión",
     "skip": "Ir a la tabla",

@@ -175,6 +175,7 @@ export default {
   "pause": "停止翻页",
   "resume": "自动翻页",
   "page": "{name}，第 {n} 页，共 {count} 页",
+  "views": {"title": "看板视图", "language": "语言", "theme": "颜色", "token": "显示屏的令牌（如有）", "as_browser": "按浏览器设置", "as_usual": "默认", "en": "English", "es": "Español", "zh": "中文", "dark": "深色", "light": "浅色", "displays": "显示于：{names}", "link": "显示屏链接：{name}", "failed": "无法读取视图。请重新加载页面。"},
   "supervisor": {
     "supervisor": "主管",
     "skip": "跳到表格",
