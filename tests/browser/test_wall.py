@@ -503,3 +503,59 @@ async def test_the_view_of_the_address_is_asked_for_once_and_nothing_is_polled(
         await page.clock.run_for(15_000)
     assert scripted_server.queries == [asked_for]
     assert asked[loaded:] == []
+
+
+VIEWS = [
+    {
+        "name": "floor", "title": "", "by": "all", "groups": [], "tiles": ["nps_score", "queue_table"],
+        "window": "1h", "displays": [],
+    },
+    {
+        "name": "teams", "title": "Teams", "by": "team", "groups": ["North", "South"], "window": "15m",
+        "tiles": ["service_level_ratio", "9 of 10 wait less than"], "displays": ["lobby"],
+    },
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("size", "theme"), [(TELEVISIONS[0], "dark"), (PHONE, "light")])
+async def test_an_index_of_views_makes_the_links_that_displays_open(
+    size: dict[str, int], theme: str, scripted_server: ScriptedServer, opened: Opened
+) -> None:
+    scripted_server.answers["views"] = VIEWS
+    page = await opened(f"{scripted_server.url}/views?theme={theme}", viewport=size)
+    floor, teams = (page.get_by_role("textbox", name=f"display: {name}") for name in ("floor", "Teams"))
+    await expect(floor).to_have_value(f"{scripted_server.url}/?view=floor")
+    await expect(page.locator("li").first).to_contain_text("whole center · Last hour")
+    await expect(page.locator("li").last).to_contain_text("North, South · Last 15 minutes")
+    await expect(page.locator("li").last).to_contain_text("Service level, 9 of 10 wait less than")
+    await page.get_by_label("Language").select_option("es")
+    await expect(teams).to_have_value(f"{scripted_server.url}/?view=teams&lang=es")
+    await page.get_by_label("Token").fill("a+b")
+    await expect(teams).to_have_value(f"{scripted_server.url}/?lang=es&display=a%2Bb")
+    assert await violations(page) == []
+    assert await overflowing(page) == []
+
+
+async def test_a_tile_says_a_window_a_stat_and_a_name_of_its_own(
+    scripted_server: ScriptedServer, opened: Opened
+) -> None:
+    tiles = snapshots.tiles()
+    waits = {"unit": "seconds", "better": "lower", "lower": 31, "upper": 44, "support": 90, "target": 30}
+    own = [
+        snapshots.tile("wait_time_seconds", 37, "missed", stat="p90", window="15m", label="", **waits),
+        snapshots.tile("wait_time_seconds", 37, "missed", stat="p95", label="9 of 10 wait less", **waits),
+    ]
+    scripted_server.snapshot = snapshots.snapshot(pages=[snapshots.page(shown=[*tiles[:3], *own])])
+    page = await shown(scripted_server, opened)
+    names = await page.locator(".tile .name").all_inner_texts()
+    assert names == [
+        "NPS",
+        "Satisfied",
+        "Service level",
+        "Wait 90 % are below Last 15 minutes",
+        "9 of 10 wait less",
+    ]
+    assert await overflowing(page) == []
+    boxes = [await tile.bounding_box() for tile in await page.locator(".tile").all()]
+    area = sum(box["width"] * box["height"] for box in boxes if box)
+    assert area > 0.8 * 1920 * 1080, "five tiles fill the screen"
