@@ -89,7 +89,7 @@ def fired_alerts(found: BacktestResult) -> list[tuple[object, ...]]:
 
 @pytest.mark.parametrize(
     ("from_h", "to_h", "expected"),
-    [(90, 60, {"fell", "missed", "hour", "shut", "quiet"}), (50, 45, {"fell", "missed"}), (1.5, 0, set())],
+    [(88, 70, {"fell", "missed", "hour", "shut", "quiet"}), (50, 45, {"fell", "missed"}), (1.5, 0, set())],
 )
 async def test_it_tells_what_is_told_by_who_goes_from_moment_to_moment(
     from_h: float, to_h: float, expected: set[str]
