@@ -142,7 +142,7 @@ async def read_after(delivery: LiveDelivery) -> tuple[MetricsReader, list[TimedE
     return reader, timed_events(counted, delivery.rules)
 
 
-@settings(SLOW, max_examples=25)
+@settings(SLOW, max_examples=18)
 @given(live_deliveries(), st.sampled_from(GROUPINGS))
 async def test_who_waits_and_what_agents_do_is_what_the_oracle_says(delivery: LiveDelivery, by: str) -> None:
     reader, events = await read_after(delivery)
@@ -165,7 +165,7 @@ def check_stated_keys(reader: MetricsReader, events: Sequence[TimedEvent], rules
         assert (interval.profile.team or "unknown") in team_keys.agents
 
 
-@settings(SLOW, max_examples=25)
+@settings(SLOW, max_examples=18)
 @given(
     live_deliveries(), st.sampled_from(GROUPINGS), st.sampled_from(["15m", "4h", "24h", "today", "7d", "30d"])
 )

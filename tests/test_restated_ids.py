@@ -127,7 +127,7 @@ def years_later(event: Event) -> Event:
     return replace(event, **{name: getattr(event, name) + YEARS_MS for name in times if hasattr(event, name)})
 
 
-@settings(SLOW, max_examples=60)
+@settings(SLOW, max_examples=40)
 @given(
     strategies.events().map(restated),
     strategies.events().map(restated),

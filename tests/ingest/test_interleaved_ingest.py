@@ -242,7 +242,7 @@ def _check_play(play: Play, kind: type[RawPartitionProcessor]) -> None:
 
 
 @pytest.mark.parametrize("name", TELLERS)
-@settings(SLOW, max_examples=60)
+@settings(SLOW, max_examples=40)
 @given(data=st.data())
 def test_crashes_zombies_time_outs_and_failovers_at_any_await_count_as_the_clean_stream(
     name: str, data: st.DataObject

@@ -171,7 +171,7 @@ def values_by_key(readings: Iterable[Reading]) -> dict[str, dict[str, float | No
     return values
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     st.lists(st.tuples(closed_intervals, st.sampled_from([1, 1, -1])), max_size=8),
     st.lists(live_agents, max_size=2, unique_by=lambda one: one.agent_id),

@@ -219,7 +219,7 @@ async def test_answers_are_spread_over_the_whole_scale() -> None:
         reader.distributions(metric_query(), "mood")
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=60)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=40)
 @given(strategies.events(), st.data())
 def test_whatever_happened_as_many_contacts_are_behind_the_number_as_it_says(
     events: list[Event], data: st.DataObject

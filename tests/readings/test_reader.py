@@ -107,7 +107,7 @@ def check_readings(reader: MetricsReader, center: SmallCenter, window: str, by: 
         assert reading.value == expected.get(reading.metric, handled)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.tuples(tallies, st.lists(queries, max_size=3)), max_size=5))
 async def test_brought_up_to_date_it_equals_brute_force_and_a_new_one(
     steps: list[tuple[PaneTallies, list[tuple[str, str, int]]]],

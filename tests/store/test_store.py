@@ -926,7 +926,7 @@ steps = st.lists(
 
 @pytest.mark.parametrize("chunk", [0, 60])
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
     phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
