@@ -39,7 +39,7 @@ class SoakServer(Server):
             "STREAMER_REDIS": trial.redis.url,
             "STREAMER_CENTER": trial.settings.center,
             "STREAMER_PORT": str(self.port),
-            "STREAMER_CONFIG": str(self.folder / "none.toml"),
+            "STREAMER_CONFIG": os.devnull,
         }
 
     def command(self) -> list[str]:

@@ -36,7 +36,7 @@ class Worker(Server):
             "STREAMER_REDIS": store.url,
             "STREAMER_CENTER": CENTER,
             "STREAMER_METRICS_PORT": str(self.port),
-            "STREAMER_CONFIG": str(self.folder / "none.toml"),
+            "STREAMER_CONFIG": os.devnull,
         }
 
     def command(self) -> list[str]:
