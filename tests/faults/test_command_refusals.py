@@ -101,8 +101,8 @@ async def test_rebuild_and_forget_wait_at_each_of_their_calls_to_redis(
 ) -> None:
     monkeypatch.setattr(forget, "FORGET_LEAD_MS", 100)
     trial.worker()
-    async with trial.load(per_s=300):
-        await trial.progress(300)
+    async with trial.load(per_s=100):
+        await trial.progress(150)
     customer = await anybody(trial)
     refusals = EachCallOnce(trial.redis)
     with refusals.active(monkeypatch):
@@ -131,8 +131,8 @@ async def test_commands_wait_through_each_reason_and_say_it_once(
     monkeypatch.setattr(forget, "FORGET_LEAD_MS", 100)
     (tmp_path / "streamer.toml").write_text("[sources.delighted]\n")
     worker, ingest = trial.worker(), trial.worker(command="ingest")
-    async with trial.load(per_s=150):
-        await trial.progress(300)
+    async with trial.load(per_s=100):
+        await trial.progress(150)
     customer, numbers = await anybody(trial), count()
     for reason, fault in REASONS.items():
         with capture_logs() as logs:
