@@ -82,6 +82,8 @@ class ContactDetails(msgspec.Struct, frozen=True):
     qa_score: float | None
     repeat: bool | None
     first_contact_resolved: bool | None
+    source: str | None = None
+    links: dict[str, str] = {}
 
 
 class PaneSpan(NamedTuple):
@@ -292,6 +294,7 @@ def _contact_details(group: FactGroup, context: GroupContext, time_ms: int, cell
         qa_score=evaluation.score / 100 if evaluation else None,
         repeat=None if context.is_first is None else not context.is_first,
         first_contact_resolved=context.is_resolved,
+        source=last.source if last else response.source if response else None,
     )  # fmt: skip
 
 

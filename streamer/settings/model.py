@@ -24,6 +24,7 @@ from streamer.settings.access import DisplaySettings, ProxySettings, UserSetting
 from streamer.settings.agent_teams import AgentSettings, load_agents_file
 from streamer.settings.former_names import FORMER_NAMES, read_former_environment, rename_former
 from streamer.settings.kafka import KafkaSettings
+from streamer.settings.link_templates import LinkTemplates
 from streamer.settings.named_tables import (
     AlertSettings,
     DeliverySettings,
@@ -161,6 +162,9 @@ class Settings(BaseSettings):
     """Time in after-call work from which on the supervisor's page marks an agent."""
     away_limit: Duration = timedelta(minutes=30)
     """Time away from which on the supervisor's page marks an agent."""
+    links: LinkTemplates = {}
+    """[links.SOURCE]: links from a contact of this source (`*`: of any) to other systems, by the name that is
+    shown: `recording = "https://example.com/{contact_id}"`. Only `{customer_id}` gives the pseudonym away."""
     views: dict[Name, ViewSettings] = {}
     """[views.NAME]: views of the wallboard, opened as `/?view=NAME`. Without any there is `default`."""
     alerts: dict[Name, AlertSettings] = {}

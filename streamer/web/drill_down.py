@@ -1,6 +1,6 @@
 """Routes that drill down into a number: `/api/v1/contacts` and `/api/v1/distribution`."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -26,6 +26,7 @@ from streamer.web.api import (
     require_data_scope,
     single_parameter,
 )
+from streamer.web.contact_links import with_links
 from streamer.web.heavy_questions import HeavyQuestions
 from streamer.web.paging import list_page
 from streamer.web.table_responses import ApiTable
@@ -42,7 +43,12 @@ _SCORE_COLUMNS: Final = TableColumns.named(
 ORDERS: Final[dict[str, Order]] = {"newest": "newest", "worst": "worst"}
 
 
-def drill_down_routes(reader: MetricsReader, clock: Clock, questions: HeavyQuestions) -> list[Route]:
+def drill_down_routes(
+    reader: MetricsReader,
+    clock: Clock,
+    questions: HeavyQuestions,
+    links: Mapping[str, Mapping[str, str]],
+) -> list[Route]:
     async def contacts(request: Request) -> Response:
         check_parameters(request, _CONTACTS_PARAMETERS)
         query, data_scope = parse_query(request, clock()), require_data_scope(request, reader, clock())
@@ -50,7 +56,8 @@ def drill_down_routes(reader: MetricsReader, clock: Clock, questions: HeavyQuest
         order = ORDERS[choice_parameter(request, "order", tuple(ORDERS))]
         teams, limit = data_scope.user.teams, _limit(request)
         found = await reader.contacts(query, order, limit, teams, questions.run)
-        return await list_response(request, ApiTable(_CONTACT_COLUMNS, found), questions)
+        linked = [with_links(contact, links) for contact in found]
+        return await list_response(request, ApiTable(_CONTACT_COLUMNS, linked), questions)
 
     async def distribution(request: Request) -> Response:
         check_parameters(request, _DISTRIBUTION_PARAMETERS)

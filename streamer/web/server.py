@@ -116,7 +116,7 @@ def application(
         *AlertRoutes(reader, pipeline_health, coordinator, settings, clock, audit, questions).routes(),
         *RuleStatusRoutes(reader, coordinator, clock).routes(),
         *SilenceRoutes(reader, coordinator, silencing, settings.names, clock, audit).routes(),
-        *drill_down.drill_down_routes(reader, clock, questions),
+        *drill_down.drill_down_routes(reader, clock, questions, settings.links),
         *live_routes(reader, clock, questions),
         *streams.routes(),
         *view_index.view_routes(reader, settings, clock),

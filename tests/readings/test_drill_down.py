@@ -95,6 +95,7 @@ async def test_a_contact_is_shown_with_what_was_said_and_how_long_it_took() -> N
         wait_s=5.0, talk_s=60.0, hold_s=None, acw_s=30.0, handle_s=90.0, segments=1,
         answers={"nps": 2, "csat": 1}, answered_at="2025-06-16T19:59:00Z", comment="three calls for nothing",
         comment_language=None, qa_score=None, repeat=False, first_contact_resolved=True,
+        source=SEED.source,
     )  # fmt: skip
 
 

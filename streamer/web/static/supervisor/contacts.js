@@ -67,6 +67,7 @@ function Contact({ contact, named, zone, linked }) {
     <dl class="facts">
       ${DURATIONS.filter((name) => known(contact[`${name}_s`]) && (contact[`${name}_s`] || name === "wait")).map((name) => html`<div key=${name}><dt>${tell(`durations.${name}`)}</dt><dd>${written(contact[`${name}_s`], "seconds")}</dd></div>`)}
     </dl>
+    ${(contact.contact_id || links(contact).length > 0) && html`<p class="download">${contact.contact_id && html`<code>${contact.contact_id}</code>`}${links(contact).map(([name, url]) => html`<a key=${name} href=${url} target="_blank" rel="noopener noreferrer">${name}</a>`)}</p>`}
     <ul class="marks">${marks(contact, named).map((mark) => html`<li key=${mark}>${mark}</li>`)}</ul>
   </article>`;
 }
@@ -113,6 +114,11 @@ function marks(contact, named) {
     team && named("team", team),
     customer && tell("customer", { id: customer }),
   ].filter(Boolean);
+}
+
+// Links to other systems, of the web alone.
+function links(contact) {
+  return Object.entries(contact.links ?? {}).filter(([, url]) => /^https?:\/\//.test(url));
 }
 
 function known(value) {
