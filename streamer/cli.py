@@ -118,7 +118,7 @@ def serve() -> None:
 @click.option("--rate", default=2.0, show_default=True, type=RATE, help="Contacts per second.")
 @click.option("--seed", default=1, show_default=True)
 @click.option("--history", default="28d", show_default=True, help="Length of the simulated past; 0d: none.")
-@click.option("--contacts", default=9_000, show_default=True, help="Limit of contacts in the past.")
+@click.option("--contacts", default=30_000, show_default=True, help="Limit of contacts in the past.")
 @click.option("--incident-queue", default="billing", show_default=True, help="Queue in which scores drop.")
 @click.option(
     "--incident-after", default="1m", show_default=True, help="Time from the start to the first incident."
@@ -128,7 +128,8 @@ def serve() -> None:
     "--incident-every", default="20m", show_default=True, help="Time from one incident's start to the next."
 )
 def simulate(rate: float, seed: int, history: str, contacts: int, **incident: str) -> None:
-    """Simulate a contact center, seeded: publish its past at once, then live events until Ctrl-C."""
+    """Simulate a contact center, seeded: publish the last minutes, then live events until Ctrl-C, and the
+    older past beside them."""
     from streamer.demo import scenario
 
     incident_options = {name.removeprefix("incident_"): value for name, value in incident.items()}

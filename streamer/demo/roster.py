@@ -77,6 +77,11 @@ def team_size(rate: float) -> int:
     return max(len(_STAFFED_SHIFTS), ceil(rate * _AGENTS_PER_TEAM_AND_RATE))
 
 
+def staff(seed: int, rate: float) -> tuple[Agent, ...]:
+    """Return the agents of a center of this seed that takes so many contacts per second."""
+    return create_agents(Random(f"staff {seed}"), team_size(rate))
+
+
 def create_agents(random: Random, size: int | None = None) -> tuple[Agent, ...]:
     """Return the agents of 12 teams, with lasting differences: some between teams, more between agents.
 
@@ -106,6 +111,47 @@ def _create_team(
         )
         for seat_index in range(size)
     ]
+
+
+_FIRST_NAMES = (
+    "Ana", "Bruno", "Carla", "Diego", "Elena", "Filipe", "Gloria", "Hugo", "Inês", "Jorge", "Katya", "Luis",
+    "Marta", "Nuno", "Olga", "Pedro", "Rita", "Sergio", "Teresa", "Vasco", "Andrea", "Benigno", "Celia",
+    "Dalisay", "Emilio", "Fátima", "Gabriel", "Helena", "Iván", "Joana", "Kiko", "Leonor", "Miguel", "Nerea",
+    "Óscar", "Paula", "Raúl", "Sofia", "Tomás", "Úrsula", "Víctor", "Ximena", "Yolanda", "Zacarías",
+)  # fmt: skip
+_LAST_NAMES = (
+    "Alves", "Blanco", "Castro", "Duarte", "Esteves", "Fuentes", "Gil", "Herrero", "Ibáñez", "Lopes", "Moya",
+    "Navarro", "Oliveira", "Pardo", "Quintero", "Ramos", "Santos", "Torres", "Vidal", "Aquino", "Bautista",
+    "Cruz", "Dizon", "Espiritu", "Flores", "Garcia", "Hidalgo", "Ilagan", "Jimeno", "Lacson", "Mendoza",
+    "Nogueira", "Ocampo", "Pinto", "Reyes", "Salazar", "Teixeira", "Uy", "Villanueva", "Yap", "Barros",
+    "Cardoso", "Domingo", "Ferreira", "Gomes", "Hernández", "Lozano", "Martins", "Neves", "Prieto",
+)  # fmt: skip
+_MOST_NAMES = len(_FIRST_NAMES) * len(_LAST_NAMES)
+"""As many agents have a name, each another one; more would not go into an environment variable either."""
+
+
+def display_names(agents: tuple[Agent, ...]) -> dict[str, dict[str, str]]:
+    """Return names by dimension and value, as `[names]` has them.
+
+    >>> names = display_names(create_agents(Random(1)))
+    >>> names["agent"]["a-001"], names["team"]["north-1"], names["queue"]["technical"]
+    ('Ana Alves', 'North 1', 'Technical')
+    """
+    people = {
+        agent.id: f"{_FIRST_NAMES[index % len(_FIRST_NAMES)]} {_last_name(index)}"
+        for index, agent in enumerate(agents[:_MOST_NAMES])
+    }
+    return {
+        "agent": people,
+        "queue": {queue.name: queue.name.capitalize() for queue in QUEUES},
+        "team": {team: team.replace("-", " ").capitalize() for team in TEAMS},
+        "site": {site: site.capitalize() for site in SITES.values()},
+    }
+
+
+def _last_name(index: int) -> str:
+    """Return another last name for neighbours, and for all who share a first name."""
+    return _LAST_NAMES[(index * 7 + index // len(_FIRST_NAMES)) % len(_LAST_NAMES)]
 
 
 @cache

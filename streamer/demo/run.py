@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Mapping
@@ -14,6 +15,7 @@ import click
 
 from streamer.alerts.alert_rules import DEFAULT_RULES, load_alert_rules
 from streamer.alerts.detection.detectors import DETECTORS
+from streamer.demo import roster
 from streamer.demo.embedded import (
     LOOPBACK,
     ChildFailed,
@@ -24,12 +26,14 @@ from streamer.demo.embedded import (
     free_port,
     supervise,
 )
+from streamer.demo.scenario import PAST_PUBLISHED
 from streamer.runtime.ports import PortTakenError, require_free_port
 from streamer.settings import KafkaSettings, Settings, SettingsError, load_settings
 from streamer.worker import kafka
 
 _LIVE_S = 90.0
 _ASK_S = 0.1
+_DATA_AGE: Final = re.compile(r'"data_age_s": ?([0-9.]+)')
 _FAST: Final = {"window": "5m", "for": "30s", "keep_firing_for": "1m"}
 DEMO_RULES: Final[Mapping[str, Mapping[str, object]]] = {
     **{
@@ -89,7 +93,8 @@ async def _demo(rate: float, seed: int, port: int, simulator: bool, as_json: boo
     _stop_on_signals()
     require_free_port(LOOPBACK, port)
     simulate_command = ["simulate", "--rate", str(rate), "--seed", str(seed)] if simulator else None
-    async with _run_center(port, simulate_command) as addresses:
+    names = roster.display_names(roster.staff(seed, rate)) if simulator else {}
+    async with _run_center(port, simulate_command, names) as addresses:
         click.echo(addresses.as_json() if as_json else addresses.as_text())
         await asyncio.Event().wait()
 
@@ -109,12 +114,14 @@ def _stop_on_signals() -> None:
 
 
 @asynccontextmanager
-async def _run_center(port: int, simulate_command: list[str] | None) -> AsyncIterator[DemoAddresses]:
+async def _run_center(
+    port: int, simulate_command: list[str] | None, names: Mapping[str, Mapping[str, str]]
+) -> AsyncIterator[DemoAddresses]:
     """Run all processes. The store outlives the broker, and both outlive the processes that use them."""
     async with embedded_store() as redis, embedded_broker() as address, AsyncExitStack() as stack:
         await kafka.ensure_topics(KafkaSettings(bootstrap_servers=address))
         addresses = DemoAddresses(address, redis, f"http://{LOOPBACK}:{port or free_port()}")
-        env = _environment(addresses)
+        env = _environment(addresses, names)
 
         async def start(*command: str) -> ChildProcess:
             argv = [sys.executable, "-m", "streamer", *command]
@@ -122,20 +129,21 @@ async def _run_center(port: int, simulate_command: list[str] | None) -> AsyncIte
 
         await start("worker")
         serve = await start("serve")
-        if simulate_command:
-            await start(*simulate_command)
-        await _wait_until_ready(addresses, serve)
+        simulate = await start(*simulate_command) if simulate_command else None
+        await _wait_until_ready(addresses, serve, simulate)
         yield addresses
 
 
-def _environment(addresses: DemoAddresses) -> dict[str, str]:
+def _environment(addresses: DemoAddresses, names: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """Return the environment of the children: the user's settings stay, but for those of Kafka and Redis, and
-    override the demo's rules."""
+    override the demo's rules and display names."""
     host, port = addresses.url.removeprefix("http://").split(":")
     embedded_kafka = KafkaSettings(bootstrap_servers=addresses.kafka).model_dump_json()
     overrides = {"KAFKA": embedded_kafka, "REDIS": addresses.redis, "HOST": host, "PORT": port}
     overrides["SESSION_TIMEOUT"] = "3s"  # the embedded broker delays a join by half of it
-    overrides["ALERTS"] = json.dumps(_demo_rules(load_settings()), default=timedelta.total_seconds)
+    settings = load_settings()
+    overrides["ALERTS"] = json.dumps(_demo_rules(settings), default=timedelta.total_seconds)
+    overrides["NAMES"] = json.dumps({**names, **settings.names})
     own = {name: value for name, value in os.environ.items() if not name.startswith("STREAMER_KAFKA__")}
     return {**own, **{f"STREAMER_{name}": value for name, value in overrides.items()}}
 
@@ -153,16 +161,35 @@ def _demo_rules(settings: Settings) -> dict[str, Mapping[str, object]]:
     }
 
 
-async def _wait_until_ready(addresses: DemoAddresses, serve: ChildProcess) -> None:
-    """Wait until the server is ready. Raises ChildFailed with its last answer."""
-    answer = "nothing"
+async def _wait_until_ready(
+    addresses: DemoAddresses, serve: ChildProcess, simulate: ChildProcess | None
+) -> None:
+    """Wait until the server has counted all that was simulated of the past. Raises ChildFailed with its last
+    answer."""
+    answer, now_s = "nothing", asyncio.get_running_loop().time
     try:
         async with asyncio.timeout(_LIVE_S):
-            while not (answer := await _probe_readiness(addresses.url) or answer).startswith("200"):  # noqa: ASYNC110
+            while simulate is not None and PAST_PUBLISHED not in simulate.tail():  # noqa: ASYNC110
+                await asyncio.sleep(_ASK_S)
+            published_s = now_s()
+            while True:
+                answer = await _probe_readiness(addresses.url) or answer
+                if _is_ready(answer, now_s() - published_s):
+                    return
                 await asyncio.sleep(_ASK_S)
     except TimeoutError:
         problem = f"is not ready after {_LIVE_S:.0f} s: GET {addresses.url}/readyz answered {answer}"
         raise serve.failure(problem) from None
+
+
+def _is_ready(answer: str, within_s: float) -> bool:
+    """Tell whether everything was counted within the last seconds.
+
+    >>> _is_ready('200 OK {"ready": true, "data_age_s": 0.4}', within_s=0.5)
+    True
+    """
+    age = _DATA_AGE.search(answer)
+    return answer.startswith("200") and (age is None or float(age[1]) < within_s)
 
 
 async def _probe_readiness(url: str) -> str:

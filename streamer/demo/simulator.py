@@ -92,11 +92,12 @@ class RepeatContact(NamedTuple):
 class SimulatedCenter:
     """Source of messages in the order of `at_ms`: `history`, if wanted, then `live`, which never ends."""
 
-    def __init__(self, plan: CenterPlan) -> None:
+    def __init__(self, plan: CenterPlan, agents: tuple[Agent, ...] | None = None) -> None:
         assert plan.rate > 0
         has_states = plan.states_s is not None
-        size = roster.team_size(plan.rate) if has_states else None
-        self.agents = roster.create_agents(Random(f"staff {plan.seed}"), size)
+        if agents is None and has_states:
+            agents = roster.staff(plan.seed, plan.rate)
+        self.agents = agents or roster.create_agents(Random(f"staff {plan.seed}"))
         self._plan = plan
         self._random = Random(f"center {plan.seed} {plan.start_ms}")
         self._zone = ZoneInfo(plan.zone)

@@ -10,6 +10,7 @@ import asyncio
 import json
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -57,9 +58,9 @@ class Simulated:
         self._bad: list[int] = []
         self._start = wall_clock_ms()
         plan = CenterPlan(1, self._start, rate, ZONE, incident=INCIDENT)
-        told = scenario.scenario_messages(
-            SimulatedCenter(plan), DemoScenario(rate, 1, HistoryPlan(contacts=6_000), INCIDENT)
-        )
+        center, play = SimulatedCenter(plan), DemoScenario(rate, 1, HistoryPlan(contacts=6_000), INCIDENT)
+        older = scenario.older_messages(plan, center, play)
+        told = chain(older, scenario.scenario_messages(center, play))
         self._publishing = asyncio.create_task(alarmed.publish(self._noting(told)))
 
     async def begin(self) -> int:

@@ -17,7 +17,7 @@ STAND_IN = """
 import os, sys, time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 name = sys.argv[1]
-print(name, sys.argv[2:], flush=True)
+print(name, sys.argv[2:], "published the last hours, live from here on", flush=True)
 if name == os.environ.get("FAILS"):
     sys.exit("boom")
 if name != "serve":
