@@ -130,10 +130,10 @@ _MOST_NAMES = len(_FIRST_NAMES) * len(_LAST_NAMES)
 """As many agents have a name, each another one; more would not go into an environment variable either."""
 
 
-def display_names(agents: tuple[Agent, ...]) -> dict[str, dict[str, str]]:
+def center_names(agents: tuple[Agent, ...]) -> dict[str, dict[str, str]]:
     """Return names by dimension and value, as `[names]` has them.
 
-    >>> names = display_names(create_agents(Random(1)))
+    >>> names = center_names(create_agents(Random(1)))
     >>> names["agent"]["a-001"], names["team"]["north-1"], names["queue"]["technical"]
     ('Ana Alves', 'North 1', 'Technical')
     """

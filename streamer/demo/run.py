@@ -93,7 +93,7 @@ async def _demo(rate: float, seed: int, port: int, simulator: bool, as_json: boo
     _stop_on_signals()
     require_free_port(LOOPBACK, port)
     simulate_command = ["simulate", "--rate", str(rate), "--seed", str(seed)] if simulator else None
-    names = roster.display_names(roster.staff(seed, rate)) if simulator else {}
+    names = roster.center_names(roster.staff(seed, rate)) if simulator else {}
     async with _run_center(port, simulate_command, names) as addresses:
         click.echo(addresses.as_json() if as_json else addresses.as_text())
         await asyncio.Event().wait()

@@ -86,7 +86,7 @@ def test_what_somebody_set_holds_in_the_demo_too(monkeypatch: pytest.MonkeyPatch
     rules = '{"silence": {"keep_firing_for": "7m"}, "nps-drop": {"enabled": false}}'
     monkeypatch.setenv("STREAMER_ALERTS", rules)
     monkeypatch.setenv("STREAMER_NAMES", '{"queue": {"billing": "Bills"}}')
-    names = roster.display_names(roster.staff(1, 2.0))
+    names = roster.center_names(roster.staff(1, 2.0))
     env = _environment(DemoAddresses("k", "redis://r", "http://h:1"), names)
     assert json.loads(env["STREAMER_NAMES"]) == {**names, "queue": {"billing": "Bills"}}
     assert len(set(names["agent"].values())) == len(names["agent"])
