@@ -60,8 +60,8 @@ class IntervalQuery(msgspec.Struct, frozen=True, kw_only=True):
 
 class IntervalReading(Reading, frozen=True, gc=False, rename={"from_": "from"}):
     """A reading over one interval, whose name is its `window`. `target`: None where there is none.
-    `complete`: false while the interval is under way, and where its beginning is no longer kept; `from` and
-    `to` say which part is read."""
+    `complete`: false while the interval is under way, where its beginning is no longer kept, and while a
+    metric that looks some time back does not know all of it; `from` and `to` say which part is read."""
 
     target: float | None
     complete: bool
@@ -275,9 +275,11 @@ class IntervalWindow(WindowQuery):
     def cells(self, metric: Metric, stat: str) -> "IntervalCells":
         """Return what a row of a table shows of the interval, for all groups."""
         (nothing,) = self._figures_of(metric, stat, ("",), no_pause).values()
+        runs = self.zone_runs(self.variant_of(metric))
+        complete = self._complete and [run.panes for run in runs] == [self._panes]
         start, end = map(rfc3339_from_ms, self.edges_ms(self.variant_of(metric), ""))
         return IntervalCells(
-            self._figures[metric.name, stat], nothing, start, end, self._data_age_s, self._complete
+            self._figures[metric.name, stat], nothing, start, end, self._data_age_s, complete
         )
 
     def _serves(self, metric: Metric) -> bool:

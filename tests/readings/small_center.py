@@ -21,7 +21,10 @@ SETTINGS = Settings(dimension_pairs=["queue,channel"])
 class SmallCenter:
     """A store in memory and, for brute force, all tallies that were written to it."""
 
-    def __init__(self, store: MemoryStore | None = None, pairs: tuple[tuple[str, ...], ...] = PAIRS) -> None:
+    def __init__(
+        self, store: MemoryStore | None = None, pairs: tuple[tuple[str, ...], ...] = PAIRS, now: int = NOW
+    ) -> None:
+        self._now = now
         self.store = store or MemoryStore()
         self._pairs = pairs
         self.tallies: PaneTallies = {}
@@ -44,7 +47,7 @@ class SmallCenter:
         position = LogPosition("e", self._commits, self._commits.to_bytes(8, "big"))
         changed = deltas(tallies, self._pairs) | {COUNTERS: pack_counters(counts or {})} | dict(more or {})
         commit = Commit(PARTITION, "e", start, position, EMPTY_STORE, (), {}, changed)
-        await self.store.commit(commit, NOW)
+        await self.store.commit(commit, self._now)
 
     async def beat(self, caught_up_at: int) -> None:
         await self.store.beat({PARTITION: Heartbeat(caught_up_at, 0, caught_up_at)})

@@ -5,19 +5,35 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from streamer.events.counting_rules import DAY, HOUR, MINUTE
+from streamer.events.models import Event
+from streamer.metrics.catalogue import CATALOGUE
 from streamer.metrics.tally import FIRST_BUCKET_OF, NUMBER, Tally
 from streamer.panes.calendar_intervals import calendar_panes, moment_ms
-from streamer.panes.pane_keys import FINE_MS
-from streamer.readings.interval_report import IntervalQuery
+from streamer.panes.pane_keys import FINE_MS, parse_key
+from streamer.readings.interval_report import IntervalQuery, IntervalReading
 from streamer.readings.query import MetricQuery, QueryError
 from streamer.readings.reader import MetricsReader
-from tests import strategies
+from streamer.settings import Settings
+from tests import oracle, strategies
 from tests.oracle import Counts
 from tests.readings.small_center import NOW, SmallCenter, answered, cell, new_reader, pane
+from tests.test_oracle import SLOW
 
 END = strategies.START + 23 * DAY + 5 * HOUR
+METRICS = (
+    "answered",
+    "nps_score",
+    "handle_time_seconds",
+    "active_agents",
+    "workload_erlangs",
+    "repeat_ratio",
+    "response_ratio",
+)
+OF_WEEKS = ("fcr_ratio", "fcr_maturity_ratio", "fcr_final_ratio")
 GROUPINGS = ("all", "queue", "agent", "queue,channel")
 
 
@@ -31,6 +47,55 @@ def tally_of(counts: Counts) -> Tally:
 
 def ms_of(text: str) -> int:
     return round(datetime.fromisoformat(text).timestamp() * 1000)
+
+
+@settings(SLOW, max_examples=12)
+@given(
+    strategies.events(max_facts=8),
+    st.sampled_from(GROUPINGS),
+    st.sampled_from(("1h", "1d", "1w", "1mo")),
+    st.sampled_from(("UTC", "Europe/Madrid", "Asia/Kolkata")),
+)
+async def test_each_interval_is_what_the_oracle_says(
+    events: list[Event], by: str, interval: str, zone: str
+) -> None:
+    reader_settings = Settings(
+        dimension_pairs=["queue,channel"], timezone=zone, queues={"billing": {"timezone": "Asia/Tokyo"}}
+    )
+    rules, center = reader_settings.counting_rules(), SmallCenter(now=END)
+    await center.add({place: tally_of(counts) for place, counts in oracle.tallies(events, rules).items()})
+    await center.beat(END)
+    reader = MetricsReader(center.store, reader_settings)
+    await reader.refresh(END)
+    start = strategies.START + (7 * DAY - 2 * HOUR if interval == "1h" else -3 * DAY)
+    end = strategies.START + 7 * DAY + 3 * HOUR if interval == "1h" else END
+    metrics = METRICS + (OF_WEEKS if interval in ("1w", "1mo") else ())
+    query = IntervalQuery(
+        metrics=MetricQuery(now=END, by=by, metrics=metrics), interval=interval, start=start, end=end
+    )
+    windows: dict[oracle.Window, list[IntervalReading]] = {}
+    for reading in reader.intervals(query):
+        key = () if by == "all" else tuple(parse_key(reading.key, by.count(",") + 1) or ())
+        shift_ms = reader.spans.ms(CATALOGUE[reading.metric].windows.shift)
+        edges = ms_of(reading.from_) + shift_ms, min(ms_of(reading.to), END) + shift_ms
+        place = oracle.Window(*edges, END, () if by == "all" else tuple(by.split(",")), key)
+        windows.setdefault(place, []).append(reading)
+        is_over = edges[1] <= END and ms_of(reading.to) != END
+        assert reading.complete == is_over if not shift_ms else is_over or not reading.complete
+    with_counts = [window for window, readings in windows.items() if any(each.support for each in readings)]
+    for window in [*with_counts[:6], *windows][:8]:
+        readings = windows[window]
+        expected_figures = oracle.readings(events, rules, window)
+        for reading in readings:
+            expected = expected_figures.get((reading.metric, reading.stat))
+            if expected is None or CATALOGUE[reading.metric].placed == "as it passes":
+                assert not reading.complete or CATALOGUE[reading.metric].placed == "as it passes"
+                continue
+            if CATALOGUE[reading.metric].windows.shift and window.end > END:
+                expected = oracle.Reading(None, 0)  # its answers may still come
+            within = 0.02 if reading.stat.startswith(("p", "max")) and reading.stat != "positive" else 1e-9
+            value = expected.value and pytest.approx(expected.value, rel=within)
+            assert (reading.value, reading.support) == (value, expected.support), (reading, window)
 
 
 @pytest.mark.parametrize(
