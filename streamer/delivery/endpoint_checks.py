@@ -10,8 +10,11 @@ MIN_KEY_BYTES: Final = 24
 
 
 def check_receivers(settings: Settings) -> None:
-    """Raise SettingsError if a secret is malformed or too short. The message never shows it."""
+    """Raise SettingsError if a secret is malformed or too short, or if there is no server for mail. The
+    message never shows a secret."""
     for name, receiver in settings.receivers.items():
+        if receiver.mail and not settings.mail.host:
+            raise SettingsError(f"receivers.{name}.mail: expected a mail.host to send it by")
         try:
             is_valid = (
                 receiver.secret is None

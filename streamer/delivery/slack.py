@@ -12,6 +12,7 @@ import msgspec
 
 from streamer.alerts import formatting
 from streamer.alerts.alert_message import AlertMessage
+from streamer.delivery.message_lines import message_lines, status_word
 from streamer.delivery.webhook import MessageFormat
 
 MAX_ALERTS: Final = 20
@@ -19,7 +20,6 @@ MAX_ALERTS: Final = 20
 MAX_TEXT_CHARS: Final = 3000
 """Characters of one text: Slack's limit of a section; Rocket.Chat's is 5,000 of a message."""
 MAX_TITLE_CHARS: Final = 150
-MAX_CONTRIBUTORS: Final = 3
 _COLORS: Final[Mapping[str, str]] = {"critical": "#d92d20", "warning": "#f79009"}
 _RESOLVED: Final = "#12b76a"
 _CUT_ENTITY: Final = re.compile("&[a-z]{0,3}$")
@@ -52,8 +52,7 @@ def escape_text(text: str) -> str:
 
 
 def _headline(message: AlertMessage) -> str:
-    word = message.severity.upper() if message.what == "firing" else "RESOLVED"
-    return f"{word}: {escape_text(_truncate(message.title, MAX_TITLE_CHARS))}"
+    return f"{status_word(message)}: {escape_text(_truncate(message.title, MAX_TITLE_CHARS))}"
 
 
 def _attachment(message: AlertMessage, zone: str) -> dict[str, Any]:
@@ -70,32 +69,9 @@ def _attachment(message: AlertMessage, zone: str) -> dict[str, Any]:
 
 
 def _lines(message: AlertMessage, zone: str) -> Iterator[str]:
-    yield escape_text(message.text)
-    yield from _figures(message, zone)
-    if message.contributors and not any(contributor.apart for contributor in message.contributors):
-        yield "No part stands out; the largest are:"
-    for contributor in message.contributors[:MAX_CONTRIBUTORS]:
-        difference = formatting.format_difference(message.unit, contributor.moved)
-        yield escape_text(
-            f"• {contributor.dimension} {contributor.name}: {difference}, "
-            f"of {contributor.support:,} observations"
-        )
+    yield from map(escape_text, message_lines(message, zone))
     if "contacts" in message.links:
         yield f"Contacts: {message.links['contacts']}"
-
-
-def _figures(message: AlertMessage, zone: str) -> Iterator[str]:
-    figures, since = message.figures, formatting.clock(message.since, message.at, zone)
-    parts = [f"since {since}"]
-    for name, value in (("now", figures.value), ("target", figures.target), ("usual", figures.usual)):
-        if value is not None:
-            parts.append(f"{name} {formatting.format_in_unit(message.unit, value)}")
-    if message.interval is not None:
-        ends = (formatting.format_in_unit(message.unit, end) for end in message.interval)
-        parts.append(f"interval {' … '.join(ends)}")
-    if figures.support:
-        parts.append(f"{figures.support:,} observations")
-    yield escape_text(", ".join(parts))
 
 
 def _truncate(text: str, max_chars: int) -> str:

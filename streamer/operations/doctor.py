@@ -30,7 +30,15 @@ from streamer.privacy.pseudonyms import key_id_of
 from streamer.readings.live_state import LiveLimits, contact_start_ms, is_contact_lost
 from streamer.runtime.clock import MAX_CLOCK_SKEW_MS, wall_clock_ms
 from streamer.runtime.redis_errors import redis_error_text, redis_unavailability
-from streamer.settings import CENTER_KEY_ID, KafkaSettings, Settings, SettingsError, ignored_variables
+from streamer.settings import (
+    CENTER_KEY_ID,
+    KafkaSettings,
+    MailSettings,
+    ReceiverSettings,
+    Settings,
+    SettingsError,
+    ignored_variables,
+)
 from streamer.store.port import Heartbeat, Partition
 from streamer.store.redis import RedisRegistry, RedisStore, StoreUnfit
 from streamer.worker.kafka import count_partitions, describe_topic_configs, topic_retention_ms
@@ -362,17 +370,25 @@ async def _check_notifications(settings: Settings) -> AsyncIterator[CheckFinding
     if not settings.receivers and not settings.delivery.alertmanager:
         yield CheckFinding("ok", "alerts: shown on the pages only, no [receivers] or [delivery] is set")
     for name, receiver in settings.receivers.items():
-        reason = await connection_error(receiver.url.get_secret_value())
+        server = f"the mail server of receiver {name}" if receiver.mail else f"receiver {name}"
+        reason = await connection_error(_receiver_url(receiver, settings.mail))
         if reason is None:
-            yield CheckFinding(
-                "ok", f"receiver {name}: can be reached (`streamer alerts try {name}` tells it)"
-            )
+            yield CheckFinding("ok", f"{server}: can be reached (`streamer alerts try {name}` tells it)")
         else:
             yield CheckFinding(
-                "fail", f"receiver {name}: {reason}", f"correct receivers.{name}.url, or start it"
+                "fail",
+                f"{server}: {reason}",
+                f"correct {'mail.host' if receiver.mail else f'receivers.{name}.url'}, or start it",
             )
     if settings.delivery.alertmanager:
         yield await _alertmanager_finding(settings)
+
+
+def _receiver_url(receiver: ReceiverSettings, mail: MailSettings) -> str:
+    """Return the address to connect to, which may hold a secret."""
+    if receiver.url is not None:
+        return receiver.url.get_secret_value()
+    return f"{'https' if mail.security == 'tls' else 'http'}://{mail.host}:{mail.port}"
 
 
 async def _alertmanager_finding(settings: Settings) -> CheckFinding:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, Field, FiniteFloat, SecretStr, model_validator
 
@@ -13,9 +13,11 @@ from streamer.settings.former_names import (
     rename_former,
     rename_former_kind,
 )
+from streamer.settings.reports import MailAddress
 from streamer.settings.value_types import Duration, Formula, Name, Zone, check_web_address
 
 Severity = Literal["critical", "warning"]
+PAGERDUTY_URL: Final = "https://events.pagerduty.com/v2/enqueue"
 
 
 class SourceSettings(BaseModel, extra="allow"):
@@ -94,17 +96,38 @@ class AlertSettings(BaseModel, extra="forbid"):
 
 
 class ReceiverSettings(BaseModel, extra="forbid"):
-    """[receivers.NAME]: a webhook that is told of alerts."""
+    """[receivers.NAME]: a webhook that is told of alerts, or addresses that get mail."""
 
-    url: Annotated[SecretStr, AfterValidator(check_web_address)]
-    """Address that messages are posted to. It may hold a secret, so no error shows it."""
-    form: Literal["json", "slack"] = "json"
-    """Form of the message: JSON, or what Slack, Mattermost and Rocket.Chat read."""
+    url: Annotated[SecretStr, AfterValidator(check_web_address)] | None = None
+    """Address that messages are posted to. It may hold a secret, so no error shows it. For PagerDuty it need
+    not be set."""
+    form: Literal["json", "slack", "teams", "pagerduty"] = "json"
+    """Form of the message: JSON; what Slack, Mattermost and Rocket.Chat read; a card for a workflow of
+    Microsoft Teams; an event for PagerDuty."""
+    routing_key: SecretStr | None = None
+    """Integration key of a service of PagerDuty (Events API v2)."""
+    mail: list[MailAddress] = []
+    """Addresses that get mail instead, by the server in [mail]."""
     secret: SecretStr | None = None
     """Key that messages are signed with, as Standard Webhooks has it (`streamer secret webhook`). Not
     set: they are not signed."""
     timeout: Duration = timedelta(seconds=60)
     """Time to wait for an answer. Without one the receiver may have been told, and is told again."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _address_of_pagerduty(cls, values: object) -> object:
+        if isinstance(values, Mapping) and values.get("form") == "pagerduty" and not values.get("url"):
+            return {**values, "url": PAGERDUTY_URL}
+        return values
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if (self.url is None) is (not self.mail):
+            raise ValueError("either a url or mail addresses")
+        if (self.form == "pagerduty") is (self.routing_key is None):
+            raise ValueError('a routing_key with form = "pagerduty", and with no other')
+        return self
 
 
 class DeliverySettings(BaseModel, extra="forbid"):
