@@ -2,6 +2,7 @@
 what it sets is understood by whom it is set for. Nothing here starts a container."""
 
 import asyncio
+import os
 import re
 import shutil
 import subprocess
@@ -204,7 +205,8 @@ def settings_of(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> S
 def loaded(service: Mapping[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Settings:
     monkeypatch.chdir(tmp_path)
     for variable, value in service["environment"].items():
-        monkeypatch.setenv(variable, value)
+        # Without a streamer.toml of its own, compose mounts the empty file there.
+        monkeypatch.setenv(variable, os.devnull if value == "/etc/streamer.toml" else value)
     return load_settings()
 
 

@@ -38,7 +38,7 @@ async def test_a_receiver_is_sent_a_test_that_says_so(tmp_path: Path) -> None:
         done = await streamer(tmp_path, "alerts", "try", "desk")
         assert (done.returncode, done.stderr) == (1, "streamer: desk: answered 404 (no_service)\n")
         done = await streamer(tmp_path, "alerts", "try", "nobody")
-        expected = "streamer: receivers.nobody: no such receiver, expected desk\n"
+        expected = "streamer: receivers.nobody: no such receiver, expected one of desk\n"
         assert (done.returncode, done.stderr) == (2, expected)
         first, _ = listener.posts
         (alert,) = json.loads(first.body)["alerts"]

@@ -14,8 +14,10 @@ FIRST_OF_JULY = 1_782_864_000_000
 
 @pytest.fixture
 def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("STREAMER_CONFIG", str(tmp_path / "streamer.toml"))
-    return tmp_path / "streamer.toml"
+    path = tmp_path / "streamer.toml"
+    path.touch()
+    monkeypatch.setenv("STREAMER_CONFIG", str(path))
+    return path
 
 
 def settings(written: Path, teams: str, before: str = "") -> Settings:

@@ -109,7 +109,8 @@ def test_secrets_come_from_files_and_are_never_shown(monkeypatch: pytest.MonkeyP
 
 def test_the_demo_talks_to_its_own_broker_whatever_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
     Path("streamer.toml").write_text('[kafka]\nsecurity_protocol = "SSL"\nssl_ca_file = "here.pem"\n')
-    environment = _environment(DemoAddresses("127.0.0.1:1", "redis://127.0.0.1:2/0", "http://127.0.0.1:3"))
+    addresses = DemoAddresses("127.0.0.1:1", "redis://127.0.0.1:2/0", "http://127.0.0.1:3")
+    environment = _environment(addresses, {})
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     kafka = load_settings().kafka

@@ -45,6 +45,7 @@ ROWS = [
         "delivery.alertmanager = '127.0.0.1:9093'",
         "delivery.alertmanager: expected an address such as http://127.0.0.1:9093, without /api",
     ),
+    ("report.send = ['daily']", "report.send: expected a folder, mail or webhook to send to"),
 ]
 
 

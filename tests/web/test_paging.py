@@ -25,7 +25,9 @@ LISTS = [
 PAGELESS = {
     "/api/v1/catalog": "as long as the catalogue",
     "/api/v1/history": "at most 1,000 points",
-    "/api/v1/contacts": "at most 200, by limit",
+    "/api/v1/intervals": "at most 100,000 readings",
+    "/api/v1/views": "as long as the settings",
+    "/api/v1/contacts": "at most 1,000, by limit",
     "/api/v1/alerts/rules": "as long as the settings",
 }
 """Lists without a cursor, and their bound."""

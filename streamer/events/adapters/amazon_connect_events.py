@@ -270,8 +270,8 @@ What to know
   count twice.
   They have ids, not names: tell the names in [names], or in the option names to count under them. A
   transfer to a telephone outside leaves no event.
-  call-completed ends a contact at its disconnect, so its after-call work does not show as a state of
-  the contact; that of agents does. With only_states = true it does until COMPLETED.
+  call-completed ends a contact at its disconnect, so its after-call work does not show as a state
+  of the contact; that of agents does. With only_states = true it does until COMPLETED.
 
 Options, in streamer.toml
   [sources.amazon-connect-events]

@@ -218,8 +218,8 @@ Who waits, and what agents do now
                      offline by the presence. Queues: activeQueueIds, and who joins or leaves
 
 What to know
-  call-completed ends a contact at its disconnect, so its after-call work does not show as a state of
-  the contact; that of agents does.
+  call-completed ends a contact at its disconnect, so its after-call work does not show as a state
+  of the contact; that of agents does.
   Not published: callers who never reached a queue (the flow's menu), and agents who got the call
   straight from another agent: those are no stays in a queue. The first agent's talk time is that
   agent's own.
