@@ -33,7 +33,7 @@ async def small_center() -> AsyncIterator[SupervisedCenter]:
     [
         ("queue", "billing", "Billing & payments", "30 answers"),
         ("queue", ODD, ODD, "25 answers"),
-        ("queue,channel", format_key([ODD, "voice"]), f"{ODD} · voice", "25 answers"),
+        ("queue,channel", format_key([ODD, "voice"]), f"{ODD} · Voice", "25 answers"),
         ("all", "", "All", "89 answers"),
     ],
 )

@@ -342,6 +342,9 @@ async def test_the_grid_is_walked_with_the_arrows_opened_with_enter_and_left_wit
     page = await shown(small_center, opened, COLUMNS)
     await expect(page.locator("tr.pinned")).to_be_visible()
     await page.locator(".picker summary").focus()
+    for link in ("CSV", "Excel"):
+        await page.keyboard.press("Tab")
+        await expect(page.locator(".download a").filter(has_text=link).first).to_be_focused()
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("rowheader", name="All")).to_be_focused()
     for key in ("ArrowDown", "ArrowRight", "ArrowRight"):
