@@ -69,7 +69,8 @@ def redis_error_text(error: BaseException) -> str:
     message = str(error) or type(error).__name__
     if failed := _CONNECTION.fullmatch(message):
         number, address, reason = failed[1], failed[2], failed[3].rstrip(".")
-        reason = os.strerror(int(number)) if number and int(number) > 0 else reason
+        if reason.startswith("Connect call failed"):  # asyncio's words say less than the number
+            reason = os.strerror(int(number))
         return f"no connection to {address}, {reason[0].lower()}{reason[1:]}"
     match = _COMMAND.match(message)
     return match[1].strip("'\"") if match else message
