@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from streamer.events.counting_rules import DAY, HOUR, CountingRules
 from streamer.events.models import AGENT_STATES, ContactState
 from streamer.panes.agent_time import AgentInterval, AgentProfile
+from streamer.panes.live_index import AHEAD_MS
 from streamer.readings.query import MetricQuery
 from streamer.readings.reader import MetricsReader
 from streamer.settings import Settings
@@ -83,7 +84,7 @@ def agent_counts(entries: Sequence[Entry], by: str) -> dict[str, Counter[str]]:
         silent = entry["heard_at"] + entry["silence_ms"]
         if silent + DAY <= NOW:
             continue
-        metric = "agents_unknown" if silent <= NOW else f"agents_{entry['state']}"
+        metric = "agents_unknown" if silent <= NOW else f"agents_{state_now(entry)}"
         metric = "agents_busy" if metric in ("agents_held", "agents_offered") else metric
         values = {
             "all": ("",),
@@ -94,6 +95,16 @@ def agent_counts(entries: Sequence[Entry], by: str) -> dict[str, Counter[str]]:
         }
         counts.setdefault(metric, Counter()).update(values[by])
     return {metric: counts[metric] for metric in ("agents_away", "agents_busy", "agents_unknown")}
+
+
+def state_now(entry: Entry) -> str:
+    """Return the last state, or the former one while the last is yet to begin: a late record may have been
+    made after NOW."""
+    former = entry["former"]
+    if former is not None and entry["open_from"] > NOW + AHEAD_MS:
+        return AGENT_STATES[former["state"]]
+    state: str = entry["state"]
+    return state
 
 
 def intervals(events: Sequence[TimedEvent], rules: CountingRules) -> list[tuple[AgentInterval, int]]:

@@ -225,7 +225,12 @@ WRONG: list[tuple[str, str, object, str]] = [
         "agents.ann.teams.0: expected a last day `to` that is not before the first day `from`",
     ),
     # what may be, or hold, a secret is never repeated
-    ("a receiver without an address", "receivers.desk", {}, "receivers.desk.url: required"),
+    (
+        "a receiver without an address",
+        "receivers.desk",
+        {},
+        "receivers.desk: expected either a url or mail addresses",
+    ),
     (
         "an address of another kind",
         "receivers.desk.url",
@@ -235,8 +240,8 @@ WRONG: list[tuple[str, str, object, str]] = [
     (
         "an unknown form",
         "receivers.desk",
-        {"url": "http://x/", "form": "teams"},
-        "receivers.desk.form: expected input should be 'json' or 'slack'",
+        {"url": "http://x/", "form": "telegram"},
+        "receivers.desk.form: expected input should be 'json', 'slack', 'teams' or 'pagerduty'",
     ),
     (
         "an unknown role",
