@@ -65,8 +65,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 LONG = (
-    "faults", "test_incident", "test_rebuild", "replay", "test_privacy", "test_exactness",
-    "test_interleaving", "test_planted_faults", "test_documents", "test_oracle",
+    "faults", "test_incident", "test_secured_kafka", "test_rebuild", "replay", "test_privacy",
+    "test_live_alerts", "test_letter_memory", "test_ingest_process", "test_exactness", "test_interleaving",
+    "test_planted_faults", "test_documents", "test_oracle",
 )  # fmt: skip
 """Folders and files that take longest: begun first, none is what all others wait for at the end."""
 
