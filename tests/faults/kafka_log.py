@@ -22,6 +22,7 @@ from streamer.worker import kafka
 from tests.faults.traffic import PARTITIONS
 
 _TICK_S = 0.05
+_MOST_AT_ONCE = 500
 _QUIET_MS = 1_500
 
 
@@ -54,10 +55,15 @@ class Publisher:
         try:
             while not enough.is_set():
                 due = int((time.monotonic() - start) * per_s) - (self.published - before)
-                messages = [m for m in islice(self._messages, due) if m.topic not in self.left_out]
+                # Few at a time, so that `published` keeps up with what the log has.
+                messages = [
+                    message for message in islice(self._messages, min(due, _MOST_AT_ONCE))
+                    if message.topic not in self.left_out
+                ]  # fmt: skip
                 await send(producer, messages, self.partitions)
                 self.published += len(messages)
-                await asyncio.sleep(_TICK_S)
+                if due <= _MOST_AT_ONCE:
+                    await asyncio.sleep(_TICK_S)
         finally:
             await producer.stop()
 
