@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from pydantic import SecretStr
 
 from streamer.alerts.alert_message import Contributor
-from streamer.alerts.verdict import VerdictFigures
 from streamer.delivery.alert_mail import alert_subject, alert_text
 from streamer.delivery.configured_receivers import build_receivers
 from streamer.delivery.endpoint_checks import check_receivers
@@ -19,17 +18,14 @@ from streamer.delivery.pagerduty import pagerduty_format
 from streamer.delivery.receiver import DeliverySucceeded
 from streamer.delivery.teams import MAX_ALERTS, teams_format, teams_payload
 from streamer.settings import SettingsError, load_settings
-from tests.delivery.alert_samples import NOW, alert, message
+from tests.delivery.alert_samples import NOW
+from tests.delivery.test_slack import WHOLE
 from tests.delivery.test_smtp import AUTHORITY, MailServer, read
 
 FIRING = replace(
-    message(alert()),
-    title="NPS of Billing dropped",
-    text="NPS of Billing dropped from 31 to −12.",
-    since=NOW - 600_000,
-    figures=VerdictFigures(value=-12.0, support=60, usual=31.0),
+    WHOLE,
+    interval=None,
     contributors=(Contributor(dimension="team", key="t", name="Red", moved=-20.5, value=-40.0, support=22),),
-    links={"explain": "https://wall.example.org/why", "contacts": "https://wall.example.org/contacts"},
 )
 RESOLVED = replace(FIRING, what="resolved", id=f"{FIRING.id}/resolved")
 LINES = [
