@@ -10,7 +10,7 @@ import click
 
 from streamer.replay import help as replay_help
 from streamer.runtime.choices import expected_choice, similar_names
-from streamer.runtime.clock import StoreClock, wall_clock_ms
+from streamer.runtime.clock import wall_clock_ms
 from streamer.runtime.distribution import DISTRIBUTION, install_command
 
 if TYPE_CHECKING:
@@ -573,8 +573,8 @@ def _exit_on_error(action: Callable[[], T]) -> T:
     except Exception as error:
         if not _is_expected(error):
             raise
-        part = "Redis: " if type(error).__module__.startswith("redis.") else ""
-        _exit(1, f"{part}{redis_error_text(error)}" if part else _error_text(error))
+        is_redis_error = type(error).__module__.startswith("redis.")
+        _exit(1, f"Redis: {redis_error_text(error)}" if is_redis_error else _error_text(error))
 
 
 def _is_expected(error: Exception) -> bool:
@@ -625,11 +625,10 @@ async def _query_readings(
     """Return readings, those of intervals if `calendar` has one, and what none of them answers."""
     import msgspec
 
+    from streamer.delivery.command_reader import open_reader
     from streamer.readings.interval_report import parse_interval_query, validate_interval_query
     from streamer.readings.metric_spans import window_spans
     from streamer.readings.query import validate_query
-    from streamer.readings.reader import MetricsReader
-    from streamer.store.redis import RedisStore
 
     pairs, interval = settings.counting_rules().dimension_pairs, calendar["interval"]
     if interval:
@@ -637,18 +636,12 @@ async def _query_readings(
         validate_interval_query(intervals, pairs, window_spans(settings))
     else:
         validate_query(metrics, pairs)
-    store = await RedisStore.connect(settings.redis_url(), settings.center)
-    try:
-        clock, reader = StoreClock(store.time_ms), MetricsReader(store, settings)
-        await clock.synchronize()
-        metrics = msgspec.structs.replace(metrics, now=metrics.now - clock.ahead_ms)
-        await reader.refresh(metrics.now)
+    async with open_reader(settings, metrics.now) as (_, reader, now_ms):
+        metrics = msgspec.structs.replace(metrics, now=now_ms)
         if interval:
             readings = [*reader.intervals(msgspec.structs.replace(intervals, metrics=metrics))]
             return readings, reader.gaps(msgspec.structs.replace(metrics, windows=()))
         return reader.readings(metrics), reader.gaps(metrics)
-    finally:
-        await store.close()
 
 
 def _print_readings(readings: "Sequence[Reading]", form: str, settings: "Settings") -> None:

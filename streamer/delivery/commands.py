@@ -18,17 +18,17 @@ from streamer.alerts.reports.text_output import AlertListing, AlertStatus
 from streamer.alerts.rule_evaluator import RuleEvaluator
 from streamer.delivery.alert_state import EMPTY_STATE, AlertState, decode_state
 from streamer.delivery.alert_status import describe_alerts
+from streamer.delivery.command_reader import open_reader
 from streamer.events.counting_rules import DAY, HOUR
 from streamer.panes.pane_keys import ALL
 from streamer.readings.query import QueryError
 from streamer.readings.query_times import parse_query_time_ms
 from streamer.readings.reader import MetricsReader
 from streamer.runtime.choices import expected_choice
-from streamer.runtime.clock import StoreClock
 from streamer.runtime.terminal import visible_text
 from streamer.settings import Settings
 from streamer.store.layout import ALERTS_NAME
-from streamer.store.redis import RedisDocument, RedisStore
+from streamer.store.redis import RedisDocument
 
 MAX_EXPLAINED: Final = 3
 """Number of groups of a rule that are explained in full if no key was given."""
@@ -76,17 +76,11 @@ class CommandContext(NamedTuple):
 @asynccontextmanager
 async def _open_context(settings: Settings, now_ms: int) -> AsyncIterator[CommandContext]:
     alert_rules = load_alert_rules(settings)
-    store = await RedisStore.connect(settings.redis_url(), settings.center)
-    try:
-        store_clock, reader = StoreClock(store.time_ms), MetricsReader(store, settings)
-        await store_clock.synchronize()
-        now_ms -= store_clock.ahead_ms
-        await reader.refresh(now_ms)
+    async with open_reader(settings, now_ms) as (store, reader, store_now_ms):
         document = await RedisDocument(store, ALERTS_NAME).read()
         state = EMPTY_STATE if document is None else decode_state(document.value)
-        yield CommandContext(settings, reader, RuleEvaluator(reader, settings, alert_rules), state, now_ms)
-    finally:
-        await store.close()
+        evaluator = RuleEvaluator(reader, settings, alert_rules)
+        yield CommandContext(settings, reader, evaluator, state, store_now_ms)
 
 
 async def run_list(settings: Settings, now_ms: int, at: str | None, as_json: bool) -> str:

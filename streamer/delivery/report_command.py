@@ -5,13 +5,11 @@ from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from streamer.delivery.command_reader import open_reader
 from streamer.delivery.report_sender import render_report, write_report
 from streamer.readings.figure_report import ReportPeriod
 from streamer.readings.query import QueryError
-from streamer.readings.reader import MetricsReader
-from streamer.runtime.clock import StoreClock
 from streamer.settings import ReportKind, Settings
-from streamer.store.redis import RedisStore
 
 
 async def run_report(
@@ -27,14 +25,8 @@ async def run_report(
     period = _period(kind, day, datetime.fromtimestamp(now_ms / 1000, ZoneInfo(settings.timezone)).date())
     own = settings.report.model_copy(update=dict(changes))
     settings = settings.model_copy(update={"report": own})
-    store = await RedisStore.connect(settings.redis_url(), settings.center)
-    try:
-        clock, reader = StoreClock(store.time_ms), MetricsReader(store, settings)
-        await clock.synchronize()
-        await reader.refresh(clock())
-        return write_report(folder, render_report(reader, settings, period, own.language, clock()))
-    finally:
-        await store.close()
+    async with open_reader(settings, now_ms) as (_, reader, store_now_ms):
+        return write_report(folder, render_report(reader, settings, period, own.language, store_now_ms))
 
 
 def _period(kind: ReportKind, day: str | None, today: date) -> ReportPeriod:

@@ -25,12 +25,14 @@ from streamer.delivery.http_client import HttpClient, HttpResponse
 from streamer.delivery.receiver import DeliveryFailed, DeliverySucceeded
 from streamer.delivery.smtp import Mail, MailFile, SmtpClient
 from streamer.delivery.timing import DeliveryTiming, run_with_timeout
+from streamer.delivery.webhook import failure_from_response
 from streamer.events.models import DIMENSIONS
 from streamer.metrics.catalogue import CATALOGUE
 from streamer.panes.pane_keys import ALL
 from streamer.readings.figure_report import FigureReport, ReportPeriod, read_report
 from streamer.readings.reader import MetricsReader
 from streamer.readings.report_page import ReportWriter
+from streamer.runtime.choices import expected_choice
 from streamer.settings import ReportKind, ReportLanguage, Settings, SettingsError
 
 CHECK_S: Final = 30.0
@@ -122,7 +124,7 @@ def report_places(settings: Settings, http: HttpClient, timing: DeliveryTiming) 
             return DeliveryFailed(response.reason)
         if response.is_success:
             return DeliverySucceeded(response.status)
-        return DeliveryFailed(f"answered {response.status}")
+        return failure_from_response(response, timing.clock())
 
     if own.folder is not None:
         places["folder"] = to_folder
@@ -137,9 +139,9 @@ def check_report(settings: Settings) -> None:
     """Raise SettingsError if a report cannot be made, or there is no server to mail it by."""
     report, groupings = settings.report, (ALL, *DIMENSIONS, *settings.dimension_pairs)
     if unknown := [name for name in report.metrics if name not in CATALOGUE]:
-        raise SettingsError(f"report.metrics: {unknown[0]!r}: expected metrics of docs/metrics.md")
+        raise SettingsError(f"report.metrics: {unknown[0]!r}: {expected_choice(unknown[0], CATALOGUE)}")
     if report.by not in groupings:
-        raise SettingsError(f"report.by = {report.by!r}: expected one of {', '.join(groupings)}")
+        raise SettingsError(f"report.by = {report.by!r}: {expected_choice(report.by, groupings)}")
     if report.mail and not settings.mail.host:
         raise SettingsError("report.mail: expected a mail.host to send it by")
     if report.send and not (report.folder or report.mail or report.webhook):

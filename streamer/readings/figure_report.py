@@ -5,17 +5,16 @@ from datetime import date, timedelta
 from typing import Final, Literal, NamedTuple
 
 from streamer.metrics.catalogue import CATALOGUE
-from streamer.metrics.intervals import Interval
-from streamer.metrics.target_verdict import judge_target
 from streamer.panes.calendar_intervals import is_read_by
 from streamer.panes.pane_keys import ALL
 from streamer.readings.csv_table import csv_file
+from streamer.readings.figure_state import FigureState, figure_state, has_small_sample
 from streamer.readings.interval_report import IntervalQuery, IntervalReading
-from streamer.readings.query import MetricQuery, QueryError
+from streamer.readings.query import MetricQuery, QueryError, require_known
 from streamer.readings.reader import MetricsReader
 from streamer.settings import ReportKind, ReportSettings
 
-ReportVerdict = Literal["met", "missed", "unclear", "no_target", "few", "no_data"]
+ReportVerdict = FigureState | Literal["few"]
 
 
 class ReportSpan(NamedTuple):
@@ -107,8 +106,7 @@ def read_report(
 def _readable(reader: MetricsReader, names: Iterable[str], interval: str, by: str) -> Iterator[str]:
     """Yield the metrics that are read by these intervals and groups. Raise QueryError for unknown ones."""
     for name in names:
-        if name not in CATALOGUE:
-            raise QueryError(f"metric = {name!r}: expected one of {', '.join(CATALOGUE)}")
+        require_known("metric", name, tuple(CATALOGUE))
         metric = CATALOGUE[name]
         is_served = not metric.windows.now and is_read_by(metric.windows, interval, reader.spans)
         if is_served and metric.can_group_by(by):
@@ -117,12 +115,4 @@ def _readable(reader: MetricsReader, names: Iterable[str], interval: str, by: st
 
 def report_verdict(reading: IntervalReading, min_sample: int) -> ReportVerdict:
     """Return what a figure is called beside its target, as on the wall."""
-    if reading.value is None:
-        return "no_data"
-    if CATALOGUE[reading.metric].measure.interval and reading.support < min_sample:
-        return "few"
-    if reading.target is None:
-        return "no_target"
-    lower = reading.value if reading.lower is None else reading.lower
-    upper = reading.value if reading.upper is None else reading.upper
-    return judge_target(reading.better, Interval(lower, upper), reading.target)
+    return "few" if has_small_sample(reading, min_sample) else figure_state(reading, reading.target)

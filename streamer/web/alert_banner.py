@@ -63,10 +63,7 @@ class AlertBanner:
         cache_key = (active_silences, self._pipeline_health.was_troubled_recently(now_ms))
         if record is not self._record or cache_key != self._cache_key:
             self._record, self._cache_key = record, cache_key
-            self._alerts = [
-                _wallboard_alert(item)
-                for item in sorted(self._visible_views(record, now_ms), key=_unacknowledged_first)
-            ]
+            self._alerts = [_wallboard_alert(view) for view in self._sorted_views(record, now_ms)]
         figures = self._figures
         return [
             *pipeline_alerts,
@@ -75,8 +72,7 @@ class AlertBanner:
 
     def read_figures(self, now_ms: int) -> None:
         """Read the figures of the alerts as they are now. It blocks, so call it in a thread."""
-        record = self.record
-        views = sorted(self._visible_views(record, now_ms), key=_unacknowledged_first)
+        views = self._sorted_views(self.record, now_ms)
         data_scope = DataScope(self._audience.user, self._reader, now_ms)
         self._figures = {
             view.id: view.current for view in with_current_figures(views, data_scope, self._settings, now_ms)
@@ -85,6 +81,9 @@ class AlertBanner:
     @property
     def record(self) -> AlertState:
         return EMPTY_STATE if self._coordinator is None else self._coordinator.state
+
+    def _sorted_views(self, record: AlertState, now_ms: int) -> list[AlertView]:
+        return sorted(self._visible_views(record, now_ms), key=_unacknowledged_first)
 
     def _visible_views(self, record: AlertState, now_ms: int) -> Iterator[AlertView]:
         """Yield the alerts to show: notified, not resolved, not silenced, of these groups, in scope."""

@@ -11,13 +11,11 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from streamer.alerts.verdict import AlertSymptom
-from streamer.metrics.catalogue import CATALOGUE
-from streamer.metrics.intervals import Interval
-from streamer.metrics.target_verdict import judge_target
+from streamer.readings.figure_state import FigureState, figure_state, has_interval, has_small_sample
 from streamer.readings.query import Reading
 from streamer.settings import Severity
 
-TileState = Literal["met", "missed", "unclear", "no_target", "few", "no_data", "unserved"]
+TileState = FigureState | Literal["few", "unserved"]
 """`unserved`: contacts wait, and nobody is available."""
 TileTrend = Literal["up", "down", "same", "unknown"]
 TileHistory = list[tuple[int, float | None]]
@@ -126,10 +124,10 @@ def build_tile(readings: TileReadings, targets: TileTargets) -> Tile:
         lower=None if is_withheld else reading.lower,
         upper=None if is_withheld else reading.upper,
         support=reading.support,
-        least_support=targets.least_support if _has_interval(reading) and not readings.is_hidden else None,
+        least_support=targets.least_support if has_interval(reading) and not readings.is_hidden else None,
         currency=targets.currency if reading.unit == "currency" else None,
         target=targets.target,
-        state="few" if is_withheld else _state(reading, targets.target),
+        state="few" if is_withheld else figure_state(reading, targets.target),
         trend=trend,
         trend_is_good=_IS_GOOD.get((trend, reading.better)),
         last_week=last_week,
@@ -138,25 +136,6 @@ def build_tile(readings: TileReadings, targets: TileTargets) -> Tile:
             for at_ms, point in readings.history
         ],
     )
-
-
-def has_small_sample(reading: Reading, least_support: int) -> bool:
-    """Tell whether a figure with an interval comes from a sample below `least_support`."""
-    return reading.value is not None and _has_interval(reading) and reading.support < least_support
-
-
-def _has_interval(reading: Reading) -> bool:
-    return bool(CATALOGUE[reading.metric].measure.interval)
-
-
-def _state(reading: Reading, target: float | None) -> TileState:
-    if reading.value is None:
-        return "no_data"
-    if target is None:
-        return "no_target"
-    value = reading.value
-    lower, upper = (value if end is None else end for end in (reading.lower, reading.upper))
-    return judge_target(reading.better, Interval(lower, upper), target)
 
 
 def _comparable_last_week(reading: Reading | None, least_support: int) -> LastWeekValue | None:

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from streamer.events.counting_rules import HOUR, MINUTE
+from streamer.readings.figure_state import has_small_sample
 from streamer.readings.query import Reading
 from streamer.web.wallboard import (
     Tile,
@@ -14,7 +15,6 @@ from streamer.web.wallboard import (
     WallboardPage,
     build_tile,
     changed_tiles,
-    has_small_sample,
 )
 from tests.readings.small_center import NOW
 
