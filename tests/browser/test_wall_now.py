@@ -103,6 +103,29 @@ TABLE = snapshots.queue_table(
 AGENTS = snapshots.agent_states(available=2, busy=14, wrap_up=3, away=7, unknown=1)
 
 
+async def test_the_mark_of_an_alert_leaves_the_number_free(
+    scripted_server: ScriptedServer, opened: Opened
+) -> None:
+    wait = snapshots.live_tile("longest_wait_seconds", 244, unit="seconds", since=244, near_at=-3, late_at=-8)
+    others = [snapshots.live_tile(name, 21) for name in ("waiting", "agents_available")]
+    subject = {"metric": "longest_wait_seconds", "by": "queue", "key": "billing", "group": "Billing"}
+    alert = snapshots.alert("limit", "", what="over", window="now", **subject)
+    scripted_server.snapshot = board(others[0], wait, others[1], *snapshots.tiles(), alerts=[alert])
+    page = await shown(scripted_server, opened, before=stopped_clock)
+    tile = page.locator('[data-metric="longest_wait_seconds"]')
+    for width, height in SIZES:
+        await page.set_viewport_size({"width": width, "height": height})
+        mark = await tile.locator(".alert-mark").bounding_box()
+        number = await tile.locator(".number").bounding_box()
+        assert mark is not None
+        assert number is not None
+        is_beside = mark["x"] + mark["width"] <= number["x"]
+        is_above = mark["y"] + mark["height"] <= number["y"]
+        assert is_beside or is_above, (width, mark, number)
+        # In the strip the group is for screen readers.
+        assert [cut for cut in await overflowing(page) if not cut.startswith("whose")] == [], width
+
+
 async def test_the_tables_of_queues_and_agents_say_what_waits_and_who_is_there(
     scripted_server: ScriptedServer, opened: Opened
 ) -> None:
